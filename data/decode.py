@@ -1,0 +1,107 @@
+"""One image, whatever its format, to uint8 pixels of the size asked for. The only place that crops and resizes."""
+
+import dataclasses
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+BACKGROUND = (255, 255, 255)  # what transparent pixels show unless --c_dim=4
+GRAY_MODES = {"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+    """How an image becomes `height` x `width`: a centre crop first, or squashed whole.
+
+    crop: (height, width) in pixels, shrunk in proportion for images that are smaller; None = the largest centred
+    rectangle of the output's shape.
+    """
+
+    height: int
+    width: int
+    crop: tuple[int, int] | None = None
+    squash: bool = False
+
+    def box(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) of the part of a height x width image that is kept."""
+        if self.squash:
+            return 0, 0, width, height
+        crop_height, crop_width = self.crop or (self.height, self.width)
+        scale = min(height / crop_height, width / crop_width)
+        if self.crop:
+            scale = min(scale, 1.0)
+        kept_height = max(1, min(height, round(crop_height * scale)))
+        kept_width = max(1, min(width, round(crop_width * scale)))
+        top, left = round((height - kept_height) / 2), round((width - kept_width) / 2)
+        return left, top, left + kept_width, top + kept_height
+
+    def __str__(self) -> str:
+        out = f"{self.height}x{self.width}"
+        if self.squash:
+            return f"squashed to {out}"
+        if self.crop is None:
+            return f"largest centre crop -> {out}"
+        height, width = self.crop
+        return f"centre crop {height if height == width else f'{height}x{width}'} -> {out}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+    """pixels (H, W, C) uint8; size: (height, width) of the upright original; gray, transparent: what it held."""
+
+    pixels: np.ndarray
+    size: tuple[int, int]
+    gray: bool
+    transparent: bool
+
+
+def decode(image, geometry: Geometry, channels: int) -> Decoded:
+    """image (a Path, encoded bytes, or a uint8 array) -> pixels with 1, 3 or 4 channels.
+
+    Gray is made by the ITU-R 601 luma; 16-bit images keep their upper 8 bits; EXIF rotation is applied; an animation
+    gives its first frame. Resizing is bilinear with antialiasing, as the original's scipy.misc.imresize. Raises
+    whatever Pillow raises on damaged files, which is nearly anything.
+    """
+    with _open(image) as opened:
+        upright = ImageOps.exif_transpose(opened)
+        gray = upright.mode in GRAY_MODES or _gray_palette(upright)
+        transparent = upright.has_transparency_data
+        upright = _eight_bits(upright)
+        mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+        if transparent and channels != 4:
+            upright = upright.convert("RGBA")
+            ground = Image.new("RGBA", upright.size, BACKGROUND)
+            upright = Image.alpha_composite(ground, upright)
+        upright = upright.convert(mode)
+        width, height = upright.size
+        box = geometry.box(height, width)
+        resized = upright.resize((geometry.width, geometry.height), Image.Resampling.BILINEAR, box=box)
+    pixels = np.asarray(resized, np.uint8).reshape(geometry.height, geometry.width, channels)
+    return Decoded(pixels, (height, width), gray, transparent)
+
+
+def _open(image) -> Image.Image:
+    if isinstance(image, Exception):
+        raise image
+    if isinstance(image, np.ndarray):
+        return Image.fromarray(image.squeeze(-1) if image.ndim == 3 and image.shape[-1] == 1 else image)
+    return Image.open(image if isinstance(image, Path) else io.BytesIO(image))
+
+
+def _gray_palette(image: Image.Image) -> bool:
+    if image.mode != "P":
+        return False
+    colours = np.array(image.getpalette("RGB")).reshape(-1, 3)
+    return bool((colours == colours[:, :1]).all())
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Gray images of 16 bits, 32 bits or floats to 8 bits by their upper byte; Pillow's own conversion would clip."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        levels = np.asarray(image).astype(np.float64)
+        top = levels.max(initial=0)
+        scale = 255 if image.mode == "F" and top <= 1 else 1 / 257 if top > 255 else 1
+        return Image.fromarray(np.clip(levels * scale, 0, 255).round().astype(np.uint8))
+    return image

@@ -1,0 +1,173 @@
+"""The pack: a dataset decoded once into one memory-mapped uint8 array, with a manifest beside it."""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+from tqdm import tqdm
+
+from data.decode import Decoded, Geometry, decode
+from data.source import Source, printable
+
+FORMAT = 1  # raise it when the same settings give other pixels or another manifest
+CHUNK = 512  # images decoded between two writes
+MAX_UNREADABLE = 0.10  # of all images
+ALWAYS_FORGIVEN = 3  # unreadable images, so that a handful of test files still trains
+
+
+@dataclasses.dataclass(frozen=True)
+class Pack:
+    """images (N, H, W, C) uint8, memory-mapped and read-only; manifest: the JSON beside them."""
+
+    images: np.ndarray
+    manifest: dict
+
+
+def load_pack(
+    source: Source, folder: Path, *, label: str, geometry: Geometry, c_dim: int | str, settings: dict
+) -> Pack:
+    """The pack of `source` in `folder`, made first if it is missing, damaged or older than the images.
+
+    settings: whatever else chooses or changes pixels. c_dim "auto": 1 if every image is gray, else 3. Raises
+    ValueError when more than a tenth of the images, or all, are unreadable.
+    """
+    key = _hash({"format": FORMAT, "geometry": dataclasses.asdict(geometry), **settings})
+    stem = f"{printable(label).replace(os.sep, '-')}-{geometry.height}x{geometry.width}"
+    for channels in (1, 3) if c_dim == "auto" else (c_dim,):
+        path = folder / f"{stem}x{channels}-{key}.npy"
+        pack = _read(path, source.fingerprint)
+        if pack and (c_dim != "auto" or pack.manifest["c_dim_auto"]):
+            return pack
+    folder.mkdir(parents=True, exist_ok=True)
+    with _temporary(folder / f"{stem}-{key}.{os.getpid()}.tmp") as temporary:
+        manifest = _write(temporary, source, geometry, 3 if c_dim == "auto" else c_dim)
+        if c_dim == "auto" and manifest["all_gray"]:
+            _keep_one_channel(temporary)
+        channels = np.load(temporary, mmap_mode="r").shape[-1]
+        manifest |= {"fingerprint": source.fingerprint, "c_dim_auto": c_dim == "auto", "settings": settings}
+        path = folder / f"{stem}x{channels}-{key}.npy"
+        _publish(temporary, path, manifest)
+    return _read(path, source.fingerprint)
+
+
+def _read(path: Path, fingerprint: str) -> Pack | None:
+    """The pack at `path` if it is whole and of these images, else None."""
+    try:
+        manifest = json.loads(_manifest_path(path).read_text(encoding="utf-8"))
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(manifest, dict) and manifest.get("fingerprint") == fingerprint
+    return Pack(images, manifest) if whole and len(images) == manifest.get("count") else None
+
+
+def _write(path: Path, source: Source, geometry: Geometry, channels: int) -> dict:
+    """Decodes everything into an .npy at `path` and tells what was seen."""
+    sizes, skipped, names, gray, transparent = Counter(), {}, [], True, 0
+    row = (geometry.height, geometry.width, channels)
+    logging.info("Packing %s images from %s, once.", f"{source.count:,}", source.place)
+    with open(path, "wb") as file, tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar:
+        _write_header(file, source.count, row)
+        for name, result in _decode_all(source, geometry, channels):
+            bar.update()
+            if isinstance(result, Exception):
+                skipped[name] = _reason(result)
+                continue
+            file.write(result.pixels.tobytes())
+            names.append(name)
+            sizes[result.size] += 1
+            gray &= result.gray
+            transparent += result.transparent
+        _check_readable(source, len(names), skipped)
+        _write_header(file, len(names), row)
+    return {
+        "count": len(names),
+        "place": source.place,
+        "geometry": str(geometry),
+        "sizes": [[height, width, count] for (height, width), count in sizes.most_common()],
+        "all_gray": gray,
+        "transparent": transparent,
+        "skipped": skipped,
+        "files": names,
+    }
+
+
+def _decode_all(source: Source, geometry: Geometry, channels: int):
+    """(name, Decoded or the exception that decoding raised) for every image, in order, on every core."""
+
+    def work(item) -> tuple[str, Decoded | Exception]:
+        name, image = item
+        try:
+            return name, decode(image, geometry, channels)
+        except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
+            return name, error
+
+    items = iter(source.items())
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        while chunk := list(itertools.islice(items, CHUNK)):
+            yield from pool.map(work, chunk)
+
+
+def _check_readable(source: Source, readable: int, skipped: dict) -> None:
+    total = readable + len(skipped)
+    if not readable or len(skipped) > max(ALWAYS_FORGIVEN, MAX_UNREADABLE * total):
+        listed = "; ".join(f"{printable(name)} ({reason})" for name, reason in list(skipped.items())[:3])
+        raise ValueError(
+            f"At most {MAX_UNREADABLE:.0%} of the images may be unreadable. Received: {len(skipped)} of {total} in "
+            f"{source.place}: {listed}. Remove or replace them, or narrow --input_fname_pattern."
+        )
+
+
+def _reason(error: Exception) -> str:
+    return printable((str(error).splitlines() or [""])[0] or type(error).__name__)[:120]
+
+
+def _write_header(file, count: int, row: tuple[int, int, int]) -> None:
+    """An .npy header at the start of the file; its length is the same for any count, so it can be written again."""
+    file.seek(0)
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *row)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _keep_one_channel(path: Path) -> None:
+    colours = np.load(path, mmap_mode="r")
+    with _temporary(path.with_suffix(".gray.tmp")) as temporary:
+        with open(temporary, "wb") as file:
+            _write_header(file, len(colours), (*colours.shape[1:3], 1))
+            for start in range(0, len(colours), CHUNK):
+                file.write(colours[start : start + CHUNK, ..., :1].tobytes())
+        os.replace(temporary, path)
+
+
+def _publish(temporary: Path, path: Path, manifest: dict) -> None:
+    """Renames the pack into place, then its manifest; without a manifest of its own a pack does not count."""
+    manifest_temporary = temporary.with_suffix(".json.tmp")
+    with _temporary(manifest_temporary):
+        manifest_temporary.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        _manifest_path(path).unlink(missing_ok=True)
+        os.replace(temporary, path)
+        os.replace(manifest_temporary, _manifest_path(path))
+
+
+@contextlib.contextmanager
+def _temporary(path: Path):
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _manifest_path(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _hash(settings: dict) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,32 @@
+"""What every kind of dataset offers the pack: a name, a fingerprint, a length and its images one by one."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A readable dataset.
+
+    place: where it is, for messages. fingerprint: changes whenever its images do. items: yields (name, image), the
+    image as a file's Path, as encoded bytes, or as a uint8 array (H, W) or (H, W, C); decode.py reads all three.
+    """
+
+    place: str
+    fingerprint: str
+    count: int
+    items: Callable[[], Iterable[tuple]]
+
+
+def printable(name: str) -> str:
+    """A file name that can be printed: bytes that are not UTF-8 and control characters become escapes."""
+    text = name.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def stat_line(path: Path) -> str:
+    stat = path.stat()
+    return f"{stat.st_size} {stat.st_mtime_ns}"

@@ -1,0 +1,147 @@
+"""What a run tells while it trains: TensorBoard, metrics.jsonl, a progress bar, or plain lines where no terminal is."""
+
+import dataclasses
+import json
+import math
+import time
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from tensorboard.plugins.hparams import api as hparams
+from tqdm import tqdm
+
+from config import Config
+from utils import write_atomic
+
+METRICS = ("d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
+LEFT_OUT_HPARAMS = {"data_dir", "out_dir", "checkpoint_dir", "sample_dir", "max_to_keep", "sample_freq", "ckpt_freq"}
+
+
+class Logs:
+    """A context for the loop: `step` reports scalars, `histograms` distributions, `images` pictures.
+
+    Steps after `start` that an earlier, killed process wrote to metrics.jsonl are dropped, since they run again.
+    """
+
+    def __init__(self, config: Config, *, start: int, total: int, images: int):
+        self.config = config
+        self.folder = config.run_dir / "logs"
+        self.images_a_step = config.batch_size * config.d_updates
+        self.epoch_images = images
+        self.last = (start, time.monotonic())
+        self.seconds = self._keep_metrics(start)  # of training, over all processes
+        self.writer = tf.summary.create_file_writer(str(self.folder))
+        self.metrics = open(self._metrics_path, "a", encoding="utf-8")
+        self.bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True, mininterval=0.2, disable=None)
+        if start == 0:
+            self._write_hparams()
+
+    def __enter__(self) -> "Logs":
+        return self
+
+    def __exit__(self, *_):
+        self.bar.close()
+        self.metrics.close()
+        self.writer.close()
+
+    def step(self, step: int, results: dict) -> None:
+        """One line of metrics, from `DCGAN.train_step`'s results; d_real and d_fake are mean D(x) and mean D(G(z))."""
+        values = scalars(results)
+        speed = self._speed(step)
+        epoch = step * self.images_a_step / self.epoch_images
+        line = {"step": step, "epoch": round(epoch, 4), "images_per_second": round(speed, 2)}
+        line |= {name: round(values[name], 6) for name in METRICS} | {"seconds": round(self.seconds, 3)}
+        self.metrics.write(json.dumps(line) + "\n")
+        self.metrics.flush()
+        with self.writer.as_default(step):
+            for name in METRICS:
+                tf.summary.scalar(name, values[name])
+            tf.summary.scalar("images_per_second", speed)
+            for name in ("g_loss_scale", "d_loss_scale"):
+                if name in values:
+                    tf.summary.scalar(name, values[name])
+        self.writer.flush()
+        self._show(step, epoch, values, speed)
+
+    def histograms(self, step: int, z: tf.Tensor, results: dict) -> None:
+        with self.writer.as_default(step):
+            tf.summary.histogram("z", z)
+            tf.summary.histogram("d_real", tf.sigmoid(results["real_logits"]))
+            tf.summary.histogram("d_fake", tf.sigmoid(results["fake_logits"]))
+
+    def image(self, step: int, name: str, picture: np.ndarray) -> None:
+        """picture (H, W, C) uint8."""
+        with self.writer.as_default(step):
+            tf.summary.image(name, picture[None])
+
+    def advance(self) -> None:
+        self.bar.update()
+
+    @property
+    def _metrics_path(self):
+        return self.folder / "metrics.jsonl"
+
+    def _speed(self, step: int) -> float:
+        (before, then), now = self.last, time.monotonic()
+        self.last = (step, now)
+        self.seconds += now - then
+        return (step - before) * self.images_a_step / max(now - then, 1e-9)
+
+    def _show(self, step, epoch, values, speed) -> None:
+        losses = f"d_loss {values['d_loss']:.3f}  g_loss {values['g_loss']:.3f}"
+        if not self.bar.disable:
+            self.bar.set_postfix_str(f"{losses}  {speed:,.0f} img/s", refresh=False)
+            return
+        left = (self.bar.total - step) * self.images_a_step / max(speed, 1e-9)
+        logging.info(
+            "step %s of %s  epoch %.2f  %s  D(x) %.2f  D(G(z)) %.2f  %s img/s  %s left",
+            *(f"{step:,}", f"{self.bar.total:,}", epoch, losses, values["d_real"], values["d_fake"]),
+            *(f"{speed:,.0f}", _clock(left)),
+        )
+
+    def _keep_metrics(self, start: int) -> float:
+        """Drops the lines after `start` and returns the training seconds until then."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self._metrics_path.exists():
+            return 0.0
+        kept = []
+        for line in self._metrics_path.read_text(encoding="utf-8").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:  # cut short by a kill
+                continue
+            if entry["step"] <= start:
+                kept.append(entry)
+        write_atomic(self._metrics_path, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
+        return kept[-1]["seconds"] if kept else 0.0
+
+    def _write_hparams(self) -> None:
+        settings = dataclasses.asdict(self.config)
+        shown = {name: value for name, value in settings.items() if name not in LEFT_OUT_HPARAMS and value is not None}
+        with self.writer.as_default(0):
+            hparams.hparams(shown, trial_id=self.config.name)
+
+
+def scalars(results: dict) -> dict[str, float]:
+    """`DCGAN.train_step`'s results as Python floats, with mean D(x) and mean D(G(z)) from the logits."""
+    values = {name: float(value) for name, value in results.items() if value.shape.rank == 0}
+    values["d_real"] = float(tf.reduce_mean(tf.sigmoid(results["real_logits"])))
+    values["d_fake"] = float(tf.reduce_mean(tf.sigmoid(results["fake_logits"])))
+    return values
+
+
+def check_finite(step: int, results: dict) -> None:
+    """Raises ValueError when a loss is not a number any more."""
+    for name in ("d_loss", "g_loss"):
+        if not math.isfinite(float(results[name])):
+            raise ValueError(
+                f"The losses must stay finite. Received: {name} = {float(results[name])} at step {step:,}. The last "
+                "checkpoint is intact: run again with half the --learning_rate, or with --mixed_precision=float32."
+            )
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

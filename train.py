@@ -1,0 +1,138 @@
+"""The training loop: data in, networks updated, everything worth keeping written to the run folder."""
+
+import contextlib
+import dataclasses
+import signal
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+import data
+import ops
+from checkpoint import Checkpoints
+from config import Config
+from logs import Logs, check_finite
+from model import DCGAN, choose_jit, choose_precision
+from sample import drawer
+from utils import image_grid, png, write_atomic, write_film
+
+LOG_EVERY_STEPS = 20  # and the first and the last
+
+
+def train(config: Config, images: np.ndarray) -> Config:
+    """Trains until `config.total_steps`, going on from the run's newest checkpoint; returns the run's settled config.
+
+    images (N, H, W, C) uint8, as from `data.load(config)`. Ctrl-C and SIGTERM end it early with everything saved.
+    Raises ValueError when no checkpoint of the run can be read, and when a loss is no longer finite.
+    """
+    config = dataclasses.replace(config, c_dim=images.shape[-1]).settled()
+    total = config.total_steps(len(images))
+    use_gpu_memory_as_needed()
+    precision, jit = choose_precision(config.mixed_precision), choose_jit(config.jit)
+    dcgan = DCGAN(config, precision=precision, jit=jit)
+    checkpoints = Checkpoints(dcgan, config)
+    start = checkpoints.restore()
+    if start >= total:
+        logging.info("%s is at step %s of %s: raise --epoch or --steps to go on.", config.run_dir, start, total)
+        return config
+    config.sample_path.mkdir(parents=True, exist_ok=True)
+    write_atomic(config.run_dir / "config.json", config.to_json().encode())
+    _announce(config, start, total, precision, jit)
+
+    pictures = Pictures(config, dcgan)
+    batch = config.batch_size * config.d_updates
+    batches = data.batches(images, batch_size=batch, seed=config.seed, start=start, stop=total)
+    with stop_signals() as stop, Logs(config, start=start, total=total, images=len(images)) as logs:
+        pictures.reals(logs, images)
+        for step, real in enumerate(batches, start + 1):
+            z = ops.latents(config.seed, batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step)
+            results = dcgan.train_step(real, z)
+            logs.advance()
+            last = step == total or stop.requested
+            if last or step == start + 1 or step % LOG_EVERY_STEPS == 0:
+                check_finite(step, results)
+                logs.step(step, {**results, **dcgan.loss_scales()})
+            if last or step % config.ckpt_freq == 0:
+                check_finite(step, results)
+                checkpoints.save(step)
+            if last or step % config.sample_freq == 0:
+                logs.histograms(step, z, results)
+                pictures.fakes(logs, step, z)
+            if stop.requested:
+                logging.info("stopped and saved at step %s of %s; the same command goes on from there.", step, total)
+                break
+    pictures.film()
+    logging.info("the pictures are in %s", config.sample_path)
+    return config
+
+
+class Pictures:
+    """The run's pictures: the preprocessed input, the fixed latents as training goes on, and a film of those."""
+
+    def __init__(self, config: Config, dcgan: DCGAN):
+        self.config = config
+        self.draw = drawer(dcgan.generator)
+        self.count = 64 if max(config.height, config.width) <= 128 else 16
+        self.z = ops.latents(config.seed, self.count, z_dim=config.z_dim, z_dist=config.z_dist)
+
+    def reals(self, logs: Logs, images: np.ndarray) -> None:
+        """samples/reals.png: what the discriminator will see, so that a wrong crop shows before the first step."""
+        chosen = data.Order(len(images), self.config.seed).indices(0, self.count)
+        grid = image_grid(images[chosen])
+        write_atomic(self.config.sample_path / "reals.png", png(grid))
+        logs.image(0, "reals", grid)
+
+    def fakes(self, logs: Logs, step: int, step_z: tf.Tensor) -> None:
+        """samples/train_<step>.png from the fixed latents, and with --G_img_sum the step's own to TensorBoard."""
+        grid = image_grid(self.draw(self.z))
+        write_atomic(self.config.sample_path / f"train_{step:08d}.png", png(grid))
+        logs.image(step, "samples", grid)
+        if self.config.G_img_sum:
+            logs.image(step, "G", image_grid(self.draw(step_z[: self.count])))
+
+    def film(self) -> None:
+        write_film(sorted(self.config.sample_path.glob("train_*.png")), self.config.sample_path / "training.gif")
+
+
+class Stop:
+    requested = False
+
+
+@contextlib.contextmanager
+def stop_signals():
+    """Within the block the first SIGINT or SIGTERM sets `requested`; a second one acts as it always did."""
+    stop = Stop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore():
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def request(*_):
+        stop.requested = True
+        restore()
+
+    for number in before:
+        signal.signal(number, request)
+    try:
+        yield stop
+    finally:
+        restore()
+
+
+def use_gpu_memory_as_needed() -> None:
+    """Lets other programs have the GPU memory that this one does not use; too late once TensorFlow has begun."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        with contextlib.suppress(RuntimeError):
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def _announce(config: Config, start: int, total: int, precision: str, jit: bool) -> None:
+    devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
+    begin = f"going on at step {start:,}" if start else "starting"
+    logging.info(
+        "%s: %s, until step %s, on %s in %s%s.",
+        *(config.run_dir, begin, f"{total:,}", devices[0].device_type, precision, " with XLA" if jit else ""),
+    )
+    logging.info("watch it with: tensorboard --logdir %s", config.run_dir / "logs")

@@ -1,0 +1,124 @@
+"""Run folders, files that appear whole or not at all, image grids and GIFs."""
+
+import contextlib
+import math
+import os
+import shutil
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+
+from config import NETWORK_FIELDS, Config, dataset_label, read_config
+
+GIF_FRAMES = 100  # at most, evenly spaced
+GIF_SIDE = 768  # pixels
+GIF_SECONDS = 10.0  # for the whole film
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Writes a file under a temporary name and renames it, so that readers see the old one or the new one."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replaced_folder(path: Path):
+    """Yields an empty folder that takes the place of `path` when the block ends well, and vanishes when not."""
+    temporary, old = (path.with_name(f"{path.name}.{os.getpid()}.{word}") for word in ("tmp", "old.tmp"))
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            os.replace(path, old)
+        os.replace(temporary, path)
+    finally:
+        for leftover in (temporary, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def png(image: np.ndarray) -> bytes:
+    """A PNG of uint8 pixels (H, W, C), C = 1, 3 or 4; the same pixels give the same bytes."""
+    return iio.imwrite("<bytes>", image.squeeze(-1) if image.shape[-1] == 1 else image, extension=".png")
+
+
+def image_grid(images: np.ndarray) -> np.ndarray:
+    """(N, H, W, C) -> one picture of rows x columns images, as square as can be; empty places are black."""
+    count, height, width, channels = images.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    blank = np.zeros((rows * columns - count, height, width, channels), images.dtype)
+    tiles = np.concatenate([images, blank]).reshape(rows, columns, height, width, channels)
+    return tiles.swapaxes(1, 2).reshape(rows * height, columns * width, channels)  # (r, h, c, w, C) -> (r*h, c*w, C)
+
+
+def write_film(grids: list[Path], path: Path) -> None:
+    """A looping GIF of the grids that training left, in order; nothing when there are none."""
+    chosen = [grids[round(k)] for k in np.linspace(0, len(grids) - 1, min(len(grids), GIF_FRAMES))]
+    if not chosen:
+        return
+    frames = [_opaque(iio.imread(grid)) for grid in chosen]
+    step = math.ceil(max(frames[0].shape[:2]) / GIF_SIDE)
+    shape = frames[-1].shape
+    frames = [frame[::step, ::step] for frame in frames if frame.shape == shape]
+    milliseconds = max(40, 1000 * GIF_SECONDS / len(frames))
+    write_atomic(path, iio.imwrite("<bytes>", np.stack(frames), extension=".gif", duration=milliseconds, loop=0))
+
+
+def _opaque(image: np.ndarray) -> np.ndarray:
+    """RGBA on white, since a GIF's transparency is all or nothing; anything else as it is."""
+    if image.ndim < 3 or image.shape[-1] != 4:
+        return image
+    alpha = image[..., 3:] / 255.0
+    return np.round(image[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+
+
+def has_checkpoint(config: Config) -> bool:
+    return (config.checkpoint_path / "checkpoint").is_file()
+
+
+def stored_run(run_dir: Path) -> Config | None:
+    """The settings of a run that has a checkpoint, else None. Raises ValueError when they cannot be read."""
+    path = run_dir / "config.json"
+    if not path.is_file():
+        return None
+    config = read_config(path)
+    return config if has_checkpoint(config) else None
+
+
+def find_run(given: dict) -> Config:
+    """The trained run that the given flags mean: by its name, else the only one that fits them.
+
+    Raises ValueError naming the runs that exist when none or several fit.
+    """
+    wanted = Config(**given)
+    runs = _runs(Path(wanted.out_dir))
+    exact = runs.get(wanted.name)
+    if exact is None and not wanted.out_name:
+        fits = [run for run in runs.values() if _fits(run, wanted, given)]
+        exact = fits[0] if len(fits) == 1 else None
+    if exact is None:
+        listed = f"Runs there: {', '.join(sorted(runs))}; pick one with --out_name." if runs else "Add --train first."
+        raise ValueError(f"--out_name must be a trained run in {wanted.out_dir}. Received: {wanted.name}. {listed}")
+    keep = {name: value for name, value in given.items() if name != "c_dim" or value != "auto"}
+    return exact.continued(keep)
+
+
+def _fits(run: Config, wanted: Config, given: dict) -> bool:
+    same_set = "dataset" not in given or dataset_label(run.dataset) == dataset_label(wanted.dataset)
+    return same_set and all(getattr(run, name) == given[name] for name in NETWORK_FIELDS if name in given)
+
+
+def _runs(out_dir: Path) -> dict[str, Config]:
+    """Every trained run in out_dir by its folder's name, which wins over the one in its settings if it was moved."""
+    found = {}
+    for path in sorted(out_dir.glob("*/config.json")):
+        with contextlib.suppress(ValueError):  # a damaged run is no reason not to find the others
+            run = read_config(path).continued({"out_dir": str(out_dir), "out_name": path.parent.name})
+            if has_checkpoint(run):
+                found[path.parent.name] = run
+    return found
