@@ -138,7 +138,7 @@ class Config:
         return self.steps or -(-self.epoch * images // (self.batch_size * self.d_updates))
 
     def settled(self) -> "Config":
-        """The same settings with the derived ones written out, so that a run keeps them whatever the defaults become."""
+        """The same settings with the derived ones written out, so that a run keeps them should the rules change."""
         return dataclasses.replace(self, output_width=self.width, blocks=len(self.sizes) - 1, out_name=self.name)
 
     def to_json(self) -> str:
@@ -263,10 +263,9 @@ def _check_range(name: str, value, low, high) -> None:
 def _check_types(config: Config) -> None:
     for field in dataclasses.fields(Config):
         value = getattr(config, field.name)
-        hint = typing.get_type_hints(Config)[field.name]
-        kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        kinds = typing.get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
         if float in kinds:
             kinds += (int,)
-        if isinstance(value, bool) and bool not in kinds or not isinstance(value, kinds):
+        if (isinstance(value, bool) and bool not in kinds) or not isinstance(value, kinds):
             wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
             raise ValueError(f"--{field.name} must be of type {wanted}. Received: {value!r}.")

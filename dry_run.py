@@ -13,7 +13,7 @@ TENSORFLOW_BYTES = 600e6  # the library itself, measured on CPU
 
 
 def describe(config: Config, outlook: tuple[int, int]) -> str:
-    """The settings, both networks' layers and the memory that training needs. outlook: (images, channels) of the data."""
+    """The settings, both networks' layers and the memory to train them. outlook: the data's (images, channels)."""
     images, channels = outlook
     config = dataclasses.replace(config, c_dim=channels).settled()
     precision = choose_precision(config.mixed_precision)

@@ -32,7 +32,7 @@ class Logs:
         self.last = (start, time.monotonic())
         self.seconds = self._keep_metrics(start)  # of training, over all processes
         self.writer = tf.summary.create_file_writer(str(self.folder))
-        self.metrics = open(self._metrics_path, "a", encoding="utf-8")
+        self.metrics = self._metrics_path.open("a", encoding="utf-8")
         self.bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True, mininterval=0.2, disable=None)
         if start == 0:
             self._write_hparams()

@@ -167,7 +167,7 @@ def _scaled_adam(config: Config, network: keras.Model) -> keras.optimizers.LossS
 
 
 def choose_precision(wanted: str) -> str:
-    """`auto` -> bfloat16 where the GPU (compute capability 8 and up) or the CPU computes in it natively, else float32."""
+    """`auto` -> bfloat16 where the GPU (compute capability 8 and up) or the CPU has it natively, else float32."""
     if wanted != "auto":
         return wanted
     gpus = tf.config.list_physical_devices("GPU")
@@ -184,7 +184,7 @@ def choose_precision(wanted: str) -> str:
 
 def choose_jit(wanted: str) -> bool:
     """`auto` -> on a GPU only: XLA makes the convolutions of a CPU ten times slower."""
-    return wanted == "on" or wanted == "auto" and bool(tf.config.list_physical_devices("GPU"))
+    return wanted == "on" or (wanted == "auto" and bool(tf.config.list_physical_devices("GPU")))
 
 
 def layer_table(network: Generator | Discriminator) -> list[tuple[str, tuple[int, ...], int]]:

@@ -14,7 +14,7 @@ LEAKY_SLOPE = 0.2  # Radford et al. 2016, section 4
 
 
 def normal(seed) -> keras.initializers.Initializer:
-    """N(0, 0.02), cut at two standard deviations nowhere: carpedm20's dense and transposed-convolution kernels."""
+    """N(0, 0.02): carpedm20's dense and transposed-convolution kernels."""
     return keras.initializers.RandomNormal(stddev=INIT_STDDEV, seed=seed)
 
 
@@ -117,7 +117,7 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
 
 
 def bce(logits: tf.Tensor, *, real: bool) -> tf.Tensor:
-    """Mean binary cross-entropy of logits (B, 1) with the label "real" or "fake", float32 scalar (section 2, GAN loss)."""
+    """Mean binary cross-entropy of logits (B, 1) against "real" (1) or "fake" (0): a float32 scalar."""
     labels = tf.ones_like(logits) if real else tf.zeros_like(logits)
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
 

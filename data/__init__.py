@@ -92,7 +92,7 @@ def find(config: Config) -> Source:
 
 
 def geometry_of(config: Config) -> Geometry:
-    """The crop and resize that the flags ask for; one side of the crop alone implies the other by the output's shape."""
+    """The crop and resize that the flags ask for; one side of a crop implies the other by the output's shape."""
     height, width = config.input_height, config.input_width
     if height is None and width is None and config.dataset == "celebA" and config.crop:
         height = CELEBA_CROP

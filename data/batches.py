@@ -1,4 +1,4 @@
-"""Batches as a pure function of (seed, step): a run can stop anywhere and go on with exactly the images it would have seen."""
+"""Batches as a pure function of (seed, step): a resumed run sees exactly the images it would have seen."""
 
 import functools
 

@@ -1,0 +1,57 @@
+"""Settings small enough that a training step takes milliseconds, and images to train on."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # the tests are about CPU; those marked gpu undo this
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from config import Config
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A factory of Configs for 16x16 images and narrow networks, writing below tmp_path."""
+
+    def make(**changes):
+        settings = {
+            "output_height": 16,
+            "c_dim": 3,
+            "stem_width": 32,
+            "z_dim": 8,
+            "batch_size": 8,
+            "mixed_precision": "float32",
+            "out_dir": str(tmp_path / "out"),
+            "data_dir": str(tmp_path / "data"),
+        }
+        return Config(**(settings | changes))
+
+    return make
+
+
+@pytest.fixture
+def photos():
+    """A factory of n different upright colour images (n, height, width, 3) uint8."""
+
+    def make(count, height=24, width=20):
+        rng = np.random.default_rng(0)
+        return rng.integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+
+    return make
+
+
+@pytest.fixture
+def image_folder(tmp_path, photos):
+    """A factory of data_dir/<name> with n PNG files."""
+
+    def make(count, name="faces"):
+        folder = tmp_path / "data" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, pixels in enumerate(photos(count)):
+            Image.fromarray(pixels).save(folder / f"{number:04d}.png")
+        return folder
+
+    return make

@@ -1,0 +1,120 @@
+import itertools
+import json
+
+import pytest
+
+from config import Config, dataset_label, from_dict, read_config, read_json
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "stem", "blocks"),
+    [
+        (64, 64, (4, 4), 4),
+        (28, 28, (4, 4), 3),
+        (108, 108, (7, 7), 4),
+        (128, 128, (4, 4), 5),
+        (64, 32, (8, 4), 3),
+        (8, 8, (4, 4), 1),
+        (512, 512, (4, 4), 7),
+        (33, 47, (5, 6), 3),
+    ],
+)
+def test_stem_and_blocks_follow_from_the_size(height, width, stem, blocks):
+    sizes = Config(output_height=height, output_width=width).sizes
+    assert sizes[0] == stem
+    assert sizes[-1] == (height, width)
+    assert len(sizes) - 1 == blocks
+
+
+def test_every_size_is_the_ceil_half_of_the_next():
+    for height in range(8, 513):
+        sizes = [h for h, _ in Config(output_height=height).sizes]
+        assert all(small == -(-large // 2) for small, large in itertools.pairwise(sizes))
+        assert 4 <= sizes[0] <= 7
+
+
+def test_widths_halve_from_the_stem():
+    assert Config().widths == [512, 256, 128, 64]
+    assert Config(stem_width=1024).widths == [1024, 512, 256, 128]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"output_height": 5}, "--output_height must be at least 8. Received: 5. Try --output_height=16."),
+        ({"output_width": 513}, "--output_width must be at most 512. Received: 513. Try --output_width=512."),
+        ({"stem_width": 500}, "--stem_width must be a multiple of 16. Received: 500. Try --stem_width=496."),
+        ({"kernel_size": 3}, "--kernel_size must be one of 5, 4. Received: 3."),
+        ({"z_dist": "normal"}, "--z_dist must be one of uniform_signed, uniform_unsigned, normal01. Received: normal."),
+        ({"batch_size": 0}, "--batch_size must be at least 1. Received: 0. Try --batch_size=1."),
+        ({"learning_rate": float("nan")}, "--learning_rate must be at most 1. Received: nan. Try --learning_rate=1."),
+        ({"batch_size": "64"}, "--batch_size must be of type int. Received: '64'."),
+        ({"epoch": True}, "--epoch must be of type int. Received: True."),
+    ],
+)
+def test_one_value_out_of_range(settings, message):
+    with pytest.raises(ValueError) as error:
+        Config(**settings)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"crop": False, "input_height": 108}, "--nocrop squashes"),
+        ({"blocks": 7, "output_height": 64}, "Try --blocks=4"),
+    ],
+)
+def test_contradictions(settings, words):
+    with pytest.raises(ValueError, match=words):
+        Config(**settings)
+
+
+def test_json_round_trip(tmp_path):
+    config = Config(dataset="celeba", output_width=32, c_dim=3).settled()
+    path = tmp_path / "config.json"
+    path.write_text(config.to_json())
+    assert read_config(path) == config
+    assert config.dataset == "celebA"
+    assert (config.blocks, config.out_name) == (3, "celebA-64x32")
+
+
+def test_json_errors_name_the_file(tmp_path):
+    path = tmp_path / "bad.json"
+    path.write_text("{")
+    with pytest.raises(ValueError, match=r"bad.json is not JSON"):
+        read_json(path)
+    with pytest.raises(ValueError, match=r"missing.json cannot be read"):
+        read_json(tmp_path / "missing.json")
+    with pytest.raises(ValueError, match=r"Did you mean batch_size\?"):
+        from_dict(json.loads('{"batchsize": 3}'), "x.json")
+    with pytest.raises(ValueError, match="one JSON object"):
+        from_dict([], "x.json")
+
+
+def test_a_run_keeps_its_networks_and_takes_new_lengths():
+    stored = Config(c_dim=3, steps=100).settled()
+    longer = stored.continued({"epoch": 50, "batch_size": 32, "c_dim": "auto"})
+    assert (longer.epoch, longer.steps, longer.batch_size, longer.c_dim) == (50, None, 32, 3)
+    with pytest.raises(ValueError) as error:
+        stored.continued({"stem_width": 1024})
+    assert str(error.value) == (
+        "--stem_width is fixed once a run has started: out/digits-64x64 has 512. Received: 1024. "
+        "Drop the flag, or start another run with --out_name=NAME."
+    )
+
+
+def test_an_epoch_shows_every_image_once():
+    assert Config(epoch=1).total_steps(640) == 10
+    assert Config(epoch=1).total_steps(641) == 11
+    assert Config(epoch=2, d_updates=5).total_steps(640) == 4
+    assert Config(epoch=1).total_steps(3) == 1
+    assert Config(steps=7).total_steps(10**6) == 7
+
+
+@pytest.mark.parametrize(
+    ("dataset", "label"),
+    [("celebA", "celebA"), ("/a/cats/", "cats"), ("pets/dogs.zip", "dogs"), ("tfds:lsun/cat", "tfds-lsun-cat")],
+)
+def test_dataset_label_is_one_folder_name(dataset, label):
+    assert dataset_label(dataset) == label

@@ -1,0 +1,195 @@
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import model
+import ops
+from config import Config
+from model import DCGAN, Discriminator, Generator, layer_table
+
+SIZES = [(8, 8), (28, 28), (32, 32), (48, 48), (64, 64), (100, 100), (128, 128), (64, 32), (33, 47)]
+
+# The shapes in carpedm20/DCGAN-tensorflow's 64x64 checkpoints.
+ORIGINAL_GENERATOR = {
+    "g_h0_lin": [(100, 8192), (8192,)],
+    "g_h1": [(5, 5, 256, 512), (256,)],
+    "g_h2": [(5, 5, 128, 256), (128,)],
+    "g_h3": [(5, 5, 64, 128), (64,)],
+    "g_h4": [(5, 5, 3, 64), (3,)],
+    "g_bn": [(512,), (512,), (256,), (256,), (128,), (128,), (64,), (64,)],
+}
+ORIGINAL_DISCRIMINATOR = {
+    "d_h0_conv": [(5, 5, 3, 64), (64,)],
+    "d_h1": [(5, 5, 64, 128), (128,)],
+    "d_h2": [(5, 5, 128, 256), (256,)],
+    "d_h3": [(5, 5, 256, 512), (512,)],
+    "d_h4_lin": [(8192, 1), (1,)],
+    "d_bn": [(128,), (128,), (256,), (256,), (512,), (512,)],
+}
+
+
+def batch(config, seed=0):
+    rng = np.random.default_rng(seed)
+    count = config.batch_size * config.d_updates
+    real = tf.constant(rng.integers(0, 256, (count, *config.image_shape), dtype=np.uint8))
+    return real, ops.latents(seed, count, z_dim=config.z_dim, z_dist=config.z_dist)
+
+
+def weights_of(dcgan):
+    networks = (dcgan.generator, dcgan.discriminator)
+    return [variable.numpy() for network in networks for variable in network.variables]
+
+
+@pytest.mark.parametrize(
+    ("network", "original", "parameters"),
+    [(Generator, ORIGINAL_GENERATOR, 5_135_363), (Discriminator, ORIGINAL_DISCRIMINATOR, 4_316_545)],
+)
+def test_64x64_networks_have_the_originals_weights(network, original, parameters):
+    shapes = [tuple(variable.shape) for variable in network(Config(c_dim=3)).trainable_variables]
+    assert sorted(shapes) == sorted(shape for layer in original.values() for shape in layer)
+    assert sum(map(math.prod, shapes)) == parameters
+
+
+@pytest.mark.parametrize(("height", "width", "c_dim"), [(*size, 3) for size in SIZES] + [(33, 47, 1), (33, 47, 4)])
+def test_every_size_builds_trains_a_step_and_comes_out_exactly(height, width, c_dim):
+    config = Config(output_height=height, output_width=width, c_dim=c_dim, stem_width=32, z_dim=5, batch_size=2)
+    dcgan = DCGAN(config)
+    before = weights_of(dcgan)
+    real, z = batch(config)
+    results = dcgan._train_step(real, z)  # eager: tracing every size would take minutes
+    assert np.isfinite([results["d_loss"], results["g_loss"]]).all()
+    assert dcgan.generator(z).shape == (2, height, width, c_dim)
+    assert dcgan.discriminator(ops.to_float(real)).shape == (2, 1)
+    assert any(not np.array_equal(a, b) for a, b in zip(before, weights_of(dcgan), strict=True))
+
+
+@pytest.mark.parametrize("kernel_size", [4, 5])
+def test_layer_table_is_true(kernel_size, tiny):
+    config = tiny(output_height=33, output_width=47, kernel_size=kernel_size)
+    for network in (Generator(config), Discriminator(config)):
+        rows = layer_table(network)
+        assert sum(row[2] for row in rows) == sum(math.prod(v.shape) for v in network.trainable_variables)
+    generator, discriminator = layer_table(Generator(config)), layer_table(Discriminator(config))
+    assert generator[-1][1] == (33, 47, 3)
+    assert discriminator[-2][1] == generator[0][1] == (5, 6, 32)
+
+
+def test_eager_equals_graph(tiny):
+    config = tiny()
+    eager, graph = DCGAN(config), DCGAN(config)
+    for seed in range(3):
+        a, b = eager._train_step(*batch(config, seed)), graph.train_step(*batch(config, seed))
+        np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-4)
+        np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=1e-4)
+    # Images rather than weights: a bias before a batch norm has no gradient but rounding, which Adam makes large.
+    np.testing.assert_allclose(eager.generator(batch(config)[1]), graph.generator(batch(config)[1]), atol=1e-3)
+
+
+@pytest.mark.slow
+def test_jit_equals_no_jit(tiny):
+    config = tiny()
+    plain, jit = DCGAN(config), DCGAN(config, jit=True)
+    for seed in range(3):
+        a, b = plain.train_step(*batch(config, seed)), jit.train_step(*batch(config, seed))
+        np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-4)
+        np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=1e-4)
+
+
+def test_step_is_d_on_real_and_fake_apart_then_g_twice_on_the_same_z(tiny):
+    """Against the same step written out with plain optimizers, as carpedm20's model.py orders it."""
+    config = tiny(g_updates=2)
+    ours, plain = DCGAN(config), DCGAN(config)
+    real, z = batch(config)
+    ours._train_step(real, z)
+
+    g, d = plain.generator, plain.discriminator
+    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits
+    with tf.GradientTape() as tape:
+        yes, no = d(tf.cast(real, tf.float32) / 127.5 - 1, training=True), d(g(z, training=True), training=True)
+        loss = tf.reduce_mean(cross_entropy(tf.ones_like(yes), yes))
+        loss += tf.reduce_mean(cross_entropy(tf.zeros_like(no), no))
+    plain.d_optimizer.apply(tape.gradient(loss, d.trainable_variables), d.trainable_variables)
+    for _ in range(2):
+        with tf.GradientTape() as tape:
+            no = d(g(z, training=True), training=True)
+            loss = tf.reduce_mean(cross_entropy(tf.ones_like(no), no))
+        plain.g_optimizer.apply(tape.gradient(loss, g.trainable_variables), g.trainable_variables)
+    for a, b in zip(weights_of(ours), weights_of(plain), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_adam_is_tensorflow_1s(tiny):
+    """Two updates by hand: lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + 1e-8), b1 = 0.5, b2 = 0.999."""
+    dcgan = DCGAN(tiny(learning_rate=0.01))
+    network = dcgan.generator
+    bias = network.stem.bias
+    rng = np.random.default_rng(0)
+    m = v = expected = np.zeros(bias.shape)
+    for t in (1, 2):
+        gradients = [tf.zeros(w.shape) for w in network.trainable_variables]
+        place = next(k for k, w in enumerate(network.trainable_variables) if w is bias)
+        g = rng.normal(size=bias.shape) * 1e-6
+        gradients[place] = tf.constant(g, tf.float32)
+        dcgan.g_optimizer.apply(gradients, network.trainable_variables)
+        m, v = 0.5 * m + 0.5 * g, 0.999 * v + 0.001 * g**2
+        rate = 0.01 * np.sqrt(1 - 0.999**t) / (1 - 0.5**t)
+        expected = expected - rate * m / (np.sqrt(v) + 1e-8)
+    np.testing.assert_allclose(bias, expected, rtol=1e-3)
+
+
+def test_d_updates_see_one_part_of_the_batch_each(tiny):
+    config = tiny(d_updates=3, g_updates=1)
+    dcgan = DCGAN(config)
+    real, z = batch(config)
+    results = dcgan.train_step(real, z)
+    assert results["real_logits"].shape == (config.batch_size, 1)
+    assert int(dcgan.d_optimizer.iterations) == 3
+    assert int(dcgan.g_optimizer.iterations) == 1
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_low_precision_trains_and_infers_in_float32(precision, tiny):
+    config = tiny()
+    plain, low = DCGAN(config), DCGAN(config, precision=precision)
+    real, z = batch(config)
+    np.testing.assert_array_equal(plain.generator(z), low.generator(z))
+    a, b = plain.train_step(real, z), low.train_step(real, z)
+    assert b["real_logits"].dtype == b["d_loss"].dtype == tf.float32
+    np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=0.05)
+    assert low.generator(z, training=True).dtype == tf.float32
+    assert {variable.dtype for variable in low.generator.variables} == {"float32"}
+
+
+def test_float16_skips_an_overflow_and_halves_only_that_scale(tiny):
+    dcgan = DCGAN(tiny(), precision="float16")
+    weights = dcgan.discriminator.trainable_variables
+    before = [w.numpy() for w in weights]
+    scales = {name: float(scale) for name, scale in dcgan.loss_scales().items()}
+    dcgan.d_optimizer.apply([tf.fill(w.shape, np.inf) for w in weights], weights)
+    after = {name: float(scale) for name, scale in dcgan.loss_scales().items()}
+    assert all(np.array_equal(a, w.numpy()) for a, w in zip(before, weights, strict=True))
+    assert after == {"g_loss_scale": scales["g_loss_scale"], "d_loss_scale": scales["d_loss_scale"] / 2}
+    assert DCGAN(tiny()).loss_scales() == {}
+
+
+def test_same_seed_same_weights(tiny):
+    first, same, other = (weights_of(DCGAN(tiny(seed=seed))) for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_precision_and_jit_are_chosen_by_the_machine(monkeypatch):
+    assert model.choose_precision("float16") == "float16"
+    assert model.choose_precision("auto") in ("bfloat16", "float32")
+    assert model.choose_jit("on")
+    assert not model.choose_jit("off")
+    assert model.choose_jit("auto") == bool(tf.config.list_physical_devices("GPU"))
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"] if kind == "GPU" else [])
+    for capability, precision in (((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")):
+        monkeypatch.setattr(
+            tf.config.experimental, "get_device_details", lambda _, c=capability: {"compute_capability": c}
+        )
+        assert model.choose_precision("auto") == precision
+    assert model.choose_jit("auto")

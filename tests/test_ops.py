@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import ops
+
+
+def numpy_conv(image, kernel, bias):
+    """SAME, stride 2, by the definition: image (H, W, I), kernel (k, k, I, O)."""
+    height, width, _ = image.shape
+    k = kernel.shape[0]
+    out_height, out_width = -(-height // 2), -(-width // 2)
+    pads = [max((o - 1) * 2 + k - i, 0) for o, i in ((out_height, height), (out_width, width))]
+    padded = np.pad(image, [(p // 2, p - p // 2) for p in pads] + [(0, 0)])
+    out = np.empty((out_height, out_width, kernel.shape[-1]))
+    for y in range(out_height):
+        for x in range(out_width):
+            patch = padded[2 * y : 2 * y + k, 2 * x : 2 * x + k]
+            out[y, x] = np.tensordot(patch, kernel, 3) + bias
+    return out
+
+
+@pytest.mark.parametrize("kernel_size", [4, 5])
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (5, 6)])
+def test_conv_is_the_definition(kernel_size, size):
+    rng = np.random.default_rng(0)
+    layer = ops.Conv(2, 3, kernel_size=kernel_size, name="conv", seed=0)
+    layer.bias.assign(rng.normal(size=3))
+    image = rng.normal(size=(*size, 2)).astype(np.float32)
+    expected = numpy_conv(image, layer.kernel.numpy(), layer.bias.numpy())
+    np.testing.assert_allclose(layer(image[None])[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel_size", [4, 5])
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (7, 8)])
+def test_conv_transpose_is_the_adjoint_of_conv(kernel_size, size):
+    """<conv(x), y> = <x, conv_transpose(y)> for the same kernel (Dumoulin & Visin 2016, section 4.1)."""
+    rng = np.random.default_rng(0)
+    down = ops.Conv(2, 3, kernel_size=kernel_size, name="down", seed=0)
+    up = ops.ConvTranspose(3, 2, size=size, kernel_size=kernel_size, name="up", seed=0)
+    up.kernel.assign(down.kernel)
+    x = rng.normal(size=(1, *size, 2)).astype(np.float32)
+    y = rng.normal(size=(1, -(-size[0] // 2), -(-size[1] // 2), 3)).astype(np.float32)
+    np.testing.assert_allclose(np.sum(down(x) * y), np.sum(x * up(y)), rtol=1e-4)
+
+
+def test_batch_norm_matches_numpy_and_keeps_moving_statistics():
+    rng = np.random.default_rng(0)
+    x = rng.normal(3, 2, size=(4, 5, 6, 7)).astype(np.float32)
+    layer = ops.BatchNorm(7, name="norm")
+    layer.gamma.assign(rng.normal(1, 0.1, 7))
+    layer.beta.assign(rng.normal(0, 0.1, 7))
+    gamma, beta = layer.gamma.numpy(), layer.beta.numpy()
+    mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    expected = gamma * (x - mean) / np.sqrt(variance + 1e-5) + beta
+    np.testing.assert_allclose(layer(x, training=True), expected, atol=1e-4)
+
+    count = x.size / 7
+    np.testing.assert_allclose(layer.moving_mean, 0.1 * mean, rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance, 0.9 + 0.1 * variance * count / (count - 1), rtol=1e-5)
+    moving_mean, moving_variance = layer.moving_mean.numpy(), layer.moving_variance.numpy()
+    expected = gamma * (x - moving_mean) / np.sqrt(moving_variance + 1e-5) + beta
+    np.testing.assert_allclose(layer(x, training=False), expected, atol=1e-4)
+    np.testing.assert_array_equal(layer.moving_mean, moving_mean)
+
+
+def test_layers_compute_in_the_dtype_of_their_input():
+    dense = ops.Dense(4, 2, name="dense", seed=0)
+    conv = ops.Conv(2, 2, kernel_size=5, name="conv", seed=0)
+    for dtype in (tf.float32, tf.bfloat16, tf.float16):
+        assert dense(tf.zeros((1, 4), dtype)).dtype == dtype
+        assert conv(tf.zeros((1, 4, 4, 2), dtype)).dtype == dtype
+    assert dense.kernel.dtype == "float32"
+
+
+def test_initialisers_are_the_originals():
+    dense = ops.Dense(200, 200, name="dense", seed=0).kernel.numpy()
+    conv = ops.Conv(64, 64, kernel_size=5, name="conv", seed=0).kernel.numpy()
+    assert dense.std() == pytest.approx(0.02, rel=0.02)
+    assert abs(dense).max() > 0.06
+    assert abs(conv).max() <= 0.04 + 1e-6  # redrawn beyond two standard deviations
+
+
+@pytest.mark.parametrize(
+    ("z_dist", "low", "high", "mean", "deviation"),
+    [
+        ("uniform_signed", -1, 1, 0, 3**-0.5),
+        ("uniform_unsigned", 0, 1, 0.5, 12**-0.5),
+        ("normal01", -np.inf, np.inf, 0, 1),
+    ],
+)
+def test_latents_are_seeded_draws(z_dist, low, high, mean, deviation):
+    def draw(seed, count, stream=0):
+        return ops.latents(seed, count, z_dim=100, z_dist=z_dist, stream=stream).numpy()
+
+    z = draw(0, 1000)
+    assert z.min() >= low
+    assert z.max() <= high
+    assert z.mean() == pytest.approx(mean, abs=0.02)
+    assert z.std() == pytest.approx(deviation, rel=0.02)
+    np.testing.assert_array_equal(draw(0, 10), z[:10])
+    assert not np.array_equal(draw(1, 10), z[:10])
+    assert not np.array_equal(draw(0, 10, stream=1), z[:10])
+
+
+def test_pixels_survive_the_way_to_floats_and_back():
+    levels = tf.range(256)
+    floats = ops.to_float(tf.cast(levels, tf.uint8))
+    assert (float(floats[0]), float(floats[-1])) == (-1.0, 1.0)
+    np.testing.assert_array_equal(ops.to_uint8(floats), levels)
+    np.testing.assert_array_equal(ops.to_uint8(tf.constant([-2.0, 2.0])), [0, 255])
+
+
+def test_bce_is_the_closed_form():
+    logits = np.array([[-3.0], [0.5]], np.float32)
+    probability = 1 / (1 + np.exp(-logits))
+    assert float(ops.bce(tf.constant(logits), real=True)) == pytest.approx(-np.log(probability).mean(), rel=1e-5)
+    assert float(ops.bce(tf.constant(logits), real=False)) == pytest.approx(-np.log(1 - probability).mean(), rel=1e-5)
+    assert float(ops.bce(tf.zeros((3, 1)), real=True)) == pytest.approx(np.log(2))
