@@ -76,6 +76,7 @@ def main(argv: list[str]) -> int:
     """Parses the command line and carries out the actions asked for; returns the exit code."""
     logging.use_absl_handler()
     logging.get_absl_handler().setFormatter(Formatter())
+    logging.get_absl_handler().addFilter(ours_or_serious)
     logging.set_verbosity(logging.INFO)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # before and after training, both end it at once
     if any(argument in HELP for argument in argv):
@@ -214,6 +215,11 @@ def fail(error: Exception) -> int:
     message = " ".join(str(error).split())
     print(f"error: {message}", file=sys.stderr)
     return 1
+
+
+def ours_or_serious(record) -> bool:
+    """Keeps the libraries' chatter out of the log: TensorFlow too writes to absl's."""
+    return record.levelno > logging.converter.absl_to_standard(logging.INFO) or "site-packages" not in record.pathname
 
 
 class Formatter(logging.PythonFormatter):

@@ -71,7 +71,7 @@ def find(config: Config) -> Source:
     if name == "digits":
         return digits_source(limit=limit)
     if name.startswith("tfds:"):
-        return _tfds(name.removeprefix("tfds:"), f"Datasets: {TFDS_CATALOG}.", limit)
+        return _tfds(name.removeprefix("tfds:"), config, f"Datasets: {TFDS_CATALOG}.")
     broken = None
     for path in _candidates(name, data_dir):
         try:
@@ -84,7 +84,7 @@ def find(config: Config) -> Source:
     if broken:
         raise ValueError(f"{broken} {_remedy(name, data_dir)}".strip())
     if name in TFDS_NAMES:
-        return _tfds(TFDS_NAMES[name], _remedy(name, data_dir), limit, every_split=name == "mnist")
+        return _tfds(TFDS_NAMES[name], config, _remedy(name, data_dir), every_split=name == "mnist")
     raise ValueError(
         f"--dataset must be digits, celebA, mnist, lsun, tfds:NAME, a folder in --data_dir or a path to images. "
         f"Received: {printable(name)}. {_remedy(name, data_dir) or _listing(data_dir)}"
@@ -170,10 +170,11 @@ def _lmdb(path: Path, limit: int | None) -> Source:
     return lmdb_source(folders[0], limit=limit)
 
 
-def _tfds(name: str, remedy: str, limit: int | None, every_split: bool = False) -> Source:
+def _tfds(name: str, config: Config, remedy: str, every_split: bool = False) -> Source:
     from data.tfds import tfds_source  # late: tensorflow_datasets is slow to import
 
-    return tfds_source(name, remedy=remedy, limit=limit, every_split=every_split)
+    folder = Path(config.data_dir).expanduser() / "tfds"
+    return tfds_source(name, folder, remedy=remedy, limit=config.train_size, every_split=every_split)
 
 
 def _remedy(name: str, data_dir: Path) -> str:

@@ -4,6 +4,7 @@ import concurrent.futures
 import itertools
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from data.source import Source
 
@@ -11,17 +12,19 @@ PROBE_URL = "https://storage.googleapis.com"
 PROBE_SECONDS = 10  # TensorFlow Datasets itself retries for minutes
 
 
-def tfds_source(name: str, *, remedy: str, limit: int | None = None, every_split: bool = False) -> Source:
-    """The images of a dataset's train split (of all its labelled splits, train first, with `every_split`).
+def tfds_source(name: str, folder: Path, *, remedy: str, limit: int | None = None, every_split: bool = False) -> Source:
+    """The images of a dataset's train split, or with `every_split` of train and test.
 
-    Downloads and prepares it first where it is not prepared yet, in TFDS's own folder (~/tensorflow_datasets, or
-    $TFDS_DATA_DIR). Raises ValueError, ending in `remedy`, when there is no such dataset, no network, or the
-    download is refused.
+    A dataset that is prepared in TFDS's own folder (~/tensorflow_datasets) is used from there; any other is
+    downloaded and prepared in `folder`. Raises ValueError, ending in `remedy`, when there is no such dataset, no
+    network, or the download is refused.
     """
     import tensorflow_datasets as tfds  # late: slow, and only this source needs it
 
     try:
         builder = tfds.builder(name)
+        if not builder.is_prepared():
+            builder = tfds.builder(name, data_dir=folder)
     except Exception as error:  # its registry raises many kinds, all meaning "no such dataset"
         raise ValueError(
             f"tfds:{name} must be a TensorFlow dataset. Received: {_first_line(error)} {remedy}"

@@ -1,0 +1,440 @@
+import gzip
+import json
+import os
+import socket
+import struct
+import zipfile
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pytest
+from absl import logging
+from PIL import Image
+
+import data
+import data.tfds
+from config import Config
+from data.batches import Order, batches
+from data.decode import Geometry, decode
+from data.folder import folder_source, zip_source
+from data.idx import digits_source, find_idx, idx_source
+from data.pack import load_pack
+
+
+@pytest.fixture
+def messages(monkeypatch):
+    """Everything logged, as text."""
+    said = []
+    for level in ("info", "warning"):
+        monkeypatch.setattr(logging, level, lambda text, *values: said.append(text % values))
+    return said
+
+
+def odd_folder(folder):
+    """One image of each kind that users bring, and three files that only look like images."""
+    (folder / "nested" / "deep").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    colour = rng.integers(0, 256, (30, 20, 3), dtype=np.uint8)
+    Image.fromarray(colour[..., 0]).save(folder / "gray.png")
+    Image.fromarray(np.dstack([colour, np.full((30, 20), 128, np.uint8)])).save(folder / "rgba.png")
+    Image.fromarray(colour).quantize(16).save(folder / "palette.gif")
+    Image.fromarray(colour[..., 0].astype(np.uint16) * 257).save(folder / "sixteen.png")
+    Image.fromarray(colour).convert("CMYK").save(folder / "cmyk.jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotate by 90 degrees to see it upright
+    Image.fromarray(colour).save(folder / "rotated.jpg", exif=exif)
+    Image.fromarray(colour).save(folder / "UPPER.JPEG")
+    Image.fromarray(colour).save(folder / "größe 猫.webp", lossless=True)
+    Image.fromarray(colour).save(folder / "nested" / "deep" / "image.bmp")
+    Image.fromarray(colour).save(folder / "scan.tiff")
+    (folder / "linked.png").symlink_to(folder / "gray.png")
+    (folder / "truncated.jpg").write_bytes((folder / "UPPER.JPEG").read_bytes()[:300])
+    (folder / "empty.png").touch()
+    (folder / "text.jpg").write_text("not an image")
+    (folder / "notes.txt").write_text("not even called one")
+    (folder / ".hidden.png").write_bytes((folder / "gray.png").read_bytes())
+    return {"truncated.jpg", "empty.png", "text.jpg"}
+
+
+def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages):
+    config = tiny(dataset="odd", c_dim="auto")
+    bad = odd_folder(Path(config.data_dir) / "odd")
+    pack = data.load(config)
+    assert set(pack.manifest["skipped"]) == bad
+    assert pack.images.shape == (11, 16, 16, 3)
+    skipped = next(message for message in messages if message.startswith("skipped 3 unreadable of 14"))
+    assert all(name in skipped for name in bad)
+    assert any("11 images" in message for message in messages)
+    assert any("transparent images were put on white" in message for message in messages)
+    assert any("memorise" in message for message in messages)
+
+
+def test_one_line_says_what_was_found(tiny, messages, photos):
+    config = tiny(dataset="celebA", output_height=64, c_dim="auto")
+    folder = Path(config.data_dir) / "CelebA" / "img_align_celeba"
+    folder.mkdir(parents=True)
+    for number, pixels in enumerate(photos(3, 218, 178)):
+        Image.fromarray(pixels).save(folder / f"{number:06d}.jpg")
+    pack = data.load(config)
+    assert "found 3 images, 178x218 -> centre crop 108 -> 64x64" in messages
+    assert pack.images.shape == (3, 64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "size", "box"),
+    [
+        (Geometry(64, 64, (108, 108)), (218, 178), (35, 55, 143, 163)),  # the original's offsets for CelebA
+        (Geometry(64, 64), (218, 178), (0, 20, 178, 198)),
+        (Geometry(64, 32), (100, 100), (25, 0, 75, 100)),
+        (Geometry(64, 64, squash=True), (218, 178), (0, 0, 178, 218)),
+        (Geometry(64, 64, (108, 108)), (50, 200), (75, 0, 125, 50)),  # smaller than the crop: less is cut out
+        (Geometry(8, 512), (10, 10), (0, 4, 10, 5)),
+    ],
+)
+def test_crop_boxes(geometry, size, box):
+    assert geometry.box(*size) == box
+
+
+def test_crop_boxes_never_leave_the_image():
+    rng = np.random.default_rng(0)
+    for height, width, crop_height, crop_width in rng.integers(1, 300, (500, 4)).tolist():
+        left, top, right, bottom = Geometry(16, 16, (crop_height, crop_width)).box(height, width)
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+
+
+def test_decoding_keeps_the_pixels_that_need_no_change(tmp_path):
+    colour = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    same = Geometry(16, 16)
+    path = tmp_path / "image.png"
+    Image.fromarray(colour).save(path)
+    np.testing.assert_array_equal(decode(path, same, 3).pixels, colour)
+    np.testing.assert_array_equal(decode(path.read_bytes(), same, 3).pixels, colour)
+    np.testing.assert_array_equal(decode(colour, same, 3).pixels, colour)
+    luma = np.round(colour @ [0.299, 0.587, 0.114])
+    np.testing.assert_allclose(decode(colour, same, 1).pixels[..., 0], luma, atol=1)
+    assert decode(colour, same, 4).pixels[..., 3].min() == 255
+    sixteen = colour[..., 0].astype(np.uint16) * 257
+    Image.fromarray(sixteen).save(path)
+    np.testing.assert_array_equal(decode(path, same, 1).pixels[..., 0], colour[..., 0])
+    clear = np.dstack([colour, np.zeros((16, 16), np.uint8)])
+    assert (decode(clear, same, 3).pixels == 255).all()
+    np.testing.assert_array_equal(decode(clear, same, 4).pixels[..., 3], 0)
+
+
+def test_exif_rotation_is_applied(tmp_path):
+    colour = np.zeros((10, 20, 3), np.uint8)
+    colour[:, :10] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(colour).save(tmp_path / "turned.png", exif=exif)
+    upright = decode(tmp_path / "turned.png", Geometry(20, 10), 3)
+    assert upright.size == (20, 10)
+    assert upright.pixels[:10].min() == 255
+    assert upright.pixels[10:].max() == 0
+
+
+def test_a_pack_is_made_once_and_again_when_files_change(tiny, image_folder, messages):
+    config = tiny(dataset="faces")
+    folder = image_folder(6)
+    first = data.load(config)
+    assert isinstance(first.images, np.memmap)
+    again = data.load(config)
+    np.testing.assert_array_equal(first.images, again.images)
+    assert sum("Packing" in message for message in messages) == 1
+    (folder / "0000.png").unlink()
+    assert len(data.load(config).images) == 5
+    assert len(list((folder.parent / ".packs").iterdir())) == 2  # the old pack and its manifest were replaced
+
+
+@pytest.mark.parametrize("harm", ["cut", "no manifest", "manifest cut"])
+def test_a_damaged_pack_is_made_again(tiny, image_folder, harm):
+    config = tiny(dataset="faces")
+    folder = image_folder(6)
+    good = np.array(data.load(config).images)
+    pack = next((folder.parent / ".packs").glob("*.npy"))
+    if harm == "cut":
+        pack.write_bytes(pack.read_bytes()[:-1])
+    elif harm == "no manifest":
+        pack.with_suffix(".json").unlink()
+    else:
+        pack.with_suffix(".json").write_text("{")
+    np.testing.assert_array_equal(data.load(config).images, good)
+
+
+def test_everything_that_changes_pixels_makes_another_pack(tiny, image_folder):
+    image_folder(4)
+    changes = [
+        {},
+        {"crop": False},
+        {"input_height": 10},
+        {"output_height": 8},
+        {"c_dim": 1},
+        {"train_size": 2},
+        {"input_fname_pattern": "000[12]*"},
+    ]
+    packs = [np.array(data.load(tiny(dataset="faces", **change)).images) for change in changes]
+    assert len({pack.tobytes() for pack in packs}) == len(packs)
+    assert [len(pack) for pack in packs] == [4, 4, 4, 4, 4, 2, 2]
+
+
+def test_channels_are_gray_only_if_every_image_is(tiny, image_folder):
+    config = tiny(dataset="faces", c_dim="auto")
+    folder = image_folder(3)
+    assert data.load(config).images.shape[-1] == 3
+    assert data.probe(config) == (3, 3)
+    for path in folder.iterdir():
+        Image.open(path).convert("L").save(path)
+    gray = data.load(config).images
+    assert gray.shape[-1] == 1
+    assert data.probe(config) == (3, 1)
+    np.testing.assert_array_equal(gray, data.load(tiny(dataset="faces", c_dim=1)).images)
+    np.testing.assert_array_equal(gray, data.load(config).images)
+
+
+@pytest.mark.parametrize(("good", "bad", "trains"), [(1, 3, True), (96, 4, True), (20, 4, False), (0, 1, False)])
+def test_a_tenth_may_be_unreadable(good, bad, trains, tiny, image_folder):
+    config = tiny(dataset="faces")
+    folder = image_folder(good)
+    for number in range(bad):
+        (folder / f"bad{number}.png").touch()
+    if trains:
+        assert len(data.load(config).images) == good
+        return
+    with pytest.raises(ValueError, match=rf"Received: {bad} of {good + bad} in folder .*bad0.png"):
+        data.load(config)
+    assert not list((folder.parent / ".packs").iterdir())  # nothing half-written stays
+
+
+def test_a_pack_goes_to_out_dir_where_data_dir_cannot_be_written(tiny, image_folder, monkeypatch):
+    config = tiny(dataset="faces")
+    image_folder(2)
+    monkeypatch.setattr(os, "access", lambda path, mode: path == Path(config.out_dir) / ".packs")
+    data.load(config)
+    assert list((data.packs_folder(config)).glob("faces-*.npy"))
+    assert data.packs_folder(config).is_relative_to(config.out_dir)
+
+
+def test_a_zip_gives_the_folders_pixels(tiny, image_folder, tmp_path):
+    folder = image_folder(4, "celebA")
+    config = tiny(dataset="celebA")
+    from_folder = np.array(data.load(config).images)
+    for place in (tmp_path / "data", folder):
+        images = list(folder.glob("*.png"))
+        with zipfile.ZipFile(place / "img_align_celeba.zip", "w") as archive:
+            archive.writestr("__MACOSX/._0001.png", b"resource fork")
+            for path in images:
+                archive.write(path, f"img_align_celeba/{path.name}")
+        for path in images:
+            path.rename(tmp_path / path.name)
+        np.testing.assert_array_equal(data.load(config).images, from_folder)
+        (place / "img_align_celeba.zip").unlink()
+        for path in images:
+            (tmp_path / path.name).rename(path)
+
+
+def test_a_web_page_called_zip_is_named_and_out_of_the_way(tiny, tmp_path, image_folder):
+    config = tiny(dataset="celebA")
+    (tmp_path / "data").mkdir()
+    page = tmp_path / "data" / "img_align_celeba.zip"
+    page.write_text("<!DOCTYPE html><html>Quota exceeded</html>")
+    with pytest.raises(ValueError, match=r"quota page.*Put CelebA's images in"):
+        data.load(config)
+    image_folder(3, "celebA")
+    assert len(data.load(config).images) == 3
+
+
+def test_zip_entries_that_cannot_be_read_are_skipped(tmp_path, photos, tiny):
+    path = tmp_path / "images.zip"
+    Image.fromarray(photos(1)[0]).save(tmp_path / "image.png")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(tmp_path / "image.png", "good.png")
+        archive.write(tmp_path / "image.png", "spoiled.png")
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"IDAT") + 8] ^= 255  # in the second image: its checksum no longer holds
+    path.write_bytes(bytes(content))
+    pack = data.load(tiny(dataset=str(path)))
+    assert len(pack.images) == 1
+    assert len(pack.manifest["skipped"]) == 1
+    with pytest.raises(ValueError, match="a zip without any"):
+        zip_source(path, pattern="*.jpg")
+
+
+def test_folder_loops_and_patterns(tmp_path, photos):
+    folder = tmp_path / "images"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "loop").symlink_to(folder)
+    for name in ("one.png", "a/two.PNG", "a/three.jpg"):
+        Image.fromarray(photos(1)[0]).save(folder / name)
+    assert folder_source(folder).count == 3
+    assert [name for name, _ in folder_source(folder, pattern="*.png").items()] == ["a/two.PNG", "one.png"]
+    assert folder_source(folder, pattern="a/*").count == 2
+    assert folder_source(folder, pattern="*.bmp") is None
+    assert folder_source(folder, limit=1).count == 1
+
+
+def write_idx(path, images, opener=open):
+    with opener(path, "wb") as file:
+        file.write(b"\0\0\x08\x03" + struct.pack(">3I", *images.shape) + images.tobytes())
+
+
+def test_idx_files_plain_and_gzipped(tiny, tmp_path):
+    folder = tmp_path / "data" / "mnist"
+    folder.mkdir(parents=True)
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+    write_idx(folder / "t10k-images-idx3-ubyte.gz", images[3:], gzip.open)
+    write_idx(folder / "train-images-idx3-ubyte", images[:3])
+    (folder / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01")
+    pack = data.load(tiny(dataset="mnist", output_height=28, c_dim="auto"))
+    np.testing.assert_array_equal(pack.images[..., 0], images)
+    assert idx_source(find_idx(folder), limit=4).count == 4
+    (folder / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + struct.pack(">3I", 3, 28, 28))
+    with pytest.raises(ValueError, match="as many bytes as its header says"):
+        idx_source(find_idx(folder))
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b\x08spoiled")
+    with pytest.raises(ValueError, match="cannot be read"):
+        idx_source(find_idx(folder)[1:])
+
+
+def test_digits_are_embedded():
+    source = digits_source()
+    name, image = next(iter(source.items()))
+    assert (source.count, name, image.shape, image.dtype) == (1797, "0", (8, 8), np.uint8)
+    assert image.max() > 200
+
+
+def test_lsun_lmdb(tiny, tmp_path, photos):
+    folder = tmp_path / "data" / "lsun" / "bedroom_train_lmdb"
+    folder.mkdir(parents=True)
+    with lmdb.open(str(folder)) as environment, environment.begin(write=True) as transaction:
+        for number, pixels in enumerate(photos(3)):
+            Image.fromarray(pixels).save(tmp_path / "image.webp", lossless=True)
+            transaction.put(f"{number}".encode(), (tmp_path / "image.webp").read_bytes())
+    config = tiny(dataset="lsun")
+    pack = data.load(config)
+    assert pack.images.shape == (3, 16, 16, 3)
+    expected = decode(photos(3)[2], Geometry(16, 16), 3).pixels
+    np.testing.assert_array_equal(pack.images[2], expected)
+    assert len(data.load(tiny(dataset=str(folder), train_size=2)).images) == 2
+    (folder / "data.mdb").write_bytes(b"spoiled")
+    with pytest.raises(ValueError, match="must be an LMDB"):
+        data.load(config)
+
+
+def test_tfds_prepares_a_dataset_for_real(tiny, photos, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    class SmallPhotos(tfds.core.GeneratorBasedBuilder):
+        """Five photos that need no download."""
+
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {"number": tfds.features.Scalar(np.int64), "photo": tfds.features.Image(shape=(24, 20, 3))}
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self):
+            yield from ((str(k), {"number": k, "photo": photo}) for k, photo in enumerate(photos(5)))
+
+    monkeypatch.setattr(data.tfds, "_network", lambda: True)
+    config = tiny(dataset="tfds:small_photos")
+    pack = data.load(config)
+    assert (Path(config.data_dir) / "tfds" / "small_photos").is_dir()
+    expected = {decode(photo, Geometry(16, 16), 3).pixels.tobytes() for photo in photos(5)}
+    assert {image.tobytes() for image in pack.images} == expected
+    assert data.load(tiny(dataset="tfds:small_photos", train_size=2)).manifest["count"] == 2
+
+
+def test_tfds_is_the_fallback_for_celeba(tiny, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    monkeypatch.setattr(data.tfds, "_network", lambda: True)
+    with tfds.testing.mock_data(num_examples=5):
+        assert data.load(tiny(dataset="celebA", output_height=64)).images.shape == (5, 64, 64, 3)
+    with pytest.raises(ValueError, match="tfds:nosuchset must be a TensorFlow dataset"):
+        data.load(tiny(dataset="tfds:nosuchset"))
+
+
+def test_without_network_celeba_says_where_to_put_it(tiny, monkeypatch):
+    def no_network(*_, **__):
+        raise socket.gaierror("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    monkeypatch.setenv("TFDS_DATA_DIR", "/nonexistent")
+    with pytest.raises(ValueError) as error:
+        data.load(tiny(dataset="celebA"))
+    text = str(error.value)
+    assert "no network" in text
+    assert all(place in text for place in ("celebA/,", "/img_align_celeba.zip", "celebA/img_align_celeba.zip"))
+
+
+def test_unknown_datasets_say_what_is_there(tiny, image_folder):
+    image_folder(1, "cats")
+    with pytest.raises(ValueError, match=r"Received: dogs. In .*: cats\.$"):
+        data.load(tiny(dataset="dogs"))
+    with pytest.raises(ValueError, match="does not exist"):
+        data.load(tiny(dataset="dogs", data_dir="/nonexistent"))
+    with pytest.raises(ValueError, match=r"bedroom_train_lmdb"):
+        data.load(tiny(dataset="lsun"))
+
+
+def test_a_missing_side_of_the_crop_follows_the_output(tiny):
+    def crop(**changes):
+        return data.geometry_of(tiny(**changes)).crop
+
+    assert crop(dataset="celebA") == (108, 108)
+    assert crop(dataset="celebA", output_height=64, output_width=32) == (108, 54)
+    assert crop(dataset="celebA", crop=False) is None
+    assert crop(dataset="cats") is None
+    assert crop(dataset="cats", input_width=50, output_height=32, output_width=16) == (100, 50)
+    assert crop(dataset="celebA", input_height=96, input_width=80) == (96, 80)
+
+
+def test_order_is_a_permutation_an_epoch_and_a_function_of_seed_and_step():
+    order = Order(10, seed=3)
+    stream = np.concatenate([order.indices(step, 4) for step in range(5)])
+    assert sorted(stream[:10]) == sorted(stream[10:]) == list(range(10))
+    assert list(stream[:10]) != list(stream[10:])
+    np.testing.assert_array_equal(Order(10, seed=3).indices(3, 4), stream[12:16])
+    assert not np.array_equal(Order(10, seed=4).indices(0, 10), stream[:10])
+    np.testing.assert_array_equal(np.bincount(Order(3, seed=0).indices(0, 9)), [3, 3, 3])
+
+
+def test_batches_start_anywhere(photos):
+    images = photos(7)
+    whole = [batch.numpy() for batch in batches(images, batch_size=3, seed=0, start=0, stop=6)]
+    rest = [batch.numpy() for batch in batches(images, batch_size=3, seed=0, start=4, stop=6)]
+    assert len(whole) == 6
+    np.testing.assert_array_equal(whole[4:], rest)
+    assert whole[0].shape == (3, 24, 20, 3)
+    wrapped = next(iter(batches(images, batch_size=20, seed=0, start=0, stop=1)))
+    assert wrapped.shape == (20, 24, 20, 3)
+
+
+def test_the_manifest_tells_everything(tiny, image_folder):
+    folder = image_folder(2)
+    data.load(tiny(dataset="faces"))
+    manifest = json.loads(next((folder.parent / ".packs").glob("*.json")).read_text())
+    assert manifest["files"] == ["0000.png", "0001.png"]
+    assert manifest["sizes"] == [[24, 20, 2]]
+    assert manifest["skipped"] == {}
+
+
+def test_source_kinds_by_path(tmp_path, image_folder, tiny):
+    folder = image_folder(3)
+    by_name = data.load(tiny(dataset="faces"))
+    by_path = data.load(tiny(dataset=str(folder)))
+    np.testing.assert_array_equal(by_name.images, by_path.images)
+    with pytest.raises(ValueError, match="must be digits, celebA"):
+        data.load(Config(dataset=str(tmp_path / "nowhere")))
+
+
+def test_load_pack_takes_any_source(tmp_path):
+    pack = load_pack(
+        digits_source(limit=4), tmp_path, label="digits", geometry=Geometry(8, 8), c_dim="auto", settings={}
+    )
+    np.testing.assert_array_equal(pack.images[..., 0], [image for _, image in digits_source(limit=4).items()])
