@@ -23,11 +23,11 @@ class Checkpoints:
         self.dcgan = dcgan
         self.step = tf.Variable(0, dtype=tf.int64)
         self.state = tf.train.Checkpoint(
-            generator=dcgan.generator,
-            discriminator=dcgan.discriminator,
+            generator=_by_name(dcgan.generator),
+            discriminator=_by_name(dcgan.discriminator),
             # The Adams without their scalers, so that a run may change its precision.
-            g_adam=dcgan.g_scaler.inner_optimizer,
-            d_adam=dcgan.d_scaler.inner_optimizer,
+            g_adam=_by_name(dcgan.g_scaler.inner_optimizer),
+            d_adam=_by_name(dcgan.d_scaler.inner_optimizer),
             g_scale=dcgan.g_scaler.dynamic_scale.value,
             g_scale_steps=dcgan.g_scaler.step_counter.value,
             d_scale=dcgan.d_scaler.dynamic_scale.value,
@@ -67,20 +67,28 @@ def restore_networks(config: Config, **networks: keras.Model) -> int:
     step = tf.Variable(0, dtype=tf.int64)
     paths = tf.train.get_checkpoint_state(str(config.checkpoint_path))
     found = _restore_newest(
-        tf.train.Checkpoint(step=step, **networks),
+        tf.train.Checkpoint(step=step, **{name: _by_name(network) for name, network in networks.items()}),
         list(paths.all_model_checkpoint_paths) if paths else [],
-        lambda status: status.assert_existing_objects_matched().expect_partial(),
+        lambda status: status.assert_existing_objects_matched(),
     )
     if not found:
         raise ValueError(f"{config.run_dir} has no checkpoint. Add --train.")
     return int(step)
 
 
+def _by_name(owner: keras.Model | keras.optimizers.Optimizer) -> dict[str, tf.Variable]:
+    """Every variable by its Keras path: TensorFlow's own tracking overlooks the layers in a Keras 3 model's lists."""
+    named = {variable.path: variable.value for variable in owner.variables}
+    if len(named) != len(owner.variables):
+        raise ValueError(f"The variables of {owner.name} must have different names. Received: {sorted(named)}.")
+    return named
+
+
 def _restore_newest(state: tf.train.Checkpoint, paths: list[str], check) -> str | None:
     """Restores the last of `paths` that can be read and returns it; None when there are no paths."""
     for path in reversed(paths):
         try:
-            check(state.read(path))
+            check(state.restore(path).expect_partial())  # no list of a hundred names when it fails
         except DAMAGE as error:
             reason = (str(error).splitlines() or [""])[0][:120] or type(error).__name__
             logging.warning("checkpoint %s cannot be read (%s); trying the one before it.", path, reason)

@@ -160,7 +160,7 @@ class DCGAN:
 
 def _scaled_adam(config: Config, network: keras.Model) -> keras.optimizers.LossScaleOptimizer:
     """Adam in a loss scaler, both built, since an unbuilt scaler would scale by a constant."""
-    adam = keras.optimizers.Adam(config.learning_rate, beta_1=config.beta1, epsilon=ADAM_EPSILON)
+    adam = keras.optimizers.Adam(config.learning_rate, beta_1=config.beta1, epsilon=ADAM_EPSILON, name="adam")
     scaler = keras.optimizers.LossScaleOptimizer(adam)
     scaler.build(network.trainable_variables)
     return scaler

@@ -1,0 +1,77 @@
+import json
+import subprocess
+import sys
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import ops
+from checkpoint import Checkpoints, restore_networks
+from export import export
+from model import DCGAN, Discriminator
+from sample import sample
+
+# Runs where only TensorFlow is: -I keeps this repository off the path.
+READER = """
+import sys, tensorflow as tf
+folder, out = sys.argv[1:]
+sample = tf.saved_model.load(folder).signatures["sample"]
+drawn = sample(seed=tf.constant(3, tf.int64), count=tf.constant(70))
+for number, png in enumerate(drawn["png"].numpy()):
+    open(f"{out}/{number:06d}.png", "wb").write(png)
+"""
+
+
+@pytest.fixture
+def trained(tiny, photos):
+    """A run after three real steps, so that the moving statistics differ from their initial values."""
+    config = tiny(seed=3).settled()
+    dcgan = DCGAN(config)
+    for step in range(3):
+        z = ops.latents(0, 8, z_dim=8, z_dist=config.z_dist, stream=step)
+        dcgan._train_step(tf.constant(photos(8, 16, 16)), z)
+    Checkpoints(dcgan, config).save(3)
+    return config
+
+
+def test_plain_tensorflow_draws_the_pixels_of_sample(trained, tmp_path):
+    folder = export(trained)
+    drawn = sample(trained, 70)
+    (tmp_path / "drawn").mkdir()
+    subprocess.run([sys.executable, "-I", "-c", READER, folder, tmp_path / "drawn"], check=True, cwd=tmp_path)
+    for number in range(70):
+        name = f"{number:06d}.png"
+        np.testing.assert_array_equal(iio.imread(tmp_path / "drawn" / name), iio.imread(drawn / name))
+
+
+def test_signatures_take_any_batch(trained):
+    signatures = tf.saved_model.load(str(export(trained))).signatures
+    assert set(signatures) == {"serving_default", "sample", "discriminate"}
+    discriminator = Discriminator(trained)
+    restore_networks(trained, discriminator=discriminator)
+    for count in (1, 5):
+        z = ops.latents(0, count, z_dim=8, z_dist="normal01")
+        images = signatures["serving_default"](z=z)["images"]
+        assert images.shape == (count, 16, 16, 3)
+        assert images.dtype == tf.float32
+        judged = signatures["discriminate"](images=images)
+        np.testing.assert_allclose(judged["logits"], discriminator(images), atol=1e-5)
+        np.testing.assert_allclose(judged["probability"], tf.sigmoid(judged["logits"]))
+        drawn = signatures["sample"](seed=tf.constant(9, tf.int64), count=tf.constant(count))
+        np.testing.assert_array_equal(drawn["z"], ops.latents(9, count, z_dim=8, z_dist=trained.z_dist))
+
+
+def test_the_card_describes_the_model(trained):
+    card = json.loads((export(trained).parent / "model_card.json").read_text())
+    assert (card["z_dim"], card["z_dist"], card["step"]) == (8, "uniform_signed", 3)
+    assert (card["height"], card["width"], card["channels"]) == (16, 16, 3)
+    assert card["flags"]["stem_width"] == 32
+
+
+def test_a_run_without_a_checkpoint_is_an_error_and_leaves_nothing(tiny):
+    config = tiny()
+    with pytest.raises(ValueError, match="has no checkpoint"):
+        export(config)
+    assert not (config.run_dir / "export").exists()

@@ -1,0 +1,116 @@
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from checkpoint import Checkpoints
+from model import DCGAN
+from sample import sample
+from utils import find_run, image_grid, png, replaced_folder, write_atomic, write_film
+
+
+@pytest.fixture
+def trained(tiny):
+    """A factory of runs that have a checkpoint (of untrained networks: their pixels are as good as any)."""
+
+    def make(**changes):
+        config = tiny(**changes).settled()
+        Checkpoints(DCGAN(config), config).save(5)
+        (config.run_dir / "config.json").write_text(config.to_json())
+        return config
+
+    return make
+
+
+@pytest.mark.parametrize("count", [1, 7, 130])
+def test_exactly_n_images_a_grid_and_their_latents(count, trained):
+    folder = sample(trained(), count)
+    numbered = sorted(path.name for path in folder.glob("0*.png"))
+    assert numbered == [f"{k:06d}.png" for k in range(count)]
+    assert len(list(folder.iterdir())) == count + 2
+    assert np.load(folder / "z.npy").shape == (count, 8)
+    images = np.stack([iio.imread(folder / name) for name in numbered])
+    np.testing.assert_array_equal(iio.imread(folder / "grid.png"), image_grid(images))
+
+
+@pytest.mark.parametrize("c_dim", [1, 3, 4])
+def test_same_seed_same_bytes_and_the_first_do_not_depend_on_n(c_dim, trained):
+    config = trained(c_dim=c_dim)
+    few = {path.name: path.read_bytes() for path in sample(config, 3).iterdir()}
+    again = {path.name: path.read_bytes() for path in sample(config, 3).iterdir()}
+    assert few == again
+    many = sample(config, 70)
+    assert all((many / name).read_bytes() == few[name] for name in few if name.startswith("0"))
+    other = sample(config.continued({"seed": 1}), 3)
+    assert other.name == "seed_1"
+    assert (other / "000000.png").read_bytes() != few["000000.png"]
+
+
+def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
+    out = {"out_dir": tiny().out_dir}
+    with pytest.raises(ValueError, match=r"Received: digits-64x64. Add --train first.$"):
+        find_run(out)
+    faces = trained(dataset="celebA")
+    assert find_run(out) == faces
+    assert find_run({**out, "dataset": "celebA", "seed": 3}).seed == 3
+    trained(dataset="cats")
+    assert find_run({**out, "dataset": "CelebA"}) == faces
+    with pytest.raises(ValueError, match=r"Runs there: cats-16x16, celebA-16x16; pick one with --out_name"):
+        find_run(out)
+    with pytest.raises(ValueError, match="Received: nosuch"):
+        find_run({**out, "out_name": "nosuch"})
+    with pytest.raises(ValueError, match="--z_dim is fixed"):
+        find_run({**out, "out_name": "cats-16x16", "z_dim": 3})
+
+
+def test_a_moved_run_is_itself(trained):
+    config = trained()
+    config.run_dir.rename(config.run_dir.parent / "renamed")
+    moved = find_run({"out_dir": config.out_dir, "out_name": "renamed"})
+    assert sample(moved, 1).parent.parent.name == "renamed"
+
+
+def test_grids_are_as_square_as_can_be():
+    images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 3, 1), np.uint8)
+    grid = image_grid(images)
+    assert grid.shape == (4, 9, 1)
+    assert grid[::2, ::3, 0].tolist() == [[0, 1, 2], [3, 4, 0]]
+
+
+def test_png_keeps_pixels_of_every_channel_count(tmp_path):
+    for channels in (1, 3, 4):
+        image = np.random.default_rng(0).integers(0, 256, (5, 4, channels), dtype=np.uint8)
+        decoded = iio.imread(png(image), extension=".png")
+        np.testing.assert_array_equal(decoded.reshape(image.shape), image)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_film_has_a_frame_a_grid_but_not_endlessly_many(channels, tmp_path):
+    paths = []
+    for number in range(130):
+        image = np.full((8, 8, channels), number, np.uint8)
+        image[..., 3:] = 255
+        paths.append(tmp_path / f"train_{number:08d}.png")
+        paths[-1].write_bytes(png(image))
+    write_film(paths[:3], tmp_path / "short.gif")
+    write_film(paths, tmp_path / "long.gif")
+    assert len(iio.imread(tmp_path / "short.gif")) == 3
+    assert len(iio.imread(tmp_path / "long.gif")) == 100
+    write_film([], tmp_path / "none.gif")
+    assert not (tmp_path / "none.gif").exists()
+
+
+def test_files_and_folders_appear_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / "folder"
+    with replaced_folder(folder) as temporary:
+        (temporary / "a").write_text("first")
+    with pytest.raises(RuntimeError), replaced_folder(folder) as temporary:
+        (temporary / "b").write_text("half")
+        raise RuntimeError
+    assert [path.name for path in folder.iterdir()] == ["a"]
+    with replaced_folder(folder) as temporary:
+        (temporary / "c").write_text("second")
+    assert [path.name for path in folder.iterdir()] == ["c"]
+    write_atomic(tmp_path / "file", b"content")
+    with pytest.raises(OSError):
+        write_atomic(tmp_path / "none" / "file", b"content")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]

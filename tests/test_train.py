@@ -1,0 +1,185 @@
+import json
+import os
+import signal
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import ops
+import train as training
+from checkpoint import Checkpoints, restore_networks
+from model import DCGAN, Generator
+from sample import drawer
+from train import train
+from utils import image_grid, stored_run
+
+
+@pytest.fixture
+def images(photos):
+    return photos(20, 16, 16)
+
+
+def state(config):
+    """Every number that a run's newest checkpoint holds, bit for bit."""
+    checkpoints = Checkpoints(DCGAN(config), config)
+    step = checkpoints.restore()
+    dcgan = checkpoints.dcgan
+    owners = (dcgan.generator, dcgan.discriminator, dcgan.g_scaler, dcgan.d_scaler)
+    owners += (dcgan.g_scaler.inner_optimizer, dcgan.d_scaler.inner_optimizer)
+    return step, [variable.numpy().tobytes() for owner in owners for variable in owner.variables]
+
+
+def metrics(config):
+    return [json.loads(line) for line in (config.run_dir / "logs" / "metrics.jsonl").read_text().splitlines()]
+
+
+def signal_after(monkeypatch, step, number=signal.SIGTERM):
+    """Sends this process a real signal once it has trained `step` more steps."""
+    original, done = DCGAN.__init__, []
+
+    def init(self, *arguments, **named):
+        original(self, *arguments, **named)
+        compiled = self.train_step
+
+        def counted(*batch):
+            results = compiled(*batch)
+            done.append(1)
+            if len(done) == step:
+                os.kill(os.getpid(), number)
+            return results
+
+        self.train_step = counted
+
+    monkeypatch.setattr(DCGAN, "__init__", init)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_40_steps_straight_equal_17_a_signal_and_23(number, tiny, images, monkeypatch):
+    straight = train(tiny(out_name="straight", steps=40), images)
+    with monkeypatch.context() as patch:
+        signal_after(patch, 17, number)
+        train(tiny(out_name="stopped", steps=40), images)
+    stopped = stored_run(straight.run_dir.parent / "stopped")
+    assert state(stopped)[0] == 17
+    train(stopped, images)
+    assert state(stopped) == state(straight)
+    assert state(stopped)[0] == 40
+    lines = metrics(stopped)
+    assert [line["step"] for line in lines] == [1, 17, 18, 20, 40]
+    assert lines[-1]["seconds"] > lines[1]["seconds"]
+    last = "samples/train_00000040.png"
+    assert (stopped.run_dir / last).read_bytes() == (straight.run_dir / last).read_bytes()
+
+
+def test_a_run_leaves_everything_a_user_looks_for(tiny, images, tmp_path):
+    config = train(tiny(steps=3, sample_freq=2, ckpt_freq=2, G_img_sum=True), images)
+    names = sorted(path.name for path in config.sample_path.iterdir())
+    assert names == ["reals.png", "train_00000002.png", "train_00000003.png", "training.gif"]
+    assert iio.imread(config.sample_path / "reals.png").shape == (128, 128, 3)
+    assert len(iio.imread(config.sample_path / "training.gif")) == 2
+    assert stored_run(config.run_dir) == config
+
+    line = metrics(config)[-1]
+    assert set(line) >= {"step", "epoch", "images_per_second", "d_loss", "g_loss", "d_real", "d_fake", "seconds"}
+    assert (line["step"], line["epoch"]) == (3, 3 * 8 / 20)
+    assert line["d_loss"] == pytest.approx(line["d_loss_real"] + line["d_loss_fake"], abs=1e-5)
+    assert 0 < line["d_fake"] < 1
+
+    events = EventAccumulator(str(config.run_dir / "logs"), size_guidance={"tensors": 0})
+    events.Reload()
+    tags = set(events.Tags()["tensors"])
+    scalars = {"d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake", "images_per_second"}
+    assert tags >= scalars | {"z", "samples", "reals", "G"}
+    assert [event.step for event in events.Tensors("d_loss")] == [1, 3]
+    assert any("hparams" in tag for tag in tags | set(events.summary_metadata))
+
+
+def test_grids_are_the_fixed_latents_in_inference_mode(tiny, images):
+    config = train(tiny(steps=2), images)
+    generator = Generator(config)
+    restore_networks(config, generator=generator)
+    z = ops.latents(config.seed, 64, z_dim=config.z_dim, z_dist=config.z_dist)
+    expected = image_grid(drawer(generator)(z))
+    np.testing.assert_array_equal(iio.imread(config.sample_path / "train_00000002.png"), expected)
+
+
+def test_a_finished_run_stays_as_it_is_and_a_longer_one_goes_on(tiny, images):
+    config = train(tiny(epoch=1), images)
+    before = state(config)
+    assert before[0] == 3  # ceil(20 images / 8)
+    train(config, images)
+    assert state(config) == before
+    train(config.continued({"epoch": 2}), images)
+    assert state(config)[0] == 5
+
+
+def test_only_the_last_checkpoints_stay_and_leftovers_go(tiny, images):
+    config = tiny(steps=5, ckpt_freq=1, max_to_keep=2)
+    leftover = config.checkpoint_path / "step-1_temp"
+    leftover.mkdir(parents=True)
+    train(config, images)
+    names = {path.name.split(".")[0] for path in config.checkpoint_path.iterdir()}
+    assert names == {"checkpoint", "step-4", "step-5"}
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped", "missing", "other shape"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(harm, tiny, images):
+    config = train(tiny(steps=4, ckpt_freq=2), images)
+    path = config.checkpoint_path / "step-4.data-00000-of-00001"
+    content = bytearray(path.read_bytes())
+    if harm == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif harm == "flipped":
+        content[len(content) // 2] ^= 255
+        path.write_bytes(content)
+    elif harm == "missing":
+        path.unlink()
+    else:
+        other = tiny(out_name="other", stem_width=48)
+        Checkpoints(DCGAN(other), other).save(4)
+        for file in other.checkpoint_path.glob("step-4.*"):
+            file.replace(config.checkpoint_path / file.name)
+    assert state(config)[0] == 2
+    for file in config.checkpoint_path.glob("step-2.*"):
+        file.unlink()
+    with pytest.raises(ValueError, match="None of the 2 checkpoints"):
+        state(config)
+
+
+def test_precision_and_learning_rate_may_change_between_sessions(tiny, images):
+    config = train(tiny(steps=1), images)
+    for steps, precision in ((2, "float16"), (3, "bfloat16"), (4, "float32")):
+        config = train(config.continued({"steps": steps, "mixed_precision": precision, "learning_rate": 1e-4}), images)
+    assert state(config)[0] == 4
+    dcgan = DCGAN(config)
+    Checkpoints(dcgan, config.continued({"learning_rate": 5e-5})).restore()
+    assert float(dcgan.g_optimizer.learning_rate) == pytest.approx(5e-5)
+
+
+def test_losses_that_are_no_numbers_stop_the_run_before_a_save(tiny, images):
+    config = tiny(steps=30, learning_rate=1.0, ckpt_freq=1000)
+    with pytest.raises(ValueError, match=r"losses must stay finite.*half the --learning_rate"):
+        training.check_finite(7, {"d_loss": np.float32("nan"), "g_loss": np.float32(1)})
+    nan = DCGAN._update_generator
+    try:
+        DCGAN._update_generator = lambda self, z: nan(self, z) * float("nan")
+        with pytest.raises(ValueError, match="g_loss = nan at step 1"):
+            train(config, images)
+    finally:
+        DCGAN._update_generator = nan
+    assert not (config.checkpoint_path / "checkpoint").exists()
+
+
+def test_fewer_images_than_a_batch(tiny, images):
+    config = train(tiny(batch_size=32, d_updates=2, steps=2), images[:3])
+    assert state(config)[0] == 2
+
+
+def test_metrics_cut_by_a_kill_are_mended(tiny, images):
+    config = train(tiny(steps=2), images)
+    path = config.run_dir / "logs" / "metrics.jsonl"
+    path.write_text(path.read_text() + json.dumps({"step": 20, "seconds": 9.0}) + '\n{"step": 2')
+    train(config.continued({"steps": 3}), images)
+    assert [line["step"] for line in metrics(config)] == [1, 2, 3]
