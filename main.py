@@ -170,7 +170,9 @@ def given_settings() -> dict:
     if given.get("c_dim", "auto") != "auto":
         given["c_dim"] = int(given["c_dim"])
     if "epoch" in given and "steps" in given:
-        raise ValueError(f"--epoch and --steps exclude each other. Received: {given['epoch']} and {given['steps']}.")
+        raise ValueError(
+            f"--epoch and --steps exclude each other. Received: {given['epoch']} and {given['steps']}. Drop one of them."
+        )
     if FLAGS.config is None:
         return given
     stored = configs.read_json(FLAGS.config)

@@ -1,0 +1,39 @@
+# make train: set up and train on the embedded digits. make test: set up and run the tests. Both install into .venv.
+
+# The first of these that is Python 3.11, 3.12 or 3.13; or say make PYTHON=/path/to/python.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
+BIN = .venv/bin
+
+.PHONY: train test install lint format clean
+
+train: $(BIN)/.installed
+	$(BIN)/python main.py --dataset digits --output_height 32 --stem_width 128 --sample_freq 100 --train
+
+test: $(BIN)/.installed-dev
+	$(BIN)/python -m pytest -q
+
+install: $(BIN)/.installed
+
+lint: $(BIN)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(BIN)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found. Try make PYTHON=/path/to/python."; exit 1; }
+	$(PYTHON) -m venv .venv
+
+$(BIN)/.installed: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
+	@touch $@
+
+$(BIN)/.installed-dev: requirements-dev.txt $(BIN)/.installed
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,142 @@
+"""The command line as a user meets it: real processes, real exit codes."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import main
+
+ROOT = Path(main.__file__).parent
+
+
+def command(*arguments, cwd=None, **options):
+    """Runs main.py; returns (exit code, stdout, stderr)."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "main.py"), *map(str, arguments)],
+        cwd=cwd or ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        **options,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["--train", "True"],
+            "error: Flags must begin with --. Received: True. On-off flags are --train and --notrain.",
+        ),
+            ["--train", "True"],
+            "error: Flags must begin with --. Received: True. On-off flags are --train and --notrain.",
+        ),
+        (["--datset", "x"], "error: Unknown command line flag 'datset'. Did you mean: dataset ?"),
+        (["--output_height", "5"], "error: --output_height must be at least 8. Received: 5. Try --output_height=16."),
+        (["--epoch", "x"], "error: flag --epoch=x: invalid literal for int() with base 10: 'x'"),
+        (
+            ["--epoch", "2", "--steps", "3"],
+            "error: --epoch and --steps exclude each other. Received: 2 and 3. Drop one of them.",
+        ),
+        (["--sample", "0"], "error: --sample must be at least 1. Received: 0. Try --sample=64."),
+        (
+            ["--nocrop", "--input_height", "108"],
+            "error: --nocrop squashes the whole image, so --input_height and --input_width have nothing to crop. "
+            "Received: 108xNone. Drop --nocrop, or drop the crop's size.",
+        ),
+        (["--config", "nosuch.json"], "error: nosuch.json cannot be read: No such file or directory."),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_1(arguments, line):
+    train = [] if "--sample" in arguments else ["--train"]
+    code, out, err = command(*train, *arguments)
+    assert (code, out, err) == (1, "", line + "\n")
+
+
+def test_unknown_datasets_and_runs_are_one_line(tmp_path):
+    (tmp_path / "data" / "cats").mkdir(parents=True)
+    code, _, err = command("--dataset", "nosuch", "--train", cwd=tmp_path)
+    assert code == 1
+    assert err == (
+        "error: --dataset must be digits, celebA, mnist, lsun, tfds:NAME, a folder in --data_dir or a path to images. "
+        "Received: nosuch. In data: cats.\n"
+    )
+    code, _, err = command("--sample", "4", cwd=tmp_path)
+    assert code == 1
+    assert err == "error: --out_name must be a trained run in ./out. Received: digits-64x64. Add --train first.\n"
+
+
+def test_no_action_says_which_there_are():
+    code, _, err = command()
+    assert code == 1
+    assert "--train" in err
+    assert "--sample" in err
+
+
+def test_help_names_every_flag_in_groups_without_tensorflow():
+    script = "import sys, main; code = main.main(['main.py', '--help']); sys.exit(code or 'tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    groups = [line for line in done.stdout.splitlines() if line.endswith(":") and " " not in line]
+    assert groups == ["actions:", "data:", "model:", "training:", "run:"]
+    flags = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  --")}
+    settings = {f"--{field.name}" for field in dataclasses.fields(main.Config)}
+    assert flags == settings | {"--train", "--sample", "--export", "--config", "--dry_run"}
+    assert all(len(line) < 140 for line in done.stdout.splitlines())
+
+
+def test_config_file_then_command_line(tmp_path):
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps({"stem_width": 64, "steps": 9, "z_dim": 20}))
+    code, out, err = command("--config", path, "--dry_run", "--z_dim", "30", "--epoch", "1", "--out_dir", tmp_path)
+    assert code == 0, err
+    settings = json.loads(out[: out.index("}\n") + 1])
+    assert (settings["stem_width"], settings["z_dim"], settings["steps"]) == (64, 30, None)
+    path.write_text(json.dumps({"stemwidth": 64}))
+    code, _, err = command("--config", path, "--train")
+    assert code == 1
+    assert "Did you mean stem_width?" in err
+    assert err.count("\n") == 1
+
+
+def test_dry_run_tells_and_writes_nothing(tmp_path):
+    code, out, err = command("--dry_run", "--data_dir", tmp_path, "--out_dir", tmp_path / "out")
+    assert (code, err) == (0, "")
+    for fact in ("64x64x1", "4x4x512", "conv4", "logits", "1,797 images", "702 steps", "GB while training"):
+        assert fact in out
+    assert os.listdir(tmp_path) == []
+
+
+def test_train_sample_and_export_in_one_line_then_again(tmp_path):
+    small = ["--output_height", 16, "--stem_width", 32, "--z_dim", 8, "--batch_size", 16]
+    places = ["--out_dir", tmp_path / "out", "--data_dir", tmp_path / "data"]
+    code, out, err = command("--train", "--sample", 3, "--export", "--steps", 4, *small, *places)
+    assert (code, out) == (0, "")
+    run = tmp_path / "out" / "digits-16x16"
+    assert len(list((run / "samples" / "seed_0").glob("0*.png"))) == 3
+    assert (run / "export" / "saved_model" / "saved_model.pb").is_file()
+    lines = err.splitlines()
+    assert any(line.startswith("found 1,797 images, 8x8 -> ") for line in lines)
+    assert any(line.startswith("watch it with: tensorboard --logdir ") for line in lines)
+    assert any(line.startswith("step 4 of 4 ") for line in lines)
+    assert not any("oneDNN" in line or "Sharding" in line or "Writing fingerprint" in line for line in lines)
+
+    # The same flags go on, sampling needs neither data nor sizes, and networks keep their shape.
+    code, _, err = command("--train", "--steps", 6, *small, *places)
+    assert code == 0
+    assert "going on at step 4, until step 6" in err
+    code, _, err = command("--sample", 2, "--seed", 7, "--out_dir", tmp_path / "out", "--data_dir", "/nonexistent")
+    assert code == 0, err
+    assert "2 images of step 6" in err
+    code, _, err = command("--train", "--steps", 6, *small, *places, "--kernel_size", 4)
+    assert code == 1
+    assert err == (
+        f"error: --kernel_size is fixed once a run has started: {run} has 5. Received: 4. "
+        "Drop the flag, or start another run with --out_name=NAME.\n"
+    )
