@@ -69,6 +69,7 @@ flags.DEFINE_boolean("export", False, "write a SavedModel", module_name=ACTIONS)
 
 # fmt: on
 
+PYTHON_ERROR = logging.converter.absl_to_standard(logging.ERROR)
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 
 
@@ -220,8 +221,9 @@ def fail(error: Exception) -> int:
 
 
 def ours_or_serious(record) -> bool:
-    """Keeps the libraries' chatter out of the log: TensorFlow too writes to absl's."""
-    return record.levelno > logging.converter.absl_to_standard(logging.INFO) or "site-packages" not in record.pathname
+    """Keeps the libraries' chatter out of the log, since they too write to absl's; --verbosity=1 lets it in."""
+    ours = "site-packages" not in record.pathname
+    return ours or record.levelno >= PYTHON_ERROR or logging.get_verbosity() >= logging.DEBUG
 
 
 class Formatter(logging.PythonFormatter):
