@@ -66,6 +66,8 @@ class Config:
     G_img_sum: bool = False
 
     def __post_init__(self):
+        if str(self.c_dim).isdecimal():
+            object.__setattr__(self, "c_dim", int(self.c_dim))
         _check_types(self)
         object.__setattr__(self, "dataset", _canonical(self.dataset))
         for name, low, high in _BOUNDS:

@@ -146,15 +146,14 @@ def quietly_import_tensorflow() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if logging.get_verbosity() >= logging.DEBUG:
+        use_gpu_memory_as_needed()
         return
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
+            use_gpu_memory_as_needed()
         except BaseException:
             held.seek(0)
             os.write(stderr, held.read())
@@ -164,12 +163,18 @@ def quietly_import_tensorflow() -> None:
             os.close(stderr)
 
 
+def use_gpu_memory_as_needed() -> None:
+    """Lets other programs have the GPU memory that this one does not use."""
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+
 def given_settings() -> dict:
     """The settings that the user gave: those of --config, then those of the command line on top."""
     names = [field.name for field in dataclasses.fields(Config)]
     given = {name: FLAGS[name].value for name in names if FLAGS[name].present}
-    if given.get("c_dim", "auto") != "auto":
-        given["c_dim"] = int(given["c_dim"])
     if "epoch" in given and "steps" in given:
         raise ValueError(
             f"--epoch and --steps exclude each other. Received: {given['epoch']} and {given['steps']}. Drop one of them."

@@ -28,7 +28,6 @@ def train(config: Config, images: np.ndarray) -> Config:
     """
     config = dataclasses.replace(config, c_dim=images.shape[-1]).settled()
     total = config.total_steps(len(images))
-    use_gpu_memory_as_needed()
     precision, jit = choose_precision(config.mixed_precision), choose_jit(config.jit)
     dcgan = DCGAN(config, precision=precision, jit=jit)
     checkpoints = Checkpoints(dcgan, config)
@@ -119,13 +118,6 @@ def stop_signals():
         yield stop
     finally:
         restore()
-
-
-def use_gpu_memory_as_needed() -> None:
-    """Lets other programs have the GPU memory that this one does not use; too late once TensorFlow has begun."""
-    for gpu in tf.config.list_physical_devices("GPU"):
-        with contextlib.suppress(RuntimeError):
-            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def _announce(config: Config, start: int, total: int, precision: str, jit: bool) -> None:

@@ -77,17 +77,14 @@ def _opaque(image: np.ndarray) -> np.ndarray:
     return np.round(image[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
 
 
-def has_checkpoint(config: Config) -> bool:
-    return (config.checkpoint_path / "checkpoint").is_file()
-
-
 def stored_run(run_dir: Path) -> Config | None:
     """The settings of a run that has a checkpoint, else None. Raises ValueError when they cannot be read."""
     path = run_dir / "config.json"
     if not path.is_file():
         return None
-    config = read_config(path)
-    return config if has_checkpoint(config) else None
+    # Where the run lies now counts, not where it lay when its settings were written.
+    config = read_config(path).continued({"out_dir": str(run_dir.parent), "out_name": run_dir.name})
+    return config if (config.checkpoint_path / "checkpoint").is_file() else None
 
 
 def find_run(given: dict) -> Config:
@@ -114,11 +111,10 @@ def _fits(run: Config, wanted: Config, given: dict) -> bool:
 
 
 def _runs(out_dir: Path) -> dict[str, Config]:
-    """Every trained run in out_dir by its folder's name, which wins over the one in its settings if it was moved."""
+    """Every trained run in out_dir by its folder's name."""
     found = {}
     for path in sorted(out_dir.glob("*/config.json")):
         with contextlib.suppress(ValueError):  # a damaged run is no reason not to find the others
-            run = read_config(path).continued({"out_dir": str(out_dir), "out_name": path.parent.name})
-            if has_checkpoint(run):
-                found[path.parent.name] = run
+            if run := stored_run(path.parent):
+                found[run.name] = run
     return found

@@ -2,10 +2,13 @@
 
 import dataclasses
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+
+warnings.filterwarnings("ignore", module="PIL")  # what matters about an image is whether it can be read
 
 BACKGROUND = (255, 255, 255)  # what transparent pixels show unless --c_dim=4
 GRAY_MODES = {"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}

@@ -18,7 +18,7 @@ from data.decode import Decoded, Geometry, decode
 from data.source import Source, printable
 
 FORMAT = 1  # raise it when the same settings give other pixels or another manifest
-CHUNK = 512  # images decoded between two writes
+CHUNK = 64  # images decoded between two writes; a zip's are in memory, encoded
 MAX_UNREADABLE = 0.10  # of all images
 ALWAYS_FORGIVEN = 3  # unreadable images, so that a handful of test files still trains
 
