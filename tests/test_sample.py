@@ -5,7 +5,7 @@ import pytest
 from checkpoint import Checkpoints
 from model import DCGAN
 from sample import sample
-from utils import find_run, image_grid, png, replaced_folder, write_atomic, write_film
+from utils import find_run, image_grid, png, replaced_folder, stored_run, write_atomic, write_film
 
 
 @pytest.fixture
@@ -67,6 +67,9 @@ def test_a_moved_run_is_itself(trained):
     config.run_dir.rename(config.run_dir.parent / "renamed")
     moved = find_run({"out_dir": config.out_dir, "out_name": "renamed"})
     assert sample(moved, 1).parent.parent.name == "renamed"
+    elsewhere = config.run_dir.parent.parent / "elsewhere"
+    config.run_dir.parent.rename(elsewhere)
+    assert stored_run(elsewhere / "renamed").run_dir == elsewhere / "renamed"
 
 
 def test_grids_are_as_square_as_can_be():
