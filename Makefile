@@ -28,9 +28,10 @@ clean:
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found. Try make PYTHON=/path/to/python."; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 $(BIN)/.installed: requirements.txt | $(BIN)/python
+	@echo "Installing TensorFlow and what else is needed into .venv: about 700 MB, a few minutes."
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
 	@touch $@
 

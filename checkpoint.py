@@ -14,6 +14,8 @@ from model import DCGAN
 # another shape a ValueError, missing variables an AssertionError.
 DAMAGE = (IndexError, ValueError, AssertionError, tf.errors.OpError)
 
+DIVERGED = "The last checkpoint is intact: run again with half the --learning_rate, or with --mixed_precision=float32."
+
 
 class Checkpoints:
     """The last `max_to_keep` states of a DCGAN: weights, statistics, both Adams, both loss scales and the step."""
@@ -50,6 +52,10 @@ class Checkpoints:
         return int(self.step) if step else 0
 
     def save(self, step: int) -> None:
+        """Saves the state after `step` steps. Raises ValueError, and saves nothing, when a weight is not finite."""
+        weights = self.dcgan.generator.variables + self.dcgan.discriminator.variables
+        if not all(tf.reduce_all(tf.math.is_finite(weight.value)) for weight in weights):
+            raise ValueError(f"The weights must stay finite. Received: others at step {step:,}. {DIVERGED}")
         self.step.assign(step)
         self.manager.save(checkpoint_number=step)
 

@@ -12,8 +12,11 @@ Z_DISTS = ("uniform_signed", "uniform_unsigned", "normal01")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 JITS = ("auto", "on", "off")
 
-# What the shapes and the meaning of trained weights hang on: a run keeps these for life.
+# What the shapes and the meaning of trained weights hang on: a run keeps these for life, whatever it is used for.
 NETWORK_FIELDS = ("output_height", "output_width", "c_dim", "stem_width", "kernel_size", "blocks", "z_dim", "z_dist")
+
+# What a continued training hangs on besides: the order of the data and the latents of the grids.
+TRAINING_FIELDS = (*NETWORK_FIELDS, "seed")
 
 MIN_SIDE, MAX_SIDE = 8, 512
 MIN_STEM_SIDE = 4  # pixels on the short side where the first block starts (Radford et al. 2016, figure 1: 4x4)
@@ -86,6 +89,10 @@ class Config:
                 "--nocrop squashes the whole image, so --input_height and --input_width have nothing to crop. "
                 f"Received: {self.input_height}x{self.input_width}. Drop --nocrop, or drop the crop's size."
             )
+        if self.out_name and Path(self.out_name).name != self.out_name:
+            raise ValueError(
+                f"--out_name must be a plain name, without folders. Received: {self.out_name}. Folders go to --out_dir."
+            )
         short = min(self.height, self.width)
         if self.blocks and -(-short // 2**self.blocks) < 2:
             raise ValueError(
@@ -146,18 +153,16 @@ class Config:
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
-    def continued(self, given: dict) -> "Config":
+    def continued(self, given: dict, fixed: tuple[str, ...] = NETWORK_FIELDS) -> "Config":
         """This stored run's settings with `given` ones (name -> value) on top.
 
-        Raises ValueError if `given` would change what the trained weights hang on.
+        Raises ValueError if `given` would change a `fixed` one; None and "auto" leave those as they are.
         """
-        given = dict(given)
-        if given.get("c_dim") == "auto":
-            del given["c_dim"]
+        given = {name: value for name, value in given.items() if name not in fixed or value not in (None, "auto")}
         if "epoch" in given:
             given.setdefault("steps", None)
         changed = dataclasses.replace(self, **given)
-        for name in NETWORK_FIELDS:
+        for name in fixed:
             if name in given and getattr(changed, name) != getattr(self, name):
                 raise ValueError(
                     f"--{name} is fixed once a run has started: {self.run_dir} has {getattr(self, name)}. "
@@ -194,7 +199,16 @@ def read_json(path: Path) -> dict:
 
 
 def read_config(path: Path) -> Config:
-    return from_dict(read_json(path), str(path))
+    """A run's config.json. Raises ValueError, with the way out, when it is damaged."""
+    try:
+        return from_dict(read_json(path), str(path))
+    except ValueError as error:
+        raise ValueError(f"{error} Delete it and give the run's flags again, or use another --out_name.") from error
+
+
+def same_dataset(one: str, other: str) -> bool:
+    """True when two values of --dataset mean the same images."""
+    return one == other or Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
 
 
 def dataset_label(dataset: str) -> str:

@@ -5,6 +5,7 @@ import json
 import math
 
 from config import Config
+from data import geometry_of
 from model import Discriminator, Generator, choose_jit, choose_precision, layer_table
 
 BYTES_A_WEIGHT = 16  # the weight, its gradient and Adam's two moments, float32
@@ -15,15 +16,16 @@ TENSORFLOW_BYTES = 600e6  # the library itself, measured on CPU
 def describe(config: Config, outlook: tuple[int, int]) -> str:
     """The settings, both networks' layers and the memory to train them. outlook: the data's (images, channels)."""
     images, channels = outlook
-    config = dataclasses.replace(config, c_dim=channels).settled()
     precision = choose_precision(config.mixed_precision)
+    config = dataclasses.replace(config, c_dim=channels, mixed_precision=precision).settled()
     networks = Generator(config), Discriminator(config)
     tables = [layer_table(network) for network in networks]
     sections = [json.dumps(dataclasses.asdict(config), indent=2)]
     sections += [_table(network.name, table) for network, table in zip(networks, tables, strict=True)]
     jit = "with XLA" if choose_jit(config.jit) else "without XLA"
     sections.append(
-        f"run      {config.run_dir}, {config.total_steps(images):,} steps over {images:,} images, {precision} {jit}\n"
+        f"images   {images:,}: {geometry_of(config)}\n"
+        f"run      {config.run_dir}, {config.total_steps(images):,} steps, {precision} {jit}\n"
         f"memory   about {training_bytes(config, tables, precision) / 1e9:.1f} GB while training\n"
         f"disk     {images * math.prod(config.image_shape) / 1e9:.2f} GB for the decoded images"
     )
@@ -36,7 +38,7 @@ def training_bytes(config: Config, tables: list, precision: str) -> float:
     weights = sum(parameters for table in tables for _, _, parameters in table)
     kept = max(2 * sum(discriminator), sum(generator) + sum(discriminator)) * TENSORS_A_LAYER
     bytes_each = 4 if precision == "float32" else 2
-    return TENSORFLOW_BYTES + weights * BYTES_A_WEIGHT + kept * config.batch_size * config.d_updates * bytes_each
+    return TENSORFLOW_BYTES + weights * BYTES_A_WEIGHT + kept * config.batch_size * bytes_each
 
 
 def _table(name: str, rows: list) -> str:

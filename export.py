@@ -12,6 +12,7 @@ import ops
 from checkpoint import restore_networks
 from config import Config
 from model import Discriminator, Generator
+from sample import draw
 from utils import replaced_folder, write_atomic
 
 
@@ -33,8 +34,7 @@ class Exported(tf.Module):
 
         def sample(seed, count):
             z = ops.latents(seed, count, z_dim=config.z_dim, z_dist=config.z_dist)
-            pixels = ops.to_uint8(generator(z, training=False))
-            return {"png": tf.map_fn(tf.io.encode_png, pixels, fn_output_signature=tf.string), "z": z}
+            return {"png": tf.map_fn(tf.io.encode_png, draw(generator, z), fn_output_signature=tf.string), "z": z}
 
         def discriminate(images):
             logits = discriminator(images, training=False)

@@ -11,11 +11,14 @@ from absl import logging
 from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
 
+from checkpoint import DIVERGED
 from config import Config
 from utils import write_atomic
 
 METRICS = ("d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
 LEFT_OUT_HPARAMS = {"data_dir", "out_dir", "checkpoint_dir", "sample_dir", "max_to_keep", "sample_freq", "ckpt_freq"}
+
+WINNING_BELOW, WINNING_STEPS = 0.01, 500  # mean D(G(z)), and for how long
 
 
 class Logs:
@@ -29,6 +32,7 @@ class Logs:
         self.folder = config.run_dir / "logs"
         self.images_a_step = config.batch_size * config.d_updates
         self.epoch_images = images
+        self.start = self.fooled_at = start
         self.last = (start, time.monotonic())
         self.seconds = self._keep_metrics(start)  # of training, over all processes
         self.writer = tf.summary.create_file_writer(str(self.folder))
@@ -63,6 +67,7 @@ class Logs:
                     tf.summary.scalar(name, values[name])
         self.writer.flush()
         self._show(step, epoch, values, speed)
+        self._warn_if_winning(step, values["d_fake"])
 
     def histograms(self, step: int, z: tf.Tensor, results: dict) -> None:
         with self.writer.as_default(step):
@@ -93,12 +98,25 @@ class Logs:
         if not self.bar.disable:
             self.bar.set_postfix_str(f"{losses}  {speed:,.0f} img/s", refresh=False)
             return
-        left = (self.bar.total - step) * self.images_a_step / max(speed, 1e-9)
+        seconds_left = (self.bar.total - step) * self.images_a_step / max(speed, 1e-9)
+        # The first step's speed is that of the compilation.
+        left = "" if step == self.start + 1 else f"  {speed:,.0f} img/s  {_clock(seconds_left)} left"
         logging.info(
-            "step %s of %s  epoch %.2f  %s  D(x) %.2f  D(G(z)) %.2f  %s img/s  %s left",
-            *(f"{step:,}", f"{self.bar.total:,}", epoch, losses, values["d_real"], values["d_fake"]),
-            *(f"{speed:,.0f}", _clock(left)),
+            "step %s of %s  epoch %.2f  %s  D(x) %.2f  D(G(z)) %.2f%s",
+            *(f"{step:,}", f"{self.bar.total:,}", epoch, losses, values["d_real"], values["d_fake"], left),
         )
+
+    def _warn_if_winning(self, step: int, d_fake: float) -> None:
+        """Says once when the discriminator has told every fake for long: the generator then learns nothing more."""
+        if d_fake >= WINNING_BELOW:
+            self.fooled_at = step
+        if step - self.fooled_at >= WINNING_STEPS:
+            self.fooled_at = math.inf
+            logging.warning(
+                "D(G(z)) has been below %s for %s steps: the discriminator is winning. If the grids no longer change, "
+                "start another run with --g_updates=%s or half the --learning_rate.",
+                *(WINNING_BELOW, WINNING_STEPS, self.config.g_updates + 1),
+            )
 
     def _keep_metrics(self, start: int) -> float:
         """Drops the lines after `start` and returns the training seconds until then."""
@@ -136,8 +154,7 @@ def check_finite(step: int, results: dict) -> None:
     for name in ("d_loss", "g_loss"):
         if not math.isfinite(float(results[name])):
             raise ValueError(
-                f"The losses must stay finite. Received: {name} = {float(results[name])} at step {step:,}. The last "
-                "checkpoint is intact: run again with half the --learning_rate, or with --mixed_precision=float32."
+                f"The losses must stay finite. Received: {name} = {float(results[name])} at step {step:,}. {DIVERGED}"
             )
 
 

@@ -102,13 +102,22 @@ def run(given: dict) -> None:
     if FLAGS.sample is not None and FLAGS.sample < 1:
         raise ValueError(f"--sample must be at least 1. Received: {FLAGS.sample}. Try --sample=64.")
     settings = run_settings(given)
+    if FLAGS.train or FLAGS.dry_run:
+        import data  # before TensorFlow: what is wrong with the images shows at once
+
+        found = data.probe(settings) if FLAGS.dry_run else data.load(settings).images
+    quietly_import_tensorflow()
     if FLAGS.dry_run:
-        dry_run(settings)
+        from dry_run import describe
+
+        print(describe(settings, found))
         return
     if FLAGS.train:
-        settings = train(settings)
-    if FLAGS.sample is not None or FLAGS.export:
-        quietly_import_tensorflow()
+        from train import train
+
+        settings = train(settings, found)
+        if settings is None:  # stopped by a signal, which also stands for the actions after it
+            return
     if FLAGS.sample is not None:
         from sample import sample
 
@@ -119,41 +128,23 @@ def run(given: dict) -> None:
         export(settings)
 
 
-def train(settings: Config) -> Config:
-    import data  # before TensorFlow: what is wrong with the images shows at once
-
-    images = data.load(settings).images
-    quietly_import_tensorflow()
-    import train
-
-    return train.train(settings, images)
-
-
-def dry_run(settings: Config) -> None:
-    import data
-
-    outlook = data.probe(settings)
-    quietly_import_tensorflow()
-    from dry_run import describe
-
-    print(describe(settings, outlook))
-
-
 def quietly_import_tensorflow() -> None:
     """Imports TensorFlow and looks for GPUs without the lines that its C++ part prints about itself.
 
     They come before its log level counts. All are shown if the import fails, or with --verbosity=1.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # others may have the GPU memory that we do not use
     if logging.get_verbosity() >= logging.DEBUG:
-        use_gpu_memory_as_needed()
         return
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            use_gpu_memory_as_needed()
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
         except BaseException:
             held.seek(0)
             os.write(stderr, held.read())
@@ -161,14 +152,6 @@ def quietly_import_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-
-
-def use_gpu_memory_as_needed() -> None:
-    """Lets other programs have the GPU memory that this one does not use."""
-    import tensorflow as tf
-
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def given_settings() -> dict:
@@ -196,7 +179,14 @@ def run_settings(given: dict) -> Config:
     if not (FLAGS.train or FLAGS.dry_run):
         return find_run(given)
     stored = stored_run(fresh.run_dir)
-    return stored.continued(given) if stored else fresh
+    if not stored:
+        return fresh
+    if "dataset" in given and not configs.same_dataset(stored.dataset, fresh.dataset):
+        message = f"{fresh.run_dir} was trained on {stored.dataset}. Received: {fresh.dataset}."
+        if not fresh.out_name:
+            raise ValueError(f"A run goes on with its own dataset: {message} Start another with --out_name=NAME.")
+        logging.warning("%s Going on with that.", message)
+    return stored.continued(given, configs.TRAINING_FIELDS)
 
 
 def help_text() -> str:

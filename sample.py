@@ -15,7 +15,7 @@ from config import Config
 from model import Generator
 from utils import image_grid, png, replaced_folder
 
-DRAW_BATCH = 64  # always, so that an image does not depend on how many are drawn with it
+DRAW_BATCH = 64  # always: some devices choose their algorithms, and so the last digit, by the size of a batch
 GRID_IMAGES = 1024  # in one grid.png, at most
 
 
@@ -25,22 +25,19 @@ def load_generator(config: Config) -> tuple[Generator, int]:
     return generator, restore_networks(config, generator=generator)
 
 
+def draw(generator: keras.Model, z: tf.Tensor) -> tf.Tensor:
+    """z (N, z_dim) -> uint8 (N, H, W, C), in inference mode: the one way from latents to pixels."""
+    count = tf.shape(z)[0]
+    padded = tf.pad(z, [[0, -count % DRAW_BATCH], [0, 0]])
+    batches = tf.reshape(padded, (-1, DRAW_BATCH, z.shape[-1]))  # (N padded, z_dim) -> (batches, DRAW_BATCH, z_dim)
+    images = tf.map_fn(lambda batch: ops.to_uint8(generator(batch)), batches, fn_output_signature=tf.uint8)
+    return tf.reshape(images, (-1, *images.shape[2:]))[:count]  # (batches, DRAW_BATCH, H, W, C) -> (N, H, W, C)
+
+
 def drawer(generator: keras.Model) -> Callable[[tf.Tensor], np.ndarray]:
-    """A function z (N, z_dim) -> uint8 (N, H, W, C), in inference mode: the one way from latents to pixels."""
-
-    @tf.function(autograph=False)
-    def draw_batch(z):
-        return ops.to_uint8(generator(z, training=False))
-
-    def draw(z):
-        parts = []
-        for start in range(0, len(z), DRAW_BATCH):
-            part = z[start : start + DRAW_BATCH]
-            padded = tf.pad(part, [[0, DRAW_BATCH - len(part)], [0, 0]])
-            parts.append(draw_batch(padded)[: len(part)].numpy())
-        return np.concatenate(parts)
-
-    return draw
+    """`draw` with this generator, compiled: z (N, z_dim) -> uint8 (N, H, W, C)."""
+    compiled = tf.function(lambda z: draw(generator, z), autograph=False, reduce_retracing=True)
+    return lambda z: compiled(tf.convert_to_tensor(z)).numpy()
 
 
 def sample(config: Config, count: int) -> Path:

@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import signal
+import threading
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -20,11 +22,12 @@ from utils import image_grid, png, write_atomic, write_film
 LOG_EVERY_STEPS = 20  # and the first and the last
 
 
-def train(config: Config, images: np.ndarray) -> Config:
+def train(config: Config, images: np.ndarray) -> Config | None:
     """Trains until `config.total_steps`, going on from the run's newest checkpoint; returns the run's settled config.
 
-    images (N, H, W, C) uint8, as from `data.load(config)`. Ctrl-C and SIGTERM end it early with everything saved.
-    Raises ValueError when no checkpoint of the run can be read, and when a loss is no longer finite.
+    images (N, H, W, C) uint8, as from `data.load(config)`. Ctrl-C and SIGTERM end it early with everything saved, and
+    None is returned. Raises ValueError when no checkpoint of the run can be read, when a loss or a weight is no
+    longer finite, and when memory runs out.
     """
     config = dataclasses.replace(config, c_dim=images.shape[-1]).settled()
     total = config.total_steps(len(images))
@@ -39,7 +42,20 @@ def train(config: Config, images: np.ndarray) -> Config:
     write_atomic(config.run_dir / "config.json", config.to_json().encode())
     _announce(config, start, total, precision, jit)
 
-    pictures = Pictures(config, dcgan)
+    try:
+        finished = _loop(config, images, dcgan, checkpoints, range(start, total))
+    except tf.errors.ResourceExhaustedError as error:
+        raise ValueError(
+            "The step must fit into memory. Received: too little for it. "
+            f"Lower --batch_size={config.batch_size} or --stem_width={config.stem_width}; --dry_run estimates the need."
+        ) from error
+    return config if finished else None
+
+
+def _loop(config: Config, images: np.ndarray, dcgan: DCGAN, checkpoints: Checkpoints, steps: range) -> bool:
+    """Trains for `steps`, counted from 0; False when a signal stopped it."""
+    start, total = steps.start, steps.stop
+    pictures = Pictures(config, dcgan, start)
     batch = config.batch_size * config.d_updates
     batches = data.batches(images, batch_size=batch, seed=config.seed, start=start, stop=total)
     with stop_signals() as stop, Logs(config, start=start, total=total, images=len(images)) as logs:
@@ -48,29 +64,33 @@ def train(config: Config, images: np.ndarray) -> Config:
             z = ops.latents(config.seed, batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step)
             results = dcgan.train_step(real, z)
             logs.advance()
-            last = step == total or stop.requested
+            last = step == total or stop.is_set()
             if last or step == start + 1 or step % LOG_EVERY_STEPS == 0:
                 check_finite(step, results)
                 logs.step(step, {**results, **dcgan.loss_scales()})
             if last or step % config.ckpt_freq == 0:
-                check_finite(step, results)
                 checkpoints.save(step)
             if last or step % config.sample_freq == 0:
                 logs.histograms(step, z, results)
                 pictures.fakes(logs, step, z)
-            if stop.requested:
-                logging.info("stopped and saved at step %s of %s; the same command goes on from there.", step, total)
+            if stop.is_set():
                 break
+    if stop.is_set() and step < total:
+        logging.info("stopped and saved at step %s of %s; the same command goes on from there.", step, total)
+        return False
     pictures.film()
     logging.info("the pictures are in %s", config.sample_path)
-    return config
+    return True
 
 
 class Pictures:
     """The run's pictures: the preprocessed input, the fixed latents as training goes on, and a film of those."""
 
-    def __init__(self, config: Config, dcgan: DCGAN):
+    def __init__(self, config: Config, dcgan: DCGAN, start: int):
         self.config = config
+        for path in self._grids():  # of a process that was killed after its last checkpoint: they are drawn again
+            if int(path.stem.removeprefix("train_")) > start:
+                path.unlink()
         self.draw = drawer(dcgan.generator)
         self.count = 64 if max(config.height, config.width) <= 128 else 16
         self.z = ops.latents(config.seed, self.count, z_dim=config.z_dim, z_dist=config.z_dist)
@@ -91,17 +111,16 @@ class Pictures:
             logs.image(step, "G", image_grid(self.draw(step_z[: self.count])))
 
     def film(self) -> None:
-        write_film(sorted(self.config.sample_path.glob("train_*.png")), self.config.sample_path / "training.gif")
+        write_film(self._grids(), self.config.sample_path / "training.gif")
 
-
-class Stop:
-    requested = False
+    def _grids(self) -> list[Path]:
+        return sorted(self.config.sample_path.glob("train_" + "[0-9]" * 8 + ".png"))
 
 
 @contextlib.contextmanager
 def stop_signals():
-    """Within the block the first SIGINT or SIGTERM sets `requested`; a second one acts as it always did."""
-    stop = Stop()
+    """Within the block the first SIGINT or SIGTERM sets the event; a second one acts as it always did."""
+    stop = threading.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def restore():
@@ -109,7 +128,7 @@ def stop_signals():
             signal.signal(number, handler)
 
     def request(*_):
-        stop.requested = True
+        stop.set()
         restore()
 
     for number in before:
@@ -127,4 +146,6 @@ def _announce(config: Config, start: int, total: int, precision: str, jit: bool)
         "%s: %s, until step %s, on %s in %s%s.",
         *(config.run_dir, begin, f"{total:,}", devices[0].device_type, precision, " with XLA" if jit else ""),
     )
+    if devices[0].device_type == "CPU" and Path("/proc/driver/nvidia").exists():
+        logging.warning("TensorFlow cannot use the NVIDIA GPU here: pip install 'tensorflow[and-cuda]==2.21.*'")
     logging.info("watch it with: tensorboard --logdir %s", config.run_dir / "logs")

@@ -9,7 +9,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from config import NETWORK_FIELDS, Config, dataset_label, read_config
+from config import NETWORK_FIELDS, Config, read_config, same_dataset
 
 GIF_FRAMES = 100  # at most, evenly spaced
 GIF_SIDE = 768  # pixels
@@ -20,7 +20,10 @@ def write_atomic(path: Path, content: bytes) -> None:
     """Writes a file under a temporary name and renames it, so that readers see the old one or the new one."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(content)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -37,6 +40,8 @@ def replaced_folder(path: Path):
             os.replace(path, old)
         os.replace(temporary, path)
     finally:
+        if old.exists() and not path.exists():  # interrupted between the two renames
+            os.replace(old, path)
         for leftover in (temporary, old):
             shutil.rmtree(leftover, ignore_errors=True)
 
@@ -61,16 +66,16 @@ def write_film(grids: list[Path], path: Path) -> None:
     chosen = [grids[round(k)] for k in np.linspace(0, len(grids) - 1, min(len(grids), GIF_FRAMES))]
     if not chosen:
         return
-    frames = [_opaque(iio.imread(grid)) for grid in chosen]
-    step = math.ceil(max(frames[0].shape[:2]) / GIF_SIDE)
-    shape = frames[-1].shape
-    frames = [frame[::step, ::step] for frame in frames if frame.shape == shape]
+    frames = [_small(iio.imread(grid)) for grid in chosen]
+    frames = [frame for frame in frames if frame.shape == frames[-1].shape]
     milliseconds = max(40, 1000 * GIF_SECONDS / len(frames))
     write_atomic(path, iio.imwrite("<bytes>", np.stack(frames), extension=".gif", duration=milliseconds, loop=0))
 
 
-def _opaque(image: np.ndarray) -> np.ndarray:
-    """RGBA on white, since a GIF's transparency is all or nothing; anything else as it is."""
+def _small(image: np.ndarray) -> np.ndarray:
+    """A frame: every k-th pixel of a large grid; RGBA on white, since a GIF's transparency is all or nothing."""
+    step = math.ceil(max(image.shape[:2]) / GIF_SIDE)
+    image = image[::step, ::step].copy()  # a view would keep the whole grid
     if image.ndim < 3 or image.shape[-1] != 4:
         return image
     alpha = image[..., 3:] / 255.0
@@ -101,12 +106,11 @@ def find_run(given: dict) -> Config:
     if exact is None:
         listed = f"Runs there: {', '.join(sorted(runs))}; pick one with --out_name." if runs else "Add --train first."
         raise ValueError(f"--out_name must be a trained run in {wanted.out_dir}. Received: {wanted.name}. {listed}")
-    keep = {name: value for name, value in given.items() if name != "c_dim" or value != "auto"}
-    return exact.continued(keep)
+    return exact.continued(given)
 
 
 def _fits(run: Config, wanted: Config, given: dict) -> bool:
-    same_set = "dataset" not in given or dataset_label(run.dataset) == dataset_label(wanted.dataset)
+    same_set = "dataset" not in given or same_dataset(run.dataset, wanted.dataset)
     return same_set and all(getattr(run, name) == given[name] for name in NETWORK_FIELDS if name in given)
 
 

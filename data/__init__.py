@@ -22,6 +22,7 @@ CELEBA_CROP = 108  # pixels; carpedm20/DCGAN-tensorflow, main.py
 MEMORISES_BELOW = 1000  # images
 NAMED_SKIPS = 10  # unreadable files named in the log; the manifest names them all
 PROBED = 64  # images that a dry run looks at
+TFDS_CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
 TFDS_NAMES = {"celebA": "celeb_a", "mnist": "mnist"}
 
 
@@ -39,7 +40,7 @@ def load(config: Config) -> Pack:
     }
     pack = load_pack(
         source,
-        packs_folder(config),
+        packs_folders(config),
         label=dataset_label(config.dataset),
         geometry=geometry,
         c_dim=config.c_dim,
@@ -50,8 +51,8 @@ def load(config: Config) -> Pack:
 
 
 def probe(config: Config) -> tuple[int, int]:
-    """(images, channels) that `load` would find, judged by the first few; decodes and writes nothing else."""
-    source, channels = find(config), config.c_dim
+    """(images, channels) that `load` would find, judged by the first few; fetches and writes nothing."""
+    source, channels = find(config, fetch=False), config.c_dim
     if channels == "auto":
         seen = [_decoded(image, config) for _, image in itertools.islice(source.items(), PROBED)]
         channels = 3 if any(image and not image.gray for image in seen) else 1
@@ -64,14 +65,17 @@ def _decoded(image, config: Config) -> Decoded | None:
     return None
 
 
-def find(config: Config) -> Source:
-    """Where the dataset's images are. Raises ValueError naming what is there when they are nowhere."""
+def find(config: Config, fetch: bool = True) -> Source:
+    """Where the dataset's images are, after fetching them through TFDS if that is the only place and `fetch` allows.
+
+    Raises ValueError naming what is there when they are nowhere.
+    """
     limit = config.train_size
     name, data_dir = config.dataset, Path(config.data_dir).expanduser()
     if name == "digits":
         return digits_source(limit=limit)
     if name.startswith("tfds:"):
-        return _tfds(name.removeprefix("tfds:"), config, f"Datasets: {TFDS_CATALOG}.")
+        return _tfds(name.removeprefix("tfds:"), config, f"Datasets: {TFDS_CATALOG}.", fetch=fetch)
     broken = None
     for path in _candidates(name, data_dir):
         try:
@@ -84,7 +88,7 @@ def find(config: Config) -> Source:
     if broken:
         raise ValueError(f"{broken} {_remedy(name, data_dir)}".strip())
     if name in TFDS_NAMES:
-        return _tfds(TFDS_NAMES[name], config, _remedy(name, data_dir), every_split=name == "mnist")
+        return _tfds(TFDS_NAMES[name], config, _remedy(name, data_dir), every_split=name == "mnist", fetch=fetch)
     raise ValueError(
         f"--dataset must be digits, celebA, mnist, lsun, tfds:NAME, a folder in --data_dir or a path to images. "
         f"Received: {printable(name)}. {_remedy(name, data_dir) or _listing(data_dir)}"
@@ -105,23 +109,9 @@ def geometry_of(config: Config) -> Geometry:
     return Geometry(config.height, config.width, crop, squash=not config.crop)
 
 
-def packs_folder(config: Config) -> Path:
-    """data_dir/.packs, or out_dir/.packs where data_dir cannot be written."""
-    for parent in (Path(config.data_dir).expanduser(), Path(config.out_dir).expanduser()):
-        folder = parent / ".packs"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    raise ValueError(
-        f"--data_dir or --out_dir must be writable, to keep the decoded images. "
-        f"Received: {config.data_dir} and {config.out_dir}. Give another --out_dir."
-    )
-
-
-TFDS_CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
+def packs_folders(config: Config) -> list[Path]:
+    """Where packs may lie: data_dir/.packs and out_dir/.packs. The first that can be written takes new ones."""
+    return [Path(parent).expanduser() / ".packs" for parent in (config.data_dir, config.out_dir)]
 
 
 def _candidates(name: str, data_dir: Path):
@@ -135,13 +125,14 @@ def _candidates(name: str, data_dir: Path):
     except OSError:
         entries = []
     exact = [entry for entry in entries if entry.name == name]
-    alike = [entry for entry in entries if entry.name != name and _plain(entry.name.removesuffix(".zip")) in wanted]
+    alike = [entry for entry in entries if entry.name != name and _plain(entry.name) in wanted]
     here = [path] if path.exists() and name not in (*TFDS_NAMES, "lsun") else []
     return exact + alike + here
 
 
 def _plain(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")
+    """A folder's or zip's name without its case, -, _ and .zip."""
+    return name.lower().removesuffix(".zip").replace("_", "").replace("-", "")
 
 
 def _open(path: Path, pattern: str, limit: int | None) -> Source | None:
@@ -170,11 +161,11 @@ def _lmdb(path: Path, limit: int | None) -> Source:
     return lmdb_source(folders[0], limit=limit)
 
 
-def _tfds(name: str, config: Config, remedy: str, every_split: bool = False) -> Source:
+def _tfds(name: str, config: Config, remedy: str, **options: bool) -> Source:
     from data.tfds import tfds_source  # late: tensorflow_datasets is slow to import
 
     folder = Path(config.data_dir).expanduser() / "tfds"
-    return tfds_source(name, folder, remedy=remedy, limit=config.train_size, every_split=every_split)
+    return tfds_source(name, folder, remedy=remedy, limit=config.train_size, **options)
 
 
 def _remedy(name: str, data_dir: Path) -> str:
@@ -200,8 +191,8 @@ def _remedy(name: str, data_dir: Path) -> str:
 def _listing(data_dir: Path) -> str:
     try:
         names = sorted(e.name for e in data_dir.iterdir() if e.is_dir() or e.suffix.lower() == ".zip")
-    except OSError:
-        return f"--data_dir={data_dir} does not exist."
+    except OSError as error:
+        return f"--data_dir={data_dir}: {error.strerror}."
     names = [printable(name) for name in names if not name.startswith((".", "__"))]
     return f"In {data_dir}: {', '.join(names)}." if names else f"{data_dir} holds no folder and no zip."
 

@@ -41,13 +41,14 @@ class Geometry:
         return left, top, left + kept_width, top + kept_height
 
     def __str__(self) -> str:
-        out = f"{self.height}x{self.width}"
+        square = self.height == self.width
+        out = f"{self.height}x{self.width}" if square else f"{self.width} wide x {self.height} high"
         if self.squash:
             return f"squashed to {out}"
         if self.crop is None:
             return f"largest centre crop -> {out}"
         height, width = self.crop
-        return f"centre crop {height if height == width else f'{height}x{width}'} -> {out}"
+        return f"centre crop {height if height == width else f'{width} wide x {height} high'} -> {out}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Decoded:
 def decode(image, geometry: Geometry, channels: int) -> Decoded:
     """image (a Path, encoded bytes, or a uint8 array) -> pixels with 1, 3 or 4 channels.
 
-    Gray is made by the ITU-R 601 luma; 16-bit images keep their upper 8 bits; EXIF rotation is applied; an animation
+    Gray is made by the ITU-R 601 luma; 16-bit images are scaled to 8 bits; EXIF rotation is applied; an animation
     gives its first frame. Resizing is bilinear with antialiasing, as the original's scipy.misc.imresize. Raises
     whatever Pillow raises on damaged files, which is nearly anything.
     """
@@ -101,10 +102,16 @@ def _gray_palette(image: Image.Image) -> bool:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Gray images of 16 bits, 32 bits or floats to 8 bits by their upper byte; Pillow's own conversion would clip."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        levels = np.asarray(image).astype(np.float64)
+    """Gray images of more bits to 8 bits, where Pillow's own conversion would clip.
+
+    16 bits by their range; 32 bits and floats, whose range is not known, by their largest value: 1, 255 or 65535.
+    """
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return image
+    levels = np.asarray(image).astype(np.float64)
+    if image.mode.startswith("I;16"):
+        scale = 1 / 257
+    else:
         top = levels.max(initial=0)
         scale = 255 if image.mode == "F" and top <= 1 else 1 / 257 if top > 255 else 1
-        return Image.fromarray(np.clip(levels * scale, 0, 255).round().astype(np.uint8))
-    return image
+    return Image.fromarray(np.clip(levels * scale, 0, 255).round().astype(np.uint8))

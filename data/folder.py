@@ -6,6 +6,8 @@ import os
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from absl import logging
+
 from data.source import IMAGE_SUFFIXES, Source, printable, stat_line
 
 
@@ -54,7 +56,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Exception:
 def _walk(folder: Path, pattern: str):
     """Relative names of the images below `folder`; links are followed, a folder that contains itself only once."""
     seen = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_warn):
         identity = os.path.realpath(parent)
         if identity in seen:
             folders.clear()
@@ -66,6 +68,10 @@ def _walk(folder: Path, pattern: str):
             name = file if relative == "." else os.path.join(relative, file)
             if _wanted(name, pattern):
                 yield name
+
+
+def _warn(error: OSError) -> None:
+    logging.warning("%s cannot be read and is left out: %s.", printable(error.filename), error.strerror)
 
 
 def _wanted(name: str, pattern: str) -> bool:

@@ -17,7 +17,7 @@ def find_idx(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     found = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob("*images?idx3-ubyte*")):
         plain = path.name.removesuffix(".gz").replace(".idx3", "-idx3")
         if plain.endswith("images-idx3-ubyte"):
             found.setdefault(plain, path)

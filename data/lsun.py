@@ -13,7 +13,7 @@ def find_lmdbs(folder: Path) -> list[Path]:
     if (folder / "data.mdb").is_file():
         return [folder]
     found = sorted(path.parent for path in folder.rglob("data.mdb"))
-    return [path for path in found if not path.name.endswith(("_val_lmdb", "_test_lmdb", "test_lmdb"))] or found
+    return [path for path in found if not path.name.endswith(("_val_lmdb", "test_lmdb"))] or found
 
 
 def lmdb_source(folder: Path, *, limit: int | None = None) -> Source:

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import os
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from data.source import Source, printable
 FORMAT = 1  # raise it when the same settings give other pixels or another manifest
 CHUNK = 64  # images decoded between two writes; a zip's are in memory, encoded
 MAX_UNREADABLE = 0.10  # of all images
+STALE_SECONDS = 3600  # a temporary file that nobody has written to for so long has no owner
 ALWAYS_FORGIVEN = 3  # unreadable images, so that a handful of test files still trains
 
 
@@ -32,30 +34,47 @@ class Pack:
 
 
 def load_pack(
-    source: Source, folder: Path, *, label: str, geometry: Geometry, c_dim: int | str, settings: dict
+    source: Source, folders: list[Path], *, label: str, geometry: Geometry, c_dim: int | str, settings: dict
 ) -> Pack:
-    """The pack of `source` in `folder`, made first if it is missing, damaged or older than the images.
+    """The pack of `source` in one of `folders`; one that is missing, damaged or older than the images is made first,
+    in the first folder that can be written.
 
     settings: whatever else chooses or changes pixels. c_dim "auto": 1 if every image is gray, else 3. Raises
-    ValueError when more than a tenth of the images, or all, are unreadable.
+    ValueError when more than a tenth of the images, or all, are unreadable, and when no folder can be written.
     """
     key = _hash({"format": FORMAT, "geometry": dataclasses.asdict(geometry), **settings})
     stem = f"{printable(label).replace(os.sep, '-')}-{geometry.height}x{geometry.width}"
-    for channels in (1, 3) if c_dim == "auto" else (c_dim,):
-        path = folder / f"{stem}x{channels}-{key}.npy"
-        pack = _read(path, source.fingerprint)
+    for folder, channels in itertools.product(folders, (1, 3) if c_dim == "auto" else (c_dim,)):
+        pack = _read(folder / f"{stem}x{channels}-{key}.npy", source.fingerprint)
         if pack and (c_dim != "auto" or pack.manifest["c_dim_auto"]):
             return pack
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _writable(folders)
     with _temporary(folder / f"{stem}-{key}.{os.getpid()}.tmp") as temporary:
         manifest = _write(temporary, source, geometry, 3 if c_dim == "auto" else c_dim)
         if c_dim == "auto" and manifest["all_gray"]:
             _keep_one_channel(temporary)
-        channels = np.load(temporary, mmap_mode="r").shape[-1]
+        images = np.load(temporary, mmap_mode="r")  # stays valid whatever another process puts in its place
         manifest |= {"fingerprint": source.fingerprint, "c_dim_auto": c_dim == "auto", "settings": settings}
-        path = folder / f"{stem}x{channels}-{key}.npy"
-        _publish(temporary, path, manifest)
-    return _read(path, source.fingerprint)
+        _publish(temporary, folder / f"{stem}x{images.shape[-1]}-{key}.npy", manifest)
+    return Pack(images, manifest)
+
+
+def _writable(folders: list[Path]) -> Path:
+    """The first folder that can be written, made if need be and freed of what killed processes left in it."""
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            for leftover in folder.glob("*.tmp"):
+                if time.time() - leftover.stat().st_mtime > STALE_SECONDS:
+                    leftover.unlink(missing_ok=True)
+            return folder
+    raise ValueError(
+        "--data_dir or --out_dir must be writable, to keep the decoded images. "
+        f"Received: {' and '.join(str(folder.parent) for folder in folders)}. Give another --out_dir."
+    )
 
 
 def _read(path: Path, fingerprint: str) -> Pack | None:

@@ -1,7 +1,8 @@
 """TensorFlow Datasets: `--dataset tfds:NAME`, and the fallback for celebA and mnist (https://tensorflow.org/datasets)."""
 
-import concurrent.futures
+import contextlib
 import itertools
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,12 +13,14 @@ PROBE_URL = "https://storage.googleapis.com"
 PROBE_SECONDS = 10  # TensorFlow Datasets itself retries for minutes
 
 
-def tfds_source(name: str, folder: Path, *, remedy: str, limit: int | None = None, every_split: bool = False) -> Source:
+def tfds_source(
+    name: str, folder: Path, *, remedy: str, limit: int | None = None, every_split: bool = False, fetch: bool = True
+) -> Source:
     """The images of a dataset's train split, or with `every_split` of train and test.
 
     A dataset that is prepared in TFDS's own folder (~/tensorflow_datasets) is used from there; any other is
-    downloaded and prepared in `folder`. Raises ValueError, ending in `remedy`, when there is no such dataset, no
-    network, or the download is refused.
+    downloaded and prepared in `folder`, if `fetch` allows. Raises ValueError, ending in `remedy`, when there is no
+    such dataset, no network, or the download is refused.
     """
     import tensorflow_datasets as tfds  # late: slow, and only this source needs it
 
@@ -29,12 +32,16 @@ def tfds_source(name: str, folder: Path, *, remedy: str, limit: int | None = Non
         raise ValueError(
             f"tfds:{name} must be a TensorFlow dataset. Received: {_first_line(error)} {remedy}"
         ) from error
-    key = next((key for key, feature in (builder.info.features or {}).items() if _is_image(tfds, feature)), None)
+    features = builder.info.features or {}
+    key = next((key for key, feature in features.items() if isinstance(feature, tfds.features.Image)), None)
     if key is None:
-        raise ValueError(f"tfds:{name} must have images. Received: features {list(builder.info.features)}. {remedy}")
+        raise ValueError(f"tfds:{name} must have images. Received: features {list(features)}. {remedy}")
+    if not fetch and not builder.is_prepared():
+        raise ValueError(f"tfds:{name} is not on this machine yet, so a dry run cannot see it. --train fetches it.")
     _prepare(builder, name, remedy)
-    splits = [split for split in ("train", "test") if split in builder.info.splits] if every_split else ["train"]
-    count = sum(builder.info.splits[split].num_examples for split in splits if split in builder.info.splits)
+    known = builder.info.splits
+    splits = [split for split in ("train", "test")[: 1 + every_split] if split in known] or list(known)[:1] or ["train"]
+    count = sum(known[split].num_examples for split in splits if split in known)
 
     def items():
         records = itertools.chain.from_iterable(
@@ -56,29 +63,21 @@ def _prepare(builder, name: str, remedy: str) -> None:
         raise ValueError(f"tfds:{name} could not be fetched: {_first_line(error)} {remedy}") from error
 
 
-def _is_image(tfds, feature) -> bool:
-    return isinstance(feature, tfds.features.Image)
-
-
 def _network() -> bool:
-    """True when the dataset hosts answer. In a thread, since looking up a host name has no time limit of its own."""
-    pool = concurrent.futures.ThreadPoolExecutor(1)
-    try:
-        return pool.submit(_answers).result(PROBE_SECONDS)
-    except concurrent.futures.TimeoutError:
-        return False
-    finally:
-        pool.shutdown(wait=False)
+    """True when the dataset hosts answer within PROBE_SECONDS."""
+    answered = threading.Event()
 
+    def ask():
+        with contextlib.suppress(OSError):
+            with contextlib.suppress(urllib.error.HTTPError):  # an answer too, whatever it says
+                urllib.request.urlopen(PROBE_URL, timeout=PROBE_SECONDS).close()
+            answered.set()
 
-def _answers() -> bool:
-    try:
-        urllib.request.urlopen(PROBE_URL, timeout=PROBE_SECONDS).close()
-    except urllib.error.HTTPError:
-        return True  # an answer, whatever it says
-    except OSError:
-        return False
-    return True
+    # In a thread, since looking up a host name has no time limit of its own; a daemon, so that nobody waits for it.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    return answered.is_set()
 
 
 def _first_line(error: Exception) -> str:

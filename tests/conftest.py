@@ -3,7 +3,7 @@
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # the tests are about CPU; those marked gpu undo this
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # results are compared bit for bit, which GPUs do not promise
 
 import numpy as np
 import pytest

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from config import Config, dataset_label, from_dict, read_config, read_json
+from config import TRAINING_FIELDS, Config, dataset_label, from_dict, read_config, read_json
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,10 @@ def test_widths_halve_from_the_stem():
         ({"batch_size": 0}, "--batch_size must be at least 1. Received: 0. Try --batch_size=1."),
         ({"learning_rate": float("nan")}, "--learning_rate must be at most 1. Received: nan. Try --learning_rate=1."),
         ({"batch_size": "64"}, "--batch_size must be of type int. Received: '64'."),
+        (
+            {"out_name": "a/b"},
+            "--out_name must be a plain name, without folders. Received: a/b. Folders go to --out_dir.",
+        ),
         ({"epoch": True}, "--epoch must be of type int. Received: True."),
     ],
 )
@@ -94,8 +98,11 @@ def test_json_errors_name_the_file(tmp_path):
 
 def test_a_run_keeps_its_networks_and_takes_new_lengths():
     stored = Config(c_dim=3, steps=100).settled()
-    longer = stored.continued({"epoch": 50, "batch_size": 32, "c_dim": "auto"})
+    longer = stored.continued({"epoch": 50, "batch_size": 32, "c_dim": "auto", "blocks": None})
     assert (longer.epoch, longer.steps, longer.batch_size, longer.c_dim) == (50, None, 32, 3)
+    assert stored.continued({"seed": 7}).seed == 7  # for sampling
+    with pytest.raises(ValueError, match="--seed is fixed"):
+        stored.continued({"seed": 7}, TRAINING_FIELDS)
     with pytest.raises(ValueError) as error:
         stored.continued({"stem_width": 1024})
     assert str(error.value) == (

@@ -3,6 +3,8 @@ import json
 import os
 import socket
 import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -116,8 +118,10 @@ def test_decoding_keeps_the_pixels_that_need_no_change(tmp_path):
     np.testing.assert_allclose(decode(colour, same, 1).pixels[..., 0], luma, atol=1)
     assert decode(colour, same, 4).pixels[..., 3].min() == 255
     sixteen = colour[..., 0].astype(np.uint16) * 257
-    Image.fromarray(sixteen).save(path)
-    np.testing.assert_array_equal(decode(path, same, 1).pixels[..., 0], colour[..., 0])
+    for brightness in (1, 257):  # a dark image stays dark
+        Image.fromarray(sixteen // 257 * brightness).save(path)
+        expected = np.round(colour[..., 0] * (brightness / 257))
+        np.testing.assert_array_equal(decode(path, same, 1).pixels[..., 0], expected)
     clear = np.dstack([colour, np.zeros((16, 16), np.uint8)])
     assert (decode(clear, same, 3).pixels == 255).all()
     np.testing.assert_array_equal(decode(clear, same, 4).pixels[..., 3], 0)
@@ -210,10 +214,27 @@ def test_a_tenth_may_be_unreadable(good, bad, trains, tiny, image_folder):
 def test_a_pack_goes_to_out_dir_where_data_dir_cannot_be_written(tiny, image_folder, monkeypatch):
     config = tiny(dataset="faces")
     image_folder(2)
-    monkeypatch.setattr(os, "access", lambda path, mode: path == Path(config.out_dir) / ".packs")
-    data.load(config)
-    assert list((data.packs_folder(config)).glob("faces-*.npy"))
-    assert data.packs_folder(config).is_relative_to(config.out_dir)
+    with monkeypatch.context() as patch:  # root may write anywhere
+        patch.setattr(os, "access", lambda path, mode: path == Path(config.out_dir) / ".packs")
+        data.load(config)
+    packs = list((Path(config.out_dir) / ".packs").glob("faces-*.npy"))
+    assert len(packs) == 1
+    assert data.load(config).images.filename == packs[0]  # found there from now on
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, mode: False)
+        with pytest.raises(ValueError, match="must be writable"):
+            data.load(tiny(dataset="faces", crop=False))
+
+
+def test_what_killed_processes_left_is_removed_after_a_while(tiny, image_folder):
+    folder = image_folder(2).parent / ".packs"
+    folder.mkdir()
+    old, new = folder / "faces-1.tmp", folder / "faces-2.tmp"
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    data.load(tiny(dataset="faces"))
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_a_zip_gives_the_folders_pixels(tiny, image_folder, tmp_path):
@@ -372,11 +393,30 @@ def test_without_network_celeba_says_where_to_put_it(tiny, monkeypatch):
     assert all(place in text for place in ("celebA/,", "/img_align_celeba.zip", "celebA/img_align_celeba.zip"))
 
 
+def test_a_dead_resolver_does_not_hold_up_the_process(tmp_path):
+    script = """
+import socket, sys, time
+socket.getaddrinfo = lambda *_, **__: time.sleep(60)
+import data.tfds
+data.tfds.PROBE_SECONDS = 1
+print(data.tfds._network())
+"""
+    root = Path(data.__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, timeout=30, check=True)
+    assert done.stdout == b"False\n"
+
+
+def test_a_dry_run_fetches_nothing(tiny, monkeypatch):
+    monkeypatch.setattr(data.tfds, "_prepare", lambda *_: pytest.fail("fetched"))
+    with pytest.raises(ValueError, match="--train fetches it"):
+        data.probe(tiny(dataset="tfds:cifar10"))
+
+
 def test_unknown_datasets_say_what_is_there(tiny, image_folder):
     image_folder(1, "cats")
     with pytest.raises(ValueError, match=r"Received: dogs. In .*: cats\.$"):
         data.load(tiny(dataset="dogs"))
-    with pytest.raises(ValueError, match="does not exist"):
+    with pytest.raises(ValueError, match="No such file"):
         data.load(tiny(dataset="dogs", data_dir="/nonexistent"))
     with pytest.raises(ValueError, match=r"bedroom_train_lmdb"):
         data.load(tiny(dataset="lsun"))
@@ -435,6 +475,6 @@ def test_source_kinds_by_path(tmp_path, image_folder, tiny):
 
 def test_load_pack_takes_any_source(tmp_path):
     pack = load_pack(
-        digits_source(limit=4), tmp_path, label="digits", geometry=Geometry(8, 8), c_dim="auto", settings={}
+        digits_source(limit=4), [tmp_path], label="digits", geometry=Geometry(8, 8), c_dim="auto", settings={}
     )
     np.testing.assert_array_equal(pack.images[..., 0], [image for _, image in digits_source(limit=4).items()])

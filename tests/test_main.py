@@ -3,10 +3,14 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import imageio.v3 as iio
+import numpy as np
 import pytest
 
 import main
@@ -105,8 +109,8 @@ def test_config_file_then_command_line(tmp_path):
 def test_dry_run_tells_and_writes_nothing(tmp_path):
     code, out, err = command("--dry_run", "--data_dir", tmp_path, "--out_dir", tmp_path / "out")
     assert (code, err) == (0, "")
-    for fact in ("64x64x1", "4x4x512", "conv4", "logits", "1,797 images", "702 steps", "GB while training"):
-        assert fact in out
+    facts = ["64x64x1", "4x4x512", "conv4", "logits", "702 steps", "GB while training"]
+    assert all(fact in out for fact in [*facts, "1,797: largest centre crop -> 64x64"])
     assert os.listdir(tmp_path) == []
 
 
@@ -137,3 +141,74 @@ def test_train_sample_and_export_in_one_line_then_again(tmp_path):
         f"error: --kernel_size is fixed once a run has started: {run} has 5. Received: 4. "
         "Drop the flag, or start another run with --out_name=NAME.\n"
     )
+
+
+def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(tmp_path):
+    def arguments(name):
+        small = ["--output_height", 16, "--stem_width", 32, "--z_dim", 8, "--batch_size", 16, "--ckpt_freq", 10]
+        places = ["--out_dir", tmp_path, "--data_dir", tmp_path / "data", "--out_name", name]
+        return [*small, *places, "--train", "--steps", 200]
+
+    assert command(*arguments("straight"))[0] == 0
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "main.py"), *map(str, arguments("killed"))], cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    state = tmp_path / "killed" / "checkpoints" / "checkpoint"
+    while not state.exists():
+        time.sleep(0.01)
+        assert process.poll() is None
+    time.sleep(0.1)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "samples" / "train_00000200.png").exists()
+    code, _, err = command(*arguments("killed"))
+    assert code == 0, err
+    assert "going on at step" in err
+    last = [tmp_path / name / "checkpoints" / "step-200.data-00000-of-00001" for name in ("straight", "killed")]
+    assert last[0].read_bytes() == last[1].read_bytes()
+
+
+def test_a_signal_stands_for_the_later_actions_too(tmp_path):
+    flags = [
+        "--train",
+        "--sample",
+        3,
+        "--steps",
+        100000,
+        "--output_height",
+        16,
+        "--stem_width",
+        32,
+        "--out_dir",
+        tmp_path,
+    ]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "main.py"), *map(str, flags), "--data_dir", str(tmp_path / "data")],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if line.startswith("step 20 "):
+            break
+    process.terminate()
+    rest = process.stderr.read()
+    assert process.wait() == 0
+    assert "stopped and saved at step" in rest
+    assert not list(tmp_path.glob("*/samples/seed_*"))
+
+
+def test_two_datasets_of_one_name_are_two_runs(tmp_path):
+    for parent in ("cats", "dogs"):
+        (tmp_path / parent / "train").mkdir(parents=True)
+        for number in range(3):
+            iio.imwrite(tmp_path / parent / "train" / f"{number}.png", np.full((16, 16), 99 * number, np.uint8))
+    flags = ["--train", "--steps", 1, "--output_height", 16, "--stem_width", 32, "--out_dir", tmp_path / "out"]
+    assert command("--dataset", tmp_path / "cats" / "train", *flags)[0] == 0
+    code, _, err = command("--dataset", tmp_path / "dogs" / "train", *flags)
+    assert code == 1
+    assert "was trained on" in err
+    assert "--out_name=NAME" in err
+    code, _, err = command("--dataset", tmp_path / "cats" / "train", *flags, "--seed", 3)
+    assert code == 1
+    assert "--seed is fixed once a run has started" in err

@@ -88,13 +88,14 @@ def test_eager_equals_graph(tiny):
 
 
 @pytest.mark.slow
-def test_jit_equals_no_jit(tiny):
-    config = tiny()
-    plain, jit = DCGAN(config), DCGAN(config, jit=True)
-    for seed in range(3):
-        a, b = plain.train_step(*batch(config, seed)), jit.train_step(*batch(config, seed))
-        np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-4)
-        np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=1e-4)
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("float16", 0.02), ("bfloat16", 0.05)])
+def test_jit_equals_no_jit(precision, tolerance, tiny):
+    config = tiny(g_updates=1)
+    plain, jit = (DCGAN(config, precision=precision, jit=jit) for jit in (False, True))
+    for seed in range(2):
+        a, b = plain._train_step(*batch(config, seed)), jit.train_step(*batch(config, seed))
+        np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=tolerance)
+        np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=tolerance)
 
 
 def test_step_is_d_on_real_and_fake_apart_then_g_twice_on_the_same_z(tiny):
@@ -185,7 +186,6 @@ def test_precision_and_jit_are_chosen_by_the_machine(monkeypatch):
     assert model.choose_precision("auto") in ("bfloat16", "float32")
     assert model.choose_jit("on")
     assert not model.choose_jit("off")
-    assert model.choose_jit("auto") == bool(tf.config.list_physical_devices("GPU"))
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"] if kind == "GPU" else [])
     for capability, precision in (((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")):
         monkeypatch.setattr(

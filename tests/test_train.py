@@ -5,11 +5,13 @@ import signal
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import logs
 import ops
-import train as training
 from checkpoint import Checkpoints, restore_networks
+from logs import Logs
 from model import DCGAN, Generator
 from sample import drawer
 from train import train
@@ -60,7 +62,7 @@ def test_40_steps_straight_equal_17_a_signal_and_23(number, tiny, images, monkey
     straight = train(tiny(out_name="straight", steps=40), images)
     with monkeypatch.context() as patch:
         signal_after(patch, 17, number)
-        train(tiny(out_name="stopped", steps=40), images)
+        assert train(tiny(out_name="stopped", steps=40), images) is None
     stopped = stored_run(straight.run_dir.parent / "stopped")
     assert state(stopped)[0] == 17
     train(stopped, images)
@@ -158,18 +160,46 @@ def test_precision_and_learning_rate_may_change_between_sessions(tiny, images):
     assert float(dcgan.g_optimizer.learning_rate) == pytest.approx(5e-5)
 
 
-def test_losses_that_are_no_numbers_stop_the_run_before_a_save(tiny, images):
-    config = tiny(steps=30, learning_rate=1.0, ckpt_freq=1000)
-    with pytest.raises(ValueError, match=r"losses must stay finite.*half the --learning_rate"):
-        training.check_finite(7, {"d_loss": np.float32("nan"), "g_loss": np.float32(1)})
-    nan = DCGAN._update_generator
-    try:
-        DCGAN._update_generator = lambda self, z: nan(self, z) * float("nan")
-        with pytest.raises(ValueError, match="g_loss = nan at step 1"):
-            train(config, images)
-    finally:
-        DCGAN._update_generator = nan
+def test_losses_that_are_no_numbers_stop_the_run_before_a_save(tiny, images, monkeypatch):
+    update = DCGAN._update_generator
+    monkeypatch.setattr(DCGAN, "_update_generator", lambda self, z: update(self, z) * float("nan"))
+    config = tiny(steps=30)
+    with pytest.raises(ValueError, match=r"Received: g_loss = nan at step 1. .* half the --learning_rate"):
+        train(config, images)
     assert not (config.checkpoint_path / "checkpoint").exists()
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tiny, images):
+    config = train(tiny(steps=2), images)
+    dcgan = DCGAN(config)
+    checkpoints = Checkpoints(dcgan, config)
+    checkpoints.restore()
+    dcgan.discriminator.convs[0].bias.assign([np.inf] * 16)
+    with pytest.raises(ValueError, match="weights must stay finite"):
+        checkpoints.save(3)
+    assert state(config)[0] == 2
+
+
+def test_no_memory_is_one_line_with_what_to_lower(tiny, images, monkeypatch):
+    def full(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(DCGAN, "_train_step", full)
+    with pytest.raises(ValueError, match=r"Lower --batch_size=8 or --stem_width=32; --dry_run"):
+        train(tiny(steps=2), images)
+
+
+def test_a_discriminator_that_wins_is_said_once(tiny, monkeypatch):
+    said = []
+    monkeypatch.setattr(logs.logging, "warning", lambda text, *values: said.append(text % values))
+    results = {name: tf.constant(0.5) for name in ("d_loss", "g_loss", "d_loss_real", "d_loss_fake")}
+    results["real_logits"] = tf.constant([[9.0]])
+    with Logs(tiny(), start=0, total=2000, images=20) as log:
+        for step in range(100, 2001, 100):
+            fooled = step in (100, 500)
+            log.step(step, {**results, "fake_logits": tf.constant([[0.0 if fooled else -9.0]])})
+            assert len(said) == (step >= 1000)
+    assert "--g_updates=3" in said[0]
 
 
 def test_fewer_images_than_a_batch(tiny, images):
@@ -177,9 +207,11 @@ def test_fewer_images_than_a_batch(tiny, images):
     assert state(config)[0] == 2
 
 
-def test_metrics_cut_by_a_kill_are_mended(tiny, images):
+def test_what_a_kill_left_behind_is_mended(tiny, images):
     config = train(tiny(steps=2), images)
     path = config.run_dir / "logs" / "metrics.jsonl"
     path.write_text(path.read_text() + json.dumps({"step": 20, "seconds": 9.0}) + '\n{"step": 2')
+    (config.sample_path / "train_00000020.png").touch()  # drawn after the last checkpoint
     train(config.continued({"steps": 3}), images)
     assert [line["step"] for line in metrics(config)] == [1, 2, 3]
+    assert not (config.sample_path / "train_00000020.png").exists()
