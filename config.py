@@ -78,7 +78,8 @@ class Config:
         for name, choices in _CHOICES:
             if getattr(self, name) not in choices:
                 listed = ", ".join(map(str, choices))
-                raise ValueError(f"--{name} must be one of {listed}. Received: {getattr(self, name)}.")
+                received = getattr(self, name)
+                raise ValueError(f"--{name} must be one of {listed}. Received: {received}. {_remedy(name)}")
         if self.stem_width % 16:
             nearest = max(32, round(self.stem_width / 16) * 16)
             raise ValueError(
@@ -87,9 +88,12 @@ class Config:
         if not self.crop and (self.input_height or self.input_width):
             raise ValueError(
                 "--nocrop squashes the whole image, so --input_height and --input_width have nothing to crop. "
-                f"Received: {self.input_height}x{self.input_width}. Drop --nocrop, or drop the crop's size."
+                f"Received: {self.input_height or self.input_width}. Say --crop, or leave out the crop's size."
             )
-        if self.out_name and Path(self.out_name).name != self.out_name:
+        for name in ("dataset", "data_dir", "out_dir"):
+            if not getattr(self, name).strip():
+                raise ValueError(f"--{name} must not be empty. Received: nothing. {_remedy(name)}")
+        if self.out_name and (Path(self.out_name).name != self.out_name or self.out_name == ".."):
             raise ValueError(
                 f"--out_name must be a plain name, without folders. Received: {self.out_name}. Folders go to --out_dir."
             )
@@ -132,15 +136,15 @@ class Config:
 
     @property
     def run_dir(self) -> Path:
-        return Path(self.out_dir) / self.name
+        return Path(self.out_dir).expanduser() / self.name
 
     @property
     def checkpoint_path(self) -> Path:
-        return self.run_dir / self.checkpoint_dir
+        return self.run_dir / Path(self.checkpoint_dir).expanduser()
 
     @property
     def sample_path(self) -> Path:
-        return self.run_dir / self.sample_dir
+        return self.run_dir / Path(self.sample_dir).expanduser()
 
     def total_steps(self, images: int) -> int:
         """Training steps: `steps` if set, else as many as show each of `images` images `epoch` times."""
@@ -222,7 +226,8 @@ def dataset_label(dataset: str) -> str:
 
 
 def _canonical(dataset: str) -> str:
-    """The four named sets in the original's spelling, whatever the case; anything else as it is."""
+    """The four named sets in the original's spelling, whatever the case; else a path without a slash at its end."""
+    dataset = dataset.rstrip("/") or dataset
     plain = dataset.lower().replace("_", "").replace("-", "")
     return {"celeba": "celebA", "mnist": "mnist", "lsun": "lsun", "digits": "digits"}.get(plain, dataset)
 
@@ -268,12 +273,19 @@ _CHOICES = (
 def _check_range(name: str, value, low, high) -> None:
     if value is None:
         return
+    size = name in ("output_height", "output_width")
     if value < low:
         # 5 is likelier a slip for a common size than for the smallest one.
-        remedy = 16 if name in ("output_height", "output_width") else low
-        raise ValueError(f"--{name} must be at least {low}. Received: {value}. Try --{name}={remedy}.")
+        remedy = f"Try --{name}=16." if size else _remedy(name)
+        raise ValueError(f"--{name} must be at least {low}. Received: {value}. {remedy}")
     if high is not None and not value <= high:
-        raise ValueError(f"--{name} must be at most {high}. Received: {value}. Try --{name}={high}.")
+        remedy = f"Try --{name}={high}." if size else _remedy(name)
+        raise ValueError(f"--{name} must be at most {high}. Received: {value}. {remedy}")
+
+
+def _remedy(name: str) -> str:
+    default = getattr(Config, name)
+    return "Leave it out." if default in (None, "") else f"Try --{name}={default}."
 
 
 def _check_types(config: Config) -> None:

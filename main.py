@@ -10,9 +10,11 @@ Flags are --name=value or --name value; on-off flags are --train and --notrain.
 
 import dataclasses
 import os
+import re
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
 from absl import flags, logging
 
@@ -92,6 +94,7 @@ def main(argv: list[str]) -> int:
         return fail(error)
     except KeyboardInterrupt:
         logging.info("interrupted.")
+        return 0 if FLAGS.train else 130  # training loses nothing; anything else has to be asked for again
     return 0
 
 
@@ -102,6 +105,8 @@ def run(given: dict) -> None:
     if FLAGS.sample is not None and FLAGS.sample < 1:
         raise ValueError(f"--sample must be at least 1. Received: {FLAGS.sample}. Try --sample=64.")
     settings = run_settings(given)
+    if FLAGS.train:
+        check_writable(settings.run_dir)
     if FLAGS.train or FLAGS.dry_run:
         import data  # before TensorFlow: what is wrong with the images shows at once
 
@@ -145,7 +150,7 @@ def quietly_import_tensorflow() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
-        except BaseException:
+        except Exception:
             held.seek(0)
             os.write(stderr, held.read())
             raise
@@ -169,6 +174,13 @@ def given_settings() -> dict:
     if "epoch" in given:
         stored.pop("steps", None)
     return stored | given
+
+
+def check_writable(folder: Path) -> None:
+    """Raises ValueError when `folder` could not be made: now rather than after packing."""
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise ValueError(f"--out_dir must be a folder that can be written. Received: {existing}. Give another one.")
 
 
 def run_settings(given: dict) -> Config:
@@ -210,9 +222,25 @@ def _help_lines(group: list) -> str:
 def fail(error: Exception) -> int:
     """One line on stderr; the traceback too with --verbosity=1."""
     logging.debug("Traceback:", exc_info=error)
-    message = " ".join(str(error).split())
+    message = " ".join(explain(error).split())
     print(f"error: {message}", file=sys.stderr)
     return 1
+
+
+def explain(error: Exception) -> str:
+    """The libraries' errors in the form of ours: rule, received, remedy."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} cannot be used: {error.strerror}."
+    found = re.match(r"flag --(\w+)=(.*?): ", str(error))
+    if not isinstance(error, flags.IllegalFlagValueError) or not found:
+        return str(error)
+    name, received = found.groups()
+    flag = FLAGS[name]
+    kinds = {"int": "a whole number", "float": "a number", "bool": "on or off"}
+    choices = getattr(flag.parser, "enum_values", None)
+    rule = f"one of {', '.join(choices)}" if choices else kinds.get(flag.flag_type(), "something else")
+    remedy = f"--{name} or --no{name}" if flag.boolean else f"--{name}={flag.default}"
+    return f"--{name} must be {rule}. Received: {received}. " + ("" if flag.default is None else f"Try {remedy}.")
 
 
 def ours_or_serious(record) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import shlex
 import signal
 import threading
 from pathlib import Path
@@ -38,7 +39,10 @@ def train(config: Config, images: np.ndarray) -> Config | None:
     if start >= total:
         logging.info("%s is at step %s of %s: raise --epoch or --steps to go on.", config.run_dir, start, total)
         return config
-    config.sample_path.mkdir(parents=True, exist_ok=True)
+    for folder in (config.run_dir, config.sample_path):
+        folder.mkdir(parents=True, exist_ok=True)
+    if len(config.sizes) == 2:  # one block: TensorFlow's graph optimiser stumbles, says so, and goes on without
+        tf.config.optimizer.set_experimental_options({"remapping": False})
     write_atomic(config.run_dir / "config.json", config.to_json().encode())
     _announce(config, start, total, precision, jit)
 
@@ -148,4 +152,4 @@ def _announce(config: Config, start: int, total: int, precision: str, jit: bool)
     )
     if devices[0].device_type == "CPU" and Path("/proc/driver/nvidia").exists():
         logging.warning("TensorFlow cannot use the NVIDIA GPU here: pip install 'tensorflow[and-cuda]==2.21.*'")
-    logging.info("watch it with: tensorboard --logdir %s", config.run_dir / "logs")
+    logging.info("watch it with: tensorboard --logdir %s", shlex.quote(str(config.run_dir / "logs")))

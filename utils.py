@@ -1,6 +1,7 @@
 """Run folders, files that appear whole or not at all, image grids and GIFs."""
 
 import contextlib
+import glob
 import math
 import os
 import shutil
@@ -11,6 +12,7 @@ import numpy as np
 
 from config import NETWORK_FIELDS, Config, read_config, same_dataset
 
+RUNS_LISTED = 10  # in an error
 GIF_FRAMES = 100  # at most, evenly spaced
 GIF_SIDE = 768  # pixels
 GIF_SECONDS = 10.0  # for the whole film
@@ -33,6 +35,8 @@ def write_atomic(path: Path, content: bytes) -> None:
 def replaced_folder(path: Path):
     """Yields an empty folder that takes the place of `path` when the block ends well, and vanishes when not."""
     temporary, old = (path.with_name(f"{path.name}.{os.getpid()}.{word}") for word in ("tmp", "old.tmp"))
+    for leftover in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):  # of processes that were killed
+        shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         yield temporary
@@ -98,15 +102,17 @@ def find_run(given: dict) -> Config:
     Raises ValueError naming the runs that exist when none or several fit.
     """
     wanted = Config(**given)
-    runs = _runs(Path(wanted.out_dir))
-    exact = runs.get(wanted.name)
-    if exact is None and not wanted.out_name:
-        fits = [run for run in runs.values() if _fits(run, wanted, given)]
-        exact = fits[0] if len(fits) == 1 else None
-    if exact is None:
-        listed = f"Runs there: {', '.join(sorted(runs))}; pick one with --out_name." if runs else "Add --train first."
-        raise ValueError(f"--out_name must be a trained run in {wanted.out_dir}. Received: {wanted.name}. {listed}")
-    return exact.continued(given)
+    exact = stored_run(wanted.run_dir)
+    if exact:
+        return exact.continued(given)
+    runs = _runs(wanted.run_dir.parent)
+    fits = [] if wanted.out_name else [run for run in runs.values() if _fits(run, wanted, given)]
+    if len(fits) == 1:
+        return fits[0].continued(given)
+    names = sorted(runs)
+    listed = ", ".join(names[:RUNS_LISTED]) + (", ..." if len(names) > RUNS_LISTED else "")
+    remedy = f"Runs there: {listed}; pick one with --out_name." if runs else "Add --train first."
+    raise ValueError(f"--out_name must be a trained run in {wanted.out_dir}. Received: {wanted.name}. {remedy}")
 
 
 def _fits(run: Config, wanted: Config, given: dict) -> bool:

@@ -44,10 +44,18 @@ def test_widths_halve_from_the_stem():
         ({"output_height": 5}, "--output_height must be at least 8. Received: 5. Try --output_height=16."),
         ({"output_width": 513}, "--output_width must be at most 512. Received: 513. Try --output_width=512."),
         ({"stem_width": 500}, "--stem_width must be a multiple of 16. Received: 500. Try --stem_width=496."),
-        ({"kernel_size": 3}, "--kernel_size must be one of 5, 4. Received: 3."),
-        ({"z_dist": "normal"}, "--z_dist must be one of uniform_signed, uniform_unsigned, normal01. Received: normal."),
-        ({"batch_size": 0}, "--batch_size must be at least 1. Received: 0. Try --batch_size=1."),
-        ({"learning_rate": float("nan")}, "--learning_rate must be at most 1. Received: nan. Try --learning_rate=1."),
+        ({"kernel_size": 3}, "--kernel_size must be one of 5, 4. Received: 3. Try --kernel_size=5."),
+        (
+            {"z_dist": "normal"},
+            "--z_dist must be one of uniform_signed, uniform_unsigned, normal01. Received: normal. "
+            "Try --z_dist=uniform_signed.",
+        ),
+        ({"dataset": ""}, "--dataset must not be empty. Received: nothing. Try --dataset=digits."),
+        ({"batch_size": 0}, "--batch_size must be at least 1. Received: 0. Try --batch_size=64."),
+        (
+            {"learning_rate": float("nan")},
+            "--learning_rate must be at most 1. Received: nan. Try --learning_rate=0.0002.",
+        ),
         ({"batch_size": "64"}, "--batch_size must be of type int. Received: '64'."),
         (
             {"out_name": "a/b"},

@@ -293,6 +293,10 @@ def test_folder_loops_and_patterns(tmp_path, photos):
     assert folder_source(folder, pattern="a/*").count == 2
     assert folder_source(folder, pattern="*.bmp") is None
     assert folder_source(folder, limit=1).count == 1
+    (folder / "a" / "run" / "checkpoints").mkdir(parents=True)
+    (folder / "a" / "run" / "config.json").touch()
+    (folder / "one.png").rename(folder / "a" / "run" / "drawn.png")
+    assert folder_source(folder).count == 2
 
 
 def write_idx(path, images, opener=open):
@@ -422,12 +426,33 @@ def test_unknown_datasets_say_what_is_there(tiny, image_folder):
         data.load(tiny(dataset="lsun"))
 
 
+def test_places_without_images_say_what_they_hold(tiny, tmp_path, image_folder):
+    folder = image_folder(2)
+    for name in ("a.heic", "b.heic", "notes.txt"):
+        (tmp_path / name).touch()
+        (tmp_path / "data" / "phone").mkdir(exist_ok=True)
+        (tmp_path / name).rename(tmp_path / "data" / "phone" / name)
+    with pytest.raises(ValueError, match=r"data/phone must hold images .* Received: 2 .heic, 1 .txt\.$"):
+        data.load(tiny(dataset="phone"))
+    with pytest.raises(ValueError, match=r"must hold files like \*.tga. Received: 2 .png"):
+        data.load(tiny(dataset="faces", input_fname_pattern="*.tga"))
+    with pytest.raises(ValueError, match=r"Received: one image, .*Give its folder: --dataset=.*/faces\.$"):
+        data.load(tiny(dataset=str(folder / "0000.png")))
+
+
+def test_a_slash_at_the_end_and_folders_below_data_dir_are_found(tiny, image_folder):
+    image_folder(2, "a/b")
+    assert len(data.load(tiny(dataset="a/b/")).images) == 2
+    assert len(data.load(tiny(dataset="a/")).images) == 2
+
+
 def test_a_missing_side_of_the_crop_follows_the_output(tiny):
     def crop(**changes):
         return data.geometry_of(tiny(**changes)).crop
 
     assert crop(dataset="celebA") == (108, 108)
-    assert crop(dataset="celebA", output_height=64, output_width=32) == (108, 54)
+    assert crop(dataset="celebA", output_height=64, output_width=32) == (216, 108)
+    assert crop(dataset="celebA", output_height=32, output_width=64) == (108, 216)
     assert crop(dataset="celebA", crop=False) is None
     assert crop(dataset="cats") is None
     assert crop(dataset="cats", input_width=50, output_height=32, output_width=16) == (100, 50)

@@ -41,7 +41,13 @@ def command(*arguments, cwd=None, **options):
         ),
         (["--datset", "x"], "error: Unknown command line flag 'datset'. Did you mean: dataset ?"),
         (["--output_height", "5"], "error: --output_height must be at least 8. Received: 5. Try --output_height=16."),
-        (["--epoch", "x"], "error: flag --epoch=x: invalid literal for int() with base 10: 'x'"),
+        (["--epoch", "x"], "error: --epoch must be a whole number. Received: x. Try --epoch=25."),
+        (["--train=maybe"], "error: --train must be on or off. Received: maybe. Try --train or --notrain."),
+        (["--c_dim", "2"], "error: --c_dim must be one of auto, 1, 3, 4. Received: 2. Try --c_dim=auto."),
+        (
+            ["--out_dir", "README.md"],
+            f"error: --out_dir must be a folder that can be written. Received: {ROOT}/README.md. Give another one.",
+        ),
         (
             ["--epoch", "2", "--steps", "3"],
             "error: --epoch and --steps exclude each other. Received: 2 and 3. Drop one of them.",
@@ -50,7 +56,7 @@ def command(*arguments, cwd=None, **options):
         (
             ["--nocrop", "--input_height", "108"],
             "error: --nocrop squashes the whole image, so --input_height and --input_width have nothing to crop. "
-            "Received: 108xNone. Drop --nocrop, or drop the crop's size.",
+            "Received: 108. Say --crop, or leave out the crop's size.",
         ),
         (["--config", "nosuch.json"], "error: nosuch.json cannot be read: No such file or directory."),
     ],

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -56,6 +58,11 @@ def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
     assert find_run({**out, "dataset": "CelebA"}) == faces
     with pytest.raises(ValueError, match=r"Runs there: cats-16x16, celebA-16x16; pick one with --out_name"):
         find_run(out)
+    damaged = Path(out["out_dir"]) / "damaged"
+    damaged.mkdir()
+    (damaged / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"damaged/config.json is not JSON.*Delete it"):
+        find_run({**out, "out_name": "damaged"})
     with pytest.raises(ValueError, match="Received: nosuch"):
         find_run({**out, "out_name": "nosuch"})
     with pytest.raises(ValueError, match="--z_dim is fixed"):
@@ -113,6 +120,9 @@ def test_files_and_folders_appear_whole_or_not_at_all(tmp_path):
     with replaced_folder(folder) as temporary:
         (temporary / "c").write_text("second")
     assert [path.name for path in folder.iterdir()] == ["c"]
+    (tmp_path / "folder.123.tmp" / "of a killed process").mkdir(parents=True)
+    with replaced_folder(folder):
+        pass
     write_atomic(tmp_path / "file", b"content")
     with pytest.raises(OSError):
         write_atomic(tmp_path / "none" / "file", b"content")

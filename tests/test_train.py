@@ -107,6 +107,13 @@ def test_grids_are_the_fixed_latents_in_inference_mode(tiny, images):
     np.testing.assert_array_equal(iio.imread(config.sample_path / "train_00000002.png"), expected)
 
 
+def test_folders_may_be_elsewhere(tiny, images, tmp_path):
+    config = train(tiny(steps=1, sample_dir=str(tmp_path / "s"), checkpoint_dir=str(tmp_path / "c")), images)
+    assert (tmp_path / "s" / "reals.png").is_file()
+    assert (tmp_path / "c" / "checkpoint").is_file()
+    assert stored_run(config.run_dir) == config
+
+
 def test_a_finished_run_stays_as_it_is_and_a_longer_one_goes_on(tiny, images):
     config = train(tiny(epoch=1), images)
     before = state(config)
