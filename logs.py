@@ -71,9 +71,10 @@ class Logs:
 
     def histograms(self, step: int, z: tf.Tensor, results: dict) -> None:
         with self.writer.as_default(step):
-            tf.summary.histogram("z", z)
-            tf.summary.histogram("d_real", tf.sigmoid(results["real_logits"]))
-            tf.summary.histogram("d_fake", tf.sigmoid(results["fake_logits"]))
+            # Tags of their own: TensorBoard shows a tag as what it was first.
+            tf.summary.histogram("histogram/z", z)
+            tf.summary.histogram("histogram/d_real", tf.sigmoid(results["real_logits"]))
+            tf.summary.histogram("histogram/d_fake", tf.sigmoid(results["fake_logits"]))
 
     def image(self, step: int, name: str, picture: np.ndarray) -> None:
         """picture (H, W, C) uint8."""
