@@ -5,20 +5,17 @@
   python main.py --dataset celebA --sample 100     draw 100 images with what was trained
   python main.py --dataset celebA --export         write a SavedModel
 
-Flags are --name=value or --name value; on-off flags are --train and --notrain.
+Flags are --name=value or --name value; on-off flags are --train and --notrain. --verbosity=1 tells everything.
 """
 
 import dataclasses
-import os
-import re
 import signal
 import sys
-import tempfile
-from pathlib import Path
 
 from absl import flags, logging
 
 import config as configs
+import console
 from config import Config
 
 FLAGS = flags.FLAGS
@@ -71,18 +68,16 @@ flags.DEFINE_boolean("export", False, "write a SavedModel", module_name=ACTIONS)
 
 # fmt: on
 
-PYTHON_ERROR = logging.converter.absl_to_standard(logging.ERROR)
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 
 
 def main(argv: list[str]) -> int:
     """Parses the command line and carries out the actions asked for; returns the exit code."""
-    logging.use_absl_handler()
-    logging.get_absl_handler().setFormatter(Formatter())
-    logging.get_absl_handler().addFilter(ours_or_serious)
-    logging.set_verbosity(logging.INFO)
+    console.set_up()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # before and after training, both end it at once
     if any(argument in HELP for argument in argv):
+        if hasattr(signal, "SIGPIPE"):
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # --help | head
         print(help_text())
         return 0
     try:
@@ -91,7 +86,7 @@ def main(argv: list[str]) -> int:
             raise ValueError(f"Flags must begin with --. Received: {stray[0]}. On-off flags are --train and --notrain.")
         run(given_settings())
     except (ValueError, flags.Error, OSError) as error:
-        return fail(error)
+        return console.fail(error)
     except KeyboardInterrupt:
         logging.info("interrupted.")
         return 0 if FLAGS.train else 130  # training loses nothing; anything else has to be asked for again
@@ -106,12 +101,14 @@ def run(given: dict) -> None:
         raise ValueError(f"--sample must be at least 1. Received: {FLAGS.sample}. Try --sample=64.")
     settings = run_settings(given)
     if FLAGS.train:
+        from utils import check_writable
+
         check_writable(settings.run_dir)
     if FLAGS.train or FLAGS.dry_run:
         import data  # before TensorFlow: what is wrong with the images shows at once
 
         found = data.probe(settings) if FLAGS.dry_run else data.load(settings).images
-    quietly_import_tensorflow()
+    console.quietly_import_tensorflow()
     if FLAGS.dry_run:
         from dry_run import describe
 
@@ -133,32 +130,6 @@ def run(given: dict) -> None:
         export(settings)
 
 
-def quietly_import_tensorflow() -> None:
-    """Imports TensorFlow and looks for GPUs without the lines that its C++ part prints about itself.
-
-    They come before its log level counts. All are shown if the import fails, or with --verbosity=1.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # others may have the GPU memory that we do not use
-    if logging.get_verbosity() >= logging.DEBUG:
-        return
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
-        except Exception:
-            held.seek(0)
-            os.write(stderr, held.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-
-
 def given_settings() -> dict:
     """The settings that the user gave: those of --config, then those of the command line on top."""
     names = [field.name for field in dataclasses.fields(Config)]
@@ -174,13 +145,6 @@ def given_settings() -> dict:
     if "epoch" in given:
         stored.pop("steps", None)
     return stored | given
-
-
-def check_writable(folder: Path) -> None:
-    """Raises ValueError when `folder` could not be made: now rather than after packing."""
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not (existing.is_dir() and os.access(existing, os.W_OK)):
-        raise ValueError(f"--out_dir must be a folder that can be written. Received: {existing}. Give another one.")
 
 
 def run_settings(given: dict) -> Config:
@@ -210,52 +174,10 @@ def help_text() -> str:
 def _help_lines(group: list) -> str:
     lines = []
     for flag in group:
-        default = (
-            ""
-            if flag.default is None or flag.default is False or flag.default == ""
-            else f" [{flag.default_as_str}]".replace("'", "")
-        )
+        shown = flag.default is not None and flag.default is not False and flag.default != ""
+        default = f" [{flag.value if flag.boolean else flag.default}]" if shown else ""
         lines.append(f"  --{flag.name:20} {flag.help}{default}")
     return "\n".join(lines)
-
-
-def fail(error: Exception) -> int:
-    """One line on stderr; the traceback too with --verbosity=1."""
-    logging.debug("Traceback:", exc_info=error)
-    message = " ".join(explain(error).split())
-    print(f"error: {message}", file=sys.stderr)
-    return 1
-
-
-def explain(error: Exception) -> str:
-    """The libraries' errors in the form of ours: rule, received, remedy."""
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename} cannot be used: {error.strerror}."
-    found = re.match(r"flag --(\w+)=(.*?): ", str(error))
-    if not isinstance(error, flags.IllegalFlagValueError) or not found:
-        return str(error)
-    name, received = found.groups()
-    flag = FLAGS[name]
-    kinds = {"int": "a whole number", "float": "a number", "bool": "on or off"}
-    choices = getattr(flag.parser, "enum_values", None)
-    rule = f"one of {', '.join(choices)}" if choices else kinds.get(flag.flag_type(), "something else")
-    remedy = f"--{name} or --no{name}" if flag.boolean else f"--{name}={flag.default}"
-    return f"--{name} must be {rule}. Received: {received}. " + ("" if flag.default is None else f"Try {remedy}.")
-
-
-def ours_or_serious(record) -> bool:
-    """Keeps the libraries' chatter out of the log, since they too write to absl's; --verbosity=1 lets it in."""
-    ours = "site-packages" not in record.pathname
-    return ours or record.levelno >= PYTHON_ERROR or logging.get_verbosity() >= logging.DEBUG
-
-
-class Formatter(logging.PythonFormatter):
-    """One plain line an event."""
-
-    def format(self, record):
-        prefix = "" if record.levelname in ("INFO", "DEBUG") else f"{record.levelname.lower()}: "
-        text = prefix + record.getMessage()
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
 if __name__ == "__main__":

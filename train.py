@@ -68,7 +68,8 @@ def _loop(config: Config, images: np.ndarray, dcgan: DCGAN, checkpoints: Checkpo
             z = ops.latents(config.seed, batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step)
             results = dcgan.train_step(real, z)
             logs.advance()
-            last = step == total or stop.is_set()
+            stopping = stop.is_set()  # read once: a signal that comes from here on ends the next step
+            last = step == total or stopping
             if last or step == start + 1 or step % LOG_EVERY_STEPS == 0:
                 check_finite(step, results)
                 logs.step(step, {**results, **dcgan.loss_scales()})
@@ -77,9 +78,9 @@ def _loop(config: Config, images: np.ndarray, dcgan: DCGAN, checkpoints: Checkpo
             if last or step % config.sample_freq == 0:
                 logs.histograms(step, z, results)
                 pictures.fakes(logs, step, z)
-            if stop.is_set():
+            if stopping:
                 break
-    if stop.is_set() and step < total:
+    if step < total:
         logging.info("stopped and saved at step %s of %s; the same command goes on from there.", step, total)
         return False
     pictures.film()

@@ -50,6 +50,13 @@ def replaced_folder(path: Path):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Raises ValueError when `folder` could not be made: now rather than after packing."""
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise ValueError(f"--out_dir must be a folder that can be written. Received: {existing}. Give another one.")
+
+
 def png(image: np.ndarray) -> bytes:
     """A PNG of uint8 pixels (H, W, C), C = 1, 3 or 4; the same pixels give the same bytes."""
     return iio.imwrite("<bytes>", image.squeeze(-1) if image.shape[-1] == 1 else image, extension=".png")
