@@ -79,7 +79,7 @@ def write_film(grids: list[Path], path: Path) -> None:
         return
     frames = [_small(iio.imread(grid)) for grid in chosen]
     frames = [frame for frame in frames if frame.shape == frames[-1].shape]
-    milliseconds = max(40, 1000 * GIF_SECONDS / len(frames))
+    milliseconds = min(500, max(40, 1000 * GIF_SECONDS / len(frames)))
     write_atomic(path, iio.imwrite("<bytes>", np.stack(frames), extension=".gif", duration=milliseconds, loop=0))
 
 
