@@ -62,6 +62,7 @@ def quietly_import_tensorflow() -> None:
 
     They come before its log level counts. All are shown if the import fails, or with --verbosity=1.
     """
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's ~/.keras/keras.json says
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # others may have the GPU memory that we do not use
     if logging.get_verbosity() >= logging.DEBUG:

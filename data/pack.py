@@ -50,13 +50,16 @@ def load_pack(
             return pack
     folder = _writable(folders)
     with _temporary(folder / f"{stem}-{key}.{os.getpid()}.tmp") as temporary:
-        manifest = _write(temporary, source, geometry, 3 if c_dim == "auto" else c_dim)
+        channels = 3 if c_dim == "auto" else c_dim
+        manifest = _write(temporary, source, geometry, channels)
         if c_dim == "auto" and manifest["all_gray"]:
+            channels = 1
             _keep_one_channel(temporary)
-        images = np.load(temporary, mmap_mode="r")  # stays valid whatever another process puts in its place
         manifest |= {"fingerprint": source.fingerprint, "c_dim_auto": c_dim == "auto", "settings": settings}
-        _publish(temporary, folder / f"{stem}x{images.shape[-1]}-{key}.npy", manifest)
-    return Pack(images, manifest)
+        path = folder / f"{stem}x{channels}-{key}.npy"
+        _publish(temporary, path, manifest)
+    # Not `_read`: another process that packs the same set may be between its two renames.
+    return Pack(np.load(path, mmap_mode="r"), manifest)
 
 
 def _writable(folders: list[Path]) -> Path:
@@ -163,6 +166,7 @@ def _keep_one_channel(path: Path) -> None:
             _write_header(file, len(colours), (*colours.shape[1:3], 1))
             for start in range(0, len(colours), CHUNK):
                 file.write(colours[start : start + CHUNK, ..., :1].tobytes())
+        del colours  # Windows renames no file that is mapped
         os.replace(temporary, path)
 
 
