@@ -90,7 +90,7 @@ def _report(pack: Pack, geometry: Geometry) -> None:
         logging.warning("%s images are smaller than the crop and were cropped less.", f"{sum(s[2] for s in small):,}")
     if manifest["transparent"] and pack.images.shape[-1] != 4:
         name = "white" if BACKGROUND == (255, 255, 255) else str(BACKGROUND)
-        logging.info("%s transparent images were put on %s; --c_dim=4 keeps alpha.", manifest["transparent"], name)
+        logging.info("transparent images: %s, put on %s; --c_dim=4 keeps alpha", manifest["transparent"], name)
     if count < MEMORISES_BELOW:
         logging.warning("fewer than %s images: the networks will memorise them.", f"{MEMORISES_BELOW:,}")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from absl import logging
+from PIL import UnidentifiedImageError
 from tqdm import tqdm
 
 from data.decode import Decoded, Geometry, decode
@@ -149,6 +150,8 @@ def _check_readable(source: Source, readable: int, skipped: dict) -> None:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"  # Pillow's own words hold the path, or an object's address
     return printable((str(error).splitlines() or [""])[0] or type(error).__name__)[:120]
 
 

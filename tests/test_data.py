@@ -67,8 +67,9 @@ def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages
     assert pack.images.shape == (11, 16, 16, 3)
     skipped = next(message for message in messages if message.startswith("skipped 3 unreadable of 14"))
     assert all(name in skipped for name in bad)
+    assert skipped.count("(not an image)") == 2
     assert any("11 images" in message for message in messages)
-    assert any("transparent images were put on white" in message for message in messages)
+    assert any("transparent images: 1, put on white" in message for message in messages)
     assert any("memorise" in message for message in messages)
 
 
