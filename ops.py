@@ -117,9 +117,13 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
 
 
 def bce(logits: tf.Tensor, *, real: bool) -> tf.Tensor:
-    """Mean binary cross-entropy of logits (B, 1) against "real" (1) or "fake" (0): a float32 scalar."""
-    labels = tf.ones_like(logits) if real else tf.zeros_like(logits)
-    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
+    """Mean binary cross-entropy of logits (B, 1) against "real" (1) or "fake" (0): a float32 scalar.
+
+    -log(sigmoid(x)) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x). tf.nn.sigmoid_cross_entropy_with_logits says
+    the same, but its gradient is a sum of several tensors, which TensorFlow adds in an order that depends on its
+    threads: two equal runs would differ in their last bits.
+    """
+    return tf.reduce_mean(tf.nn.softplus(-logits if real else logits))
 
 
 def latents(seed, count, *, z_dim: int, z_dist: str, stream=0) -> tf.Tensor:
