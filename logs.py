@@ -11,7 +11,6 @@ from absl import logging
 from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
 
-from checkpoint import DIVERGED
 from config import Config
 from utils import write_atomic
 
@@ -148,15 +147,6 @@ def scalars(results: dict) -> dict[str, float]:
     values["d_real"] = float(tf.reduce_mean(tf.sigmoid(results["real_logits"])))
     values["d_fake"] = float(tf.reduce_mean(tf.sigmoid(results["fake_logits"])))
     return values
-
-
-def check_finite(step: int, results: dict) -> None:
-    """Raises ValueError when a loss is not a number any more."""
-    for name in ("d_loss", "g_loss"):
-        if not math.isfinite(float(results[name])):
-            raise ValueError(
-                f"The losses must stay finite. Received: {name} = {float(results[name])} at step {step:,}. {DIVERGED}"
-            )
 
 
 def _clock(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import shlex
 import signal
 import threading
@@ -13,9 +14,9 @@ from absl import logging
 
 import data
 import ops
-from checkpoint import Checkpoints
+from checkpoint import DIVERGED, Checkpoints
 from config import Config
-from logs import Logs, check_finite
+from logs import Logs
 from model import DCGAN, choose_jit, choose_precision
 from sample import drawer
 from utils import image_grid, png, write_atomic, write_film
@@ -86,6 +87,15 @@ def _loop(config: Config, images: np.ndarray, dcgan: DCGAN, checkpoints: Checkpo
     pictures.film()
     logging.info("the pictures are in %s", config.sample_path)
     return True
+
+
+def check_finite(step: int, results: dict) -> None:
+    """Raises ValueError when a loss is not a number any more."""
+    for name in ("d_loss", "g_loss"):
+        if not math.isfinite(float(results[name])):
+            raise ValueError(
+                f"The losses must stay finite. Received: {name} = {float(results[name])} at step {step:,}. {DIVERGED}"
+            )
 
 
 class Pictures:
