@@ -38,7 +38,7 @@ def train(config: Config, images: np.ndarray) -> Config | None:
     checkpoints = Checkpoints(dcgan, config)
     start = checkpoints.restore()
     if start >= total:
-        logging.info("%s is at step %s of %s: raise --epoch or --steps to go on.", config.run_dir, start, total)
+        logging.info("%s is at step %s of %s: raise --epoch or --steps.", config.run_dir, f"{start:,}", f"{total:,}")
         return config
     for folder in (config.run_dir, config.sample_path):
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def _loop(config: Config, images: np.ndarray, dcgan: DCGAN, checkpoints: Checkpo
             if stopping:
                 break
     if step < total:
-        logging.info("stopped and saved at step %s of %s; the same command goes on from there.", step, total)
+        logging.info("stopped and saved at step %s; the same command goes on from there.", f"{step:,}")
         return False
     pictures.film()
     logging.info("the pictures are in %s", config.sample_path)
