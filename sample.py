@@ -47,13 +47,13 @@ def sample(config: Config, count: int) -> Path:
     images do not depend on `count`.
     """
     generator, step = load_generator(config)
-    draw = drawer(generator)
+    draw_images = drawer(generator)
     z = ops.latents(config.seed, count, z_dim=config.z_dim, z_dist=config.z_dist)
     folder = config.sample_path / f"seed_{config.seed}"
     first = []
     with replaced_folder(folder) as temporary, tqdm(total=count, unit="img", desc="sample", disable=None) as bar:
         for start in range(0, count, DRAW_BATCH):
-            images = draw(z[start : start + DRAW_BATCH])
+            images = draw_images(z[start : start + DRAW_BATCH])
             for number, image in enumerate(images, start):
                 (temporary / f"{number:06d}.png").write_bytes(png(image))
             first.append(images[: max(0, GRID_IMAGES - start)])
