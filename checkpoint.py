@@ -46,10 +46,12 @@ class Checkpoints:
 
         Raises ValueError when there are checkpoints and none can be read.
         """
-        step = _restore_newest(self.state, self.manager.checkpoints, lambda status: status.assert_consumed())
+        found = _restore_newest(self.state, self.manager.checkpoints, lambda status: status.assert_consumed())
         for optimizer in (self.dcgan.g_scaler.inner_optimizer, self.dcgan.d_scaler.inner_optimizer):
             optimizer.learning_rate = self.config.learning_rate  # a restored one would win over the flag
-        return int(self.step) if step else 0
+        if found and not int(self.step):
+            logging.info("The weights of %s were imported: both optimizers start afresh.", self.config.run_dir)
+        return int(self.step)
 
     def save(self, step: int) -> None:
         """Saves the state after `step` steps. Raises ValueError, and saves nothing, when a weight is not finite."""

@@ -1,26 +1,24 @@
-"""Every setting of a run in one frozen dataclass, its checks, and its JSON form. Imports no TensorFlow."""
+"""Every setting of a run in one frozen dataclass, and its JSON form. Imports no TensorFlow."""
 
 import dataclasses
-import difflib
 import json
-import types
-import typing
 from pathlib import Path
 
-C_DIMS = ("auto", 1, 3, 4)
-Z_DISTS = ("uniform_signed", "uniform_unsigned", "normal01")
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-JITS = ("auto", "on", "off")
+import checks
 
 # What the shapes and the meaning of trained weights hang on: a run keeps these for life, whatever it is used for.
-NETWORK_FIELDS = ("output_height", "output_width", "c_dim", "stem_width", "kernel_size", "blocks", "z_dim", "z_dist")
+NETWORK_FIELDS = (
+    *("output_height", "output_width", "c_dim", "stem_width", "kernel_size", "blocks", "z_dim", "z_dist", "labels"),
+    *("fc_width", "g_widths", "d_widths", "bias", "padding", "stem_order", "stem_norm", "bn_epsilon"),
+)
 
 # What a continued training hangs on besides: the order of the data and the latents of the grids.
 TRAINING_FIELDS = (*NETWORK_FIELDS, "seed")
 
-MIN_SIDE, MAX_SIDE = 8, 512
 MIN_STEM_SIDE = 4  # pixels on the short side where the first block starts (Radford et al. 2016, figure 1: 4x4)
 MIN_WIDTH = 4  # feature maps; reached only by narrow stems at large sizes
+IMPORTED = "imported"  # the dataset of a run that --import_weights made, until it is trained on one
+OWN_LABELS = ("own", "mnist", "digits", "tfds")  # words for the labels that come with a dataset
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +45,23 @@ class Config:
     blocks: int | None = None
     z_dim: int = 100
     z_dist: str = "uniform_signed"
+    labels: str = "none"
+    label_names: tuple[str, ...] | None = None  # from the data; not a flag
+    # what else the references differ in
+    fc_width: int = 1024  # carpedm20's gfc_dim and dfc_dim; only with labels
+    g_widths: tuple[int, ...] | None = None
+    d_widths: tuple[int, ...] | None = None
+    bias: bool = True
+    padding: str = "same"
+    stem_order: str = "hwc"
+    stem_norm: str = "auto"
+    bn_statistics: str = "moving"
+    bn_epsilon: float = 1e-5
+    gain_stddev: float = 0.0
+    conv_init: str = "truncated"
+    adam_form: str = "tensorflow"
+    alternate: bool = False
+    l2: float = 0.0
     # training (Radford et al. 2016, section 4; two generator updates as carpedm20)
     epoch: int = 25
     steps: int | None = None
@@ -71,38 +86,11 @@ class Config:
     def __post_init__(self):
         if str(self.c_dim).isdecimal():
             object.__setattr__(self, "c_dim", int(self.c_dim))
-        _check_types(self)
-        object.__setattr__(self, "dataset", _canonical(self.dataset))
-        for name, low, high in _BOUNDS:
-            _check_range(name, getattr(self, name), low, high)
-        for name, choices in _CHOICES:
-            if getattr(self, name) not in choices:
-                listed = ", ".join(map(str, choices))
-                received = getattr(self, name)
-                raise ValueError(f"--{name} must be one of {listed}. Received: {received}. {_remedy(name)}")
-        if self.stem_width % 16:
-            nearest = max(32, round(self.stem_width / 16) * 16)
-            raise ValueError(
-                f"--stem_width must be a multiple of 16. Received: {self.stem_width}. Try --stem_width={nearest}."
-            )
-        if not self.crop and (self.input_height or self.input_width):
-            raise ValueError(
-                "--nocrop squashes the whole image, so --input_height and --input_width have nothing to crop. "
-                f"Received: {self.input_height or self.input_width}. Say --crop, or leave out the crop's size."
-            )
-        for name in ("dataset", "data_dir", "out_dir"):
-            if not getattr(self, name).strip():
-                raise ValueError(f"--{name} must not be empty. Received: nothing. {_remedy(name)}")
-        if self.out_name and (Path(self.out_name).name != self.out_name or self.out_name == ".."):
-            raise ValueError(
-                f"--out_name must be a plain name, without folders. Received: {self.out_name}. Folders go to --out_dir."
-            )
-        short = min(self.height, self.width)
-        if self.blocks and -(-short // 2**self.blocks) < 2:
-            raise ValueError(
-                "--blocks must leave a stem of at least 2 pixels on the short side. "
-                f"Received: {self.blocks} for {self.height}x{self.width}. Try --blocks={_default_blocks(short)}."
-            )
+        for name in ("g_widths", "d_widths", "label_names"):  # as a flag and as JSON write them
+            object.__setattr__(self, name, _as_tuple(name, getattr(self, name)))
+        checks.check(self)
+        object.__setattr__(self, "dataset", canonical(self.dataset))
+        object.__setattr__(self, "labels", "own" if self.labels in OWN_LABELS else self.labels)
 
     @property
     def height(self) -> int:
@@ -126,9 +114,35 @@ class Config:
         return [(-(-self.height // 2**k), -(-self.width // 2**k)) for k in range(blocks, -1, -1)]
 
     @property
-    def widths(self) -> list[int]:
+    def generator_widths(self) -> list[int]:
         """Feature maps of the stem and of every block but the last, which draws the image."""
+        return list(self.g_widths or self._halved_widths)
+
+    @property
+    def discriminator_widths(self) -> list[int]:
+        """Feature maps of every convolution."""
+        return list(self.d_widths or self._halved_widths[::-1])
+
+    @property
+    def _halved_widths(self) -> list[int]:
         return [max(self.stem_width >> k, MIN_WIDTH) for k in range(len(self.sizes) - 1)]
+
+    @property
+    def y_dim(self) -> int:
+        """Length of a label vector; 0 without labels. With labels it needs their names, which come with the data."""
+        if self.labels != "none" and not self.label_names:
+            raise ValueError("label_names is still empty: load the data first, or pass the names of the labels.")
+        return len(self.label_names or ())
+
+    @property
+    def one_hot(self) -> bool:
+        """True for classes, of which an image has one; False for attributes, of which it has any number."""
+        return self.labels in ("own", "folder")
+
+    @property
+    def batches_a_step(self) -> int:
+        """Batches that a training step consumes: one a discriminator update, or with `alternate` one an update."""
+        return self.d_updates + (self.g_updates if self.alternate else 0)
 
     @property
     def name(self) -> str:
@@ -148,11 +162,17 @@ class Config:
 
     def total_steps(self, images: int) -> int:
         """Training steps: `steps` if set, else as many as show each of `images` images `epoch` times."""
-        return self.steps or -(-self.epoch * images // (self.batch_size * self.d_updates))
+        return self.steps or -(-self.epoch * images // (self.batch_size * self.batches_a_step))
 
     def settled(self) -> "Config":
         """The same settings with the derived ones written out, so that a run keeps them should the rules change."""
-        return dataclasses.replace(self, output_width=self.width, blocks=len(self.sizes) - 1, out_name=self.name)
+        stem_norm = self.stem_norm
+        if stem_norm == "auto":  # carpedm20 normalises maps, but in its conditional network every unit
+            stem_norm = "channels" if self.labels == "none" else "units"
+        blocks = len(self.sizes) - 1
+        return dataclasses.replace(
+            self, output_width=self.width, blocks=blocks, stem_norm=stem_norm, out_name=self.name
+        )
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
@@ -177,19 +197,8 @@ class Config:
 
 def from_dict(settings: dict, source: str) -> Config:
     """A Config from JSON-like settings; `source` names their origin in errors."""
-    check_names(settings, source)
+    checks.check_names(settings, source, FIELDS)
     return Config(**settings)
-
-
-def check_names(settings: dict, source: str) -> None:
-    if not isinstance(settings, dict):
-        raise ValueError(f"{source} must hold one JSON object of settings. Received: {type(settings).__name__}.")
-    known = [field.name for field in dataclasses.fields(Config)]
-    for name in settings:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"Did you mean {close[0]}?" if close else "python main.py --help lists them."
-            raise ValueError(f"{source} may only hold flags of main.py. Received: {name}. {hint}")
 
 
 def read_json(path: Path) -> dict:
@@ -225,7 +234,7 @@ def dataset_label(dataset: str) -> str:
     return path.stem if path.suffix.lower() == ".zip" else path.name or "root"
 
 
-def _canonical(dataset: str) -> str:
+def canonical(dataset: str) -> str:
     """The four named sets in the original's spelling, whatever the case; else a path without a slash at its end."""
     dataset = dataset.rstrip("/") or dataset
     plain = dataset.lower().replace("_", "").replace("-", "")
@@ -240,60 +249,16 @@ def _default_blocks(short: int) -> int:
     return blocks
 
 
-_BOUNDS = (
-    ("output_height", MIN_SIDE, MAX_SIDE),
-    ("output_width", MIN_SIDE, MAX_SIDE),
-    ("input_height", 1, None),
-    ("input_width", 1, None),
-    ("train_size", 1, None),
-    ("stem_width", 32, 8192),
-    ("blocks", 1, 9),
-    ("z_dim", 1, 65536),
-    ("epoch", 1, None),
-    ("steps", 1, None),
-    ("batch_size", 1, 65536),
-    ("beta1", 0, 0.9999),
-    ("learning_rate", 1e-9, 1),
-    ("d_updates", 1, 100),
-    ("g_updates", 1, 100),
-    ("seed", 0, 2**31 - 1),
-    ("sample_freq", 1, None),
-    ("ckpt_freq", 1, None),
-    ("max_to_keep", 1, None),
-)
-_CHOICES = (
-    ("c_dim", C_DIMS),
-    ("kernel_size", (5, 4)),
-    ("z_dist", Z_DISTS),
-    ("mixed_precision", PRECISIONS),
-    ("jit", JITS),
-)
+def _as_tuple(name: str, value):
+    """A JSON list, or numbers as in --g_widths=512,256,128,64, as a tuple; None for nothing."""
+    if isinstance(value, list):
+        return tuple(value) or None
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ValueError(f"--{name} must be numbers with commas between. Received: {value}. Try --{name}=256,128.")
+    return tuple(map(int, parts))
 
 
-def _check_range(name: str, value, low, high) -> None:
-    if value is None:
-        return
-    size = name in ("output_height", "output_width")
-    if value < low:
-        # 5 is likelier a slip for a common size than for the smallest one.
-        remedy = f"Try --{name}=16." if size else _remedy(name)
-        raise ValueError(f"--{name} must be at least {low}. Received: {value}. {remedy}")
-    if high is not None and not value <= high:
-        remedy = f"Try --{name}={high}." if size else _remedy(name)
-        raise ValueError(f"--{name} must be at most {high}. Received: {value}. {remedy}")
-
-
-def _remedy(name: str) -> str:
-    default = getattr(Config, name)
-    return "Leave it out." if default in (None, "") else f"Try --{name}={default}."
-
-
-def _check_types(config: Config) -> None:
-    for field in dataclasses.fields(Config):
-        value = getattr(config, field.name)
-        kinds = typing.get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
-        if float in kinds:
-            kinds += (int,)
-        if (isinstance(value, bool) and bool not in kinds) or not isinstance(value, kinds):
-            wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
-            raise ValueError(f"--{field.name} must be of type {wanted}. Received: {value!r}.")
+FIELDS = [field.name for field in dataclasses.fields(Config)]

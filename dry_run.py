@@ -15,11 +15,12 @@ TENSORS_A_LAYER = 4  # kept for the backward pass: convolution, batch norm, acti
 TENSORFLOW_BYTES = 750e6  # the library itself
 
 
-def describe(config: Config, outlook: tuple[int, int]) -> str:
-    """The settings, both networks' layers and the memory to train them. outlook: the data's (images, channels)."""
-    images, channels = outlook
+def describe(config: Config, outlook: tuple) -> str:
+    """The settings, both networks' layers and the memory to train them. outlook: as from `data.probe`."""
+    images, channels, label_names = outlook
     precision = choose_precision(config.mixed_precision)
-    config = dataclasses.replace(config, c_dim=channels, mixed_precision=precision).settled()
+    found = {"c_dim": channels, "label_names": label_names}
+    config = dataclasses.replace(config, **found, mixed_precision=precision).settled()
     networks = Generator(config), Discriminator(config)
     tables = [layer_table(network) for network in networks]
     sections = [json.dumps(dataclasses.asdict(config), indent=2)]

@@ -1,4 +1,4 @@
-"""A trained run as a SavedModel that plain TensorFlow loads without this code, and a card that describes it."""
+"""A trained run for others: a SavedModel that plain TensorFlow loads without this code, or frozen graphs."""
 
 import dataclasses
 import json
@@ -7,12 +7,13 @@ from pathlib import Path
 
 import tensorflow as tf
 from absl import logging
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 import ops
 from checkpoint import restore_networks
 from config import Config
 from model import Discriminator, Generator
-from sample import draw
+from sample import draw, in_batches, whole_batches
 from utils import replaced_folder, write_atomic
 
 
@@ -22,6 +23,8 @@ class Exported(tf.Module):
     serving_default: z (B, z_dim) -> images (B, H, W, C) float32 in [-1, 1].
     sample: seed int64, count int32 -> png (count,) encoded images, z (count, z_dim); the pixels of `--sample`.
     discriminate: images (B, H, W, C) float32 in [-1, 1] -> logits (B, 1), probability (B, 1) of being real.
+
+    With labels each takes y (B, y_dim) float32 as well, `sample` y (count, y_dim).
     """
 
     def __init__(self, config: Config, generator: Generator, discriminator: Discriminator):
@@ -29,21 +32,28 @@ class Exported(tf.Module):
         # The variables rather than the networks: tf.saved_model would trace a Keras model at its first batch size.
         self.weights = [variable.value for network in (generator, discriminator) for variable in network.variables]
 
-        def generate(z):
-            return {"images": generator(z, training=False)}
+        # Where batch norm has no statistics but those of its batch, a batch of one image must not be all of it.
+        alone = config.bn_statistics == "moving"
 
-        def sample(seed, count):
-            z = ops.latents(seed, count, z_dim=config.z_dim, z_dist=config.z_dist)
-            return {"png": tf.map_fn(tf.io.encode_png, draw(generator, z), fn_output_signature=tf.string), "z": z}
+        def generate(z, y=None):
+            return {"images": generator(z, y, training=False) if alone else in_batches(generator, z, y)}
 
-        def discriminate(images):
-            logits = discriminator(images, training=False)
+        def sample(seed, count, y=None):
+            z = ops.latents(seed, whole_batches(count), z_dim=config.z_dim, z_dist=config.z_dist)
+            if y is not None:
+                y = tf.gather(y, tf.range(tf.shape(z)[0]) % tf.maximum(count, 1))
+            images = draw(generator, z, y)[:count]
+            return {"png": tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string), "z": z[:count]}
+
+        def discriminate(images, y=None):
+            logits = discriminator(images, y, training=False)
             return {"logits": logits, "probability": tf.sigmoid(logits)}
 
         floats = tf.float32
-        self.generate = _function(generate, z=tf.TensorSpec((None, config.z_dim), floats))
-        self.sample = _function(sample, seed=tf.TensorSpec((), tf.int64), count=tf.TensorSpec((), tf.int32))
-        self.discriminate = _function(discriminate, images=tf.TensorSpec((None, *config.image_shape), floats))
+        y = {"y": tf.TensorSpec((None, config.y_dim), floats)} if config.y_dim else {}
+        self.generate = _function(generate, z=tf.TensorSpec((None, config.z_dim), floats), **y)
+        self.sample = _function(sample, seed=tf.TensorSpec((), tf.int64), count=tf.TensorSpec((), tf.int32), **y)
+        self.discriminate = _function(discriminate, images=tf.TensorSpec((None, *config.image_shape), floats), **y)
 
 
 def export(config: Config) -> Path:
@@ -51,9 +61,7 @@ def export(config: Config) -> Path:
 
     Raises ValueError when the run has no readable checkpoint.
     """
-    generator, discriminator = Generator(config), Discriminator(config)
-    step = restore_networks(config, generator=generator, discriminator=discriminator)
-    module = Exported(config, generator, discriminator)
+    module, step = _restored(config)
     signatures = {"serving_default": module.generate, "sample": module.sample, "discriminate": module.discriminate}
     folder = config.run_dir / "export"
     with replaced_folder(folder / "saved_model") as temporary:
@@ -63,6 +71,38 @@ def export(config: Config) -> Path:
     return folder / "saved_model"
 
 
+def freeze(config: Config) -> Path:
+    """Writes <run>/export/generator.pb and discriminator.pb, with constants for weights; returns the folder.
+
+    tf.compat.v1.import_graph_def loads them, for any batch: z:0 to images:0, images:0 to logits:0 and probability:0,
+    both with y:0 if there are labels. Raises ValueError when the run has no readable checkpoint.
+    """
+    module, step = _restored(config)
+    folder = config.run_dir / "export"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, function in (("generator", module.generate), ("discriminator", module.discriminate)):
+        frozen = convert_variables_to_constants_v2(_named(function).get_concrete_function())
+        write_atomic(folder / f"{name}.pb", frozen.graph.as_graph_def().SerializeToString())
+    logging.info("the frozen graphs of step %s, generator.pb and discriminator.pb, are in %s", f"{step:,}", folder)
+    return folder
+
+
+def _restored(config: Config) -> tuple[Exported, int]:
+    """The signatures with the weights of the run's newest checkpoint, and its step."""
+    generator, discriminator = Generator(config), Discriminator(config)
+    step = restore_networks(config, generator=generator, discriminator=discriminator)
+    return Exported(config, generator, discriminator), step
+
+
+def _named(function) -> tf.types.experimental.PolymorphicFunction:
+    """The function with outputs that have their names in the graph too, where freezing calls them Identity."""
+
+    def named(*inputs):
+        return {name: tf.identity(tensor, name=name) for name, tensor in function(*inputs).items()}
+
+    return tf.function(named, input_signature=function.input_signature, autograph=False)
+
+
 def _function(python_function, **specs) -> tf.types.experimental.PolymorphicFunction:
     named = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()]
     return tf.function(python_function, input_signature=named, autograph=False)
@@ -70,7 +110,11 @@ def _function(python_function, **specs) -> tf.types.experimental.PolymorphicFunc
 
 def _card(config: Config, step: int) -> dict:
     height, width, channels = config.image_shape
+    z, images = "z (B, z_dim) float32", "images (B, height, width, channels) float32"
+    y = f", y (B, {config.y_dim}) float32" if config.y_dim else ""
     return {
+        "labels": config.label_names,
+        "one_label_an_image": config.one_hot if config.y_dim else None,
         "z_dim": config.z_dim,
         "z_dist": config.z_dist,
         "height": height,
@@ -79,9 +123,9 @@ def _card(config: Config, step: int) -> dict:
         "value_range": [-1.0, 1.0],
         "step": step,
         "signatures": {
-            "serving_default": "z (B, z_dim) float32 -> images (B, height, width, channels) float32",
-            "sample": "seed int64, count int32 -> png (count,) encoded images, z (count, z_dim) float32",
-            "discriminate": "images (B, height, width, channels) float32 -> logits (B, 1), probability (B, 1) float32",
+            "serving_default": f"{z}{y} -> {images}",
+            "sample": f"seed int64, count int32{y} -> png (count,) encoded images, z (count, z_dim) float32",
+            "discriminate": f"{images}{y} -> logits (B, 1), probability (B, 1) float32",
         },
         "flags": dataclasses.asdict(config),
     }

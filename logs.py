@@ -29,7 +29,7 @@ class Logs:
     def __init__(self, config: Config, *, start: int, total: int, images: int):
         self.config = config
         self.folder = config.run_dir / "logs"
-        self.images_a_step = config.batch_size * config.d_updates
+        self.images_a_step = config.batch_size * config.batches_a_step
         self.epoch_images = images
         self.start = self.fooled_at = start
         self.last = (start, time.monotonic())
@@ -137,6 +137,7 @@ class Logs:
     def _write_hparams(self) -> None:
         settings = dataclasses.asdict(self.config)
         shown = {name: value for name, value in settings.items() if name not in LEFT_OUT_HPARAMS and value is not None}
+        shown = {name: ",".join(map(str, v)) if isinstance(v, tuple) else v for name, v in shown.items()}
         with self.writer.as_default(0):
             hparams.hparams(shown, trial_id=self.config.name)
 

@@ -8,18 +8,20 @@
 Flags are --name=value or --name value; on-off flags are --train and --notrain. --verbosity=1 tells everything.
 """
 
-import dataclasses
 import signal
 import sys
+from pathlib import Path
 
 from absl import flags, logging
 
 import config as configs
 import console
+from checks import CHOICES, check_names
 from config import Config
+from presets import PRESETS, with_preset
 
 FLAGS = flags.FLAGS
-DATA, MODEL, TRAINING, RUN, ACTIONS = "data", "model", "training", "run", "actions"
+DATA, MODEL, DETAILS, TRAINING, RUN, ACTIONS = "data", "model", "details", "training", "run", "actions"
 
 # fmt: off
 # data
@@ -31,14 +33,31 @@ flags.DEFINE_integer("input_width", Config.input_width, "the same; default: from
 flags.DEFINE_boolean("crop", Config.crop, "crop to the output's shape; --nocrop squashes the whole image", module_name=DATA)
 flags.DEFINE_integer("output_height", Config.output_height, "size of the images the networks see, 8 to 512 pixels", module_name=DATA)
 flags.DEFINE_integer("output_width", Config.output_width, "the same; default: output_height", module_name=DATA)
-flags.DEFINE_enum("c_dim", str(Config.c_dim), [str(c) for c in configs.C_DIMS], "channels: gray 1, colour 3, with alpha 4", module_name=DATA)
+flags.DEFINE_enum("c_dim", str(Config.c_dim), [str(c) for c in CHOICES["c_dim"]], "channels: gray 1, colour 3, with alpha 4", module_name=DATA)
 flags.DEFINE_integer("train_size", Config.train_size, "use only the first so many images", module_name=DATA)
 # model
 flags.DEFINE_integer("stem_width", Config.stem_width, "feature maps of the first, smallest layer: 512, or 1024 as in the paper's figure 1", module_name=MODEL)
 flags.DEFINE_integer("kernel_size", Config.kernel_size, "5 as in the paper, or 4, which overlaps evenly", module_name=MODEL)
 flags.DEFINE_integer("blocks", Config.blocks, "doublings from stem to image; default: as many as leave a stem of 4", module_name=MODEL)
 flags.DEFINE_integer("z_dim", Config.z_dim, "length of the latent vector", module_name=MODEL)
-flags.DEFINE_enum("z_dist", Config.z_dist, configs.Z_DISTS, "its distribution: U(-1, 1), U(0, 1) or N(0, 1)", module_name=MODEL)
+flags.DEFINE_enum("z_dist", Config.z_dist, CHOICES["z_dist"], "its distribution: U(-1, 1), U(0, 1) or N(0, 1)", module_name=MODEL)
+flags.DEFINE_enum("preset", None, list(PRESETS), "defaults of carpedm20 (reference), the paper, pytorch/examples (tutorial)", module_name=MODEL)
+flags.DEFINE_string("labels", None, "none (default), own (default for mnist), folder, or CelebA attributes: Smiling,Eyeglasses", module_name=MODEL)
+# details
+flags.DEFINE_string("g_widths", None, "generator's feature maps, stem first; default: stem_width, halved and halved", module_name=DETAILS)
+flags.DEFINE_string("d_widths", None, "discriminator's, image side first; default: the same backwards", module_name=DETAILS)
+flags.DEFINE_integer("fc_width", Config.fc_width, "units of the dense layers that networks with labels have", module_name=DETAILS)
+flags.DEFINE_boolean("bias", Config.bias, "biases in convolutions and dense layers (paper's code, pytorch: none)", module_name=DETAILS)
+flags.DEFINE_enum("padding", Config.padding, CHOICES["padding"], "same as TensorFlow; symmetric as Theano and PyTorch", module_name=DETAILS)
+flags.DEFINE_enum("stem_order", Config.stem_order, CHOICES["stem_order"], "how the stem's units become maps: hwc as TensorFlow, chw as Theano and PyTorch", module_name=DETAILS)
+flags.DEFINE_enum("stem_norm", Config.stem_norm, CHOICES["stem_norm"], "batch norm of the stem by map or by unit; auto: channels, with labels units", module_name=DETAILS)
+flags.DEFINE_enum("bn_statistics", Config.bn_statistics, CHOICES["bn_statistics"], "batch norm when drawing: moving averages, or those of the batch (paper's code)", module_name=DETAILS)
+flags.DEFINE_float("bn_epsilon", Config.bn_epsilon, "of batch norm (paper's code: 1e-8)", module_name=DETAILS)
+flags.DEFINE_float("gain_stddev", Config.gain_stddev, "batch norm gains begin as N(1, this) (paper's code, pytorch: 0.02)", module_name=DETAILS)
+flags.DEFINE_enum("conv_init", Config.conv_init, CHOICES["conv_init"], "discriminator's kernels begin as N(0, 0.02), truncated or not", module_name=DETAILS)
+flags.DEFINE_enum("adam_form", Config.adam_form, CHOICES["adam_form"], "where Adam adds its epsilon: kingma as in Algorithm 1 (Theano, PyTorch)", module_name=DETAILS)
+flags.DEFINE_boolean("alternate", Config.alternate, "a batch of its own for every update, generator first (paper's code)", module_name=DETAILS)
+flags.DEFINE_float("l2", Config.l2, "this times each weight is added to its gradient (paper's code: 1e-5)", module_name=DETAILS)
 # training
 flags.DEFINE_integer("epoch", Config.epoch, "how often each image is shown", module_name=TRAINING)
 flags.DEFINE_integer("steps", Config.steps, "train for so many steps instead", module_name=TRAINING)
@@ -47,8 +66,8 @@ flags.DEFINE_float("learning_rate", Config.learning_rate, "of Adam (paper, secti
 flags.DEFINE_float("beta1", Config.beta1, "of Adam (paper, section 4)", module_name=TRAINING)
 flags.DEFINE_integer("d_updates", Config.d_updates, "discriminator updates a step, each on fresh images", module_name=TRAINING)
 flags.DEFINE_integer("g_updates", Config.g_updates, "generator updates a step, all on the same latents (paper: 1)", module_name=TRAINING)
-flags.DEFINE_enum("mixed_precision", Config.mixed_precision, configs.PRECISIONS, "dtype of the convolutions; auto: bfloat16 where it is native", module_name=TRAINING)
-flags.DEFINE_enum("jit", Config.jit, configs.JITS, "compile the step with XLA; auto: on GPUs", module_name=TRAINING)
+flags.DEFINE_enum("mixed_precision", Config.mixed_precision, CHOICES["mixed_precision"], "dtype of the convolutions; auto: bfloat16 where it is native", module_name=TRAINING)
+flags.DEFINE_enum("jit", Config.jit, CHOICES["jit"], "compile the step with XLA; auto: on GPUs", module_name=TRAINING)
 flags.DEFINE_integer("seed", Config.seed, "of weights, data order and latents", module_name=TRAINING)
 # run
 flags.DEFINE_string("out_dir", Config.out_dir, "where the runs lie", module_name=RUN)
@@ -62,12 +81,20 @@ flags.DEFINE_boolean("G_img_sum", Config.G_img_sum, "also show each sampled step
 flags.DEFINE_string("config", None, "a JSON file of flags, such as a run's config.json; the command line wins", module_name=RUN)
 flags.DEFINE_boolean("dry_run", False, "print the settings, the layers and the memory needed, and stop", module_name=RUN)
 # actions
+flags.DEFINE_string("import_weights", None, "make the run out_name from another implementation's weights: PATH[,PATH]", module_name=ACTIONS)
 flags.DEFINE_boolean("train", False, "train, or go on where the run stopped", module_name=ACTIONS)
 flags.DEFINE_integer("sample", None, "draw so many images to PNG files", module_name=ACTIONS)
+flags.DEFINE_string("label", None, "... of these classes, 3 or cat,dog; with these attributes, Smiling; default: all in turn", module_name=ACTIONS)
+flags.DEFINE_boolean("visualize", False, "draw what the latents do, as visualize_option says", module_name=ACTIONS)
+flags.DEFINE_enum("visualize_option", "1", list("01234"), "0 a grid; 1 a grid a z axis; GIFs: 2 random axes round one z, 3 every axis, 4 all in one", module_name=ACTIONS)
 flags.DEFINE_boolean("export", False, "write a SavedModel", module_name=ACTIONS)
+flags.DEFINE_boolean("freeze", False, "write both networks as frozen graphs (.pb), as TensorFlow 1 loads them", module_name=ACTIONS)
+flags.DEFINE_enum("explore", None, ["conv_arithmetic"], "draw the convolutions of Dumoulin & Visin's guide, without any run", module_name=ACTIONS)
 
 # fmt: on
 
+ACTION_FLAGS = ("import_weights", "train", "sample", "visualize", "export", "freeze", "explore", "dry_run")
+SAMPLES = 64  # without an action, as many as the original drew
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 
 
@@ -94,11 +121,20 @@ def main(argv: list[str]) -> int:
 
 
 def run(given: dict) -> None:
-    """The actions, in the order train, sample, export."""
-    if not (FLAGS.train or FLAGS.dry_run or FLAGS.export or FLAGS.sample is not None):
-        raise ValueError("At least one action must be given. Received: none. Try --train, --sample 64 or --export.")
-    if FLAGS.sample is not None and FLAGS.sample < 1:
-        raise ValueError(f"--sample must be at least 1. Received: {FLAGS.sample}. Try --sample=64.")
+    """The actions, in the order import_weights, train, sample, visualize, export, freeze; explore needs no run."""
+    wanted = asked_actions()
+    if FLAGS.import_weights:
+        console.quietly_import_tensorflow()
+        from weights import import_weights
+
+        import_weights(FLAGS.import_weights, given)
+        given = {name: value for name, value in given.items() if name not in configs.NETWORK_FIELDS}
+        if not wanted - {"import_weights"}:
+            return
+    if FLAGS.explore:
+        explore(Path(Config(**with_preset(given)).out_dir).expanduser() / "explore" / FLAGS.explore)
+        if wanted == {"explore"}:
+            return
     settings = run_settings(given)
     if FLAGS.train:
         from utils import check_writable
@@ -107,7 +143,7 @@ def run(given: dict) -> None:
     if FLAGS.train or FLAGS.dry_run:
         import data  # before TensorFlow: what is wrong with the images shows at once
 
-        found = data.probe(settings) if FLAGS.dry_run else data.load(settings).images
+        found = data.probe(settings) if FLAGS.dry_run else data.load(settings)
     console.quietly_import_tensorflow()
     if FLAGS.dry_run:
         from dry_run import describe
@@ -117,22 +153,55 @@ def run(given: dict) -> None:
     if FLAGS.train:
         from train import train
 
-        settings = train(settings, found)
+        settings = train(settings, found.images, found.labels)
         if settings is None:  # stopped by a signal, which also stands for the actions after it
             return
     if FLAGS.sample is not None:
         from sample import sample
 
-        sample(settings, FLAGS.sample)
+        sample(settings, FLAGS.sample, FLAGS.label)
+    if FLAGS.visualize:
+        from visualize import visualize
+
+        visualize(settings, FLAGS.visualize_option, FLAGS.label)
     if FLAGS.export:
         from export import export
 
         export(settings)
+    if FLAGS.freeze:
+        from export import freeze
+
+        freeze(settings)
+
+
+def asked_actions() -> set[str]:
+    """The actions that the user asked for. Flags without any draw samples, as the original's README "tests" a model."""
+    wanted = {name for name in ACTION_FLAGS if FLAGS[name].value is not None and FLAGS[name].value is not False}
+    if not wanted:
+        if not any(flag.present for flag in FLAGS.flags_by_module_dict()[DATA] + [FLAGS["out_name"]]):
+            raise ValueError("At least one action must be given. Received: none. Try --train, --sample 64 or --export.")
+        logging.info("no action is given: drawing %s images, as --sample %s does.", SAMPLES, SAMPLES)
+        FLAGS.sample, wanted = SAMPLES, {"sample"}
+    if FLAGS.sample is not None and FLAGS.sample < 1:
+        raise ValueError(f"--sample must be at least 1. Received: {FLAGS.sample}. Try --sample=64.")
+    if FLAGS.label is not None and not wanted & {"sample", "visualize"}:
+        raise ValueError(f"--label goes with --sample or --visualize. Received: {FLAGS.label} alone. Add --sample=64.")
+    if FLAGS.import_weights and FLAGS.preset:
+        raise ValueError(f"Imported weights bring their own preset. Received: --preset={FLAGS.preset}. Drop it.")
+    return wanted
+
+
+def explore(folder: Path) -> None:
+    from explore.conv_arithmetic import draw
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = draw(folder)
+    logging.info("%s pictures are in %s", len(paths), folder)
 
 
 def given_settings() -> dict:
     """The settings that the user gave: those of --config, then those of the command line on top."""
-    names = [field.name for field in dataclasses.fields(Config)]
+    names = [name for name in (*configs.FIELDS, "preset") if name in FLAGS]
     given = {name: FLAGS[name].value for name in names if FLAGS[name].present}
     if "epoch" in given and "steps" in given:
         raise ValueError(
@@ -141,7 +210,7 @@ def given_settings() -> dict:
     if FLAGS.config is None:
         return given
     stored = configs.read_json(FLAGS.config)
-    configs.check_names(stored, f"--config={FLAGS.config}")
+    check_names(stored, f"--config={FLAGS.config}", [*configs.FIELDS, "preset"])
     if "epoch" in given:
         stored.pop("steps", None)
     return stored | given
@@ -151,9 +220,11 @@ def run_settings(given: dict) -> Config:
     """Training goes on with its run's settings; sampling and exporting look for the run that the flags mean."""
     from utils import find_run, stored_run  # late: brings NumPy
 
-    fresh = Config(**given)
+    fresh = Config(**with_preset(given))
+    # A run knows its dataset's defaults; only a preset that is asked for must fit it.
+    asked = with_preset(given) if given.get("preset") else {k: v for k, v in given.items() if k != "preset"}
     if not (FLAGS.train or FLAGS.dry_run):
-        return find_run(given)
+        return find_run(fresh, asked)
     stored = stored_run(fresh.run_dir)
     if not stored:
         return fresh
@@ -162,12 +233,12 @@ def run_settings(given: dict) -> Config:
         if not fresh.out_name:
             raise ValueError(f"A run goes on with its own dataset: {message} Start another with --out_name=NAME.")
         logging.warning("%s Going on with that.", message)
-    return stored.continued(given, configs.TRAINING_FIELDS)
+    return stored.continued(asked, configs.TRAINING_FIELDS)
 
 
 def help_text() -> str:
     modules = FLAGS.flags_by_module_dict()
-    sections = [f"{group}:\n{_help_lines(modules[group])}" for group in (ACTIONS, DATA, MODEL, TRAINING, RUN)]
+    sections = [f"{group}:\n{_help_lines(modules[group])}" for group in (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)]
     return "\n\n".join([__doc__.strip(), *sections])
 
 

@@ -1,6 +1,8 @@
 """The generator, the discriminator, and DCGAN: the pair with its optimizers and its train step."""
 
+import functools
 import math
+import types
 
 import keras
 import tensorflow as tf
@@ -8,7 +10,7 @@ import tensorflow as tf
 import ops
 from config import Config
 
-ADAM_EPSILON = 1e-8  # TensorFlow 1's default, which carpedm20 used; Keras' own is 1e-7
+ADAM_EPSILON = 1e-8  # TensorFlow 1's and Theano's and PyTorch's default; Keras' own is 1e-7
 BF16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
@@ -16,75 +18,148 @@ class Generator(keras.Model):
     """Maps latents to images (Radford et al. 2016, section 3 and figure 1).
 
     z (B, z_dim) -> (B, H, W, C) float32 in [-1, 1]. The stem is a dense layer to (B, h, w, stem_width) with
-    h = ceil(H / 2**blocks); each block doubles the side and halves the width. Training computes in `train_dtype`,
-    inference always in float32.
+    h = ceil(H / 2**blocks); each block doubles the side and halves the width. With labels y (B, y_dim) float32 in
+    [0, 1], a dense layer comes before the stem, and y is joined to the input of every layer, as in carpedm20's network
+    for MNIST. Training computes in `train_dtype`, inference always in float32.
     """
 
     def __init__(self, config: Config, train_dtype: str = "float32"):
         super().__init__(name="generator", autocast=False)
-        seed = keras.random.SeedGenerator(config.seed)
+        self.config = config = config.settled()
         self.train_dtype = train_dtype
-        self.stem_shape = (*config.sizes[0], config.widths[0])
-        height, width, channels = self.stem_shape
-        self.stem = ops.Dense(config.z_dim, height * width * channels, name="stem", seed=seed)
-        outputs = [*config.widths[1:], config.image_shape[-1]]
+        make = _makers(config, keras.random.SeedGenerator(config.seed))
+        widths, y_dim = config.generator_widths, config.y_dim
+        self.stem_shape = (*config.sizes[0], widths[0])
+        inputs, units = config.z_dim + y_dim, math.prod(self.stem_shape)
+        self.fc = self.fc_norm = None
+        if y_dim:
+            self.fc = make.dense(inputs, config.fc_width, name="fc")
+            self.fc_norm = make.norm(config.fc_width, name="fc_norm")
+            inputs = config.fc_width + y_dim
+        self.stem = make.dense(inputs, units, name="stem")
+        outputs = [*widths[1:], config.image_shape[-1]]
         self.convs = [
-            ops.ConvTranspose(i, o, size=size, kernel_size=config.kernel_size, name=f"conv{k}", seed=seed)
-            for k, (i, o, size) in enumerate(zip(config.widths, outputs, config.sizes[1:], strict=True), 1)
+            make.conv_transpose(i + y_dim, o, size=size, name=f"conv{k}")
+            for k, (i, o, size) in enumerate(zip(widths, outputs, config.sizes[1:], strict=True), 1)
         ]
         # On every layer but the last (section 3): norms[k] follows the stem for k = 0, else convs[k - 1].
-        self.norms = [ops.BatchNorm(channels, name=f"norm{k}") for k, channels in enumerate(config.widths)]
+        by_unit = config.stem_norm == "units"
+        normed = [units if by_unit else widths[0], *widths[1:]]
+        self.norms = [make.norm(channels, name=f"norm{k}") for k, channels in enumerate(normed)]
         self.built = True  # every weight exists by now
 
-    def call(self, z, training: bool = False):
-        x = tf.cast(z, self.train_dtype if training else "float32")
-        x = tf.reshape(self.stem(x), (-1, *self.stem_shape))  # (B, h * w * stem_width) -> (B, h, w, stem_width)
-        for norm, conv in zip(self.norms, self.convs, strict=True):
-            x = conv(tf.nn.relu(norm(x, training=training)))
+    def call(self, z, y=None, training: bool = False):
+        x = ops.join(tf.cast(z, self.train_dtype if training else "float32"), y)
+        if self.fc is not None:
+            x = ops.join(tf.nn.relu(self.fc_norm(self.fc(x), training=training)), y)
+        x = tf.nn.relu(self._normed_maps(self.stem(x), training))
+        x = self.convs[0](ops.join(x, y))
+        for norm, conv in zip(self.norms[1:], self.convs[1:], strict=True):
+            x = conv(ops.join(tf.nn.relu(norm(x, training=training)), y))
         return tf.tanh(tf.cast(x, tf.float32))
+
+    def _normed_maps(self, x, training: bool):
+        """The stem's units (B, h * w * stem_width) as normalised maps (B, h, w, stem_width)."""
+        if self.config.stem_norm == "units":
+            return self._maps(self.norms[0](x, training=training))
+        return self.norms[0](self._maps(x), training=training)
+
+    def _maps(self, x):
+        height, width, channels = self.stem_shape
+        if self.config.stem_order == "hwc":
+            return tf.reshape(x, (-1, height, width, channels))  # (B, h * w * c) -> (B, h, w, c)
+        x = tf.reshape(x, (-1, channels, height, width))  # (B, c * h * w) -> (B, c, h, w), as Theano and PyTorch
+        return tf.transpose(x, (0, 2, 3, 1))  # -> (B, h, w, c)
 
     def plan(self) -> list[tuple]:
         """(layer, its batch norm or None, output shape) in order."""
+        first = [(self.fc, self.fc_norm, (self.config.fc_width,))] if self.fc is not None else []
         shapes = [self.stem_shape, *(conv.shape_out for conv in self.convs)]
-        return list(zip([self.stem, *self.convs], [*self.norms, None], shapes, strict=True))
+        return first + list(zip([self.stem, *self.convs], [*self.norms, None], shapes, strict=True))
 
 
 class Discriminator(keras.Model):
     """Tells real images from generated ones (Radford et al. 2016, section 3): the generator's mirror image.
 
-    images (B, H, W, C) float32 in [-1, 1] -> logits (B, 1) float32; probability of "real" = sigmoid(logits).
+    images (B, H, W, C) float32 in [-1, 1], with labels also y (B, y_dim) -> logits (B, 1) float32; probability of
+    "real" = sigmoid(logits).
     """
 
     def __init__(self, config: Config, train_dtype: str = "float32"):
         super().__init__(name="discriminator", autocast=False)
-        seed = keras.random.SeedGenerator(config.seed + 1)
+        self.config = config = config.settled()
         self.train_dtype = train_dtype
-        outputs = config.widths[::-1]
+        make = _makers(config, keras.random.SeedGenerator(config.seed + 1))
+        outputs, y_dim = config.discriminator_widths, config.y_dim
         inputs = [config.image_shape[-1], *outputs[:-1]]
         self.convs = [
-            ops.Conv(i, o, kernel_size=config.kernel_size, name=f"conv{k}", seed=seed)
-            for k, (i, o) in enumerate(zip(inputs, outputs, strict=True), 1)
+            make.conv(i + y_dim, o, name=f"conv{k}") for k, (i, o) in enumerate(zip(inputs, outputs, strict=True), 1)
         ]
         # On every layer but the first (section 3): norms[k] follows convs[k + 1].
-        self.norms = [ops.BatchNorm(channels, name=f"norm{k}") for k, channels in enumerate(outputs[1:], 2)]
+        self.norms = [make.norm(channels, name=f"norm{k}") for k, channels in enumerate(outputs[1:], 2)]
         self.sizes = config.sizes[-2::-1]
-        height, width = self.sizes[-1]
-        self.features = height * width * outputs[-1]
-        self.head = ops.Dense(self.features, 1, name="logits", seed=seed)
+        features = math.prod(self.sizes[-1]) * outputs[-1]
+        self.fc = self.fc_norm = None
+        if y_dim:
+            self.fc = make.dense(features + y_dim, config.fc_width, name="fc")
+            self.fc_norm = make.norm(config.fc_width, name="fc_norm")
+            features = config.fc_width
+        self.head = make.dense(features + y_dim, 1, name="logits")
         self.built = True
 
-    def call(self, images, training: bool = False):
+    def call(self, images, y=None, training: bool = False):
         x = tf.cast(images, self.train_dtype if training else "float32")
-        x = ops.leaky_relu(self.convs[0](x))
+        x = ops.leaky_relu(self.convs[0](ops.join(x, y)))
         for conv, norm in zip(self.convs[1:], self.norms, strict=True):
-            x = ops.leaky_relu(norm(conv(x), training=training))
-        x = tf.reshape(x, (-1, self.features))  # (B, h, w, stem_width) -> (B, h * w * stem_width)
-        return self.head(tf.cast(x, tf.float32))
+            x = ops.leaky_relu(norm(conv(ops.join(x, y)), training=training))
+        x = self._flat(x)
+        if self.fc is not None:
+            x = ops.leaky_relu(self.fc_norm(self.fc(ops.join(x, y)), training=training))
+        return self.head(ops.join(tf.cast(x, tf.float32), y))
+
+    def _flat(self, x):
+        if self.config.stem_order == "chw":
+            x = tf.transpose(x, (0, 3, 1, 2))  # (B, h, w, c) -> (B, c, h, w)
+        return tf.reshape(x, (-1, math.prod(x.shape[1:])))  # -> (B, h * w * c)
 
     def plan(self) -> list[tuple]:
         """(layer, its batch norm or None, output shape) in order."""
-        shapes = [(*size, conv.bias.shape[0]) for size, conv in zip(self.sizes, self.convs, strict=True)]
-        return list(zip([*self.convs, self.head], [None, *self.norms, None], [*shapes, (1,)], strict=True))
+        shapes = [(*size, conv.kernel.shape[-1]) for size, conv in zip(self.sizes, self.convs, strict=True)]
+        rows = list(zip(self.convs, [None, *self.norms], shapes, strict=True))
+        if self.fc is not None:
+            rows.append((self.fc, self.fc_norm, (self.config.fc_width,)))
+        return [*rows, (self.head, None, (1,))]
+
+
+def _makers(config: Config, seed) -> types.SimpleNamespace:
+    """The constructors of the layers with what all layers of a network share."""
+    every = {"seed": seed, "bias": config.bias}
+    convs = {**every, "kernel_size": config.kernel_size, "padding": config.padding}
+    initializer = {"truncated": ops.truncated_normal, "normal": ops.normal}[config.conv_init]
+    norms = {"epsilon": config.bn_epsilon, "gain_stddev": config.gain_stddev, "statistics": config.bn_statistics}
+    return types.SimpleNamespace(
+        dense=functools.partial(ops.Dense, **every),
+        conv=functools.partial(ops.Conv, initializer=initializer, **convs),
+        conv_transpose=functools.partial(ops.ConvTranspose, **convs),
+        norm=functools.partial(ops.BatchNorm, seed=seed, **norms),
+    )
+
+
+class KingmaAdam(keras.optimizers.Adam):
+    """Adam as Kingma & Ba 2015 write Algorithm 1, lr * m^ / (sqrt(v^) + epsilon), and as Theano and PyTorch have it.
+
+    Keras and TensorFlow 1 add epsilon to the root of the uncorrected v; here it shrinks with sqrt(1 - beta_2**t), so
+    that it comes out beside the corrected one.
+    """
+
+    @property
+    def epsilon(self):
+        step = tf.cast(self.iterations.value + 1, tf.float32)
+        return self.plain_epsilon * tf.sqrt(1 - self.beta_2**step)
+
+    @epsilon.setter
+    def epsilon(self, value):
+        self.plain_epsilon = value
 
 
 class DCGAN:
@@ -112,34 +187,42 @@ class DCGAN:
             return {}
         return {"g_loss_scale": self.g_scaler.dynamic_scale.value, "d_loss_scale": self.d_scaler.dynamic_scale.value}
 
-    def _train_step(self, real, z):
-        """D `d_updates` times, each on a real and a fake batch apart, then G `g_updates` times on the last z.
+    def _train_step(self, real, z, y=None):
+        """One step. real (N * B, H, W, C) uint8, z (N * B, z_dim) float32, with labels y (N * B, y_dim) float32; N =
+        config.batches_a_step -> a dict of float32 scalars and of the last update's logits, before its step.
 
-        real (d_updates * B, H, W, C) uint8, z (d_updates * B, z_dim) float32 -> a dict of float32 scalars and of the
-        last update's logits, before its step. carpedm20 updates G twice "to make sure that d_loss does not go to
-        zero"; the paper once (--g_updates=1).
+        D `d_updates` times, each on a real and a fake batch apart, then G `g_updates` times on the last z. carpedm20
+        updates G twice "to make sure that d_loss does not go to zero"; the paper once. With `alternate` every update
+        has a batch of its own and G is first, as in the paper's code; the real images of G's batches go unused there.
         """
-        real = ops.to_float(real)
-        for real_part, z_part in zip(self._parts(real), self._parts(z), strict=True):
-            results = self._update_discriminator(real_part, z_part)
-        for _ in range(self.config.g_updates):
-            g_loss = self._update_generator(z_part)
+        batches = list(zip(self._parts(ops.to_float(real)), self._parts(z), self._parts(y), strict=True))
+        g_updates = self.config.g_updates
+        if self.config.alternate:
+            for _, z_part, y_part in batches[:g_updates]:
+                g_loss = self._update_generator(z_part, y_part)
+            batches = batches[g_updates:]
+        for real_part, z_part, y_part in batches:
+            results = self._update_discriminator(real_part, z_part, y_part)
+        if not self.config.alternate:
+            for _ in range(g_updates):
+                g_loss = self._update_generator(z_part, y_part)
         return {**results, "g_loss": g_loss}
 
-    def _parts(self, batch):
-        return tf.split(batch, self.config.d_updates)  # (d_updates * B, ...) -> d_updates times (B, ...)
+    def _parts(self, batch) -> list:
+        """(N * B, ...) -> N times (B, ...); N times None for None."""
+        count = self.config.batches_a_step
+        return [None] * count if batch is None else tf.split(batch, count)
 
-    def _update_discriminator(self, real, z):
-        fake = self.generator(z, training=True)
+    def _update_discriminator(self, real, z, y):
+        fake = self.generator(z, y, training=True)
         with tf.GradientTape() as tape:
-            real_logits = self.discriminator(real, training=True)
-            fake_logits = self.discriminator(fake, training=True)
+            real_logits = self.discriminator(real, y, training=True)
+            fake_logits = self.discriminator(fake, y, training=True)
             d_loss_real = ops.bce(real_logits, real=True)
             d_loss_fake = ops.bce(fake_logits, real=False)
             d_loss = d_loss_real + d_loss_fake
             scaled = self.d_optimizer.scale_loss(d_loss)
-        weights = self.discriminator.trainable_variables
-        self.d_optimizer.apply(tape.gradient(scaled, weights), weights)
+        self._apply(self.d_optimizer, tape, scaled, self.discriminator)
         return {
             "d_loss": d_loss,
             "d_loss_real": d_loss_real,
@@ -148,19 +231,28 @@ class DCGAN:
             "fake_logits": fake_logits,
         }
 
-    def _update_generator(self, z):
+    def _update_generator(self, z, y):
         with tf.GradientTape() as tape:
-            logits = self.discriminator(self.generator(z, training=True), training=True)
+            logits = self.discriminator(self.generator(z, y, training=True), y, training=True)
             g_loss = ops.bce(logits, real=True)  # non-saturating, as in the original
             scaled = self.g_optimizer.scale_loss(g_loss)
-        weights = self.generator.trainable_variables
-        self.g_optimizer.apply(tape.gradient(scaled, weights), weights)
+        self._apply(self.g_optimizer, tape, scaled, self.generator)
         return g_loss
+
+    def _apply(self, optimizer, tape, scaled_loss, network) -> None:
+        weights = network.trainable_variables
+        gradients = tape.gradient(scaled_loss, weights)
+        if self.config.l2:
+            # Scaled as the gradients are, and not a term of the loss: that would be a third summand in one AddN.
+            factor = optimizer.scale_loss(tf.constant(self.config.l2))
+            gradients = [g + factor * w.value for g, w in zip(gradients, weights, strict=True)]
+        optimizer.apply(gradients, weights)
 
 
 def _scaled_adam(config: Config, network: keras.Model) -> keras.optimizers.LossScaleOptimizer:
     """Adam in a loss scaler, both built, since an unbuilt scaler would scale by a constant."""
-    adam = keras.optimizers.Adam(config.learning_rate, beta_1=config.beta1, epsilon=ADAM_EPSILON, name="adam")
+    form = {"tensorflow": keras.optimizers.Adam, "kingma": KingmaAdam}[config.adam_form]
+    adam = form(config.learning_rate, beta_1=config.beta1, epsilon=ADAM_EPSILON, name="adam")
     scaler = keras.optimizers.LossScaleOptimizer(adam)
     scaler.build(network.trainable_variables)
     return scaler

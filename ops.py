@@ -8,14 +8,14 @@ import keras
 import tensorflow as tf
 
 INIT_STDDEV = 0.02  # Radford et al. 2016, section 4
-BN_EPSILON = 1e-5  # carpedm20/DCGAN-tensorflow, ops.py
-BN_MOMENTUM = 0.9  # same
+BN_MOMENTUM = 0.9  # carpedm20/DCGAN-tensorflow, ops.py
 LEAKY_SLOPE = 0.2  # Radford et al. 2016, section 4
+STRIDE = 2
 
 
-def normal(seed) -> keras.initializers.Initializer:
-    """N(0, 0.02): carpedm20's dense and transposed-convolution kernels."""
-    return keras.initializers.RandomNormal(stddev=INIT_STDDEV, seed=seed)
+def normal(seed, mean: float = 0.0, stddev: float = INIT_STDDEV) -> keras.initializers.Initializer:
+    """N(0, 0.02): the paper's kernels, and carpedm20's dense and transposed-convolution ones."""
+    return keras.initializers.RandomNormal(mean, stddev, seed=seed)
 
 
 def truncated_normal(seed) -> keras.initializers.Initializer:
@@ -33,83 +33,157 @@ class Layer(keras.Layer):
     def weight(self, name, shape, initializer="zeros", trainable=True):
         return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=trainable)
 
+    def add_bias(self, x):
+        """x (B, ..., outputs) plus the layer's bias, if it has one."""
+        return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias.value, x.dtype))
+
 
 class Dense(Layer):
     """x (B, inputs) -> (B, outputs)."""
 
-    def __init__(self, inputs: int, outputs: int, *, name: str, seed):
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True, name: str, seed):
         super().__init__(name)
         self.kernel = self.weight("kernel", (inputs, outputs), normal(seed))
-        self.bias = self.weight("bias", (outputs,))
+        self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def call(self, x):
-        return tf.matmul(x, tf.cast(self.kernel.value, x.dtype)) + tf.cast(self.bias.value, x.dtype)
+        return self.add_bias(tf.matmul(x, tf.cast(self.kernel.value, x.dtype)))
 
 
 class Conv(Layer):
-    """Stride-2 SAME convolution: x (B, H, W, inputs) -> (B, ceil(H/2), ceil(W/2), outputs).
+    """Stride-2 convolution: x (B, H, W, inputs) -> (B, ceil(H/2), ceil(W/2), outputs).
 
-    Dumoulin & Visin 2016, relationship 6, with TensorFlow's padding (one pixel more at the bottom and right for 5x5).
+    Dumoulin & Visin 2016, relationship 6. Of the zeros that this takes, "same" puts the odd one at the bottom and
+    right, as TensorFlow does, and "symmetric" starts with (k - 1) // 2 at the top and left, as Theano and PyTorch do.
+    They differ for the 5x5 kernel on even sides: 1 + 2 zeros against 2 + 1.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, kernel_size: int, name: str, seed):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel_size: int,
+        padding: str = "same",
+        initializer=truncated_normal,
+        bias: bool = True,
+        name: str,
+        seed,
+    ):
         super().__init__(name)
-        self.kernel = self.weight("kernel", (kernel_size, kernel_size, inputs, outputs), truncated_normal(seed))
-        self.bias = self.weight("bias", (outputs,))
+        self.padding = padding
+        self.kernel = self.weight("kernel", (kernel_size, kernel_size, inputs, outputs), initializer(seed))
+        self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def call(self, x):
-        x = tf.nn.conv2d(x, tf.cast(self.kernel.value, x.dtype), strides=2, padding="SAME")
-        return tf.nn.bias_add(x, tf.cast(self.bias.value, x.dtype))
+        kernel = tf.cast(self.kernel.value, x.dtype)
+        if self.padding == "same":
+            return self.add_bias(tf.nn.conv2d(x, kernel, STRIDE, "SAME"))
+        zeros = [symmetric_padding(side, kernel.shape[0]) for side in x.shape[1:3]]
+        # tf.pad, since a bfloat16 convolution with explicit padding takes thirty times as long on a CPU.
+        return self.add_bias(tf.nn.conv2d(tf.pad(x, [(0, 0), *zeros, (0, 0)]), kernel, STRIDE, "VALID"))
 
 
 class ConvTranspose(Layer):
-    """Stride-2 SAME transposed convolution to an explicit size: x (B, h, w, inputs) -> (B, *size, outputs).
+    """Stride-2 transposed convolution to an explicit size: x (B, h, w, inputs) -> (B, *size, outputs).
 
     The gradient of `Conv` with respect to its input (Dumoulin & Visin 2016, section 4), hence the kernel's
     (k, k, outputs, inputs). `size` is 2h or 2h - 1 on each axis: both are halved to h.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, size: tuple[int, int], kernel_size: int, name: str, seed):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        size: tuple[int, int],
+        kernel_size: int,
+        padding: str = "same",
+        bias: bool = True,
+        name: str,
+        seed,
+    ):
         super().__init__(name)
         self.shape_out = (*size, outputs)
+        self.padding = padding
         self.kernel = self.weight("kernel", (kernel_size, kernel_size, outputs, inputs), normal(seed))
-        self.bias = self.weight("bias", (outputs,))
+        self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def call(self, x):
-        shape = (tf.shape(x)[0], *self.shape_out)
-        x = tf.nn.conv2d_transpose(x, tf.cast(self.kernel.value, x.dtype), shape, strides=2, padding="SAME")
-        return tf.nn.bias_add(x, tf.cast(self.bias.value, x.dtype))
+        kernel, batch = tf.cast(self.kernel.value, x.dtype), tf.shape(x)[0]
+        height, width, outputs = self.shape_out
+        if self.padding == "same":
+            return self.add_bias(tf.nn.conv2d_transpose(x, kernel, (batch, height, width, outputs), STRIDE, "SAME"))
+        (top, bottom), (left, right) = (symmetric_padding(side, kernel.shape[0]) for side in (height, width))
+        whole = (batch, top + height + bottom, left + width + right, outputs)
+        x = tf.nn.conv2d_transpose(x, kernel, whole, STRIDE, "VALID")
+        return self.add_bias(x[:, top : top + height, left : left + width])
+
+
+def symmetric_padding(side: int, kernel_size: int) -> tuple[int, int]:
+    """Zeros (before, after) with which a stride-2 convolution maps `side` to ceil(side / 2), (k - 1) // 2 before it."""
+    total = (-(-side // STRIDE) - 1) * STRIDE + kernel_size - side
+    before = (kernel_size - 1) // 2
+    return before, total - before
 
 
 class BatchNorm(Layer):
-    """Batch normalisation over (B, H, W) with moving statistics for inference, in one fused op (Ioffe & Szegedy 2015).
+    """Batch normalisation over all axes but the last, in one fused op (Ioffe & Szegedy 2015).
 
-    x (B, H, W, channels), float32, bfloat16 or float16; statistics are float32 in every case. The moving variance
-    takes the unbiased estimate n/(n-1), as TensorFlow 1's fused op did.
+    x (B, H, W, channels) or (B, channels), float32, bfloat16 or float16; statistics are float32 in every case.
+    Inference uses the moving statistics, or with `statistics` "batch" those of its batch, as the paper's own code does.
+    The moving variance takes the unbiased estimate n/(n-1), as TensorFlow 1's fused op did.
     """
 
-    def __init__(self, channels: int, *, name: str):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        epsilon: float = 1e-5,
+        gain_stddev: float = 0.0,
+        statistics: str = "moving",
+        name: str,
+        seed=None,
+    ):
         super().__init__(name)
-        self.gamma = self.weight("gamma", (channels,), "ones")
+        self.epsilon = epsilon
+        self.statistics = statistics
+        self.gamma = self.weight("gamma", (channels,), normal(seed, 1.0, gain_stddev) if gain_stddev else "ones")
         self.beta = self.weight("beta", (channels,))
         self.moving_mean = self.weight("moving_mean", (channels,), "zeros", trainable=False)
         self.moving_variance = self.weight("moving_variance", (channels,), "ones", trainable=False)
 
     def call(self, x, training: bool):
+        of_batch = training or self.statistics == "batch"
         none = tf.constant([], tf.float32)
-        x, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=x,
+        maps = x if len(x.shape) == 4 else x[:, None, None]  # (B, channels) -> (B, 1, 1, channels)
+        maps, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=maps,
             scale=self.gamma.value,
             offset=self.beta.value,
-            mean=none if training else self.moving_mean.value,
-            variance=none if training else self.moving_variance.value,
-            epsilon=BN_EPSILON,
-            is_training=training,
+            mean=none if of_batch else self.moving_mean.value,
+            variance=none if of_batch else self.moving_variance.value,
+            epsilon=self.epsilon,
+            is_training=of_batch,
         )
         if training:
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving.value * BN_MOMENTUM + batch * (1 - BN_MOMENTUM))
+        return maps if len(x.shape) == 4 else maps[:, 0, 0]  # (B, 1, 1, channels) -> (B, channels)
+
+
+def join(x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor:
+    """x with the labels y (B, y_dim) beside it; x as it is when there are none.
+
+    (B, n) -> (B, n + y_dim), and (B, H, W, C) -> (B, H, W, C + y_dim) with a constant map for each entry of y
+    (carpedm20's conv_cond_concat).
+    """
+    if y is None:
         return x
+    y = tf.cast(y, x.dtype)
+    if len(x.shape) == 4:
+        y = tf.broadcast_to(y[:, None, None], (tf.shape(x)[0], *x.shape[1:3], y.shape[-1]))
+    return tf.concat([x, y], -1)
 
 
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:

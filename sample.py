@@ -1,14 +1,15 @@
 """A trained run -> images: numbered PNGs, a grid, and the latents that they were drawn from."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
+import labels
 import ops
 from checkpoint import restore_networks
 from config import Config
@@ -25,40 +26,65 @@ def load_generator(config: Config) -> tuple[Generator, int]:
     return generator, restore_networks(config, generator=generator)
 
 
-def draw(generator: keras.Model, z: tf.Tensor) -> tf.Tensor:
-    """z (N, z_dim) -> uint8 (N, H, W, C), in inference mode: the one way from latents to pixels."""
-    count = tf.shape(z)[0]
-    padded = tf.pad(z, [[0, -count % DRAW_BATCH], [0, 0]])
-    batches = tf.reshape(padded, (-1, DRAW_BATCH, z.shape[-1]))  # (N padded, z_dim) -> (batches, DRAW_BATCH, z_dim)
-    images = tf.map_fn(lambda batch: ops.to_uint8(generator(batch)), batches, fn_output_signature=tf.uint8)
-    return tf.reshape(images, (-1, *images.shape[2:]))[:count]  # (batches, DRAW_BATCH, H, W, C) -> (N, H, W, C)
+def whole_batches(count):
+    """`count` rounded up to whole drawing batches."""
+    return count + -count % DRAW_BATCH
 
 
-def drawer(generator: keras.Model) -> Callable[[tf.Tensor], np.ndarray]:
-    """`draw` with this generator, compiled: z (N, z_dim) -> uint8 (N, H, W, C)."""
-    compiled = tf.function(lambda z: draw(generator, z), autograph=False, reduce_retracing=True)
-    return lambda z: compiled(tf.convert_to_tensor(z)).numpy()
+def in_batches(generator: Generator, z: tf.Tensor, y: tf.Tensor | None, finish: Callable = tf.identity) -> tf.Tensor:
+    """z (N, z_dim), y (N, y_dim) or None -> `finish` of the images (N, H, W, C), drawn DRAW_BATCH at a time.
 
-
-def sample(config: Config, count: int) -> Path:
-    """Writes `count` images of a trained run to <sample_dir>/seed_<seed>/ and returns that folder.
-
-    000000.png ..., grid.png and z.npy (count, z_dim) float32. The same seed and step give the same files; the first
-    images do not depend on `count`.
+    The last batch is filled up with other latents, and with y from its beginning. Where batch norm uses the statistics
+    of the batch, they have a say in the images.
     """
+    config, count = generator.config, tf.shape(z)[0]
+    others = ops.latents(0, DRAW_BATCH, z_dim=config.z_dim, z_dist=config.z_dist)
+    z = tf.concat([z, others[: -count % DRAW_BATCH]], 0)
+    batched = [tf.reshape(z, (-1, DRAW_BATCH, z.shape[-1]))]  # (N padded, z_dim) -> (batches, DRAW_BATCH, z_dim)
+    if y is not None:
+        y = tf.gather(y, tf.range(tf.shape(z)[0]) % tf.maximum(count, 1))
+        batched.append(tf.reshape(y, (-1, DRAW_BATCH, y.shape[-1])))  # -> (batches, DRAW_BATCH, y_dim)
+    sample = finish(tf.zeros((1, *config.image_shape)))
+    images = tf.map_fn(lambda batch: finish(generator(*batch)), tuple(batched), fn_output_signature=sample.dtype)
+    return tf.reshape(images, (-1, *config.image_shape))[:count]  # (batches, DRAW_BATCH, H, W, C) -> (N, H, W, C)
+
+
+def draw(generator: Generator, z: tf.Tensor, y: tf.Tensor | None = None) -> tf.Tensor:
+    """z (N, z_dim), with labels y (N, y_dim) -> uint8 (N, H, W, C), in inference mode: the one way to pixels."""
+    return in_batches(generator, z, y, ops.to_uint8)
+
+
+def drawer(generator: Generator) -> Callable[..., np.ndarray]:
+    """`draw` with this generator, compiled: z (N, z_dim), with labels y (N, y_dim) -> uint8 (N, H, W, C)."""
+    compiled = tf.function(lambda *zy: draw(generator, *zy), autograph=False, reduce_retracing=True)
+    return lambda *zy: compiled(*map(tf.convert_to_tensor, zy)).numpy()
+
+
+def sample(config: Config, count: int, label: str | None = None) -> Path:
+    """Writes `count` images of a trained run to <sample_dir>/seed_<seed>/, or seed_<seed>_<label>/, and returns that.
+
+    000000.png ..., grid.png, z.npy (count, z_dim) float32, and with labels y.npy (count, y_dim). The same seed and step
+    give the same files; the first images do not depend on `count`.
+    """
+    y = labels.chosen(config, label, count)
     generator, step = load_generator(config)
     draw_images = drawer(generator)
-    z = ops.latents(config.seed, count, z_dim=config.z_dim, z_dist=config.z_dist)
-    folder = config.sample_path / f"seed_{config.seed}"
+    whole = whole_batches(count)  # so that the companions of the last images are the same whatever the count
+    z = ops.latents(config.seed, whole, z_dim=config.z_dim, z_dist=config.z_dist)
+    inputs = [z] if y is None else [z, np.resize(y, (whole, config.y_dim))]
+    chosen = "" if label is None else "_" + re.sub(r"[^\w,.+-]+", "-", label)
+    folder = config.sample_path / f"seed_{config.seed}{chosen}"
     first = []
     with replaced_folder(folder) as temporary, tqdm(total=count, unit="img", desc="sample", disable=None) as bar:
         for start in range(0, count, DRAW_BATCH):
-            images = draw_images(z[start : start + DRAW_BATCH])
+            images = draw_images(*(part[start : start + DRAW_BATCH] for part in inputs))[: count - start]
             for number, image in enumerate(images, start):
                 (temporary / f"{number:06d}.png").write_bytes(png(image))
             first.append(images[: max(0, GRID_IMAGES - start)])
             bar.update(len(images))
         (temporary / "grid.png").write_bytes(png(image_grid(np.concatenate(first))))
-        np.save(temporary / "z.npy", z.numpy())
+        np.save(temporary / "z.npy", z[:count].numpy())
+        if y is not None:
+            np.save(temporary / "y.npy", y)
     logging.info("%s images of step %s, their grid and their z are in %s", f"{count:,}", f"{step:,}", folder)
     return folder

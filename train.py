@@ -16,22 +16,24 @@ import data
 import ops
 from checkpoint import DIVERGED, Checkpoints
 from config import Config
+from labels import ROWS
+from labels import rows as label_rows
 from logs import Logs
 from model import DCGAN, choose_jit, choose_precision
-from sample import drawer
+from sample import drawer, whole_batches
 from utils import image_grid, png, write_atomic, write_film
 
 LOG_EVERY_STEPS = 20  # and the first and the last
 
 
-def train(config: Config, images: np.ndarray) -> Config | None:
+def train(config: Config, images: np.ndarray, labels: data.Labels | None = None) -> Config | None:
     """Trains until `config.total_steps`, going on from the run's newest checkpoint; returns the run's settled config.
 
-    images (N, H, W, C) uint8, as from `data.load(config)`. Ctrl-C and SIGTERM end it early with everything saved, and
-    None is returned. Raises ValueError when no checkpoint of the run can be read, when a loss or a weight is no
-    longer finite, and when memory runs out.
+    images (N, H, W, C) uint8 and labels, as from `data.load(config)`. Ctrl-C and SIGTERM end it early with everything
+    saved, and None is returned. Raises ValueError when no checkpoint of the run can be read, when the labels are not
+    those of the run, when a loss or a weight is no longer finite, and when memory runs out.
     """
-    config = dataclasses.replace(config, c_dim=images.shape[-1]).settled()
+    config = _with_labels(dataclasses.replace(config, c_dim=images.shape[-1]), labels).settled()
     total = config.total_steps(len(images))
     precision, jit = choose_precision(config.mixed_precision), choose_jit(config.jit)
     dcgan = DCGAN(config, precision=precision, jit=jit)
@@ -48,7 +50,7 @@ def train(config: Config, images: np.ndarray) -> Config | None:
     _announce(config, start, total, precision, jit)
 
     try:
-        finished = _loop(config, images, dcgan, checkpoints, range(start, total))
+        finished = _loop(config, images, labels, dcgan, checkpoints, range(start, total))
     except tf.errors.ResourceExhaustedError as error:
         raise ValueError(
             "The step must fit into memory. Received: too little for it. "
@@ -57,17 +59,28 @@ def train(config: Config, images: np.ndarray) -> Config | None:
     return config if finished else None
 
 
-def _loop(config: Config, images: np.ndarray, dcgan: DCGAN, checkpoints: Checkpoints, steps: range) -> bool:
+def _with_labels(config: Config, labels: data.Labels | None) -> Config:
+    names = labels.names if labels else None
+    if config.label_names and names != config.label_names:
+        raise ValueError(
+            f"The labels are fixed once a run has started: {config.run_dir} has {', '.join(config.label_names)}. "
+            f"Received: {', '.join(names or ()) or 'none'}. Start another run with --out_name=NAME."
+        )
+    return dataclasses.replace(config, label_names=names)
+
+
+def _loop(config: Config, images: np.ndarray, labels, dcgan: DCGAN, checkpoints: Checkpoints, steps: range) -> bool:
     """Trains for `steps`, counted from 0; False when a signal stopped it."""
     start, total = steps.start, steps.stop
     pictures = Pictures(config, dcgan, start)
-    batch = config.batch_size * config.d_updates
-    batches = data.batches(images, batch_size=batch, seed=config.seed, start=start, stop=total)
+    batch = config.batch_size * config.batches_a_step
+    y = labels.y if labels else None
+    batches = data.batches(images, y, batch_size=batch, seed=config.seed, start=start, stop=total)
     with stop_signals() as stop, Logs(config, start=start, total=total, images=len(images)) as logs:
-        pictures.reals(logs, images)
-        for step, real in enumerate(batches, start + 1):
+        pictures.reals(logs, images, y)
+        for step, (real, *real_y) in enumerate(batches, start + 1):
             z = ops.latents(config.seed, batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step)
-            results = dcgan.train_step(real, z)
+            results = dcgan.train_step(real, z, *real_y)
             logs.advance()
             stopping = stop.is_set()  # read once: a signal that comes from here on ends the next step
             last = step == total or stopping
@@ -78,7 +91,7 @@ def _loop(config: Config, images: np.ndarray, dcgan: DCGAN, checkpoints: Checkpo
                 checkpoints.save(step)
             if last or step % config.sample_freq == 0:
                 logs.histograms(step, z, results)
-                pictures.fakes(logs, step, z)
+                pictures.fakes(logs, step, z, *real_y)
             if stopping:
                 break
     if step < total:
@@ -99,7 +112,10 @@ def check_finite(step: int, results: dict) -> None:
 
 
 class Pictures:
-    """The run's pictures: the preprocessed input, the fixed latents as training goes on, and a film of those."""
+    """The run's pictures: the preprocessed input, fixed latents as training goes on, and a film of those.
+
+    With labels a row shows one label and a column one z.
+    """
 
     def __init__(self, config: Config, dcgan: DCGAN, start: int):
         self.config = config
@@ -107,23 +123,38 @@ class Pictures:
             if int(path.stem.removeprefix("train_")) > start:
                 path.unlink()
         self.draw = drawer(dcgan.generator)
-        self.count = 64 if max(config.height, config.width) <= 128 else 16
-        self.z = ops.latents(config.seed, self.count, z_dim=config.z_dim, z_dist=config.z_dist)
+        self.columns = 8 if max(config.height, config.width) <= 128 else 4
+        rows = label_rows(config)[:ROWS] if config.y_dim else None
+        self.count = self.columns * (self.columns if rows is None else len(rows))
+        z = ops.latents(config.seed, whole_batches(self.count), z_dim=config.z_dim, z_dist=config.z_dist)
+        self.inputs = (
+            [z] if rows is None else [tf.tile(z[: self.columns], (len(rows), 1)), rows.repeat(self.columns, 0)]
+        )
 
-    def reals(self, logs: Logs, images: np.ndarray) -> None:
+    def reals(self, logs: Logs, images: np.ndarray, y: np.ndarray | None) -> None:
         """samples/reals.png: what the discriminator will see, so that a wrong crop shows before the first step."""
         chosen = data.Order(len(images), self.config.seed).indices(0, self.count)
-        grid = image_grid(images[chosen])
+        if y is not None:
+            chosen = self._by_row(y)
+        grid = image_grid(images[chosen], self.columns)
         write_atomic(self.config.sample_path / "reals.png", png(grid))
         logs.image(0, "reals", grid)
 
-    def fakes(self, logs: Logs, step: int, step_z: tf.Tensor) -> None:
+    def _by_row(self, y: np.ndarray) -> np.ndarray:
+        """The first images with the labels of each row; where there are none, any."""
+        rows = self.inputs[1][:: self.columns]
+        alike = [np.flatnonzero((y == row).all(1)) for row in rows]
+        return np.concatenate(
+            [np.resize(places if len(places) else np.arange(len(y)), self.columns) for places in alike]
+        )
+
+    def fakes(self, logs: Logs, step: int, *step_inputs: tf.Tensor) -> None:
         """samples/train_<step>.png from the fixed latents, and with --G_img_sum the step's own to TensorBoard."""
-        grid = image_grid(self.draw(self.z))
+        grid = image_grid(self.draw(*self.inputs)[: self.count], self.columns)
         write_atomic(self.config.sample_path / f"train_{step:08d}.png", png(grid))
         logs.image(step, "samples", grid)
         if self.config.G_img_sum:
-            logs.image(step, "G", image_grid(self.draw(step_z[: self.count])))
+            logs.image(step, "G", image_grid(self.draw(*(part[: self.count] for part in step_inputs)), self.columns))
 
     def film(self) -> None:
         write_film(self._grids(), self.config.sample_path / "training.gif")

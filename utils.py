@@ -62,10 +62,10 @@ def png(image: np.ndarray) -> bytes:
     return iio.imwrite("<bytes>", image.squeeze(-1) if image.shape[-1] == 1 else image, extension=".png")
 
 
-def image_grid(images: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) -> one picture of rows x columns images, as square as can be; empty places are black."""
+def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """(N, H, W, C) -> one picture of rows x columns images, by default as square as can be; empty places are black."""
     count, height, width, channels = images.shape
-    columns = math.ceil(math.sqrt(count))
+    columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     blank = np.zeros((rows * columns - count, height, width, channels), images.dtype)
     tiles = np.concatenate([images, blank]).reshape(rows, columns, height, width, channels)
@@ -77,18 +77,18 @@ def write_film(grids: list[Path], path: Path) -> None:
     chosen = [grids[round(k)] for k in np.linspace(0, len(grids) - 1, min(len(grids), GIF_FRAMES))]
     if not chosen:
         return
-    frames = [_small(iio.imread(grid)) for grid in chosen]
+    frames = [film_frame(iio.imread(grid)) for grid in chosen]
     frames = [frame for frame in frames if frame.shape == frames[-1].shape]
     milliseconds = min(500, max(40, 1000 * GIF_SECONDS / len(frames)))
     write_atomic(path, iio.imwrite("<bytes>", np.stack(frames), extension=".gif", duration=milliseconds, loop=0))
 
 
-def _small(image: np.ndarray) -> np.ndarray:
-    """A frame: every k-th pixel of a large grid; RGBA on white, since a GIF's transparency is all or nothing."""
+def film_frame(image: np.ndarray) -> np.ndarray:
+    """An image as a GIF's frame: every k-th pixel of a large one; RGBA on white, as transparency is all or nothing."""
     step = math.ceil(max(image.shape[:2]) / GIF_SIDE)
     image = image[::step, ::step].copy()  # a view would keep the whole grid
     if image.ndim < 3 or image.shape[-1] != 4:
-        return image
+        return image.squeeze(-1) if image.shape[-1] == 1 and image.ndim == 3 else image
     alpha = image[..., 3:] / 255.0
     return np.round(image[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
 
@@ -103,12 +103,11 @@ def stored_run(run_dir: Path) -> Config | None:
     return config if (config.checkpoint_path / "checkpoint").is_file() else None
 
 
-def find_run(given: dict) -> Config:
-    """The trained run that the given flags mean: by its name, else the only one that fits them.
+def find_run(wanted: Config, given: dict) -> Config:
+    """The trained run that `wanted` means, of which the user said `given`: by its name, else the only one that fits.
 
     Raises ValueError naming the runs that exist when none or several fit.
     """
-    wanted = Config(**given)
     exact = stored_run(wanted.run_dir)
     if exact:
         return exact.continued(given)
@@ -124,7 +123,7 @@ def find_run(given: dict) -> Config:
 
 def _fits(run: Config, wanted: Config, given: dict) -> bool:
     same_set = "dataset" not in given or same_dataset(run.dataset, wanted.dataset)
-    return same_set and all(getattr(run, name) == given[name] for name in NETWORK_FIELDS if name in given)
+    return same_set and all(getattr(run, name) == getattr(wanted, name) for name in NETWORK_FIELDS if name in given)
 
 
 def _runs(out_dir: Path) -> dict[str, Config]:

@@ -1,6 +1,7 @@
 """The input side: from `--dataset` to one uint8 array of images, and from that array to batches."""
 
 import contextlib
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -10,21 +11,23 @@ from config import Config, dataset_label
 from data.batches import Order, batches
 from data.decode import BACKGROUND, Decoded, Geometry, decode
 from data.find import find
+from data.labels import Labels, read_labels
 from data.pack import Pack, load_pack
 from data.source import printable
 
-__all__ = ["Order", "Pack", "batches", "load", "probe"]
+__all__ = ["Labels", "Order", "Pack", "batches", "load", "probe"]
 
 CELEBA_CROP = 108  # pixels; carpedm20/DCGAN-tensorflow, main.py
 MEMORISES_BELOW = 1000  # images
 NAMED_SKIPS = 10  # unreadable files named in the log; the manifest names them all
+SHARES = 40  # labels whose share is told
 PROBED = 64  # images that a dry run looks at
 
 
 def load(config: Config) -> Pack:
-    """The images of `config.dataset` as a memory-mapped pack, made on first use.
+    """The images of `config.dataset` as a memory-mapped pack, made on first use, and the labels that are asked for.
 
-    Raises ValueError when the dataset is not found, cannot be fetched, or is mostly unreadable.
+    Raises ValueError when the dataset is not found, cannot be fetched, is mostly unreadable, or has no such labels.
     """
     source = find(config)
     geometry = geometry_of(config)
@@ -38,16 +41,22 @@ def load(config: Config) -> Pack:
         settings=chosen,
     )
     _report(pack, geometry)
+    pack = dataclasses.replace(pack, labels=read_labels(config, source, pack.manifest["files"]))
+    if pack.labels:
+        shares = zip(pack.labels.names, pack.labels.y.mean(0), strict=True)
+        logging.info("labels: %s", ", ".join(f"{name} {share:.1%}" for name, share in itertools.islice(shares, SHARES)))
     return pack
 
 
-def probe(config: Config) -> tuple[int, int]:
-    """(images, channels) that `load` would find, judged by the first few; fetches and writes nothing."""
+def probe(config: Config) -> tuple[int, int, tuple[str, ...] | None]:
+    """(images, channels, names of labels) that `load` would find, by its first few; fetches and writes nothing."""
     source, channels = find(config, fetch=False), config.c_dim
     if channels == "auto":
         seen = [_decoded(image, config) for _, image in itertools.islice(source.items(), PROBED)]
         channels = 3 if any(image and not image.gray for image in seen) else 1
-    return source.count, channels
+    names = [] if config.labels in ("none", "own") else [name for name, _ in source.items()]
+    labels = read_labels(config, source, names)
+    return source.count, channels, labels and labels.names
 
 
 def _decoded(image, config: Config) -> Decoded | None:

@@ -7,21 +7,26 @@ import numpy as np
 PREFETCH = 4  # batches
 
 
-def batches(images: np.ndarray, *, batch_size: int, seed: int, start: int, stop: int):
-    """A tf.data.Dataset of uint8 (batch_size, H, W, C) for the steps start, ..., stop - 1.
+def batches(images: np.ndarray, y: np.ndarray | None = None, *, batch_size: int, seed: int, start: int, stop: int):
+    """A tf.data.Dataset of tuples for the steps start, ..., stop - 1: uint8 (batch_size, H, W, C), and with labels
+    their float32 (batch_size, y_dim).
 
-    images (N, H, W, C) uint8, in memory or memory-mapped. Every epoch is a new permutation of all images; batches run
-    on across its end, so that none is dropped and N may be smaller than a batch.
+    images (N, H, W, C) uint8, in memory or memory-mapped; y (N, y_dim) float32. Every epoch is a new permutation of all
+    images; batches run on across its end, so that none is dropped and N may be smaller than a batch.
     """
     import tensorflow as tf  # late: packing, and its errors, need not wait for it
 
     order = Order(len(images), seed)
 
+    arrays = (images,) if y is None else (images, y)
+
     def rows(step):
-        return images[order.indices(int(step), batch_size)]
+        indices = order.indices(int(step), batch_size)
+        return [array[indices] for array in arrays]
 
     def load(step):
-        return tf.ensure_shape(tf.numpy_function(rows, [step], tf.uint8), (batch_size, *images.shape[1:]))
+        loaded = tf.numpy_function(rows, [step], [array.dtype for array in arrays])
+        return tuple(tf.ensure_shape(a, (batch_size, *b.shape[1:])) for a, b in zip(loaded, arrays, strict=True))
 
     return tf.data.Dataset.range(start, stop).map(load).prefetch(PREFETCH)
 

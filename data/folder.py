@@ -23,7 +23,7 @@ def folder_source(folder: Path, *, pattern: str = "", limit: int | None = None) 
     def items():
         return ((name, folder / name) for name in names)
 
-    return Source(f"folder {folder}", digest.hexdigest(), len(names), items)
+    return Source(f"folder {folder}", digest.hexdigest(), len(names), items, root=folder)
 
 
 def zip_source(path: Path, *, pattern: str = "", limit: int | None = None) -> Source:
@@ -43,7 +43,7 @@ def zip_source(path: Path, *, pattern: str = "", limit: int | None = None) -> So
             for info in infos:
                 yield info.filename, _read(archive, info)
 
-    return Source(f"zip {path}", stat_line(path), len(infos), items)
+    return Source(f"zip {path}", stat_line(path), len(infos), items, root=path)
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Exception:

@@ -17,6 +17,7 @@ from PIL import UnidentifiedImageError
 from tqdm import tqdm
 
 from data.decode import Decoded, Geometry, decode
+from data.labels import Labels
 from data.source import Source, printable
 
 FORMAT = 1  # raise it when the same settings give other pixels or another manifest
@@ -28,10 +29,11 @@ ALWAYS_FORGIVEN = 3  # unreadable images, so that a handful of test files still 
 
 @dataclasses.dataclass(frozen=True)
 class Pack:
-    """images (N, H, W, C) uint8, memory-mapped and read-only; manifest: the JSON beside them."""
+    """images (N, H, W, C) uint8, memory-mapped and read-only; manifest: the JSON beside them; labels, if asked for."""
 
     images: np.ndarray
     manifest: dict
+    labels: Labels | None = None
 
 
 def load_pack(

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
+
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
 
 
@@ -13,12 +15,18 @@ class Source:
 
     place: where it is, for messages. fingerprint: changes whenever its images do. items: yields (name, image), the
     image as a file's Path, as encoded bytes, or as a uint8 array (H, W) or (H, W, C); decode.py reads all three.
+    root: the folder or file, if there is one. labels: the names of its classes and every image's class (count,), if it
+    comes with them; attributes: for their names a float32 (count, names) of 0 and 1, likewise. Both count images by the
+    numbers that are their names.
     """
 
     place: str
     fingerprint: str
     count: int
     items: Callable[[], Iterable[tuple]]
+    root: Path | None = None
+    labels: Callable[[], tuple[list[str], np.ndarray]] | None = None
+    attributes: Callable[[tuple[str, ...]], np.ndarray] | None = None
 
 
 def printable(name: str) -> str:

@@ -1,12 +1,17 @@
 """TensorFlow Datasets: `--dataset tfds:NAME`, and the fallback for celebA and mnist (https://tensorflow.org/datasets)."""
 
 import contextlib
+import functools
 import itertools
+import operator
 import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+import numpy as np
+
+from data.labels import columns_of
 from data.source import Source
 
 PROBE_URL = "https://storage.googleapis.com"
@@ -49,7 +54,27 @@ def tfds_source(
         )
         return ((str(k), record[key]) for k, record in enumerate(itertools.islice(records, limit)))
 
-    return Source(f"tfds:{name}", f"{builder.info.full_name} {count}", min(count, limit or count), items)
+    def columns(*path):
+        """One feature of every record, without decoding the images: (count,)."""
+        skip = {key: tfds.decode.SkipDecoding()}
+        sets = (builder.as_dataset(split=split, shuffle_files=False, decoders=skip) for split in splits)
+        records = itertools.islice(itertools.chain.from_iterable(map(tfds.as_numpy, sets)), limit)
+        return np.array([functools.reduce(operator.getitem, path, record) for record in records])
+
+    def attributes(wanted):
+        places = columns_of(wanted, list(features["attributes"]), f"tfds:{name}")
+        known = list(features["attributes"])
+        return np.stack([columns("attributes", known[place]) for place in places], 1).astype(np.float32)
+
+    classes = next((key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)), None)
+    return Source(
+        f"tfds:{name}",
+        f"{builder.info.full_name} {count}",
+        min(count, limit or count),
+        items,
+        labels=(lambda: (features[classes].names, columns(classes))) if classes else None,
+        attributes=attributes if "attributes" in features else None,
+    )
 
 
 def _prepare(builder, name: str, remedy: str) -> None:

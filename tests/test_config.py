@@ -34,8 +34,8 @@ def test_every_size_is_the_ceil_half_of_the_next():
 
 
 def test_widths_halve_from_the_stem():
-    assert Config().widths == [512, 256, 128, 64]
-    assert Config(stem_width=1024).widths == [1024, 512, 256, 128]
+    assert Config().generator_widths == [512, 256, 128, 64]
+    assert Config(stem_width=1024).generator_widths == [1024, 512, 256, 128]
 
 
 @pytest.mark.parametrize(

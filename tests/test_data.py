@@ -188,12 +188,12 @@ def test_channels_are_gray_only_if_every_image_is(tiny, image_folder):
     config = tiny(dataset="faces", c_dim="auto")
     folder = image_folder(3)
     assert data.load(config).images.shape[-1] == 3
-    assert data.probe(config) == (3, 3)
+    assert data.probe(config) == (3, 3, None)
     for path in folder.iterdir():
         Image.open(path).convert("L").save(path)
     gray = data.load(config).images
     assert gray.shape[-1] == 1
-    assert data.probe(config) == (3, 1)
+    assert data.probe(config) == (3, 1, None)
     np.testing.assert_array_equal(gray, data.load(tiny(dataset="faces", c_dim=1)).images)
     np.testing.assert_array_equal(gray, data.load(config).images)
 
@@ -472,13 +472,20 @@ def test_order_is_a_permutation_an_epoch_and_a_function_of_seed_and_step():
 
 def test_batches_start_anywhere(photos):
     images = photos(7)
-    whole = [batch.numpy() for batch in batches(images, batch_size=3, seed=0, start=0, stop=6)]
-    rest = [batch.numpy() for batch in batches(images, batch_size=3, seed=0, start=4, stop=6)]
+    whole = [batch.numpy() for (batch,) in batches(images, batch_size=3, seed=0, start=0, stop=6)]
+    rest = [batch.numpy() for (batch,) in batches(images, batch_size=3, seed=0, start=4, stop=6)]
     assert len(whole) == 6
     np.testing.assert_array_equal(whole[4:], rest)
     assert whole[0].shape == (3, 24, 20, 3)
-    wrapped = next(iter(batches(images, batch_size=20, seed=0, start=0, stop=1)))
+    (wrapped,) = next(iter(batches(images, batch_size=20, seed=0, start=0, stop=1)))
     assert wrapped.shape == (20, 24, 20, 3)
+
+
+def test_labels_come_with_their_images(photos):
+    images = photos(7)
+    y = np.eye(7, dtype=np.float32)
+    for batch, batch_y in batches(images, y, batch_size=3, seed=0, start=0, stop=5):
+        np.testing.assert_array_equal(batch, images[np.argmax(batch_y, 1)])
 
 
 def test_the_manifest_tells_everything(tiny, image_folder):

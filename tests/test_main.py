@@ -91,10 +91,11 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
     script = "import sys, main; code = main.main(['main.py', '--help']); sys.exit(code or 'tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     groups = [line for line in done.stdout.splitlines() if line.endswith(":") and " " not in line]
-    assert groups == ["actions:", "data:", "model:", "training:", "run:"]
+    assert groups == ["actions:", "data:", "model:", "training:", "run:", "details:"]
     flags = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  --")}
-    settings = {f"--{field.name}" for field in dataclasses.fields(main.Config)}
-    assert flags == settings | {"--train", "--sample", "--export", "--config", "--dry_run"}
+    settings = {field.name for field in dataclasses.fields(main.Config)} - {"label_names"}
+    others = {*main.ACTION_FLAGS, "label", "visualize_option", "preset", "config"}
+    assert flags == {f"--{name}" for name in settings | others}
     assert all(len(line) < 140 for line in done.stdout.splitlines())
 
 

@@ -172,7 +172,7 @@ def test_precision_and_learning_rate_may_change_between_sessions(tiny, images):
 
 def test_losses_that_are_no_numbers_stop_the_run_before_a_save(tiny, images, monkeypatch):
     update = DCGAN._update_generator
-    monkeypatch.setattr(DCGAN, "_update_generator", lambda self, z: update(self, z) * float("nan"))
+    monkeypatch.setattr(DCGAN, "_update_generator", lambda self, z, y: update(self, z, y) * float("nan"))
     config = tiny(steps=30)
     with pytest.raises(ValueError, match=r"Received: g_loss = nan at step 1. .* half the --learning_rate"):
         train(config, images)

@@ -1,0 +1,147 @@
+"""What a Config must satisfy. Every error says the rule, what was received and what to do. Imports no TensorFlow."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from pathlib import Path
+
+MIN_SIDE, MAX_SIDE = 8, 512
+
+BOUNDS = (
+    ("output_height", MIN_SIDE, MAX_SIDE),
+    ("output_width", MIN_SIDE, MAX_SIDE),
+    ("input_height", 1, None),
+    ("input_width", 1, None),
+    ("train_size", 1, None),
+    ("stem_width", 32, 8192),
+    ("fc_width", 1, 65536),
+    ("blocks", 1, 9),
+    ("z_dim", 1, 65536),
+    ("bn_epsilon", 0, 0.1),
+    ("gain_stddev", 0, 1),
+    ("epoch", 1, None),
+    ("steps", 1, None),
+    ("batch_size", 1, 65536),
+    ("beta1", 0, 0.9999),
+    ("learning_rate", 1e-9, 1),
+    ("l2", 0, 1),
+    ("d_updates", 1, 100),
+    ("g_updates", 1, 100),
+    ("seed", 0, 2**31 - 1),
+    ("sample_freq", 1, None),
+    ("ckpt_freq", 1, None),
+    ("max_to_keep", 1, None),
+)
+CHOICES = {
+    "c_dim": ("auto", 1, 3, 4),
+    "kernel_size": (5, 4),
+    "z_dist": ("uniform_signed", "uniform_unsigned", "normal01"),
+    "padding": ("same", "symmetric"),
+    "stem_order": ("hwc", "chw"),
+    "stem_norm": ("auto", "channels", "units"),
+    "bn_statistics": ("moving", "batch"),
+    "conv_init": ("truncated", "normal"),
+    "adam_form": ("tensorflow", "kingma"),
+    "mixed_precision": ("auto", "float32", "bfloat16", "float16"),
+    "jit": ("auto", "on", "off"),
+}
+
+
+def check(config) -> None:
+    """Raises ValueError when a value or a combination of a Config is not allowed."""
+    _check_types(config)
+    for name, low, high in BOUNDS:
+        _check_range(config, name, low, high)
+    for name, choices in CHOICES.items():
+        _check_choice(config, name, choices)
+    _check_widths(config)
+    _check_paths(config)
+    if not config.crop and (config.input_height or config.input_width):
+        raise ValueError(
+            "--nocrop squashes the whole image, so --input_height and --input_width have nothing to crop. "
+            f"Received: {config.input_height or config.input_width}. Say --crop, or leave out the crop's size."
+        )
+    if not config.labels.strip(", "):
+        raise ValueError("--labels must be none, own, folder or attributes. Received: nothing. Try --labels=none.")
+
+
+def check_names(settings: dict, source: str, known: list[str]) -> None:
+    """Raises ValueError when `settings`, which come from `source`, are no object or hold a name that is not `known`."""
+    if not isinstance(settings, dict):
+        raise ValueError(f"{source} must hold one JSON object of settings. Received: {type(settings).__name__}.")
+    for name in settings:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"Did you mean {close[0]}?" if close else "python main.py --help lists them."
+            raise ValueError(f"{source} may only hold flags of main.py. Received: {name}. {hint}")
+
+
+def _check_types(config) -> None:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        kinds = typing.get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
+        kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
+        if float in kinds:
+            kinds += (int,)
+        if (isinstance(value, bool) and bool not in kinds) or not isinstance(value, kinds):
+            wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
+            raise ValueError(f"--{field.name} must be of type {wanted}. Received: {value!r}.")
+
+
+def _check_range(config, name: str, low, high) -> None:
+    value = getattr(config, name)
+    if value is None:
+        return
+    size = name in ("output_height", "output_width")
+    if value < low:
+        # 5 is likelier a slip for a common size than for the smallest one.
+        remedy = f"Try --{name}=16." if size else _remedy(config, name)
+        raise ValueError(f"--{name} must be at least {low}. Received: {value}. {remedy}")
+    if high is not None and not value <= high:
+        remedy = f"Try --{name}={high}." if size else _remedy(config, name)
+        raise ValueError(f"--{name} must be at most {high}. Received: {value}. {remedy}")
+
+
+def _check_choice(config, name: str, choices: tuple) -> None:
+    value = getattr(config, name)
+    if value not in choices:
+        listed = ", ".join(map(str, choices))
+        raise ValueError(f"--{name} must be one of {listed}. Received: {value}. {_remedy(config, name)}")
+
+
+def _check_widths(config) -> None:
+    if config.stem_width % 16:
+        nearest = max(32, round(config.stem_width / 16) * 16)
+        raise ValueError(
+            f"--stem_width must be a multiple of 16. Received: {config.stem_width}. Try --stem_width={nearest}."
+        )
+    short = min(config.height, config.width)
+    if config.blocks and -(-short // 2**config.blocks) < 2:
+        fitting = dataclasses.replace(config, blocks=None, g_widths=None, d_widths=None)
+        raise ValueError(
+            "--blocks must leave a stem of at least 2 pixels on the short side. "
+            f"Received: {config.blocks} for {config.height}x{config.width}. Try --blocks={len(fitting.sizes) - 1}."
+        )
+    for name in ("g_widths", "d_widths"):
+        widths, blocks = getattr(config, name), len(config.sizes) - 1
+        if widths and (len(widths) != blocks or min(widths) < 1):
+            received = ",".join(map(str, widths))
+            raise ValueError(
+                f"--{name} must be {blocks} numbers of feature maps, one a block. Received: {received}. Leave it out."
+            )
+
+
+def _check_paths(config) -> None:
+    for name in ("dataset", "data_dir", "out_dir"):
+        if not getattr(config, name).strip():
+            raise ValueError(f"--{name} must not be empty. Received: nothing. {_remedy(config, name)}")
+    if config.out_name and (Path(config.out_name).name != config.out_name or config.out_name == ".."):
+        raise ValueError(
+            f"--out_name must be a plain name, without folders. Received: {config.out_name}. Folders go to --out_dir."
+        )
+
+
+def _remedy(config, name: str) -> str:
+    default = getattr(type(config), name)
+    return "Leave it out." if default in (None, "") else f"Try --{name}={default}."

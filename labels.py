@@ -1,0 +1,55 @@
+"""What the labels of a conditional network are called, and which ones to draw: names to vectors y."""
+
+import itertools
+
+import numpy as np
+
+from config import Config
+
+COMBINED = 3  # attributes of which pictures show every combination: 8 rows
+ROWS = 16  # classes that a picture shows, at most
+
+
+def rows(config: Config) -> np.ndarray:
+    """y (K, y_dim) float32: the labels that pictures show, one a row.
+
+    The classes; or of attributes every combination, and from four on none and each alone.
+    """
+    count = config.y_dim
+    if config.one_hot or count > COMBINED:
+        alone = np.eye(count, dtype=np.float32)
+        return alone if config.one_hot else np.concatenate([np.zeros((1, count), np.float32), alone])
+    return np.array(list(itertools.product((0, 1), repeat=count)), np.float32)[:, ::-1].copy()
+
+
+def in_turn(config: Config, count: int) -> np.ndarray | None:
+    """y (count, y_dim): the rows of `rows`, over and over; None for a network without labels."""
+    return np.resize(rows(config), (count, config.y_dim)) if config.y_dim else None
+
+
+def chosen(config: Config, label: str | None, count: int) -> np.ndarray | None:
+    """y (count, y_dim) for --label: classes with commas between, drawn in turn; or the attributes that are on, none for
+    none of them. Without a label, as `in_turn`.
+
+    Raises ValueError naming the labels that there are when one is unknown, or when the network has none.
+    """
+    if label is None:
+        return in_turn(config, count)
+    if not config.y_dim:
+        raise ValueError(f"--label needs a run with labels. Received: {config.run_dir}, which has none. Drop the flag.")
+    if not config.one_hot and label.lower() == "none":
+        return np.zeros((count, config.y_dim), np.float32)
+    picked = np.eye(config.y_dim, dtype=np.float32)[[_number(config, name.strip()) for name in label.split(",")]]
+    return np.resize(picked if config.one_hot else picked.max(0), (count, config.y_dim))
+
+
+def _number(config: Config, name: str) -> int:
+    """The place of a label by its name, in any case."""
+    names = [known.lower() for known in config.label_names]
+    if name.lower() not in names:
+        none = "" if config.one_hot else ", or none"
+        raise ValueError(
+            f"--label must be among {', '.join(config.label_names)}{none}. Received: {name}. Pick one or more."
+        )
+    exact = config.label_names.index(name) if name in config.label_names else None
+    return names.index(name.lower()) if exact is None else exact

@@ -1,0 +1,117 @@
+"""Trained weights of another implementation as a run of this one (`--import_weights`): to sample, export, train on."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import keras
+from absl import logging
+
+import ops
+from checkpoint import Checkpoints
+from config import IMPORTED, NETWORK_FIELDS, Config
+from foreign import TORCH_SUFFIXES, Arrays, Weights, listed, read_carpedm20, read_newmu, read_torch, tf1_prefix
+from model import DCGAN
+from utils import stored_run, write_atomic
+
+FORMATS = (
+    "a TensorFlow 1 checkpoint of carpedm20/DCGAN-tensorflow (its prefix, such as model.b64-1002, or its folder), "
+    "a folder of Newmu/dcgan_code's *_gen_params.jl_01.npy ..., or netG.pth,netD.pth of pytorch/examples"
+)
+STATISTICS_BATCHES, STATISTICS_BATCH = 40, 64  # with which missing moving statistics are estimated
+
+
+def import_weights(names: str, given: dict) -> Config:
+    """Makes the run folder `given["out_name"]` from the files in `names`, one path or two with a comma between.
+
+    given: settings for what the files leave open, such as z_dist. Returns the run's config. Raises ValueError when the
+    files are of no known kind or incomplete, when a setting contradicts them, or when there is such a run.
+    """
+    if not given.get("out_name"):
+        raise ValueError("--import_weights makes a run. Received: no name for it. Add --out_name=NAME.")
+    weights = read([Path(name.strip()).expanduser() for name in names.split(",")])
+    config = settle(weights, given)
+    if stored_run(config.run_dir):
+        raise ValueError(f"--out_name must be a new run. Received: {config.run_dir}, which exists. Give another.")
+    dcgan = DCGAN(config)
+    _assign(dcgan.generator, weights.generator, weights.origin)
+    if weights.discriminator:
+        _assign(dcgan.discriminator, weights.discriminator, weights.origin)
+    else:
+        logging.warning("there are no weights for the discriminator: it starts untrained.")
+    if config.bn_statistics == "batch":
+        _estimate_statistics(dcgan, config)
+    Checkpoints(dcgan, config).save(0)
+    write_atomic(config.run_dir / "config.json", config.to_json().encode())
+    size = "x".join(map(str, config.image_shape))
+    logging.info(
+        "imported %s: images %s, z %s %s, into %s", weights.origin, size, config.z_dim, config.z_dist, config.run_dir
+    )
+    return config
+
+
+def read(paths: list[Path]) -> Weights:
+    """The weights in one path, or in two for generator and discriminator.
+
+    Raises ValueError that lists what was found and what is missing when they are of no known kind or incomplete.
+    """
+    if all(path.suffix in TORCH_SUFFIXES for path in paths):
+        return read_torch(paths)
+    if len(paths) > 1:
+        raise ValueError(f"--import_weights takes two paths only for .pth files. Received: {paths[1]}. Give one.")
+    path = paths[0]
+    if path.is_dir() and any(path.glob("*_params.jl_*.npy")):
+        return read_newmu(path)
+    prefix = tf1_prefix(path)
+    if prefix:
+        return read_carpedm20(prefix)
+    found = listed(sorted(entry.name for entry in path.iterdir())) if path.is_dir() else "no such files"
+    raise ValueError(f"--import_weights must be {FORMATS}. Received: {path}: {found}. See README.")
+
+
+def settle(weights: Weights, given: dict) -> Config:
+    """The Config of the imported run: what the weights imply, and `given` settings where they leave a choice.
+
+    Raises ValueError when a given setting contradicts the weights, or is needed to tell the size of the images.
+    """
+    settings, blocks = {"dataset": IMPORTED} | weights.settings, weights.settings["blocks"]
+    size = {name: given[name] for name in ("output_height", "output_width") if given.get(name)}
+    size = size or {"output_height": math.isqrt(weights.stem_area) << blocks}
+    implied = Config(**(settings | size))
+    if math.prod(implied.sizes[0]) != weights.stem_area:
+        height, width = implied.sizes[0]
+        raise ValueError(
+            f"--output_height and --output_width must halve {blocks} times to a stem of {weights.stem_area} positions. "
+            f"Received: {implied.height}x{implied.width}, which comes to {height}x{width}. "
+            "Give the size of the images that the networks were trained on."
+        )
+    for name in NETWORK_FIELDS:
+        if name not in (*size, "z_dist") and given.get(name) not in (None, "auto"):
+            wanted = getattr(dataclasses.replace(Config(), **{name: given[name]}), name)
+            if wanted != getattr(implied, name):
+                raise ValueError(
+                    f"--{name} is in the weights: {getattr(implied, name)}. Received: {wanted}. Drop the flag."
+                )
+    return dataclasses.replace(implied, **given).settled()
+
+
+def _assign(network: keras.Model, arrays: Arrays, origin: str) -> None:
+    """Sets every variable; moving statistics may be missing."""
+    variables = {variable.path: variable for variable in network.variables}
+    for name, variable in variables.items():
+        if name not in arrays and "moving_" in name:
+            continue
+        shape = arrays[name].shape if name in arrays else "nothing"
+        if shape != tuple(variable.shape):
+            raise ValueError(
+                f"{origin} must hold {network.name} {name} of shape {tuple(variable.shape)}. Received: {shape}. "
+                "Check that all files are of one model."
+            )
+        variable.assign(arrays[name])
+
+
+def _estimate_statistics(dcgan: DCGAN, config: Config) -> None:
+    """Moving statistics for networks that came without, from generated images, so that --bn_statistics=moving works."""
+    for stream in range(STATISTICS_BATCHES):
+        z = ops.latents(config.seed, STATISTICS_BATCH, z_dim=config.z_dim, z_dist=config.z_dist, stream=stream + 1)
+        dcgan.discriminator(dcgan.generator(z, training=True), training=True)
