@@ -277,12 +277,3 @@ def choose_precision(wanted: str) -> str:
 def choose_jit(wanted: str) -> bool:
     """`auto` -> on a GPU only: XLA makes the convolutions of a CPU ten times slower."""
     return wanted == "on" or (wanted == "auto" and bool(tf.config.list_physical_devices("GPU")))
-
-
-def layer_table(network: Generator | Discriminator) -> list[tuple[str, tuple[int, ...], int]]:
-    """(layer, output shape without the batch, trainable parameters with its batch norm's) a row, in order."""
-    rows = []
-    for layer, norm, shape in network.plan():
-        weights = layer.trainable_variables + (norm.trainable_variables if norm else [])
-        rows.append((layer.name, tuple(shape), sum(math.prod(weight.shape) for weight in weights)))
-    return rows

@@ -205,7 +205,7 @@ def same_transposed(i: int, k: int, s: int, o: int) -> tuple[int, int]:
     return before, s * (i - 1) + k - o - before
 
 
-def convolution_matrix(kernel, input_size, *, stride: int = 1, padding=0, dilation: int = 1) -> csr_array:
+def convolution_matrix(kernel, input_size, stride: int = 1, padding=0, dilation: int = 1) -> csr_array:
     """The convolution as a matrix C (guide, section 4.1): Y.ravel() = C @ X.ravel(), and C.T is its transpose.
 
     kernel (kh, kw), not flipped, as in TensorFlow; input_size (H, W) or one number for both; padding one number, or

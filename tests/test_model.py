@@ -7,7 +7,7 @@ import tensorflow as tf
 import model
 import ops
 from config import Config
-from model import DCGAN, Discriminator, Generator, layer_table
+from model import DCGAN, Discriminator, Generator
 
 SIZES = [(8, 8), (28, 28), (32, 32), (48, 48), (64, 64), (100, 100), (128, 128), (64, 32), (33, 47)]
 
@@ -63,17 +63,6 @@ def test_every_size_builds_trains_a_step_and_comes_out_exactly(height, width, c_
     assert dcgan.generator(z).shape == (2, height, width, c_dim)
     assert dcgan.discriminator(ops.to_float(real)).shape == (2, 1)
     assert any(not np.array_equal(a, b) for a, b in zip(before, weights_of(dcgan), strict=True))
-
-
-@pytest.mark.parametrize("kernel_size", [4, 5])
-def test_layer_table_is_true(kernel_size, tiny):
-    config = tiny(output_height=33, output_width=47, kernel_size=kernel_size)
-    for network in (Generator(config), Discriminator(config)):
-        rows = layer_table(network)
-        assert sum(row[2] for row in rows) == sum(math.prod(v.shape) for v in network.trainable_variables)
-    generator, discriminator = layer_table(Generator(config)), layer_table(Discriminator(config))
-    assert generator[-1][1] == (33, 47, 3)
-    assert discriminator[-2][1] == generator[0][1] == (5, 6, 32)
 
 
 def test_eager_equals_graph(tiny):
