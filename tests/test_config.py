@@ -4,6 +4,7 @@ import json
 import pytest
 
 from config import TRAINING_FIELDS, Config, dataset_label, from_dict, read_config, read_json
+from presets import with_preset
 
 
 @pytest.mark.parametrize(
@@ -133,3 +134,43 @@ def test_an_epoch_shows_every_image_once():
 )
 def test_dataset_label_is_one_folder_name(dataset, label):
     assert dataset_label(dataset) == label
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"stem_width": 512, "bias": True, "batch_size": 64, "alternate": False, "z_dist": "uniform_signed"}),
+        ({"preset": "reference"}, {"stem_width": 512, "g_updates": 2, "labels": "none"}),
+        ({"preset": "paper"}, {"stem_width": 1024, "bias": False, "batch_size": 128, "alternate": True, "l2": 1e-5}),
+        ({"preset": "paper", "stem_width": 64}, {"stem_width": 64, "bias": False}),
+        ({"preset": "tutorial"}, {"kernel_size": 4, "z_dist": "normal01", "g_updates": 1, "batch_size": 64}),
+        ({"dataset": "MNIST"}, {"output_height": 28, "labels": "own", "blocks": 2, "g_widths": (128, 128)}),
+        ({"dataset": "mnist", "output_height": 64}, {"labels": "own", "blocks": None, "g_widths": None}),
+        ({"dataset": "mnist", "labels": "none"}, {"output_height": 28, "labels": "none", "blocks": None}),
+        ({"dataset": "mnist", "preset": "paper"}, {"stem_width": 128, "l2": 2.5e-5, "blocks": 2, "d_widths": None}),
+    ],
+)
+def test_presets_are_defaults_and_any_flag_wins(given, expected):
+    config = Config(**with_preset(given))
+    assert {name: getattr(config, name) for name in expected} == expected
+
+
+def test_widths_as_flags_and_as_json():
+    assert Config(g_widths="512,256,128,64").g_widths == (512, 256, 128, 64)
+    assert Config(g_widths="8, 6,4,2").generator_widths == [8, 6, 4, 2]
+    assert Config(d_widths=[1, 2, 3, 4]).discriminator_widths == [1, 2, 3, 4]
+    assert Config().discriminator_widths == [64, 128, 256, 512]
+    with pytest.raises(ValueError, match=r"--g_widths must be 4 numbers of feature maps.* Received: 8,6\."):
+        Config(g_widths="8,6")
+    with pytest.raises(ValueError, match=r"--d_widths must be numbers with commas between\. Received: wide\."):
+        Config(d_widths="wide")
+
+
+def test_labels_need_their_names_before_networks_are_built():
+    assert Config().y_dim == 0
+    assert Config(labels="mnist").labels == "own"
+    assert Config(labels="Smiling", label_names=("Smiling",)).y_dim == 1
+    with pytest.raises(ValueError, match="load the data first"):
+        Config(labels="folder").y_dim  # noqa: B018
+    assert Config(labels="folder").settled().stem_norm == "units"
+    assert Config().settled().stem_norm == "channels"

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import labels
 import ops
 from checkpoint import Checkpoints, restore_networks
-from export import export
-from model import DCGAN, Discriminator
+from export import export, freeze
+from model import DCGAN, Discriminator, Generator
 from sample import sample
 
 # Runs where only TensorFlow is: -I keeps this repository off the path.
@@ -75,3 +76,55 @@ def test_a_run_without_a_checkpoint_is_an_error_and_leaves_nothing(tiny):
     with pytest.raises(ValueError, match="has no checkpoint"):
         export(config)
     assert not (config.run_dir / "export").exists()
+
+
+def test_frozen_graphs_in_tensorflow_1s_way(trained):
+    """import_graph_def in a session, any batch, the pixels and logits of the networks."""
+    folder = freeze(trained)
+    generator, discriminator = Generator(trained), Discriminator(trained)
+    restore_networks(trained, generator=generator, discriminator=discriminator)
+    for count in (1, 5):
+        z = ops.latents(4, count, z_dim=8, z_dist="normal01").numpy()
+        images = run_frozen(folder / "generator.pb", {"z:0": z}, "images:0")
+        np.testing.assert_allclose(images, generator(z), atol=1e-6)
+        logits = run_frozen(folder / "discriminator.pb", {"images:0": images}, "logits:0")
+        np.testing.assert_allclose(logits, discriminator(images), atol=1e-5)
+
+
+def run_frozen(path, feed, fetch):
+    definition = tf.compat.v1.GraphDef()
+    definition.ParseFromString(path.read_bytes())
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.import_graph_def(definition, name="")
+        return session.run(fetch, feed)
+
+
+@pytest.mark.parametrize("statistics", ["moving", "batch"])
+def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
+    names = {"labels": "folder", "label_names": ("a", "b"), "fc_width": 16}
+    config = tiny(bn_statistics=statistics, **names).settled()
+    Checkpoints(DCGAN(config), config).save(0)
+    signatures = tf.saved_model.load(str(export(config))).signatures
+    y = labels.chosen(config, "b,a", 6)
+    drawn = signatures["sample"](seed=tf.constant(3, tf.int64), count=tf.constant(6), y=tf.constant(y))
+    folder = sample(config.continued({"seed": 3}), 6, "b,a")
+    assert folder.name == "seed_3_b,a"
+    np.testing.assert_array_equal(np.load(folder / "y.npy"), y)
+    for number, encoded in enumerate(drawn["png"].numpy()):
+        np.testing.assert_array_equal(tf.io.decode_png(encoded), iio.imread(folder / f"{number:06d}.png"))
+    images = signatures["serving_default"](z=drawn["z"], y=tf.constant(y))["images"]
+    assert signatures["discriminate"](images=images, y=tf.constant(y))["logits"].shape == (6, 1)
+    card = json.loads((config.run_dir / "export" / "model_card.json").read_text())
+    assert (card["labels"], card["one_label_an_image"]) == (["a", "b"], True)
+    frozen = run_frozen(freeze(config) / "generator.pb", {"z:0": drawn["z"].numpy(), "y:0": y}, "images:0")
+    np.testing.assert_allclose(frozen, images, atol=1e-6)
+
+
+def test_with_the_statistics_of_the_batch_one_image_is_not_its_own_batch(tiny):
+    """Alone it would be normalised to nothing: gray."""
+    config = tiny(bn_statistics="batch").settled()
+    Checkpoints(DCGAN(config), config).save(0)
+    serve = tf.saved_model.load(str(export(config))).signatures["serving_default"]
+    z = ops.latents(0, 2, z_dim=8, z_dist="normal01")
+    one, other = (serve(z=z[k : k + 1])["images"].numpy() for k in (0, 1))
+    assert np.abs(one - other).mean() > 0.1 * np.abs(one).mean()

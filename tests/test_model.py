@@ -8,6 +8,7 @@ import model
 import ops
 from config import Config
 from model import DCGAN, Discriminator, Generator
+from presets import PRESETS, with_preset
 
 SIZES = [(8, 8), (28, 28), (32, 32), (48, 48), (64, 64), (100, 100), (128, 128), (64, 32), (33, 47)]
 
@@ -32,7 +33,7 @@ ORIGINAL_DISCRIMINATOR = {
 
 def batch(config, seed=0):
     rng = np.random.default_rng(seed)
-    count = config.batch_size * config.d_updates
+    count = config.batch_size * config.batches_a_step
     real = tf.constant(rng.integers(0, 256, (count, *config.image_shape), dtype=np.uint8))
     return real, ops.latents(seed, count, z_dim=config.z_dim, z_dist=config.z_dist)
 
@@ -190,3 +191,121 @@ def test_precision_and_jit_are_chosen_by_the_machine(monkeypatch):
         )
         assert model.choose_precision("auto") == precision
     assert model.choose_jit("auto")
+
+
+LABELLED = {"labels": "own", "label_names": ("a", "b", "c")}
+
+
+@pytest.mark.parametrize(("height", "width", "c_dim"), [(28, 28, 1), (33, 47, 4), (64, 64, 3)])
+def test_networks_with_labels_take_every_size_and_tell_labels_apart(height, width, c_dim):
+    shape = {
+        "output_height": height,
+        "output_width": width,
+        "c_dim": c_dim,
+        "stem_width": 32,
+        "z_dim": 5,
+        "fc_width": 16,
+    }
+    config = Config(**shape, batch_size=3, **LABELLED)
+    dcgan = DCGAN(config)
+    real, z = batch(config)
+    y = tf.eye(3)
+    assert np.isfinite(float(dcgan._train_step(real, z, y)["g_loss"]))
+    images = dcgan.generator(z, y)
+    assert images.shape == (3, height, width, c_dim)
+    same_z = tf.repeat(z[:1], 3, 0)
+    assert not np.allclose(*dcgan.generator(same_z, y)[:2])
+    logits = dcgan.discriminator(tf.repeat(images[:1], 3, 0), y)
+    assert len(set(logits.numpy().ravel().tolist())) == 3
+
+
+def test_labels_go_to_every_layer_but_the_last_convolutions_output(tiny):
+    """REFERENCES: carpedm20 joins y to z, to the dense layers and to the maps, in D also to the image."""
+    config = tiny(fc_width=16, **LABELLED)
+    generator, discriminator = Generator(config), Discriminator(config)
+    inputs = {v.path: v.shape for v in (*generator.variables, *discriminator.variables) if "kernel" in v.path}
+    assert inputs["fc/kernel"][0] == 4 * 4 * 32 + 3  # the discriminator's, of the same name as the generator's
+    assert inputs["logits/kernel"] == (16 + 3, 1)
+    assert {v.path: v.shape for v in generator.variables}["fc/kernel"] == (8 + 3, 16)
+    assert {v.path: v.shape for v in generator.variables}["stem/kernel"] == (16 + 3, 4 * 4 * 32)
+    assert {v.path: v.shape for v in generator.variables}["conv1/kernel"] == (5, 5, 16, 32 + 3)
+    assert inputs["conv1/kernel"] == (5, 5, 3 + 3, 16)
+    assert inputs["conv2/kernel"] == (5, 5, 16 + 3, 32)
+    assert generator.norms[0].gamma.shape == (4 * 4 * 32,)  # a unit each, as in carpedm20's
+
+
+def test_alternating_gives_every_update_a_batch_and_the_generator_the_first(tiny):
+    """The same two minibatches by hand, in the order of Newmu/dcgan_code: G on the first, then D on the second."""
+    config = tiny(alternate=True, g_updates=1)
+    ours, plain = DCGAN(config), DCGAN(config)
+    real, z = batch(config)
+    assert len(z) == 2 * config.batch_size
+    ours._train_step(real, z)
+    plain._update_generator(z[:8], None)
+    plain._update_discriminator(ops.to_float(real[8:]), z[8:], None)
+    for a, b in zip(weights_of(ours), weights_of(plain), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-7)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_l2_is_added_to_the_gradient_of_every_weight(precision, tiny, monkeypatch):
+    """Newmu/dcgan_code, lib/updates.py: g += l2 * p, before Adam; in float16 after unscaling."""
+    seen = {}
+    for l2 in (0.0, 0.25):
+        dcgan = DCGAN(tiny(l2=l2), precision=precision)
+
+        def record(gradients, weights, key=l2):
+            seen[key] = [g.numpy() for g in gradients]
+
+        real, z = batch(dcgan.config)
+        monkeypatch.setattr(dcgan.d_optimizer, "apply", record)
+        dcgan._update_discriminator(ops.to_float(real), z, None)
+        scale = float(dcgan.d_optimizer.scale_loss(tf.constant(1.0)))
+    weights = [w.numpy() for w in dcgan.discriminator.trainable_variables]
+    for without, with_l2, weight in zip(seen[0.0], seen[0.25], weights, strict=True):
+        np.testing.assert_allclose(with_l2 - without, 0.25 * weight * scale, atol=2e-4 * scale)
+
+
+def test_kingmas_adam_is_algorithm_1(tiny):
+    """Kingma & Ba 2015: p -= lr * m^ / (sqrt(v^) + 1e-8), with gradients for which TensorFlow's form differs."""
+    results = {}
+    for form in ("kingma", "tensorflow"):
+        dcgan = DCGAN(tiny(learning_rate=0.01, adam_form=form))
+        network, bias = dcgan.generator, dcgan.generator.stem.bias
+        place = next(k for k, w in enumerate(network.trainable_variables) if w is bias)
+        rng = np.random.default_rng(0)
+        m = v = expected = np.zeros(bias.shape)
+        for t in (1, 2, 3):
+            gradients = [tf.zeros(w.shape) for w in network.trainable_variables]
+            g = rng.normal(size=bias.shape) * 1e-8
+            gradients[place] = tf.constant(g, tf.float32)
+            dcgan.g_optimizer.apply(gradients, network.trainable_variables)
+            m, v = 0.5 * m + 0.5 * g, 0.999 * v + 0.001 * g**2
+            expected = expected - 0.01 * (m / (1 - 0.5**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        results[form] = bias.numpy()
+    np.testing.assert_allclose(results["kingma"], expected, rtol=1e-3, atol=1e-7)
+    assert not np.allclose(results["tensorflow"], expected, rtol=0.1)
+
+
+@pytest.mark.parametrize("preset", ["paper", "tutorial"])
+def test_presets_train_eager_and_compiled_alike(preset, tiny):
+    settings = {k: v for k, v in PRESETS[preset].items() if k not in ("stem_width", "batch_size")}
+    config = tiny(**settings)
+    eager, graph = DCGAN(config), DCGAN(config)
+    for seed in range(2):
+        a, b = eager._train_step(*batch(config, seed)), graph.train_step(*batch(config, seed))
+        np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-3)
+    operations = graph.train_step.get_concrete_function(*batch(config)).graph.get_operations()
+    assert max(len(operation.inputs) for operation in operations if operation.type == "AddN") == 2
+
+
+def test_the_papers_networks_have_no_biases_and_a_gain_for_every_unit():
+    """The shapes of Newmu/dcgan_code, faces/train_uncond_dcgan.py, with its 128 as the last layer's width."""
+    config = Config(**with_preset({"preset": "paper"}), c_dim=3)
+    generator, discriminator = Generator(config), Discriminator(config)
+    stem, maps = [(100, 16384), (16384,), (16384,)], [(512,), (512,), (256,), (256,), (128,), (128,)]
+    kernels = [(5, 5, 512, 1024), (5, 5, 256, 512), (5, 5, 128, 256), (5, 5, 3, 128)]
+    assert sorted(tuple(v.shape) for v in generator.trainable_variables) == sorted(stem + maps + kernels)
+    kernels = [(5, 5, 3, 128), (5, 5, 128, 256), (5, 5, 256, 512), (5, 5, 512, 1024), (16384, 1)]
+    maps = [(256,), (256,), (512,), (512,), (1024,), (1024,)]
+    assert sorted(tuple(v.shape) for v in discriminator.trainable_variables) == sorted(maps + kernels)

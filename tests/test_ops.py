@@ -5,13 +5,14 @@ import tensorflow as tf
 import ops
 
 
-def numpy_conv(image, kernel, bias):
-    """SAME, stride 2, by the definition: image (H, W, I), kernel (k, k, I, O)."""
+def numpy_conv(image, kernel, bias, padding="same"):
+    """Stride 2, by the definition: image (H, W, I), kernel (k, k, I, O)."""
     height, width, _ = image.shape
     k = kernel.shape[0]
     out_height, out_width = -(-height // 2), -(-width // 2)
     pads = [max((o - 1) * 2 + k - i, 0) for o, i in ((out_height, height), (out_width, width))]
-    padded = np.pad(image, [(p // 2, p - p // 2) for p in pads] + [(0, 0)])
+    before = [p // 2 if padding == "same" else (k - 1) // 2 for p in pads]
+    padded = np.pad(image, [(b, p - b) for p, b in zip(pads, before, strict=True)] + [(0, 0)])
     out = np.empty((out_height, out_width, kernel.shape[-1]))
     for y in range(out_height):
         for x in range(out_width):
@@ -22,22 +23,24 @@ def numpy_conv(image, kernel, bias):
 
 @pytest.mark.parametrize("kernel_size", [4, 5])
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (5, 6)])
-def test_conv_is_the_definition(kernel_size, size):
+@pytest.mark.parametrize("padding", ["same", "symmetric"])
+def test_conv_is_the_definition(kernel_size, size, padding):
     rng = np.random.default_rng(0)
-    layer = ops.Conv(2, 3, kernel_size=kernel_size, name="conv", seed=0)
+    layer = ops.Conv(2, 3, kernel_size=kernel_size, padding=padding, name="conv", seed=0)
     layer.bias.assign(rng.normal(size=3))
     image = rng.normal(size=(*size, 2)).astype(np.float32)
-    expected = numpy_conv(image, layer.kernel.numpy(), layer.bias.numpy())
+    expected = numpy_conv(image, layer.kernel.numpy(), layer.bias.numpy(), padding)
     np.testing.assert_allclose(layer(image[None])[0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("kernel_size", [4, 5])
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (7, 8)])
-def test_conv_transpose_is_the_adjoint_of_conv(kernel_size, size):
+@pytest.mark.parametrize("padding", ["same", "symmetric"])
+def test_conv_transpose_is_the_adjoint_of_conv(kernel_size, size, padding):
     """<conv(x), y> = <x, conv_transpose(y)> for the same kernel (Dumoulin & Visin 2016, section 4.1)."""
     rng = np.random.default_rng(0)
-    down = ops.Conv(2, 3, kernel_size=kernel_size, name="down", seed=0)
-    up = ops.ConvTranspose(3, 2, size=size, kernel_size=kernel_size, name="up", seed=0)
+    down = ops.Conv(2, 3, kernel_size=kernel_size, padding=padding, name="down", seed=0)
+    up = ops.ConvTranspose(3, 2, size=size, kernel_size=kernel_size, padding=padding, name="up", seed=0)
     up.kernel.assign(down.kernel)
     x = rng.normal(size=(1, *size, 2)).astype(np.float32)
     y = rng.normal(size=(1, -(-size[0] // 2), -(-size[1] // 2), 3)).astype(np.float32)
@@ -64,6 +67,28 @@ def test_batch_norm_matches_numpy_and_keeps_moving_statistics():
     np.testing.assert_array_equal(layer.moving_mean, moving_mean)
 
 
+@pytest.mark.parametrize("shape", [(6, 5), (6, 3, 4, 5)])
+def test_batch_norm_by_the_batch_is_numpys_and_moves_nothing(shape):
+    rng = np.random.default_rng(0)
+    x = rng.normal(3, 2, size=shape).astype(np.float32)
+    layer = ops.BatchNorm(5, epsilon=1e-8, statistics="batch", name="norm")
+    axes = tuple(range(len(shape) - 1))
+    expected = (x - x.mean(axes)) / np.sqrt(x.var(axes) + 1e-8)
+    np.testing.assert_allclose(layer(x, training=False), expected, atol=1e-5)
+    np.testing.assert_array_equal(layer.moving_mean, np.zeros(5))
+
+
+def test_join_puts_labels_beside_units_and_maps():
+    y = tf.constant([[1.0, 0.0], [0.0, 1.0]])
+    x = tf.reshape(tf.range(24.0), (2, 2, 2, 3))
+    joined = ops.join(x, y).numpy()
+    np.testing.assert_array_equal(joined[..., :3], x)
+    assert (joined[0, ..., 3:] == [1, 0]).all()
+    assert (joined[1, ..., 3:] == [0, 1]).all()
+    np.testing.assert_array_equal(ops.join(tf.zeros((2, 1)), y), [[0, 1, 0], [0, 0, 1]])
+    assert ops.join(x, None) is x
+
+
 def test_layers_compute_in_the_dtype_of_their_input():
     dense = ops.Dense(4, 2, name="dense", seed=0)
     conv = ops.Conv(2, 2, kernel_size=5, name="conv", seed=0)
@@ -79,6 +104,11 @@ def test_initialisers_are_the_originals():
     assert dense.std() == pytest.approx(0.02, rel=0.02)
     assert abs(dense).max() > 0.06
     assert abs(conv).max() <= 0.04 + 1e-6  # redrawn beyond two standard deviations
+    plain = ops.Conv(64, 64, kernel_size=5, initializer=ops.normal, bias=False, name="conv", seed=0)
+    assert abs(plain.kernel.numpy()).max() > 0.06
+    assert plain.bias is None
+    gain = ops.BatchNorm(4096, gain_stddev=0.02, name="norm", seed=0).gamma.numpy()
+    assert (gain.mean(), gain.std()) == (pytest.approx(1, abs=0.001), pytest.approx(0.02, rel=0.05))
 
 
 @pytest.mark.parametrize(

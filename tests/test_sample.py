@@ -132,3 +132,19 @@ def test_files_and_folders_appear_whole_or_not_at_all(tmp_path):
     with pytest.raises(OSError):
         write_atomic(tmp_path / "none" / "file", b"content")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_with_the_statistics_of_the_batch_the_first_still_do_not_depend_on_n(trained):
+    config = trained(bn_statistics="batch")
+    few = [path.read_bytes() for path in sorted(sample(config, 3).glob("0*.png"))]
+    many = [path.read_bytes() for path in sorted(sample(config, 70).glob("0*.png"))]
+    assert many[:3] == few
+
+
+def test_without_a_label_they_take_turns(trained):
+    config = trained(labels="folder", label_names=("a", "b"), fc_width=16)
+    in_turn = sample(config, 4)
+    np.testing.assert_array_equal(np.load(in_turn / "y.npy"), np.eye(2)[[0, 1, 0, 1]])
+    only = sample(config, 2, "b")
+    assert (in_turn / "000001.png").read_bytes() == (only / "000001.png").read_bytes()
+    assert (in_turn / "000000.png").read_bytes() != (only / "000000.png").read_bytes()

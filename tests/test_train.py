@@ -11,8 +11,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import logs
 import ops
 from checkpoint import Checkpoints, restore_networks
+from data import Labels
 from logs import Logs
 from model import DCGAN, Generator
+from presets import PRESETS
 from sample import drawer
 from train import train
 from utils import image_grid, stored_run
@@ -225,3 +227,44 @@ def test_what_a_kill_left_behind_is_mended(tiny, images):
     train(config.continued({"steps": 3}), images)
     assert [line["step"] for line in metrics(config)] == [1, 2, 3]
     assert not (config.sample_path / "train_00000020.png").exists()
+
+
+def test_with_labels_a_row_a_label_and_a_column_a_z(tiny, images):
+    labels = Labels(("a", "b", "c"), np.eye(3, dtype=np.float32)[np.arange(20) % 3])
+    config = train(tiny(steps=2, labels="folder", fc_width=16), images, labels)
+    assert config.label_names == ("a", "b", "c")
+    assert stored_run(config.run_dir) == config
+    grid = iio.imread(config.run_dir / "samples" / "train_00000002.png")
+    assert grid.shape == (3 * 16, 8 * 16, 3)
+    generator = Generator(config)
+    restore_networks(config, generator=generator)
+    z = ops.latents(config.seed, 8, z_dim=8, z_dist=config.z_dist)
+    second_row = drawer(generator)(z, np.eye(3, dtype=np.float32)[[1] * 8])
+    np.testing.assert_array_equal(grid[16:32], image_grid(second_row, 8))
+    reals = iio.imread(config.run_dir / "samples" / "reals.png").reshape(3, 16, 8, 16, 3).swapaxes(1, 2)
+    for label, row in enumerate(reals):
+        for real in row:
+            assert any(np.array_equal(real, image) for image in images[label::3])
+
+
+def test_20_steps_with_labels_straight_and_in_two_parts_are_bit_equal(tiny, images, monkeypatch):
+    labels = Labels(("a", "b"), np.eye(2, dtype=np.float32)[np.arange(20) % 2])
+    settings = {"steps": 20, "labels": "folder", "fc_width": 16}
+    straight = train(tiny(out_name="straight", **settings), images, labels)
+    with monkeypatch.context() as patch:
+        signal_after(patch, 7)
+        assert train(tiny(out_name="stopped", **settings), images, labels) is None
+    stopped = stored_run(tiny(out_name="stopped").run_dir)
+    train(stopped, images, labels)
+    assert state(straight) == state(stopped)
+
+
+@pytest.mark.parametrize("preset", ["paper", "tutorial"])
+def test_presets_train_stop_and_go_on_bit_equal(preset, tiny, images, monkeypatch):
+    settings = PRESETS[preset] | {"stem_width": 32, "batch_size": 8, "steps": 6}
+    straight = train(tiny(out_name="straight", **settings), images)
+    with monkeypatch.context() as patch:
+        signal_after(patch, 2)
+        assert train(tiny(out_name="stopped", **settings), images) is None
+    train(stored_run(tiny(out_name="stopped").run_dir), images)
+    assert state(straight) == state(stored_run(tiny(out_name="stopped").run_dir))
