@@ -44,8 +44,8 @@ def train(config: Config, images: np.ndarray, labels: data.Labels | None = None)
         return config
     for folder in (config.run_dir, config.sample_path):
         folder.mkdir(parents=True, exist_ok=True)
-    if len(config.sizes) == 2:  # one block: TensorFlow's graph optimiser stumbles, says so, and goes on without
-        tf.config.optimizer.set_experimental_options({"remapping": False})
+    # TensorFlow's fusing optimiser stumbles over some networks (one block, labels) and gains none of them a thing.
+    tf.config.optimizer.set_experimental_options({"remapping": False})
     write_atomic(config.run_dir / "config.json", config.to_json().encode())
     _announce(config, start, total, precision, jit)
 

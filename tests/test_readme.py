@@ -1,0 +1,98 @@
+"""Every command line in carpedm20/DCGAN-tensorflow's README, and in ours, means something here."""
+
+import copy
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import download
+import main
+
+ROOT = Path(main.__file__).parent
+
+# As its README has them (2017 to 2020), without the prompts.
+ORIGINAL = """
+python download.py mnist celebA
+python main.py --dataset mnist --input_height=28 --output_height=28 --train
+python main.py --dataset celebA --input_height=108 --train --crop
+python main.py --dataset mnist --input_height=28 --output_height=28
+python main.py --dataset celebA --input_height=108 --crop
+python main.py --dataset DATASET_NAME --train
+python main.py --dataset DATASET_NAME
+python main.py --dataset=eyes --input_fname_pattern="*_cropped.png" --train
+python main.py --dataset DATASET_NAME --data_dir DATASET_ROOT_DIR --train
+python main.py --dataset DATASET_NAME --data_dir DATASET_ROOT_DIR
+python main.py --dataset=eyes --data_dir ../datasets/ --input_fname_pattern="*_cropped.png" --train
+"""
+
+
+def commands(text):
+    """Its command lines, each once, without comments."""
+    found = re.findall(r"^ *(?:\$ )?(python (?:main|download)\.py [^#\n]*)", text, re.MULTILINE)
+    return list(dict.fromkeys(line.strip() for line in found))
+
+
+def parsed(line, monkeypatch):
+    """(settings, actions) that the program takes a line of main.py for."""
+    monkeypatch.setattr(main, "FLAGS", copy.deepcopy(main.FLAGS))
+    arguments = shlex.split(line)[1:]
+    assert main.FLAGS(arguments)[1:] == []
+    given = main.given_settings()
+    return main.Config(**main.with_preset(given)), main.asked_actions()
+
+
+@pytest.mark.parametrize("line", commands(ORIGINAL))
+def test_the_originals_command_lines(line, monkeypatch):
+    if "download.py" in line:
+        assert download.parse(shlex.split(line)[2:])[0] == ["mnist", "celebA"]
+        return
+    config, actions = parsed(line, monkeypatch)
+    assert actions == ({"train"} if "--train" in line else {"sample"})
+    if "mnist" in line:
+        assert (config.height, config.labels, config.g_widths, config.name) == (28, "own", (128, 128), "mnist-28x28")
+    if "celebA" in line:
+        assert (config.height, config.input_height, config.crop) == (64, 108, True)
+    if "eyes" in line:
+        assert (config.dataset, config.input_fname_pattern) == ("eyes", "*_cropped.png")
+
+
+def test_there_are_eleven_of_them():
+    assert len(commands(ORIGINAL)) == 11
+
+
+@pytest.mark.parametrize("line", commands((ROOT / "README.md").read_text(encoding="utf-8")))
+def test_our_command_lines(line, monkeypatch):
+    if "download.py" in line:
+        assert download.parse(shlex.split(line)[2:])[0]
+    elif "--help" not in line:
+        assert parsed(line, monkeypatch)[1]
+
+
+def test_its_custom_dataset_trains_and_is_tested(tmp_path):
+    """Its README's last two commands, as they are but for the length and the size of the training."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "datasets" / "eyes").mkdir(parents=True)
+    for number in range(4):
+        for kind in ("cropped", "whole"):
+            pixels = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "datasets" / "eyes" / f"{number}_{kind}.png")
+    line = ["--dataset=eyes", "--data_dir", "../datasets/", "--input_fname_pattern=*_cropped.png"]
+    (tmp_path / "work").mkdir()
+
+    def run(*arguments):
+        command = [sys.executable, str(ROOT / "main.py"), *line, *arguments]
+        return subprocess.run(command, cwd=tmp_path / "work", capture_output=True, text=True, check=False)
+
+    done = run("--train", "--steps", "1", "--stem_width", "32", "--batch_size", "4")
+    assert done.returncode == 0, done.stderr
+    assert "found 4 images" in done.stderr
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert "no action is given: drawing 64 images" in done.stderr
+    assert len(list((tmp_path / "work" / "out" / "eyes-64x64" / "samples" / "seed_0").glob("0*.png"))) == 64
