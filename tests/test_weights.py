@@ -16,8 +16,9 @@ import ops
 from checkpoint import Checkpoints, restore_networks
 from config import read_config
 from data import Labels
+from export import export
 from model import DCGAN, Discriminator, Generator
-from sample import draw
+from sample import DRAW_BATCH, draw
 from train import train
 from weights import import_weights
 
@@ -320,6 +321,12 @@ def torch_pair(torch, *, z_dim=6, ngf=4, ndf=3, channels=3):
     return [net.eval() for net in pair]
 
 
+def torch_outputs(torch, pair, z, images):
+    with torch.no_grad():
+        drawn = pair[0](torch.from_numpy(z)[:, :, None, None]).numpy().transpose(0, 2, 3, 1)
+        return drawn, pair[1](torch.from_numpy(images.transpose(0, 3, 1, 2).copy())).numpy().reshape(-1, 1)
+
+
 def test_pytorch_draws_the_same_pixels(tmp_path):
     torch = pytest.importorskip("torch", reason="reading a state dict takes PyTorch: pip install torch")
     pair = torch_pair(torch)
@@ -331,9 +338,7 @@ def test_pytorch_draws_the_same_pixels(tmp_path):
     config = import_weights(",".join(map(str, paths)), given)
     assert (config.kernel_size, config.z_dist, config.bn_statistics) == (4, "normal01", "moving")
     generator, discriminator = networks(config)
-    with torch.no_grad():
-        drawn = pair[0](torch.from_numpy(z)[:, :, None, None]).numpy().transpose(0, 2, 3, 1)
-        logits = pair[1](torch.from_numpy(images.transpose(0, 3, 1, 2).copy())).numpy().reshape(-1, 1)
+    drawn, logits = torch_outputs(torch, pair, z, images)
     np.testing.assert_allclose(generator(z), drawn, atol=1e-4)
     logits_agree(discriminator(images), logits)
     alone = import_weights(str(paths[1]), given | {"out_name": "alone"})
@@ -435,6 +440,25 @@ def test_import_sample_and_export_from_the_command_line(tmp_path):
     assert json.loads((run / "export" / "model_card.json").read_text())["z_dim"] == 6
     signatures = tf.saved_model.load(str(run / "export" / "saved_model")).signatures
     np.testing.assert_allclose(signatures["serving_default"](z=tf.constant(z))["images"], drawn, atol=1e-5)
+    logits_agree(signatures["discriminate"](images=tf.constant(images))["logits"], logits)
+
+
+@pytest.mark.parametrize("origin", ["newmu", "pytorch"])
+def test_the_saved_model_of_an_import_draws_the_originals_pixels(tmp_path, origin):
+    """A whole drawing batch, since Newmu's batch norm goes by the batch."""
+    z, images = random_inputs(32 if origin == "newmu" else 64, 3, count=DRAW_BATCH)
+    if origin == "newmu":
+        arrays = write_newmu(tmp_path / "theirs", np.random.default_rng(0))
+        drawn, logits, paths = newmu_gen(z, arrays[0]), newmu_discrim(images, arrays[1]), str(tmp_path / "theirs")
+    else:
+        torch = pytest.importorskip("torch", reason="reading a state dict takes PyTorch: pip install torch")
+        pair, paths = torch_pair(torch), f"{tmp_path}/netG.pth,{tmp_path}/netD.pth"
+        for path, net in zip(paths.split(","), pair, strict=True):
+            torch.save(net.state_dict(), path)
+        drawn, logits = torch_outputs(torch, pair, z, images)
+    config = import_weights(paths, {"out_dir": str(tmp_path / "out"), "out_name": "theirs"})
+    signatures = tf.saved_model.load(str(export(config))).signatures
+    np.testing.assert_allclose(signatures["serving_default"](z=tf.constant(z))["images"], drawn, atol=1e-4)
     logits_agree(signatures["discriminate"](images=tf.constant(images))["logits"], logits)
 
 
