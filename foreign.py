@@ -111,7 +111,7 @@ def _range_of_tanh(generator: Arrays, discriminator: Arrays, *, channels: int) -
 def tf1_prefix(path: Path) -> str | None:
     """The prefix of the checkpoint that `path` is, or the newest in it."""
     if path.is_dir():
-        prefixes = [entry.with_suffix("") for entry in path.glob("*.index")]
+        prefixes = [entry.with_suffix("") for end in ("index", "meta") for entry in path.glob(f"*.{end}")]
         numbered = [(int((re.findall(r"\d+$", prefix.name) or ["0"])[0]), str(prefix)) for prefix in prefixes]
         return max(numbered)[1] if numbered else None
     plain = re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", str(path))

@@ -121,57 +121,78 @@ def main(argv: list[str]) -> int:
 
 
 def run(given: dict) -> None:
-    """The actions, in the order import_weights, train, sample, visualize, export, freeze; explore needs no run."""
+    """The actions, in the order import_weights, explore, train, sample, visualize, export, freeze."""
     wanted = asked_actions()
-    if FLAGS.import_weights:
-        console.quietly_import_tensorflow()
-        from weights import import_weights
-
-        import_weights(FLAGS.import_weights, given)
-        given = {name: value for name, value in given.items() if name not in configs.NETWORK_FIELDS}
-        if not wanted - {"import_weights"}:
-            return
-    if FLAGS.explore:
-        explore(Path(Config(**with_preset(given)).out_dir).expanduser() / "explore" / FLAGS.explore)
-        if wanted == {"explore"}:
-            return
-    settings = run_settings(given)
-    if FLAGS.train:
-        from utils import check_writable
-
-        check_writable(settings.run_dir)
-    if FLAGS.train or FLAGS.dry_run:
-        import data  # before TensorFlow: what is wrong with the images shows at once
-
-        found = data.probe(settings) if FLAGS.dry_run else data.load(settings)
-    console.quietly_import_tensorflow()
-    if FLAGS.dry_run:
-        from dry_run import describe
-
-        print(describe(settings, found))
+    if "import_weights" in wanted:
+        given = imported(given)
+    if "explore" in wanted:
+        explore(given)
+    if not wanted - {"import_weights", "explore"}:
         return
-    if FLAGS.train:
-        from train import train
-
-        settings = train(settings, found.images, found.labels)
+    settings = run_settings(given)
+    if "dry_run" in wanted:
+        dry_run(settings)
+        return
+    if "train" in wanted:
+        settings = trained(settings)
         if settings is None:  # stopped by a signal, which also stands for the actions after it
             return
-    if FLAGS.sample is not None:
+    console.quietly_import_tensorflow()
+    if "sample" in wanted:
         from sample import sample
 
         sample(settings, FLAGS.sample, FLAGS.label)
-    if FLAGS.visualize:
+    if "visualize" in wanted:
         from visualize import visualize
 
         visualize(settings, FLAGS.visualize_option, FLAGS.label)
-    if FLAGS.export:
+    if "export" in wanted:
         from export import export
 
         export(settings)
-    if FLAGS.freeze:
+    if "freeze" in wanted:
         from export import freeze
 
         freeze(settings)
+
+
+def imported(given: dict) -> dict:
+    """Makes the run of --import_weights, and returns what of `given` is left to say to the actions after it."""
+    console.quietly_import_tensorflow()
+    from weights import import_weights
+
+    import_weights(FLAGS.import_weights, given)
+    return {name: value for name, value in given.items() if name not in configs.NETWORK_FIELDS}
+
+
+def explore(given: dict) -> None:
+    from explore.conv_arithmetic import draw
+
+    folder = Path(Config(**with_preset(given)).out_dir).expanduser() / "explore" / FLAGS.explore
+    logging.info("%s pictures are in %s", len(draw(folder)), folder)
+
+
+def dry_run(settings: Config) -> None:
+    import data
+
+    found = data.probe(settings)
+    console.quietly_import_tensorflow()
+    from dry_run import describe
+
+    print(describe(settings, found))
+
+
+def trained(settings: Config) -> Config | None:
+    """The run's settings after training; None when a signal stopped it."""
+    import data
+    from utils import check_writable
+
+    check_writable(settings.run_dir)
+    found = data.load(settings)  # before TensorFlow: what is wrong with the images shows at once
+    console.quietly_import_tensorflow()
+    from train import train
+
+    return train(settings, found.images, found.labels)
 
 
 def asked_actions() -> set[str]:
@@ -189,14 +210,6 @@ def asked_actions() -> set[str]:
     if FLAGS.import_weights and FLAGS.preset:
         raise ValueError(f"Imported weights bring their own preset. Received: --preset={FLAGS.preset}. Drop it.")
     return wanted
-
-
-def explore(folder: Path) -> None:
-    from explore.conv_arithmetic import draw
-
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = draw(folder)
-    logging.info("%s pictures are in %s", len(paths), folder)
 
 
 def given_settings() -> dict:
@@ -232,7 +245,8 @@ def run_settings(given: dict) -> Config:
         message = f"{fresh.run_dir} was trained on {stored.dataset}. Received: {fresh.dataset}."
         if not fresh.out_name:
             raise ValueError(f"A run goes on with its own dataset: {message} Start another with --out_name=NAME.")
-        logging.warning("%s Going on with that.", message)
+        if stored.dataset != configs.IMPORTED:
+            logging.warning("%s Going on with that.", message)
     return stored.continued(asked, configs.TRAINING_FIELDS)
 
 

@@ -1,5 +1,6 @@
 """What the latents do (`--visualize`): the five pictures of carpedm20/DCGAN-tensorflow's utils.py, its bugs mended."""
 
+import dataclasses
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -29,6 +30,8 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
     other (2.5 deviations of a normal one), GIFs there and back. With labels, axis k shows the k-th label in turn, or
     `label`.
     """
+    if option != "0":  # a sweep is too much alike to be normalised by its own statistics
+        config = dataclasses.replace(config, bn_statistics="moving")
     generator, step = load_generator(config)
     draw = drawer(generator)
     folder = config.sample_path / f"visualize_{option}"

@@ -71,3 +71,11 @@ def test_with_labels_a_sweep_keeps_its_label(trained):
     np.testing.assert_array_equal(iio.imread(kept / "axis_002.png"), expected)
     with pytest.raises(ValueError, match="--label must be among a, b"):
         visualize(config, "1", "c")
+
+
+def test_a_sweep_is_not_normalised_by_its_own_statistics(trained):
+    """64 images that differ in one axis would be stretched to noise."""
+    config = trained(bn_statistics="batch")
+    folder = visualize(config, "1")
+    draw = drawer(load_generator(config.continued({"bn_statistics": "moving"}))[0])
+    np.testing.assert_array_equal(iio.imread(folder / "axis_000.png"), image_grid(draw(sweep(config, 0, np.zeros(5)))))

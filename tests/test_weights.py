@@ -149,7 +149,7 @@ def test_carpedm20_by_folder_and_in_tensorflow_0s_format(tmp_path):
     inputs = random_inputs(64, 3)
     _, (drawn, _) = tf1_checkpoint(tmp_path / "new", unconditional, *inputs)
     old, _ = tf1_checkpoint(tmp_path / "old", unconditional, *inputs, version=v1.train.SaverDef.V1)
-    for number, path in enumerate([tmp_path / "new", tmp_path / "new" / "model.b64-1002.index", old]):
+    for number, path in enumerate([tmp_path / "new", tmp_path / "new" / "model.b64-1002.index", old, tmp_path / "old"]):
         config = import_weights(str(path), {"out_dir": str(tmp_path / "out"), "out_name": f"run{number}"})
         np.testing.assert_allclose(networks(config)[0](inputs[0]), drawn, atol=1e-5)
 
