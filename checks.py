@@ -81,12 +81,15 @@ def _check_types(config) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         kinds = typing.get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
+        items = [typing.get_args(kind)[0] for kind in kinds if typing.get_origin(kind) is tuple]
         kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
         if float in kinds:
             kinds += (int,)
         if (isinstance(value, bool) and bool not in kinds) or not isinstance(value, kinds):
             wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
             raise ValueError(f"--{field.name} must be of type {wanted}. Received: {value!r}.")
+        if isinstance(value, tuple) and not all(type(item) is items[0] for item in value):
+            raise ValueError(f"--{field.name} must be a list of {items[0].__name__}. Received: {list(value)}.")
 
 
 def _check_range(config, name: str, low, high) -> None:

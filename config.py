@@ -90,7 +90,7 @@ class Config:
             object.__setattr__(self, name, _as_tuple(name, getattr(self, name)))
         checks.check(self)
         object.__setattr__(self, "dataset", canonical(self.dataset))
-        object.__setattr__(self, "labels", "own" if self.labels in OWN_LABELS else self.labels)
+        object.__setattr__(self, "labels", _canonical_labels(self.labels))
 
     @property
     def height(self) -> int:
@@ -241,6 +241,13 @@ def canonical(dataset: str) -> str:
     return {"celeba": "celebA", "mnist": "mnist", "lsun": "lsun", "digits": "digits"}.get(plain, dataset)
 
 
+def _canonical_labels(labels: str) -> str:
+    word = labels.strip().lower()
+    if word in ("none", "folder", *OWN_LABELS):
+        return "own" if word in OWN_LABELS else word
+    return ",".join(name.strip() for name in labels.split(",") if name.strip())
+
+
 def _default_blocks(short: int) -> int:
     """As many halvings as leave a stem that rounds to at least 4 pixels: 28 -> 3 (3.5), 108 -> 4 (6.75), 64 -> 4."""
     blocks = 1
@@ -253,7 +260,7 @@ def _as_tuple(name: str, value):
     """A JSON list, or numbers as in --g_widths=512,256,128,64, as a tuple; None for nothing."""
     if isinstance(value, list):
         return tuple(value) or None
-    if not isinstance(value, str):
+    if not isinstance(value, str) or name == "label_names":
         return value
     parts = [part.strip() for part in value.split(",")]
     if not all(part.isdecimal() for part in parts):

@@ -24,7 +24,9 @@ class Exported(tf.Module):
     sample: seed int64, count int32 -> png (count,) encoded images, z (count, z_dim); the pixels of `--sample`.
     discriminate: images (B, H, W, C) float32 in [-1, 1] -> logits (B, 1), probability (B, 1) of being real.
 
-    With labels each takes y (B, y_dim) float32 as well, `sample` y (count, y_dim).
+    With labels each takes y (B, y_dim) float32 as well, `sample` y (count, y_dim). Where batch norm goes by the
+    statistics of the batch, `discriminate` needs a batch of different images, and `sample` fills up its last batch with
+    y from the beginning, so that only whole batches are sure to be those of `--sample`.
     """
 
     def __init__(self, config: Config, generator: Generator, discriminator: Discriminator):
@@ -67,6 +69,11 @@ def export(config: Config) -> Path:
     with replaced_folder(folder / "saved_model") as temporary:
         tf.saved_model.save(module, os.fspath(temporary), signatures=signatures)
     write_atomic(folder / "model_card.json", json.dumps(_card(config, step), indent=2).encode())
+    if config.bn_statistics == "batch":
+        logging.warning(
+            "batch norm uses the statistics of the batch: the discriminator needs many images at once. "
+            "--bn_statistics=moving exports networks that look at each image alone."
+        )
     logging.info("the SavedModel of step %s is in %s", f"{step:,}", folder / "saved_model")
     return folder / "saved_model"
 
@@ -115,6 +122,7 @@ def _card(config: Config, step: int) -> dict:
     return {
         "labels": config.label_names,
         "one_label_an_image": config.one_hot if config.y_dim else None,
+        "batch_norm": config.bn_statistics,
         "z_dim": config.z_dim,
         "z_dist": config.z_dist,
         "height": height,

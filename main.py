@@ -8,6 +8,7 @@
 Flags are --name=value or --name value; on-off flags are --train and --notrain. --verbosity=1 tells everything.
 """
 
+import dataclasses
 import signal
 import sys
 from pathlib import Path
@@ -185,10 +186,17 @@ def dry_run(settings: Config) -> None:
 def trained(settings: Config) -> Config | None:
     """The run's settings after training; None when a signal stopped it."""
     import data
+    from conditions import chosen
     from utils import check_writable
 
+    if settings.dataset == configs.IMPORTED:
+        raise ValueError(
+            f"{settings.run_dir} was imported and has no images to train on. Received: no dataset. Add --dataset=NAME."
+        )
     check_writable(settings.run_dir)
     found = data.load(settings)  # before TensorFlow: what is wrong with the images shows at once
+    names = found.labels.names if found.labels else None
+    chosen(dataclasses.replace(settings, label_names=names), FLAGS.label, 1)  # now rather than after the training
     console.quietly_import_tensorflow()
     from train import train
 
@@ -207,8 +215,9 @@ def asked_actions() -> set[str]:
         raise ValueError(f"--sample must be at least 1. Received: {FLAGS.sample}. Try --sample=64.")
     if FLAGS.label is not None and not wanted & {"sample", "visualize"}:
         raise ValueError(f"--label goes with --sample or --visualize. Received: {FLAGS.label} alone. Add --sample=64.")
-    if FLAGS.import_weights and FLAGS.preset:
-        raise ValueError(f"Imported weights bring their own preset. Received: --preset={FLAGS.preset}. Drop it.")
+    if "dry_run" in wanted and wanted & {"import_weights", "explore"}:
+        other = sorted(wanted & {"import_weights", "explore"})[0]
+        raise ValueError(f"--dry_run writes nothing, so it cannot go with --{other}. Received: both. Drop one of them.")
     return wanted
 
 
@@ -226,6 +235,7 @@ def given_settings() -> dict:
     check_names(stored, f"--config={FLAGS.config}", [*configs.FIELDS, "preset"])
     if "epoch" in given:
         stored.pop("steps", None)
+    stored.pop("label_names", None)  # those of the images that a run is trained on
     return stored | given
 
 
@@ -234,10 +244,12 @@ def run_settings(given: dict) -> Config:
     from utils import find_run, stored_run  # late: brings NumPy
 
     fresh = Config(**with_preset(given))
-    # A run knows its dataset's defaults; only a preset that is asked for must fit it.
-    asked = with_preset(given) if given.get("preset") else {k: v for k, v in given.items() if k != "preset"}
+    preset = given.get("preset")
+    given = {name: value for name, value in given.items() if name != "preset"}
     if not (FLAGS.train or FLAGS.dry_run):
-        return find_run(fresh, asked)
+        found = find_run(fresh, given)
+        check_preset(preset, fresh, found)
+        return found
     stored = stored_run(fresh.run_dir)
     if not stored:
         return fresh
@@ -247,7 +259,22 @@ def run_settings(given: dict) -> Config:
             raise ValueError(f"A run goes on with its own dataset: {message} Start another with --out_name=NAME.")
         if stored.dataset != configs.IMPORTED:
             logging.warning("%s Going on with that.", message)
-    return stored.continued(asked, configs.TRAINING_FIELDS)
+    continued = stored.continued(given, configs.TRAINING_FIELDS)
+    check_preset(preset, fresh, stored)
+    return continued
+
+
+def check_preset(preset: str | None, fresh: Config, stored: Config) -> None:
+    """Raises ValueError when a run that goes on has other networks than the preset that is asked for."""
+    if not preset:
+        return
+    for name in sorted({name for defaults in PRESETS.values() for name in defaults} & {*configs.NETWORK_FIELDS}):
+        wanted, has = getattr(fresh, name), getattr(stored, name)
+        if wanted not in ("auto", has):
+            raise ValueError(
+                f"--preset={preset} wants --{name}={wanted}. {stored.run_dir} has {has}, which is fixed. "
+                "Drop --preset, or start another run with --out_name=NAME."
+            )
 
 
 def help_text() -> str:

@@ -51,13 +51,15 @@ def with_preset(settings: dict) -> dict:
     """
     settings = dict(settings)
     preset = settings.pop("preset", None) or "reference"
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise ValueError(f"--preset must be one of {', '.join(PRESETS)}. Received: {preset}. Leave it out.")
     defaults = PRESETS[preset]
-    if canonical(settings.get("dataset", Config.dataset)) == "mnist":
+    dataset = settings.get("dataset", Config.dataset)
+    if isinstance(dataset, str) and canonical(dataset) == "mnist":
         own = settings.get("labels", "own") in OWN_LABELS
         defaults = defaults | {"output_height": MNIST_SIDE, "labels": "own" if own else "none"}
-        sides = {settings.get(name) or MNIST_SIDE for name in ("output_height", "output_width")}
-        if own and sides == {MNIST_SIDE}:
+        sides = [settings.get(name) or MNIST_SIDE for name in ("output_height", "output_width")]
+        shaped = any(name in settings for name in ("stem_width", "blocks", "g_widths", "d_widths"))
+        if own and sides == [MNIST_SIDE] * 2 and not shaped:
             defaults = defaults | MNIST_PRESETS[preset]
     return defaults | settings

@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
-import labels
+import conditions
 import ops
 from checkpoint import restore_networks
 from config import Config
@@ -66,12 +66,12 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     000000.png ..., grid.png, z.npy (count, z_dim) float32, and with labels y.npy (count, y_dim). The same seed and step
     give the same files; the first images do not depend on `count`.
     """
-    y = labels.chosen(config, label, count)
+    whole = whole_batches(count)  # so that the companions of the last images are the same whatever the count
+    y = conditions.chosen(config, label, whole)
     generator, step = load_generator(config)
     draw_images = drawer(generator)
-    whole = whole_batches(count)  # so that the companions of the last images are the same whatever the count
     z = ops.latents(config.seed, whole, z_dim=config.z_dim, z_dist=config.z_dist)
-    inputs = [z] if y is None else [z, np.resize(y, (whole, config.y_dim))]
+    inputs = [z] if y is None else [z, y]
     chosen = "" if label is None else "_" + re.sub(r"[^\w,.+-]+", "-", label)
     folder = config.sample_path / f"seed_{config.seed}{chosen}"
     first = []
@@ -85,6 +85,6 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
         (temporary / "grid.png").write_bytes(png(image_grid(np.concatenate(first))))
         np.save(temporary / "z.npy", z[:count].numpy())
         if y is not None:
-            np.save(temporary / "y.npy", y)
+            np.save(temporary / "y.npy", y[:count])
     logging.info("%s images of step %s, their grid and their z are in %s", f"{count:,}", f"{step:,}", folder)
     return folder

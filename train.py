@@ -12,12 +12,11 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+import conditions
 import data
 import ops
 from checkpoint import DIVERGED, Checkpoints
 from config import Config
-from labels import ROWS
-from labels import rows as label_rows
 from logs import Logs
 from model import DCGAN, choose_jit, choose_precision
 from sample import drawer, whole_batches
@@ -124,7 +123,7 @@ class Pictures:
                 path.unlink()
         self.draw = drawer(dcgan.generator)
         self.columns = 8 if max(config.height, config.width) <= 128 else 4
-        rows = label_rows(config)[:ROWS] if config.y_dim else None
+        rows = conditions.rows(config)[: conditions.ROWS] if config.y_dim else None
         self.count = self.columns * (self.columns if rows is None else len(rows))
         z = ops.latents(config.seed, whole_batches(self.count), z_dim=config.z_dim, z_dist=config.z_dist)
         self.inputs = (

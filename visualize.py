@@ -8,7 +8,7 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
-import labels
+import conditions
 import ops
 from config import Config
 from sample import drawer, load_generator
@@ -38,10 +38,10 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
     with replaced_folder(folder) as temporary:
         if option == "0":
             z = ops.latents(config.seed, STEPS, z_dim=config.z_dim, z_dist=config.z_dist)
-            y = labels.chosen(config, label, STEPS)
+            y = conditions.chosen(config, label, STEPS)
             (temporary / "grid.png").write_bytes(png(image_grid(draw(z) if y is None else draw(z, y))))
         else:
-            _sweeps(config, option, draw, temporary, labels.chosen(config, label, config.z_dim))
+            _sweeps(config, option, draw, temporary, conditions.chosen(config, label, config.z_dim))
     logging.info("the pictures of step %s are in %s", f"{step:,}", folder)
     return folder
 

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import keras
+import numpy as np
 from absl import logging
 
 import ops
@@ -12,7 +13,7 @@ from checkpoint import Checkpoints
 from config import IMPORTED, NETWORK_FIELDS, Config
 from foreign import TORCH_SUFFIXES, Arrays, Weights, listed, read_carpedm20, read_newmu, read_torch, tf1_prefix
 from model import DCGAN
-from utils import stored_run, write_atomic
+from utils import check_writable, stored_run, write_atomic
 
 FORMATS = (
     "a TensorFlow 1 checkpoint of carpedm20/DCGAN-tensorflow (its prefix, such as model.b64-1002, or its folder), "
@@ -29,24 +30,33 @@ def import_weights(names: str, given: dict) -> Config:
     """
     if not given.get("out_name"):
         raise ValueError("--import_weights makes a run. Received: no name for it. Add --out_name=NAME.")
+    if given.get("preset"):
+        raise ValueError(f"Imported weights bring their own preset. Received: --preset={given['preset']}. Drop it.")
     weights = read([Path(name.strip()).expanduser() for name in names.split(",")])
-    config = settle(weights, given)
+    config = settle(weights, {name: value for name, value in given.items() if value not in (None, "auto")})
     if stored_run(config.run_dir):
-        raise ValueError(f"--out_name must be a new run. Received: {config.run_dir}, which exists. Give another.")
+        raise ValueError(
+            f"--out_name must be a new run. Received: {config.run_dir}, which exists. "
+            "Give another, or drop --import_weights to go on with it."
+        )
+    check_writable(config.run_dir)
     dcgan = DCGAN(config)
     _assign(dcgan.generator, weights.generator, weights.origin)
     if weights.discriminator:
         _assign(dcgan.discriminator, weights.discriminator, weights.origin)
     else:
         logging.warning("there are no weights for the discriminator: it starts untrained.")
-    if config.bn_statistics == "batch":
+    if not any("moving_mean" in name for name in weights.generator):
         _estimate_statistics(dcgan, config)
+    config.run_dir.mkdir(parents=True, exist_ok=True)
+    write_atomic(config.run_dir / "config.json", config.to_json().encode())  # a run counts once it has a checkpoint
     Checkpoints(dcgan, config).save(0)
-    write_atomic(config.run_dir / "config.json", config.to_json().encode())
     size = "x".join(map(str, config.image_shape))
     logging.info(
-        "imported %s: images %s, z %s %s, into %s", weights.origin, size, config.z_dim, config.z_dist, config.run_dir
+        "imported %s into %s: images %s, z %s %s", weights.origin, config.run_dir, size, config.z_dim, config.z_dist
     )
+    if not weights.exact_size and not given.get("output_height"):
+        logging.info("its checkpoints leave the size open; if it is another, give --output_height and --output_width.")
     return config
 
 
@@ -75,9 +85,14 @@ def settle(weights: Weights, given: dict) -> Config:
     Raises ValueError when a given setting contradicts the weights, or is needed to tell the size of the images.
     """
     settings, blocks = {"dataset": IMPORTED} | weights.settings, weights.settings["blocks"]
-    size = {name: given[name] for name in ("output_height", "output_width") if given.get(name)}
-    size = size or {"output_height": math.isqrt(weights.stem_area) << blocks}
-    implied = Config(**(settings | size))
+    size = {name: given[name] for name in ("output_height", "output_width") if name in given}
+    if "output_height" not in size:
+        columns = -(-size["output_width"] >> blocks) if size else math.isqrt(weights.stem_area)
+        size["output_height"] = weights.stem_area // columns << blocks
+    try:
+        implied = Config(**(settings | size))
+    except ValueError as error:
+        raise ValueError(f"{weights.origin} must be networks that this program can build. Received: {error}") from error
     if math.prod(implied.sizes[0]) != weights.stem_area:
         height, width = implied.sizes[0]
         raise ValueError(
@@ -86,7 +101,7 @@ def settle(weights: Weights, given: dict) -> Config:
             "Give the size of the images that the networks were trained on."
         )
     for name in NETWORK_FIELDS:
-        if name not in (*size, "z_dist") and given.get(name) not in (None, "auto"):
+        if name in given and name not in (*size, "z_dist"):
             wanted = getattr(dataclasses.replace(Config(), **{name: given[name]}), name)
             if wanted != getattr(implied, name):
                 raise ValueError(
@@ -107,6 +122,8 @@ def _assign(network: keras.Model, arrays: Arrays, origin: str) -> None:
                 f"{origin} must hold {network.name} {name} of shape {tuple(variable.shape)}. Received: {shape}. "
                 "Check that all files are of one model."
             )
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{origin} must hold finite numbers. Received: others in {network.name} {name}.")
         variable.assign(arrays[name])
 
 

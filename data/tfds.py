@@ -1,9 +1,7 @@
 """TensorFlow Datasets: `--dataset tfds:NAME`, and the fallback for celebA and mnist (https://tensorflow.org/datasets)."""
 
 import contextlib
-import functools
 import itertools
-import operator
 import threading
 import urllib.error
 import urllib.request
@@ -29,17 +27,10 @@ def tfds_source(
     """
     import tensorflow_datasets as tfds  # late: slow, and only this source needs it
 
-    try:
-        builder = tfds.builder(name)
-        if not builder.is_prepared():
-            builder = tfds.builder(name, data_dir=folder)
-    except Exception as error:  # its registry raises many kinds, all meaning "no such dataset"
-        raise ValueError(
-            f"tfds:{name} must be a TensorFlow dataset. Received: {_first_line(error)} {remedy}"
-        ) from error
+    builder = _builder(name, folder, remedy)
     features = builder.info.features or {}
-    key = next((key for key, feature in features.items() if isinstance(feature, tfds.features.Image)), None)
-    if key is None:
+    image = _first(features, tfds.features.Image)
+    if image is None:
         raise ValueError(f"tfds:{name} must have images. Received: features {list(features)}. {remedy}")
     if not fetch and not builder.is_prepared():
         raise ValueError(f"tfds:{name} is not on this machine yet, so a dry run cannot see it. --train fetches it.")
@@ -48,33 +39,57 @@ def tfds_source(
     splits = [split for split in ("train", "test")[: 1 + every_split] if split in known] or list(known)[:1] or ["train"]
     count = sum(known[split].num_examples for split in splits if split in known)
 
-    def items():
-        records = itertools.chain.from_iterable(
-            tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)) for split in splits
-        )
-        return ((str(k), record[key]) for k, record in enumerate(itertools.islice(records, limit)))
+    def records(decoders=None):
+        sets = (builder.as_dataset(split=split, shuffle_files=False, decoders=decoders) for split in splits)
+        return itertools.islice(itertools.chain.from_iterable(map(tfds.as_numpy, sets)), limit)
 
-    def columns(*path):
-        """One feature of every record, without decoding the images: (count,)."""
-        skip = {key: tfds.decode.SkipDecoding()}
-        sets = (builder.as_dataset(split=split, shuffle_files=False, decoders=skip) for split in splits)
-        records = itertools.islice(itertools.chain.from_iterable(map(tfds.as_numpy, sets)), limit)
-        return np.array([functools.reduce(operator.getitem, path, record) for record in records])
+    def items():
+        return ((str(k), record[image]) for k, record in enumerate(records()))
+
+    def undecoded():
+        return records({image: tfds.decode.SkipDecoding()})
+
+    identity = f"{builder.info.full_name} {count}"
+    labels, attributes = _classes(features, undecoded), _attributes(f"tfds:{name}", features, undecoded)
+    found = min(count, limit or count)
+    return Source(f"tfds:{name}", identity, found, items, labels=labels, attributes=attributes)
+
+
+def _builder(name: str, folder: Path, remedy: str):
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(name)
+        return builder if builder.is_prepared() else tfds.builder(name, data_dir=folder)
+    except Exception as error:  # its registry raises many kinds, all meaning "no such dataset"
+        raise ValueError(
+            f"tfds:{name} must be a TensorFlow dataset. Received: {_first_line(error)} {remedy}"
+        ) from error
+
+
+def _first(features, kind) -> str | None:
+    return next((key for key, feature in features.items() if isinstance(feature, kind)), None)
+
+
+def _classes(features, records):
+    """`Source.labels` of the first class feature, if there is one."""
+    import tensorflow_datasets as tfds
+
+    key = _first(features, tfds.features.ClassLabel)
+    return key and (lambda: (features[key].names, np.array([record[key] for record in records()])))
+
+
+def _attributes(place: str, features, records):
+    """`Source.attributes` of a dictionary of attributes, as celeb_a has one."""
+    if "attributes" not in features:
+        return None
+    known = list(features["attributes"])
 
     def attributes(wanted):
-        places = columns_of(wanted, list(features["attributes"]), f"tfds:{name}")
-        known = list(features["attributes"])
-        return np.stack([columns("attributes", known[place]) for place in places], 1).astype(np.float32)
+        names = [known[column] for column in columns_of(wanted, known, place)]
+        return np.array([[record["attributes"][name] for name in names] for record in records()], np.float32)
 
-    classes = next((key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)), None)
-    return Source(
-        f"tfds:{name}",
-        f"{builder.info.full_name} {count}",
-        min(count, limit or count),
-        items,
-        labels=(lambda: (features[classes].names, columns(classes))) if classes else None,
-        attributes=attributes if "attributes" in features else None,
-    )
+    return attributes
 
 
 def _prepare(builder, name: str, remedy: str) -> None:

@@ -174,3 +174,29 @@ def test_labels_need_their_names_before_networks_are_built():
         Config(labels="folder").y_dim  # noqa: B018
     assert Config(labels="folder").settled().stem_norm == "units"
     assert Config().settled().stem_norm == "channels"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"dataset": 5}, "--dataset must be of type str. Received: 5."),
+        (
+            {"preset": ["paper"]},
+            "--preset must be one of reference, paper, tutorial. Received: ['paper']. Leave it out.",
+        ),
+        ({"dataset": "mnist", "output_height": [1]}, "--output_height must be of type int. Received: [1]."),
+        ({"g_widths": ["a", "b", "c", "d"]}, "--g_widths must be a list of int. Received: ['a', 'b', 'c', 'd']."),
+        ({"g_widths": [1.5, 2, 3, 4]}, "--g_widths must be a list of int. Received: [1.5, 2, 3, 4]."),
+        ({"label_names": "cat,dog"}, "--label_names must be of type tuple or null. Received: 'cat,dog'."),
+    ],
+)
+def test_json_of_the_wrong_types_is_one_line(given, message):
+    with pytest.raises(ValueError) as error:
+        Config(**with_preset(given))
+    assert str(error.value) == message
+
+
+def test_mnists_own_shape_gives_way_to_any_shape_that_is_asked_for():
+    for shape in ({"stem_width": 64}, {"blocks": 3}, {"d_widths": "8,8,8"}):
+        config = Config(**with_preset({"dataset": "mnist", **shape}))
+        assert (config.g_widths, config.labels) == (None, "own")

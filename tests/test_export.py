@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import labels
+import conditions
 import ops
 from checkpoint import Checkpoints, restore_networks
 from export import export, freeze
@@ -105,7 +105,7 @@ def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
     config = tiny(bn_statistics=statistics, **names).settled()
     Checkpoints(DCGAN(config), config).save(0)
     signatures = tf.saved_model.load(str(export(config))).signatures
-    y = labels.chosen(config, "b,a", 6)
+    y = conditions.chosen(config, "b,a", 6)
     drawn = signatures["sample"](seed=tf.constant(3, tf.int64), count=tf.constant(6), y=tf.constant(y))
     folder = sample(config.continued({"seed": 3}), 6, "b,a")
     assert folder.name == "seed_3_b,a"

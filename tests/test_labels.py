@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import conditions
 import data
-import labels
+import data.tfds
 
 
 @pytest.fixture
@@ -32,31 +33,31 @@ def write_attributes(path, rows):
 
 
 def test_classes_take_turns(classes):
-    np.testing.assert_array_equal(labels.rows(classes()), np.eye(3))
-    np.testing.assert_array_equal(labels.in_turn(classes(), 5), np.eye(3)[[0, 1, 2, 0, 1]])
-    np.testing.assert_array_equal(labels.chosen(classes(), None, 4), np.eye(3)[[0, 1, 2, 0]])
-    np.testing.assert_array_equal(labels.chosen(classes(), "bee", 2), np.eye(3)[[1, 1]])
-    np.testing.assert_array_equal(labels.chosen(classes(), "cat, ant", 3), np.eye(3)[[2, 0, 2]])
+    np.testing.assert_array_equal(conditions.rows(classes()), np.eye(3))
+    np.testing.assert_array_equal(conditions.in_turn(classes(), 5), np.eye(3)[[0, 1, 2, 0, 1]])
+    np.testing.assert_array_equal(conditions.chosen(classes(), None, 4), np.eye(3)[[0, 1, 2, 0]])
+    np.testing.assert_array_equal(conditions.chosen(classes(), "bee", 2), np.eye(3)[[1, 1]])
+    np.testing.assert_array_equal(conditions.chosen(classes(), "cat, ant", 3), np.eye(3)[[2, 0, 2]])
 
 
 def test_attributes_are_on_together(attributes):
     config = attributes("Hat", "Smiling")
-    np.testing.assert_array_equal(labels.rows(config), [[0, 0], [1, 0], [0, 1], [1, 1]])
-    np.testing.assert_array_equal(labels.chosen(config, "smiling", 2), [[0, 1], [0, 1]])
-    np.testing.assert_array_equal(labels.chosen(config, "Smiling,Hat", 1), [[1, 1]])
-    np.testing.assert_array_equal(labels.chosen(config, "none", 1), [[0, 0]])
+    np.testing.assert_array_equal(conditions.rows(config), [[0, 0], [1, 0], [0, 1], [1, 1]])
+    np.testing.assert_array_equal(conditions.chosen(config, "smiling", 2), [[0, 1], [0, 1]])
+    np.testing.assert_array_equal(conditions.chosen(config, "Smiling,Hat", 1), [[1, 1]])
+    np.testing.assert_array_equal(conditions.chosen(config, "none", 1), [[0, 0]])
     many = attributes(*"abcde")
-    np.testing.assert_array_equal(labels.rows(many), np.concatenate([np.zeros((1, 5)), np.eye(5)]))
+    np.testing.assert_array_equal(conditions.rows(many), np.concatenate([np.zeros((1, 5)), np.eye(5)]))
 
 
 def test_a_label_that_is_not_there_names_those_that_are(classes, attributes, tiny):
     with pytest.raises(ValueError, match=r"among ant, Bee, cat\. Received: dog\."):
-        labels.chosen(classes(), "dog", 1)
+        conditions.chosen(classes(), "dog", 1)
     with pytest.raises(ValueError, match=r"among Hat, Smiling, or none\. Received: Old\."):
-        labels.chosen(attributes("Hat", "Smiling"), "Hat,Old", 1)
+        conditions.chosen(attributes("Hat", "Smiling"), "Hat,Old", 1)
     with pytest.raises(ValueError, match=r"needs a run with labels\."):
-        labels.chosen(tiny(), "3", 1)
-    assert labels.chosen(tiny(), None, 3) is None
+        conditions.chosen(tiny(), "3", 1)
+    assert conditions.chosen(tiny(), None, 3) is None
 
 
 def class_folders(folder, photos, counts):
@@ -162,3 +163,50 @@ def test_label_names_are_kept_in_config_json(classes):
 
     config = classes(g_widths="64,32")
     assert from_dict(json.loads(config.to_json()), "test") == config
+
+
+def test_tfds_classes_and_attributes(tiny, photos, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    class LabelledPhotos(tfds.core.GeneratorBasedBuilder):
+        """Four photos with a class and two attributes."""
+
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            truth = {"Hat": np.bool_, "Smiling": np.bool_}
+            features = {
+                "kind": tfds.features.ClassLabel(names=["cat", "dog"]),
+                "photo": tfds.features.Image(shape=(16, 16, 3)),
+                "attributes": truth,
+            }
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self):
+            for k in range(4):
+                truth = {"Hat": k < 2, "Smiling": k % 2 == 1}
+                yield k, {"kind": k % 2, "photo": np.full((16, 16, 3), 50 * k, np.uint8), "attributes": truth}
+
+    monkeypatch.setattr(data.tfds, "_network", lambda: True)
+    pack = data.load(tiny(dataset="tfds:labelled_photos", labels="tfds"))
+    order = np.round(pack.images.mean((1, 2, 3)) / 50).astype(int)
+    assert pack.labels.names == ("cat", "dog")
+    np.testing.assert_array_equal(pack.labels.y, np.eye(2)[order % 2])
+    pack = data.load(tiny(dataset="tfds:labelled_photos", labels="Smiling,Hat"))
+    np.testing.assert_array_equal(pack.labels.y, np.stack([order % 2, order < 2], 1))
+    with pytest.raises(ValueError, match=r"among Hat, Smiling \(tfds:labelled_photos\)\. Received: Old\."):
+        data.load(tiny(dataset="tfds:labelled_photos", labels="Old"))
+
+
+def test_a_class_with_a_comma_can_be_drawn(classes):
+    config = classes(label_names=("a, b", "c"))
+    np.testing.assert_array_equal(conditions.chosen(config, "a, b", 2), np.eye(2)[[0, 0]])
+
+
+def test_attributes_are_the_same_however_they_are_spaced(tiny):
+    assert tiny(labels=" Hat ,Smiling,").labels == "Hat,Smiling"
+    assert tiny(labels="Folder").labels == "folder"
+    assert tiny(labels="MNIST").labels == "own"

@@ -473,3 +473,82 @@ def test_labels_are_kept_for_training_on(tmp_path, photos):
         train(config, digits, Labels(("cat", "dog"), np.eye(2, dtype=np.float32)[[0, 1] * 4]))
     train(config, digits, Labels(tuple("0123456789"), np.eye(10, dtype=np.float32)[np.arange(8)]))
     assert sorted(path.name for path in (config.run_dir / "samples").glob("train_*")) == ["train_00000001.png"]
+
+
+def test_pytorch_layers_with_biases(tmp_path):
+    """Its default, though not the example's: they must count, and nothing may be left unread."""
+    torch = pytest.importorskip("torch", reason="reading a state dict takes PyTorch: pip install torch")
+    net = torch_pair(torch)[0]
+    layers = [
+        torch.nn.ConvTranspose2d(m.in_channels, m.out_channels, 4, *((1, 0) if k == 0 else (2, 1)))
+        if isinstance(m, torch.nn.ConvTranspose2d)
+        else m
+        for k, m in enumerate(net)
+    ]
+    net = torch.nn.Sequential(*layers).eval()
+    path, z = tmp_path / "netG.pth", random_inputs(64, 3)[0]
+    torch.save(net.state_dict(), path)
+    config = import_weights(str(path), {"out_dir": str(tmp_path / "out"), "out_name": "biased"})
+    with torch.no_grad():
+        drawn = net(torch.from_numpy(z)[:, :, None, None]).numpy().transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(networks(config)[0](z), drawn, atol=1e-4)
+    torch.save(net.state_dict() | {"12.weight": torch.zeros(3)}, path)
+    with pytest.raises(ValueError, match=r"must be netG or netD .*12\.weight \(3,\)"):
+        import_weights(str(path), {"out_dir": str(tmp_path / "out"), "out_name": "odd"})
+
+
+def test_pytorch_files_that_are_no_state_dict(tmp_path):
+    torch = pytest.importorskip("torch", reason="reading a state dict takes PyTorch: pip install torch")
+    out = {"out_dir": str(tmp_path / "out"), "out_name": "x"}
+    net = torch_pair(torch)[0]
+    torch.save({"netG": net.state_dict(), "epoch": torch.tensor(3)}, tmp_path / "nested.pth")
+    with pytest.raises(ValueError, match=r"must be a state dict: .* Received: a dict of netG\."):
+        import_weights(str(tmp_path / "nested.pth"), out)
+    torch.save(net, tmp_path / "module.pth")
+    (tmp_path / "text.pth").write_text("text")
+    for name in ("module.pth", "text.pth"):
+        with pytest.raises(ValueError, match=r"Received: what PyTorch cannot read as one \(\w+\)\.$"):
+            import_weights(str(tmp_path / name), out)
+    torch.save(net.state_dict(), tmp_path / "netG.pth")
+    with pytest.raises(ValueError, match="two of a generator"):
+        import_weights(f"{tmp_path}/netG.pth,{tmp_path}/netG.pth", out)
+    assert not (tmp_path / "out").exists()
+
+
+def test_newmu_imported_for_moving_statistics_at_once(tmp_path):
+    write_newmu(tmp_path / "theirs", np.random.default_rng(0))
+    given = {"out_dir": str(tmp_path / "out"), "out_name": "theirs", "bn_statistics": "moving"}
+    assert abs(networks(import_weights(str(tmp_path / "theirs"), given))[0].norms[0].moving_mean.numpy()).max() > 0
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    write_newmu(tmp_path / "theirs", np.random.default_rng(0))
+    path = tmp_path / "theirs" / "200_gen_params.jl_04.npy"
+    np.save(path, np.full_like(np.load(path), np.nan))
+    with pytest.raises(ValueError, match="must hold finite numbers"):
+        import_weights(str(tmp_path / "theirs"), {"out_dir": str(tmp_path / "out"), "out_name": "x"})
+
+
+def test_the_height_follows_from_a_given_width(tmp_path):
+    def build(z, images, rng):
+        with v1.variable_scope("generator"):
+            x = tf.reshape(linear(z, 2 * 8 * 32, "g_h0_lin", rng), (5, 2, 8, 32))
+            x = tf.nn.relu(batch_norm(x, "g_bn0", rng))
+            for k, maps in enumerate((16, 8, 4), 1):
+                shape = (5, 2 << k, 8 << k, maps)
+                x = tf.nn.relu(batch_norm(deconv2d(x, shape, f"g_h{k}", rng), f"g_bn{k}", rng))
+            drawn = tf.tanh(deconv2d(x, (5, 32, 128, 3), "g_h4", rng))
+        with v1.variable_scope("discriminator"):
+            x = lrelu(conv2d(images, 4, "d_h0_conv", rng))
+            for k in (1, 2, 3):
+                x = lrelu(batch_norm(conv2d(x, 4 * 2**k, f"d_h{k}_conv", rng), f"d_bn{k}", rng))
+            return drawn, linear(tf.reshape(x, (5, -1)), 1, "d_h4_lin", rng)
+
+    z = random_inputs(32, 3)[0]
+    images = np.random.default_rng(2).uniform(-1, 1, (5, 32, 128, 3)).astype(np.float32)
+    prefix, (drawn, logits) = tf1_checkpoint(tmp_path / "theirs", build, z, images)
+    config = import_weights(prefix, {"out_dir": str(tmp_path / "out"), "out_name": "x", "output_width": 128})
+    assert config.image_shape == (32, 128, 3)
+    generator, discriminator = networks(config)
+    np.testing.assert_allclose(generator(z), drawn, atol=1e-5)
+    logits_agree(discriminator(images), logits)

@@ -39,7 +39,8 @@ def chosen(config: Config, label: str | None, count: int) -> np.ndarray | None:
         raise ValueError(f"--label needs a run with labels. Received: {config.run_dir}, which has none. Drop the flag.")
     if not config.one_hot and label.lower() == "none":
         return np.zeros((count, config.y_dim), np.float32)
-    picked = np.eye(config.y_dim, dtype=np.float32)[[_number(config, name.strip()) for name in label.split(",")]]
+    names = [label] if label in config.label_names else [name.strip() for name in label.split(",")]
+    picked = np.eye(config.y_dim, dtype=np.float32)[[_number(config, name) for name in names]]
     return np.resize(picked if config.one_hot else picked.max(0), (count, config.y_dim))
 
 
