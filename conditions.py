@@ -7,6 +7,7 @@ import numpy as np
 from config import Config
 
 COMBINED = 3  # attributes of which pictures show every combination: 8 rows
+NOTHING = "none"  # of the attributes
 ROWS = 16  # classes that a picture shows, at most
 
 
@@ -35,22 +36,34 @@ def chosen(config: Config, label: str | None, count: int) -> np.ndarray | None:
     """
     if label is None:
         return in_turn(config, count)
-    if not config.y_dim:
-        raise ValueError(f"--label needs a run with labels. Received: {config.run_dir}, which has none. Drop the flag.")
-    if not config.one_hot and label.lower() == "none":
-        return np.zeros((count, config.y_dim), np.float32)
-    names = [label] if label in config.label_names else [name.strip() for name in label.split(",")]
-    picked = np.eye(config.y_dim, dtype=np.float32)[[_number(config, name) for name in names]]
+    picked = np.zeros((1, config.y_dim), np.float32)
+    if numbers := _numbers(config, label):
+        picked = np.eye(config.y_dim, dtype=np.float32)[numbers]
     return np.resize(picked if config.one_hot else picked.max(0), (count, config.y_dim))
 
 
-def _number(config: Config, name: str) -> int:
-    """The place of a label by its name, in any case."""
-    names = [known.lower() for known in config.label_names]
-    if name.lower() not in names:
-        none = "" if config.one_hot else ", or none"
-        raise ValueError(
-            f"--label must be among {', '.join(config.label_names)}{none}. Received: {name}. Pick one or more."
-        )
-    exact = config.label_names.index(name) if name in config.label_names else None
-    return names.index(name.lower()) if exact is None else exact
+def canonical(config: Config, label: str) -> str:
+    """A --label in the names' own spelling."""
+    return ",".join(config.label_names[number] for number in _numbers(config, label)) or NOTHING
+
+
+def name(config: Config, y: np.ndarray) -> str:
+    """What a label vector (y_dim,) stands for."""
+    return ",".join(config.label_names[number] for number in np.flatnonzero(y)) or NOTHING
+
+
+def _numbers(config: Config, label: str) -> list[int]:
+    """The places of the labels in --label, in any case; none of them for "none"."""
+    if not config.y_dim:
+        raise ValueError(f"--label needs a run with labels. Received: {config.run_dir}, which has none. Drop the flag.")
+    names = [label] if label in config.label_names else [part.strip() for part in label.split(",")]
+    if not config.one_hot and [part.lower() for part in names] == [NOTHING]:
+        return []
+    known = [known.lower() for known in config.label_names]
+    for part in names:
+        if part.lower() not in known:
+            alone = "" if config.one_hot else f", or {NOTHING} alone"
+            listed = ", ".join(config.label_names)
+            raise ValueError(f"--label must be among {listed}{alone}. Received: {part or 'nothing'}. Pick one or more.")
+    exact = config.label_names
+    return [exact.index(part) if part in exact else known.index(part.lower()) for part in names]

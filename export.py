@@ -90,6 +90,7 @@ def freeze(config: Config) -> Path:
     for name, function in (("generator", module.generate), ("discriminator", module.discriminate)):
         frozen = convert_variables_to_constants_v2(_named(function).get_concrete_function())
         write_atomic(folder / f"{name}.pb", frozen.graph.as_graph_def().SerializeToString())
+    write_atomic(folder / "model_card.json", json.dumps(_card(config, step), indent=2).encode())
     logging.info("the frozen graphs of step %s, generator.pb and discriminator.pb, are in %s", f"{step:,}", folder)
     return folder
 
@@ -121,7 +122,7 @@ def _card(config: Config, step: int) -> dict:
     y = f", y (B, {config.y_dim}) float32" if config.y_dim else ""
     return {
         "labels": config.label_names,
-        "one_label_an_image": config.one_hot if config.y_dim else None,
+        "y": _describe_y(config),
         "batch_norm": config.bn_statistics,
         "z_dim": config.z_dim,
         "z_dist": config.z_dist,
@@ -135,5 +136,16 @@ def _card(config: Config, step: int) -> dict:
             "sample": f"seed int64, count int32{y} -> png (count,) encoded images, z (count, z_dim) float32",
             "discriminate": f"{images}{y} -> logits (B, 1), probability (B, 1) float32",
         },
+        "frozen_graphs": {
+            "generator.pb": f"z:0{y and ', y:0'} -> images:0",
+            "discriminator.pb": f"images:0{y and ', y:0'} -> logits:0, probability:0",
+        },
         "flags": dataclasses.asdict(config),
     }
+
+
+def _describe_y(config: Config) -> str | None:
+    if not config.y_dim:
+        return None
+    kind = "exactly one 1" if config.one_hot else "a 1 for each attribute that is on, all 0 for none"
+    return f"(B, {config.y_dim}) float32, a row an image; column i stands for labels[i]; {kind}"

@@ -87,7 +87,7 @@ flags.DEFINE_boolean("train", False, "train, or go on where the run stopped", mo
 flags.DEFINE_integer("sample", None, "draw so many images to PNG files", module_name=ACTIONS)
 flags.DEFINE_string("label", None, "... of these classes, 3 or cat,dog; with these attributes, Smiling; default: all in turn", module_name=ACTIONS)
 flags.DEFINE_boolean("visualize", False, "draw what the latents do, as visualize_option says", module_name=ACTIONS)
-flags.DEFINE_enum("visualize_option", "1", list("01234"), "0 a grid; 1 a grid a z axis; GIFs: 2 random axes round one z, 3 every axis, 4 all in one", module_name=ACTIONS)
+flags.DEFINE_enum("visualize_option", "1", list("01234"), "0 a grid; 1 a row of images a z axis; GIFs: 2 some axes, 3 every axis, 4 all in one", module_name=ACTIONS)
 flags.DEFINE_boolean("export", False, "write a SavedModel", module_name=ACTIONS)
 flags.DEFINE_boolean("freeze", False, "write both networks as frozen graphs (.pb), as TensorFlow 1 loads them", module_name=ACTIONS)
 flags.DEFINE_enum("explore", None, ["conv_arithmetic"], "draw the convolutions of Dumoulin & Visin's guide, without any run", module_name=ACTIONS)
@@ -111,7 +111,10 @@ def main(argv: list[str]) -> int:
     try:
         stray = FLAGS(argv)[1:]
         if stray:
-            raise ValueError(f"Flags must begin with --. Received: {stray[0]}. On-off flags are --train and --notrain.")
+            raise ValueError(
+                f"Flags must begin with --. Received: {stray[0]}. "
+                "On-off flags are --train and --notrain, lists have commas and no spaces."
+            )
         run(given_settings())
     except (ValueError, flags.Error, OSError) as error:
         return console.fail(error)
@@ -125,7 +128,7 @@ def run(given: dict) -> None:
     """The actions, in the order import_weights, explore, train, sample, visualize, export, freeze."""
     wanted = asked_actions()
     if "import_weights" in wanted:
-        given = imported(given)
+        given = imported(given, again=bool(wanted - {"import_weights"}))
     if "explore" in wanted:
         explore(given)
     if not wanted - {"import_weights", "explore"}:
@@ -157,12 +160,15 @@ def run(given: dict) -> None:
         freeze(settings)
 
 
-def imported(given: dict) -> dict:
-    """Makes the run of --import_weights, and returns what of `given` is left to say to the actions after it."""
+def imported(given: dict, *, again: bool) -> dict:
+    """Makes the run of --import_weights, and returns what of `given` is left to say to the actions after it.
+
+    again: a run that was made of the same files before will do, so that the same command goes on.
+    """
     console.quietly_import_tensorflow()
     from weights import import_weights
 
-    import_weights(FLAGS.import_weights, given)
+    import_weights(FLAGS.import_weights, given, again=again)
     return {name: value for name, value in given.items() if name not in configs.NETWORK_FIELDS}
 
 
@@ -206,15 +212,20 @@ def trained(settings: Config) -> Config | None:
 def asked_actions() -> set[str]:
     """The actions that the user asked for. Flags without any draw samples, as the original's README "tests" a model."""
     wanted = {name for name in ACTION_FLAGS if FLAGS[name].value is not None and FLAGS[name].value is not False}
+    if FLAGS["visualize_option"].present:
+        FLAGS.visualize = True
+        wanted.add("visualize")
     if not wanted:
         if not any(flag.present for flag in FLAGS.flags_by_module_dict()[DATA] + [FLAGS["out_name"]]):
             raise ValueError("At least one action must be given. Received: none. Try --train, --sample 64 or --export.")
-        logging.info("no action is given: drawing %s images, as --sample %s does.", SAMPLES, SAMPLES)
         FLAGS.sample, wanted = SAMPLES, {"sample"}
     if FLAGS.sample is not None and FLAGS.sample < 1:
         raise ValueError(f"--sample must be at least 1. Received: {FLAGS.sample}. Try --sample=64.")
     if FLAGS.label is not None and not wanted & {"sample", "visualize"}:
-        raise ValueError(f"--label goes with --sample or --visualize. Received: {FLAGS.label} alone. Add --sample=64.")
+        raise ValueError(
+            f"--label goes with --sample or --visualize. Received: {FLAGS.label} alone. "
+            f"Add --sample=64; to train with labels, it is --labels={FLAGS.label}."
+        )
     if "dry_run" in wanted and wanted & {"import_weights", "explore"}:
         other = sorted(wanted & {"import_weights", "explore"})[0]
         raise ValueError(f"--dry_run writes nothing, so it cannot go with --{other}. Received: both. Drop one of them.")

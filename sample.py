@@ -63,8 +63,8 @@ def drawer(generator: Generator) -> Callable[..., np.ndarray]:
 def sample(config: Config, count: int, label: str | None = None) -> Path:
     """Writes `count` images of a trained run to <sample_dir>/seed_<seed>/, or seed_<seed>_<label>/, and returns that.
 
-    000000.png ..., grid.png, z.npy (count, z_dim) float32, and with labels y.npy (count, y_dim). The same seed and step
-    give the same files; the first images do not depend on `count`.
+    000000.png ..., grid.png, z.npy (count, z_dim) float32, and with labels y.npy (count, y_dim) and labels.txt, a line
+    an image. The same seed and step give the same files; the first images do not depend on `count`.
     """
     whole = whole_batches(count)  # so that the companions of the last images are the same whatever the count
     y = conditions.chosen(config, label, whole)
@@ -72,8 +72,7 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     draw_images = drawer(generator)
     z = ops.latents(config.seed, whole, z_dim=config.z_dim, z_dist=config.z_dist)
     inputs = [z] if y is None else [z, y]
-    chosen = "" if label is None else "_" + re.sub(r"[^\w,.+-]+", "-", label)
-    folder = config.sample_path / f"seed_{config.seed}{chosen}"
+    folder = config.sample_path / draw_name(config, label)
     first = []
     with replaced_folder(folder) as temporary, tqdm(total=count, unit="img", desc="sample", disable=None) as bar:
         for start in range(0, count, DRAW_BATCH):
@@ -86,5 +85,14 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
         np.save(temporary / "z.npy", z[:count].numpy())
         if y is not None:
             np.save(temporary / "y.npy", y[:count])
-    logging.info("%s images of step %s, their grid and their z are in %s", f"{count:,}", f"{step:,}", folder)
+            lines = [f"{number:06d}.png {conditions.name(config, one)}\n" for number, one in enumerate(y[:count])]
+            (temporary / "labels.txt").write_text("".join(lines), encoding="utf-8")
+    also = "their labels, " if y is not None else ""
+    logging.info("%s images of step %s, %stheir grid and their z are in %s", f"{count:,}", f"{step:,}", also, folder)
     return folder
+
+
+def draw_name(config: Config, label: str | None) -> str:
+    """seed_<seed>, with a label seed_<seed>_<label>: the name of a folder of pictures."""
+    chosen = "" if label is None else "_" + re.sub(r"[^\w,.+-]+", "-", conditions.canonical(config, label))
+    return f"seed_{config.seed}{chosen}"

@@ -117,7 +117,7 @@ def find_run(wanted: Config, given: dict) -> Config:
         return fits[0].continued(given)
     names = sorted(runs)
     listed = ", ".join(names[:RUNS_LISTED]) + (", ..." if len(names) > RUNS_LISTED else "")
-    remedy = f"Runs there: {listed}; pick one with --out_name." if runs else "Add --train first."
+    remedy = f"Runs there: {listed}; pick one with --out_name, or add --train." if runs else "Add --train first."
     raise ValueError(f"--out_name must be a trained run in {wanted.out_dir}. Received: {wanted.name}. {remedy}")
 
 

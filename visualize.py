@@ -11,71 +11,90 @@ from tqdm import tqdm
 import conditions
 import ops
 from config import Config
-from sample import drawer, load_generator
+from sample import draw_name, drawer, load_generator
 from utils import film_frame, image_grid, png, replaced_folder
 
-STEPS = 64  # of a sweep: as many as the original's batch
-SWEEPS = {"uniform_signed": (-1.0, 1.0), "uniform_unsigned": (0.0, 1.0), "normal01": (-2.5, 2.5)}
-CENTRES = {"uniform_signed": 0.0, "uniform_unsigned": 0.5, "normal01": 0.0}
-FRAME_MS = 60
-MERGED_AXES = 64  # shown at once in the merged GIF
+RANGES = {"uniform_signed": (-1.0, 1.0), "uniform_unsigned": (0.0, 1.0), "normal01": (-2.5, 2.5)}
+GRID_IMAGES = 64
+COLUMNS, ROWS = 16, 32  # steps of a sweep in a picture, and axes in one
+FRAMES = 32  # of a sweep in a film
+FRAME_MS = 80
+RANDOM_AXES = 16
+MERGED_AXES = 100  # the original's 10x10
+MIN_FRAME = 128  # pixels: smaller images are enlarged
 
 
 def visualize(config: Config, option: str, label: str | None = None) -> Path:
-    """Draws into <sample_dir>/visualize_<option>/, returns that folder.
+    """Draws into <sample_dir>/visualize_<option>_seed_<seed>/, with a label ..._<label>/, and returns that folder.
 
-    "0": grid.png of 64 random latents. "1": axis_000.png ..., a sweep of every z axis, the others at the centre of
-    their distribution. "2": axis_*.gif of random axes, round one random z. "3": axis_000.gif ... of every axis, the
-    others at the centre. "4": the axes of "3" in one merged.gif. Sweeps go from one end of the distribution of z to the
-    other (2.5 deviations of a normal one), GIFs there and back. With labels, axis k shows the k-th label in turn, or
-    `label`.
+    "0": grid.png of random latents. "1": axes_000.png ..., a row an axis of z, which goes from one end of its
+    distribution to the other (2.5 deviations of a normal one) while the others stay. "2": GIFs of such sweeps for a few
+    random axes, there and back. "3": for every axis. "4": the first hundred axes in one merged.gif, in reading order.
+    All start from the seed's first latent. (The original starts from zero, where an image says little about others.)
+    With labels, axis k shows the k-th label in turn, or `label`.
     """
     if option != "0":  # a sweep is too much alike to be normalised by its own statistics
         config = dataclasses.replace(config, bn_statistics="moving")
+    y = conditions.chosen(config, label, GRID_IMAGES if option == "0" else config.z_dim)
     generator, step = load_generator(config)
     draw = drawer(generator)
-    folder = config.sample_path / f"visualize_{option}"
+    folder = config.sample_path / f"visualize_{option}_{draw_name(config, label)}"
     with replaced_folder(folder) as temporary:
         if option == "0":
-            z = ops.latents(config.seed, STEPS, z_dim=config.z_dim, z_dist=config.z_dist)
-            y = conditions.chosen(config, label, STEPS)
+            z = ops.latents(config.seed, GRID_IMAGES, z_dim=config.z_dim, z_dist=config.z_dist)
             (temporary / "grid.png").write_bytes(png(image_grid(draw(z) if y is None else draw(z, y))))
         else:
-            _sweeps(config, option, draw, temporary, conditions.chosen(config, label, config.z_dim))
+            _WRITERS[option](config, temporary, lambda axis, steps: _sweep(config, draw, y, axis, steps))
     logging.info("the pictures of step %s are in %s", f"{step:,}", folder)
     return folder
 
 
-def sweep(config: Config, axis: int, around: np.ndarray) -> np.ndarray:
-    """z (STEPS, z_dim): copies of `around` (z_dim,) whose `axis` goes through its range."""
-    z = np.repeat(around[None].astype(np.float32), STEPS, 0)
-    z[:, axis] = np.linspace(*SWEEPS[config.z_dist], STEPS)
+def sweep(config: Config, axis: int, steps: int) -> np.ndarray:
+    """z (steps, z_dim): copies of the seed's first latent whose `axis` goes through its range."""
+    z = ops.latents(config.seed, 1, z_dim=config.z_dim, z_dist=config.z_dist).numpy().repeat(steps, 0)
+    z[:, axis] = np.linspace(*RANGES[config.z_dist], steps)
     return z
 
 
-def _sweeps(config: Config, option: str, draw, folder: Path, y: np.ndarray | None) -> None:
-    axes, around = np.arange(config.z_dim), np.full(config.z_dim, CENTRES[config.z_dist])
-    if option == "2":
-        rng = np.random.default_rng(config.seed)
-        axes = np.unique(rng.choice(config.z_dim, config.z_dim))  # two thirds of them: the original draws some twice
-        around = ops.latents(config.seed, 1, z_dim=config.z_dim, z_dist=config.z_dist).numpy()[0]
-    if option == "4":
-        axes = axes[:MERGED_AXES]
-    films = []
-    for axis in tqdm(axes, unit="axis", desc="visualize", disable=None):
-        z = sweep(config, axis, around)
-        images = draw(z) if y is None else draw(z, np.repeat(y[axis : axis + 1], STEPS, 0))
-        if option == "1":
-            (folder / f"axis_{axis:03d}.png").write_bytes(png(image_grid(images)))
-        elif option == "4":
-            films.append(images)
-        else:
-            _write_gif(folder / f"axis_{axis:03d}.gif", images)
-    if films:
-        _write_gif(folder / "merged.gif", np.stack([image_grid(frame) for frame in np.stack(films, 1)]))
+def _sweep(config: Config, draw, y: np.ndarray | None, axis: int, steps: int) -> np.ndarray:
+    z = sweep(config, axis, steps)
+    return draw(z) if y is None else draw(z, y[axis : axis + 1].repeat(steps, 0))
+
+
+def _write_rows(config: Config, folder: Path, images_of) -> None:
+    axes = _progress(range(config.z_dim))
+    rows = [images_of(axis, COLUMNS) for axis in axes]
+    for first in range(0, config.z_dim, ROWS):
+        picture = image_grid(np.concatenate(rows[first : first + ROWS]), COLUMNS)
+        (folder / f"axes_{first:03d}.png").write_bytes(png(picture))
+
+
+def _write_random_films(config: Config, folder: Path, images_of) -> None:
+    count = min(RANDOM_AXES, config.z_dim)
+    axes = np.random.default_rng(config.seed).choice(config.z_dim, count, replace=False)
+    _write_films(config, folder, images_of, sorted(axes.tolist()))
+
+
+def _write_films(config: Config, folder: Path, images_of, axes=None) -> None:
+    for axis in _progress(range(config.z_dim) if axes is None else axes):
+        _write_gif(folder / f"axis_{axis:03d}.gif", images_of(axis, FRAMES))
+
+
+def _write_merged_film(config: Config, folder: Path, images_of) -> None:
+    films = [images_of(axis, FRAMES) for axis in _progress(range(min(config.z_dim, MERGED_AXES)))]
+    _write_gif(folder / "merged.gif", np.stack([image_grid(images) for images in np.stack(films, 1)]))
+
+
+_WRITERS = {"1": _write_rows, "2": _write_random_films, "3": _write_films, "4": _write_merged_film}
+
+
+def _progress(axes):
+    return tqdm(axes, unit="axis", desc="visualize", disable=None)
 
 
 def _write_gif(path: Path, images: np.ndarray) -> None:
     """images (frames, H, W, C) uint8, forwards and then backwards, over and over."""
-    frames = np.stack([film_frame(image) for image in (*images, *images[-2:0:-1])])
+    times = -(-MIN_FRAME // max(images.shape[1:3]))
+    large = images.repeat(times, 1).repeat(times, 2)
+    frames = np.stack([film_frame(image) for image in (*large, *large[-2:0:-1])])
     path.write_bytes(iio.imwrite("<bytes>", frames, extension=".gif", duration=FRAME_MS, loop=0))

@@ -22,11 +22,12 @@ FORMATS = (
 STATISTICS_BATCHES, STATISTICS_BATCH = 40, 64  # with which missing moving statistics are estimated
 
 
-def import_weights(names: str, given: dict) -> Config:
+def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
     """Makes the run folder `given["out_name"]` from the files in `names`, one path or two with a comma between.
 
     given: settings for what the files leave open, such as z_dist. Returns the run's config. Raises ValueError when the
-    files are of no known kind or incomplete, when a setting contradicts them, or when there is such a run.
+    files are of no known kind or incomplete, when a setting contradicts them, or when there is such a run, unless
+    it was made of the same files and `again` allows to go on with it.
     """
     if not given.get("out_name"):
         raise ValueError("--import_weights makes a run. Received: no name for it. Add --out_name=NAME.")
@@ -34,7 +35,11 @@ def import_weights(names: str, given: dict) -> Config:
         raise ValueError(f"Imported weights bring their own preset. Received: --preset={given['preset']}. Drop it.")
     weights = read([Path(name.strip()).expanduser() for name in names.split(",")])
     config = settle(weights, {name: value for name, value in given.items() if value not in (None, "auto")})
-    if stored_run(config.run_dir):
+    record = config.run_dir / "imported_from.txt"
+    if stored := stored_run(config.run_dir):
+        if again and record.is_file() and record.read_text(encoding="utf-8").strip() == weights.origin:
+            logging.info("%s was imported before: going on with it.", config.run_dir)
+            return stored
         raise ValueError(
             f"--out_name must be a new run. Received: {config.run_dir}, which exists. "
             "Give another, or drop --import_weights to go on with it."
@@ -49,6 +54,7 @@ def import_weights(names: str, given: dict) -> Config:
     if not any("moving_mean" in name for name in weights.generator):
         _estimate_statistics(dcgan, config)
     config.run_dir.mkdir(parents=True, exist_ok=True)
+    write_atomic(record, f"{weights.origin}\n".encode())
     write_atomic(config.run_dir / "config.json", config.to_json().encode())  # a run counts once it has a checkpoint
     Checkpoints(dcgan, config).save(0)
     size = "x".join(map(str, config.image_shape))
@@ -70,13 +76,15 @@ def read(paths: list[Path]) -> Weights:
     if len(paths) > 1:
         raise ValueError(f"--import_weights takes two paths only for .pth files. Received: {paths[1]}. Give one.")
     path = paths[0]
+    if path.suffix == ".npy" and path.is_file():
+        raise ValueError(f"--import_weights takes the folder of the arrays. Received: one of them. Give {path.parent}.")
     if path.is_dir() and any(path.glob("*_params.jl_*.npy")):
         return read_newmu(path)
     prefix = tf1_prefix(path)
     if prefix:
         return read_carpedm20(prefix)
     found = listed(sorted(entry.name for entry in path.iterdir())) if path.is_dir() else "no such files"
-    raise ValueError(f"--import_weights must be {FORMATS}. Received: {path}: {found}. See README.")
+    raise ValueError(f"--import_weights must be {FORMATS}. Received: {path}: {found}.")
 
 
 def settle(weights: Weights, given: dict) -> Config:
@@ -95,6 +103,9 @@ def settle(weights: Weights, given: dict) -> Config:
         raise ValueError(f"{weights.origin} must be networks that this program can build. Received: {error}") from error
     if math.prod(implied.sizes[0]) != weights.stem_area:
         height, width = implied.sizes[0]
+        if weights.exact_size:
+            side = math.isqrt(weights.stem_area) << blocks
+            raise ValueError(f"These networks draw {side}x{side}. Received: {implied.height}x{implied.width}. Drop it.")
         raise ValueError(
             f"--output_height and --output_width must halve {blocks} times to a stem of {weights.stem_area} positions. "
             f"Received: {implied.height}x{implied.width}, which comes to {height}x{width}. "

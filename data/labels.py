@@ -1,6 +1,7 @@
 """A label vector y for every image of a pack: classes by folder, a dataset's own, or CelebA's attributes."""
 
 import dataclasses
+import difflib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -39,8 +40,8 @@ def read_labels(config: Config, source: Source, files: Sequence[str]) -> Labels 
 def _own(config: Config, source: Source, files: Sequence[str]) -> Labels:
     if source.labels is None:
         raise ValueError(
-            f"--labels=own needs a dataset that comes with labels. Received: {source.place}. "
-            "Try --labels=folder for a class a folder, or --labels=none."
+            f"--labels=own needs a dataset that comes with labels. Received: {source.place}. Try --labels=folder "
+            "for a class a folder, attributes such as --labels=Smiling for CelebA, or --labels=none."
         )
     names, classes = source.labels()
     return _one_hot(names, classes[_numbers(files)])
@@ -48,13 +49,17 @@ def _own(config: Config, source: Source, files: Sequence[str]) -> Labels:
 
 def _of_folders(source: Source, files: Sequence[str]) -> Labels:
     """The first folder below the one that holds everything."""
+    if source.root is None:
+        raise ValueError(
+            f"--labels=folder needs images in folders. Received: {source.place}. Try --labels=own or --labels=none."
+        )
     folders = [PurePath(name).parts[:-1] for name in files]
     while all(len(parts) > 1 for parts in folders) and len({parts[0] for parts in folders}) == 1:
         folders = [parts[1:] for parts in folders]  # a zip often has one folder around all
     stray = next((name for name, parts in zip(files, folders, strict=True) if not parts), None)
     names = sorted({parts[0] for parts in folders if parts})
     if stray is not None or len(names) < 2:
-        received = f"{printable(stray)} in none" if stray is not None else f"only {', '.join(map(printable, names))}"
+        received = f"{printable(stray)} in none" if stray is not None else f"one class, '{printable(names[0])}'"
         raise ValueError(
             f"--labels=folder needs every image of {source.place} in one of two or more class folders. "
             f"Received: {received}. Sort them into folders, or say --labels=none."
@@ -72,17 +77,17 @@ def _one_hot(names: Sequence[str], classes: np.ndarray) -> Labels:
 
 
 def _attributes(config: Config, source: Source, files: Sequence[str]) -> Labels:
-    wanted = tuple(name.strip() for name in config.labels.split(",") if name.strip())
+    wanted = tuple(config.labels.split(","))
     if source.attributes is not None:
-        return Labels(wanted, source.attributes(wanted)[_numbers(files)])
+        names, y = source.attributes(wanted)
+        return Labels(names, y[_numbers(files)])
     path = _attributes_file(config, source)
     with open(path, encoding="utf-8", errors="replace") as file:
         next(file, None)
         names = next(file, "").split()
-        columns = [1 + place for place in columns_of(wanted, names, str(path))]
-        values = {
-            fields[0]: [fields[c] for c in columns] for fields in map(str.split, file) if len(fields) > len(names)
-        }
+        columns = columns_of(wanted, names, str(path))
+        lines = [fields for fields in map(str.split, file) if len(fields) > len(names)]
+    values = {fields[0]: [fields[1 + column] for column in columns] for fields in lines}
     keys = [PurePath(name).name for name in files]
     missing = [key for key in keys if key not in values]
     if missing:
@@ -90,19 +95,23 @@ def _attributes(config: Config, source: Source, files: Sequence[str]) -> Labels:
             f"{path} must have a line for every image. Received: none for {printable(missing[0])} and "
             f"{len(missing) - 1} more. Is it the file of this dataset?"
         )
-    return Labels(wanted, (np.array([values[key] for key in keys]) == "1").astype(np.float32))
+    y = np.array([values[key] for key in keys]).reshape(-1, len(columns)) == "1"
+    return Labels(tuple(names[column] for column in columns), y.astype(np.float32))
 
 
 def columns_of(wanted: Sequence[str], names: Sequence[str], place: str) -> list[int]:
-    """The places of the `wanted` attributes among `names`. Raises ValueError naming those that there are."""
-    doubled = [name for name, times in Counter(wanted).items() if times > 1]
-    unknown = [name for name in wanted if name not in names]
+    """The places of the `wanted` attributes among `names`, in any case. Raises ValueError naming those there are."""
+    lower = [name.lower() for name in names]
+    doubled = [name for name, times in Counter(map(str.lower, wanted)).items() if times > 1]
+    unknown = [name for name in wanted if name.lower() not in lower]
     if unknown or doubled:
+        close = difflib.get_close_matches(unknown[0].lower(), lower, 1) if unknown else []
+        hint = f"Did you mean {names[lower.index(close[0])]}?" if close else "Pick some of these."
         raise ValueError(
             f"--labels must be none, own, folder, or attributes among {', '.join(names[:LISTED]) or 'none'} ({place}). "
-            f"Received: {', '.join(unknown or doubled)}{'' if unknown else ' twice'}. Pick some of these."
+            f"Received: {', '.join(unknown or doubled)}{'' if unknown else ' twice'}. {hint}"
         )
-    return [list(names).index(name) for name in wanted]
+    return [lower.index(name.lower()) for name in wanted]
 
 
 def _attributes_file(config: Config, source: Source) -> Path:

@@ -98,7 +98,7 @@ def _write(path: Path, source: Source, geometry: Geometry, channels: int) -> dic
     """Decodes everything into an .npy at `path` and tells what was seen."""
     sizes, skipped, names, gray, transparent = Counter(), {}, [], True, 0
     row = (geometry.height, geometry.width, channels)
-    logging.info("Packing %s images from %s, once.", f"{source.count:,}", source.place)
+    logging.info("Packing %s images from %s into %s, once.", f"{source.count:,}", source.place, path.parent)
     with open(path, "wb") as file, tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar:
         _write_header(file, source.count, row)
         for name, result in _decode_all(source, geometry, channels):

@@ -16,8 +16,8 @@ class Source:
     place: where it is, for messages. fingerprint: changes whenever its images do. items: yields (name, image), the
     image as a file's Path, as encoded bytes, or as a uint8 array (H, W) or (H, W, C); decode.py reads all three.
     root: the folder or file, if there is one. labels: the names of its classes and every image's class (count,), if it
-    comes with them; attributes: for their names a float32 (count, names) of 0 and 1, likewise. Both count images by the
-    numbers that are their names.
+    comes with them; attributes: for their names, in any case, the names and a float32 (count, names) of 0 and 1,
+    likewise. Both count images by the numbers that are their names.
     """
 
     place: str
@@ -26,7 +26,7 @@ class Source:
     items: Callable[[], Iterable[tuple]]
     root: Path | None = None
     labels: Callable[[], tuple[list[str], np.ndarray]] | None = None
-    attributes: Callable[[tuple[str, ...]], np.ndarray] | None = None
+    attributes: Callable[[tuple[str, ...]], tuple[tuple[str, ...], np.ndarray]] | None = None
 
 
 def printable(name: str) -> str:

@@ -86,8 +86,8 @@ def _attributes(place: str, features, records):
     known = list(features["attributes"])
 
     def attributes(wanted):
-        names = [known[column] for column in columns_of(wanted, known, place)]
-        return np.array([[record["attributes"][name] for name in names] for record in records()], np.float32)
+        names = tuple(known[column] for column in columns_of(wanted, known, place))
+        return names, np.array([[record["attributes"][name] for name in names] for record in records()], np.float32)
 
     return attributes
 

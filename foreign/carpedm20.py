@@ -18,8 +18,14 @@ def read_carpedm20(prefix: str) -> Weights:
         found = {name: original for name, original in found.items() if "Adam" not in name}
         arrays = {name: reader.get_tensor(original) for name, original in found.items()}
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0][:150]
-        raise ValueError(f"{prefix} must be a whole checkpoint. Received: {reason}. Copy it again.") from error
+        raise ValueError(
+            f"{prefix} must be a whole TensorFlow checkpoint. Received: one that cannot be read, or another file. "
+            "Copy it again, all its files: .index, .meta, .data-00000-of-00001."
+        ) from error
+    if any(".ATTRIBUTES" in name for name in reader.get_variable_to_shape_map()):
+        raise ValueError(
+            f"{prefix} must be of TensorFlow 1. Received: one of TensorFlow 2. Runs of ours need no import."
+        )
     conditional = "g_h1_lin/Matrix" in arrays
     blocks = sum(bool(re.fullmatch(r"g_h\d+/w", name)) for name in arrays)
     generator_names, discriminator_names = _mnist_names() if conditional else _unconditional_names(max(blocks, 1))

@@ -69,6 +69,7 @@ def test_the_card_describes_the_model(trained):
     assert (card["z_dim"], card["z_dist"], card["step"]) == (8, "uniform_signed", 3)
     assert (card["height"], card["width"], card["channels"]) == (16, 16, 3)
     assert card["flags"]["stem_width"] == 32
+    assert card["frozen_graphs"]["generator.pb"] == "z:0 -> images:0"
 
 
 def test_a_run_without_a_checkpoint_is_an_error_and_leaves_nothing(tiny):
@@ -115,7 +116,8 @@ def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
     images = signatures["serving_default"](z=drawn["z"], y=tf.constant(y))["images"]
     assert signatures["discriminate"](images=images, y=tf.constant(y))["logits"].shape == (6, 1)
     card = json.loads((config.run_dir / "export" / "model_card.json").read_text())
-    assert (card["labels"], card["one_label_an_image"]) == (["a", "b"], True)
+    assert (card["labels"], card["batch_norm"]) == (["a", "b"], statistics)
+    assert "exactly one 1" in card["y"]
     frozen = run_frozen(freeze(config) / "generator.pb", {"z:0": drawn["z"].numpy(), "y:0": y}, "images:0")
     np.testing.assert_allclose(frozen, images, atol=1e-6)
 

@@ -53,7 +53,7 @@ def test_attributes_are_on_together(attributes):
 def test_a_label_that_is_not_there_names_those_that_are(classes, attributes, tiny):
     with pytest.raises(ValueError, match=r"among ant, Bee, cat\. Received: dog\."):
         conditions.chosen(classes(), "dog", 1)
-    with pytest.raises(ValueError, match=r"among Hat, Smiling, or none\. Received: Old\."):
+    with pytest.raises(ValueError, match=r"among Hat, Smiling, or none alone\. Received: Old\."):
         conditions.chosen(attributes("Hat", "Smiling"), "Hat,Old", 1)
     with pytest.raises(ValueError, match=r"needs a run with labels\."):
         conditions.chosen(tiny(), "3", 1)
@@ -93,7 +93,7 @@ def test_folders_that_are_no_classes(tiny, image_folder, tmp_path, photos):
     with pytest.raises(ValueError, match=r"in one of two or more class folders\. Received: 0000\.png in none\."):
         data.load(tiny(dataset="flat", labels="folder"))
     class_folders(tmp_path / "data" / "one", photos, {"cat": 2})
-    with pytest.raises(ValueError, match=r"Received: only cat\."):
+    with pytest.raises(ValueError, match=r"Received: one class, 'cat'\."):
         data.load(tiny(dataset="one", labels="folder"))
 
 
@@ -107,7 +107,7 @@ def test_attributes_beside_the_images(tiny, image_folder, tmp_path, place):
         "9.png": ("1",) * 3,
     }
     write_attributes(tmp_path / place / "list_attr_celeba.txt", rows)
-    pack = data.load(tiny(dataset="celebA", labels="Smiling,Hat"))
+    pack = data.load(tiny(dataset="celebA", labels="smiling,Hat"))
     assert pack.labels.names == ("Smiling", "Hat")
     np.testing.assert_array_equal(pack.labels.y, [[1, 0], [0, 1], [1, 1]])
 
@@ -117,7 +117,7 @@ def test_attributes_that_are_not_there(tiny, image_folder, tmp_path):
     with pytest.raises(ValueError, match=r"needs list_attr_celeba\.txt beside the images\. .*download\.py celebA"):
         data.load(tiny(dataset="celebA", labels="Smiling"))
     write_attributes(tmp_path / "data" / "list_attr_celeba.txt", {"0000.png": ("1", "1", "1")})
-    with pytest.raises(ValueError, match=r"among Hat, Smiling, Young .*Received: Smilng\."):
+    with pytest.raises(ValueError, match=r"among Hat, Smiling, Young .*Received: Smilng\. Did you mean Smiling\?"):
         data.load(tiny(dataset="celebA", labels="Smilng"))
     with pytest.raises(ValueError, match=r"Received: none for 0001\.png and 0 more\."):
         data.load(tiny(dataset="celebA", labels="Smiling"))
@@ -210,3 +210,15 @@ def test_attributes_are_the_same_however_they_are_spaced(tiny):
     assert tiny(labels=" Hat ,Smiling,").labels == "Hat,Smiling"
     assert tiny(labels="Folder").labels == "folder"
     assert tiny(labels="MNIST").labels == "own"
+
+
+def test_a_vector_has_its_labels_names(classes, attributes):
+    assert conditions.name(classes(), np.eye(3)[1]) == "Bee"
+    assert conditions.name(attributes("Hat", "Smiling"), np.ones(2)) == "Hat,Smiling"
+    assert conditions.name(attributes("Hat", "Smiling"), np.zeros(2)) == "none"
+    assert conditions.canonical(classes(), "bee, CAT") == "Bee,cat"
+
+
+def test_digits_lie_in_no_folders(tiny):
+    with pytest.raises(ValueError, match=r"needs images in folders\. .* Try --labels=own"):
+        data.load(tiny(dataset="digits", labels="folder"))

@@ -37,7 +37,8 @@ def command(*arguments, cwd=None, **options):
     [
         (
             ["--train", "True"],
-            "error: Flags must begin with --. Received: True. On-off flags are --train and --notrain.",
+            "error: Flags must begin with --. Received: True. "
+            "On-off flags are --train and --notrain, lists have commas and no spaces.",
         ),
         (["--datset", "x"], "error: Unknown command line flag 'datset'. Did you mean: dataset ?"),
         (["--output_height", "5"], "error: --output_height must be at least 8. Received: 5. Try --output_height=16."),

@@ -145,6 +145,7 @@ def test_without_a_label_they_take_turns(trained):
     config = trained(labels="folder", label_names=("a", "b"), fc_width=16)
     in_turn = sample(config, 4)
     np.testing.assert_array_equal(np.load(in_turn / "y.npy"), np.eye(2)[[0, 1, 0, 1]])
+    assert (in_turn / "labels.txt").read_text().splitlines()[1:3] == ["000001.png b", "000002.png a"]
     only = sample(config, 2, "b")
     assert (in_turn / "000001.png").read_bytes() == (only / "000001.png").read_bytes()
     assert (in_turn / "000000.png").read_bytes() != (only / "000000.png").read_bytes()

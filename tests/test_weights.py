@@ -421,9 +421,9 @@ def test_what_is_no_such_file_is_told(tmp_path):
     with pytest.raises(ValueError, match="no such files"):
         import_weights(str(tmp_path / "nosuch"), out)
     (tmp_path / "model.b64-7.index").write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match="must be a whole checkpoint"):
+    with pytest.raises(ValueError, match="must be a whole TensorFlow checkpoint"):
         import_weights(str(tmp_path / "model.b64-7"), out)
-    with pytest.raises(ValueError, match="must be a whole checkpoint"):
+    with pytest.raises(ValueError, match="must be a whole TensorFlow checkpoint"):
         import_weights(str(tmp_path / "a.txt"), out)
 
 
@@ -552,3 +552,33 @@ def test_the_height_follows_from_a_given_width(tmp_path):
     generator, discriminator = networks(config)
     np.testing.assert_allclose(generator(z), drawn, atol=1e-5)
     logits_agree(discriminator(images), logits)
+
+
+def test_the_same_import_goes_on_only_if_more_is_asked_for(tmp_path, caplog):
+    prefix, _ = tf1_checkpoint(tmp_path / "theirs", unconditional, *random_inputs(64, 3))
+    given = {"out_dir": str(tmp_path / "out"), "out_name": "x"}
+    config = import_weights(prefix, given)
+    with pytest.raises(ValueError, match="must be a new run"):
+        import_weights(prefix, given)
+    with caplog.at_level("INFO"):
+        assert import_weights(prefix, given, again=True) == config
+    assert "was imported before: going on with it" in caplog.text
+    other, _ = tf1_checkpoint(tmp_path / "other", unconditional, *random_inputs(64, 3))
+    with pytest.raises(ValueError, match="must be a new run"):
+        import_weights(other, given, again=True)
+
+
+def test_sizes_that_the_arrays_settle_cannot_be_changed(tmp_path):
+    write_newmu(tmp_path / "theirs", np.random.default_rng(0))
+    given = {"out_dir": str(tmp_path / "out"), "out_name": "x", "output_height": 64}
+    with pytest.raises(ValueError, match=r"These networks draw 32x32\. Received: 64x64\."):
+        import_weights(str(tmp_path / "theirs"), given)
+    with pytest.raises(ValueError, match=r"takes the folder of the arrays\."):
+        import_weights(str(tmp_path / "theirs" / "200_gen_params.jl_01.npy"), given)
+
+
+def test_our_own_checkpoints_need_no_import(tmp_path, tiny):
+    config = tiny().settled()
+    Checkpoints(DCGAN(config), config).save(1)
+    with pytest.raises(ValueError, match="Runs of ours need no import"):
+        import_weights(str(config.checkpoint_path), {"out_dir": str(tmp_path / "out"), "out_name": "x"})
