@@ -19,6 +19,7 @@ FORMATS = (
     "a TensorFlow 1 checkpoint of carpedm20/DCGAN-tensorflow (its prefix, such as model.b64-1002, or its folder), "
     "a folder of Newmu/dcgan_code's *_gen_params.jl_01.npy ..., or netG.pth,netD.pth of pytorch/examples"
 )
+ORIGIN = "imported_from.txt"  # in the run's folder
 STATISTICS_BATCHES, STATISTICS_BATCH = 40, 64  # with which missing moving statistics are estimated
 
 
@@ -35,9 +36,8 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
         raise ValueError(f"Imported weights bring their own preset. Received: --preset={given['preset']}. Drop it.")
     weights = read([Path(name.strip()).expanduser() for name in names.split(",")])
     config = settle(weights, {name: value for name, value in given.items() if value not in (None, "auto")})
-    record = config.run_dir / "imported_from.txt"
     if stored := stored_run(config.run_dir):
-        if again and record.is_file() and record.read_text(encoding="utf-8").strip() == weights.origin:
+        if again and _origin(config) == weights.origin:
             logging.info("%s was imported before: going on with it.", config.run_dir)
             return stored
         raise ValueError(
@@ -45,24 +45,16 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
             "Give another, or drop --import_weights to go on with it."
         )
     check_writable(config.run_dir)
-    dcgan = DCGAN(config)
-    _assign(dcgan.generator, weights.generator, weights.origin)
-    if weights.discriminator:
-        _assign(dcgan.discriminator, weights.discriminator, weights.origin)
-    else:
-        logging.warning("there are no weights for the discriminator: it starts untrained.")
-    if not any("moving_mean" in name for name in weights.generator):
-        _estimate_statistics(dcgan, config)
+    dcgan = _filled(weights, config)
     config.run_dir.mkdir(parents=True, exist_ok=True)
-    write_atomic(record, f"{weights.origin}\n".encode())
+    write_atomic(config.run_dir / ORIGIN, f"{weights.origin}\n".encode())
     write_atomic(config.run_dir / "config.json", config.to_json().encode())  # a run counts once it has a checkpoint
     Checkpoints(dcgan, config).save(0)
     size = "x".join(map(str, config.image_shape))
-    logging.info(
-        "imported %s into %s: images %s, z %s %s", weights.origin, config.run_dir, size, config.z_dim, config.z_dist
-    )
+    logging.info("imported %s: images %s, z %s %s.", weights.origin, size, config.z_dim, config.z_dist)
     if not weights.exact_size and not given.get("output_height"):
-        logging.info("its checkpoints leave the size open; if it is another, give --output_height and --output_width.")
+        logging.info("the files leave the size open: --output_height and --output_width say if it is another.")
+    logging.info("the run is %s", config.run_dir)
     return config
 
 
@@ -101,16 +93,7 @@ def settle(weights: Weights, given: dict) -> Config:
         implied = Config(**(settings | size))
     except ValueError as error:
         raise ValueError(f"{weights.origin} must be networks that this program can build. Received: {error}") from error
-    if math.prod(implied.sizes[0]) != weights.stem_area:
-        height, width = implied.sizes[0]
-        if weights.exact_size:
-            side = math.isqrt(weights.stem_area) << blocks
-            raise ValueError(f"These networks draw {side}x{side}. Received: {implied.height}x{implied.width}. Drop it.")
-        raise ValueError(
-            f"--output_height and --output_width must halve {blocks} times to a stem of {weights.stem_area} positions. "
-            f"Received: {implied.height}x{implied.width}, which comes to {height}x{width}. "
-            "Give the size of the images that the networks were trained on."
-        )
+    _check_size(weights, implied)
     for name in NETWORK_FIELDS:
         if name in given and name not in (*size, "z_dist"):
             wanted = getattr(dataclasses.replace(Config(), **{name: given[name]}), name)
@@ -119,6 +102,38 @@ def settle(weights: Weights, given: dict) -> Config:
                     f"--{name} is in the weights: {getattr(implied, name)}. Received: {wanted}. Drop the flag."
                 )
     return dataclasses.replace(implied, **given).settled()
+
+
+def _check_size(weights: Weights, config: Config) -> None:
+    if math.prod(config.sizes[0]) == weights.stem_area:
+        return
+    (height, width), blocks = config.sizes[0], len(config.sizes) - 1
+    if weights.exact_size:
+        side = math.isqrt(weights.stem_area) << blocks
+        raise ValueError(f"These networks draw {side}x{side}. Received: {config.height}x{config.width}. Drop the flag.")
+    raise ValueError(
+        f"--output_height and --output_width must halve {blocks} times to a stem of {weights.stem_area} positions. "
+        f"Received: {config.height}x{config.width}, which comes to {height}x{width}. "
+        "Give the size of the images that the networks were trained on."
+    )
+
+
+def _origin(config: Config) -> str:
+    """What the run was imported from, or nothing."""
+    path = config.run_dir / ORIGIN
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def _filled(weights: Weights, config: Config) -> DCGAN:
+    dcgan = DCGAN(config)
+    _assign(dcgan.generator, weights.generator, weights.origin)
+    if weights.discriminator:
+        _assign(dcgan.discriminator, weights.discriminator, weights.origin)
+    else:
+        logging.warning("there are no weights for the discriminator: it starts untrained.")
+    if not any("moving_mean" in name for name in weights.generator):
+        _estimate_statistics(dcgan, config)
+    return dcgan
 
 
 def _assign(network: keras.Model, arrays: Arrays, origin: str) -> None:
