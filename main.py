@@ -20,6 +20,7 @@ import console
 from checks import CHOICES, check_names
 from config import Config
 from presets import PRESETS, with_preset
+from runs import find_run, run_to_train
 
 FLAGS = flags.FLAGS
 DATA, MODEL, DETAILS, TRAINING, RUN, ACTIONS = "data", "model", "details", "training", "run", "actions"
@@ -133,7 +134,7 @@ def run(given: dict) -> None:
         explore(given)
     if not wanted - {"import_weights", "explore"}:
         return
-    settings = run_settings(given)
+    settings = run_to_train(given) if wanted & {"train", "dry_run"} else find_run(given)
     if "dry_run" in wanted:
         dry_run(settings)
         return
@@ -248,44 +249,6 @@ def given_settings() -> dict:
         stored.pop("steps", None)
     stored.pop("label_names", None)  # those of the images that a run is trained on
     return stored | given
-
-
-def run_settings(given: dict) -> Config:
-    """Training goes on with its run's settings; sampling and exporting look for the run that the flags mean."""
-    from utils import find_run, stored_run  # late: brings NumPy
-
-    fresh = Config(**with_preset(given))
-    preset = given.get("preset")
-    given = {name: value for name, value in given.items() if name != "preset"}
-    if not (FLAGS.train or FLAGS.dry_run):
-        found = find_run(fresh, given)
-        check_preset(preset, fresh, found)
-        return found
-    stored = stored_run(fresh.run_dir)
-    if not stored:
-        return fresh
-    if "dataset" in given and not configs.same_dataset(stored.dataset, fresh.dataset):
-        message = f"{fresh.run_dir} was trained on {stored.dataset}. Received: {fresh.dataset}."
-        if not fresh.out_name:
-            raise ValueError(f"A run goes on with its own dataset: {message} Start another with --out_name=NAME.")
-        if stored.dataset != configs.IMPORTED:
-            logging.warning("%s Going on with that.", message)
-    continued = stored.continued(given, configs.TRAINING_FIELDS)
-    check_preset(preset, fresh, stored)
-    return continued
-
-
-def check_preset(preset: str | None, fresh: Config, stored: Config) -> None:
-    """Raises ValueError when a run that goes on has other networks than the preset that is asked for."""
-    if not preset:
-        return
-    for name in sorted({name for defaults in PRESETS.values() for name in defaults} & {*configs.NETWORK_FIELDS}):
-        wanted, has = getattr(fresh, name), getattr(stored, name)
-        if wanted not in ("auto", has):
-            raise ValueError(
-                f"--preset={preset} wants --{name}={wanted}. {stored.run_dir} has {has}, which is fixed. "
-                "Drop --preset, or start another run with --out_name=NAME."
-            )
 
 
 def help_text() -> str:

@@ -1,4 +1,4 @@
-"""Run folders, files that appear whole or not at all, image grids and GIFs."""
+"""Files and folders that appear whole or not at all, image grids and GIFs."""
 
 import contextlib
 import glob
@@ -10,9 +10,6 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from config import NETWORK_FIELDS, Config, read_config, same_dataset
-
-RUNS_LISTED = 10  # in an error
 GIF_FRAMES = 100  # at most, evenly spaced
 GIF_SIDE = 768  # pixels
 GIF_SECONDS = 10.0  # for the whole film
@@ -91,46 +88,3 @@ def film_frame(image: np.ndarray) -> np.ndarray:
         return image.squeeze(-1) if image.shape[-1] == 1 and image.ndim == 3 else image
     alpha = image[..., 3:] / 255.0
     return np.round(image[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
-
-
-def stored_run(run_dir: Path) -> Config | None:
-    """The settings of a run that has a checkpoint, else None. Raises ValueError when they cannot be read."""
-    path = run_dir / "config.json"
-    if not path.is_file():
-        return None
-    # Where the run lies now counts, not where it lay when its settings were written.
-    config = read_config(path).continued({"out_dir": str(run_dir.parent), "out_name": run_dir.name})
-    return config if (config.checkpoint_path / "checkpoint").is_file() else None
-
-
-def find_run(wanted: Config, given: dict) -> Config:
-    """The trained run that `wanted` means, of which the user said `given`: by its name, else the only one that fits.
-
-    Raises ValueError naming the runs that exist when none or several fit.
-    """
-    exact = stored_run(wanted.run_dir)
-    if exact:
-        return exact.continued(given)
-    runs = _runs(wanted.run_dir.parent)
-    fits = [] if wanted.out_name else [run for run in runs.values() if _fits(run, wanted, given)]
-    if len(fits) == 1:
-        return fits[0].continued(given)
-    names = sorted(runs)
-    listed = ", ".join(names[:RUNS_LISTED]) + (", ..." if len(names) > RUNS_LISTED else "")
-    remedy = f"Runs there: {listed}; pick one with --out_name, or add --train." if runs else "Add --train first."
-    raise ValueError(f"--out_name must be a trained run in {wanted.out_dir}. Received: {wanted.name}. {remedy}")
-
-
-def _fits(run: Config, wanted: Config, given: dict) -> bool:
-    same_set = "dataset" not in given or same_dataset(run.dataset, wanted.dataset)
-    return same_set and all(getattr(run, name) == getattr(wanted, name) for name in NETWORK_FIELDS if name in given)
-
-
-def _runs(out_dir: Path) -> dict[str, Config]:
-    """Every trained run in out_dir by its folder's name."""
-    found = {}
-    for path in sorted(out_dir.glob("*/config.json")):
-        with contextlib.suppress(ValueError):  # a damaged run is no reason not to find the others
-            if run := stored_run(path.parent):
-                found[run.name] = run
-    return found

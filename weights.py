@@ -13,7 +13,8 @@ from checkpoint import Checkpoints
 from config import IMPORTED, NETWORK_FIELDS, Config
 from foreign import TORCH_SUFFIXES, Arrays, Weights, listed, read_carpedm20, read_newmu, read_torch, tf1_prefix
 from model import DCGAN
-from utils import check_writable, stored_run, write_atomic
+from runs import stored_run
+from utils import check_writable, write_atomic
 
 FORMATS = (
     "a TensorFlow 1 checkpoint of carpedm20/DCGAN-tensorflow (its prefix, such as model.b64-1002, or its folder), "

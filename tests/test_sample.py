@@ -5,14 +5,10 @@ import numpy as np
 import pytest
 
 from checkpoint import Checkpoints
-from config import Config
 from model import DCGAN
+from runs import find_run, stored_run
 from sample import sample
-from utils import find_run, image_grid, png, replaced_folder, stored_run, write_atomic, write_film
-
-
-def find(given):
-    return find_run(Config(**given), given)
+from utils import image_grid, png, replaced_folder, write_atomic, write_film
 
 
 @pytest.fixture
@@ -55,29 +51,29 @@ def test_same_seed_same_bytes_and_the_first_do_not_depend_on_n(c_dim, trained):
 def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
     out = {"out_dir": tiny().out_dir}
     with pytest.raises(ValueError, match=r"Received: digits-64x64. Add --train first.$"):
-        find(out)
+        find_run(out)
     faces = trained(dataset="celebA")
-    assert find(out) == faces
-    assert find({**out, "dataset": "celebA", "seed": 3}).seed == 3
+    assert find_run(out) == faces
+    assert find_run({**out, "dataset": "celebA", "seed": 3}).seed == 3
     trained(dataset="cats")
-    assert find({**out, "dataset": "CelebA"}) == faces
+    assert find_run({**out, "dataset": "CelebA"}) == faces
     with pytest.raises(ValueError, match=r"Runs there: cats-16x16, celebA-16x16; pick one with --out_name"):
-        find(out)
+        find_run(out)
     damaged = Path(out["out_dir"]) / "damaged"
     damaged.mkdir()
     (damaged / "config.json").write_text("{")
     with pytest.raises(ValueError, match=r"damaged/config.json is not JSON.*Delete it"):
-        find({**out, "out_name": "damaged"})
+        find_run({**out, "out_name": "damaged"})
     with pytest.raises(ValueError, match="Received: nosuch"):
-        find({**out, "out_name": "nosuch"})
+        find_run({**out, "out_name": "nosuch"})
     with pytest.raises(ValueError, match="--z_dim is fixed"):
-        find({**out, "out_name": "cats-16x16", "z_dim": 3})
+        find_run({**out, "out_name": "cats-16x16", "z_dim": 3})
 
 
 def test_a_moved_run_is_itself(trained):
     config = trained()
     config.run_dir.rename(config.run_dir.parent / "renamed")
-    moved = find({"out_dir": config.out_dir, "out_name": "renamed"})
+    moved = find_run({"out_dir": config.out_dir, "out_name": "renamed"})
     assert sample(moved, 1).parent.parent.name == "renamed"
     elsewhere = config.run_dir.parent.parent / "elsewhere"
     config.run_dir.parent.rename(elsewhere)

@@ -15,9 +15,10 @@ from data import Labels
 from logs import Logs
 from model import DCGAN, Generator
 from presets import PRESETS
+from runs import stored_run
 from sample import drawer
 from train import train
-from utils import image_grid, stored_run
+from utils import image_grid
 
 
 @pytest.fixture
