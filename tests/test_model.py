@@ -31,6 +31,9 @@ ORIGINAL_DISCRIMINATOR = {
 }
 
 
+LABELLED = {"labels": "own", "label_names": ("a", "b", "c")}
+
+
 def batch(config, seed=0):
     rng = np.random.default_rng(seed)
     count = config.batch_size * config.batches_a_step
@@ -86,6 +89,18 @@ def test_jit_equals_no_jit(precision, tolerance, tiny):
         a, b = plain._train_step(*batch(config, seed)), jit.train_step(*batch(config, seed))
         np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=tolerance)
         np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=tolerance)
+
+
+@pytest.mark.slow
+def test_jit_equals_no_jit_with_labels_and_with_the_papers_details(tiny):
+    details = {name: value for name, value in PRESETS["paper"].items() if name not in ("stem_width", "batch_size")}
+    config = tiny(**details, **LABELLED, fc_width=16)
+    plain, jit = DCGAN(config), DCGAN(config, jit=True)
+    real, z = batch(config)
+    y = tf.one_hot(tf.range(len(z)) % 3, 3)
+    a, b = plain._train_step(real, z, y), jit.train_step(real, z, y)
+    np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-4)
+    np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=1e-4)
 
 
 def test_step_is_d_on_real_and_fake_apart_then_g_twice_on_the_same_z(tiny):
@@ -191,9 +206,6 @@ def test_precision_and_jit_are_chosen_by_the_machine(monkeypatch):
         )
         assert model.choose_precision("auto") == precision
     assert model.choose_jit("auto")
-
-
-LABELLED = {"labels": "own", "label_names": ("a", "b", "c")}
 
 
 @pytest.mark.parametrize(("height", "width", "c_dim"), [(28, 28, 1), (33, 47, 4), (64, 64, 3)])
