@@ -222,30 +222,6 @@ def test_two_datasets_of_one_name_are_two_runs(tmp_path):
     assert "--seed is fixed once a run has started" in err
 
 
-@pytest.fixture
-def paper_run(tmp_path):
-    """A run of the paper's preset, made small by flags of its own; returns the flags that find it again."""
-    small = ["--output_height", 16, "--stem_width", 32, "--z_dim", 8, "--batch_size", 4]
-    where = ["--out_dir", tmp_path / "out", "--data_dir", tmp_path / "data"]
-    assert command("--preset", "paper", *small, *where, "--l2", 0, "--steps", 1, "--train")[0] == 0
-    return [*where, "--output_height", 16]
-
-
-def test_a_preset_must_fit_the_run_and_changes_nothing_of_it(paper_run, tmp_path):
-    path = tmp_path / "out" / "digits-16x16" / "config.json"
-    before = json.loads(path.read_text())
-    code, _, err = command("--preset", "paper", *paper_run, "--stem_width", 32, "--steps", 2, "--train")
-    assert code == 0, err
-    assert json.loads(path.read_text()) == before | {"steps": 2}
-    for preset, name in (("reference", "bias"), ("tutorial", "bn_epsilon")):
-        code, _, err = command("--preset", preset, *paper_run, "--train")
-        assert code == 1
-        assert err.startswith(f"error: --preset={preset} wants --{name}=")
-    code, _, err = command("--preset", "reference", *paper_run, "--sample", 2)
-    assert code == 1
-    assert "which is fixed" in err
-
-
 def test_a_label_that_the_data_lack_stops_before_the_training(tmp_path):
     where = ["--out_dir", tmp_path / "out", "--data_dir", tmp_path / "data"]
     code, _, err = command("--labels", "digits", "--train", "--sample", 3, "--label", "ten", *where)
@@ -259,7 +235,6 @@ def test_a_label_that_the_data_lack_stops_before_the_training(tmp_path):
     [
         (["--explore", "conv_arithmetic", "--dry_run"], "--dry_run writes nothing, so it cannot go with --explore"),
         (["--label", "3", "--export"], "--label goes with --sample or --visualize"),
-        (["--import_weights", "x", "--out_name", "y", "--preset", "paper"], "Imported weights bring their own preset"),
     ],
 )
 def test_actions_that_do_not_go_together(arguments, message):

@@ -405,6 +405,7 @@ def test_a_missing_array_is_named_with_what_was_found(tmp_path):
             {"output_height": 128},
             "must halve 4 times to a stem of 16 positions. Received: 128x128, which comes to 8x8.",
         ),
+        ({"preset": "paper"}, "Imported weights bring their own preset. Received: --preset=paper. Drop it."),
         ({"out_name": ""}, "--import_weights makes a run. Received: no name for it. Add --out_name=NAME."),
     ],
 )
