@@ -4,6 +4,8 @@
   python main.py --dataset /my/images --train      ... on any folder or zip of images
   python main.py --dataset celebA --sample 100     draw 100 images with what was trained
   python main.py --dataset celebA --export         write a SavedModel
+  python main.py --dataset mnist --sample 9 --label 7          ... of one class, where training knew labels
+  python main.py --import_weights PATH --out_name NAME         bring what another implementation trained
 
 Flags are --name=value or --name value; on-off flags are --train and --notrain. --verbosity=1 tells everything.
 """
@@ -33,7 +35,7 @@ flags.DEFINE_string("input_fname_pattern", Config.input_fname_pattern, "which fi
 flags.DEFINE_integer("input_height", Config.input_height, "centre crop before the resize, pixels; default: 108 for celebA, else the largest", module_name=DATA)
 flags.DEFINE_integer("input_width", Config.input_width, "the same; default: from input_height, in the output's shape", module_name=DATA)
 flags.DEFINE_boolean("crop", Config.crop, "crop to the output's shape; --nocrop squashes the whole image", module_name=DATA)
-flags.DEFINE_integer("output_height", Config.output_height, "size of the images the networks see, 8 to 512 pixels", module_name=DATA)
+flags.DEFINE_integer("output_height", Config.output_height, "size of the images the networks see, 8 to 512 pixels; mnist: 28", module_name=DATA)
 flags.DEFINE_integer("output_width", Config.output_width, "the same; default: output_height", module_name=DATA)
 flags.DEFINE_enum("c_dim", str(Config.c_dim), [str(c) for c in CHOICES["c_dim"]], "channels: gray 1, colour 3, with alpha 4", module_name=DATA)
 flags.DEFINE_integer("train_size", Config.train_size, "use only the first so many images", module_name=DATA)

@@ -195,14 +195,14 @@ class DCGAN:
         updates G twice "to make sure that d_loss does not go to zero"; the paper once. With `alternate` every update
         has a batch of its own and G is first, as in the paper's code; the real images of G's batches go unused there.
         """
-        batches = list(zip(self._parts(ops.to_float(real)), self._parts(z), self._parts(y), strict=True))
+        batches = list(zip(self._parts(real), self._parts(z), self._parts(y), strict=True))
         g_updates = self.config.g_updates
         if self.config.alternate:
             for _, z_part, y_part in batches[:g_updates]:
                 g_loss = self._update_generator(z_part, y_part)
             batches = batches[g_updates:]
         for real_part, z_part, y_part in batches:
-            results = self._update_discriminator(real_part, z_part, y_part)
+            results = self._update_discriminator(ops.to_float(real_part), z_part, y_part)
         if not self.config.alternate:
             for _ in range(g_updates):
                 g_loss = self._update_generator(z_part, y_part)

@@ -86,8 +86,8 @@ def _attributes(config: Config, source: Source, files: Sequence[str]) -> Labels:
         next(file, None)
         names = next(file, "").split()
         columns = columns_of(wanted, names, str(path))
-        lines = [fields for fields in map(str.split, file) if len(fields) > len(names)]
-    values = {fields[0]: [fields[1 + column] for column in columns] for fields in lines}
+        lines = (fields for fields in map(str.split, file) if len(fields) > len(names))
+        values = {fields[0]: [fields[1 + column] for column in columns] for fields in lines}  # not all 40, in memory
     keys = [PurePath(name).name for name in files]
     missing = [key for key in keys if key not in values]
     if missing:
