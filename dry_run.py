@@ -4,10 +4,10 @@ import dataclasses
 import json
 import math
 
+import convolution
 import ops
 from config import Config
 from data import geometry_of
-from explore.conv_arithmetic import same_padding
 from model import Discriminator, Generator, choose_jit, choose_precision
 
 # Fitted to the peaks of eight runs on a CPU (64 and 128 pixels, stem 512 and 1024, batch 64 and 256, both dtypes),
@@ -76,20 +76,12 @@ def layer_table(network: Generator | Discriminator) -> list[Row]:
         if not isinstance(layer, ops.Dense):
             large, small = (output, shape) if drawing else (shape, output)
             kernel = layer.kernel.shape[0]
-            pads = tuple(_pads(config.padding, side, kernel) for side in large[:2])
+            pads = tuple(convolution.pads(config.padding, side, kernel) for side in large[:2])
             multiplications *= small[0] * small[1]
             inputs = (*shape[:2], layer.kernel.shape[3 if drawing else 2])  # labels included
         rows.append(Row(layer.name, inputs, kernel, pads, output, field, parameters, 2 * multiplications))
         shape = output
     return rows
-
-
-def _pads(padding: str, side: int, kernel: int) -> tuple[int, int]:
-    """Zeros with which a stride-2 convolution halves `side`; its transpose crops as many."""
-    if padding == "symmetric":
-        return ops.symmetric_padding(side, kernel)
-    _, before, after = same_padding(side, kernel, ops.STRIDE)
-    return before, after
 
 
 def _fields(layers: list, *, backwards: bool) -> list[int]:
@@ -102,11 +94,11 @@ def _fields(layers: list, *, backwards: bool) -> list[int]:
     if backwards:
         for kernel in kernels[::-1]:
             fields.append(field)
-            field = (field - 1) * ops.STRIDE + kernel if kernel else 0
+            field = (field - 1) * convolution.STRIDE + kernel if kernel else 0
         return fields[::-1]
     step = 1
     for kernel in kernels:
-        field, step = (field + (kernel - 1) * step, step * ops.STRIDE) if kernel else (0, step)
+        field, step = (field + (kernel - 1) * step, step * convolution.STRIDE) if kernel else (0, step)
         fields.append(field)
     return fields
 
@@ -129,9 +121,9 @@ def _table(name: str, rows: list[Row]) -> str:
 
 def _line(row: Row) -> str:
     inputs, output = ("x".join(map(str, shape)) for shape in (row.inputs, row.output))
-    kernel, stride = (row.kernel, ops.STRIDE) if row.kernel else ("", "")
+    kernel, stride = (row.kernel, convolution.STRIDE) if row.kernel else ("", "")
     pads = ",".join(dict.fromkeys(f"{before}+{after}" for before, after in row.pads))  # once where both axes agree
-    overlap = ("uneven" if row.kernel % ops.STRIDE else "even") if row.kernel else ""
+    overlap = ("uneven" if row.kernel % convolution.STRIDE else "even") if row.kernel else ""
     field = row.field or "all"
     return (
         f"  {row.name:12} {inputs:>11} {kernel:>2} {stride:>2} {pads:>8} {output:>12} {overlap:>8} {field:>6} "

@@ -51,18 +51,18 @@ class Generator(keras.Model):
     def call(self, z, y=None, training: bool = False):
         x = ops.join(tf.cast(z, self.train_dtype if training else "float32"), y)
         if self.fc is not None:
-            x = ops.join(tf.nn.relu(self.fc_norm(self.fc(x), training=training)), y)
-        x = tf.nn.relu(self._normed_maps(self.stem(x), training))
-        x = self.convs[0](ops.join(x, y))
-        for norm, conv in zip(self.norms[1:], self.convs[1:], strict=True):
-            x = conv(ops.join(tf.nn.relu(norm(x, training=training)), y))
+            x = ops.join(tf.nn.relu(ops.normed(self.fc, self.fc_norm, x, training)), y)
+        x = tf.nn.relu(self._normed_stem(x, training))
+        for conv, norm in zip(self.convs[:-1], self.norms[1:], strict=True):
+            x = tf.nn.relu(ops.normed(conv, norm, ops.join(x, y), training))
+        x = self.convs[-1](ops.join(x, y))
         return tf.tanh(tf.cast(x, tf.float32))
 
-    def _normed_maps(self, x, training: bool):
+    def _normed_stem(self, x, training: bool):
         """The stem's units (B, h * w * stem_width) as normalised maps (B, h, w, stem_width)."""
         if self.config.stem_norm == "units":
-            return self._maps(self.norms[0](x, training=training))
-        return self.norms[0](self._maps(x), training=training)
+            return self._maps(ops.normed(self.stem, self.norms[0], x, training))
+        return self.norms[0](self._maps(self.stem(x)), training=training)  # a bias a unit, a mean a map: both count
 
     def _maps(self, x):
         height, width, channels = self.stem_shape
@@ -111,10 +111,10 @@ class Discriminator(keras.Model):
         x = tf.cast(images, self.train_dtype if training else "float32")
         x = ops.leaky_relu(self.convs[0](ops.join(x, y)))
         for conv, norm in zip(self.convs[1:], self.norms, strict=True):
-            x = ops.leaky_relu(norm(conv(ops.join(x, y)), training=training))
+            x = ops.leaky_relu(ops.normed(conv, norm, ops.join(x, y), training))
         x = self._flat(x)
         if self.fc is not None:
-            x = ops.leaky_relu(self.fc_norm(self.fc(ops.join(x, y)), training=training))
+            x = ops.leaky_relu(ops.normed(self.fc, self.fc_norm, ops.join(x, y), training))
         return self.head(ops.join(tf.cast(x, tf.float32), y))
 
     def _flat(self, x):
@@ -145,21 +145,40 @@ def _makers(config: Config, seed) -> types.SimpleNamespace:
     )
 
 
-class KingmaAdam(keras.optimizers.Adam):
+class Adam(keras.optimizers.Adam):
+    """Keras' Adam with its update in one fused op, as TensorFlow 1 had it: lr * sqrt(1 - beta_2**t) / (1 - beta_1**t)
+    * m / (sqrt(v) + epsilon).
+    """
+
+    def update_step(self, gradient, variable, learning_rate):  # variable: a tf.Variable by now
+        place = self._get_variable_index(variable)
+        step = tf.cast(self.iterations.value + 1, tf.float32)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[place].value.handle,
+            v=self._velocities[place].value.handle,
+            beta1_power=self.beta_1**step,
+            beta2_power=self.beta_2**step,
+            lr=learning_rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self._epsilon_at(step),
+            grad=gradient,
+        )
+
+    def _epsilon_at(self, step):
+        return self.epsilon
+
+
+class KingmaAdam(Adam):
     """Adam as Kingma & Ba 2015 write Algorithm 1, lr * m^ / (sqrt(v^) + epsilon), and as Theano and PyTorch have it.
 
     Keras and TensorFlow 1 add epsilon to the root of the uncorrected v; here it shrinks with sqrt(1 - beta_2**t), so
     that it comes out beside the corrected one.
     """
 
-    @property
-    def epsilon(self):
-        step = tf.cast(self.iterations.value + 1, tf.float32)
-        return self.plain_epsilon * tf.sqrt(1 - self.beta_2**step)
-
-    @epsilon.setter
-    def epsilon(self, value):
-        self.plain_epsilon = value
+    def _epsilon_at(self, step):
+        return self.epsilon * tf.sqrt(1 - self.beta_2**step)
 
 
 class DCGAN:
@@ -191,21 +210,24 @@ class DCGAN:
         """One step. real (N * B, H, W, C) uint8, z (N * B, z_dim) float32, with labels y (N * B, y_dim) float32; N =
         config.batches_a_step -> a dict of float32 scalars and of the last update's logits, before its step.
 
-        D `d_updates` times, each on a real and a fake batch apart, then G `g_updates` times on the last z. carpedm20
-        updates G twice "to make sure that d_loss does not go to zero"; the paper once. With `alternate` every update
-        has a batch of its own and G is first, as in the paper's code; the real images of G's batches go unused there.
+        D `d_updates` times, each on a real and a fake batch apart, then G `g_updates` times on the last z; the last
+        fake batch of D is that of G's first update. carpedm20 updates G twice "to make sure that d_loss does not go to
+        zero"; the paper once. With `alternate` every update has a batch of its own and G is first, as in the paper's
+        code; the real images of G's batches go unused there.
         """
         batches = list(zip(self._parts(real), self._parts(z), self._parts(y), strict=True))
         g_updates = self.config.g_updates
         if self.config.alternate:
-            for _, z_part, y_part in batches[:g_updates]:
-                g_loss = self._update_generator(z_part, y_part)
-            batches = batches[g_updates:]
-        for real_part, z_part, y_part in batches:
-            results = self._update_discriminator(ops.to_float(real_part), z_part, y_part)
-        if not self.config.alternate:
-            for _ in range(g_updates):
-                g_loss = self._update_generator(z_part, y_part)
+            for batch in batches[:g_updates]:
+                g_loss = self._update_generator(*batch[1:])
+            for batch in batches[g_updates:]:
+                results = self._update_discriminator(*batch)
+            return {**results, "g_loss": g_loss}
+        for batch in batches[:-1]:
+            self._update_discriminator(*batch)
+        results, g_loss = self._update_both(*batches[-1])
+        for _ in range(g_updates - 1):
+            g_loss = self._update_generator(*batches[-1][1:])
         return {**results, "g_loss": g_loss}
 
     def _parts(self, batch) -> list:
@@ -213,10 +235,29 @@ class DCGAN:
         count = self.config.batches_a_step
         return [None] * count if batch is None else tf.split(batch, count)
 
-    def _update_discriminator(self, real, z, y):
-        fake = self.generator(z, y, training=True)
+    def _update_both(self, real, z, y):
+        """D, then G, on one fake batch."""
         with tf.GradientTape() as tape:
-            real_logits = self.discriminator(real, y, training=True)
+            fake = self.generator(z, y, training=True)
+            with tape.stop_recording():
+                results = self._judge(real, fake, y)
+            g_loss, scaled = self._generator_loss(fake, y)
+        self._apply(self.g_optimizer, tape, scaled, self.generator)
+        return results, g_loss
+
+    def _update_generator(self, z, y):
+        with tf.GradientTape() as tape:
+            g_loss, scaled = self._generator_loss(self.generator(z, y, training=True), y)
+        self._apply(self.g_optimizer, tape, scaled, self.generator)
+        return g_loss
+
+    def _update_discriminator(self, real, z, y):
+        return self._judge(real, self.generator(z, y, training=True), y)
+
+    def _judge(self, real, fake, y):
+        """Updates D on a real batch, uint8, and a fake one, float32, apart."""
+        with tf.GradientTape() as tape:
+            real_logits = self.discriminator(ops.to_float(real), y, training=True)
             fake_logits = self.discriminator(fake, y, training=True)
             d_loss_real = ops.bce(real_logits, real=True)
             d_loss_fake = ops.bce(fake_logits, real=False)
@@ -231,17 +272,16 @@ class DCGAN:
             "fake_logits": fake_logits,
         }
 
-    def _update_generator(self, z, y):
-        with tf.GradientTape() as tape:
-            logits = self.discriminator(self.generator(z, y, training=True), y, training=True)
-            g_loss = ops.bce(logits, real=True)  # non-saturating, as in the original
-            scaled = self.g_optimizer.scale_loss(g_loss)
-        self._apply(self.g_optimizer, tape, scaled, self.generator)
-        return g_loss
+    def _generator_loss(self, fake, y):
+        logits = self.discriminator(fake, y, training=True)
+        g_loss = ops.bce(logits, real=True)  # non-saturating, as in the original
+        return g_loss, self.g_optimizer.scale_loss(g_loss)
 
     def _apply(self, optimizer, tape, scaled_loss, network) -> None:
         weights = network.trainable_variables
-        gradients = tape.gradient(scaled_loss, weights)
+        # Zero where there is none: the biases that batch norm cancels.
+        zero = tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(scaled_loss, [w.value for w in weights], unconnected_gradients=zero)
         if self.config.l2:
             # Scaled as the gradients are, and not a term of the loss: that would be a third summand in one AddN.
             factor = optimizer.scale_loss(tf.constant(self.config.l2))
@@ -251,7 +291,7 @@ class DCGAN:
 
 def _scaled_adam(config: Config, network: keras.Model) -> keras.optimizers.LossScaleOptimizer:
     """Adam in a loss scaler, both built, since an unbuilt scaler would scale by a constant."""
-    form = {"tensorflow": keras.optimizers.Adam, "kingma": KingmaAdam}[config.adam_form]
+    form = {"tensorflow": Adam, "kingma": KingmaAdam}[config.adam_form]
     adam = form(config.learning_rate, beta_1=config.beta1, epsilon=ADAM_EPSILON, name="adam")
     scaler = keras.optimizers.LossScaleOptimizer(adam)
     scaler.build(network.trainable_variables)

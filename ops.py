@@ -7,10 +7,11 @@ decided in one line of its `call`. Layers create their weights when they are con
 import keras
 import tensorflow as tf
 
+import convolution
+
 INIT_STDDEV = 0.02  # Radford et al. 2016, section 4
 BN_MOMENTUM = 0.9  # carpedm20/DCGAN-tensorflow, ops.py
 LEAKY_SLOPE = 0.2  # Radford et al. 2016, section 4
-STRIDE = 2
 
 
 def normal(seed, mean: float = 0.0, stddev: float = INIT_STDDEV) -> keras.initializers.Initializer:
@@ -33,12 +34,16 @@ class Layer(keras.Layer):
     def weight(self, name, shape, initializer="zeros", trainable=True):
         return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=trainable)
 
-    def add_bias(self, x):
-        """x (B, ..., outputs) plus the layer's bias, if it has one."""
+
+class Linear(Layer):
+    """A linear map of its input, `product`, plus a bias, if it has one."""
+
+    def call(self, x):
+        x = self.product(x)
         return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias.value, x.dtype))
 
 
-class Dense(Layer):
+class Dense(Linear):
     """x (B, inputs) -> (B, outputs)."""
 
     def __init__(self, inputs: int, outputs: int, *, bias: bool = True, name: str, seed):
@@ -46,17 +51,12 @@ class Dense(Layer):
         self.kernel = self.weight("kernel", (inputs, outputs), normal(seed))
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
-    def call(self, x):
-        return self.add_bias(tf.matmul(x, tf.cast(self.kernel.value, x.dtype)))
+    def product(self, x):
+        return tf.matmul(x, tf.cast(self.kernel.value, x.dtype))
 
 
-class Conv(Layer):
-    """Stride-2 convolution: x (B, H, W, inputs) -> (B, ceil(H/2), ceil(W/2), outputs).
-
-    Dumoulin & Visin 2016, relationship 6. Of the zeros that this takes, "same" puts the odd one at the bottom and
-    right, as TensorFlow does, and "symmetric" starts with (k - 1) // 2 at the top and left, as Theano and PyTorch do.
-    They differ for the 5x5 kernel on even sides: 1 + 2 zeros against 2 + 1.
-    """
+class Conv(Linear):
+    """Stride-2 convolution: x (B, H, W, inputs) -> (B, ceil(H/2), ceil(W/2), outputs)."""
 
     def __init__(
         self,
@@ -75,16 +75,11 @@ class Conv(Layer):
         self.kernel = self.weight("kernel", (kernel_size, kernel_size, inputs, outputs), initializer(seed))
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
-    def call(self, x):
-        kernel = tf.cast(self.kernel.value, x.dtype)
-        if self.padding == "same":
-            return self.add_bias(tf.nn.conv2d(x, kernel, STRIDE, "SAME"))
-        zeros = [symmetric_padding(side, kernel.shape[0]) for side in x.shape[1:3]]
-        # tf.pad, since a bfloat16 convolution with explicit padding takes thirty times as long on a CPU.
-        return self.add_bias(tf.nn.conv2d(tf.pad(x, [(0, 0), *zeros, (0, 0)]), kernel, STRIDE, "VALID"))
+    def product(self, x):
+        return convolution.conv(x, tf.cast(self.kernel.value, x.dtype), self.padding)
 
 
-class ConvTranspose(Layer):
+class ConvTranspose(Linear):
     """Stride-2 transposed convolution to an explicit size: x (B, h, w, inputs) -> (B, *size, outputs).
 
     The gradient of `Conv` with respect to its input (Dumoulin & Visin 2016, section 4), hence the kernel's
@@ -109,22 +104,8 @@ class ConvTranspose(Layer):
         self.kernel = self.weight("kernel", (kernel_size, kernel_size, outputs, inputs), normal(seed))
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
-    def call(self, x):
-        kernel, batch = tf.cast(self.kernel.value, x.dtype), tf.shape(x)[0]
-        height, width, outputs = self.shape_out
-        if self.padding == "same":
-            return self.add_bias(tf.nn.conv2d_transpose(x, kernel, (batch, height, width, outputs), STRIDE, "SAME"))
-        (top, bottom), (left, right) = (symmetric_padding(side, kernel.shape[0]) for side in (height, width))
-        whole = (batch, top + height + bottom, left + width + right, outputs)
-        x = tf.nn.conv2d_transpose(x, kernel, whole, STRIDE, "VALID")
-        return self.add_bias(x[:, top : top + height, left : left + width])
-
-
-def symmetric_padding(side: int, kernel_size: int) -> tuple[int, int]:
-    """Zeros (before, after) with which a stride-2 convolution maps `side` to ceil(side / 2), (k - 1) // 2 before it."""
-    total = (-(-side // STRIDE) - 1) * STRIDE + kernel_size - side
-    before = (kernel_size - 1) // 2
-    return before, total - before
+    def product(self, x):
+        return convolution.conv_transpose(x, tf.cast(self.kernel.value, x.dtype), self.shape_out[:2], self.padding)
 
 
 class BatchNorm(Layer):
@@ -153,7 +134,8 @@ class BatchNorm(Layer):
         self.moving_mean = self.weight("moving_mean", (channels,), "zeros", trainable=False)
         self.moving_variance = self.weight("moving_variance", (channels,), "ones", trainable=False)
 
-    def call(self, x, training: bool):
+    def call(self, x, training: bool, bias=None):
+        """bias (channels,): what was left out of x, since subtracting the batch's mean cancels it."""
         of_batch = training or self.statistics == "batch"
         none = tf.constant([], tf.float32)
         maps = x if len(x.shape) == 4 else x[:, None, None]  # (B, channels) -> (B, 1, 1, channels)
@@ -167,9 +149,17 @@ class BatchNorm(Layer):
             is_training=of_batch,
         )
         if training:
+            mean = mean if bias is None else mean + bias
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving.value * BN_MOMENTUM + batch * (1 - BN_MOMENTUM))
         return maps if len(x.shape) == 4 else maps[:, 0, 0]  # (B, 1, 1, channels) -> (B, channels)
+
+
+def normed(layer: Linear, norm: BatchNorm, x: tf.Tensor, training: bool) -> tf.Tensor:
+    """norm(layer(x)), where in training the bias is not added only to be subtracted again: its gradient is zero."""
+    if not training or layer.bias is None:
+        return norm(layer(x), training=training)
+    return norm(layer.product(x), training=True, bias=layer.bias.value)
 
 
 def join(x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor:
