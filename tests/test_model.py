@@ -133,8 +133,8 @@ def make_plain(monkeypatch):
 
 
 def trained(dcgan, step):
-    """(losses of `steps`, or ten, the trained weights by name), without the biases that batch norm cancels: in the plain way
-    rounding errors move them.
+    """(losses of `steps`, or ten, and trained weights by name), without biases that batch norm cancels: plainly,
+    rounding errors move those.
     """
     compiled, losses = tf.function(step, autograph=False), []
     for seed in range(dcgan.config.steps or 10):
@@ -154,15 +154,16 @@ def trained(dcgan, step):
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "tolerance"),
     [
-        {"g_updates": 2},
-        {"g_updates": 1, "d_updates": 2, "kernel_size": 4},
-        {"output_height": 37, "padding": "symmetric"},
-        LABELLED | {"steps": 3},  # batch norm of single units blows rounding errors up: a 1e-7 is a 1e-3 at step ten
+        ({"g_updates": 2}, 1e-5),
+        ({"g_updates": 1, "d_updates": 2, "kernel_size": 4}, 1e-5),
+        ({"output_height": 37, "padding": "symmetric"}, 1e-5),
+        # Batch norm of units blows rounding errors up: from 1e-7 to 1e-3 in ten steps.
+        (LABELLED | {"steps": 3, "batch_size": 64}, 1e-4),
     ],
 )
-def test_ten_fast_steps_are_ten_plain_ones(settings, tiny, monkeypatch):
+def test_ten_fast_steps_are_ten_plain_ones(settings, tolerance, tiny, monkeypatch):
     fast = DCGAN(tiny(**settings))
     losses, weights = trained(fast, fast._train_step)
     make_plain(monkeypatch)
@@ -172,8 +173,8 @@ def test_ten_fast_steps_are_ten_plain_ones(settings, tiny, monkeypatch):
     for name, weight in weights.items():
         apart = np.abs(weight - plain_weights[name])
         # Adam divides by the gradient's size: where that is near zero, a rounding error weighs as much as a gradient.
-        assert np.quantile(apart, 0.995) < 1e-5, name
-        assert apart.max() < 5e-5, name
+        assert np.quantile(apart, 0.995) < tolerance, name
+        assert apart.max() < 5 * tolerance, name
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.03), ("float16", 0.005)])
