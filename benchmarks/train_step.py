@@ -2,8 +2,11 @@
 
     python benchmarks/train_step.py [--rounds=5] [--seed=0] [--quick]
 
-Ours, the matrix products and each library run in processes of their own, one at a time, in turn: while one works the
-others wait in a pipe. All have their own defaults for threads.
+Ours and the matrix products share this process, Keras and PyTorch have one each; while one works the others wait in
+their pipes. Threads are everybody's own default. `fit` makes one step an execution, its default.
+
+The machine must be idle: PyTorch's threads wait for each other spinning, and a stranger on one of two cores made its
+smallest step twenty times as long, TensorFlow's at most twice.
 """
 
 import dataclasses
@@ -31,7 +34,7 @@ from config import Config
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("seed", 0, "Of the weights, the images and the latents.")
-flags.DEFINE_integer("rounds", 5, "Rounds of the default configuration; the others take half as many.", lower_bound=1)
+flags.DEFINE_integer("rounds", 5, "Of the default configuration; the others take half as many.", lower_bound=1)
 flags.DEFINE_bool("quick", False, "Narrow networks and one round: shows that the script works, and nothing else.")
 
 CONFIGURATIONS = {
@@ -48,8 +51,8 @@ TORCH = {
     "PyTorch bfloat16 channels_last": {"channels_last": True, "autocast": True},
     "PyTorch bfloat16 channels_last compiled": {"channels_last": True, "autocast": True, "compiled": True},
 }
-BEST_TORCH = "PyTorch bfloat16 channels_last"  # of these on a CPU; compiling it takes a minute
-ROUND_SECONDS = 0.5  # steps too short for the clock and the pipe are repeated for so long
+BEST_TORCH = "PyTorch bfloat16 channels_last"  # on a CPU; compiled it is as fast, but half a minute late
+ROUND_SECONDS = 0.5  # long enough for the clock and the pipe
 
 
 class Worker:
@@ -62,16 +65,20 @@ class Worker:
         self.process.start()
         theirs.close()  # else the worker's end would not be noticed
 
-    def __call__(self, name: str, argument):
-        """Makes a program of (config, options, real, z), or runs it for so many steps."""
+    def __call__(self, name: str, argument: tuple | int):
+        """Makes a program of (config, options, real, z), or runs it for so many steps; returns when that is done."""
         self.pipe.send((name, argument))
-        return self.pipe.recv()
+        self.pipe.recv()
+
+    def close(self):
+        self.pipe.send(None)
+        self.process.join()
 
 
 def _serve(pipe, module: str) -> None:
     make, programs = importlib.import_module(module).program, {}
-    while True:
-        name, argument = pipe.recv()
+    while (message := pipe.recv()) is not None:
+        name, argument = message
         if isinstance(argument, int):
             programs[name](argument)
         else:
@@ -127,18 +134,15 @@ def programs_of(config: Config, workers: dict[str, Worker | None], *, all_of_the
     return programs
 
 
-def steps_a_round(run: Callable[[int], object]) -> int:
-    run(1)  # traces and compiles
-    begin = time.perf_counter()
-    run(1)
-    return max(1, round(ROUND_SECONDS / (time.perf_counter() - begin)))
-
-
 def timed(runs: dict[str, Callable[[int], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds a step of each in every round."""
-    steps = {name: steps_a_round(run) for name, run in runs.items()}
-    turns = {name: functools.partial(run, steps[name]) for name, run in runs.items()}
-    return {name: [s / steps[name] for s in seconds] for name, seconds in measure.in_turn(turns, rounds).items()}
+    """Seconds a step of each in every round; a round is as many steps as ours takes ROUND_SECONDS for, or one."""
+    for run in runs.values():
+        run(1)  # traces and compiles
+    begin = time.perf_counter()
+    next(iter(runs.values()))(1)
+    steps = max(1, round(ROUND_SECONDS / (time.perf_counter() - begin)))
+    seconds = measure.in_turn({name: functools.partial(run, steps) for name, run in runs.items()}, rounds)
+    return {name: [s / steps for s in several] for name, several in seconds.items()}
 
 
 def rates(ceilings: dict, seconds: dict[str, list[float]]) -> dict[str, float]:
@@ -181,7 +185,7 @@ def measured(title: str, config: Config, rounds: int, *, all_of_them: bool) -> t
     runs |= {name: run for name, (run, _) in ceilings.items()}
     seconds = timed(runs, rounds)
     for worker in filter(None, workers.values()):
-        worker.process.kill()
+        worker.close()
     best = rates(ceilings, seconds)
     line = f"{title}: {floor.step_flops(config) / 1e9:,.0f} GFLOP a step; "
     line += ", ".join(f"{name} {rate / 1e9:,.0f} G/s" for name, rate in best.items())
