@@ -1,0 +1,94 @@
+"""The benchmarks' peers do the work that ours does, and the count of that work agrees with one by hand."""
+
+import dataclasses
+import importlib
+import math
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks import floor, peers_keras
+from config import Config
+from model import DCGAN
+
+
+def by_hand(*, batch):
+    """FLOPs of 64x64, kernel 5, stem 512, D once and G once: layer by layer, pass by pass."""
+    tap = 2 * 5 * 5
+    g_stem = 2 * 100 * 4 * 4 * 512
+    g_blocks = tap * (4 * 4 * 512 * 256 + 8 * 8 * 256 * 128 + 16 * 16 * 128 * 64 + 32 * 32 * 64 * 3)
+    d_first = tap * 32 * 32 * 3 * 64
+    d_rest = tap * (16 * 16 * 64 * 128 + 8 * 8 * 128 * 256 + 4 * 4 * 256 * 512) + 2 * 4 * 4 * 512
+    d_update = (g_stem + g_blocks) + 2 * (2 * d_first + 3 * d_rest)
+    g_update = (2 * d_first + 2 * d_rest) + (g_stem + 2 * g_blocks)  # its fakes are those of D's update
+    return batch * (d_update + g_update)
+
+
+def test_step_flops_by_hand():
+    config = Config(c_dim=3, g_updates=1)
+    assert floor.step_flops(config) == by_hand(batch=64) == pytest.approx(227.3e9, rel=1e-3)
+
+
+def test_step_flops_of_more_updates():
+    """Each costs what it costs alone; only the fakes of D's last update are used twice, and with `alternate` none."""
+    config = Config(c_dim=3, stem_width=32)
+
+    def flops(d, g, **changes):
+        return floor.step_flops(dataclasses.replace(config, d_updates=d, g_updates=g, **changes))
+
+    generator_forward = flops(1, 1, alternate=True) - flops(1, 1)
+    assert flops(1, 2) - flops(1, 1) == flops(3, 3) - flops(3, 2) > 0
+    assert flops(2, 2, alternate=True) == 2 * flops(1, 1) + 2 * generator_forward
+
+
+def test_step_bytes_by_hand(tiny):
+    config = tiny(g_updates=1)  # 16x16, stem 32: z 8 -> 4x4x32 -> 8x8x16 -> 16x16x3; 8x8x16 -> 4x4x32 -> 1
+    g = 2 * 4 * 4 * 32 + 2 * 8 * 8 * 16 + 16 * 16 * 3
+    d = 8 * 8 * 16 + 2 * 4 * 4 * 32 + 1
+    g_weights = (9 * 512 + 64) + (25 * 32 * 16 + 16 + 32) + (25 * 16 * 3 + 3)
+    d_weights = (25 * 3 * 16 + 16) + (25 * 16 * 32 + 32 + 64) + 513
+    kept = 2 * g + 2 * 5 * d + 5 * d + 3 * g
+    assert floor.step_bytes(config, 2) == 8 * kept * 2 + 32 * (g_weights + d_weights)
+
+
+@pytest.mark.parametrize("kernel_size", [4, 5])
+@pytest.mark.parametrize("peer", ["keras", "torch"])
+def test_peers_have_our_weights_and_shapes(tiny, peer, kernel_size):
+    pytest.importorskip(peer, reason="the comparison takes PyTorch: pip install torch")
+    config = tiny(kernel_size=kernel_size, output_height=32)
+    theirs, dcgan = importlib.import_module(f"benchmarks.peers_{peer}"), DCGAN(config)
+    generator, discriminator = theirs.generator(config), theirs.discriminator(config)
+    for ours, net in ((dcgan.generator, generator), (dcgan.discriminator, discriminator)):
+        trainable = net.trainable_variables if peer == "keras" else net.parameters()
+        assert sizes(trainable) == sizes(ours.trainable_variables)
+    z = np.zeros((4, 8), np.float32)
+    z = z if peer == "keras" else sys.modules["torch"].from_numpy(z)
+    drawn = generator(z)
+    assert tuple(drawn.shape) == ((4, 32, 32, 3) if peer == "keras" else (4, 3, 32, 32))
+    assert tuple(discriminator(drawn).shape) == (4, 1)
+
+
+def sizes(weights) -> list[int]:
+    return sorted(math.prod(weight.shape) for weight in weights)
+
+
+@pytest.mark.parametrize("options", [{}, {"channels_last": True, "autocast": True}])
+def test_torch_updates_as_often_as_the_config_says(tiny, options):
+    pytest.importorskip("torch", reason="the comparison takes PyTorch: pip install torch")
+    dcgan = importlib.import_module("benchmarks.peers_torch").TorchDCGAN(tiny(d_updates=2, g_updates=3), **options)
+    losses = dcgan.step(np.zeros((16, 16, 16, 3), np.uint8), np.zeros((16, 8), np.float32))
+    assert all(math.isfinite(loss.item()) for loss in losses)
+    for optimizer, updates in ((dcgan.d_optimizer, 2), (dcgan.g_optimizer, 3)):
+        assert {int(state["step"]) for state in optimizer.state.values()} == {updates}
+        assert len(optimizer.state) == sum(len(group["params"]) for group in optimizer.param_groups)
+
+
+def test_keras_updates_as_often_as_the_config_says(tiny):
+    model = peers_keras.KerasDCGAN(tiny(d_updates=2, g_updates=3))
+    model.compile()
+    model.fit(
+        tf.data.Dataset.from_tensors(tf.zeros((16, 16, 16, 3))).repeat(), steps_per_epoch=2, shuffle=False, verbose=0
+    )
+    assert (int(model.d_optimizer.iterations), int(model.g_optimizer.iterations)) == (4, 6)
