@@ -32,6 +32,7 @@ BOUNDS = (
     ("sample_freq", 1, None),
     ("ckpt_freq", 1, None),
     ("max_to_keep", 1, None),
+    ("steps_per_call", 1, None),
 )
 CHOICES = {
     "c_dim": ("auto", 1, 3, 4),
@@ -45,6 +46,7 @@ CHOICES = {
     "adam_form": ("tensorflow", "kingma"),
     "mixed_precision": ("auto", "float32", "bfloat16", "float16"),
     "jit": ("auto", "on", "off"),
+    "data_on_device": ("auto", "on", "off"),
 }
 
 

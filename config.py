@@ -72,6 +72,8 @@ class Config:
     g_updates: int = 2
     mixed_precision: str = "auto"
     jit: str = "auto"
+    steps_per_call: int | None = None  # 1 on a CPU
+    data_on_device: str = "auto"
     seed: int = 0
     # run
     out_dir: str = "./out"

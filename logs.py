@@ -68,10 +68,10 @@ class Logs:
         self._show(step, epoch, values, speed)
         self._warn_if_winning(step, values["d_fake"])
 
-    def histograms(self, step: int, z: tf.Tensor, results: dict) -> None:
+    def histograms(self, step: int, results: dict) -> None:
         with self.writer.as_default(step):
             # Tags of their own: TensorBoard shows a tag as what it was first.
-            tf.summary.histogram("histogram/z", z)
+            tf.summary.histogram("histogram/z", results["z"])
             tf.summary.histogram("histogram/d_real", tf.sigmoid(results["real_logits"]))
             tf.summary.histogram("histogram/d_fake", tf.sigmoid(results["fake_logits"]))
 
@@ -80,8 +80,8 @@ class Logs:
         with self.writer.as_default(step):
             tf.summary.image(name, picture[None])
 
-    def advance(self) -> None:
-        self.bar.update()
+    def advance(self, steps: int) -> None:
+        self.bar.update(steps)
 
     @property
     def _metrics_path(self):

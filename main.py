@@ -72,6 +72,8 @@ flags.DEFINE_integer("d_updates", Config.d_updates, "discriminator updates a ste
 flags.DEFINE_integer("g_updates", Config.g_updates, "generator updates a step, all on the same latents (paper: 1)", module_name=TRAINING)
 flags.DEFINE_enum("mixed_precision", Config.mixed_precision, CHOICES["mixed_precision"], "dtype of the convolutions; auto: bfloat16 where it is native", module_name=TRAINING)
 flags.DEFINE_enum("jit", Config.jit, CHOICES["jit"], "compile the step with XLA; auto: on GPUs", module_name=TRAINING)
+flags.DEFINE_integer("steps_per_call", Config.steps_per_call, "steps between two looks at signals and logs, same results; default: 1, on GPUs 20", module_name=TRAINING)
+flags.DEFINE_enum("data_on_device", Config.data_on_device, CHOICES["data_on_device"], "keep the images in the GPU's memory; auto: where they leave most of it free", module_name=TRAINING)
 flags.DEFINE_integer("seed", Config.seed, "of weights, data order and latents", module_name=TRAINING)
 # run
 flags.DEFINE_string("out_dir", Config.out_dir, "where the runs lie", module_name=RUN)

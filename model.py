@@ -9,8 +9,8 @@ import tensorflow as tf
 
 import ops
 from config import Config
+from optimizers import scaled_adam
 
-ADAM_EPSILON = 1e-8  # TensorFlow 1's and Theano's and PyTorch's default; Keras' own is 1e-7
 BF16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
@@ -145,42 +145,6 @@ def _makers(config: Config, seed) -> types.SimpleNamespace:
     )
 
 
-class Adam(keras.optimizers.Adam):
-    """Keras' Adam with its update in one fused op, as TensorFlow 1 had it: lr * sqrt(1 - beta_2**t) / (1 - beta_1**t)
-    * m / (sqrt(v) + epsilon).
-    """
-
-    def update_step(self, gradient, variable, learning_rate):  # variable: a tf.Variable by now
-        place = self._get_variable_index(variable)
-        step = tf.cast(self.iterations.value + 1, tf.float32)
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[place].value.handle,
-            v=self._velocities[place].value.handle,
-            beta1_power=self.beta_1**step,
-            beta2_power=self.beta_2**step,
-            lr=learning_rate,
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self._epsilon_at(step),
-            grad=gradient,
-        )
-
-    def _epsilon_at(self, step):
-        return self.epsilon
-
-
-class KingmaAdam(Adam):
-    """Adam as Kingma & Ba 2015 write Algorithm 1, lr * m^ / (sqrt(v^) + epsilon), and as Theano and PyTorch have it.
-
-    Keras and TensorFlow 1 add epsilon to the root of the uncorrected v; here it shrinks with sqrt(1 - beta_2**t), so
-    that it comes out beside the corrected one.
-    """
-
-    def _epsilon_at(self, step):
-        return self.epsilon * tf.sqrt(1 - self.beta_2**step)
-
-
 class DCGAN:
     """Both networks, their Adams and loss scalers, and `train_step`, compiled once.
 
@@ -192,8 +156,8 @@ class DCGAN:
         self.config = config
         self.generator = Generator(config, precision)
         self.discriminator = Discriminator(config, precision)
-        self.g_scaler = _scaled_adam(config, self.generator)
-        self.d_scaler = _scaled_adam(config, self.discriminator)
+        self.g_scaler = scaled_adam(config, self.generator)
+        self.d_scaler = scaled_adam(config, self.discriminator)
         # The scalers always exist, so that a run may change its precision and keep its checkpoints.
         scaled = precision == "float16"
         self.g_optimizer = self.g_scaler if scaled else self.g_scaler.inner_optimizer
@@ -206,15 +170,18 @@ class DCGAN:
             return {}
         return {"g_loss_scale": self.g_scaler.dynamic_scale.value, "d_loss_scale": self.d_scaler.dynamic_scale.value}
 
-    def _train_step(self, real, z, y=None):
-        """One step. real (N * B, H, W, C) uint8, z (N * B, z_dim) float32, with labels y (N * B, y_dim) float32; N =
-        config.batches_a_step -> a dict of float32 scalars and of the last update's logits, before its step.
+    def _train_step(self, real, z, y=None, table=None):
+        """One step. real (N * B, H, W, C) uint8, or their rows (N * B,) in `table` (M, H, W, C) uint8; z (N * B, z_dim)
+        float32; with labels y (N * B, y_dim) float32; N = config.batches_a_step -> a dict of float32 scalars and of the
+        last update's logits, before its step.
 
         D `d_updates` times, each on a real and a fake batch apart, then G `g_updates` times on the last z; the last
         fake batch of D is that of G's first update. carpedm20 updates G twice "to make sure that d_loss does not go to
         zero"; the paper once. With `alternate` every update has a batch of its own and G is first, as in the paper's
         code; the real images of G's batches go unused there.
         """
+        if table is not None:
+            real = tf.gather(table, real)
         batches = list(zip(self._parts(real), self._parts(z), self._parts(y), strict=True))
         g_updates = self.config.g_updates
         if self.config.alternate:
@@ -287,15 +254,6 @@ class DCGAN:
             factor = optimizer.scale_loss(tf.constant(self.config.l2))
             gradients = [g + factor * w.value for g, w in zip(gradients, weights, strict=True)]
         optimizer.apply(gradients, weights)
-
-
-def _scaled_adam(config: Config, network: keras.Model) -> keras.optimizers.LossScaleOptimizer:
-    """Adam in a loss scaler, both built, since an unbuilt scaler would scale by a constant."""
-    form = {"tensorflow": Adam, "kingma": KingmaAdam}[config.adam_form]
-    adam = form(config.learning_rate, beta_1=config.beta1, epsilon=ADAM_EPSILON, name="adam")
-    scaler = keras.optimizers.LossScaleOptimizer(adam)
-    scaler.build(network.trainable_variables)
-    return scaler
 
 
 def choose_precision(wanted: str) -> str:

@@ -20,9 +20,8 @@ from config import Config
 from logs import Logs
 from model import DCGAN, choose_jit, choose_precision
 from sample import drawer, whole_batches
+from steps import LOG_EVERY_STEPS, Steps, choose_on_device, choose_steps_per_call, split
 from utils import image_grid, png, write_atomic, write_film
-
-LOG_EVERY_STEPS = 20  # and the first and the last
 
 
 def train(config: Config, images: np.ndarray, labels: data.Labels | None = None) -> Config | None:
@@ -72,15 +71,16 @@ def _loop(config: Config, images: np.ndarray, labels, dcgan: DCGAN, checkpoints:
     """Trains for `steps`, counted from 0; False when a signal stopped it."""
     start, total = steps.start, steps.stop
     pictures = Pictures(config, dcgan, start)
-    batch = config.batch_size * config.batches_a_step
     y = labels.y if labels else None
-    batches = data.batches(images, y, batch_size=batch, seed=config.seed, start=start, stop=total)
+    on_device = choose_on_device(config.data_on_device, images)
+    at_most = choose_steps_per_call(config.steps_per_call)
+    calls = list(split(steps, at_most, LOG_EVERY_STEPS, config.ckpt_freq, config.sample_freq))
+    trained = Steps(dcgan, images, y, on_device=on_device).run(calls)
     with stop_signals() as stop, Logs(config, start=start, total=total, images=len(images)) as logs:
         pictures.reals(logs, images, y)
-        for step, (real, *real_y) in enumerate(batches, start + 1):
-            z = ops.latents(config.seed, batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step)
-            results = dcgan.train_step(real, z, *real_y)
-            logs.advance()
+        for call, results in zip(calls, trained, strict=True):
+            step = call.stop  # as many are done
+            logs.advance(len(call))
             stopping = stop.is_set()  # read once: a signal that comes from here on ends the next step
             last = step == total or stopping
             if last or step == start + 1 or step % LOG_EVERY_STEPS == 0:
@@ -89,8 +89,8 @@ def _loop(config: Config, images: np.ndarray, labels, dcgan: DCGAN, checkpoints:
             if last or step % config.ckpt_freq == 0:
                 checkpoints.save(step)
             if last or step % config.sample_freq == 0:
-                logs.histograms(step, z, results)
-                pictures.fakes(logs, step, z, *real_y)
+                logs.histograms(step, results)
+                pictures.fakes(logs, step, results)
             if stopping:
                 break
     if step < total:
@@ -147,13 +147,14 @@ class Pictures:
             [np.resize(places if len(places) else np.arange(len(y)), self.columns) for places in alike]
         )
 
-    def fakes(self, logs: Logs, step: int, *step_inputs: tf.Tensor) -> None:
+    def fakes(self, logs: Logs, step: int, results: dict) -> None:
         """samples/train_<step>.png from the fixed latents, and with --G_img_sum the step's own to TensorBoard."""
         grid = image_grid(self.draw(*self.inputs)[: self.count], self.columns)
         write_atomic(self.config.sample_path / f"train_{step:08d}.png", png(grid))
         logs.image(step, "samples", grid)
         if self.config.G_img_sum:
-            logs.image(step, "G", image_grid(self.draw(*(part[: self.count] for part in step_inputs)), self.columns))
+            inputs = [results[name][: self.count] for name in ("z", "y") if name in results]
+            logs.image(step, "G", image_grid(self.draw(*inputs), self.columns))
 
     def film(self) -> None:
         write_film(self._grids(), self.config.sample_path / "training.gif")

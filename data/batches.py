@@ -1,34 +1,39 @@
 """Batches as a pure function of (seed, step): a resumed run sees exactly the images it would have seen."""
 
+import collections
+import concurrent.futures
 import functools
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-PREFETCH = 4  # batches
+PREFETCH = 2  # calls gathered ahead, beside the one that is trained on
 
 
-def batches(images: np.ndarray, y: np.ndarray | None = None, *, batch_size: int, seed: int, start: int, stop: int):
-    """A tf.data.Dataset of tuples for the steps start, ..., stop - 1: uint8 (batch_size, H, W, C), and with labels
-    their float32 (batch_size, y_dim).
+def batches(
+    images: np.ndarray, y: np.ndarray | None = None, *, batch_size: int, seed: int, calls: Iterable[range]
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yields for each of `calls`, a range of n steps counted from 0, uint8 (n, batch_size, H, W, C), and with labels
+    their float32 (n, batch_size, y_dim) beside it.
 
     images (N, H, W, C) uint8, in memory or memory-mapped; y (N, y_dim) float32. Every epoch is a new permutation of all
-    images; batches run on across its end, so that none is dropped and N may be smaller than a batch.
+    images; batches run on across its end, so that none is dropped and N may be smaller than a batch. A thread gathers
+    ahead.
     """
-    import tensorflow as tf  # late: packing, and its errors, need not wait for it
+    order, arrays = Order(len(images), seed), (images,) if y is None else (images, y)
 
-    order = Order(len(images), seed)
+    def gather(call: range) -> tuple[np.ndarray, ...]:
+        rows = order.batches(call, batch_size)
+        return tuple(array[rows] for array in arrays)
 
-    arrays = (images,) if y is None else (images, y)
-
-    def rows(step):
-        indices = order.indices(int(step), batch_size)
-        return [array[indices] for array in arrays]
-
-    def load(step):
-        loaded = tf.numpy_function(rows, [step], [array.dtype for array in arrays])
-        return tuple(tf.ensure_shape(a, (batch_size, *b.shape[1:])) for a, b in zip(loaded, arrays, strict=True))
-
-    return tf.data.Dataset.range(start, stop).map(load).prefetch(PREFETCH)
+    with concurrent.futures.ThreadPoolExecutor(1, "gather") as thread:
+        ahead = collections.deque()
+        for call in calls:
+            ahead.append(thread.submit(gather, call))
+            if len(ahead) > PREFETCH:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 class Order:
@@ -42,7 +47,11 @@ class Order:
     def _permutation(self, epoch: int) -> np.ndarray:
         return np.random.Generator(np.random.Philox([self.seed, epoch])).permutation(self.size)
 
-    def indices(self, step: int, batch_size: int) -> np.ndarray:
-        """The image numbers (batch_size,) of a step, counted from 0."""
-        epochs, places = np.divmod(np.arange(step * batch_size, (step + 1) * batch_size), self.size)
+    def indices(self, start: int, stop: int) -> np.ndarray:
+        """The image numbers (stop - start,) at these places of the sequence."""
+        epochs, places = np.divmod(np.arange(start, stop), self.size)
         return np.concatenate([self.permutation(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)])
+
+    def batches(self, steps: range, batch_size: int) -> np.ndarray:
+        """The image numbers (len(steps), batch_size) of these steps, counted from 0."""
+        return self.indices(steps.start * batch_size, steps.stop * batch_size).reshape(len(steps), batch_size)
