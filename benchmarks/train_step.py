@@ -35,6 +35,9 @@ from config import Config
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("seed", 0, "Of the weights, the images and the latents.")
 flags.DEFINE_integer("rounds", 5, "Of the default configuration; the others take half as many.", lower_bound=1)
+flags.DEFINE_list(
+    "only", None, "These configurations: " + ", ".join(("default", "D:G 1:1", "kernel 4", "stem 1024", "batch 128"))
+)
 flags.DEFINE_bool("quick", False, "Narrow networks and one round: shows that the script works, and nothing else.")
 
 CONFIGURATIONS = {
@@ -199,7 +202,9 @@ def main(argv):
 
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
     rows, lines = [], []
-    for title, changes in list(CONFIGURATIONS.items())[: 2 if FLAGS.quick else None]:
+    chosen = FLAGS.only or list(CONFIGURATIONS)[: 2 if FLAGS.quick else None]
+    for title in chosen:
+        changes = CONFIGURATIONS[title]
         config = Config(c_dim=3, seed=FLAGS.seed, **(QUICK if FLAGS.quick else {}) | changes).settled()
         default = title == "default"
         rounds = 1 if FLAGS.quick else FLAGS.rounds if default else -(-FLAGS.rounds // 2)
