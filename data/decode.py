@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 warnings.filterwarnings("ignore", module="PIL")  # what matters about an image is whether it can be read
 
 BACKGROUND = (255, 255, 255)  # what transparent pixels show unless --c_dim=4
+JPEG = b"\xff\xd8"  # what every JPEG file begins with
 GRAY_MODES = {"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
@@ -69,7 +70,7 @@ def decode(image, geometry: Geometry, channels: int) -> Decoded:
     whatever Pillow raises on damaged files, which is nearly anything.
     """
     with _open(image) as opened:
-        upright = ImageOps.exif_transpose(opened)
+        upright = _upright(opened)
         gray = upright.mode in GRAY_MODES or _gray_palette(upright)
         transparent = upright.has_transparency_data
         upright = _eight_bits(upright)
@@ -78,7 +79,8 @@ def decode(image, geometry: Geometry, channels: int) -> Decoded:
             upright = upright.convert("RGBA")
             ground = Image.new("RGBA", upright.size, BACKGROUND)
             upright = Image.alpha_composite(ground, upright)
-        upright = upright.convert(mode)
+        if upright.mode != mode:  # or it would be a copy
+            upright = upright.convert(mode)
         width, height = upright.size
         box = geometry.box(height, width)
         resized = upright.resize((geometry.width, geometry.height), Image.Resampling.BILINEAR, box=box)
@@ -91,7 +93,22 @@ def _open(image) -> Image.Image:
         raise image
     if isinstance(image, np.ndarray):
         return Image.fromarray(image.squeeze(-1) if image.ndim == 3 and image.shape[-1] == 1 else image)
-    return Image.open(image if isinstance(image, Path) else io.BytesIO(image))
+    return Image.open(_read_jpeg(image) if isinstance(image, Path) else io.BytesIO(image))
+
+
+def _read_jpeg(path: Path) -> io.BytesIO | Path:
+    """A JPEG read at once, as each of Pillow's small reads hands Python's lock to another thread; or the path."""
+    with open(path, "rb", buffering=0) as file:
+        start = file.read(len(JPEG))
+        return io.BytesIO(start + file.read()) if start == JPEG else path
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image with its EXIF rotation applied; a JPEG that needs none is not copied."""
+    if image.format != "JPEG":  # rarer plugins' images lose their palette when they are loaded twice
+        return ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _gray_palette(image: Image.Image) -> bool:

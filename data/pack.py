@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,8 @@ from data.labels import Labels
 from data.source import Source, printable
 
 FORMAT = 1  # raise it when the same settings give other pixels or another manifest
-CHUNK = 64  # images decoded between two writes; a zip's are in memory, encoded
+CHUNK = 64  # images in memory at a time, between the source and the pack; a zip's are there encoded
+BUFFER = 2**20  # bytes between two writes to the pack
 MAX_UNREADABLE = 0.10  # of all images
 STALE_SECONDS = 3600  # a temporary file that nobody has written to for so long has no owner
 ALWAYS_FORGIVEN = 3  # unreadable images, so that a handful of test files still trains
@@ -99,7 +100,7 @@ def _write(path: Path, source: Source, geometry: Geometry, channels: int) -> dic
     sizes, skipped, names, gray, transparent = Counter(), {}, [], True, 0
     row = (geometry.height, geometry.width, channels)
     logging.info("Packing %s images from %s into %s, once.", f"{source.count:,}", source.place, path.parent)
-    with open(path, "wb") as file, tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar:
+    with open(path, "wb", BUFFER) as file, tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar:
         _write_header(file, source.count, row)
         for name, result in _decode_all(source, geometry, channels):
             bar.update()
@@ -128,17 +129,28 @@ def _write(path: Path, source: Source, geometry: Geometry, channels: int) -> dic
 def _decode_all(source: Source, geometry: Geometry, channels: int):
     """(name, Decoded or the exception that decoding raised) for every image, in order, on every core."""
 
-    def work(item) -> tuple[str, Decoded | Exception]:
-        name, image = item
-        try:
-            return name, decode(image, geometry, channels)
-        except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-            return name, error
+    def work(items: list) -> list[tuple[str, Decoded | Exception]]:
+        return [(name, _decode_one(image, geometry, channels)) for name, image in items]
 
+    workers = os.cpu_count() or 1
+    size = max(1, CHUNK // (4 * workers))  # several a task: handing one over costs a good part of decoding a small one
     items = iter(source.items())
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        while chunk := list(itertools.islice(items, CHUNK)):
-            yield from pool.map(work, chunk)
+    tasks = iter(lambda: list(itertools.islice(items, size)), [])
+    pool = concurrent.futures.ThreadPoolExecutor(workers)
+    try:
+        pending = deque(pool.submit(work, task) for task in itertools.islice(tasks, CHUNK // size))
+        while pending:
+            yield from pending.popleft().result()
+            pending.extend(pool.submit(work, task) for task in itertools.islice(tasks, 1))
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the tasks that run, not for those in line
+
+
+def _decode_one(image, geometry: Geometry, channels: int) -> Decoded | Exception:
+    try:
+        return decode(image, geometry, channels)
+    except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
+        return error
 
 
 def _check_readable(source: Source, readable: int, skipped: dict) -> None:

@@ -1,0 +1,112 @@
+import os
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+import data.pack
+from data.decode import Geometry, decode
+from data.folder import folder_source
+from data.pack import CHUNK, load_pack
+from data.source import Source
+
+GEOMETRY = Geometry(16, 16, (20, 18))
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+def pack(source, folder):
+    return load_pack(source, [folder], label="test", geometry=GEOMETRY, c_dim=3, settings={})
+
+
+@pytest.fixture
+def jpegs(tmp_path, photos):
+    """A folder of 150 JPEGs, more than two chunks, of which six cannot be read: cut, empty or text."""
+    folder = tmp_path / "jpegs"
+    folder.mkdir()
+    for number, pixels in enumerate(photos(150)):
+        Image.fromarray(pixels).save(folder / f"{number:04d}.jpg")
+    for number, content in zip((0, 5, 63, 64, 100, 149), (b"", b"text", None) * 2, strict=True):
+        path = folder / f"{number:04d}.jpg"
+        path.write_bytes(path.read_bytes()[:400] if content is None else content)
+    return folder
+
+
+@pytest.mark.parametrize("cores", [1, 3, 16, 100])
+def test_a_pack_holds_what_decoding_one_by_one_gives(jpegs, tmp_path, monkeypatch, cores):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    expected, names, skipped = [], [], []
+    for path in sorted(jpegs.iterdir()):
+        try:
+            expected.append(decode(path, GEOMETRY, 3).pixels)
+            names.append(path.name)
+        except Exception:
+            skipped.append(path.name)
+    made = pack(folder_source(jpegs), tmp_path / "packs")
+    np.testing.assert_array_equal(made.images, expected)
+    assert made.manifest["files"] == names
+    assert list(made.manifest["skipped"]) == skipped == [f"{k:04d}.jpg" for k in (0, 5, 63, 64, 100, 149)]
+
+
+@pytest.mark.parametrize("cores", [1, 3, 16, 100])
+def test_no_more_than_a_chunk_is_read_ahead(tmp_path, monkeypatch, photos, cores):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    photo, given, ahead, update = photos(1)[0], [], [], []
+
+    class Bar(data.pack.tqdm):
+        def update(self, n=1):
+            update.append(n)
+            ahead.append(len(given) - len(update))
+
+    def items():
+        for number in range(5 * CHUNK):
+            given.append(number)
+            yield str(number), photo
+
+    monkeypatch.setattr(data.pack, "tqdm", Bar)
+    pack(Source("test", "", 5 * CHUNK, items), tmp_path)
+    assert len(update) == 5 * CHUNK
+    assert max(ahead) < CHUNK
+
+
+def test_an_interruption_leaves_what_waits_in_line(tmp_path, monkeypatch, photos):
+    decoded = []
+
+    def interrupted(image, *_):
+        decoded.append(image)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(data.pack, "decode", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pack(Source("test", "", 500, lambda: ((str(k), photos(1)[0]) for k in range(500))), tmp_path)
+    assert len(decoded) < CHUNK
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_jpegs_are_decoded_as_by_pillows_own_steps(tmp_path, photos, mode, orientation):
+    path, exif = tmp_path / "image.jpg", Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(photos(1)[0]).convert(mode).save(path, exif=exif)
+    for channels, wanted in MODES.items():
+        upright = ImageOps.exif_transpose(Image.open(path)).convert(wanted)
+        box = GEOMETRY.box(upright.height, upright.width)
+        expected = np.asarray(upright.resize((16, 16), Image.Resampling.BILINEAR, box)).reshape(16, 16, channels)
+        for image in (path, path.read_bytes()):
+            result = decode(image, GEOMETRY, channels)
+            np.testing.assert_array_equal(result.pixels, expected)
+            assert (result.size, result.gray) == ((upright.height, upright.width), mode == "L")
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 20, 400])
+def test_a_cut_jpeg_in_a_folder_fails_as_pillow_says(tmp_path, photos, cut):
+    path = tmp_path / "image.jpg"
+    Image.fromarray(photos(1)[0]).save(path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(OSError) as expected, Image.open(path) as image:
+        image.load()
+    with pytest.raises(type(expected.value)) as received:
+        decode(path, GEOMETRY, 3)
+    if cut == 400:  # "image file is truncated"; before that the message holds the path, or an object's address
+        assert str(received.value) == str(expected.value)
