@@ -43,8 +43,8 @@ def fail(error: Exception) -> int:
 
 def explain(error: Exception) -> str:
     """The libraries' errors in the form of ours: rule, received, remedy."""
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename} cannot be used: {error.strerror}."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'A file'} cannot be used: {error.strerror}."  # a full disk has no name
     found = re.match(r"flag --(\w+)=(.*?): ", str(error))
     if not isinstance(error, flags.IllegalFlagValueError) or not found:
         return str(error)
