@@ -1,5 +1,6 @@
 """How the program talks: one plain line an event, one line an error, and nothing from the libraries beneath."""
 
+import contextlib
 import os
 import re
 import sys
@@ -7,6 +8,7 @@ import tempfile
 
 from absl import flags, logging
 
+WRAPPED_BY_KERAS = ("sklearn", "matplotlib")  # which imports them if it can, for what we do not use: up to two seconds
 PYTHON_ERROR = logging.converter.absl_to_standard(logging.ERROR)
 
 
@@ -43,8 +45,8 @@ def fail(error: Exception) -> int:
 
 def explain(error: Exception) -> str:
     """The libraries' errors in the form of ours: rule, received, remedy."""
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename} cannot be used: {error.strerror}."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'A file'} cannot be used: {error.strerror}."  # a full disk has no name
     found = re.match(r"flag --(\w+)=(.*?): ", str(error))
     if not isinstance(error, flags.IllegalFlagValueError) or not found:
         return str(error)
@@ -72,7 +74,8 @@ def quietly_import_tensorflow() -> None:
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            import tensorflow as tf
+            with hidden(*WRAPPED_BY_KERAS):
+                import tensorflow as tf
 
             tf.config.list_physical_devices()
         except Exception:
@@ -82,3 +85,15 @@ def quietly_import_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+@contextlib.contextmanager
+def hidden(*modules: str):
+    """Within the block, importing these fails as if they were not installed, unless they are imported already."""
+    added = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(added))
+    try:
+        yield
+    finally:
+        for name in added:
+            del sys.modules[name]

@@ -14,10 +14,11 @@ import ops
 from checkpoint import restore_networks
 from config import Config
 from model import Generator
-from utils import image_grid, png, replaced_folder
+from utils import image_grid, in_background, quick_png, replaced_folder
 
 DRAW_BATCH = 64  # always: some devices choose their algorithms, and so the last digit, by the size of a batch
-GRID_IMAGES = 1024  # in one grid.png, at most
+GRID_IMAGES = 16 * DRAW_BATCH  # in one grid.png, at most
+WRITTEN_TOGETHER = 16  # images; the files of a batch are several threads' work
 
 
 def load_generator(config: Config) -> tuple[Generator, int]:
@@ -37,6 +38,8 @@ def in_batches(generator: Generator, z: tf.Tensor, y: tf.Tensor | None, finish: 
     The last batch is filled up with other latents, and with y from its beginning. Where batch norm uses the statistics
     of the batch, they have a say in the images.
     """
+    if z.shape[0] == DRAW_BATCH:
+        return finish(generator(z, y))  # the loop below costs some percent
     config, count = generator.config, tf.shape(z)[0]
     others = ops.latents(0, DRAW_BATCH, z_dim=config.z_dim, z_dist=config.z_dist)
     z = tf.concat([z, others[: -count % DRAW_BATCH]], 0)
@@ -73,15 +76,21 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     z = ops.latents(config.seed, whole, z_dim=config.z_dim, z_dist=config.z_dist)
     inputs = [z] if y is None else [z, y]
     folder = config.sample_path / draw_name(config, label)
-    first = []
-    with replaced_folder(folder) as temporary, tqdm(total=count, unit="img", desc="sample", disable=None) as bar:
+    with (
+        replaced_folder(folder) as temporary,
+        in_background() as submit,
+        tqdm(total=count, unit="img", desc="sample", disable=None) as bar,
+    ):
+        first = []
         for start in range(0, count, DRAW_BATCH):
             images = draw_images(*(part[start : start + DRAW_BATCH] for part in inputs))[: count - start]
-            for number, image in enumerate(images, start):
-                (temporary / f"{number:06d}.png").write_bytes(png(image))
-            first.append(images[: max(0, GRID_IMAGES - start)])
+            for k in range(0, len(images), WRITTEN_TOGETHER):
+                submit(write_images, temporary, start + k, images[k : k + WRITTEN_TOGETHER])
+            if start < GRID_IMAGES:
+                first.append(images)
+            if start + len(images) == min(count, GRID_IMAGES):
+                submit(write_grid, temporary / "grid.png", first)
             bar.update(len(images))
-        (temporary / "grid.png").write_bytes(png(image_grid(np.concatenate(first))))
         np.save(temporary / "z.npy", z[:count].numpy())
         if y is not None:
             np.save(temporary / "y.npy", y[:count])
@@ -90,6 +99,16 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     also = "their labels, " if y is not None else ""
     logging.info("%s images of step %s, %stheir grid and their z are in %s", f"{count:,}", f"{step:,}", also, folder)
     return folder
+
+
+def write_images(folder: Path, start: int, images: np.ndarray) -> None:
+    """images (N, H, W, C) uint8 -> PNG files, numbered from `start`."""
+    for number, image in enumerate(images, start):
+        (folder / f"{number:06d}.png").write_bytes(quick_png(image))
+
+
+def write_grid(path: Path, batches: list[np.ndarray]) -> None:
+    path.write_bytes(quick_png(image_grid(np.concatenate(batches))))
 
 
 def draw_name(config: Config, label: str | None) -> str:

@@ -1,14 +1,26 @@
-"""Files and folders that appear whole or not at all, image grids and GIFs."""
+"""Files and folders that appear whole or not at all, work in the background, PNGs, image grids and GIFs."""
 
+import collections
 import contextlib
 import glob
 import math
 import os
 import shutil
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
+
+MAX_THREADS = 8  # in the background: more would only wait for Python's lock
+CALLS_A_THREAD = 2  # that run or wait, so that memory is bounded and no thread is idle
+
+# The PNG standard (ISO/IEC 15948): the signature of 5.2, colour types by channels of 11.2.2, the filter of 9.2.
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
+PNG_AVERAGE = 3
 
 GIF_FRAMES = 100  # at most, evenly spaced
 GIF_SIDE = 768  # pixels
@@ -47,6 +59,29 @@ def replaced_folder(path: Path):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def in_background():
+    """Yields submit(function, *arguments), which lets other threads call it and itself waits while too many wait.
+
+    The block ends when all have been called. The first error ends it early: a later submit raises it, or the end.
+    """
+    threads = min(MAX_THREADS, os.cpu_count() or 1)
+    calls = collections.deque()
+
+    def submit(function, *arguments):
+        while len(calls) >= threads * CALLS_A_THREAD:
+            calls.popleft().result()
+        calls.append(pool.submit(function, *arguments))
+
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            yield submit
+            while calls:
+                calls.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
 def check_writable(folder: Path) -> None:
     """Raises ValueError when `folder` could not be made: now rather than after packing."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
@@ -57,6 +92,32 @@ def check_writable(folder: Path) -> None:
 def png(image: np.ndarray) -> bytes:
     """A PNG of uint8 pixels (H, W, C), C = 1, 3 or 4; the same pixels give the same bytes."""
     return iio.imwrite("<bytes>", image.squeeze(-1) if image.shape[-1] == 1 else image, extension=".png")
+
+
+def quick_png(image: np.ndarray) -> bytes:
+    """`png` in a fifth of its time: one filter and runs alone, which on what networks draw come to about the same size.
+
+    Drawings with lines and text would be three times as large.
+    """
+    height, width, channels = image.shape
+    lines = np.full((height, 1 + width * channels), PNG_AVERAGE, np.uint8)  # each begins with its filter
+    lines[:, 1:] = _less_average(image.reshape(height, -1), channels)  # (H, W, C) -> (H, W * C)
+    deflate = zlib.compressobj(strategy=zlib.Z_RLE)
+    header = struct.pack(">IIBBBBB", width, height, 8, PNG_COLOUR_TYPES[channels], 0, 0, 0)
+    chunks = {b"IHDR": header, b"IDAT": deflate.compress(lines) + deflate.flush(), b"IEND": b""}
+    return PNG_SIGNATURE + b"".join(_png_chunk(name, content) for name, content in chunks.items())
+
+
+def _png_chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def _less_average(lines: np.ndarray, channels: int) -> np.ndarray:
+    """uint8 (H, W * C) less the mean, rounded down, of the pixel to the left and the one above (9.4), modulo 256."""
+    left, above = np.zeros_like(lines), np.zeros_like(lines)  # outside, all is 0
+    left[:, channels:] = lines[:, :-channels]
+    above[1:] = lines[:-1]
+    return lines - ((left & above) + ((left ^ above) >> 1))  # their sum would need nine bits
 
 
 def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:

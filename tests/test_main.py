@@ -242,3 +242,13 @@ def test_actions_that_do_not_go_together(arguments, message):
     assert (code, out) == (1, "")
     assert err.startswith(f"error: {message}")
     assert err.count("\n") == 1
+
+
+def test_tensorflow_comes_without_what_keras_wraps_which_can_still_be_imported():
+    script = """
+import sys, console
+console.quietly_import_tensorflow()
+assert "keras" in sys.modules and not any(name.startswith(("sklearn", "scipy.stats")) for name in sys.modules)
+import sklearn.datasets
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)

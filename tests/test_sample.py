@@ -1,14 +1,22 @@
+import errno
+import io
+import os
+import threading
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from PIL import Image
 
+import console
+import ops
+import utils
 from checkpoint import Checkpoints
 from model import DCGAN
 from runs import find_run, stored_run
-from sample import sample
-from utils import image_grid, png, replaced_folder, write_atomic, write_film
+from sample import drawer, load_generator, sample, whole_batches
+from utils import image_grid, in_background, png, quick_png, replaced_folder, write_atomic, write_film
 
 
 @pytest.fixture
@@ -46,6 +54,76 @@ def test_same_seed_same_bytes_and_the_first_do_not_depend_on_n(c_dim, trained):
     other = sample(config.continued({"seed": 1}), 3)
     assert other.name == "seed_1"
     assert (other / "000000.png").read_bytes() != few["000000.png"]
+
+
+def test_the_files_are_those_of_drawing_and_writing_one_after_the_other(trained):
+    config = trained()
+    folder = sample(config, 150)
+    z = ops.latents(0, whole_batches(150), z_dim=8, z_dist=config.z_dist)
+    images = drawer(load_generator(config)[0])(z)[:150]  # 192 at once, in the loop of `in_batches`
+    for number, image in enumerate(images):
+        path = folder / f"{number:06d}.png"
+        np.testing.assert_array_equal(iio.imread(path), image)
+        assert path.read_bytes() == quick_png(image)
+
+
+@pytest.mark.parametrize("failing", ["000017.png", "grid.png"])
+def test_a_full_disk_leaves_no_folder_and_is_one_line(failing, trained, monkeypatch, capsys):
+    config, write = trained(), Path.write_bytes
+
+    def full(path, content):
+        if path.name == failing:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError) as raised:
+        sample(config, 200)
+    assert list(config.sample_path.iterdir()) == []
+    assert console.fail(raised.value) == 1
+    assert capsys.readouterr().err == "error: A file cannot be used: No space left on device.\n"
+
+
+def test_few_calls_wait_and_all_are_made(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    most, made, slow = 3 * utils.CALLS_A_THREAD, [], threading.Event()
+
+    def call(number):
+        slow.wait()
+        made.append(number)
+
+    def submit_many(submit):
+        for number in range(100):
+            submit(call, number)
+            submitted.append(number)
+
+    submitted = []
+    with in_background() as submit:
+        submitter = threading.Thread(target=submit_many, args=(submit,))
+        submitter.start()
+        submitter.join(0.2)
+        assert len(submitted) <= most
+        slow.set()
+        submitter.join()
+    assert sorted(made) == list(range(100))
+
+
+def test_after_an_error_no_waiting_call_is_made(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    begun, go = threading.Event(), threading.Event()
+
+    def wait():
+        begun.set()
+        go.wait()
+
+    made = []
+    with pytest.raises(KeyboardInterrupt), in_background() as submit:
+        submit(wait)
+        submit(made.append, 1)
+        begun.wait()
+        threading.Timer(0.1, go.set).start()
+        raise KeyboardInterrupt
+    assert made == []
 
 
 def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
@@ -91,6 +169,17 @@ def test_png_keeps_pixels_of_every_channel_count(tmp_path):
     for channels in (1, 3, 4):
         image = np.random.default_rng(0).integers(0, 256, (5, 4, channels), dtype=np.uint8)
         decoded = iio.imread(png(image), extension=".png")
+        np.testing.assert_array_equal(decoded.reshape(image.shape), image)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (5, 4), (28, 33)])
+def test_quick_png_is_a_sound_file_with_the_same_pixels(channels, size):
+    noise = np.random.default_rng(0).integers(0, 256, (*size, channels), dtype=np.uint8)
+    for image in (noise, np.full_like(noise, 255)):
+        content = quick_png(image)
+        Image.open(io.BytesIO(content)).verify()  # every checksum
+        decoded = iio.imread(content, extension=".png")
         np.testing.assert_array_equal(decoded.reshape(image.shape), image)
 
 
