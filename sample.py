@@ -14,7 +14,7 @@ import ops
 from checkpoint import restore_networks
 from config import Config
 from model import Generator
-from utils import image_grid, in_background, quick_png, replaced_folder
+from utils import image_grid, in_background, png, replaced_folder
 
 DRAW_BATCH = 64  # always: some devices choose their algorithms, and so the last digit, by the size of a batch
 GRID_IMAGES = 16 * DRAW_BATCH  # in one grid.png, at most
@@ -104,11 +104,11 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
 def write_images(folder: Path, start: int, images: np.ndarray) -> None:
     """images (N, H, W, C) uint8 -> PNG files, numbered from `start`."""
     for number, image in enumerate(images, start):
-        (folder / f"{number:06d}.png").write_bytes(quick_png(image))
+        (folder / f"{number:06d}.png").write_bytes(png(image))
 
 
 def write_grid(path: Path, batches: list[np.ndarray]) -> None:
-    path.write_bytes(quick_png(image_grid(np.concatenate(batches))))
+    path.write_bytes(png(image_grid(np.concatenate(batches))))
 
 
 def draw_name(config: Config, label: str | None) -> str:
