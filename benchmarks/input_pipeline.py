@@ -22,12 +22,14 @@ from absl import app, flags, logging
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import synthetic
+from synthetic import HEIGHT, WIDTH
+
 from data.batches import batches
 from data.decode import Geometry
 from data.folder import folder_source, zip_source
 from data.pack import load_pack
 
-HEIGHT, WIDTH = 218, 178  # of CelebA
 GEOMETRY = Geometry(64, 64, (108, 108))
 BOX = GEOMETRY.box(HEIGHT, WIDTH)
 BATCH = 64
@@ -127,23 +129,14 @@ def resident(field: str) -> int | None:
 
 def make_images(folder: Path, count: int, seed: int) -> None:
     """folder/jpegs, jpegs.zip of the same files, and pack.npy with PACKED images of noise."""
-    rng = np.random.default_rng(seed)
-    (folder / "jpegs").mkdir()
+    synthetic.jpegs(folder / "jpegs", count, seed)
     with zipfile.ZipFile(folder / "jpegs.zip", "w") as archive:
-        for k in range(count):
-            path = folder / "jpegs" / f"{k:06d}.jpg"
-            photo(rng).save(path, quality=75)
+        for path in sorted((folder / "jpegs").iterdir()):
             archive.write(path, path.name)
+    rng = np.random.default_rng(seed)
     pack = np.lib.format.open_memmap(folder / "pack.npy", "w+", np.uint8, (PACKED, 64, 64, 3))
     for image in pack:
         image[:] = np.frombuffer(rng.bytes(image.size), np.uint8).reshape(image.shape)
-
-
-def photo(rng: np.random.Generator) -> Image.Image:
-    """Smooth colours with soft edges and a camera's noise: they take as long to decode as CelebA's."""
-    coarse = Image.fromarray(rng.integers(0, 256, (14, 11, 3), dtype=np.uint8))
-    smooth = np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC), np.float32)
-    return Image.fromarray(np.clip(smooth + rng.normal(0, 4, (HEIGHT, WIDTH, 1)), 0, 255).astype(np.uint8))
 
 
 def folder_to_pack(folder: Path):
@@ -163,9 +156,10 @@ def pack_to_batches(folder: Path):
     import tensorflow as tf  # noqa: F401, its memory is that of the imports
 
     images = np.load(folder / "pack.npy", mmap_mode="r")
+    calls = [range(step, step + 1) for step in range(PACKED // BATCH)]
 
     def pipeline():
-        for (_batch,) in batches(images, batch_size=BATCH, seed=0, start=0, stop=PACKED // BATCH):
+        for (_batch,) in batches(images, batch_size=BATCH, seed=0, calls=calls):
             pass
 
     return pipeline
