@@ -1,7 +1,9 @@
 """A trained run -> images: numbered PNGs, a grid, and the latents that they were drawn from."""
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import ops
 from checkpoint import restore_networks
 from config import Config
 from model import Generator
-from utils import image_grid, in_background, png, replaced_folder
+from utils import image_grid, png, replaced_folder
 
 DRAW_BATCH = 64  # always: some devices choose their algorithms, and so the last digit, by the size of a batch
 GRID_IMAGES = 16 * DRAW_BATCH  # in one grid.png, at most
@@ -57,9 +59,14 @@ def draw(generator: Generator, z: tf.Tensor, y: tf.Tensor | None = None) -> tf.T
     return in_batches(generator, z, y, ops.to_uint8)
 
 
+def compiled_draw(generator: Generator) -> Callable[..., tf.Tensor]:
+    """`draw` with this generator, compiled; on a GPU it returns before it is done."""
+    return tf.function(lambda *zy: draw(generator, *zy), autograph=False, reduce_retracing=True)
+
+
 def drawer(generator: Generator) -> Callable[..., np.ndarray]:
     """`draw` with this generator, compiled: z (N, z_dim), with labels y (N, y_dim) -> uint8 (N, H, W, C)."""
-    compiled = tf.function(lambda *zy: draw(generator, *zy), autograph=False, reduce_retracing=True)
+    compiled = compiled_draw(generator)
     return lambda *zy: compiled(*map(tf.convert_to_tensor, zy)).numpy()
 
 
@@ -72,25 +79,23 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     whole = whole_batches(count)  # so that the companions of the last images are the same whatever the count
     y = conditions.chosen(config, label, whole)
     generator, step = load_generator(config)
-    draw_images = drawer(generator)
     z = ops.latents(config.seed, whole, z_dim=config.z_dim, z_dist=config.z_dist)
-    inputs = [z] if y is None else [z, y]
+    inputs = [z] if y is None else [z, tf.constant(y)]
     folder = config.sample_path / draw_name(config, label)
     with (
         replaced_folder(folder) as temporary,
-        in_background() as submit,
+        ThreadPoolExecutor(os.cpu_count()) as threads,
         tqdm(total=count, unit="img", desc="sample", disable=None) as bar,
     ):
         first = []
-        for start in range(0, count, DRAW_BATCH):
-            images = draw_images(*(part[start : start + DRAW_BATCH] for part in inputs))[: count - start]
-            for k in range(0, len(images), WRITTEN_TOGETHER):
-                submit(write_images, temporary, start + k, images[k : k + WRITTEN_TOGETHER])
+        for start, images in drawn(generator, inputs, count):
+            parts = [(start + k, images[k : k + WRITTEN_TOGETHER]) for k in range(0, len(images), WRITTEN_TOGETHER)]
+            # Waits for them: drawing on the same cores meanwhile would cost more than it gains.
+            list(threads.map(lambda part: write_images(temporary, *part), parts))
             if start < GRID_IMAGES:
                 first.append(images)
-            if start + len(images) == min(count, GRID_IMAGES):
-                submit(write_grid, temporary / "grid.png", first)
             bar.update(len(images))
+        (temporary / "grid.png").write_bytes(png(image_grid(np.concatenate(first))))
         np.save(temporary / "z.npy", z[:count].numpy())
         if y is not None:
             np.save(temporary / "y.npy", y[:count])
@@ -101,14 +106,25 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     return folder
 
 
+def drawn(generator: Generator, inputs: list[tf.Tensor], count: int) -> Iterator[tuple[int, np.ndarray]]:
+    """(number of the first, uint8 images) for every batch; a GPU draws the next one while this one is used."""
+    compiled = compiled_draw(generator)
+
+    def begin(start: int) -> tf.Tensor:
+        return compiled(*(part[start : start + DRAW_BATCH] for part in inputs))
+
+    upcoming = begin(0)
+    for start in range(0, count, DRAW_BATCH):
+        images = upcoming
+        if start + DRAW_BATCH < count:
+            upcoming = begin(start + DRAW_BATCH)
+        yield start, images.numpy()[: count - start]
+
+
 def write_images(folder: Path, start: int, images: np.ndarray) -> None:
     """images (N, H, W, C) uint8 -> PNG files, numbered from `start`."""
     for number, image in enumerate(images, start):
         (folder / f"{number:06d}.png").write_bytes(png(image))
-
-
-def write_grid(path: Path, batches: list[np.ndarray]) -> None:
-    path.write_bytes(png(image_grid(np.concatenate(batches))))
 
 
 def draw_name(config: Config, label: str | None) -> str:

@@ -1,6 +1,5 @@
-"""Files and folders that appear whole or not at all, work in the background, PNGs, image grids and GIFs."""
+"""Files and folders that appear whole or not at all, PNGs, image grids and GIFs."""
 
-import collections
 import contextlib
 import glob
 import io
@@ -8,15 +7,11 @@ import math
 import os
 import shutil
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 from PIL import Image
-
-MAX_THREADS = 8  # in the background: more would only wait for Python's lock
-CALLS_A_THREAD = 2  # that run or wait, so that memory is bounded and no thread is idle
 
 GIF_FRAMES = 100  # at most, evenly spaced
 GIF_SIDE = 768  # pixels
@@ -53,29 +48,6 @@ def replaced_folder(path: Path):
             os.replace(old, path)
         for leftover in (temporary, old):
             shutil.rmtree(leftover, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def in_background():
-    """Yields submit(function, *arguments), which lets other threads call it and itself waits while too many wait.
-
-    The block ends when all have been called. The first error ends it early: a later submit raises it, or the end.
-    """
-    threads = min(MAX_THREADS, os.cpu_count() or 1)
-    calls = collections.deque()
-
-    def submit(function, *arguments):
-        while len(calls) >= threads * CALLS_A_THREAD:
-            calls.popleft().result()
-        calls.append(pool.submit(function, *arguments))
-
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            yield submit
-            while calls:
-                calls.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def check_writable(folder: Path) -> None:

@@ -1,6 +1,5 @@
 import errno
 import os
-import threading
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -9,12 +8,11 @@ import pytest
 
 import console
 import ops
-import utils
 from checkpoint import Checkpoints
 from model import DCGAN
 from runs import find_run, stored_run
 from sample import drawer, load_generator, sample, whole_batches
-from utils import image_grid, in_background, png, replaced_folder, write_atomic, write_film
+from utils import image_grid, png, replaced_folder, write_atomic, write_film
 
 
 @pytest.fixture
@@ -80,48 +78,6 @@ def test_a_full_disk_leaves_no_folder_and_is_one_line(failing, trained, monkeypa
     assert list(config.sample_path.iterdir()) == []
     assert console.fail(raised.value) == 1
     assert capsys.readouterr().err == "error: A file cannot be used: No space left on device.\n"
-
-
-def test_few_calls_wait_and_all_are_made(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    most, made, slow = 3 * utils.CALLS_A_THREAD, [], threading.Event()
-
-    def call(number):
-        slow.wait()
-        made.append(number)
-
-    def submit_many(submit):
-        for number in range(100):
-            submit(call, number)
-            submitted.append(number)
-
-    submitted = []
-    with in_background() as submit:
-        submitter = threading.Thread(target=submit_many, args=(submit,))
-        submitter.start()
-        submitter.join(0.2)
-        assert len(submitted) <= most
-        slow.set()
-        submitter.join()
-    assert sorted(made) == list(range(100))
-
-
-def test_after_an_error_no_waiting_call_is_made(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    begun, go = threading.Event(), threading.Event()
-
-    def wait():
-        begun.set()
-        go.wait()
-
-    made = []
-    with pytest.raises(KeyboardInterrupt), in_background() as submit:
-        submit(wait)
-        submit(made.append, 1)
-        begun.wait()
-        threading.Timer(0.1, go.set).start()
-        raise KeyboardInterrupt
-    assert made == []
 
 
 def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):

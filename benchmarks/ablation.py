@@ -1,0 +1,89 @@
+"""What each change to the training step gains: the step as it is, beside steps that each do one thing the plain way.
+
+    python benchmarks/ablation.py [--rounds=5] [--precision=auto] [--seed=0]
+
+Not part of `make bench`: it says why the step is written as it is, and results.md holds its figures.
+"""
+
+import contextlib
+import os
+import statistics
+import sys
+from pathlib import Path
+from unittest import mock
+
+from absl import app, flags
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import measure
+import numpy as np
+import tensorflow as tf
+
+import convolution
+import model
+import ops
+import optimizers
+from config import Config
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("rounds", 5, "rounds, in which each step runs once", lower_bound=1)
+flags.DEFINE_string("precision", "auto", "float32, bfloat16 or float16")
+flags.DEFINE_integer("seed", 0, "of weights, images and latents")
+
+
+def unshared(self, real, z, y):
+    results = self._update_discriminator(real, z, y)
+    return results, self._update_generator(z, y)
+
+
+def normed(layer, norm, x, training):
+    return norm(layer(x), training=training)
+
+
+PLAIN = {
+    "as it is": (),
+    "TensorFlow's kernel gradients": [(convolution, "SMALL_MAP", 0)],
+    "TensorFlow's enlarging to few channels": [(convolution, "FEW_CHANNELS", 0)],
+    "biases added before batch norm": [(ops, "normed", normed)],
+    "Keras' Adam, op by op": [(optimizers, "Adam", keras.optimizers.Adam)],
+    "a fake batch drawn for each network": [(model.DCGAN, "_update_both", unshared)],
+}
+PLAIN["all of these"] = [patch for patches in PLAIN.values() for patch in patches]
+
+
+def main(_) -> None:
+    tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
+    config = Config(c_dim=3, seed=FLAGS.seed).settled()
+    rng = np.random.default_rng(FLAGS.seed)
+    real = tf.constant(rng.integers(0, 256, (config.batch_size, *config.image_shape), dtype=np.uint8))
+    z = ops.latents(FLAGS.seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist)
+    precision = model.choose_precision(FLAGS.precision)
+    steps = {name: traced(config, precision, patches, real, z) for name, patches in PLAIN.items()}
+    seconds = measure.in_turn(steps, FLAGS.rounds)
+    rows = [
+        {
+            "step": f"{name}, {precision}",
+            "ms": statistics.median(several) * 1e3,
+            "times as it is": measure.median_ratio(several, seconds["as it is"]),
+        }
+        for name, several in seconds.items()
+    ]
+    measure.report("ablation", rows, seed=FLAGS.seed, bars="times as it is")
+
+
+def traced(config: Config, precision: str, patches: list, real, z):
+    """A step that has run once, while the patches were in place."""
+    with contextlib.ExitStack() as stack:
+        for owner, name, plain in patches:
+            stack.enter_context(mock.patch.object(owner, name, plain))
+        dcgan = model.DCGAN(config, precision=precision, jit=model.choose_jit("auto"))
+        dcgan.train_step(real, z)
+    return lambda: dcgan.train_step(real, z)["g_loss"].numpy()
+
+
+if __name__ == "__main__":
+    app.run(main)
