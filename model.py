@@ -51,18 +51,18 @@ class Generator(keras.Model):
     def call(self, z, y=None, training: bool = False):
         x = ops.join(tf.cast(z, self.train_dtype if training else "float32"), y)
         if self.fc is not None:
-            x = ops.join(tf.nn.relu(ops.normed(self.fc, self.fc_norm, x, training)), y)
+            x = ops.join(tf.nn.relu(self.fc_norm(self.fc(x), training=training)), y)
         x = tf.nn.relu(self._normed_stem(x, training))
         for conv, norm in zip(self.convs[:-1], self.norms[1:], strict=True):
-            x = tf.nn.relu(ops.normed(conv, norm, ops.join(x, y), training))
+            x = tf.nn.relu(norm(conv(ops.join(x, y)), training=training))
         x = self.convs[-1](ops.join(x, y))
         return tf.tanh(tf.cast(x, tf.float32))
 
     def _normed_stem(self, x, training: bool):
         """The stem's units (B, h * w * stem_width) as normalised maps (B, h, w, stem_width)."""
         if self.config.stem_norm == "units":
-            return self._maps(ops.normed(self.stem, self.norms[0], x, training))
-        return self.norms[0](self._maps(self.stem(x)), training=training)  # a bias a unit, a mean a map: both count
+            return self._maps(self.norms[0](self.stem(x), training=training))
+        return self.norms[0](self._maps(self.stem(x)), training=training)
 
     def _maps(self, x):
         height, width, channels = self.stem_shape
@@ -111,10 +111,10 @@ class Discriminator(keras.Model):
         x = tf.cast(images, self.train_dtype if training else "float32")
         x = ops.leaky_relu(self.convs[0](ops.join(x, y)))
         for conv, norm in zip(self.convs[1:], self.norms, strict=True):
-            x = ops.leaky_relu(ops.normed(conv, norm, ops.join(x, y), training))
+            x = ops.leaky_relu(norm(conv(ops.join(x, y)), training=training))
         x = self._flat(x)
         if self.fc is not None:
-            x = ops.leaky_relu(ops.normed(self.fc, self.fc_norm, ops.join(x, y), training))
+            x = ops.leaky_relu(self.fc_norm(self.fc(ops.join(x, y)), training=training))
         return self.head(ops.join(tf.cast(x, tf.float32), y))
 
     def _flat(self, x):
@@ -246,9 +246,7 @@ class DCGAN:
 
     def _apply(self, optimizer, tape, scaled_loss, network) -> None:
         weights = network.trainable_variables
-        # Zero where there is none: the biases that batch norm cancels.
-        zero = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(scaled_loss, [w.value for w in weights], unconnected_gradients=zero)
+        gradients = tape.gradient(scaled_loss, weights)
         if self.config.l2:
             # Scaled as the gradients are, and not a term of the loss: that would be a third summand in one AddN.
             factor = optimizer.scale_loss(tf.constant(self.config.l2))

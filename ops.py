@@ -134,8 +134,7 @@ class BatchNorm(Layer):
         self.moving_mean = self.weight("moving_mean", (channels,), "zeros", trainable=False)
         self.moving_variance = self.weight("moving_variance", (channels,), "ones", trainable=False)
 
-    def call(self, x, training: bool, bias=None):
-        """bias (channels,): what was left out of x, since subtracting the batch's mean cancels it."""
+    def call(self, x, training: bool):
         of_batch = training or self.statistics == "batch"
         none = tf.constant([], tf.float32)
         maps = x if len(x.shape) == 4 else x[:, None, None]  # (B, channels) -> (B, 1, 1, channels)
@@ -149,17 +148,9 @@ class BatchNorm(Layer):
             is_training=of_batch,
         )
         if training:
-            mean = mean if bias is None else mean + bias
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving.value * BN_MOMENTUM + batch * (1 - BN_MOMENTUM))
         return maps if len(x.shape) == 4 else maps[:, 0, 0]  # (B, 1, 1, channels) -> (B, channels)
-
-
-def normed(layer: Linear, norm: BatchNorm, x: tf.Tensor, training: bool) -> tf.Tensor:
-    """norm(layer(x)), where in training the bias is not added only to be subtracted again: its gradient is zero."""
-    if not training or layer.bias is None:
-        return norm(layer(x), training=training)
-    return norm(layer.product(x), training=True, bias=layer.bias.value)
 
 
 def join(x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor:

@@ -40,15 +40,10 @@ def unshared(self, real, z, y):
     return results, self._update_generator(z, y)
 
 
-def normed(layer, norm, x, training):
-    return norm(layer(x), training=training)
-
-
 PLAIN = {
     "as it is": (),
     "TensorFlow's kernel gradients": [(convolution, "SMALL_MAP", 0)],
     "TensorFlow's enlarging to few channels": [(convolution, "FEW_CHANNELS", 0)],
-    "biases added before batch norm": [(ops, "normed", normed)],
     "Keras' Adam, op by op": [(optimizers, "Adam", keras.optimizers.Adam)],
     "a fake batch drawn for each network": [(model.DCGAN, "_update_both", unshared)],
 }

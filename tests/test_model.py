@@ -9,6 +9,7 @@ import tensorflow as tf
 import convolution
 import model
 import ops
+import optimizers
 from config import Config
 from model import DCGAN, Discriminator, Generator
 from presets import PRESETS, with_preset
@@ -126,15 +127,14 @@ def plain_step(dcgan, real, z, y=None):
 
 
 def make_plain(monkeypatch):
-    """From here on networks take TensorFlow's own convolutions and add every bias, and optimizers are Keras' Adam."""
+    """From here on networks take TensorFlow's own convolutions, and optimizers are Keras' Adam."""
     monkeypatch.setattr(convolution, "_on_cpu", lambda: False)
-    monkeypatch.setattr(ops, "normed", lambda layer, norm, x, training: norm(layer(x), training=training))
-    monkeypatch.setattr(model, "Adam", keras.optimizers.Adam)
+    monkeypatch.setattr(optimizers, "Adam", keras.optimizers.Adam)
 
 
 def trained(dcgan, step):
-    """(losses of `steps`, or ten, and trained weights by name), without biases that batch norm cancels: plainly,
-    rounding errors move those.
+    """(losses of `steps`, or ten, and trained weights by name), without the biases that batch norm cancels:
+    rounding errors alone move those.
     """
     compiled, losses = tf.function(step, autograph=False), []
     for seed in range(dcgan.config.steps or 10):
@@ -188,20 +188,17 @@ def test_ten_fast_steps_in_low_precision(precision, tolerance, tiny, monkeypatch
     np.testing.assert_allclose(losses, plain_losses, rtol=tolerance)
 
 
-def test_moving_averages_count_a_fake_batch_once_and_the_biases_too(tiny):
+def test_moving_averages_count_a_fake_batch_once(tiny):
     """After a step with one fake batch they are 0.9 * start + 0.1 * the batch's, here by the layers one by one."""
     config = tiny(g_updates=1)
     dcgan, twin = DCGAN(config), Generator(config)
-    ours = dcgan.generator
-    for generator in (ours, twin):
-        generator.convs[0].bias.assign(np.arange(16.0))
     real, z = batch(config)
     dcgan.train_step(real, z)
     maps = twin.convs[0](tf.nn.relu(twin.norms[0](twin._maps(twin.stem(z)), training=True))).numpy()
-    count = maps[..., 0].size
-    np.testing.assert_allclose(ours.norms[1].moving_mean, 0.1 * maps.mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
+    norm, count = dcgan.generator.norms[1], maps[..., 0].size
+    np.testing.assert_allclose(norm.moving_mean, 0.1 * maps.mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
     variance = maps.var((0, 1, 2)) * count / (count - 1)
-    np.testing.assert_allclose(ours.norms[1].moving_variance, 0.9 + 0.1 * variance, rtol=1e-4)
+    np.testing.assert_allclose(norm.moving_variance, 0.9 + 0.1 * variance, rtol=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
