@@ -41,17 +41,16 @@ def by_hand(config, count):
 
 
 @pytest.mark.parametrize("on_device", [False, True])
-@pytest.mark.parametrize("settings", [{}, {"d_updates": 2}, LABELLED, {"alternate": True, "g_updates": 1}])
+@pytest.mark.parametrize("settings", [{}, LABELLED | {"d_updates": 2}])
 def test_ten_steps_in_calls_of_any_length_are_the_same_to_the_bit(settings, on_device, tiny):
     config = tiny(**settings)
     last, weights = by_hand(config, 10)
-    for calls in ([range(1), range(1, 10)], [range(k, k + 1) for k in range(10)]):
-        results, others = trained(config, calls, on_device=on_device)
-        assert len(results) == len(calls)
-        for name, value in last.items():
-            np.testing.assert_array_equal(results[-1][name], value, err_msg=name)
-        for one, other in zip(others, weights, strict=True):
-            np.testing.assert_array_equal(one, other)
+    results, others = trained(config, [range(1), range(1, 4), range(4, 10)], on_device=on_device)
+    assert len(results) == 3
+    for name, value in last.items():
+        np.testing.assert_array_equal(results[-1][name], value, err_msg=name)
+    for one, other in zip(others, weights, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("on_device", [False, True])
@@ -68,7 +67,8 @@ def test_with_xla_the_table_and_several_steps_a_call_agree(tiny):
     last, _ = by_hand(config, 4)
     for on_device in (False, True):
         results, _ = trained(config, [range(1), range(1, 4)], on_device=on_device, jit=True)
-        np.testing.assert_array_equal(results[-1]["z"], trained(config, [range(3, 4)])[0][0]["z"])
+        z = ops.latents(config.seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist, stream=4)
+        np.testing.assert_array_equal(results[-1]["z"], z)
         np.testing.assert_allclose(results[-1]["d_loss"], last["d_loss"], rtol=1e-4)
         np.testing.assert_allclose(results[-1]["g_loss"], last["g_loss"], rtol=1e-4)
 
