@@ -36,8 +36,8 @@ from model import DCGAN
 from sample import DRAW_BATCH, load_generator, sample
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("rounds", 3, "rounds, in which each program runs once")
-flags.DEFINE_integer("images", 1024, "images a program draws in a round")
+flags.DEFINE_integer("rounds", 2, "rounds, in which each program runs once")
+flags.DEFINE_integer("images", 4096, "images a program draws in a round")
 flags.DEFINE_integer("processes", 2, "new processes of each kind")
 flags.DEFINE_integer("seed", 0, "of weights and latents")
 
