@@ -22,7 +22,6 @@ from data.source import Source, printable
 
 FORMAT = 1  # raise it when the same settings give other pixels or another manifest
 CHUNK = 64  # images in memory at a time, between the source and the pack; a zip's are there encoded
-BUFFER = 2**20  # bytes between two writes to the pack
 MAX_UNREADABLE = 0.10  # of all images
 STALE_SECONDS = 3600  # a temporary file that nobody has written to for so long has no owner
 ALWAYS_FORGIVEN = 3  # unreadable images, so that a handful of test files still trains
@@ -100,7 +99,7 @@ def _write(path: Path, source: Source, geometry: Geometry, channels: int) -> dic
     sizes, skipped, names, gray, transparent = Counter(), {}, [], True, 0
     row = (geometry.height, geometry.width, channels)
     logging.info("Packing %s images from %s into %s, once.", f"{source.count:,}", source.place, path.parent)
-    with open(path, "wb", BUFFER) as file, tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar:
+    with open(path, "wb") as file, tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar:
         _write_header(file, source.count, row)
         for name, result in _decode_all(source, geometry, channels):
             bar.update()
