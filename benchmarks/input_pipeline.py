@@ -60,9 +60,9 @@ def timed(folder: str, in_turn) -> tuple[dict[str, list[float]], dict[str, tuple
     """Every pipeline's seconds in every round, and what its `Worker.finish` returns; without those that are absent."""
     workers = {}
     try:
-        workers = {
-            name: Worker(name, folder) for name in PIPELINES if name != TORCH or importlib.util.find_spec("torch")
-        }
+        for name in PIPELINES:
+            if name != TORCH or importlib.util.find_spec("torch"):
+                workers[name] = Worker(name, folder)  # one by one, so that what has started is always ended
         return in_turn(workers), {name: worker.finish() for name, worker in workers.items()}
     finally:
         for worker in workers.values():
