@@ -7,21 +7,24 @@ import hashlib
 import itertools
 import json
 import os
+import queue
 import time
 from collections import Counter, deque
 from pathlib import Path
 
 import numpy as np
 from absl import logging
-from PIL import UnidentifiedImageError
 from tqdm import tqdm
 
-from data.decode import Decoded, Geometry, decode
+from data.decode import Geometry
 from data.labels import Labels
 from data.source import Source, printable
+from data.workers import Worker, decode_all
 
 FORMAT = 1  # raise it when the same settings give other pixels or another manifest
 CHUNK = 64  # images in memory at a time, between the source and the pack; a zip's are there encoded
+MAX_WORKERS = 16  # of 45 MB each, and a task has CHUNK / (2 * MAX_WORKERS) images
+WORKERS_FROM = 5000  # images; below, starting processes (0.3 s) takes longer than they save
 MAX_UNREADABLE = 0.10  # of all images
 STALE_SECONDS = 3600  # a temporary file that nobody has written to for so long has no owner
 ALWAYS_FORGIVEN = 3  # unreadable images, so that a handful of test files still trains
@@ -101,16 +104,18 @@ def _write(path: Path, source: Source, geometry: Geometry, channels: int) -> dic
     logging.info("Packing %s images from %s into %s, once.", f"{source.count:,}", source.place, path.parent)
     with open(path, "wb") as file, tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar:
         _write_header(file, source.count, row)
-        for name, result in _decode_all(source, geometry, channels):
-            bar.update()
-            if isinstance(result, Exception):
-                skipped[name] = _reason(result)
-                continue
-            file.write(result.pixels.tobytes())
-            names.append(name)
-            sizes[result.size] += 1
-            gray &= result.gray
-            transparent += result.transparent
+        for pixels, seen in _decode_all(source, geometry, channels):
+            bar.update(len(seen))
+            file.write(pixels)
+            for name, what in seen:
+                if isinstance(what, str):
+                    skipped[name] = what
+                    continue
+                names.append(name)
+                size, is_gray, is_transparent = what
+                sizes[size] += 1
+                gray &= is_gray
+                transparent += is_transparent
         _check_readable(source, len(names), skipped)
         _write_header(file, len(names), row)
     return {
@@ -126,30 +131,34 @@ def _write(path: Path, source: Source, geometry: Geometry, channels: int) -> dic
 
 
 def _decode_all(source: Source, geometry: Geometry, channels: int):
-    """(name, Decoded or the exception that decoding raised) for every image, in order, on every core."""
+    """What `decode_all` gives for every few images, in order, on every core."""
+    cores = min(os.cpu_count() or 1, MAX_WORKERS)
+    size = CHUNK // (2 * cores)  # images a task: handing over a single one costs a good part of decoding it
+    workers = [Worker() if source.count >= WORKERS_FROM else decode_all for _ in range(cores)]
+    idle = queue.SimpleQueue()
+    for worker in workers:
+        idle.put(worker)
 
-    def work(items: list) -> list[tuple[str, Decoded | Exception]]:
-        return [(name, _decode_one(image, geometry, channels)) for name, image in items]
+    def work(task: list) -> tuple[bytes, list[tuple]]:
+        worker = idle.get()
+        try:
+            return worker(task, geometry, channels)
+        finally:
+            idle.put(worker)
 
-    workers = os.cpu_count() or 1
-    size = max(1, CHUNK // (4 * workers))  # several a task: handing one over costs a good part of decoding a small one
     items = iter(source.items())
     tasks = iter(lambda: list(itertools.islice(items, size)), [])
-    pool = concurrent.futures.ThreadPoolExecutor(workers)
+    pool = concurrent.futures.ThreadPoolExecutor(cores)
     try:
         pending = deque(pool.submit(work, task) for task in itertools.islice(tasks, CHUNK // size))
         while pending:
-            yield from pending.popleft().result()
+            yield pending.popleft().result()
             pending.extend(pool.submit(work, task) for task in itertools.islice(tasks, 1))
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the tasks that run, not for those in line
-
-
-def _decode_one(image, geometry: Geometry, channels: int) -> Decoded | Exception:
-    try:
-        return decode(image, geometry, channels)
-    except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-        return error
+        for worker in workers:
+            if isinstance(worker, Worker):
+                worker.stop()
 
 
 def _check_readable(source: Source, readable: int, skipped: dict) -> None:
@@ -160,12 +169,6 @@ def _check_readable(source: Source, readable: int, skipped: dict) -> None:
             f"At most {MAX_UNREADABLE:.0%} of the images may be unreadable. Received: {len(skipped)} of {total} in "
             f"{source.place}: {listed}. Remove or replace them, or narrow --input_fname_pattern."
         )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image"  # Pillow's own words hold the path, or an object's address
-    return printable((str(error).splitlines() or [""])[0] or type(error).__name__)[:120]
 
 
 def _write_header(file, count: int, row: tuple[int, int, int]) -> None:
