@@ -30,14 +30,16 @@ QUOTA_PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Gives `files` by path; without `ranges` it ignores Range; `drops` answers end half-way, after `pause` seconds.
+    """Gives `files` by path; without `ranges` it ignores Range; `drops` answers end half-way, once `go_on` is set.
 
     A path that begins with /page is a web page that calls itself binary, one that begins with /html does not.
     """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.ranges, self.drops, self.pause, self.asked = {}, True, 0, 0.0, []
+        self.files, self.ranges, self.drops, self.asked = {}, True, 0, []
+        self.go_on = threading.Event()
+        self.go_on.set()
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -68,7 +70,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.drops -= 1
             self.wfile.write(content[: len(content) // 2])
             self.wfile.flush()
-            time.sleep(self.server.pause)
+            self.server.go_on.wait(60)
             self.close_connection = True
         else:
             self.wfile.write(content)
@@ -252,16 +254,18 @@ def test_a_line_that_breaks_for_good_leaves_the_part(faces, server, tmp_path, ca
 
 def test_control_c_keeps_the_part(server, tmp_path):
     server.files["/good"] = CONTENT
-    server.drops, server.pause = 1, 2.0
+    server.drops = 1
+    server.go_on.clear()
     file = described("faces.zip", CONTENT, server.url("/good"))
     code = f"import sys, download; download.CELEBA = (download.{file!r},); sys.exit(download.main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "celebA", "--data_dir", str(tmp_path)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not (tmp_path / "faces.zip.part").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=10)[1]
+    said = process.communicate(timeout=60)[1]
+    server.go_on.set()
     assert process.returncode == 130
     assert said == "interrupted; the same command goes on from here.\n"
     assert CONTENT.startswith((tmp_path / "faces.zip.part").read_bytes())
