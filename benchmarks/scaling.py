@@ -114,7 +114,7 @@ def write_pack(path: Path, count: int, seed: int) -> None:
 
 
 def draw(rows: list[dict]) -> None:
-    """Milliseconds and megabytes over the batch, the size and the dataset, both axes logarithmic."""
+    """Milliseconds and megabytes over the batch, the size and the dataset, on logarithmic axes of these."""
     import measure
     from measure import plt
 
@@ -123,9 +123,14 @@ def draw(rows: list[dict]) -> None:
         points = [row for row in rows if row["point"].startswith(kind)]
         for line, quantity in enumerate(("ms", "peak RSS, MB")):
             axis = axes[line, column]
-            axis.loglog([row["amount"] for row in points], [row[quantity] for row in points], "o-", color="#4878a8")
+            amounts = [row["amount"] for row in points]
+            axis.plot(amounts, [row[quantity] for row in points], "o-", color="#4878a8")
             axis.set(xlabel={"dataset": "images in the pack", "size": "pixels a side"}.get(kind, kind), ylabel=quantity)
-            axis.grid(True, which="both", alpha=0.3)
+            axis.set_xscale("log")
+            axis.set_xticks(amounts, [f"{amount:,}" for amount in amounts])
+            axis.minorticks_off()
+            axis.set_ylim(0)
+            axis.grid(True, alpha=0.3)
     axes[0, 2].set_ylabel("ms to gather 64")
     measure.save(figure, "scaling")
 
