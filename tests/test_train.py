@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -185,6 +186,17 @@ def test_weights_that_are_no_numbers_are_not_saved(tiny, images):
     with pytest.raises(ValueError, match="weights must stay finite"):
         checkpoints.save(3)
     assert state(config)[0] == 2
+
+
+def test_neither_several_steps_a_call_nor_a_table_changes_a_run(tiny, images):
+    plain = train(tiny(out_name="plain", steps=30, ckpt_freq=12, sample_freq=12), images)
+    fast = train(dataclasses.replace(plain, out_name="fast", steps_per_call=7, data_on_device="on"), images)
+    assert state(fast) == state(plain)
+    lines = [[{**line, "seconds": 0, "images_per_second": 0} for line in metrics(run)] for run in (plain, fast)]
+    assert lines[0] == lines[1]
+    grids = [{path.name: path.read_bytes() for path in run.sample_path.iterdir()} for run in (plain, fast)]
+    assert grids[0] == grids[1]
+    assert {"train_00000012.png", "train_00000024.png", "train_00000030.png"} < set(grids[0])
 
 
 def test_no_memory_is_one_line_with_what_to_lower(tiny, images, monkeypatch):
