@@ -257,7 +257,8 @@ def test_control_c_keeps_the_part(server, tmp_path):
     server.drops = 1
     server.go_on.clear()
     file = described("faces.zip", CONTENT, server.url("/good"))
-    code = f"import sys, download; download.CELEBA = (download.{file!r},); sys.exit(download.main(sys.argv[1:]))"
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored where & started us
+    code += f"import sys, download; download.CELEBA = (download.{file!r},); sys.exit(download.main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "celebA", "--data_dir", str(tmp_path)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
