@@ -35,9 +35,6 @@ from config import Config
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("seed", 0, "Of the weights, the images and the latents.")
 flags.DEFINE_integer("rounds", 5, "Of the default configuration; the others take half as many.", lower_bound=1)
-flags.DEFINE_list(
-    "only", None, "These configurations: " + ", ".join(("default", "D:G 1:1", "kernel 4", "stem 1024", "batch 128"))
-)
 flags.DEFINE_bool("quick", False, "Narrow networks and one round: shows that the script works, and nothing else.")
 
 CONFIGURATIONS = {
@@ -47,6 +44,8 @@ CONFIGURATIONS = {
     "stem 1024": {"stem_width": 1024},
     "batch 128": {"batch_size": 128},
 }
+flags.DEFINE_multi_enum("only", None, list(CONFIGURATIONS), "This configuration; may be given again.")
+
 QUICK = {"output_height": 32, "stem_width": 64, "batch_size": 16}
 TORCH = {
     "PyTorch float32": {},
