@@ -1,5 +1,9 @@
 """The state of a run on disk: everything that training needs to go on, or only the networks."""
 
+import contextlib
+import errno
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -9,12 +13,18 @@ from absl import logging
 
 from config import Config
 from model import DCGAN
+from utils import write_atomic
 
 # What reading a damaged checkpoint raises: truncated data an IndexError, a flipped bit or a missing file an OpError,
-# another shape a ValueError, missing variables an AssertionError.
-DAMAGE = (IndexError, ValueError, AssertionError, tf.errors.OpError)
+# another shape a ValueError, missing variables an AssertionError, an index full of nonsense the others.
+DAMAGE = (IndexError, ValueError, AssertionError, TypeError, RuntimeError, OSError, tf.errors.OpError)
 
-DIVERGED = "The last checkpoint is intact: run again with half the --learning_rate, or with --mixed_precision=float32."
+# TensorFlow tells what the system said only in words.
+SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
+
+
+class DivergedError(ValueError):
+    """Losses or weights that are no finite numbers any more."""
 
 
 class Checkpoints:
@@ -36,35 +46,94 @@ class Checkpoints:
             d_scale_steps=dcgan.d_scaler.step_counter.value,
             step=self.step,
         )
-        self._remove_leftovers()
-        self.manager = tf.train.CheckpointManager(
-            self.state, str(config.checkpoint_path), config.max_to_keep, checkpoint_name="step"
-        )
+        self.state.save_counter.assign(0)  # makes it exist, since older runs' checkpoints have one
+        self.folder = config.checkpoint_path
+        for path in self.folder.glob("*_temp"):  # of a kill in the middle of a save; TensorFlow never cleans them
+            shutil.rmtree(path, ignore_errors=True)
 
     def restore(self) -> int:
         """Restores the newest readable state and returns its step; 0 when there is none.
 
         Raises ValueError when there are checkpoints and none can be read.
         """
-        found = _restore_newest(self.state, self.manager.checkpoints, lambda status: status.assert_consumed())
+        found = _restore_newest(self.state, self.folder, lambda status: status.assert_consumed(), self.finite)
         for optimizer in (self.dcgan.g_scaler.inner_optimizer, self.dcgan.d_scaler.inner_optimizer):
-            optimizer.learning_rate = self.config.learning_rate  # a restored one would win over the flag
+            optimizer.learning_rate = self.config.learning_rate_now  # a restored one would win over the flag
         if found and not int(self.step):
             logging.info("The weights of %s were imported: both optimizers start afresh.", self.config.run_dir)
         return int(self.step)
 
-    def save(self, step: int) -> None:
-        """Saves the state after `step` steps. Raises ValueError, and saves nothing, when a weight is not finite."""
-        weights = self.dcgan.generator.variables + self.dcgan.discriminator.variables
-        if not all(tf.reduce_all(tf.math.is_finite(weight.value)) for weight in weights):
-            raise ValueError(f"The weights must stay finite. Received: others at step {step:,}. {DIVERGED}")
-        self.step.assign(step)
-        self.manager.save(checkpoint_number=step)
+    def finite(self) -> bool:
+        """Whether every weight, statistic and moment of Adam is a finite number."""
+        dcgan = self.dcgan
+        return _finite(
+            dcgan.generator, dcgan.discriminator, *(s.inner_optimizer for s in (dcgan.g_scaler, dcgan.d_scaler))
+        )
 
-    def _remove_leftovers(self) -> None:
-        """What a kill in the middle of a save leaves and TensorFlow never cleans."""
-        for path in self.config.checkpoint_path.glob("*_temp"):
-            shutil.rmtree(path, ignore_errors=True)
+    def save(self, step: int) -> None:
+        """Saves the state after `step` steps, then drops the oldest of more than `max_to_keep`.
+
+        Raises OSError when it cannot be written, and DivergedError when a number in it is not finite; those before it
+        stay as they are.
+        """
+        if not self.finite():
+            raise DivergedError(f"The weights must stay finite. Received: others at step {step:,}.")
+        self.step.assign(step)
+        prefix = self.folder / f"step-{step}"
+        with tensorflow_writes(prefix):
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self.state.write(os.fspath(prefix))
+                for path in self.folder.glob(f"{prefix.name}.*"):
+                    _to_disk(path)
+                kept = [path for path in checkpoint_paths(self.folder) if _step(path) <= step][
+                    -self.config.max_to_keep :
+                ]
+                lines = [f'all_model_checkpoint_paths: "{path.name}"\n' for path in kept]
+                lines.insert(0, f'model_checkpoint_path: "{prefix.name}"\n')
+                # For TensorFlow's own tools; here the files themselves count.
+                write_atomic(self.folder / "checkpoint", "".join(lines).encode())
+            except (OSError, tf.errors.OpError):
+                self._remove(prefix)  # it would take the room that the next try needs
+                raise
+        for path in sorted(
+            self.folder.glob("step-*.*"), reverse=True
+        ):  # an index before its data, which is none without
+            if _step(path) < _step(kept[0]):
+                path.unlink(missing_ok=True)
+
+    def _remove(self, prefix: Path) -> None:
+        with contextlib.suppress(OSError):
+            for path in self.folder.glob(f"{prefix.name}.*"):
+                path.unlink(missing_ok=True)
+            shutil.rmtree(f"{prefix}_temp", ignore_errors=True)
+
+
+@contextlib.contextmanager
+def tensorflow_writes(path: Path):
+    """Turns what TensorFlow raises when it cannot write into an OSError that names `path`."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        number = next((number for number in SYSTEM_ERRORS if os.strerror(number) in error.message), errno.EIO)
+        raise OSError(number, os.strerror(number), os.fspath(path)) from error
+
+
+def checkpoint_paths(folder: Path) -> list[Path]:
+    """The prefixes of the checkpoints that have an index, by their steps."""
+    return sorted((path.with_suffix("") for path in folder.glob("step-*.index") if _step(path) >= 0), key=_step)
+
+
+def _step(path: Path) -> int:
+    """The step in the name of a checkpoint's file; -1 for other files."""
+    found = re.match(r"step-(\d+)(\.|$)", path.name)
+    return int(found[1]) if found else -1
+
+
+def _to_disk(path: Path) -> None:
+    """Waits until a file is on the disk, so that not even a power failure takes it when its forerunner is gone."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
 
 
 def restore_networks(config: Config, **networks: keras.Model) -> int:
@@ -73,15 +142,20 @@ def restore_networks(config: Config, **networks: keras.Model) -> int:
     Raises ValueError when the run has no checkpoint, or none that can be read.
     """
     step = tf.Variable(0, dtype=tf.int64)
-    paths = tf.train.get_checkpoint_state(str(config.checkpoint_path))
     found = _restore_newest(
         tf.train.Checkpoint(step=step, **{name: _by_name(network) for name, network in networks.items()}),
-        list(paths.all_model_checkpoint_paths) if paths else [],
+        config.checkpoint_path,
         lambda status: status.assert_existing_objects_matched(),
+        lambda: _finite(*networks.values()),
     )
     if not found:
         raise ValueError(f"{config.run_dir} has no checkpoint. Add --train.")
     return int(step)
+
+
+def _finite(*owners: keras.Model | keras.optimizers.Optimizer) -> bool:
+    values = [variable.value for owner in owners for variable in owner.variables if variable.value.dtype.is_floating]
+    return all(bool(tf.reduce_all(tf.math.is_finite(value))) for value in values)
 
 
 def _by_name(owner: keras.Model | keras.optimizers.Optimizer) -> dict[str, tf.Variable]:
@@ -92,17 +166,25 @@ def _by_name(owner: keras.Model | keras.optimizers.Optimizer) -> dict[str, tf.Va
     return named
 
 
-def _restore_newest(state: tf.train.Checkpoint, paths: list[str], check) -> str | None:
-    """Restores the last of `paths` that can be read and returns it; None when there are no paths."""
+def _restore_newest(state: tf.train.Checkpoint, folder: Path, check, finite) -> Path | None:
+    """Restores the newest checkpoint in `folder` that can be read and returns it; None when there is none."""
+    paths = checkpoint_paths(folder)
     for path in reversed(paths):
         try:
-            check(state.restore(path).expect_partial())  # no list of a hundred names when it fails
+            check(state.read(os.fspath(path)).expect_partial())  # no list of a hundred names when it fails
+            if not finite():
+                raise ValueError("it holds numbers that are not finite")
         except DAMAGE as error:
-            reason = (str(error).splitlines() or [""])[0][:120] or type(error).__name__
+            first_line = (str(error).splitlines() or [""])[0]
+            reason = (
+                re.sub(r"^\{\{.*?\}\} *", "", first_line)[:120] or type(error).__name__
+            )  # without TensorFlow's node
             logging.warning("checkpoint %s cannot be read (%s); trying the one before it.", path, reason)
         else:
             return path
     if paths:
-        folder = Path(paths[0]).parent
-        raise ValueError(f"None of the {len(paths)} checkpoints in {folder} can be read. Use another --out_name.")
+        raise ValueError(
+            f"A checkpoint must be readable to go on. Received: {len(paths)} in {folder}, all damaged; they were left "
+            "as they are. Bring back a copy of them, or start another run with --out_name=NAME."
+        )
     return None

@@ -25,6 +25,7 @@ BOUNDS = (
     ("batch_size", 1, 65536),
     ("beta1", 0, 0.9999),
     ("learning_rate", 1e-9, 1),
+    ("halvings", 0, 30),
     ("l2", 0, 1),
     ("d_updates", 1, 100),
     ("g_updates", 1, 100),

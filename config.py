@@ -67,6 +67,7 @@ class Config:
     steps: int | None = None
     batch_size: int = 64
     learning_rate: float = 2e-4
+    halvings: int = 0  # of the learning rate, each after losses that were no numbers any more; not a flag
     beta1: float = 0.5
     d_updates: int = 1
     g_updates: int = 2
@@ -74,6 +75,7 @@ class Config:
     jit: str = "auto"
     steps_per_call: int | None = None  # 1 on a CPU
     data_on_device: str = "auto"
+    deterministic: bool = False
     seed: int = 0
     # run
     out_dir: str = "./out"
@@ -162,6 +164,10 @@ class Config:
     def sample_path(self) -> Path:
         return self.run_dir / Path(self.sample_dir).expanduser()
 
+    @property
+    def learning_rate_now(self) -> float:
+        return self.learning_rate * 0.5**self.halvings
+
     def total_steps(self, images: int) -> int:
         """Training steps: `steps` if set, else as many as show each of `images` images `epoch` times."""
         return self.steps or -(-self.epoch * images // (self.batch_size * self.batches_a_step))
@@ -187,6 +193,8 @@ class Config:
         given = {name: value for name, value in given.items() if name not in fixed or value not in (None, "auto")}
         if "epoch" in given:
             given.setdefault("steps", None)
+        if given.get("learning_rate", self.learning_rate) != self.learning_rate:
+            given.setdefault("halvings", 0)
         changed = dataclasses.replace(self, **given)
         for name in fixed:
             if name in given and getattr(changed, name) != getattr(self, name):
@@ -218,7 +226,8 @@ def read_config(path: Path) -> Config:
     try:
         return from_dict(read_json(path), str(path))
     except ValueError as error:
-        raise ValueError(f"{error} Delete it and give the run's flags again, or use another --out_name.") from error
+        told = str(error) if str(path) in str(error) else f"{path}: {error}"
+        raise ValueError(f"{told} Delete it and give the run's flags again, or use another --out_name.") from error
 
 
 def same_dataset(one: str, other: str) -> bool:

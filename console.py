@@ -1,6 +1,7 @@
 """How the program talks: one plain line an event, one line an error, and nothing from the libraries beneath."""
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -9,6 +10,7 @@ import tempfile
 from absl import flags, logging
 
 WRAPPED_BY_KERAS = ("sklearn", "matplotlib")  # which imports them if it can, for what we do not use: up to two seconds
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limit of the shell's
 PYTHON_ERROR = logging.converter.absl_to_standard(logging.ERROR)
 
 
@@ -46,7 +48,10 @@ def fail(error: Exception) -> int:
 def explain(error: Exception) -> str:
     """The libraries' errors in the form of ours: rule, received, remedy."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'A file'} cannot be used: {error.strerror}."  # a full disk has no name
+        remedy = " Make room there, or give another --out_dir; the same command goes on." if error.errno in FULL else ""
+        return f"{error.filename or 'A file'} cannot be used: {error.strerror}.{remedy}"
+    if isinstance(error, MemoryError):
+        return "There must be enough memory. Received: too little. Close other programs, or lower --batch_size."
     found = re.match(r"flag --(\w+)=(.*?): ", str(error))
     if not isinstance(error, flags.IllegalFlagValueError) or not found:
         return str(error)

@@ -48,7 +48,7 @@ def describe(config: Config, outlook: tuple) -> str:
     precision = choose_precision(config.mixed_precision)
     found = {"c_dim": channels, "label_names": label_names}
     config = dataclasses.replace(config, **found, mixed_precision=precision).settled()
-    tables = {"generator": layer_table(Generator(config)), "discriminator": layer_table(Discriminator(config))}
+    tables = tables_of(Generator(config), Discriminator(config))
     sections = [json.dumps(dataclasses.asdict(config), indent=2)]
     sections += [_table(name, table) for name, table in tables.items()]
     jit = "with XLA" if choose_jit(config.jit) else "without XLA"
@@ -60,6 +60,10 @@ def describe(config: Config, outlook: tuple) -> str:
         f"disk     {images * math.prod(config.image_shape) / 1e9:.2f} GB for the decoded images"
     )
     return "\n\n".join(sections)
+
+
+def tables_of(generator: Generator, discriminator: Discriminator) -> dict[str, list[Row]]:
+    return {"generator": layer_table(generator), "discriminator": layer_table(discriminator)}
 
 
 def layer_table(network: Generator | Discriminator) -> list[Row]:

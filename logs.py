@@ -12,7 +12,8 @@ from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
 
 from config import Config
-from utils import write_atomic
+from events import Events
+from utils import append, write_atomic
 
 METRICS = ("d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
 LEFT_OUT_HPARAMS = {"data_dir", "out_dir", "checkpoint_dir", "sample_dir", "max_to_keep", "sample_freq", "ckpt_freq"}
@@ -29,13 +30,14 @@ class Logs:
     def __init__(self, config: Config, *, start: int, total: int, images: int):
         self.config = config
         self.folder = config.run_dir / "logs"
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.images_a_step = config.batch_size * config.batches_a_step
         self.epoch_images = images
         self.start = self.fooled_at = start
         self.last = (start, time.monotonic())
         self.seconds = self._keep_metrics(start)  # of training, over all processes
-        self.writer = tf.summary.create_file_writer(str(self.folder))
-        self.metrics = self._metrics_path.open("a", encoding="utf-8")
+        self.events = Events(self.folder)
+        self.lost = 0  # lines of metrics
         self.bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True, mininterval=0.2, disable=None)
         if start == 0:
             self._write_hparams()
@@ -45,8 +47,7 @@ class Logs:
 
     def __exit__(self, *_):
         self.bar.close()
-        self.metrics.close()
-        self.writer.close()
+        self.events.close()
 
     def step(self, step: int, results: dict) -> None:
         """One line of metrics, from `DCGAN.train_step`'s results; d_real and d_fake are mean D(x) and mean D(G(z))."""
@@ -54,22 +55,20 @@ class Logs:
         speed = self._speed(step)
         epoch = step * self.images_a_step / self.epoch_images
         line = {"step": step, "epoch": round(epoch, 4), "images_per_second": round(speed, 2)}
-        line |= {name: round(values[name], 6) for name in METRICS} | {"seconds": round(self.seconds, 3)}
-        self.metrics.write(json.dumps(line) + "\n")
-        self.metrics.flush()
-        with self.writer.as_default(step):
+        line |= {name: _number(values[name]) for name in METRICS} | {"seconds": round(self.seconds, 3)}
+        self._append(json.dumps(line) + "\n")
+        with self.events.at(step):
             for name in METRICS:
                 tf.summary.scalar(name, values[name])
             tf.summary.scalar("images_per_second", speed)
             for name in ("g_loss_scale", "d_loss_scale"):
                 if name in values:
                     tf.summary.scalar(name, values[name])
-        self.writer.flush()
         self._show(step, epoch, values, speed)
         self._warn_if_winning(step, values["d_fake"])
 
     def histograms(self, step: int, results: dict) -> None:
-        with self.writer.as_default(step):
+        with self.events.at(step):
             # Tags of their own: TensorBoard shows a tag as what it was first.
             tf.summary.histogram("histogram/z", results["z"])
             tf.summary.histogram("histogram/d_real", tf.sigmoid(results["real_logits"]))
@@ -77,7 +76,7 @@ class Logs:
 
     def image(self, step: int, name: str, picture: np.ndarray) -> None:
         """picture (H, W, C) uint8."""
-        with self.writer.as_default(step):
+        with self.events.at(step):
             tf.summary.image(name, picture[None])
 
     def advance(self, steps: int) -> None:
@@ -86,6 +85,15 @@ class Logs:
     @property
     def _metrics_path(self):
         return self.folder / "metrics.jsonl"
+
+    def _append(self, line: str) -> None:
+        """Adds a line to metrics.jsonl, whole or not at all; what cannot be written is counted and said once."""
+        try:
+            append(self._metrics_path, line.encode())
+        except OSError as error:
+            self.lost += 1
+            if self.lost == 1:
+                logging.warning("%s cannot be written: %s. Training goes on.", self._metrics_path, error.strerror)
 
     def _speed(self, step: int) -> float:
         (before, then), now = self.last, time.monotonic()
@@ -108,7 +116,7 @@ class Logs:
 
     def _warn_if_winning(self, step: int, d_fake: float) -> None:
         """Says once when the discriminator has told every fake for long: the generator then learns nothing more."""
-        if d_fake >= WINNING_BELOW:
+        if not d_fake < WINNING_BELOW:  # also where it is no number
             self.fooled_at = step
         if step - self.fooled_at >= WINNING_STEPS:
             self.fooled_at = math.inf
@@ -120,7 +128,6 @@ class Logs:
 
     def _keep_metrics(self, start: int) -> float:
         """Drops the lines after `start` and returns the training seconds until then."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         if not self._metrics_path.exists():
             return 0.0
         kept = []
@@ -129,16 +136,17 @@ class Logs:
                 entry = json.loads(line)
             except ValueError:  # cut short by a kill
                 continue
-            if entry["step"] <= start:
+            if isinstance(entry, dict) and isinstance(entry.get("step"), int) and entry["step"] <= start:
                 kept.append(entry)
         write_atomic(self._metrics_path, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
-        return kept[-1]["seconds"] if kept else 0.0
+        seconds = kept[-1].get("seconds") if kept else 0.0
+        return seconds if isinstance(seconds, float) else 0.0
 
     def _write_hparams(self) -> None:
         settings = dataclasses.asdict(self.config)
         shown = {name: value for name, value in settings.items() if name not in LEFT_OUT_HPARAMS and value is not None}
         shown = {name: ",".join(map(str, v)) if isinstance(v, tuple) else v for name, v in shown.items()}
-        with self.writer.as_default(0):
+        with self.events.at(0):
             hparams.hparams(shown, trial_id=self.config.name)
 
 
@@ -148,6 +156,11 @@ def scalars(results: dict) -> dict[str, float]:
     values["d_real"] = float(tf.reduce_mean(tf.sigmoid(results["real_logits"])))
     values["d_fake"] = float(tf.reduce_mean(tf.sigmoid(results["fake_logits"])))
     return values
+
+
+def _number(value: float) -> float | None:
+    """For JSON, which has no NaN: a float16 step that overflowed, and was skipped, has no loss."""
+    return round(value, 6) if math.isfinite(value) else None
 
 
 def _clock(seconds: float) -> str:

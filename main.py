@@ -23,6 +23,7 @@ from checks import CHOICES, check_names
 from config import Config
 from presets import PRESETS, with_preset
 from runs import find_run, run_to_train
+from signals import Interruption
 
 FLAGS = flags.FLAGS
 DATA, MODEL, DETAILS, TRAINING, RUN, ACTIONS = "data", "model", "details", "training", "run", "actions"
@@ -74,6 +75,7 @@ flags.DEFINE_enum("mixed_precision", Config.mixed_precision, CHOICES["mixed_prec
 flags.DEFINE_enum("jit", Config.jit, CHOICES["jit"], "compile the step with XLA; auto: on GPUs", module_name=TRAINING)
 flags.DEFINE_integer("steps_per_call", Config.steps_per_call, "steps between two looks at signals and logs, same results; default: 1, on GPUs 20", module_name=TRAINING)
 flags.DEFINE_enum("data_on_device", Config.data_on_device, CHOICES["data_on_device"], "keep the images in the GPU's memory; auto: where they leave most of it free", module_name=TRAINING)
+flags.DEFINE_boolean("deterministic", Config.deterministic, "the same bits in every run on a GPU too, at some speed; a CPU's are so", module_name=TRAINING)
 flags.DEFINE_integer("seed", Config.seed, "of weights, data order and latents", module_name=TRAINING)
 # run
 flags.DEFINE_string("out_dir", Config.out_dir, "where the runs lie", module_name=RUN)
@@ -107,7 +109,8 @@ HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 def main(argv: list[str]) -> int:
     """Parses the command line and carries out the actions asked for; returns the exit code."""
     console.set_up()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # before and after training, both end it at once
+    interruption = Interruption()
+    interruption.install()
     if any(argument in HELP for argument in argv):
         if hasattr(signal, "SIGPIPE"):
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # --help | head
@@ -121,12 +124,21 @@ def main(argv: list[str]) -> int:
                 "On-off flags are --train and --notrain, lists have commas and no spaces."
             )
         run(given_settings())
-    except (ValueError, flags.Error, OSError) as error:
-        return console.fail(error)
     except KeyboardInterrupt:
-        logging.info("interrupted.")
-        return 0 if FLAGS.train else 130  # training loses nothing; anything else has to be asked for again
+        return interrupted()
+    except Exception as error:
+        if interruption.received:
+            return interrupted()
+        if isinstance(error, (ValueError, flags.Error, OSError, MemoryError)):
+            return console.fail(error)
+        raise
     return 0
+
+
+def interrupted() -> int:
+    """Says so, and returns the exit code."""
+    logging.info("interrupted.")
+    return 0 if FLAGS.is_parsed() and FLAGS.train else 130  # training loses nothing; anything else is asked for again
 
 
 def run(given: dict) -> None:
@@ -198,6 +210,7 @@ def trained(settings: Config) -> Config | None:
     """The run's settings after training; None when a signal stopped it."""
     import data
     from conditions import chosen
+    from locks import run_lock
     from utils import check_writable
 
     if settings.dataset == configs.IMPORTED:
@@ -205,13 +218,14 @@ def trained(settings: Config) -> Config | None:
             f"{settings.run_dir} was imported and has no images to train on. Received: no dataset. Add --dataset=NAME."
         )
     check_writable(settings.run_dir)
-    found = data.load(settings)  # before TensorFlow: what is wrong with the images shows at once
-    names = found.labels.names if found.labels else None
-    chosen(dataclasses.replace(settings, label_names=names), FLAGS.label, 1)  # now rather than after the training
-    console.quietly_import_tensorflow()
-    from train import train
+    with run_lock(settings.run_dir):
+        found = data.load(settings)  # before TensorFlow: what is wrong with the images shows at once
+        names = found.labels.names if found.labels else None
+        chosen(dataclasses.replace(settings, label_names=names), FLAGS.label, 1)  # now rather than after the training
+        console.quietly_import_tensorflow()
+        from train import train
 
-    return train(settings, found.images, found.labels)
+        return train(settings, found.images, found.labels)
 
 
 def asked_actions() -> set[str]:
@@ -251,7 +265,8 @@ def given_settings() -> dict:
     check_names(stored, f"--config={FLAGS.config}", [*configs.FIELDS, "preset"])
     if "epoch" in given:
         stored.pop("steps", None)
-    stored.pop("label_names", None)  # those of the images that a run is trained on
+    for name in ("label_names", "halvings"):  # those of the images, and of the course, of another training
+        stored.pop(name, None)
     return stored | given
 
 

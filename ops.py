@@ -149,6 +149,8 @@ class BatchNorm(Layer):
         )
         if training:
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                if x.dtype == tf.float16:  # a step that overflows is skipped, and must leave nothing here either
+                    batch = tf.where(tf.math.is_finite(batch), batch, moving.value)
                 moving.assign(moving.value * BN_MOMENTUM + batch * (1 - BN_MOMENTUM))
         return maps if len(x.shape) == 4 else maps[:, 0, 0]  # (B, 1, 1, channels) -> (B, channels)
 

@@ -11,7 +11,7 @@ ADAM_EPSILON = 1e-8  # TensorFlow 1's and Theano's and PyTorch's default; Keras'
 def scaled_adam(config: Config, network: keras.Model) -> keras.optimizers.LossScaleOptimizer:
     """Adam in a loss scaler, both built, since an unbuilt scaler would scale by a constant."""
     form = {"tensorflow": Adam, "kingma": KingmaAdam}[config.adam_form]
-    adam = form(config.learning_rate, beta_1=config.beta1, epsilon=ADAM_EPSILON, name="adam")
+    adam = form(config.learning_rate_now, beta_1=config.beta1, epsilon=ADAM_EPSILON, name="adam")
     scaler = keras.optimizers.LossScaleOptimizer(adam)
     scaler.build(network.trainable_variables)
     return scaler

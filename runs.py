@@ -48,7 +48,7 @@ def stored_run(run_dir: Path) -> Config | None:
         return None
     # Where the run lies now counts, not where it lay when its settings were written.
     config = read_config(path).continued({"out_dir": str(run_dir.parent), "out_name": run_dir.name})
-    return config if (config.checkpoint_path / "checkpoint").is_file() else None
+    return config if any(config.checkpoint_path.glob("step-*.index")) else None
 
 
 def _understood(given: dict) -> tuple[Config, str | None, dict]:

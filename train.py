@@ -4,8 +4,6 @@ import contextlib
 import dataclasses
 import math
 import shlex
-import signal
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,23 +13,43 @@ from absl import logging
 import conditions
 import data
 import ops
-from checkpoint import DIVERGED, Checkpoints
+from checkpoint import Checkpoints, DivergedError
 from config import Config
+from dry_run import tables_of, training_bytes
+from locks import remove_leftovers
 from logs import Logs
 from model import DCGAN, choose_jit, choose_precision
 from sample import drawer, whole_batches
+from signals import stop_signals
 from steps import LOG_EVERY_STEPS, Steps, choose_on_device, choose_steps_per_call, split
 from utils import image_grid, png, write_atomic, write_film
+
+MAX_HALVINGS = 3  # of the learning rate in a run: to an eighth
+MIN_LOSS_SCALE = 1.0  # below it float16's scaler has nothing left to try
 
 
 def train(config: Config, images: np.ndarray, labels: data.Labels | None = None) -> Config | None:
     """Trains until `config.total_steps`, going on from the run's newest checkpoint; returns the run's settled config.
 
-    images (N, H, W, C) uint8 and labels, as from `data.load(config)`. Ctrl-C and SIGTERM end it early with everything
-    saved, and None is returned. Raises ValueError when no checkpoint of the run can be read, when the labels are not
-    those of the run, when a loss or a weight is no longer finite, and when memory runs out.
+    images (N, H, W, C) uint8 and labels, as from `data.load(config)`. Ctrl-C, SIGTERM and SIGHUP end it early with
+    everything saved, and None is returned. When losses or weights are no finite numbers any more, it goes back to the
+    newest checkpoint with half the learning rate, MAX_HALVINGS times in a run. Raises ValueError after that, when no
+    checkpoint of the run can be read, when the labels are not those of the run, and when memory runs out; OSError when
+    a checkpoint cannot be written. One process at a time may train a run: `locks.run_lock`.
     """
     config = _with_labels(dataclasses.replace(config, c_dim=images.shape[-1]), labels).settled()
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    # TensorFlow's fusing optimiser stumbles over some networks (one block, labels) and gains none of them a thing.
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+    while True:
+        try:
+            return _train(config, images, labels)
+        except DivergedError as error:
+            config = _halved(config, error)
+
+
+def _train(config: Config, images: np.ndarray, labels: data.Labels | None) -> Config | None:
     total = config.total_steps(len(images))
     precision, jit = choose_precision(config.mixed_precision), choose_jit(config.jit)
     dcgan = DCGAN(config, precision=precision, jit=jit)
@@ -40,21 +58,42 @@ def train(config: Config, images: np.ndarray, labels: data.Labels | None = None)
     if start >= total:
         logging.info("%s is at step %s of %s: raise --epoch or --steps.", config.run_dir, f"{start:,}", f"{total:,}")
         return config
-    for folder in (config.run_dir, config.sample_path):
-        folder.mkdir(parents=True, exist_ok=True)
-    # TensorFlow's fusing optimiser stumbles over some networks (one block, labels) and gains none of them a thing.
-    tf.config.optimizer.set_experimental_options({"remapping": False})
+    config.sample_path.mkdir(parents=True, exist_ok=True)
+    for folder in (config.run_dir, config.sample_path, config.checkpoint_path, *config.run_dir.glob("*/")):
+        remove_leftovers(folder)
     write_atomic(config.run_dir / "config.json", config.to_json().encode())
     _announce(config, start, total, precision, jit)
-
+    needed = training_bytes(config, tables_of(dcgan.generator, dcgan.discriminator), precision)
     try:
         finished = _loop(config, images, labels, dcgan, checkpoints, range(start, total))
-    except tf.errors.ResourceExhaustedError as error:
-        raise ValueError(
-            "The step must fit into memory. Received: too little for it. "
-            f"Lower --batch_size={config.batch_size} or --stem_width={config.stem_width}; --dry_run estimates the need."
-        ) from error
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise ValueError(_too_large(config, needed, images)) from error
     return config if finished else None
+
+
+def _halved(config: Config, error: DivergedError) -> Config:
+    """The settings to go on with; raises ValueError when they were changed often enough."""
+    if config.halvings >= MAX_HALVINGS:
+        raise ValueError(
+            f"{error} {config.halvings} halvings of the learning rate, to {config.learning_rate_now:g}, did not help. "
+            f"What was saved is intact: go on with --learning_rate={config.learning_rate_now / 10:g} (the default is "
+            f"{Config.learning_rate:g}) or with --mixed_precision=float32."
+        ) from error
+    config = dataclasses.replace(config, halvings=config.halvings + 1)
+    logging.warning(
+        "%s Going back to the last checkpoint with half the learning rate: %g.", error, config.learning_rate_now
+    )
+    if config.run_dir.is_dir():
+        write_atomic(config.run_dir / "config.json", config.to_json().encode())
+    return config
+
+
+def _too_large(config: Config, needed: float, images: np.ndarray) -> str:
+    saved = f" --data_on_device=off saves {images.nbytes / 1e9:.2f} GB." if config.data_on_device != "off" else ""
+    return (
+        f"A step must fit into memory. Received: too little for about {needed / 1e9:.1f} GB. "
+        f"Lower --batch_size={config.batch_size} or --stem_width={config.stem_width}.{saved}"
+    )
 
 
 def _with_labels(config: Config, labels: data.Labels | None) -> Config:
@@ -83,12 +122,16 @@ def _loop(config: Config, images: np.ndarray, labels, dcgan: DCGAN, checkpoints:
             logs.advance(len(call))
             stopping = stop.is_set()  # read once: a signal that comes from here on ends the next step
             last = step == total or stopping
-            if last or step == start + 1 or step % LOG_EVERY_STEPS == 0:
-                check_finite(step, results)
+            to_log = last or step == start + 1 or step % LOG_EVERY_STEPS == 0
+            to_save = last or step % config.ckpt_freq == 0
+            to_draw = last or step % config.sample_freq == 0
+            if to_log or to_save or to_draw:
+                check_finite(step, {**results, **dcgan.loss_scales()})
+            if to_log:
                 logs.step(step, {**results, **dcgan.loss_scales()})
-            if last or step % config.ckpt_freq == 0:
+            if to_save:
                 checkpoints.save(step)
-            if last or step % config.sample_freq == 0:
+            if to_draw:
                 logs.histograms(step, results)
                 pictures.fakes(logs, step, results)
             if stopping:
@@ -102,11 +145,17 @@ def _loop(config: Config, images: np.ndarray, labels, dcgan: DCGAN, checkpoints:
 
 
 def check_finite(step: int, results: dict) -> None:
-    """Raises ValueError when a loss is not a number any more."""
+    """Raises DivergedError when a loss is not a number any more.
+
+    In float16 an overflow is no reason to stop as long as the loss scales are there to shrink: the step was skipped.
+    """
+    scales = [float(value) for name, value in results.items() if name.endswith("_loss_scale")]
+    if scales and min(scales) >= MIN_LOSS_SCALE:
+        return
     for name in ("d_loss", "g_loss"):
         if not math.isfinite(float(results[name])):
-            raise ValueError(
-                f"The losses must stay finite. Received: {name} = {float(results[name])} at step {step:,}. {DIVERGED}"
+            raise DivergedError(
+                f"The losses must stay finite. Received: {name} = {float(results[name])} at step {step:,}."
             )
 
 
@@ -118,6 +167,7 @@ class Pictures:
 
     def __init__(self, config: Config, dcgan: DCGAN, start: int):
         self.config = config
+        self.failed = False
         for path in self._grids():  # of a process that was killed after its last checkpoint: they are drawn again
             if int(path.stem.removeprefix("train_")) > start:
                 path.unlink()
@@ -136,7 +186,7 @@ class Pictures:
         if y is not None:
             chosen = self._by_row(y)
         grid = image_grid(images[chosen], self.columns)
-        write_atomic(self.config.sample_path / "reals.png", png(grid))
+        self._write("reals.png", grid)
         logs.image(0, "reals", grid)
 
     def _by_row(self, y: np.ndarray) -> np.ndarray:
@@ -150,39 +200,32 @@ class Pictures:
     def fakes(self, logs: Logs, step: int, results: dict) -> None:
         """samples/train_<step>.png from the fixed latents, and with --G_img_sum the step's own to TensorBoard."""
         grid = image_grid(self.draw(*self.inputs)[: self.count], self.columns)
-        write_atomic(self.config.sample_path / f"train_{step:08d}.png", png(grid))
+        self._write(f"train_{step:08d}.png", grid)
         logs.image(step, "samples", grid)
         if self.config.G_img_sum:
             inputs = [results[name][: self.count] for name in ("z", "y") if name in results]
             logs.image(step, "G", image_grid(self.draw(*inputs), self.columns))
 
     def film(self) -> None:
-        write_film(self._grids(), self.config.sample_path / "training.gif")
+        with self._or_warn():
+            write_film(self._grids(), self.config.sample_path / "training.gif")
+
+    def _write(self, name: str, grid: np.ndarray) -> None:
+        with self._or_warn():
+            write_atomic(self.config.sample_path / name, png(grid))
+
+    @contextlib.contextmanager
+    def _or_warn(self):
+        """Says once that pictures cannot be written: the training is worth more than they are."""
+        try:
+            yield
+        except OSError as error:
+            if not self.failed:
+                logging.warning("%s cannot be written: %s. Training goes on.", error.filename, error.strerror)
+            self.failed = True
 
     def _grids(self) -> list[Path]:
         return sorted(self.config.sample_path.glob("train_" + "[0-9]" * 8 + ".png"))
-
-
-@contextlib.contextmanager
-def stop_signals():
-    """Within the block the first SIGINT or SIGTERM sets the event; a second one acts as it always did."""
-    stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore():
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def request(*_):
-        stop.set()
-        restore()
-
-    for number in before:
-        signal.signal(number, request)
-    try:
-        yield stop
-    finally:
-        restore()
 
 
 def _announce(config: Config, start: int, total: int, precision: str, jit: bool) -> None:

@@ -1,17 +1,17 @@
 """Files and folders that appear whole or not at all, PNGs, image grids and GIFs."""
 
 import contextlib
-import glob
 import io
 import math
 import os
-import shutil
 import zlib
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 from PIL import Image
+
+from locks import put_aside, remove_leftovers, temporary
 
 GIF_FRAMES = 100  # at most, evenly spaced
 GIF_SIDE = 768  # pixels
@@ -20,34 +20,36 @@ GIF_SECONDS = 10.0  # for the whole film
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Writes a file under a temporary name and renames it, so that readers see the old one or the new one."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
+    with temporary(path) as place:
+        with open(place, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        os.replace(place, path)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Adds to the end of a file, which is made if need be: all of it, or after an OSError nothing."""
+    with open(path, "ab", buffering=0) as file:
+        size = file.tell()
+        try:
+            written = file.write(content)
+            if written < len(content):  # the disk is full, as the next try tells
+                file.write(content[written:])
+        except OSError:
+            file.truncate(size)
+            raise
 
 
 @contextlib.contextmanager
 def replaced_folder(path: Path):
     """Yields an empty folder that takes the place of `path` when the block ends well, and vanishes when not."""
-    temporary, old = (path.with_name(f"{path.name}.{os.getpid()}.{word}") for word in ("tmp", "old.tmp"))
-    for leftover in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):  # of processes that were killed
-        shutil.rmtree(leftover, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        if path.exists():
-            os.replace(path, old)
-        os.replace(temporary, path)
-    finally:
-        if old.exists() and not path.exists():  # interrupted between the two renames
-            os.replace(old, path)
-        for leftover in (temporary, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent)
+    with temporary(path, folder=True) as place:
+        yield place
+        with put_aside(path) if path.exists() else contextlib.nullcontext():
+            os.replace(place, path)
 
 
 def check_writable(folder: Path) -> None:

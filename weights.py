@@ -12,6 +12,7 @@ import ops
 from checkpoint import Checkpoints
 from config import IMPORTED, NETWORK_FIELDS, Config
 from foreign import TORCH_SUFFIXES, Arrays, Weights, listed, read_carpedm20, read_newmu, read_torch, tf1_prefix
+from locks import run_lock
 from model import DCGAN
 from runs import stored_run
 from utils import check_writable, write_atomic
@@ -46,11 +47,11 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
             "Give another, or drop --import_weights to go on with it."
         )
     check_writable(config.run_dir)
-    dcgan = _filled(weights, config)
-    config.run_dir.mkdir(parents=True, exist_ok=True)
-    write_atomic(config.run_dir / ORIGIN, f"{weights.origin}\n".encode())
-    write_atomic(config.run_dir / "config.json", config.to_json().encode())  # a run counts once it has a checkpoint
-    Checkpoints(dcgan, config).save(0)
+    with run_lock(config.run_dir):
+        dcgan = _filled(weights, config)
+        write_atomic(config.run_dir / ORIGIN, f"{weights.origin}\n".encode())
+        write_atomic(config.run_dir / "config.json", config.to_json().encode())  # a run counts once it has a checkpoint
+        Checkpoints(dcgan, config).save(0)
     size = "x".join(map(str, config.image_shape))
     logging.info("imported %s: images %s, z %s %s.", weights.origin, size, config.z_dim, config.z_dist)
     if not weights.exact_size and not given.get("output_height"):

@@ -2,12 +2,19 @@
 
 import collections
 import concurrent.futures
+import contextlib
+import errno
 import functools
+import mmap
+import os
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from memory import available_bytes
+
 PREFETCH = 2  # calls gathered ahead, beside the one that is trained on
+IN_MEMORY = 0.5  # of the free memory: a pack below that is read ahead as a whole
 
 
 def batches(
@@ -16,17 +23,17 @@ def batches(
     """Yields for each of `calls`, a range of n steps counted from 0, uint8 (n, batch_size, H, W, C), and with labels
     their float32 (n, batch_size, y_dim) beside it.
 
-    images (N, H, W, C) uint8, in memory or memory-mapped; y (N, y_dim) float32. Every epoch is a new permutation of all
-    images; batches run on across its end, so that none is dropped and N may be smaller than a batch. A thread gathers
-    ahead.
+    images (N, H, W, C) uint8, in memory or memory-mapped from a file, of which OSErrors may come; y (N, y_dim) float32.
+    Every epoch is a new permutation of all images; batches run on across its end, so that none is dropped and N may be
+    smaller than a batch. A thread gathers ahead.
     """
-    order, arrays = Order(len(images), seed), (images,) if y is None else (images, y)
+    order = Order(len(images), seed)
 
     def gather(call: range) -> tuple[np.ndarray, ...]:
         rows = order.batches(call, batch_size)
-        return tuple(array[rows] for array in arrays)
+        return (take(rows),) if y is None else (take(rows), y[rows])
 
-    with concurrent.futures.ThreadPoolExecutor(1, "gather") as thread:
+    with taker(images) as take, concurrent.futures.ThreadPoolExecutor(1, "gather") as thread:
         ahead = collections.deque()
         for call in calls:
             ahead.append(thread.submit(gather, call))
@@ -34,6 +41,32 @@ def batches(
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+
+
+@contextlib.contextmanager
+def taker(images: np.ndarray):
+    """Yields a function: rows (n, B) -> images[rows].
+
+    What is memory-mapped is read from its file instead: a disk that fails or vanishes is then an OSError, where a
+    mapped page would kill the process, and where memory is short nothing is read besides.
+    """
+    if not isinstance(getattr(images, "base", None), mmap.mmap) or not hasattr(os, "preadv"):
+        yield images.__getitem__
+        return
+    row_bytes = images[0].nbytes
+    with open(images.filename, "rb", buffering=0) as file:
+        if images.nbytes < IN_MEMORY * (available_bytes() or 0):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)  # reads it as one, which disks do faster
+
+        def take(rows: np.ndarray) -> np.ndarray:
+            content = memoryview(bytearray(rows.size * row_bytes))
+            for place, row in enumerate(rows.ravel().tolist()):
+                part = content[place * row_bytes : (place + 1) * row_bytes]
+                if os.preadv(file.fileno(), [part], images.offset + row * row_bytes) < row_bytes:
+                    raise OSError(errno.EIO, "it is shorter than it was", images.filename)
+            return np.frombuffer(content, np.uint8).reshape(*rows.shape, *images.shape[1:])
+
+        yield take
 
 
 class Order:

@@ -3,12 +3,13 @@
 import concurrent.futures
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import itertools
 import json
 import os
 import queue
-import time
+import shutil
 from collections import Counter, deque
 from pathlib import Path
 
@@ -20,13 +21,14 @@ from data.decode import Geometry
 from data.labels import Labels
 from data.source import Source, printable
 from data.workers import Worker, decode_all
+from locks import remove_leftovers, temporary, waited_for
+from utils import write_atomic
 
 FORMAT = 1  # raise it when the same settings give other pixels or another manifest
 CHUNK = 64  # images in memory at a time, between the source and the pack; a zip's are there encoded
 MAX_WORKERS = 16  # of 45 MB each, and a task has CHUNK / (2 * MAX_WORKERS) images
 WORKERS_FROM = 5000  # images; below, starting processes (0.3 s) takes longer than they save
 MAX_UNREADABLE = 0.10  # of all images
-STALE_SECONDS = 3600  # a temporary file that nobody has written to for so long has no owner
 ALWAYS_FORGIVEN = 3  # unreadable images, so that a handful of test files still trains
 
 
@@ -50,40 +52,54 @@ def load_pack(
     """
     key = _hash({"format": FORMAT, "geometry": dataclasses.asdict(geometry), **settings})
     stem = f"{printable(label).replace(os.sep, '-')}-{geometry.height}x{geometry.width}"
-    for folder, channels in itertools.product(folders, (1, 3) if c_dim == "auto" else (c_dim,)):
-        pack = _read(folder / f"{stem}x{channels}-{key}.npy", source.fingerprint)
-        if pack and (c_dim != "auto" or pack.manifest["c_dim_auto"]):
-            return pack
-    folder = _writable(folders)
-    with _temporary(folder / f"{stem}-{key}.{os.getpid()}.tmp") as temporary:
+
+    def find() -> Pack | None:
+        for folder, channels in itertools.product(folders, (1, 3) if c_dim == "auto" else (c_dim,)):
+            pack = _read(folder / f"{stem}x{channels}-{key}.npy", source.fingerprint)
+            if pack and (c_dim != "auto" or pack.manifest["c_dim_auto"]):
+                return pack
+        return None
+
+    def make() -> Pack:
         channels = 3 if c_dim == "auto" else c_dim
-        manifest = _write(temporary, source, geometry, channels)
-        if c_dim == "auto" and manifest["all_gray"]:
-            channels = 1
-            _keep_one_channel(temporary)
-        manifest |= {"fingerprint": source.fingerprint, "c_dim_auto": c_dim == "auto", "settings": settings}
-        path = folder / f"{stem}x{channels}-{key}.npy"
-        _publish(temporary, path, manifest)
-    # Not `_read`: another process that packs the same set may be between its two renames.
-    return Pack(np.load(path, mmap_mode="r"), manifest)
+        _check_room(folder, source.count * geometry.height * geometry.width * channels)
+        with temporary(folder / f"{stem}-{key}") as place:
+            manifest = _write(place, source, geometry, channels)
+            if c_dim == "auto" and manifest["all_gray"]:
+                channels = 1
+                _keep_one_channel(place)
+            manifest |= {"fingerprint": source.fingerprint, "c_dim_auto": c_dim == "auto", "settings": settings}
+            path = folder / f"{stem}x{channels}-{key}.npy"
+            _publish(place, path, manifest)
+        return Pack(np.load(path, mmap_mode="r"), manifest)
+
+    if pack := find():
+        return pack
+    folder = _writable(folders)
+    with waited_for(folder / f"{stem}-{key}.lock", f"Another process packs {source.place}; waiting for it."):
+        remove_leftovers(folder)
+        return find() or make()
 
 
 def _writable(folders: list[Path]) -> Path:
-    """The first folder that can be written, made if need be and freed of what killed processes left in it."""
+    """The first folder that can be written, made if need be."""
     for folder in folders:
-        try:
+        with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            for leftover in folder.glob("*.tmp"):
-                if time.time() - leftover.stat().st_mtime > STALE_SECONDS:
-                    leftover.unlink(missing_ok=True)
-            return folder
+            if os.access(folder, os.W_OK):
+                return folder
     raise ValueError(
         "--data_dir or --out_dir must be writable, to keep the decoded images. "
         f"Received: {' and '.join(str(folder.parent) for folder in folders)}. Give another --out_dir."
     )
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    """Raises OSError when the disk has no room for as many bytes: now rather than after half of the packing."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        reason = f"{needed / 1e9:.2f} GB are needed for the decoded images, {free / 1e9:.2f} GB are free"
+        raise OSError(errno.ENOSPC, reason, os.fspath(folder))
 
 
 def _read(path: Path, fingerprint: str) -> Pack | None:
@@ -180,31 +196,20 @@ def _write_header(file, count: int, row: tuple[int, int, int]) -> None:
 
 def _keep_one_channel(path: Path) -> None:
     colours = np.load(path, mmap_mode="r")
-    with _temporary(path.with_suffix(".gray.tmp")) as temporary:
-        with open(temporary, "wb") as file:
+    with temporary(path) as place:
+        with open(place, "wb") as file:
             _write_header(file, len(colours), (*colours.shape[1:3], 1))
             for start in range(0, len(colours), CHUNK):
                 file.write(colours[start : start + CHUNK, ..., :1].tobytes())
         del colours  # Windows renames no file that is mapped
-        os.replace(temporary, path)
+        os.replace(place, path)
 
 
-def _publish(temporary: Path, path: Path, manifest: dict) -> None:
+def _publish(place: Path, path: Path, manifest: dict) -> None:
     """Renames the pack into place, then its manifest; without a manifest of its own a pack does not count."""
-    manifest_temporary = temporary.with_suffix(".json.tmp")
-    with _temporary(manifest_temporary):
-        manifest_temporary.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        _manifest_path(path).unlink(missing_ok=True)
-        os.replace(temporary, path)
-        os.replace(manifest_temporary, _manifest_path(path))
-
-
-@contextlib.contextmanager
-def _temporary(path: Path):
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
+    _manifest_path(path).unlink(missing_ok=True)
+    os.replace(place, path)
+    write_atomic(_manifest_path(path), json.dumps(manifest, indent=1).encode())
 
 
 def _manifest_path(path: Path) -> Path:

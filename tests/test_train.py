@@ -154,7 +154,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(harm, tiny, images):
     assert state(config)[0] == 2
     for file in config.checkpoint_path.glob("step-2.*"):
         file.unlink()
-    with pytest.raises(ValueError, match="None of the 2 checkpoints"):
+    with pytest.raises(ValueError, match=r"Received: 1 in .* all damaged; they were left"):
         state(config)
 
 
@@ -168,26 +168,6 @@ def test_precision_and_learning_rate_may_change_between_sessions(tiny, images):
     assert float(dcgan.g_optimizer.learning_rate) == pytest.approx(5e-5)
 
 
-def test_losses_that_are_no_numbers_stop_the_run_before_a_save(tiny, images, monkeypatch):
-    update = DCGAN._update_generator
-    monkeypatch.setattr(DCGAN, "_update_generator", lambda self, z, y: update(self, z, y) * float("nan"))
-    config = tiny(steps=30)
-    with pytest.raises(ValueError, match=r"Received: g_loss = nan at step 1. .* half the --learning_rate"):
-        train(config, images)
-    assert not (config.checkpoint_path / "checkpoint").exists()
-
-
-def test_weights_that_are_no_numbers_are_not_saved(tiny, images):
-    config = train(tiny(steps=2), images)
-    dcgan = DCGAN(config)
-    checkpoints = Checkpoints(dcgan, config)
-    checkpoints.restore()
-    dcgan.discriminator.convs[0].bias.assign([np.inf] * 16)
-    with pytest.raises(ValueError, match="weights must stay finite"):
-        checkpoints.save(3)
-    assert state(config)[0] == 2
-
-
 def test_neither_several_steps_a_call_nor_a_table_changes_a_run(tiny, images):
     plain = train(tiny(out_name="plain", steps=30, ckpt_freq=12, sample_freq=12), images)
     fast = train(dataclasses.replace(plain, out_name="fast", steps_per_call=7, data_on_device="on"), images)
@@ -197,15 +177,6 @@ def test_neither_several_steps_a_call_nor_a_table_changes_a_run(tiny, images):
     grids = [{path.name: path.read_bytes() for path in run.sample_path.iterdir()} for run in (plain, fast)]
     assert grids[0] == grids[1]
     assert {"train_00000012.png", "train_00000024.png", "train_00000030.png"} < set(grids[0])
-
-
-def test_no_memory_is_one_line_with_what_to_lower(tiny, images, monkeypatch):
-    def full(*_):
-        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-
-    monkeypatch.setattr(DCGAN, "_train_step", full)
-    with pytest.raises(ValueError, match=r"Lower --batch_size=8 or --stem_width=32; --dry_run"):
-        train(tiny(steps=2), images)
 
 
 def test_a_discriminator_that_wins_is_said_once(tiny, monkeypatch):

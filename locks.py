@@ -1,0 +1,186 @@
+"""Who owns a run, a pack or a temporary file: locks that the system releases however their process ends."""
+
+import contextlib
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+
+from absl import logging
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+# Where a file system has no locks, a temporary that nobody has written to for so long counts as having no owner.
+STALE_SECONDS = 3600
+POLL_SECONDS = 0.2
+ASIDE = ".aside.tmp"
+
+
+@contextlib.contextmanager
+def run_lock(folder: Path):
+    """Within the block this process alone may change the run in `folder`, which is made if need be.
+
+    Raises ValueError with the other's process id and host when another has it. `folder`/lock, which holds both, goes
+    with the block; one that a killed process left is taken over.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "lock"
+    descriptor = _open_locked(path)
+    try:
+        if descriptor is None:
+            raise ValueError(
+                f"One process at a time may change a run. Received: {folder} is in use by {_holder(path)}. "
+                "Wait for it or stop it, or start another run with --out_name=NAME."
+            )
+        left = _holder(path, "")
+        if left and not left.endswith(f" on {socket.gethostname()}"):
+            logging.warning("%s did not end its work on %s; if it still runs there, stop it.", left, folder)
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        if descriptor is not None:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+            with contextlib.suppress(OSError):  # a run that never began leaves no folder
+                folder.rmdir()
+
+
+@contextlib.contextmanager
+def waited_for(path: Path, message: str):
+    """Within the block this process has the lock file `path`; `message` is logged once when it has to wait for it."""
+    descriptor = _open_locked(path)
+    if descriptor is None:
+        logging.info("%s", message)
+    while descriptor is None:
+        time.sleep(POLL_SECONDS)
+        descriptor = _open_locked(path)
+    try:
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def temporary(path: Path, *, folder: bool = False):
+    """Yields a new, empty file or folder beside `path`, to be renamed to it; what is left of it goes with the block.
+
+    It belongs to this process for as long as that lives: `remove_leftovers` of others leaves it alone. An OSError in
+    the block that has no file name, as that of a full disk, gets the one of `path`.
+    """
+    place = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(3).hex()}.tmp")
+    if folder:
+        place.mkdir(parents=True)
+    descriptor = os.open(place, os.O_RDONLY if folder else os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        _try_lock(descriptor)
+        yield place
+    except OSError as error:
+        error.filename = error.filename or os.fspath(path)
+        raise
+    finally:
+        _finish(place)
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def put_aside(folder: Path):
+    """Within the block `folder` has another name; then it goes, or comes back where nothing took its place."""
+    aside = folder.with_name(f"{folder.name}.{os.urandom(3).hex()}{ASIDE}")
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _try_lock(descriptor)
+        os.replace(folder, aside)
+        yield
+    finally:
+        _finish(aside)
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporaries in `folder` whose process is gone; what it had put aside for nothing comes back."""
+    for place in folder.glob("*.tmp"):
+        with contextlib.suppress(OSError):  # another process was faster
+            descriptor = os.open(place, os.O_RDONLY)
+            try:
+                free = _try_lock(descriptor)
+                if free or (free is None and time.time() - place.stat().st_mtime > STALE_SECONDS):
+                    _finish(place)
+            finally:
+                os.close(descriptor)
+
+
+def _finish(place: Path) -> None:
+    if place.name.endswith(ASIDE):
+        target = place.with_name(place.name.removesuffix(ASIDE).rpartition(".")[0])
+        if not target.exists():
+            os.replace(place, target)
+    if place.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
+
+
+def _open_locked(path: Path) -> int | None:
+    """A descriptor of `path` that holds its lock, or None when another process has it."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        locked = _try_lock(descriptor)
+        if locked is None:  # no locks here: the name in it must do
+            locked = not _lives(_holder(path, ""))
+        if not locked:
+            os.close(descriptor)
+            return None
+        if _same_file(path, descriptor):
+            return descriptor
+        os.close(descriptor)  # its owner removed it between our opening and our locking: open the new one
+
+
+def _try_lock(descriptor: int) -> bool | None:
+    """True: locked until it is closed. False: another process has it. None: this file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (OSError, AttributeError):
+        return None
+    return True
+
+
+def _same_file(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _holder(path: Path, unknown: str = "another process") -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()[:200] or unknown
+    except OSError:
+        return unknown
+
+
+def _lives(holder: str) -> bool:
+    """True when `holder`, "process 12 on host", may still run; on another host nobody can tell."""
+    words = holder.split()
+    if len(words) != 4 or not words[1].isdecimal():
+        return False
+    if words[3] != socket.gethostname():
+        return True
+    if int(words[1]) == os.getpid():
+        return False
+    try:
+        os.kill(int(words[1]), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,58 @@
+"""The real program in a process of its own, and what it left behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import tensorflow as tf
+
+ROOT = Path(__file__).parents[2]
+TINY = ("--output_height=16", "--stem_width=32", "--z_dim=8", "--batch_size=8", "--mixed_precision=float32")
+
+
+def command(*flags, launcher: tuple = ("main.py",)) -> list[str]:
+    return [sys.executable, *launcher, *TINY, *map(str, flags)]
+
+
+def start(*flags, launcher: tuple = ("main.py",), **options) -> subprocess.Popen:
+    """Its stderr, in which it talks, is a pipe of text."""
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"}
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "errors": "replace"}
+    return subprocess.Popen(command(*flags, launcher=launcher), cwd=ROOT, env=environment, **pipes, **options)
+
+
+def run(*flags, **options) -> tuple[int, str]:
+    """(exit code, what it said)."""
+    process = start(*flags, **options)
+    said = process.communicate(timeout=120)[1]
+    return process.returncode, said
+
+
+def wait_for(process: subprocess.Popen, text: str) -> str:
+    """Reads what it says until `text` comes; all of it when it ends without."""
+    said = ""
+    for line in process.stderr:
+        said += line
+        if text in line:
+            break
+    return said
+
+
+def state(run_dir: Path) -> dict[str, bytes]:
+    """Every variable of a run's newest checkpoint, bit for bit."""
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(run_dir / "checkpoints"))
+    names = [name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]
+    return {name: reader.get_tensor(name).tobytes() for name in names if not name.startswith("save_counter")}
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below `folder` and its content."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def is_one_line(said: str) -> bool:
+    """Whether the program's last word is one line of an error, and there is no traceback."""
+    lines = [line for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error: ")]
+    return "Traceback" not in said and len(errors) == 1 and lines[-1] == errors[0]

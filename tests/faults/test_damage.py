@@ -1,0 +1,192 @@
+"""Damaged states: the newest that can be read goes on; when there is none, one line says so and nothing is lost."""
+
+import dataclasses
+import json
+import random
+import shutil
+
+import numpy as np
+import pytest
+from program import is_one_line, tree
+
+import main
+from checkpoint import Checkpoints, checkpoint_paths, restore_networks
+from config import Config
+from model import DCGAN, Generator
+from runs import run_to_train, stored_run
+from train import train
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A run with checkpoints of the steps 2, 4 and 6."""
+    out = str(tmp_path_factory.mktemp("original"))
+    sizes = {"output_height": 16, "stem_width": 32, "z_dim": 8, "batch_size": 8, "mixed_precision": "float32"}
+    config = Config(**sizes, steps=6, ckpt_freq=2, dataset="faces", out_dir=out, out_name="run")
+    return train(config, PICTURES)
+
+
+@pytest.fixture
+def trained(original, tmp_path):
+    """A copy of it, to be damaged."""
+    shutil.copytree(original.run_dir, tmp_path / "out" / "run")
+    return dataclasses.replace(original, out_dir=str(tmp_path / "out"), data_dir=str(tmp_path / "data"))
+
+
+def restored(config) -> int:
+    return Checkpoints(DCGAN(config), config).restore()
+
+
+def generator_at(config, step) -> list[bytes]:
+    dcgan = DCGAN(config)
+    Checkpoints(dcgan, config).state.read(str(config.checkpoint_path / f"step-{step}")).assert_consumed()
+    return [variable.numpy().tobytes() for variable in dcgan.generator.variables]
+
+
+def newest(config, kind):
+    return config.checkpoint_path / f"step-6.{kind}"
+
+
+def cut(share):
+    def harm(path, _):
+        content = path.read_bytes()
+        path.write_bytes(content[: int(len(content) * share)])
+
+    return harm
+
+
+def flip(seed):
+    def harm(path, _):
+        content, chosen = bytearray(path.read_bytes()), random.Random(seed)
+        content[chosen.randrange(len(content))] ^= 1 << chosen.randrange(8)
+        path.write_bytes(content)
+
+    return harm
+
+
+def zeros(path, _):
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def nonsense(path, _):
+    path.write_bytes(np.random.default_rng(0).bytes(path.stat().st_size))
+
+
+def gone(path, _):
+    path.unlink()
+
+
+def other_shape(path, config):
+    other = dataclasses.replace(config, stem_width=48, out_name="other")
+    Checkpoints(DCGAN(other), other).save(6)
+    for file in other.checkpoint_path.glob("step-6.*"):
+        file.replace(path.parent / file.name)
+
+
+def not_finite(path, config):
+    checkpoints = Checkpoints(DCGAN(config), config)
+    checkpoints.restore()
+    checkpoints.dcgan.discriminator.convs[0].bias.assign([np.nan] * 16)
+    checkpoints.finite = lambda: True
+    checkpoints.save(6)
+
+
+DATA, INDEX = "data-00000-of-00001", "index"
+DAMAGE = [
+    *((DATA, cut(share)) for share in (0, 0.001, 0.5, 0.999)),
+    *((DATA, flip(seed)) for seed in range(4)),
+    *((DATA, harm) for harm in (zeros, nonsense, gone, other_shape, not_finite)),
+    *((INDEX, cut(share)) for share in (0, 0.3, 0.99)),
+    *((INDEX, flip(seed)) for seed in range(4)),
+    *((INDEX, harm) for harm in (zeros, nonsense, gone)),
+]
+
+
+@pytest.mark.parametrize("kind, harm", DAMAGE)
+def test_the_checkpoint_before_is_used(kind, harm, trained):
+    weights = {step: generator_at(trained, step) for step in (4, 6)}
+    harm(newest(trained, kind), trained)
+    assert restored(trained) == 4
+    generator = Generator(trained)
+    step = restore_networks(trained, generator=generator)  # 6 where only the rest is damaged
+    assert [variable.numpy().tobytes() for variable in generator.variables] == weights[step]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\0 nonsense", b'model_checkpoint_path: "step-99"\n'])
+def test_tensorflows_list_of_checkpoints_does_not_matter(content, trained):
+    path = trained.checkpoint_path / "checkpoint"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    assert restored(trained) == 6
+    assert stored_run(trained.run_dir) is not None
+
+
+def test_two_damaged_and_training_goes_on_from_the_third(trained):
+    cut(0.5)(newest(trained, DATA), trained)
+    gone(trained.checkpoint_path / f"step-4.{DATA}", trained)
+    longer = train(trained.continued({"steps": 8}), PICTURES)
+    assert [path.name for path in checkpoint_paths(trained.checkpoint_path)] == ["step-4", "step-6", "step-8"]
+    for step in (8, 6, 4):  # all made anew
+        assert restored(longer) == step
+        for path in longer.checkpoint_path.glob(f"step-{step}.*"):
+            path.unlink()
+
+
+@pytest.mark.parametrize("action", ["--train", "--sample=1", "--export", "--freeze", "--visualize"])
+def test_when_all_are_damaged_one_line_says_so_and_nothing_is_lost(action, trained, image_folder, capsys):
+    image_folder(20)
+    for path in trained.checkpoint_path.glob("step-*.data*"):
+        cut(0.5)(path, trained)
+    before = tree(trained.run_dir)
+    out = [f"--out_dir={trained.out_dir}", f"--data_dir={trained.data_dir}", "--out_name=run", "--steps=9"]
+    assert main.main(["main.py", "--dataset=faces", *out, action]) == 1
+    said = capsys.readouterr().err
+    assert is_one_line(said)
+    assert "Received: 3 in" in said and "all damaged; they were left as they are" in said
+    assert tree(trained.run_dir) == before
+
+
+CONFIGS = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b'"text"',
+    b"\xff\xfe{}",
+    b'{"stem_width": "wide"}',
+    b'{"stem_width": 33}',
+    b'{"learning_rate": NaN}',
+    b'{"no_such_flag": 1}',
+    b'{"output_height": 1e400}',
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("content", CONFIGS)
+def test_a_damaged_config_is_said_plainly(content, trained, capsys):
+    (trained.run_dir / "config.json").write_bytes(content)
+    before = tree(trained.run_dir)
+    out = [f"--out_dir={trained.out_dir}", f"--data_dir={trained.data_dir}", "--out_name=run"]
+    assert main.main(["main.py", "--dataset=faces", *out, "--train"]) == 1
+    said = capsys.readouterr().err
+    assert is_one_line(said)
+    assert "config.json" in said and "Delete it and give the run's flags again" in said
+    assert tree(trained.run_dir) == before
+
+
+def test_a_config_of_an_older_version_has_todays_defaults(trained):
+    path = trained.run_dir / "config.json"
+    settings = json.loads(path.read_text())
+    for name in ("deterministic", "halvings", "steps_per_call", "adam_form"):
+        del settings[name]
+    path.write_text(json.dumps(settings))
+    given = {"dataset": "faces", "out_dir": trained.out_dir, "data_dir": trained.data_dir, "out_name": "run"}
+    assert run_to_train(given) == trained
+
+
+def test_without_its_config_a_run_goes_on_with_the_same_flags(trained):
+    (trained.run_dir / "config.json").unlink()
+    assert restored(train(dataclasses.replace(trained, steps=7), PICTURES)) == 7

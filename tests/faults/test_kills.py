@@ -1,0 +1,165 @@
+"""kill -9 at every kind of moment: the same command goes on, and ends as if nothing had happened."""
+
+import concurrent.futures
+import json
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+import tensorflow as tf
+from program import ROOT, run, start, state, tree
+
+pytestmark = pytest.mark.slow
+
+KILLED = str(ROOT / "tests/faults/killed.py")
+STEPS = ("--train", "--steps=30", "--ckpt_freq=5", "--sample_freq=10", "--max_to_keep=2", "--sample=5", "--export")
+
+# What the program is about to do, for which time, and how many milliseconds later it is killed.
+MOMENTS = (
+    [
+        ("start-up", "import", "config", 1, 0),
+        ("a pack", "open", ".packs/pictures-16x16-", 2, 0),
+        ("a pack, half written", "open", ".packs/pictures-16x16-", 3, 8),
+        ("a pack's rename", "os.rename", ".npy", 1, 0),
+        ("between a pack and its manifest", "os.rename", "pictures-16x16x3-", 2, 0),
+        ("TensorFlow's import", "import", "tensorflow", 1, 400),
+        ("config.json", "os.rename", "config.json", 1, 0),
+        ("tracing", "os.rename", "config.json", 1, 300),
+    ],
+    [
+        ("the first picture", "os.rename", "reals.png", 1, 0),
+        ("the first line of metrics", "open", "metrics.jsonl", 1, 0),
+        ("the first save", "os.mkdir", "checkpoints", 1, 0),
+        ("in a save", "os.mkdir", "checkpoints", 2, 2),
+        ("in a save", "os.mkdir", "checkpoints", 1, 5),
+        ("in a save", "os.mkdir", "checkpoints", 2, 9),
+        ("in a save", "os.mkdir", "checkpoints", 3, 14),
+    ],
+    [
+        ("between a save and its entry", "open", ".index", 1, 0),
+        ("a save's entry", "os.rename", "checkpoints/checkpoint", 2, 0),
+        ("the old save's removal", "os.remove", "step-5.", 1, 0),
+        ("half of the old save's removal", "os.remove", "step-10.", 2, 0),
+        ("a grid", "os.rename", "train_00000020.png", 1, 0),
+        ("the film", "os.rename", "training.gif", 1, 0),
+        ("sampling", "open", "000003.png", 1, 0),
+    ],
+    [
+        ("the samples' rename", "os.rename", "samples/seed_0", 1, 0),
+        ("exporting", "os.mkdir", "saved_model", 1, 20),
+        ("the SavedModel's rename", "os.rename", "export/saved_model", 1, 0),
+        ("the card", "os.rename", "model_card.json", 1, 0),
+    ],
+)
+AFTER_THE_END = [
+    ("the old samples' rename", "os.rename", "samples/seed_0", 1, 0),
+    ("between the samples' renames", "os.rename", "samples/seed_0", 2, 0),
+    ("between the SavedModel's renames", "os.rename", "export/saved_model", 2, 0),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    import numpy as np
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("pictures") / "pictures"
+    folder.mkdir()
+    for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (70, 24, 20, 3), dtype=np.uint8)):
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder, tmp_path_factory):
+    place = tmp_path_factory.mktemp("undisturbed")
+    began = time.monotonic()
+    assert run(*flags(folder, place))[0] == 0
+    return place, time.monotonic() - began
+
+
+def flags(folder, place):
+    return (*STEPS, f"--dataset={folder}", f"--data_dir={place / 'data'}", f"--out_dir={place}", "--out_name=run")
+
+
+def killed(moment, folder, place) -> bool:
+    _, event, text, number, milliseconds = moment
+    launcher = (KILLED, event, text, str(number), str(milliseconds))
+    return run(*flags(folder, place), launcher=launcher)[0] == -signal.SIGKILL
+
+
+def assert_equal_to(undisturbed, place):
+    """The same weights, pictures, film and SavedModel, and no file more or less."""
+    run_dir, expected_dir = place / "run", undisturbed / "run"
+    assert state(run_dir) == state(expected_dir)
+    found, expected = tree(place), tree(undisturbed)
+    varying = [name for name in (*found, *expected) if "events.out" in name]
+    for name in varying:
+        found.pop(name, None), expected.pop(name, None)
+    assert sorted(found) == sorted(expected)
+    for name in expected:
+        if name.endswith((".png", ".gif", ".npy")):
+            assert found[name] == expected[name], name
+    assert losses(run_dir).items() >= losses(expected_dir).items()
+    images = [
+        tf.saved_model.load(str(one / "export/saved_model")).signatures["serving_default"](z=tf.ones((3, 8)))["images"]
+        for one in (run_dir, expected_dir)
+    ]
+    assert bool(tf.reduce_all(images[0] == images[1]))
+
+
+def losses(run_dir) -> dict:
+    lines = [json.loads(line) for line in (run_dir / "logs/metrics.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in lines]
+    assert steps == sorted(set(steps))
+    return {line["step"]: (line["d_loss"], line["g_loss"]) for line in lines}
+
+
+def test_26_chosen_moments(folder, undisturbed, tmp_path):
+    """Four runs, each killed again and again, two at a time; at the end all four are as the undisturbed one."""
+
+    def chain(number):
+        place = tmp_path / str(number)
+        missed = [moment[0] for moment in MOMENTS[number] if not killed(moment, folder, place)]
+        code, said = run(*flags(folder, place))
+        return missed, code, said
+
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(chain, range(len(MOMENTS))))
+    for number, (missed, code, said) in enumerate(results):
+        assert (missed, code) == ([], 0), said
+        assert_equal_to(undisturbed[0], tmp_path / str(number))
+
+
+def test_a_finished_run_loses_nothing_when_its_results_are_written_again(folder, tmp_path, undisturbed):
+    assert run(*flags(folder, tmp_path))[0] == 0
+    for moment in AFTER_THE_END:
+        assert killed(moment, folder, tmp_path), moment
+    assert run(*flags(folder, tmp_path))[0] == 0
+    assert_equal_to(undisturbed[0], tmp_path)
+
+
+def test_10_random_moments(folder, undisturbed, tmp_path):
+    """Two runs, killed five times each by the clock; seed 0."""
+    place_of, chosen = undisturbed[0], random.Random(0)
+    delays = [[chosen.uniform(0.1, 1.0) * undisturbed[1] for _ in range(5)] for _ in range(2)]
+
+    def chain(number):
+        place, hit = tmp_path / str(number), 0
+        for delay in delays[number]:
+            process = start(*flags(folder, place))
+            try:
+                process.communicate(timeout=delay)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                hit += 1
+        return hit, run(*flags(folder, place))[0]
+
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(chain, range(2)))
+    assert all(hit >= 3 and code == 0 for hit, code in results)
+    for number in range(2):
+        assert_equal_to(place_of, tmp_path / str(number))
