@@ -126,37 +126,37 @@ def _loop(config: Config, images: np.ndarray, labels, dcgan: DCGAN, checkpoints:
             to_save = last or step % config.ckpt_freq == 0
             to_draw = last or step % config.sample_freq == 0
             if to_log or to_save or to_draw:
-                check_finite(step, {**results, **dcgan.loss_scales()})
+                to_save &= finite(step, {**results, **dcgan.loss_scales()})
             if to_log:
                 logs.step(step, {**results, **dcgan.loss_scales()})
-            if to_save:
-                checkpoints.save(step)
             if to_draw:
                 logs.histograms(step, results)
                 pictures.fakes(logs, step, results)
+            if step == total:
+                pictures.film()
+            if to_save:  # after all else of this step, so that what a kill takes with it is done again
+                checkpoints.save(step)
             if stopping:
                 break
     if step < total:
         logging.info("stopped and saved at step %s; the same command goes on from there.", f"{step:,}")
         return False
-    pictures.film()
     logging.info("the pictures are in %s", config.sample_path)
     return True
 
 
-def check_finite(step: int, results: dict) -> None:
-    """Raises DivergedError when a loss is not a number any more.
+def finite(step: int, results: dict) -> bool:
+    """Whether the losses are finite, as they must be for a state that is worth going back to.
 
-    In float16 an overflow is no reason to stop as long as the loss scales are there to shrink: the step was skipped.
+    Raises DivergedError when they are not, but for a step in float16 that overflowed, and was skipped, as long as the
+    loss scales can still shrink.
     """
+    losses = {name: float(results[name]) for name in ("d_loss", "g_loss")}
     scales = [float(value) for name, value in results.items() if name.endswith("_loss_scale")]
-    if scales and min(scales) >= MIN_LOSS_SCALE:
-        return
-    for name in ("d_loss", "g_loss"):
-        if not math.isfinite(float(results[name])):
-            raise DivergedError(
-                f"The losses must stay finite. Received: {name} = {float(results[name])} at step {step:,}."
-            )
+    for name, value in losses.items():
+        if not math.isfinite(value) and min(scales, default=0) < MIN_LOSS_SCALE:
+            raise DivergedError(f"The losses must stay finite. Received: {name} = {value} at step {step:,}.")
+    return all(map(math.isfinite, losses.values()))
 
 
 class Pictures:

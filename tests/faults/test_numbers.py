@@ -1,0 +1,169 @@
+"""Numbers that are none any more, and memory that is none: going back, saying so, and never saving them."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from program import is_one_line, state
+
+import checks
+import main
+import train as training
+from checkpoint import checkpoint_paths
+from config import Config
+from model import DCGAN
+from runs import run_to_train, stored_run
+from steps import Steps
+from train import train
+
+
+@pytest.fixture
+def images(photos):
+    return photos(20, 16, 16)
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    said = []
+    monkeypatch.setattr(training.logging, "warning", lambda text, *values: said.append(text % values))
+    return said
+
+
+def poison(monkeypatch, step, how, *, times=1):
+    """Does `how(dcgan)` to the real networks after `step` steps, in the first `times` sessions."""
+    original, left = Steps.run, [times]
+
+    def run(self, calls):
+        for results in original(self, calls):
+            yield results
+            if int(self.dcgan.g_scaler.inner_optimizer.iterations) == 2 * step and left[0]:
+                left[0] -= 1
+                how(self.dcgan)
+
+    monkeypatch.setattr(Steps, "run", run)
+
+
+def nan_weight(dcgan):
+    dcgan.generator.convs[0].kernel.assign(dcgan.generator.convs[0].kernel * np.nan)
+
+
+def inf_weight(dcgan):
+    dcgan.discriminator.convs[0].bias.assign([np.inf] * 16)
+
+
+def nan_statistics(dcgan):
+    dcgan.generator.norms[0].moving_mean.assign(dcgan.generator.norms[0].moving_mean * np.nan)
+
+
+def inf_moment(dcgan):
+    adam = dcgan.d_scaler.inner_optimizer
+    adam._velocities[0].assign(adam._velocities[0] + np.inf)
+
+
+def all_finite(config):
+    for path in checkpoint_paths(config.checkpoint_path):
+        reader = tf.train.load_checkpoint(str(path))
+        for name in reader.get_variable_to_shape_map():
+            value = reader.get_tensor(name)
+            assert not isinstance(value, np.ndarray | np.floating) or np.isfinite(value).all(), (path, name)
+    return True
+
+
+@pytest.mark.parametrize("harm", [nan_weight, inf_weight, nan_statistics, inf_moment])
+def test_one_accident_goes_back_with_half_the_learning_rate(harm, tiny, images, monkeypatch, warned):
+    poison(monkeypatch, 13, harm)
+    config = train(tiny(steps=40, ckpt_freq=10), images)
+    assert config.halvings == 1
+    assert stored_run(config.run_dir) == config
+    assert "Going back to the last checkpoint with half the learning rate: 0.0001." in warned[0]
+    assert len([text for text in warned if "Going back" in text]) == 1
+    assert all_finite(config)
+    straight = train(dataclasses.replace(config, out_name="straight", steps=10, halvings=0), images)
+    longer = train(dataclasses.replace(straight, steps=40, halvings=1), images)
+    assert state(config.run_dir) == state(longer.run_dir)  # 10 steps as they were, 30 with half the rate
+
+
+def test_gradients_that_are_no_numbers(tiny, images, monkeypatch, warned):
+    original = DCGAN._apply
+
+    def scaled(self, optimizer, tape, loss, network):
+        with tape:
+            factor = tf.where(self.g_scaler.inner_optimizer.iterations.value < 24, 1.0, math.inf)
+            loss = loss if self.config.halvings else loss * factor
+        original(self, optimizer, tape, loss, network)
+
+    monkeypatch.setattr(DCGAN, "_apply", scaled)
+    config = train(tiny(steps=30, ckpt_freq=10), images)
+    assert config.halvings == 1
+    assert all_finite(config)
+
+
+def test_it_stops_after_three_tries_with_advice_and_keeps_what_was_saved(tiny, images, monkeypatch, warned):
+    poison(monkeypatch, 13, nan_weight, times=99)
+    with pytest.raises(ValueError, match=r"3 halvings of the learning rate, to 2.5e-05, did not help. What was saved"):
+        train(tiny(steps=40, ckpt_freq=10), images)
+    assert len([text for text in warned if "Going back" in text]) == 3
+    stored = stored_run(tiny().run_dir)
+    assert [path.name for path in checkpoint_paths(stored.checkpoint_path)] == ["step-10"]
+    assert all_finite(stored)
+    given = {"out_dir": stored.out_dir, "data_dir": stored.data_dir, "output_height": 16}
+    assert run_to_train(given).halvings == 3  # the same command
+    assert run_to_train({**given, "learning_rate": 2e-4}).halvings == 3
+    assert run_to_train({**given, "learning_rate": 1e-5}).halvings == 0  # what was advised
+
+
+def test_without_a_checkpoint_it_begins_again(tiny, images, monkeypatch, warned):
+    poison(monkeypatch, 5, nan_weight)
+    config = train(tiny(steps=20), images)
+    assert config.halvings == 1
+    fresh = train(dataclasses.replace(config, out_name="fresh"), images)
+    assert state(config.run_dir) == state(fresh.run_dir)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_ten_thousand_times_the_learning_rate(precision, tiny, images, monkeypatch):
+    """It ends well or with advice, and never saves anything that is not finite."""
+    monkeypatch.setattr(checks, "BOUNDS", [bound for bound in checks.BOUNDS if bound[0] != "learning_rate"])
+    config = tiny(steps=60, ckpt_freq=5, learning_rate=1e4 * Config.learning_rate, mixed_precision=precision)
+    try:
+        train(config, images)
+    except ValueError as error:
+        assert "halvings of the learning rate" in str(error)
+    assert all_finite(config)
+
+
+def test_an_overflow_in_float16_is_skipped_and_the_scale_shrinks(tiny, images, monkeypatch, warned):
+    poison(monkeypatch, 20, lambda dcgan: dcgan.d_scaler.dynamic_scale.assign(2.0**40))
+    config = train(tiny(steps=60, ckpt_freq=10, mixed_precision="float16"), images)
+    assert (config.halvings, [text for text in warned if "Going back" in text]) == (0, [])
+    assert all_finite(config)
+    reader = tf.train.load_checkpoint(str(checkpoint_paths(config.checkpoint_path)[-1]))
+    assert reader.get_tensor("d_scale/.ATTRIBUTES/VARIABLE_VALUE") < 2.0**33
+
+
+def test_activations_that_overflow_in_float16_leave_no_trace(tiny, images, monkeypatch, warned):
+    def overflow(dcgan):
+        dcgan.discriminator.convs[0].kernel.assign(dcgan.discriminator.convs[0].kernel * 1e6)
+
+    poison(monkeypatch, 13, overflow)
+    config = train(tiny(steps=40, ckpt_freq=10, mixed_precision="float16"), images)
+    assert all_finite(config)
+
+
+@pytest.mark.parametrize("error", [tf.errors.ResourceExhaustedError(None, None, "OOM"), MemoryError()])
+def test_no_memory_is_one_line_with_the_estimate_and_what_to_lower(error, tiny, image_folder, monkeypatch, capsys):
+    image_folder(12)
+
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(DCGAN, "_train_step", full)
+    config = tiny()
+    flags = ["--dataset=faces", f"--data_dir={config.data_dir}", f"--out_dir={config.out_dir}", "--train"]
+    small = ["--output_height=16", "--stem_width=32", "--batch_size=8", "--mixed_precision=float32"]
+    assert main.main(["main.py", *flags, *small]) == 1
+    said = capsys.readouterr().err
+    assert is_one_line(said)
+    assert "too little for about 0.8 GB. Lower --batch_size=8 or --stem_width=32. --data_on_device=off saves" in said
