@@ -20,7 +20,7 @@ import sys, tensorflow as tf
 folder, out = sys.argv[1:]
 sample = tf.saved_model.load(folder).signatures["sample"]
 drawn = sample(seed=tf.constant(3, tf.int64), count=tf.constant(70))
-for number, png in enumerate(drawn["png"].numpy()):
+for number, png in enumerate(drawn["png_bytes"].numpy()):
     open(f"{out}/{number:06d}.png", "wb").write(png)
 """
 
@@ -111,7 +111,7 @@ def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
     folder = sample(config.continued({"seed": 3}), 6, "b,a")
     assert folder.name == "seed_3_b,a"
     np.testing.assert_array_equal(np.load(folder / "y.npy"), y)
-    for number, encoded in enumerate(drawn["png"].numpy()):
+    for number, encoded in enumerate(drawn["png_bytes"].numpy()):
         np.testing.assert_array_equal(tf.io.decode_png(encoded), iio.imread(folder / f"{number:06d}.png"))
     images = signatures["serving_default"](z=drawn["z"], y=tf.constant(y))["images"]
     assert signatures["discriminate"](images=images, y=tf.constant(y))["logits"].shape == (6, 1)
