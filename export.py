@@ -1,6 +1,7 @@
 """A trained run for others: a SavedModel that plain TensorFlow loads without this code, or frozen graphs."""
 
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -30,7 +31,7 @@ class Exported(tf.Module):
     sample: seed int64, count int32 -> png_bytes (count,) encoded images, z (count, z_dim); the pixels of `--sample`.
     discriminate: images (B, H, W, C) float32 in [-1, 1] -> logits (B, 1), probability (B, 1) of being real.
 
-    A count below 0 or above `max_count`, and a y of other rows, are tf.errors.InvalidArgumentError. The names are those
+    A count below 0 or above `max_count`, other shapes, and a y of other rows are tf.errors.InvalidArgumentError. The names are those
     of TensorFlow Serving's REST, which sends outputs in ..._bytes as base64; `sample` takes its "inputs", as scalars
     have no rows for "instances".
 
@@ -64,7 +65,11 @@ class Exported(tf.Module):
             return {"png_bytes": tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string), "z": z[:count]}
 
         def discriminate(images, y=None):
-            logits = discriminator(images, y, training=False)
+            count = tf.shape(images)[0]
+            if y is not None:
+                # Fused as a server runs them, convolutions give no images the shape of their input: y does not fit it.
+                images, y = (_more(tensor, tf.cast(count == 0, tf.int32)) for tensor in (images, y))
+            logits = discriminator(images, y, training=False)[:count]
             return {"logits": logits, "probability": tf.sigmoid(logits)}
 
         floats = tf.float32
@@ -133,8 +138,20 @@ def _named(function) -> tf.types.experimental.PolymorphicFunction:
 
 
 def _function(python_function, **specs) -> tf.types.experimental.PolymorphicFunction:
+    """The function for inputs of these names, dtypes and shapes, an InvalidArgumentError for others."""
     named = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()]
-    return tf.function(python_function, input_signature=named, autograph=False)
+
+    @functools.wraps(python_function)  # for the names of its arguments
+    def checked(*inputs):
+        # A loaded signature takes any shape: images four times as large would give four logits each.
+        return python_function(*(tf.ensure_shape(one, spec.shape) for one, spec in zip(inputs, named, strict=True)))
+
+    return tf.function(checked, input_signature=named, autograph=False)
+
+
+def _more(tensor: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """(B, ...) -> (B + rows, ...), of zeros."""
+    return tf.pad(tensor, [(0, rows), *[(0, 0)] * (len(tensor.shape) - 1)])
 
 
 def _checked(tensor: tf.Tensor, holds: tf.Tensor, rule: str, *received: tf.Tensor) -> tf.Tensor:
