@@ -31,9 +31,9 @@ class Exported(tf.Module):
     sample: seed int64, count int32 -> png_bytes (count,) encoded images, z (count, z_dim); the pixels of `--sample`.
     discriminate: images (B, H, W, C) float32 in [-1, 1] -> logits (B, 1), probability (B, 1) of being real.
 
-    A count below 0 or above `max_count`, other shapes, and a y of other rows are tf.errors.InvalidArgumentError. The names are those
-    of TensorFlow Serving's REST, which sends outputs in ..._bytes as base64; `sample` takes its "inputs", as scalars
-    have no rows for "instances".
+    A count below 0 or above `max_count`, other shapes and a y of other rows are InvalidArgumentErrors. TensorFlow
+    Serving's REST sends an output that is called ..._bytes as base64; `sample` takes its "inputs", as scalars have no
+    rows for its "instances".
 
     With labels each takes y (B, y_dim) float32 as well, `sample` y (count, y_dim). Where batch norm goes by the
     statistics of the batch, `discriminate` needs a batch of different images, and `sample` fills up its last batch with
@@ -65,10 +65,9 @@ class Exported(tf.Module):
             return {"png_bytes": tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string), "z": z[:count]}
 
         def discriminate(images, y=None):
+            # Fused as a server runs them, convolutions give no images the shape of their input.
             count = tf.shape(images)[0]
-            if y is not None:
-                # Fused as a server runs them, convolutions give no images the shape of their input: y does not fit it.
-                images, y = (_more(tensor, tf.cast(count == 0, tf.int32)) for tensor in (images, y))
+            images, y = (_more(tensor, tf.cast(count == 0, tf.int32)) for tensor in (images, y))
             logits = discriminator(images, y, training=False)[:count]
             return {"logits": logits, "probability": tf.sigmoid(logits)}
 
@@ -144,14 +143,15 @@ def _function(python_function, **specs) -> tf.types.experimental.PolymorphicFunc
     @functools.wraps(python_function)  # for the names of its arguments
     def checked(*inputs):
         # A loaded signature takes any shape: images four times as large would give four logits each.
-        return python_function(*(tf.ensure_shape(one, spec.shape) for one, spec in zip(inputs, named, strict=True)))
+        specified = zip(inputs, named, strict=False)  # without labels y is None, and last
+        return python_function(*(tf.ensure_shape(one, spec.shape) for one, spec in specified))
 
     return tf.function(checked, input_signature=named, autograph=False)
 
 
-def _more(tensor: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """(B, ...) -> (B + rows, ...), of zeros."""
-    return tf.pad(tensor, [(0, rows), *[(0, 0)] * (len(tensor.shape) - 1)])
+def _more(tensor: tf.Tensor | None, rows: tf.Tensor) -> tf.Tensor | None:
+    """(B, ...) -> (B + rows, ...), with zeros; None for None."""
+    return None if tensor is None else tf.pad(tensor, [(0, rows), *[(0, 0)] * (len(tensor.shape) - 1)])
 
 
 def _checked(tensor: tf.Tensor, holds: tf.Tensor, rule: str, *received: tf.Tensor) -> tf.Tensor:
