@@ -4,7 +4,7 @@
 
 A line of REQUESTS is a JSON list: the SavedModel's folder and a request, {"signature_name", "instances" or "inputs"}
 as in https://www.tensorflow.org/tfx/serving/api_rest, or {"signature_name", "tensors"} for what gRPC carries besides:
-any dtype and shape. A line of ANSWERS is the peak memory so far in MB, a tab, and what the server would send. Both of
+any dtype and shape. A line of ANSWERS is the memory in MB, a tab, and what the server would send. Both of
 TensorFlow's ways are taken and must agree: the server's own, a session that runs the tensors that the metadata names,
 and the signature's function. With several THREADS they answer at once. Imports nothing but TensorFlow.
 """
@@ -143,6 +143,14 @@ def listed(array, as_bytes: bool) -> list:
     return [{"b64": base64.b64encode(one).decode()} if as_bytes else one.decode() for one in array.tolist()]
 
 
+def megabytes() -> int:
+    """What the process holds, where Linux tells; else the most that it held."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * resource.getpagesize() // 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
 def main(requests: str, answers: str, threads: str) -> None:
     lines = [json.loads(line) for line in Path(requests).read_text().splitlines()]
     models = {folder: Model(folder) for folder in sorted({folder for folder, _ in lines})}
@@ -153,11 +161,11 @@ def main(requests: str, answers: str, threads: str) -> None:
             answered = models[line[0]].answer(line[1])
         except REFUSALS as error:
             answered = {"error": f"{type(error).__name__}: {error}"}
-        return json.dumps(answered), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return json.dumps(answered), megabytes()
 
     with ThreadPoolExecutor(int(threads), initializer=together.wait) as pool, open(answers, "w") as file:
-        for text, peak in pool.map(answer, lines):
-            file.write(f"{peak}\t{text}\n")
+        for text, memory in pool.map(answer, lines):
+            file.write(f"{memory}\t{text}\n")
     foreign = {"config", "export", "sample", "model", "ops"} & set(sys.modules)
     assert not foreign, foreign
 

@@ -23,7 +23,7 @@ REST = Path(__file__).parent / "rest.py"
 REQUESTS = 1000
 SIZES = (1, 3, 65)
 WARM = 300  # requests after which the server's memory has seen the largest ones
-GROWTH = 100  # MB of peak memory over the other 700; a leak of one request's images would be 50 KB to 3 MB each
+GROWTH = 60  # MB more at the end than at any time before; a leak of 100 KB a request would show
 LABELS = {"labels": "folder", "label_names": ("a", "b"), "fc_width": 16}
 MODELS = {"plain": {}, "labelled": LABELS, "batch": {**LABELS, "bn_statistics": "batch"}}
 
@@ -306,15 +306,15 @@ def cases(models):
 
 
 def answers(asked, place, *, threads):
-    """(peak MB so far, answer) of every case, from one process that knows nothing but TensorFlow."""
+    """(MB of memory, answer) of every case, from one process that knows nothing but TensorFlow."""
     lines = [json.dumps([model.folder, request]) for _, model, request, _ in asked]
     (place / "requests").write_text("\n".join(lines))
     command = [sys.executable, "-I", REST, place / "requests", place / "answers", str(threads)]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     for line in (place / "answers").read_text().splitlines():
-        peak, _, text = line.partition("\t")
-        yield int(peak), json.loads(text)
+        megabytes, _, text = line.partition("\t")
+        yield int(megabytes), json.loads(text)
 
 
 def wrong_ones(asked, answered) -> list[str]:
@@ -335,9 +335,10 @@ def test_a_thousand_requests(models, tmp_path):
     assert len(answered) == REQUESTS
     found = wrong_ones(asked, answered)
     assert not found, f"{len(found)} wrong answers:\n" + "\n".join(found[:5])
-    peaks = [peak for peak, _ in answered]
-    print(f"peak memory after {WARM} requests {peaks[WARM]} MB, after {REQUESTS} {peaks[-1]} MB")
-    assert peaks[-1] - peaks[WARM] < GROWTH
+    memory = [megabytes for megabytes, _ in answered]
+    print(f"memory after {WARM} requests {memory[WARM]} MB, at most {max(memory)} MB, at the end {memory[-1]} MB")
+    assert memory[-1] < max(memory[:WARM]) + GROWTH
+    assert max(memory) < 2000
 
 
 @pytest.mark.slow
@@ -347,6 +348,7 @@ def test_eight_threads_at_once(models, tmp_path):
     assert not found, f"{len(found)} wrong answers:\n" + "\n".join(found[:5])
 
 
+@pytest.mark.slow
 def test_saved_model_cli_shows_all_that_a_client_needs(models):
     """Named inputs and outputs, batches first, and binary data under ..._bytes."""
     model = models["labelled"]
