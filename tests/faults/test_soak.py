@@ -7,19 +7,35 @@ from benchmarks import soak
 
 STEPS = 1500
 EVERY = 50
-WARM = 500  # by then every function is traced, and pictures, checkpoints and histograms have been written once
-# MB. The allocator's own ups and downs are some 10 MB on a busy machine. What a step may leak so that this sees it is
-# 20 KB: a step's batch, latents and results are 20 KB, a picture or checkpoint every 500 steps 0.2 to 5 MB.
-GROWTH = 20
+WARM = 600  # by then every function is traced, and pictures, checkpoints and histograms have been written once
+RSS_GROWTH = 20  # MB; the allocator's own ups and downs are some 10 MB on a busy machine
+# Bytes a step of the main thread's heap, which moved by up to 25 without a leak. TensorFlow keeps every Python number
+# that becomes a tensor, 650 bytes each: one a step is five times this.
+HEAP_GROWTH = 130
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    taken = soak.trained(soak.small(tmp_path_factory.mktemp("soak"), STEPS), EVERY)
+    assert taken[-1].step == STEPS
+    return [sample for sample in taken if sample.step >= WARM]
 
 
 @pytest.mark.slow
-def test_nothing_grows_over_1500_steps(tmp_path):
-    samples = [one for one in soak.trained(soak.small(tmp_path, STEPS), EVERY) if one.step >= WARM]
-    assert samples[-1].step == STEPS
+def test_memory_handles_and_threads_stay(samples):
     third = len(samples) // 3
     early, late = (np.median([one.rss_mb for one in part]) for part in (samples[:third], samples[-third:]))
-    print(f"RSS {early:.0f} MB, then {late:.0f} MB; handles and threads {samples[0]} to {samples[-1]}")
-    assert late - early < GROWTH
+    print(f"RSS {early:.0f} MB, then {late:.0f} MB; {samples[0]} to {samples[-1]}")
+    assert late - early < RSS_GROWTH
     assert samples[-1].handles == samples[0].handles
     assert samples[-1].threads == samples[0].threads
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(reason="steps.py and logs.py make tensors of Python's numbers", strict=True)
+def test_a_step_leaves_nothing_on_the_heap(samples):
+    if samples[0].heap_mb is None:
+        pytest.skip("the C library does not tell")
+    grown = (samples[-1].heap_mb - samples[0].heap_mb) * 2**20 / (STEPS - samples[0].step)
+    print(f"{grown:.0f} bytes a step")
+    assert grown < HEAP_GROWTH
