@@ -57,7 +57,7 @@ class Model:
     def _by_session(self, signature, tensors: dict) -> dict | Exception:
         if set(tensors) != set(signature.inputs):
             return ValueError(f"input keys must be {set(signature.inputs)}. Received: {set(tensors)}")
-        for alias, tensor in tensors.items():  # as predict_util.cc
+        for alias, tensor in tensors.items():  # Python's session would convert them
             if tensor.dtype != signature.inputs[alias].dtype:
                 return ValueError(f"{alias} must be {signature.inputs[alias].dtype}. Received: {tensor.dtype}")
         feeds = {signature.inputs[alias].name: tensor.numpy() for alias, tensor in tensors.items()}
