@@ -1,7 +1,9 @@
 """A trained run for others: a SavedModel that plain TensorFlow loads without this code, or frozen graphs."""
 
 import dataclasses
+import functools
 import json
+import math
 import os
 from pathlib import Path
 
@@ -16,13 +18,22 @@ from model import Discriminator, Generator
 from sample import draw, in_batches, whole_batches
 from utils import replaced_folder, write_atomic
 
+# What one request may ask `sample` for, so that no caller can use up a server's memory: images, and bytes of their
+# pixels, which the PNGs may take once more. 4,096 images of up to 209x209 in colour, 682 of 512x512.
+MAX_COUNT = 4096
+MAX_BYTES = 2**29
+
 
 class Exported(tf.Module):
     """The signatures of the SavedModel, all float32 in inference mode and for any batch size.
 
     serving_default: z (B, z_dim) -> images (B, H, W, C) float32 in [-1, 1].
-    sample: seed int64, count int32 -> png (count,) encoded images, z (count, z_dim); the pixels of `--sample`.
+    sample: seed int64, count int32 -> png_bytes (count,) encoded images, z (count, z_dim); the pixels of `--sample`.
     discriminate: images (B, H, W, C) float32 in [-1, 1] -> logits (B, 1), probability (B, 1) of being real.
+
+    A count below 0 or above `max_count`, other shapes and a y of other rows are InvalidArgumentErrors. TensorFlow
+    Serving's REST sends an output that is called ..._bytes as base64; `sample` takes its "inputs", as scalars have no
+    rows for its "instances".
 
     With labels each takes y (B, y_dim) float32 as well, `sample` y (count, y_dim). Where batch norm goes by the
     statistics of the batch, `discriminate` needs a batch of different images, and `sample` fills up its last batch with
@@ -38,17 +49,26 @@ class Exported(tf.Module):
         alone = config.bn_statistics == "moving"
 
         def generate(z, y=None):
-            return {"images": generator(z, y, training=False) if alone else in_batches(generator, z, y)}
+            if alone:
+                return {"images": generator(z, y, training=False)}
+            return {"images": in_batches(generator, z, None if y is None else _a_row_each(y, tf.shape(z)[0]))}
+
+        most = max_count(config)
 
         def sample(seed, count, y=None):
+            rule = f"count must be from 0 to {most}. Received: {{}}. Ask for fewer at a time, with other seeds."
+            count = _checked(count, (count >= 0) & (count <= most), rule, count)
             z = ops.latents(seed, whole_batches(count), z_dim=config.z_dim, z_dist=config.z_dist)
             if y is not None:
-                y = tf.gather(y, tf.range(tf.shape(z)[0]) % tf.maximum(count, 1))
+                y = tf.gather(_a_row_each(y, count), tf.range(tf.shape(z)[0]) % tf.maximum(count, 1))
             images = draw(generator, z, y)[:count]
-            return {"png": tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string), "z": z[:count]}
+            return {"png_bytes": tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string), "z": z[:count]}
 
         def discriminate(images, y=None):
-            logits = discriminator(images, y, training=False)
+            # Fused as a server runs them, convolutions give no images the shape of their input.
+            count = tf.shape(images)[0]
+            images, y = (_more(tensor, tf.cast(count == 0, tf.int32)) for tensor in (images, y))
+            logits = discriminator(images, y, training=False)[:count]
             return {"logits": logits, "probability": tf.sigmoid(logits)}
 
         floats = tf.float32
@@ -56,6 +76,11 @@ class Exported(tf.Module):
         self.generate = _function(generate, z=tf.TensorSpec((None, config.z_dim), floats), **y)
         self.sample = _function(sample, seed=tf.TensorSpec((), tf.int64), count=tf.TensorSpec((), tf.int32), **y)
         self.discriminate = _function(discriminate, images=tf.TensorSpec((None, *config.image_shape), floats), **y)
+
+
+def max_count(config: Config) -> int:
+    """How many images one request may ask `sample` for."""
+    return min(MAX_COUNT, MAX_BYTES // math.prod(config.image_shape))
 
 
 def export(config: Config) -> Path:
@@ -112,8 +137,32 @@ def _named(function) -> tf.types.experimental.PolymorphicFunction:
 
 
 def _function(python_function, **specs) -> tf.types.experimental.PolymorphicFunction:
+    """The function for inputs of these names, dtypes and shapes, an InvalidArgumentError for others."""
     named = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()]
-    return tf.function(python_function, input_signature=named, autograph=False)
+
+    @functools.wraps(python_function)  # for the names of its arguments
+    def checked(*inputs):
+        # A loaded signature takes any shape: images four times as large would give four logits each.
+        specified = zip(inputs, named, strict=False)  # without labels y is None, and last
+        return python_function(*(tf.ensure_shape(one, spec.shape) for one, spec in specified))
+
+    return tf.function(checked, input_signature=named, autograph=False)
+
+
+def _more(tensor: tf.Tensor | None, rows: tf.Tensor) -> tf.Tensor | None:
+    """(B, ...) -> (B + rows, ...), with zeros; None for None."""
+    return None if tensor is None else tf.pad(tensor, [(0, rows), *[(0, 0)] * (len(tensor.shape) - 1)])
+
+
+def _checked(tensor: tf.Tensor, holds: tf.Tensor, rule: str, *received: tf.Tensor) -> tf.Tensor:
+    """`tensor`, and what is made of it, only where `holds`, a bool scalar; else an InvalidArgumentError with `rule`."""
+    with tf.control_dependencies([tf.debugging.Assert(holds, [tf.strings.format(rule, received)])]):
+        return tf.identity(tensor)
+
+
+def _a_row_each(y: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    rows = tf.shape(y)[0]
+    return _checked(y, rows == count, "y must have a row for each image. Received: {} rows for {}.", rows, count)
 
 
 def _card(config: Config, step: int) -> dict:
@@ -130,10 +179,11 @@ def _card(config: Config, step: int) -> dict:
         "width": width,
         "channels": channels,
         "value_range": [-1.0, 1.0],
+        "max_count": max_count(config),
         "step": step,
         "signatures": {
             "serving_default": f"{z}{y} -> {images}",
-            "sample": f"seed int64, count int32{y} -> png (count,) encoded images, z (count, z_dim) float32",
+            "sample": f"seed int64, count int32{y} -> png_bytes (count,) encoded images, z (count, z_dim) float32",
             "discriminate": f"{images}{y} -> logits (B, 1), probability (B, 1) float32",
         },
         "frozen_graphs": {

@@ -10,7 +10,7 @@ import tensorflow as tf
 import conditions
 import ops
 from checkpoint import Checkpoints, restore_networks
-from export import export, freeze
+from export import MAX_COUNT, export, freeze
 from model import DCGAN, Discriminator, Generator
 from sample import sample
 
@@ -20,7 +20,7 @@ import sys, tensorflow as tf
 folder, out = sys.argv[1:]
 sample = tf.saved_model.load(folder).signatures["sample"]
 drawn = sample(seed=tf.constant(3, tf.int64), count=tf.constant(70))
-for number, png in enumerate(drawn["png"].numpy()):
+for number, png in enumerate(drawn["png_bytes"].numpy()):
     open(f"{out}/{number:06d}.png", "wb").write(png)
 """
 
@@ -62,6 +62,30 @@ def test_signatures_take_any_batch(trained):
         np.testing.assert_allclose(judged["probability"], tf.sigmoid(judged["logits"]))
         drawn = signatures["sample"](seed=tf.constant(9, tf.int64), count=tf.constant(count))
         np.testing.assert_array_equal(drawn["z"], ops.latents(9, count, z_dim=8, z_dist=trained.z_dist))
+
+
+def test_one_request_may_not_ask_for_any_number(trained):
+    sample = tf.saved_model.load(str(export(trained))).signatures["sample"]
+    for count in (-1, -(2**31), MAX_COUNT + 1, 2**31 - 1):
+        rule = f"count must be from 0 to {MAX_COUNT}. Received: {count}. Ask for fewer"
+        with pytest.raises(tf.errors.InvalidArgumentError, match=rule):
+            sample(seed=tf.constant(0, tf.int64), count=tf.constant(count))
+
+
+def test_no_images_are_no_images(trained):
+    signatures = tf.saved_model.load(str(export(trained))).signatures
+    assert signatures["serving_default"](z=tf.zeros((0, 8)))["images"].shape == (0, 16, 16, 3)
+    assert signatures["discriminate"](images=tf.zeros((0, 16, 16, 3)))["logits"].shape == (0, 1)
+    drawn = signatures["sample"](seed=tf.constant(0, tf.int64), count=tf.constant(0))
+    assert (drawn["png_bytes"].shape, drawn["z"].shape) == ((0,), (0, 8))
+
+
+def test_images_of_another_size_are_an_error(trained):
+    """They gave several logits each."""
+    discriminate = tf.saved_model.load(str(export(trained))).signatures["discriminate"]
+    for side in (8, 32):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="not compatible with expected shape"):
+            discriminate(images=tf.zeros((4, side, side, 3)))
 
 
 def test_the_card_describes_the_model(trained):
@@ -111,8 +135,11 @@ def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
     folder = sample(config.continued({"seed": 3}), 6, "b,a")
     assert folder.name == "seed_3_b,a"
     np.testing.assert_array_equal(np.load(folder / "y.npy"), y)
-    for number, encoded in enumerate(drawn["png"].numpy()):
+    for number, encoded in enumerate(drawn["png_bytes"].numpy()):
         np.testing.assert_array_equal(tf.io.decode_png(encoded), iio.imread(folder / f"{number:06d}.png"))
+    for wrong in (np.tile(y, (1, 2)), y[:5], np.tile(y, (2, 1))):  # the first gave wrong images
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            signatures["sample"](seed=tf.constant(3, tf.int64), count=tf.constant(6), y=tf.constant(wrong))
     images = signatures["serving_default"](z=drawn["z"], y=tf.constant(y))["images"]
     assert signatures["discriminate"](images=images, y=tf.constant(y))["logits"].shape == (6, 1)
     card = json.loads((config.run_dir / "export" / "model_card.json").read_text())

@@ -1,0 +1,41 @@
+"""1,500 steps of training hold on to nothing: what benchmarks/soak.py watches for 20,000."""
+
+import numpy as np
+import pytest
+
+from benchmarks import soak
+
+STEPS = 1500
+EVERY = 50
+WARM = 600  # by then every function is traced, and pictures, checkpoints and histograms have been written once
+RSS_GROWTH = 20  # MB; the allocator's own ups and downs are some 10 MB on a busy machine
+# Bytes a step of the main thread's heap, which moved by up to 25 without a leak. TensorFlow keeps every Python number
+# that becomes a tensor, 650 bytes each: one a step is five times this.
+HEAP_GROWTH = 130
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    taken = soak.trained(soak.small(tmp_path_factory.mktemp("soak"), STEPS), EVERY)
+    assert taken[-1].step == STEPS
+    return [sample for sample in taken if sample.step >= WARM]
+
+
+@pytest.mark.slow
+def test_memory_handles_and_threads_stay(samples):
+    third = len(samples) // 3
+    early, late = (np.median([one.rss_mb for one in part]) for part in (samples[:third], samples[-third:]))
+    print(f"RSS {early:.0f} MB, then {late:.0f} MB; {samples[0]} to {samples[-1]}")
+    assert late - early < RSS_GROWTH
+    assert samples[-1].handles == samples[0].handles
+    assert samples[-1].threads == samples[0].threads
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(reason="steps.py and logs.py make tensors of Python's numbers", strict=True)
+def test_a_step_leaves_nothing_on_the_heap(samples):
+    if samples[0].heap_mb is None:
+        pytest.skip("the C library does not tell")
+    grown = (samples[-1].heap_mb - samples[0].heap_mb) * 2**20 / (STEPS - samples[0].step)
+    print(f"{grown:.0f} bytes a step")
+    assert grown < HEAP_GROWTH
