@@ -6,6 +6,7 @@ import shutil
 import struct
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -31,7 +32,7 @@ class Events:
         if self.writer is None and not self._open():
             yield
             return
-        with self.writer.as_default(step):
+        with self.writer.as_default(np.int64(step)):  # TensorFlow keeps every Python number that it meets
             yield
         try:
             self.writer.flush()

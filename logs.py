@@ -59,11 +59,11 @@ class Logs:
         self._append(json.dumps(line) + "\n")
         with self.events.at(step):
             for name in METRICS:
-                tf.summary.scalar(name, values[name])
-            tf.summary.scalar("images_per_second", speed)
+                tf.summary.scalar(name, np.float32(values[name]))
+            tf.summary.scalar("images_per_second", np.float32(speed))
             for name in ("g_loss_scale", "d_loss_scale"):
                 if name in values:
-                    tf.summary.scalar(name, values[name])
+                    tf.summary.scalar(name, np.float32(values[name]))
         self._show(step, epoch, values, speed)
         self._warn_if_winning(step, values["d_fake"])
 

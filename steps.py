@@ -42,7 +42,7 @@ class Steps:
         """
         starts, calls = itertools.tee(calls)
         for start, inputs in zip(starts, self._inputs(calls), strict=True):
-            yield self.call(start.start, *inputs)
+            yield self.call(np.int64(start.start), *inputs)  # TensorFlow keeps every Python number that it meets
 
     def _inputs(self, calls: Iterable[range]) -> Iterator[tuple[np.ndarray, ...]]:
         seed = self.dcgan.config.seed
