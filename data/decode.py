@@ -1,7 +1,6 @@
 """One image, whatever its format, to uint8 pixels of the size asked for. The only place that crops and resizes."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -84,7 +83,9 @@ def _decoded(opened: Image.Image, geometry: Geometry, channels: int) -> Decoded:
     upright = _eight_bits(upright)
     mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
     if transparent and channels != 4:
-        upright = _on_background(upright)
+        if upright.mode != "RGBA":
+            upright = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, BACKGROUND), upright)
     if upright.mode != mode:  # or it would be a copy
         upright = upright.convert(mode)
     width, height = upright.size
@@ -102,12 +103,6 @@ def _upright(image: Image.Image) -> Image.Image:
         return copy
     ImageOps.exif_transpose(image, in_place=True)
     return image
-
-
-def _on_background(image: Image.Image) -> Image.Image:
-    if image.mode != "RGBA":
-        image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image)
 
 
 def _gray_palette(image: Image.Image) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from config import Config
+from data.encoded import check_bytes
 from data.source import Source, printable
 
 ATTRIBUTES_FILE = "list_attr_celeba.txt"  # a count, a line of names, then a line an image of 1 and -1
@@ -44,7 +45,7 @@ def _own(config: Config, source: Source, files: Sequence[str]) -> Labels:
             "for a class a folder, attributes such as --labels=Smiling for CelebA, or --labels=none."
         )
     names, classes = source.labels()
-    return _one_hot(names, classes[_numbers(files)])
+    return _one_hot(names, _rows(classes, files))
 
 
 def _of_folders(source: Source, files: Sequence[str]) -> Labels:
@@ -68,8 +69,14 @@ def _of_folders(source: Source, files: Sequence[str]) -> Labels:
     return _one_hot(tuple(names), np.array([numbers[parts[0]] for parts in folders]))
 
 
-def _numbers(files: Sequence[str]) -> np.ndarray:
-    return np.array([int(name) for name in files], int)
+def _rows(array: np.ndarray, files: Sequence[str]) -> np.ndarray:
+    """The rows of the images, whose names are their numbers."""
+    try:
+        return array[np.array([int(name) for name in files], int)]
+    except (ValueError, IndexError, OverflowError) as error:
+        raise ValueError(
+            f"A pack must hold images of its dataset. Received: other names, {error}. Delete .packs in --data_dir."
+        ) from error
 
 
 def _one_hot(names: Sequence[str], classes: np.ndarray) -> Labels:
@@ -80,8 +87,9 @@ def _attributes(config: Config, source: Source, files: Sequence[str]) -> Labels:
     wanted = tuple(config.labels.split(","))
     if source.attributes is not None:
         names, y = source.attributes(wanted)
-        return Labels(names, y[_numbers(files)])
+        return Labels(names, _rows(y, files))
     path = _attributes_file(config, source)
+    check_bytes(path.stat().st_size)  # a line may be all of it
     with open(path, encoding="utf-8", errors="replace") as file:
         next(file, None)
         names = next(file, "").split()

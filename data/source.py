@@ -42,7 +42,7 @@ def printable(name: str) -> str:
 
 def open_regular(path: Path) -> BinaryIO:
     """A file to read from, unbuffered. Raises OSError also for pipes and devices, without waiting for their writers."""
-    file = open(path, "rb", buffering=0, opener=_at_once)
+    file = open(path, "rb", buffering=0, opener=_at_once)  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError(errno.EINVAL, "not a file", str(path))
