@@ -175,6 +175,10 @@ def _check_paths(config) -> None:
     for name in ("dataset", "data_dir", "out_dir"):
         if not getattr(config, name).strip():
             raise ValueError(f"--{name} must not be empty. Received: nothing. {_remedy(config, name)}")
+    for name in ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir"):
+        path = getattr(config, name)
+        if path.startswith("~") and os.path.expanduser(path) == path:  # noqa: PTH111, as Path's own raises RuntimeError
+            raise ValueError(f"--{name} must be a path. Received: {shown(path)}, of nobody here. Write it out.")
     if config.out_name and (Path(config.out_name).name != config.out_name or config.out_name == ".."):
         raise ValueError(
             f"--out_name must be a plain name, without folders. Received: {shown(config.out_name)}. "

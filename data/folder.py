@@ -37,7 +37,7 @@ def folder_source(folder: Path, *, pattern: str = "", limit: int | None = None) 
 def zip_source(path: Path, *, pattern: str = "", limit: int | None = None) -> Source:
     """The images in a zip, in the order of their names. Raises ValueError when it is no zip or holds none."""
     with _archive(path) as archive:
-        infos = [info for info in archive.infolist() if not info.is_dir() and _wanted(info.filename, pattern)]
+        infos = [info for info in archive.infolist() if _wanted(info.filename, pattern)]
     infos = sorted(infos, key=lambda info: info.filename)[:limit]
     if not infos:
         wanted = f"files like {pattern}" if pattern else "images"
@@ -122,6 +122,8 @@ def _warn(error: OSError) -> None:
 
 def _wanted(name: str, pattern: str) -> bool:
     path = PurePosixPath(name)
+    if name.endswith("/"):  # a zip's folder; ZipInfo.is_dir fails for an empty name
+        return False
     if any(part.startswith((".", "__MACOSX")) for part in path.parts):
         return False
     if not pattern:

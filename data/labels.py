@@ -9,8 +9,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from config import Config
-from data.encoded import check_bytes
-from data.source import Source, printable
+from data.source import MAX_ENCODED_BYTES, Source, printable
 
 ATTRIBUTES_FILE = "list_attr_celeba.txt"  # a count, a line of names, then a line an image of 1 and -1
 LISTED = 50  # attribute names in an error: CelebA has 40
@@ -89,7 +88,8 @@ def _attributes(config: Config, source: Source, files: Sequence[str]) -> Labels:
         names, y = source.attributes(wanted)
         return Labels(names, _rows(y, files))
     path = _attributes_file(config, source)
-    check_bytes(path.stat().st_size)  # a line may be all of it
+    if path.stat().st_size > MAX_ENCODED_BYTES:  # a line may be all of it
+        raise ValueError(f"{path} must have a line of numbers an image. Received: {path.stat().st_size:,} bytes.")
     with open(path, encoding="utf-8", errors="replace") as file:
         next(file, None)
         names = next(file, "").split()
