@@ -4,20 +4,12 @@ What may: ValueError, OSError and flags.Error, which main.py tells in one line, 
 """
 
 import contextlib
-import functools
-import gzip
 import io
 import json
-import struct
 import sys
-import tempfile
-import zipfile
-from pathlib import Path
 
-import numpy as np
 from absl import flags, logging
 from absl.testing import flagsaver
-from PIL import Image
 
 import config
 import main
@@ -25,32 +17,16 @@ from data.decode import Geometry
 from data.folder import zip_source
 from data.idx import idx_source
 from data.lsun import lmdb_source
-from data.pack import load_pack
-from data.source import Source
 from data.workers import decode_all
 from foreign import read_carpedm20, read_newmu, read_torch
 from presets import with_preset
+from tests.faults import seeds
+from tests.faults.seeds import ASKED, load_squares, scratch, written
 
 TOLD = (ValueError, OSError, flags.Error)  # by main.py, in one line
 SIDE = 12
 MOST = 20  # images looked at in a container
-ASKED = {*config.FIELDS, "preset", "label", "sample", "train", "dry_run", "visualize_option", "config"}
 logging.set_verbosity(logging.ERROR)
-
-
-@functools.cache
-def scratch() -> Path:
-    """A folder that goes with the process."""
-    holder = tempfile.TemporaryDirectory(prefix="dcgan-faults-")
-    scratch.holder = holder
-    return Path(holder.name)
-
-
-def written(name: str, data: bytes) -> Path:
-    path = scratch() / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
 
 
 # an image, alone and in what datasets come in
@@ -150,13 +126,9 @@ def pack(data: bytes) -> None:
 
 def _pack_is_whole(suffix: str, data: bytes) -> None:
     """Whatever one of its files holds, the pack has the images, or says in one line that it cannot be written."""
-    folder = scratch() / "packs"
-    source = Source("four squares", "4", 4, lambda: ((str(k), np.full((8, 8), k, np.uint8)) for k in range(4)))
-    load = functools.partial(load_pack, source, [folder], label="four", geometry=Geometry(8, 8), settings={}, c_dim=1)
-    with contextlib.redirect_stderr(io.StringIO()):
-        load()
-        next(folder.glob(f"*{suffix}")).write_bytes(data)
-        made = load()
+    load_squares()
+    next((scratch() / "packs").glob(f"*{suffix}")).write_bytes(data)
+    made = load_squares()
     assert made.images.shape == (4, 8, 8, 1)
     assert made.manifest["count"] == len(made.manifest["files"]) == 4
 
@@ -167,7 +139,7 @@ def _pack_is_whole(suffix: str, data: bytes) -> None:
 def newmu(data: bytes) -> None:
     folder = scratch() / "newmu"
     if not folder.is_dir():
-        for number, content in enumerate(newmu_files()):
+        for number, content in enumerate(seeds.newmu_files()):
             written(f"newmu/1_gen_params.jl_{number:02d}.npy", content)
     written("newmu/1_gen_params.jl_01.npy", data)
     with contextlib.suppress(*TOLD):
@@ -186,179 +158,19 @@ def carpedm20(data: bytes) -> None:
         read_carpedm20(str(path.with_suffix("")))
 
 
-# what the mutations start from
-
-
-@functools.cache
-def images() -> list[bytes]:
-    colour = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    made = [(Image.fromarray(colour), kind, {}) for kind in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA")]
-    made += [(Image.fromarray(colour), "JPEG", {"exif": exif, "progressive": True})]
-    made += [(Image.fromarray(colour).convert("CMYK"), "JPEG", {}), (Image.fromarray(colour[..., 0]), "JPEG", {})]
-    made += [(Image.fromarray(colour[..., 0].astype(np.uint16) * 257), kind, {}) for kind in ("PNG", "TIFF")]
-    made += [(Image.fromarray(colour[..., 0] / np.float32(3)), "TIFF", {"compression": "tiff_lzw"})]
-    made += [(Image.fromarray(np.dstack([colour, colour[..., 0]])), kind, {}) for kind in ("PNG", "WEBP", "ICO", "DDS")]
-    made += [(Image.fromarray(colour).quantize(8), kind, {}) for kind in ("PNG", "GIF", "PCX")]
-    made += [(Image.fromarray(colour), kind, {}) for kind in ("SGI", "JPEG2000", "AVIF", "QOI") if kind in Image.SAVE]
-    return [_saved(*one) for one in made] + [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"]
-
-
-def _saved(made: Image.Image, kind: str, options: dict) -> bytes:
-    content = io.BytesIO()
-    made.save(content, kind, **options)
-    return content.getvalue()
-
-
-@functools.cache
-def zips() -> list[bytes]:
-    made = []
-    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        content = io.BytesIO()
-        with zipfile.ZipFile(content, "w", method) as archive:
-            for name, encoded in zip(("a.png", "../b/c.jpg", "größe.bmp"), images(), strict=False):
-                archive.writestr(name, encoded)
-        made.append(content.getvalue())
-    return made
-
-
-@functools.cache
-def idx_files() -> list[bytes]:
-    return [
-        b"\0\0\x08\x03" + struct.pack(">3I", 3, 4, 5) + bytes(range(60)),
-        b"\0\0\x08\x03" + struct.pack(">3I", 2**32 - 1, 2**32 - 1, 1),
-    ]
-
-
-@functools.cache
-def gz_files() -> list[bytes]:
-    return [gzip.compress(content, mtime=0) for content in idx_files()]
-
-
-@functools.cache
-def lmdbs() -> list[bytes]:
-    import lmdb as library
-
-    made = []
-    for entries in (images(), [bytes([k]) * 5000 for k in range(40)]):
-        folder = scratch() / f"lmdb-{len(entries)}"
-        with library.open(str(folder), map_size=2**24) as environment, environment.begin(write=True) as transaction:
-            for number, value in enumerate(entries):
-                transaction.put(f"{number:04d}".encode(), value)
-        made.append((folder / "data.mdb").read_bytes())
-    return made
-
-
-@functools.cache
-def configs() -> list[bytes]:
-    whole = config.Config(dataset="images").settled()
-    odd = {"epoch": 1e400, "l2": float("nan"), "g_widths": [1, None], "out_name": "\ud800", "labels": "a,b"}
-    return [
-        whole.to_json().encode(),
-        b"\xef\xbb\xbf" + whole.to_json().encode(),
-        *(json.dumps({name: value}).encode() for name, value in odd.items()),
-        json.dumps({"preset": [], "seed": 10**400, "data_dir": "~nobody-there/\0"}).encode(),
-        b"[" * 100_000,
-    ]
-
-
-@functools.cache
-def command_lines() -> list[bytes]:
-    values = (
-        "",
-        "0",
-        "-1",
-        "1e999",
-        "nan",
-        "9" * 5000,
-        "x" * 5000,
-        "~nobody-there/x",
-        "\udcff",
-        "a,b",
-        "../..",
-        "8,4,2,1",
-    )
-    names = sorted(ASKED)
-    lines = [f"--{name}={value}" for name in names for value in values]
-    return [line.encode("utf-8", "surrogateescape") for line in lines] + [
-        b"--epoch=1\n--steps=2",
-        b"--nocrop\n--seed=1",
-    ]
-
-
-@functools.cache
-def manifests() -> list[bytes]:
-    manifest(b"")  # which makes it
-    return [next((scratch() / "packs").glob("*.json")).read_bytes()]
-
-
-@functools.cache
-def packs() -> list[bytes]:
-    manifest(b"")
-    return [next((scratch() / "packs").glob("*.npy")).read_bytes()]
-
-
-@functools.cache
-def newmu_files() -> list[bytes]:
-    rng, made = np.random.default_rng(0), []
-    for shape in ((6, 64), (64,), (64,), (4, 2, 5, 5), (2,), (2,), (2, 3, 5, 5)):
-        made.append(_npy(rng.normal(size=shape).astype(np.float32)))
-    return made
-
-
-def newmu_seeds() -> list[bytes]:
-    """Its arrays, and others than they should be."""
-    made = newmu_files().copy()
-    for shape, kind in (((), "f4"), ((0, 0), "f4"), ((1, 2, 3), "f4"), ((0, 0, 0, 0), "f4"), ((2,) * 5, "f4")):
-        made.append(_npy(np.zeros(shape, kind)))
-    made += [_npy(np.zeros((6, 64), kind)) for kind in ("c8", "U1", "M8[s]", "f4,i4", "?", "i8")]
-    return made
-
-
-def _npy(array: np.ndarray) -> bytes:
-    content = io.BytesIO()
-    np.save(content, array)
-    return content.getvalue()
-
-
-@functools.cache
-def torch_files() -> list[bytes]:
-    import torch
-
-    state = {"main.0.weight": torch.zeros(6, 4, 4, 4), "main.3.weight": torch.zeros(4, 3, 4, 4)}
-    state |= {f"main.1.{name}": torch.ones(4) for name in ("weight", "bias", "running_mean", "running_var")}
-    others = [torch.zeros(6, 0, 4, 4), torch.zeros(1).expand(6, 2**40, 4, 4), torch.zeros(6, 4, 4, 4).to_sparse()]
-    others += [
-        torch.tensor(1.0),
-        torch.zeros(6, 4, 4, 4, dtype=torch.complex64),
-        torch.zeros(6, 4, 4, 4, device="meta"),
-    ]
-    made = [_torch_file(state), _torch_file(state, _use_new_zipfile_serialization=False), _torch_file([1])]
-    return made + [_torch_file(state | {"main.0.weight": other}) for other in others]
-
-
-def _torch_file(state, **options) -> bytes:
-    import torch
-
-    content = io.BytesIO()
-    torch.save(state, content, **options)
-    return content.getvalue()
-
-
 SEEDS = {
-    "image": images,
-    "image_file": images,
-    "zipped": zips,
-    "idx": idx_files,
-    "idx_gz": gz_files,
-    "lmdb": lmdbs,
-    "settings": configs,
-    "arguments": command_lines,
-    "config_argument": configs,
-    "manifest": manifests,
-    "pack": packs,
-    "newmu": newmu_seeds,
-    "torch_file": torch_files,
+    "image": seeds.images,
+    "image_file": seeds.images,
+    "zipped": seeds.zips,
+    "idx": seeds.idx_files,
+    "idx_gz": seeds.gz_files,
+    "lmdb": seeds.lmdbs,
+    "settings": seeds.configs,
+    "arguments": seeds.command_lines,
+    "config_argument": seeds.configs,
+    "manifest": seeds.manifests,
+    "pack": seeds.packs,
+    "newmu": seeds.newmu_seeds,
+    "torch_file": seeds.torch_files,
 }
 TARGETS = {name: getattr(sys.modules[__name__], name) for name in SEEDS}
