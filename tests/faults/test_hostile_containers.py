@@ -50,7 +50,7 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, repr(content)[:80])
 """
     done = subprocess.run([sys.executable, "-c", script, path], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert int(done.stdout.split()[0]) < 150, done.stdout  # a block of bzip2 comes at once
+    assert int(done.stdout.split()[0]) < 100, done.stdout
 
 
 def test_names_in_zips_are_only_names(tmp_path):
