@@ -134,4 +134,5 @@ def check_pixels(image: Image.Image) -> None:
 def decoding_bytes(image: Image.Image) -> int:
     """An upper estimate of what decoding takes."""
     width, height = image.size
-    return width * height * (BYTES_A_JPEG_PIXEL if image.format == "JPEG" else BYTES_A_PIXEL)
+    plain = image.format == "JPEG" and not image.info.get("progressive")  # whose coefficients are all in memory
+    return width * height * (BYTES_A_JPEG_PIXEL if plain else BYTES_A_PIXEL)

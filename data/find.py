@@ -89,8 +89,8 @@ def _open_readable(path: Path, pattern: str, limit: int | None) -> Source:
         return zip_source(path, pattern=pattern, limit=limit)
     if idx := find_idx(path):
         return idx_source(idx, limit=limit)
-    if any(path.glob("data.mdb")) or any(path.glob("*/data.mdb")):
-        return _lmdb(path, limit)
+    if (any(path.glob("data.mdb")) or any(path.glob("*/data.mdb"))) and (source := _lmdb(path, limit)):
+        return source
     if source := folder_source(path, pattern=pattern, limit=limit):
         return source
     zips = sorted(entry for entry in path.iterdir() if entry.suffix.lower() == ".zip")
@@ -110,10 +110,12 @@ def _contents(folder: Path) -> str:
     return ", ".join(f"{count} {printable(kind)}" for kind, count in kinds.most_common(4)) or "no files"
 
 
-def _lmdb(path: Path, limit: int | None) -> Source:
+def _lmdb(path: Path, limit: int | None) -> Source | None:
     from data.lsun import find_lmdbs, lmdb_source  # late: the one use of the lmdb package
 
     folders = find_lmdbs(path)
+    if not folders:  # hidden ones, or folders of that name
+        return None
     if len(folders) > 1:
         listed = ", ".join(folder.name for folder in folders)
         raise ValueError(f"{path} must hold one LMDB. Received: {listed}. Pick one: --dataset={folders[0]}.")

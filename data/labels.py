@@ -12,6 +12,7 @@ from config import Config
 from data.source import MAX_ENCODED_BYTES, Source, printable
 
 ATTRIBUTES_FILE = "list_attr_celeba.txt"  # a count, a line of names, then a line an image of 1 and -1
+MAX_CLASSES = 22_000  # ImageNet-21k's; a vector of them is 88 kB an image
 LISTED = 50  # attribute names in an error: CelebA has 40
 
 
@@ -79,7 +80,13 @@ def _rows(array: np.ndarray, files: Sequence[str]) -> np.ndarray:
 
 
 def _one_hot(names: Sequence[str], classes: np.ndarray) -> Labels:
-    return Labels(tuple(map(printable, names)), np.eye(len(names), dtype=np.float32)[classes])
+    if len(names) > MAX_CLASSES:
+        raise ValueError(
+            f"--labels takes at most {MAX_CLASSES:,} classes. Received: {len(names):,}. Join some, or drop --labels."
+        )
+    y = np.zeros((len(classes), len(names)), np.float32)
+    y[np.arange(len(classes)), classes] = 1
+    return Labels(tuple(map(printable, names)), y)
 
 
 def _attributes(config: Config, source: Source, files: Sequence[str]) -> Labels:

@@ -3,10 +3,13 @@
 import io
 import re
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 import data
@@ -23,6 +26,15 @@ from data.workers import decode_all
 
 ROOT = Path(data.__file__).parent.parent
 GEOMETRY = Geometry(16, 16)
+# Not getrusage's: a process begins with what its parent had.
+PEAK = """
+import re, sys
+from pathlib import Path
+
+def peak():
+    return int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024
+"""
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the peak so")
 
 
 def png(width=10, height=10, colour=(1, 2, 3)):
@@ -65,3 +77,11 @@ def patched(path, offset, form, value):
         struct.pack_into(form, content, found.start() + offset, value)
     path.write_bytes(content)
     return path
+
+
+def megabytes(script, *arguments):
+    """What a script prints that ends with the print of peak() - before and more: (megabytes, the rest)."""
+    command = [sys.executable, "-c", PEAK + script, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    used, rest = done.stdout.split(maxsplit=1)
+    return int(used), rest
