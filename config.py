@@ -17,6 +17,7 @@ TRAINING_FIELDS = (*NETWORK_FIELDS, "seed")
 
 MIN_STEM_SIDE = 4  # pixels on the short side where the first block starts (Radford et al. 2016, figure 1: 4x4)
 MIN_WIDTH = 4  # feature maps; reached only by narrow stems at large sizes
+MAX_JSON = 2**20  # characters of a file of settings; a run's has 2,000
 IMPORTED = "imported"  # the dataset of a run that --import_weights made, until it is trained on one
 OWN_LABELS = ("own", "mnist", "digits", "tfds")  # words for the labels that come with a dataset
 
@@ -214,10 +215,19 @@ def from_dict(settings: dict, source: str) -> Config:
 def read_json(path: Path) -> dict:
     """The settings in a JSON file. Raises ValueError when it is missing or is not JSON."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        if Path(path).exists() and not Path(path).is_file():
+            raise ValueError(f"{path} must be a file. Received: a folder, a pipe or a device. Save it as a file.")
+        with open(path, encoding="utf-8-sig") as file:  # Windows' editors begin files with its mark
+            text = file.read(MAX_JSON + 1)
+        if len(text) > MAX_JSON:
+            raise ValueError(f"{path} must hold settings. Received: more than {MAX_JSON:,} characters. Is it the file?")
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}.") from error
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}.") from error
 
 
@@ -275,7 +285,9 @@ def _as_tuple(name: str, value):
         return value
     parts = [part.strip() for part in value.split(",")]
     if not all(part.isdecimal() for part in parts):
-        raise ValueError(f"--{name} must be numbers with commas between. Received: {value}. Try --{name}=256,128.")
+        raise ValueError(
+            f"--{name} must be numbers with commas between. Received: {checks.shown(value)}. Try --{name}=256,128."
+        )
     return tuple(map(int, parts))
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 from pathlib import Path
 
 import keras
@@ -36,7 +37,7 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
         raise ValueError("--import_weights makes a run. Received: no name for it. Add --out_name=NAME.")
     if given.get("preset"):
         raise ValueError(f"Imported weights bring their own preset. Received: --preset={given['preset']}. Drop it.")
-    weights = read([Path(name.strip()).expanduser() for name in names.split(",")])
+    weights = read([_path(name.strip()) for name in names.split(",")])
     config = settle(weights, {name: value for name, value in given.items() if value not in (None, "auto")})
     if stored := stored_run(config.run_dir):
         if again and _origin(config) == weights.origin:
@@ -58,6 +59,10 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
         logging.info("the files leave the size open: --output_height and --output_width say if it is another.")
     logging.info("the run is %s", config.run_dir)
     return config
+
+
+def _path(name: str) -> Path:
+    return Path(os.path.expanduser(name))  # noqa: PTH111, as Path's own raises RuntimeError for ~nobody
 
 
 def read(paths: list[Path]) -> Weights:

@@ -1,17 +1,14 @@
 """One image, whatever its format, to uint8 pixels of the size asked for. The only place that crops and resizes."""
 
 import dataclasses
-import io
-import warnings
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-warnings.filterwarnings("ignore", module="PIL")  # what matters about an image is whether it can be read
+from data.encoded import GATE, GATED_BYTES, check_pixels, decoding_bytes, opened_image
 
 BACKGROUND = (255, 255, 255)  # what transparent pixels show unless --c_dim=4
-JPEG = b"\xff\xd8"  # what every JPEG file begins with
+STRIP = 2**20  # pixels whose levels are float64 at a time
 GRAY_MODES = {"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
@@ -67,46 +64,43 @@ def decode(image, geometry: Geometry, channels: int) -> Decoded:
 
     Gray is made by the ITU-R 601 luma; 16-bit images are scaled to 8 bits; EXIF rotation is applied; an animation
     gives its first frame. Resizing is bilinear with antialiasing, as the original's scipy.misc.imresize. Raises
-    whatever Pillow raises on damaged files, which is nearly anything.
+    whatever Pillow raises on damaged files, which is nearly anything; ValueError for more than MAX_PIXELS or
+    MAX_ENCODED_BYTES, before they are decoded.
     """
-    with _open(image) as opened:
-        upright = _upright(opened)
-        gray = upright.mode in GRAY_MODES or _gray_palette(upright)
-        transparent = upright.has_transparency_data
-        upright = _eight_bits(upright)
-        mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
-        if transparent and channels != 4:
+    with opened_image(image) as opened:
+        check_pixels(opened)
+        needed = decoding_bytes(opened)
+        if needed < GATED_BYTES:
+            return _decoded(opened, geometry, channels)
+        with GATE.take(needed):
+            return _decoded(opened, geometry, channels)
+
+
+def _decoded(opened: Image.Image, geometry: Geometry, channels: int) -> Decoded:
+    upright = _upright(opened)
+    gray = upright.mode in GRAY_MODES or _gray_palette(upright)
+    transparent = upright.has_transparency_data
+    upright = _eight_bits(upright)
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    if transparent and channels != 4:
+        if upright.mode != "RGBA":
             upright = upright.convert("RGBA")
-            ground = Image.new("RGBA", upright.size, BACKGROUND)
-            upright = Image.alpha_composite(ground, upright)
-        if upright.mode != mode:  # or it would be a copy
-            upright = upright.convert(mode)
-        width, height = upright.size
-        box = geometry.box(height, width)
-        resized = upright.resize((geometry.width, geometry.height), Image.Resampling.BILINEAR, box=box)
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, BACKGROUND), upright)
+    if upright.mode != mode:  # or it would be a copy
+        upright = upright.convert(mode)
+    width, height = upright.size
+    box = geometry.box(height, width)
+    resized = upright.resize((geometry.width, geometry.height), Image.Resampling.BILINEAR, box=box)
     pixels = np.asarray(resized, np.uint8).reshape(geometry.height, geometry.width, channels)
     return Decoded(pixels, (height, width), gray, transparent)
-
-
-def _open(image) -> Image.Image:
-    if isinstance(image, Exception):
-        raise image
-    if isinstance(image, np.ndarray):
-        return Image.fromarray(image.squeeze(-1) if image.ndim == 3 and image.shape[-1] == 1 else image)
-    return Image.open(_read_jpeg(image) if isinstance(image, Path) else io.BytesIO(image))
-
-
-def _read_jpeg(path: Path) -> io.BytesIO | Path:
-    """A JPEG read at once, as each of Pillow's small reads hands Python's lock to another thread; or the path."""
-    with open(path, "rb", buffering=0) as file:
-        start = file.read(len(JPEG))
-        return io.BytesIO(start + file.read()) if start == JPEG else path
 
 
 def _upright(image: Image.Image) -> Image.Image:
     """The image with its EXIF rotation applied; a JPEG that needs none is not copied."""
     if image.format != "JPEG":  # rarer plugins' images lose their palette when they are loaded twice
-        return ImageOps.exif_transpose(image)
+        copy = ImageOps.exif_transpose(image)
+        image.close()  # frees its pixels
+        return copy
     ImageOps.exif_transpose(image, in_place=True)
     return image
 
@@ -125,10 +119,16 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return image
-    levels = np.asarray(image).astype(np.float64)
+    levels = np.asarray(image)
     if image.mode.startswith("I;16"):
         scale = 1 / 257
     else:
         top = levels.max(initial=0)
         scale = 255 if image.mode == "F" and top <= 1 else 1 / 257 if top > 255 else 1
-    return Image.fromarray(np.clip(levels * scale, 0, 255).round().astype(np.uint8))
+    pixels = np.empty(levels.shape, np.uint8)
+    rows = max(1, STRIP // max(1, levels.shape[1]))
+    with np.errstate(invalid="ignore"):  # a float may be no number
+        for start in range(0, len(levels), rows):
+            strip = levels[start : start + rows].astype(np.float64)
+            pixels[start : start + rows] = np.clip(strip * scale, 0, 255).round()
+    return Image.fromarray(pixels)

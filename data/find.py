@@ -3,10 +3,10 @@
 import itertools
 import os
 from collections import Counter
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from config import Config
-from data.folder import folder_source, zip_source
+from data.folder import folder_source, walk, zip_source
 from data.idx import digits_source, find_idx, idx_source
 from data.source import IMAGE_SUFFIXES, Source, printable
 
@@ -89,8 +89,8 @@ def _open_readable(path: Path, pattern: str, limit: int | None) -> Source:
         return zip_source(path, pattern=pattern, limit=limit)
     if idx := find_idx(path):
         return idx_source(idx, limit=limit)
-    if any(path.glob("data.mdb")) or any(path.glob("*/data.mdb")):
-        return _lmdb(path, limit)
+    if (any(path.glob("data.mdb")) or any(path.glob("*/data.mdb"))) and (source := _lmdb(path, limit)):
+        return source
     if source := folder_source(path, pattern=pattern, limit=limit):
         return source
     zips = sorted(entry for entry in path.iterdir() if entry.suffix.lower() == ".zip")
@@ -104,16 +104,18 @@ def _open_readable(path: Path, pattern: str, limit: int | None) -> Source:
 
 def _contents(folder: Path) -> str:
     """The kinds of files in a folder, the most frequent first, judged by the first few thousand."""
-    os.listdir(folder)  # raises where rglob would see nothing
-    files = (path for path in itertools.islice(folder.rglob("*"), LISTED) if path.is_file())
-    kinds = Counter(path.suffix.lower() or "without suffix" for path in files)
-    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4)) or "no files"
+    os.listdir(folder)  # raises where walk would see nothing
+    names = itertools.islice(walk(folder), LISTED)
+    kinds = Counter(PurePath(name).suffix.lower() or "without suffix" for name in names)
+    return ", ".join(f"{count} {printable(kind)}" for kind, count in kinds.most_common(4)) or "no files"
 
 
-def _lmdb(path: Path, limit: int | None) -> Source:
+def _lmdb(path: Path, limit: int | None) -> Source | None:
     from data.lsun import find_lmdbs, lmdb_source  # late: the one use of the lmdb package
 
     folders = find_lmdbs(path)
+    if not folders:  # hidden ones, or folders of that name
+        return None
     if len(folders) > 1:
         listed = ", ".join(folder.name for folder in folders)
         raise ValueError(f"{path} must hold one LMDB. Received: {listed}. Pick one: --dataset={folders[0]}.")

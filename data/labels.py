@@ -9,9 +9,10 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from config import Config
-from data.source import Source, printable
+from data.source import MAX_ENCODED_BYTES, Source, printable
 
 ATTRIBUTES_FILE = "list_attr_celeba.txt"  # a count, a line of names, then a line an image of 1 and -1
+MAX_CLASSES = 22_000  # ImageNet-21k's; a vector of them is 88 kB an image
 LISTED = 50  # attribute names in an error: CelebA has 40
 
 
@@ -44,7 +45,7 @@ def _own(config: Config, source: Source, files: Sequence[str]) -> Labels:
             "for a class a folder, attributes such as --labels=Smiling for CelebA, or --labels=none."
         )
     names, classes = source.labels()
-    return _one_hot(names, classes[_numbers(files)])
+    return _one_hot(names, _rows(classes, files))
 
 
 def _of_folders(source: Source, files: Sequence[str]) -> Labels:
@@ -68,20 +69,34 @@ def _of_folders(source: Source, files: Sequence[str]) -> Labels:
     return _one_hot(tuple(names), np.array([numbers[parts[0]] for parts in folders]))
 
 
-def _numbers(files: Sequence[str]) -> np.ndarray:
-    return np.array([int(name) for name in files], int)
+def _rows(array: np.ndarray, files: Sequence[str]) -> np.ndarray:
+    """The rows of the images, whose names are their numbers."""
+    try:
+        return array[np.array([int(name) for name in files], int)]
+    except (ValueError, IndexError, OverflowError) as error:
+        raise ValueError(
+            f"A pack must hold images of its dataset. Received: other names, {error}. Delete .packs in --data_dir."
+        ) from error
 
 
 def _one_hot(names: Sequence[str], classes: np.ndarray) -> Labels:
-    return Labels(tuple(map(printable, names)), np.eye(len(names), dtype=np.float32)[classes])
+    if len(names) > MAX_CLASSES:
+        raise ValueError(
+            f"--labels takes at most {MAX_CLASSES:,} classes. Received: {len(names):,}. Join some, or drop --labels."
+        )
+    y = np.zeros((len(classes), len(names)), np.float32)
+    y[np.arange(len(classes)), classes] = 1
+    return Labels(tuple(map(printable, names)), y)
 
 
 def _attributes(config: Config, source: Source, files: Sequence[str]) -> Labels:
     wanted = tuple(config.labels.split(","))
     if source.attributes is not None:
         names, y = source.attributes(wanted)
-        return Labels(names, y[_numbers(files)])
+        return Labels(names, _rows(y, files))
     path = _attributes_file(config, source)
+    if path.stat().st_size > MAX_ENCODED_BYTES:  # a line may be all of it
+        raise ValueError(f"{path} must have a line of numbers an image. Received: {path.stat().st_size:,} bytes.")
     with open(path, encoding="utf-8", errors="replace") as file:
         next(file, None)
         names = next(file, "").split()

@@ -11,6 +11,7 @@ import os
 import queue
 import shutil
 from collections import Counter, deque
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from utils import write_atomic
 
 FORMAT = 1  # raise it when the same settings give other pixels or another manifest
 CHUNK = 64  # images in memory at a time, between the source and the pack; a zip's are there encoded
+CHUNK_BYTES = 2**28  # of them, encoded; fewer are there when they are larger
 MAX_WORKERS = 16  # of 45 MB each, and a task has CHUNK / (2 * MAX_WORKERS) images
 WORKERS_FROM = 5000  # images; below, starting processes (0.3 s) takes longer than they save
 MAX_UNREADABLE = 0.10  # of all images
@@ -55,7 +57,8 @@ def load_pack(
 
     def find() -> Pack | None:
         for folder, channels in itertools.product(folders, (1, 3) if c_dim == "auto" else (c_dim,)):
-            pack = _read(folder / f"{stem}x{channels}-{key}.npy", source.fingerprint)
+            row = (geometry.height, geometry.width, channels)
+            pack = _read(folder / f"{stem}x{channels}-{key}.npy", source.fingerprint, row)
             if pack and (c_dim != "auto" or pack.manifest["c_dim_auto"]):
                 return pack
         return None
@@ -102,15 +105,32 @@ def _check_room(folder: Path, needed: int) -> None:
         raise OSError(errno.ENOSPC, reason, os.fspath(folder))
 
 
-def _read(path: Path, fingerprint: str) -> Pack | None:
-    """The pack at `path` if it is whole and of these images, else None."""
+def _read(path: Path, fingerprint: str, row: tuple[int, int, int]) -> Pack | None:
+    """The pack at `path` if it is whole, of these images and of `row`s (height, width, channels), else None."""
     try:
         manifest = json.loads(_manifest_path(path).read_text(encoding="utf-8"))
         images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
+    except Exception:  # no pack, or not one of ours; NumPy's reader of headers raises nearly anything
         return None
-    whole = isinstance(manifest, dict) and manifest.get("fingerprint") == fingerprint
-    return Pack(images, manifest) if whole and len(images) == manifest.get("count") else None
+    whole = isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.shape[1:] == row and len(images)
+    ours = _is_manifest(manifest) and manifest["fingerprint"] == fingerprint and manifest["count"] == len(images)
+    return Pack(images, manifest) if whole and ours else None
+
+
+def _is_manifest(manifest) -> bool:
+    """True when everything that is used of a manifest is there, and of its type."""
+    kinds = {"fingerprint": str, "count": int, "transparent": int, "c_dim_auto": bool}
+    kinds |= {"files": list, "sizes": list, "skipped": dict}
+    if not isinstance(manifest, dict) or not all(type(manifest.get(name)) is kind for name, kind in kinds.items()):
+        return False
+    numbers = [number for size in manifest["sizes"] if isinstance(size, list) and len(size) == 3 for number in size]
+    return (
+        len(manifest["files"]) == manifest["count"]
+        and all(type(name) is str for name in manifest["files"])
+        and all(type(reason) is str for reason in manifest["skipped"].values())
+        and len(numbers) == 3 * len(manifest["sizes"]) > 0
+        and all(type(number) is int for number in numbers)
+    )
 
 
 def _write(path: Path, source: Source, geometry: Geometry, channels: int) -> dict:
@@ -132,6 +152,8 @@ def _write(path: Path, source: Source, geometry: Geometry, channels: int) -> dic
                 sizes[size] += 1
                 gray &= is_gray
                 transparent += is_transparent
+            if len(skipped) > max(ALWAYS_FORGIVEN, MAX_UNREADABLE * source.count):  # the rest cannot make up for them
+                break
         _check_readable(source, len(names), skipped)
         _write_header(file, len(names), row)
     return {
@@ -162,14 +184,18 @@ def _decode_all(source: Source, geometry: Geometry, channels: int):
         finally:
             idle.put(worker)
 
-    items = iter(source.items())
-    tasks = iter(lambda: list(itertools.islice(items, size)), [])
     pool = concurrent.futures.ThreadPoolExecutor(cores)
+    pending, held = deque(), 0  # (a task's result to come, its bytes), and the bytes of all of them
     try:
-        pending = deque(pool.submit(work, task) for task in itertools.islice(tasks, CHUNK // size))
+        for task, encoded in _tasks(source.items(), size):
+            while pending and (len(pending) + 1 >= CHUNK // size or held + encoded > CHUNK_BYTES):
+                future, freed = pending.popleft()
+                yield future.result()
+                held -= freed
+            pending.append((pool.submit(work, task), encoded))
+            held += encoded
         while pending:
-            yield pending.popleft().result()
-            pending.extend(pool.submit(work, task) for task in itertools.islice(tasks, 1))
+            yield pending.popleft()[0].result()
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the tasks that run, not for those in line
         for worker in workers:
@@ -177,12 +203,26 @@ def _decode_all(source: Source, geometry: Geometry, channels: int):
                 worker.stop()
 
 
+def _tasks(items: Iterable[tuple], size: int):
+    """Every `size` items, fewer where they are large, and the bytes that they hold."""
+    task, encoded = [], 0
+    for name, image in items:
+        task.append((name, image))
+        encoded += len(image) if isinstance(image, bytes) else 0
+        if len(task) == size or encoded > CHUNK_BYTES * size // CHUNK:
+            yield task, encoded
+            task, encoded = [], 0
+    if task:
+        yield task, encoded
+
+
 def _check_readable(source: Source, readable: int, skipped: dict) -> None:
     total = readable + len(skipped)
     if not readable or len(skipped) > max(ALWAYS_FORGIVEN, MAX_UNREADABLE * total):
         listed = "; ".join(f"{printable(name)} ({reason})" for name, reason in list(skipped.items())[:3])
+        of = f"{total}" if total >= source.count else f"the first {total}"
         raise ValueError(
-            f"At most {MAX_UNREADABLE:.0%} of the images may be unreadable. Received: {len(skipped)} of {total} in "
+            f"At most {MAX_UNREADABLE:.0%} of the images may be unreadable. Received: {len(skipped)} of {of} in "
             f"{source.place}: {listed}. Remove or replace them, or narrow --input_fname_pattern."
         )
 

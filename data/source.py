@@ -1,11 +1,16 @@
 """What every kind of dataset offers the pack: a name, a fingerprint, a length and its images one by one."""
 
 import dataclasses
+import errno
+import os
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+MAX_ENCODED_BYTES = 256 * 2**20  # of one image's file: six times a 61 MP camera's largest JPEG
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
 
 
@@ -33,6 +38,19 @@ def printable(name: str) -> str:
     """A file name that can be printed: bytes that are not UTF-8 and control characters become escapes."""
     text = name.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file to read from, unbuffered. Raises OSError also for pipes and devices, without waiting for their writers."""
+    file = open(path, "rb", buffering=0, opener=_at_once)  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    return file
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # without which opening a pipe waits for its writer
 
 
 def stat_line(path: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import UnidentifiedImageError
 
 from data.decode import Geometry, decode
+from data.encoded import GATE, WORKER_BYTES, TooLargeHereError
 from data.source import printable
 
 # Ctrl-C reaches every process of a terminal; a worker leaves it to its parent.
@@ -29,6 +30,8 @@ def decode_all(items: list[tuple], geometry: Geometry, channels: int) -> tuple[b
     for name, image in items:
         try:
             decoded = decode(image, geometry, channels)
+        except TooLargeHereError:
+            raise
         except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
             seen.append((name, _reason(error)))
             continue
@@ -40,11 +43,14 @@ def decode_all(items: list[tuple], geometry: Geometry, channels: int) -> tuple[b
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image"  # Pillow's own words hold the path, or an object's address
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror  # without the path
     return printable((str(error).splitlines() or [""])[0] or type(error).__name__)[:120]
 
 
 class Worker:
-    """`decode_all` in a process of its own; in this one, should that process not start, or die.
+    """`decode_all` in a process of its own; in this one, should that process not start, or die, or be given an image
+    of more than WORKER_BYTES: only one process can see to it that not too many of those are decoded at a time.
 
     It is not one of multiprocessing's, which run the user's script again and fail where it has no main guard.
     """
@@ -62,10 +68,11 @@ class Worker:
         try:
             pickle.dump(arguments, self.process.stdin, pickle.HIGHEST_PROTOCOL)
             self.process.stdin.flush()
-            return pickle.load(self.process.stdout)
+            if (answer := pickle.load(self.process.stdout)) is not None:
+                return answer
         except Exception:  # a broken pipe, half an answer, an exception from a zip that cannot be pickled
             self.stop()
-            return decode_all(*arguments)
+        return decode_all(*arguments)
 
     def stop(self) -> None:
         process, self.process = self.process, None
@@ -78,9 +85,19 @@ class Worker:
 
 
 def serve() -> None:
-    """A worker's side: takes the pickled arguments of `decode_all`, gives its results, until its parent is gone."""
+    """A worker's side: takes the pickled arguments of `decode_all`, gives its results, or None for a task with an image
+    too large, until its parent is gone.
+    """
     results, sys.stdout = sys.stdout.buffer, sys.stderr  # so that nothing that is printed gets in between
-    with contextlib.suppress(EOFError, BrokenPipeError):
+    GATE.most = WORKER_BYTES
+    with contextlib.suppress(Exception):  # the parent decodes what brings no answer, and tells what is wrong with it
         while True:
-            pickle.dump(decode_all(*pickle.load(sys.stdin.buffer)), results, pickle.HIGHEST_PROTOCOL)
+            pickle.dump(_answer(*pickle.load(sys.stdin.buffer)), results, pickle.HIGHEST_PROTOCOL)
             results.flush()
+
+
+def _answer(*arguments) -> tuple[bytes, list[tuple]] | None:
+    try:
+        return decode_all(*arguments)
+    except TooLargeHereError:
+        return None

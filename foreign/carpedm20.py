@@ -17,7 +17,7 @@ def read_carpedm20(prefix: str) -> Weights:
         found = {re.sub(r"^(generator|discriminator)/", "", name): name for name in names}
         found = {name: original for name, original in found.items() if "Adam" not in name}
         arrays = {name: reader.get_tensor(original) for name, original in found.items()}
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except Exception as error:  # OpError, and IndexError where bytes are missing
         raise ValueError(
             f"{prefix} must be a whole TensorFlow checkpoint. Received: one that cannot be read, or another file. "
             "Copy it again, all its files: .index, .meta, .data-00000-of-00001."

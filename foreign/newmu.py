@@ -47,10 +47,10 @@ def _newmu_arrays(folder: Path, stem: str, *, first: int) -> Arrays:
     missing = sorted(set(range(1, max(numbers, default=1) + 1)) - set(numbers))
     try:
         loaded = [np.load(path, allow_pickle=False) for path in paths]
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # NumPy's reader of headers raises nearly anything
         raise ValueError(f"{folder} must hold whole .npy files. Received: {error}. Copy them again.") from error
     found = ", ".join(f"{number:02d} {array.shape}" for number, array in zip(numbers, loaded, strict=True))
-    pattern = "".join("v" if array.ndim == 1 else "k" for array in loaded)
+    pattern = "".join({1: "v", 2: "k", 4: "k"}.get(array.ndim, "?") for array in loaded)
     expected = r"k(kvv)+k" if first else r"(kvv)+k"
     if missing or not re.fullmatch(expected, pattern):
         gaps = f" Missing: {', '.join(f'{number:02d}' for number in missing)}." if missing else ""

@@ -1,5 +1,6 @@
 """pytorch/examples' state dicts, dcgan/main.py's netG and netD."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from foreign.weights import STATISTICS, Arrays, Weights, check_complete, implied
 from presets import PRESETS
 
 SUFFIXES = (".pth", ".pt")
+MAX_NUMBERS = 2**28  # 1 GB; the example's networks have 6 million
 KERNEL = 4  # with its padding of 1
 NORM = dict(zip(STATISTICS, ("weight", "bias", "running_mean", "running_var"), strict=True))
 
@@ -37,7 +39,9 @@ def read_torch(paths: list[Path]) -> Weights:
 
 def _state_dict(path: Path, torch) -> Arrays:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the storages of old files
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ValueError(f"{path} must be a file. Received: no such file.") from error
     except Exception as error:  # pickle, zip and torch each have their own, with advice about loading what is unsafe
@@ -53,7 +57,15 @@ def _state_dict(path: Path, torch) -> Arrays:
             f"{path} must be a state dict: torch.save(netG.state_dict(), path). "
             f"Received: {f'a dict of {listed(others)}' if others else type(state).__name__}."
         )
-    return {name.removeprefix("module."): tensor.detach().float().numpy() for name, tensor in state.items()}
+    numbers = sum(tensor.numel() for tensor in state.values())  # a small file can tell of large tensors
+    if numbers > MAX_NUMBERS or any(tensor.is_complex() or tensor.device.type != "cpu" for tensor in state.values()):
+        raise ValueError(
+            f"{path} must hold at most {MAX_NUMBERS:,} real numbers. Received: {numbers:,}, or other ones."
+        )
+    try:
+        return {str(name).removeprefix("module."): tensor.detach().float().numpy() for name, tensor in state.items()}
+    except (RuntimeError, TypeError) as error:  # sparse, quantised
+        raise ValueError(f"{path} must hold plain arrays. Received: {type(error).__name__} from PyTorch.") from error
 
 
 def _network(path: Path, arrays: Arrays) -> tuple[str, Arrays]:

@@ -24,7 +24,11 @@ class Weights:
 
 
 def implied(generator: Arrays, discriminator: Arrays | None) -> tuple[dict, int]:
-    """The settings that the shapes imply, and the positions of the stem."""
+    """The settings that the shapes imply, and the positions of the stem.
+
+    Raises ValueError when the arrays have not the dimensions of their layers.
+    """
+    _check_dimensions(generator | {f"discriminator's {name}": a for name, a in (discriminator or {}).items()})
     convs = _convs(generator)
     # With labels the inputs of a convolution are the maps of the one before and y.
     y_dim = convs[-1].shape[3] - convs[-2].shape[2] if "fc/kernel" in generator else 0
@@ -49,6 +53,16 @@ def implied(generator: Arrays, discriminator: Arrays | None) -> tuple[dict, int]
     if y_dim:
         settings |= {"y_dim": y_dim, "fc_width": generator["fc/kernel"].shape[1]}
     return settings, generator["stem/kernel"].shape[1] // widths[0]
+
+
+def _check_dimensions(arrays: Arrays) -> None:
+    for name, array in arrays.items():
+        dimensions = 1 if not name.endswith("kernel") else 4 if "conv" in name else 2
+        if array.ndim != dimensions or 0 in array.shape or array.dtype.kind not in "fiu":
+            raise ValueError(
+                f"The weights must be numbers, and {name} must have {dimensions} dimensions. "
+                f"Received: {array.dtype} of shape {array.shape}. Check that the files are of a DCGAN."
+            )
 
 
 def _convs(network: Arrays) -> list[np.ndarray]:
