@@ -32,15 +32,21 @@ class Events:
         if self.writer is None and not self._open():
             yield
             return
-        with self.writer.as_default(np.int64(step)):  # TensorFlow keeps every Python number that it meets
-            yield
+        default = self.writer.as_default(np.int64(step))  # TensorFlow keeps every Python number that it meets
+        default.__enter__()
+        whole = True
         try:
+            yield
             self.writer.flush()
             whole = self._whole()
         except (OSError, tf.errors.OpError):
             whole = False
-        if not whole:
-            self._give_up()
+        finally:
+            if not whole:
+                self._give_up()
+            default.__exit__(
+                None, None, None
+            )  # flushes too: in a `with`, a failure would leave this writer the default
 
     def close(self) -> None:
         if self.writer is not None:

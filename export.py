@@ -12,7 +12,7 @@ from absl import logging
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 import ops
-from checkpoint import restore_networks
+from checkpoint import restore_networks, tensorflow_writes
 from config import Config
 from model import Discriminator, Generator
 from sample import draw, in_batches, whole_batches
@@ -91,7 +91,7 @@ def export(config: Config) -> Path:
     module, step = _restored(config)
     signatures = {"serving_default": module.generate, "sample": module.sample, "discriminate": module.discriminate}
     folder = config.run_dir / "export"
-    with replaced_folder(folder / "saved_model") as temporary:
+    with replaced_folder(folder / "saved_model") as temporary, tensorflow_writes(folder / "saved_model"):
         tf.saved_model.save(module, os.fspath(temporary), signatures=signatures)
     write_atomic(folder / "model_card.json", json.dumps(_card(config, step), indent=2).encode())
     if config.bn_statistics == "batch":

@@ -39,8 +39,7 @@ def run_lock(folder: Path):
         left = _holder(path, "")
         if left and not left.endswith(f" on {socket.gethostname()}"):
             logging.warning("%s did not end its work on %s; if it still runs there, stop it.", left, folder)
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        _sign(descriptor, path)
         yield
     finally:
         if descriptor is not None:
@@ -60,8 +59,7 @@ def waited_for(path: Path, message: str):
         time.sleep(POLL_SECONDS)
         descriptor = _open_locked(path)
     try:
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        _sign(descriptor, path)
         yield
     finally:
         path.unlink(missing_ok=True)
@@ -73,7 +71,7 @@ def temporary(path: Path, *, folder: bool = False):
     """Yields a new, empty file or folder beside `path`, to be renamed to it; what is left of it goes with the block.
 
     It belongs to this process for as long as that lives: `remove_leftovers` of others leaves it alone. An OSError in
-    the block that has no file name, as that of a full disk, gets the one of `path`.
+    the block that has no file name gets the one of `path`.
     """
     place = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(3).hex()}.tmp")
     if folder:
@@ -81,10 +79,8 @@ def temporary(path: Path, *, folder: bool = False):
     descriptor = os.open(place, os.O_RDONLY if folder else os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         _try_lock(descriptor)
-        yield place
-    except OSError as error:
-        error.filename = error.filename or os.fspath(path)
-        raise
+        with named(path):
+            yield place
     finally:
         _finish(place)
         os.close(descriptor)
@@ -152,6 +148,22 @@ def _try_lock(descriptor: int) -> bool | None:
     except (OSError, AttributeError):
         return None
     return True
+
+
+def _sign(descriptor: int, path: Path) -> None:
+    os.truncate(descriptor, 0)
+    with named(path):
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+
+
+@contextlib.contextmanager
+def named(path: Path):
+    """An OSError in the block that has no file name, as that of a full disk, gets the one of `path`."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or os.fspath(path)
+        raise
 
 
 def _same_file(path: Path, descriptor: int) -> bool:

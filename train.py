@@ -58,7 +58,8 @@ def _train(config: Config, images: np.ndarray, labels: data.Labels | None) -> Co
     if start >= total:
         logging.info("%s is at step %s of %s: raise --epoch or --steps.", config.run_dir, f"{start:,}", f"{total:,}")
         return config
-    config.sample_path.mkdir(parents=True, exist_ok=True)
+    for folder in (config.run_dir, config.sample_path):
+        folder.mkdir(parents=True, exist_ok=True)
     for folder in (config.run_dir, config.sample_path, config.checkpoint_path, *config.run_dir.glob("*/")):
         remove_leftovers(folder)
     write_atomic(config.run_dir / "config.json", config.to_json().encode())

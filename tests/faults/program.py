@@ -3,9 +3,13 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import tensorflow as tf
+from absl.testing import flagsaver
+
+import main
 
 ROOT = Path(__file__).parents[2]
 TINY = ("--output_height=16", "--stem_width=32", "--z_dim=8", "--batch_size=8", "--mixed_precision=float32")
@@ -29,14 +33,22 @@ def run(*flags, **options) -> tuple[int, str]:
     return process.returncode, said
 
 
+def run_here(*flags, tiny: tuple = TINY) -> int:
+    """The same in this process: the exit code. What flags said before is forgotten."""
+    with flagsaver.flagsaver():
+        return main.main(["main.py", *tiny, *map(str, flags)])
+
+
 def wait_for(process: subprocess.Popen, text: str) -> str:
-    """Reads what it says until `text` comes; all of it when it ends without."""
-    said = ""
+    """Reads what it says until `text` comes. Fails when it ends without, or takes more than two minutes."""
+    said, timer = "", threading.Timer(120, process.kill)
+    timer.start()
     for line in process.stderr:
         said += line
         if text in line:
-            break
-    return said
+            timer.cancel()
+            return said
+    raise AssertionError(f"it never said {text!r}: {said}")
 
 
 def state(run_dir: Path) -> dict[str, bytes]:

@@ -7,9 +7,8 @@ import shutil
 
 import numpy as np
 import pytest
-from program import is_one_line, tree
+from program import is_one_line, run_here, tree
 
-import main
 from checkpoint import Checkpoints, checkpoint_paths, restore_networks
 from config import Config
 from model import DCGAN, Generator
@@ -142,7 +141,7 @@ def test_when_all_are_damaged_one_line_says_so_and_nothing_is_lost(action, train
         cut(0.5)(path, trained)
     before = tree(trained.run_dir)
     out = [f"--out_dir={trained.out_dir}", f"--data_dir={trained.data_dir}", "--out_name=run", "--steps=9"]
-    assert main.main(["main.py", "--dataset=faces", *out, action]) == 1
+    assert run_here("--dataset=faces", *out, action) == 1
     said = capsys.readouterr().err
     assert is_one_line(said)
     assert "Received: 3 in" in said and "all damaged; they were left as they are" in said
@@ -170,7 +169,7 @@ def test_a_damaged_config_is_said_plainly(content, trained, capsys):
     (trained.run_dir / "config.json").write_bytes(content)
     before = tree(trained.run_dir)
     out = [f"--out_dir={trained.out_dir}", f"--data_dir={trained.data_dir}", "--out_name=run"]
-    assert main.main(["main.py", "--dataset=faces", *out, "--train"]) == 1
+    assert run_here("--dataset=faces", *out, "--train") == 1
     said = capsys.readouterr().err
     assert is_one_line(said)
     assert "config.json" in said and "Delete it and give the run's flags again" in said

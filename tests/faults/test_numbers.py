@@ -6,10 +6,9 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
-from program import is_one_line, state
+from program import is_one_line, run_here, state
 
 import checks
-import main
 import train as training
 from checkpoint import checkpoint_paths
 from config import Config
@@ -163,7 +162,7 @@ def test_no_memory_is_one_line_with_the_estimate_and_what_to_lower(error, tiny, 
     config = tiny()
     flags = ["--dataset=faces", f"--data_dir={config.data_dir}", f"--out_dir={config.out_dir}", "--train"]
     small = ["--output_height=16", "--stem_width=32", "--batch_size=8", "--mixed_precision=float32"]
-    assert main.main(["main.py", *flags, *small]) == 1
+    assert run_here(*flags, *small) == 1
     said = capsys.readouterr().err
     assert is_one_line(said)
     assert "too little for about 0.8 GB. Lower --batch_size=8 or --stem_width=32. --data_on_device=off saves" in said

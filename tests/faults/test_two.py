@@ -10,10 +10,9 @@ import time
 
 import numpy as np
 import pytest
-from program import ROOT, is_one_line, run, start, tree, wait_for
+from program import ROOT, is_one_line, run, run_here, start, tree, wait_for
 
 import locks
-import main
 from data.decode import Geometry
 from data.pack import load_pack
 from data.source import Source
@@ -50,7 +49,7 @@ def held(tmp_path):
 
 def test_a_second_process_is_refused_with_pid_and_host(held, tmp_path, image_folder, capsys):
     image_folder(10)
-    assert main.main(["main.py", *flags(tmp_path, "--train")]) == 1
+    assert run_here(*flags(tmp_path, "--train")) == 1
     said = capsys.readouterr().err
     assert is_one_line(said)
     assert f"in use by process {held.pid} on {socket.gethostname()}. Wait for it or stop it" in said
@@ -108,7 +107,7 @@ def other_process(monkeypatch, folder):
 
 
 def test_a_run_that_never_began_leaves_no_folder(tmp_path, capsys):
-    assert main.main(["main.py", "--dataset=/nowhere/at/all", f"--out_dir={tmp_path / 'out'}", "--train"]) == 1
+    assert run_here("--dataset=/nowhere/at/all", f"--out_dir={tmp_path / 'out'}", "--train") == 1
     assert is_one_line(capsys.readouterr().err)
     assert not list((tmp_path / "out").glob("*"))
 
