@@ -18,6 +18,7 @@ from config import Config
 from dry_run import tables_of, training_bytes
 from locks import remove_leftovers
 from logs import Logs
+from memory import available_bytes
 from model import DCGAN, choose_jit, choose_precision
 from sample import drawer, whole_batches
 from signals import stop_signals
@@ -63,8 +64,8 @@ def _train(config: Config, images: np.ndarray, labels: data.Labels | None) -> Co
     for folder in (config.run_dir, config.sample_path, config.checkpoint_path, *config.run_dir.glob("*/")):
         remove_leftovers(folder)
     write_atomic(config.run_dir / "config.json", config.to_json().encode())
-    _announce(config, start, total, precision, jit)
     needed = training_bytes(config, tables_of(dcgan.generator, dcgan.discriminator), precision)
+    _announce(config, start, total, precision, jit, needed)
     try:
         finished = _loop(config, images, labels, dcgan, checkpoints, range(start, total))
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
@@ -229,7 +230,7 @@ class Pictures:
         return sorted(self.config.sample_path.glob("train_" + "[0-9]" * 8 + ".png"))
 
 
-def _announce(config: Config, start: int, total: int, precision: str, jit: bool) -> None:
+def _announce(config: Config, start: int, total: int, precision: str, jit: bool, needed: float) -> None:
     devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
     begin = f"going on at step {start:,}" if start else "starting"
     logging.info(
@@ -238,4 +239,11 @@ def _announce(config: Config, start: int, total: int, precision: str, jit: bool)
     )
     if devices[0].device_type == "CPU" and Path("/proc/driver/nvidia").exists():
         logging.warning("TensorFlow cannot use the NVIDIA GPU here: pip install 'tensorflow[and-cuda]==2.21.*'")
+    free = available_bytes()
+    if devices[0].device_type == "CPU" and free is not None and needed > free:
+        logging.warning(
+            "a step needs about %.1f GB of memory, and %.1f GB are free. If the system ends the program, lower "
+            "--batch_size=%s or --stem_width=%s.",
+            *(needed / 1e9, free / 1e9, config.batch_size, config.stem_width),
+        )
     logging.info("watch it with: tensorboard --logdir %s", shlex.quote(str(config.run_dir / "logs")))

@@ -244,7 +244,7 @@ def test_a_line_of_metrics_is_written_whole_or_not_at_all(tiny, tmp_path, warned
         assert path.stat().st_size == size
         logs.step(80, results)
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [20, 80]
-    assert [text for text in warned if "metrics" in text] == [
+    assert [text for text in warned if "metrics.jsonl" in text] == [
         f"{path} cannot be written: File too large. Training goes on."
     ]
 

@@ -2,14 +2,16 @@
 
 import concurrent.futures
 import json
+import os
 import random
 import signal
 import subprocess
 import time
 
+import psutil
 import pytest
 import tensorflow as tf
-from program import ROOT, run, start, state, tree
+from program import ROOT, run, start, state, tree, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -163,3 +165,27 @@ def test_10_random_moments(folder, undisturbed, tmp_path):
     assert all(hit >= 3 and code == 0 for hit, code in results)
     for number in range(2):
         assert_equal_to(place_of, tmp_path / str(number))
+
+
+def test_the_processes_of_a_killed_packing_end_too(folder, tmp_path):
+    """From 5,000 images on packing has processes of its own; a kill reaches only their parent."""
+    many = tmp_path / "many"
+    for number in range(80):  # 5,600 names
+        (many / str(number)).mkdir(parents=True)
+        for path in folder.iterdir():
+            os.link(path, many / str(number) / path.name)
+    place = ("--train", "--steps=1", f"--dataset={many}", f"--data_dir={tmp_path}", f"--out_dir={tmp_path}")
+    process = start(*place)
+    wait_for(process, "Packing")
+    workers = []
+    while len(workers) < 2:
+        workers = psutil.Process(process.pid).children()
+    time.sleep(0.5)
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive
+    assert list((tmp_path / ".packs").glob("*.tmp"))
+    code, said = run(*place)
+    assert code == 0, said
+    assert sorted(path.suffix for path in (tmp_path / ".packs").iterdir()) == [".json", ".npy"]
