@@ -26,6 +26,15 @@ from steps import LOG_EVERY_STEPS, Steps, choose_on_device, choose_steps_per_cal
 from utils import image_grid, png, write_atomic, write_film
 
 MAX_HALVINGS = 3  # of the learning rate in a run: to an eighth
+# How TensorFlow says that memory ran out when it is not its own allocator that says so: oneDNN, CUDA, the runtime.
+NO_MEMORY = (
+    "could not create a primitive",
+    "out of memory",
+    "OUT_OF_MEMORY",
+    "Dst tensor is not initialized",
+    "bad_alloc",
+)
+BOILERPLATE = ("Graph execution error", "Detected at node", "<stack traces", "[[{{")  # lines of its errors
 MIN_LOSS_SCALE = 1.0  # below it float16's scaler has nothing left to try
 
 
@@ -68,8 +77,8 @@ def _train(config: Config, images: np.ndarray, labels: data.Labels | None) -> Co
     _announce(config, start, total, precision, jit, needed)
     try:
         finished = _loop(config, images, labels, dcgan, checkpoints, range(start, total))
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        raise ValueError(_too_large(config, needed, images)) from error
+    except (tf.errors.OpError, MemoryError) as error:
+        raise ValueError(_failed(error, config, needed, images)) from error
     return config if finished else None
 
 
@@ -90,7 +99,17 @@ def _halved(config: Config, error: DivergedError) -> Config:
     return config
 
 
-def _too_large(config: Config, needed: float, images: np.ndarray) -> str:
+def _failed(error: Exception, config: Config, needed: float, images: np.ndarray) -> str:
+    """What to say when TensorFlow could not take a step."""
+    text = str(error)
+    if not isinstance(error, MemoryError | tf.errors.ResourceExhaustedError) and not any(map(text.count, NO_MEMORY)):
+        lines = [
+            line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith(BOILERPLATE)
+        ]
+        return (
+            f"TensorFlow must be able to take a step. Received: {lines[0][:200] if lines else type(error).__name__}. "
+            "What was saved is intact; --verbosity=1 tells more."
+        )
     saved = f" --data_on_device=off saves {images.nbytes / 1e9:.2f} GB." if config.data_on_device != "off" else ""
     return (
         f"A step must fit into memory. Received: too little for about {needed / 1e9:.1f} GB. "

@@ -151,13 +151,30 @@ def test_activations_that_overflow_in_float16_leave_no_trace(tiny, images, monke
     assert all_finite(config)
 
 
+def test_other_errors_of_tensorflow_are_one_line_too(tiny, images, monkeypatch):
+    def broken(*_):
+        raise tf.errors.InternalError(
+            None, None, "Graph execution error:\n\nDetected at node x\ncuDNN has failed\n[[{{x}}]]"
+        )
+
+    monkeypatch.setattr(DCGAN, "_train_step", broken)
+    with pytest.raises(ValueError, match=r"must be able to take a step. Received: cuDNN has failed. What was saved is"):
+        train(tiny(steps=2), images)
+
+
 def test_too_little_memory_is_said_before_the_first_step(tiny, images, monkeypatch, warned):
     monkeypatch.setattr(training, "available_bytes", lambda: 0.5e9)
     train(tiny(steps=1), images)
     assert "a step needs about 0.8 GB of memory, and 0.5 GB are free." in warned[0]
 
 
-@pytest.mark.parametrize("error", [tf.errors.ResourceExhaustedError(None, None, "OOM"), MemoryError()])
+ONEDNN = "Graph execution error:\n\nOperation received an exception:Status: 1, message: could not create a primitive"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [tf.errors.ResourceExhaustedError(None, None, "OOM"), MemoryError(), tf.errors.AbortedError(None, None, ONEDNN)],
+)
 def test_no_memory_is_one_line_with_the_estimate_and_what_to_lower(error, tiny, image_folder, monkeypatch, capsys):
     image_folder(12)
 
