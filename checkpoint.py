@@ -65,10 +65,8 @@ class Checkpoints:
 
     def finite(self) -> bool:
         """Whether every weight, statistic and moment of Adam is a finite number."""
-        dcgan = self.dcgan
-        return _finite(
-            dcgan.generator, dcgan.discriminator, *(s.inner_optimizer for s in (dcgan.g_scaler, dcgan.d_scaler))
-        )
+        networks = (self.dcgan.generator, self.dcgan.discriminator)
+        return _finite(*networks, self.dcgan.g_scaler.inner_optimizer, self.dcgan.d_scaler.inner_optimizer)
 
     def save(self, step: int) -> None:
         """Saves the state after `step` steps, then drops the oldest of more than `max_to_keep`.
@@ -80,26 +78,30 @@ class Checkpoints:
             raise DivergedError(f"The weights must stay finite. Received: others at step {step:,}.")
         self.step.assign(step)
         prefix = self.folder / f"step-{step}"
-        with tensorflow_writes(prefix):
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with tensorflow_writes(prefix):
                 self.state.write(os.fspath(prefix))
-                for path in self.folder.glob(f"{prefix.name}.*"):
-                    _to_disk(path)
-                kept = [path for path in checkpoint_paths(self.folder) if _step(path) <= step][
-                    -self.config.max_to_keep :
-                ]
-                lines = [f'all_model_checkpoint_paths: "{path.name}"\n' for path in kept]
-                lines.insert(0, f'model_checkpoint_path: "{prefix.name}"\n')
-                # For TensorFlow's own tools; here the files themselves count.
-                write_atomic(self.folder / "checkpoint", "".join(lines).encode())
-            except (OSError, tf.errors.OpError):
-                self._remove(prefix)  # it would take the room that the next try needs
-                raise
-        for path in sorted(
-            self.folder.glob("step-*.*"), reverse=True
-        ):  # an index before its data, which is none without
-            if _step(path) < _step(kept[0]):
+            for path in self.folder.glob(f"{prefix.name}.*"):
+                _to_disk(path)
+            kept = [path for path in checkpoint_paths(self.folder) if _step(path) <= step]
+            kept = kept[-self.config.max_to_keep :]
+            self._list(kept)
+        except OSError:
+            self._remove(prefix)  # it would take the room that the next try needs
+            raise
+        self._drop_before(_step(kept[0]))
+
+    def _list(self, paths: list[Path]) -> None:
+        """Tells TensorFlow's own tools which checkpoints there are; here the files themselves count."""
+        lines = [f'model_checkpoint_path: "{paths[-1].name}"\n']
+        lines += [f'all_model_checkpoint_paths: "{path.name}"\n' for path in paths]
+        write_atomic(self.folder / "checkpoint", "".join(lines).encode())
+
+    def _drop_before(self, step: int) -> None:
+        # An index goes before its data, which do not count without it.
+        for path in sorted(self.folder.glob("step-*.*"), reverse=True):
+            if _step(path) < step:
                 path.unlink(missing_ok=True)
 
     def _remove(self, prefix: Path) -> None:

@@ -27,6 +27,7 @@ def run_lock(folder: Path):
     Raises ValueError with the other's process id and host when another has it. `folder`/lock, which holds both, goes
     with the block; one that a killed process left is taken over.
     """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
     descriptor = _open_locked(path)
@@ -45,8 +46,9 @@ def run_lock(folder: Path):
         if descriptor is not None:
             path.unlink(missing_ok=True)
             os.close(descriptor)
-            with contextlib.suppress(OSError):  # a run that never began leaves no folder
-                folder.rmdir()
+            with contextlib.suppress(OSError):  # a run that never began leaves no folder; others are not empty
+                for place in made:
+                    place.rmdir()
 
 
 @contextlib.contextmanager

@@ -42,7 +42,7 @@ def stop_signals():
     theirs.setblocking(False)
     threading.Thread(target=_watch, args=(ours, stop, set(before)), name="signals", daemon=True).start()
     for number in before:
-        signal.signal(number, lambda *_: None)  # or the system's own reaction would stay
+        signal.signal(number, lambda *_: stop.set())  # the thread's word for it may come a step later
     wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     try:
         yield stop
@@ -55,16 +55,15 @@ def stop_signals():
 
 def _watch(received: socket.socket, stop: threading.Event, numbers: set[int]) -> None:
     """The thread that hears of signals as they come; the socket has their numbers."""
+    heard, farewell = 0, b"\nended at once; the same command goes on from the last checkpoint.\n"
     with received:
         while arrived := received.recv(1):
-            if arrived[0] not in numbers:
-                continue
-            if stop.is_set():
-                os.write(
-                    sys.__stderr__.fileno(), b"\nended at once; the same command goes on from the last checkpoint.\n"
-                )
+            heard += arrived[0] in numbers
+            if heard == 2:
+                os.write(sys.__stderr__.fileno(), farewell)
                 os._exit(128 + arrived[0])
-            stop.set()
+            if heard:
+                stop.set()
 
 
 def _heard() -> list[int]:

@@ -103,11 +103,10 @@ def _failed(error: Exception, config: Config, needed: float, images: np.ndarray)
     """What to say when TensorFlow could not take a step."""
     text = str(error)
     if not isinstance(error, MemoryError | tf.errors.ResourceExhaustedError) and not any(map(text.count, NO_MEMORY)):
-        lines = [
-            line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith(BOILERPLATE)
-        ]
+        lines = filter(None, map(str.strip, text.splitlines()))
+        reason = next((line for line in lines if not line.startswith(BOILERPLATE)), type(error).__name__)[:200]
         return (
-            f"TensorFlow must be able to take a step. Received: {lines[0][:200] if lines else type(error).__name__}. "
+            f"TensorFlow must be able to take a step. Received: {reason}. "
             "What was saved is intact; --verbosity=1 tells more."
         )
     saved = f" --data_on_device=off saves {images.nbytes / 1e9:.2f} GB." if config.data_on_device != "off" else ""

@@ -77,7 +77,10 @@ def test_a_full_disk_leaves_no_folder_and_is_one_line(failing, trained, monkeypa
         sample(config, 200)
     assert list(config.sample_path.iterdir()) == []
     assert console.fail(raised.value) == 1
-    assert capsys.readouterr().err == "error: A file cannot be used: No space left on device.\n"
+    line = (
+        "cannot be used: No space left on device. Make room there, or give another --out_dir; the same command goes on."
+    )
+    assert capsys.readouterr().err == f"error: {config.sample_path / 'seed_0'} {line}\n"
 
 
 def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
