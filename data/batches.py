@@ -55,7 +55,7 @@ def taker(images: np.ndarray):
         return
     row_bytes = images[0].nbytes
     with open(images.filename, "rb", buffering=0) as file:
-        if images.nbytes < IN_MEMORY * (available_bytes() or 0):
+        if images.nbytes < IN_MEMORY * (available_bytes() or 0) and hasattr(os, "posix_fadvise"):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)  # reads it as one, which disks do faster
 
         def take(rows: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from PIL import Image, ImageOps
 
-from data.encoded import GATE, GATED_BYTES, check_pixels, decoding_bytes, opened_image
+from data.encoded import GATE, GATED_BYTES, check_pixels, decoding_bytes, open_image
 
 BACKGROUND = (255, 255, 255)  # what transparent pixels show unless --c_dim=4
 STRIP = 2**20  # pixels whose levels are float64 at a time
@@ -67,7 +67,7 @@ def decode(image, geometry: Geometry, channels: int) -> Decoded:
     whatever Pillow raises on damaged files, which is nearly anything; ValueError for more than MAX_PIXELS or
     MAX_ENCODED_BYTES, before they are decoded.
     """
-    with opened_image(image) as opened:
+    with open_image(image) as opened:
         check_pixels(opened)
         needed = decoding_bytes(opened)
         if needed < GATED_BYTES:

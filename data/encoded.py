@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.source import MAX_ENCODED_BYTES, open_regular
+from data.source import MAX_ENCODED_BYTES, regular_descriptor
 
 warnings.filterwarnings("ignore", module="PIL")  # what matters about an image is whether it can be read
 
@@ -70,43 +70,37 @@ def formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-@contextlib.contextmanager
-def opened_image(image):
+def open_image(image) -> Image.Image:
     """image (a Path, encoded bytes, or a uint8 array) as one of Pillow's that is not decoded yet."""
     if isinstance(image, Exception):
         raise image
     if isinstance(image, np.ndarray):
-        yield Image.fromarray(image.squeeze(-1) if image.ndim == 3 and image.shape[-1] == 1 else image)
-        return
-    with _opened_file(image) as file:
-        _check_scans(file)
-        try:
-            opened = Image.open(file, formats=formats())
-        except Image.DecompressionBombError as error:  # over twice Pillow's limit
-            raise ValueError(f"more than {MAX_PIXELS // 10**6} million pixels") from error
-        with opened:
-            yield opened
+        return Image.fromarray(image.squeeze(-1) if image.ndim == 3 and image.shape[-1] == 1 else image)
+    if isinstance(image, bytes):
+        check_bytes(len(image))
+    content = image if isinstance(image, bytes) else _read(image)
+    _check_scans(content)
+    try:
+        return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=formats())
+    except Image.DecompressionBombError as error:  # over twice Pillow's limit
+        raise ValueError(f"more than {MAX_PIXELS // 10**6} million pixels") from error
 
 
-def _opened_file(image: Path | bytes) -> io.BytesIO | io.BufferedReader:
-    """The bytes, read at once, as each of Pillow's small reads hands Python's lock to another thread; or a large file.
+def _read(path: Path) -> bytes | io.BufferedReader:
+    """A file's bytes, read at once, as each of Pillow's small reads hands Python's lock to another thread; or a large
+    file, open.
 
     Never the path: Pillow would map it into memory, where a file that is cut meanwhile ends the process.
     """
-    if isinstance(image, bytes):
-        check_bytes(len(image))
-        return io.BytesIO(image)
-    file = open_regular(image)
+    descriptor = regular_descriptor(path)
     try:
-        size = os.fstat(file.fileno()).st_size
+        size = os.fstat(descriptor).st_size
         check_bytes(size)
         if size > READ_AT_ONCE:
-            return io.BufferedReader(file)
-        with file:
-            return io.BytesIO(file.read(size))
-    except BaseException:
-        file.close()
-        raise
+            return open(os.dup(descriptor), "rb")  # closed with the image
+        return os.read(descriptor, size)
+    finally:
+        os.close(descriptor)
 
 
 def check_bytes(size: int) -> None:
@@ -115,13 +109,16 @@ def check_bytes(size: int) -> None:
         raise ValueError(f"{size // 2**20:,} MB, more than {MAX_ENCODED_BYTES // 2**20}")
 
 
-def _check_scans(file) -> None:
+def _check_scans(content: bytes | io.BufferedReader) -> None:
     """Raises ValueError for a JPEG that would take forever."""
-    if file.read(len(JPEG)) == JPEG:
-        scans = sum(piece.count(SCAN) for piece in iter(lambda: file.read(2**20), b""))
-        if scans > MAX_SCANS:
-            raise ValueError(f"a JPEG of {scans:,} scans, more than {MAX_SCANS}")
-    file.seek(0)
+    if isinstance(content, bytes):
+        scans = content.count(SCAN) if content.startswith(JPEG) else 0
+    else:
+        scans = sum(piece.count(SCAN) for piece in iter(lambda: content.read(2**20), b""))
+        content.seek(0)
+        scans *= content.peek(len(JPEG)).startswith(JPEG)
+    if scans > MAX_SCANS:
+        raise ValueError(f"a JPEG of {scans:,} scans, more than {MAX_SCANS}")
 
 
 def check_pixels(image: Image.Image) -> None:

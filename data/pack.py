@@ -187,15 +187,17 @@ def _decode_all(source: Source, geometry: Geometry, channels: int):
     pool = concurrent.futures.ThreadPoolExecutor(cores)
     pending, held = deque(), 0  # (a task's result to come, its bytes), and the bytes of all of them
     try:
-        for task, encoded in _tasks(source.items(), size):
-            while pending and (len(pending) + 1 >= CHUNK // size or held + encoded > CHUNK_BYTES):
-                future, freed = pending.popleft()
-                yield future.result()
-                held -= freed
-            pending.append((pool.submit(work, task), encoded))
-            held += encoded
-        while pending:
-            yield pending.popleft()[0].result()
+        tasks = _tasks(source.items(), size)
+        while True:
+            while len(pending) < CHUNK // size and held < CHUNK_BYTES and (task := next(tasks, None)):
+                items, encoded = task
+                pending.append((pool.submit(work, items), encoded))
+                held += encoded
+            if not pending:
+                return
+            future, encoded = pending.popleft()
+            yield future.result()
+            held -= encoded
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the tasks that run, not for those in line
         for worker in workers:

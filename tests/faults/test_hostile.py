@@ -81,7 +81,7 @@ def test_only_regular_files_are_read(tmp_path, monkeypatch):
         "socket.jpg": "No such device or address",
         "zero.jpg": "not a file",
     }
-    assert reason(tmp_path / "folder.jpg") == "Is a directory"
+    assert reason(tmp_path / "folder.jpg") == "not a file"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -154,7 +154,7 @@ def test_no_image_is_mapped_into_memory(tmp_path):
     Image.new("RGB", (3000, 2000)).save(content, "BMP")
     (tmp_path / "large.bmp").write_bytes(content.getvalue())
     assert len(content.getvalue()) > data.encoded.READ_AT_ONCE
-    with data.encoded.opened_image(tmp_path / "large.bmp") as image:
+    with data.encoded.open_image(tmp_path / "large.bmp") as image:
         image.load()
         assert getattr(image, "map", None) is None
     assert reason(tmp_path / "large.bmp") is None

@@ -162,7 +162,8 @@ def test_10_random_moments(folder, undisturbed, tmp_path):
 
     with concurrent.futures.ThreadPoolExecutor(2) as threads:
         results = list(threads.map(chain, range(2)))
-    assert all(hit >= 3 and code == 0 for hit, code in results)
+    assert all(code == 0 for _, code in results)
+    assert sum(hit for hit, _ in results) >= 8  # the last of a chain may find everything done
     for number in range(2):
         assert_equal_to(place_of, tmp_path / str(number))
 
