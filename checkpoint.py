@@ -134,7 +134,7 @@ def _step(path: Path) -> int:
 
 def _to_disk(path: Path) -> None:
     """Waits until a file is on the disk, so that not even a power failure takes it when its forerunner is gone."""
-    with open(path, "rb") as file:
+    with open(path, "r+b") as file:
         os.fsync(file.fileno())
 
 

@@ -44,9 +44,8 @@ class Events:
         finally:
             if not whole:
                 self._give_up()
-            default.__exit__(
-                None, None, None
-            )  # flushes too: in a `with`, a failure would leave this writer the default
+            # This flushes too: in a `with` statement, a failure would leave this writer the default.
+            default.__exit__(None, None, None)
 
     def close(self) -> None:
         if self.writer is not None:

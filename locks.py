@@ -11,7 +11,7 @@ from absl import logging
 
 try:
     import fcntl
-except ImportError:  # Windows
+except ImportError:  # Windows, which also renames and removes nothing that is open
     fcntl = None
 
 # Where a file system has no locks, a temporary that nobody has written to for so long counts as having no owner.
@@ -44,8 +44,7 @@ def run_lock(folder: Path):
         yield
     finally:
         if descriptor is not None:
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
+            _release(path, descriptor)
             with contextlib.suppress(OSError):  # a run that never began leaves no folder; others are not empty
                 for place in made:
                     place.rmdir()
@@ -64,8 +63,7 @@ def waited_for(path: Path, message: str):
         _sign(descriptor, path)
         yield
     finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        _release(path, descriptor)
 
 
 @contextlib.contextmanager
@@ -75,44 +73,60 @@ def temporary(path: Path, *, folder: bool = False):
     It belongs to this process for as long as that lives: `remove_leftovers` of others leaves it alone. An OSError in
     the block that has no file name gets the one of `path`.
     """
-    place = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(3).hex()}.tmp")
-    if folder:
-        place.mkdir(parents=True)
-    descriptor = os.open(place, os.O_RDONLY if folder else os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        _try_lock(descriptor)
-        with named(path):
-            yield place
-    finally:
-        _finish(place)
-        os.close(descriptor)
+    while True:
+        place = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(3).hex()}.tmp")
+        if folder:
+            place.mkdir(parents=True)
+        else:
+            os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        with _owned(place) as mine:
+            if mine is not False:  # or another process found it before it had its lock
+                try:
+                    with named(path):
+                        yield place
+                    return
+                finally:
+                    _finish(place)
 
 
 @contextlib.contextmanager
 def put_aside(folder: Path):
     """Within the block `folder` has another name; then it goes, or comes back where nothing took its place."""
     aside = folder.with_name(f"{folder.name}.{os.urandom(3).hex()}{ASIDE}")
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        _try_lock(descriptor)
+    with _owned(folder):
         os.replace(folder, aside)
-        yield
-    finally:
-        _finish(aside)
-        os.close(descriptor)
+        try:
+            yield
+        finally:
+            _finish(aside)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Removes the temporaries in `folder` whose process is gone; what it had put aside for nothing comes back."""
     for place in folder.glob("*.tmp"):
-        with contextlib.suppress(OSError):  # another process was faster
-            descriptor = os.open(place, os.O_RDONLY)
-            try:
-                free = _try_lock(descriptor)
-                if free or (free is None and time.time() - place.stat().st_mtime > STALE_SECONDS):
-                    _finish(place)
-            finally:
-                os.close(descriptor)
+        with contextlib.suppress(OSError), _owned(place) as mine:  # another process was faster
+            if mine or (mine is None and time.time() - place.stat().st_mtime > STALE_SECONDS):
+                _finish(place)
+
+
+@contextlib.contextmanager
+def _owned(place: Path):
+    """Locks a file or folder within the block and yields True; False when another process has it, or has removed it;
+    None where there are no locks.
+    """
+    if fcntl is None:
+        yield None
+        return
+    try:
+        descriptor = os.open(place, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        locked = _try_lock(descriptor)
+        yield locked and _same_file(place, descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _finish(place: Path) -> None:
@@ -139,6 +153,15 @@ def _open_locked(path: Path) -> int | None:
         if _same_file(path, descriptor):
             return descriptor
         os.close(descriptor)  # its owner removed it between our opening and our locking: open the new one
+
+
+def _release(path: Path, descriptor: int) -> None:
+    """Removes a lock file while its lock is held, or where that cannot be, at once afterwards."""
+    if fcntl is None:
+        os.close(descriptor)
+    path.unlink(missing_ok=True)
+    if fcntl is not None:
+        os.close(descriptor)
 
 
 def _try_lock(descriptor: int) -> bool | None:

@@ -16,6 +16,7 @@ import locks
 from data.decode import Geometry
 from data.pack import load_pack
 from data.source import Source
+from utils import replaced_folder, write_atomic
 
 HELD = """
 import pathlib, sys, time
@@ -182,3 +183,32 @@ def test_two_real_processes_on_one_dataset_and_then_on_one_run(tmp_path, image_f
     first.communicate()
     assert run(*flags(tmp_path, "--train", "--steps=1"))[0] == 0
     assert not (tmp_path / "out" / "run" / "lock").exists()
+
+
+def test_where_there_are_no_locks_temporaries_go_by_their_age(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "fcntl", None)
+    for name in ("old", "new"):
+        (tmp_path / f"{name}.tmp").touch()
+    os.utime(tmp_path / "old.tmp", (0, 0))
+    locks.remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["new.tmp"]
+    with replaced_folder(tmp_path / "made") as folder:
+        (folder / "file").write_text("1")
+    with replaced_folder(tmp_path / "made") as folder:
+        (folder / "file").write_text("2")
+    write_atomic(tmp_path / "one", b"3")
+    assert tree(tmp_path) == {"made/file": b"2", "new.tmp": b"", "one": b"3"}
+
+
+def test_a_temporary_that_another_process_takes_for_a_leftover_is_made_again(tmp_path, monkeypatch):
+    original, taken = locks._try_lock, []
+
+    def try_lock(descriptor):
+        if not taken:  # between its making and its lock
+            taken.extend(tmp_path.iterdir())
+            taken[0].unlink()
+        return original(descriptor)
+
+    monkeypatch.setattr(locks, "_try_lock", try_lock)
+    write_atomic(tmp_path / "one", b"content")
+    assert tree(tmp_path) == {"one": b"content"}
