@@ -1,18 +1,22 @@
-# make train: set up and train on the embedded digits. make test: set up and run the tests. make bench: set up and time
-# everything, a quarter of an hour on an idle machine. All install into .venv.
+# make train: set up and train on the embedded digits. make test: set up and run the tests, all but the slow ones;
+# make test-slow: those, ten minutes of kills, full disks and fuzzing. make bench: set up and time everything, a quarter of
+# an hour on an idle machine. All install into .venv.
 
 # The first of these that is Python 3.11, 3.12 or 3.13; or say make PYTHON=/path/to/python.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
 BIN = .venv/bin
 
-.PHONY: train test bench install lint format clean
+.PHONY: train test test-slow bench install lint format clean
 
 train: $(BIN)/.installed
 	$(BIN)/python main.py --dataset digits --output_height 32 --stem_width 128 --sample_freq 100 --train
 
 test: $(BIN)/.installed-dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(BIN)/.installed-dev
+	$(BIN)/python -m pytest -q -m slow
 
 BENCHMARKS = train_step input_pipeline sampling startup scaling end_to_end
 
