@@ -21,6 +21,9 @@ from tests.test_weights import write_newmu
 from train import train
 
 
+pytestmark = pytest.mark.slow  # most of its tests take three to nine seconds
+
+
 @contextlib.contextmanager
 def limit(size: int):
     """Within the block no file of this process can grow past `size` bytes, as if the disk, or a quota, were full."""
@@ -317,7 +320,6 @@ def test_a_pack_that_shrinks_while_it_is_used_is_one_line(command, tmp_path, mon
     assert state(tmp_path / "out" / "run") == state(tmp_path / "straight" / "run")
 
 
-@pytest.mark.slow
 def test_a_mount_that_vanishes_while_it_trains(image_folder, small_disk, tmp_path):
     disk = small_disk(tmp_path / "mount", 16)
     image_folder(60).rename(tmp_path / "faces")

@@ -18,6 +18,9 @@ from steps import Steps
 from train import train
 
 
+pytestmark = pytest.mark.slow  # most of its tests take three to nine seconds
+
+
 @pytest.fixture
 def images(photos):
     return photos(20, 16, 16)
