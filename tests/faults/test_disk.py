@@ -20,7 +20,6 @@ from steps import Steps
 from tests.test_weights import write_newmu
 from train import train
 
-
 pytestmark = pytest.mark.slow  # most of its tests take three to nine seconds
 
 

@@ -17,7 +17,6 @@ from runs import run_to_train, stored_run
 from steps import Steps
 from train import train
 
-
 pytestmark = pytest.mark.slow  # most of its tests take three to nine seconds
 
 
