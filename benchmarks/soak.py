@@ -197,9 +197,11 @@ def linked_jpegs(place: Path, count: int, seed: int) -> Path:
 
 
 @contextlib.contextmanager
-def watched():
-    """Within the block the list that is yielded gets the MB of this process and its children, ten times a second."""
-    process, over = psutil.Process(), threading.Event()
+def watched(pid: int | None = None):
+    """Within the block the list that is yielded gets the MB of a process, else this one, and its children, ten times a
+    second.
+    """
+    process, over = psutil.Process(pid), threading.Event()
     sums = [process.memory_info().rss / 2**20]
 
     def watch() -> None:

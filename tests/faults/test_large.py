@@ -1,19 +1,18 @@
 """100,000 image files: the real program packs them in bounded memory, and then starts as if there were none."""
 
-import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from PIL import Image
+
+from benchmarks import soak
 
 ROOT = Path(__file__).parents[2]
 IMAGES = 100_000
@@ -58,34 +57,14 @@ def start(photos: Path, steps: int) -> tuple[str, float, float]:
     command = [sys.executable, ROOT / "main.py", "--dataset", photos, *FLAGS, "--steps", str(steps)]
     command += ["--out_dir", photos.parent / "out", "--data_dir", photos.parent / "data"]
     seconds, lines, begin = None, [], time.monotonic()
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process, watched(process.pid) as peaks:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process, soak.watched(process.pid) as peaks:
         for line in process.stderr:
             lines.append(line)
             if f"step {steps} of {steps} " in line:
                 seconds = time.monotonic() - begin
     messages = "".join(lines)
     assert seconds is not None, messages[-3000:]
-    return messages, seconds, max(peaks) / 1e9
-
-
-@contextlib.contextmanager
-def watched(pid: int):
-    """Within the block the list that is yielded gets the bytes of a process and its children, twenty times a second."""
-    sums, over = [0], threading.Event()
-
-    def watch():
-        while not over.wait(0.05):
-            with contextlib.suppress(psutil.Error):  # one of them ended meanwhile
-                process = psutil.Process(pid)
-                sums.append(sum(one.memory_info().rss for one in [process, *process.children(recursive=True)]))
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield sums
-    finally:
-        over.set()
-        thread.join()
+    return messages, seconds, max(peaks) * 2**20 / 1e9
 
 
 @pytest.mark.slow
