@@ -21,7 +21,7 @@ test-slow: $(BIN)/.installed-dev
 BENCHMARKS = train_step input_pipeline sampling startup scaling end_to_end
 
 bench: $(BIN)/.installed-bench
-	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 install: $(BIN)/.installed
 

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from absl import flags, logging
 
-import config as configs
-import console
-from checks import CHOICES, check_names
-from config import Config
-from presets import PRESETS, with_preset
-from runs import find_run, run_to_train
-from signals import Interruption
+from config import settings as configs
+from config.checks import CHOICES, check_names
+from config.presets import PRESETS, with_preset
+from config.settings import Config
+from runs.find import find_run, run_to_train
+from system import console, devices
+from system.signals import Interruption
 
 FLAGS = flags.FLAGS
 DATA, MODEL, DETAILS, TRAINING, RUN, ACTIONS = "data", "model", "details", "training", "run", "actions"
@@ -158,7 +158,7 @@ def run(given: dict) -> None:
         settings = trained(settings)
         if settings is None:  # stopped by a signal, which also stands for the actions after it
             return
-    console.quietly_import_tensorflow()
+    devices.quietly_import_tensorflow()
     if "sample" in wanted:
         from sample import sample
 
@@ -168,11 +168,11 @@ def run(given: dict) -> None:
 
         visualize(settings, FLAGS.visualize_option, FLAGS.label)
     if "export" in wanted:
-        from export import export
+        from export.saved_model import export
 
         export(settings)
     if "freeze" in wanted:
-        from export import freeze
+        from export.saved_model import freeze
 
         freeze(settings)
 
@@ -182,36 +182,37 @@ def imported(given: dict, *, again: bool) -> dict:
 
     again: a run that was made of the same files before will do, so that the same command goes on.
     """
-    console.quietly_import_tensorflow()
-    from weights import import_weights
+    devices.quietly_import_tensorflow()
+    from foreign.import_weights import import_weights
 
     import_weights(FLAGS.import_weights, given, again=again)
     return {name: value for name, value in given.items() if name not in configs.NETWORK_FIELDS}
 
 
 def explore(given: dict) -> None:
-    from explore.conv_arithmetic import draw
+    from explore.conv_arithmetic import run as draw
 
-    folder = Path(Config(**with_preset(given)).out_dir).expanduser() / "explore" / FLAGS.explore
-    logging.info("%s pictures are in %s", len(draw(folder)), folder)
+    config = Config(**with_preset(given))
+    folder = Path(config.out_dir).expanduser() / "explore" / FLAGS.explore
+    logging.info("%s pictures are in %s", len(draw(config, folder)), folder)
 
 
 def dry_run(settings: Config) -> None:
-    import data
+    from data.load import probe
 
-    found = data.probe(settings)
-    console.quietly_import_tensorflow()
-    from dry_run import describe
+    found = probe(settings)
+    devices.quietly_import_tensorflow()
+    from training.dry_run import describe
 
     print(describe(settings, found))
 
 
 def trained(settings: Config) -> Config | None:
     """The run's settings after training; None when a signal stopped it."""
-    import data
-    from conditions import chosen
-    from locks import run_lock
-    from utils import check_writable
+    from data.label_choice import chosen
+    from data.load import load
+    from system.files import check_writable
+    from system.locks import run_lock
 
     if settings.dataset == configs.IMPORTED:
         raise ValueError(
@@ -219,10 +220,10 @@ def trained(settings: Config) -> Config | None:
         )
     check_writable(settings.run_dir)
     with run_lock(settings.run_dir):
-        found = data.load(settings)  # before TensorFlow: what is wrong with the images shows at once
+        found = load(settings)  # before TensorFlow: what is wrong with the images shows at once
         names = found.labels.names if found.labels else None
         chosen(dataclasses.replace(settings, label_names=names), FLAGS.label, 1)  # now rather than after the training
-        console.quietly_import_tensorflow()
+        devices.quietly_import_tensorflow()
         from train import train
 
         return train(settings, found.images, found.labels)

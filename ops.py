@@ -7,7 +7,7 @@ decided in one line of its `call`. Layers create their weights when they are con
 import keras
 import tensorflow as tf
 
-import convolution
+from kernels import convolution
 
 INIT_STDDEV = 0.02  # Radford et al. 2016, section 4
 BN_MOMENTUM = 0.9  # carpedm20/DCGAN-tensorflow, ops.py

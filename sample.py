@@ -11,12 +11,13 @@ import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
-import conditions
 import ops
-from checkpoint import restore_networks
-from config import Config
+from config.settings import Config
+from data import label_choice as conditions
 from model import Generator
-from utils import image_grid, png, replaced_folder
+from runs.checkpoints import restore_networks
+from system.files import replaced_folder
+from utils import image_grid, png
 
 DRAW_BATCH = 64  # always: some devices choose their algorithms, and so the last digit, by the size of a batch
 GRID_IMAGES = 16 * DRAW_BATCH  # in one grid.png, at most

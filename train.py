@@ -10,20 +10,22 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-import conditions
-import data
 import ops
-from checkpoint import Checkpoints, DivergedError
-from config import Config
-from dry_run import tables_of, training_bytes
-from locks import remove_leftovers
-from logs import Logs
-from memory import available_bytes
-from model import DCGAN, choose_jit, choose_precision
+from config.settings import Config
+from data import label_choice as conditions
+from data.batches import Order
+from data.labels import Labels
+from gan import DCGAN
+from runs.checkpoints import Checkpoints, DivergedError
 from sample import drawer, whole_batches
-from signals import stop_signals
-from steps import LOG_EVERY_STEPS, Steps, choose_on_device, choose_steps_per_call, split
-from utils import image_grid, png, write_atomic, write_film
+from system.devices import choose_jit, choose_precision
+from system.files import remove_leftovers, write_atomic
+from system.memory import available_bytes
+from system.signals import stop_signals
+from training.dry_run import tables_of, training_bytes
+from training.logs import Logs
+from training.steps import LOG_EVERY_STEPS, Steps, choose_on_device, choose_steps_per_call, split
+from utils import image_grid, png, write_film
 
 MAX_HALVINGS = 3  # of the learning rate in a run: to an eighth
 # How TensorFlow says that memory ran out when it is not its own allocator that says so: oneDNN, CUDA, the runtime.
@@ -38,7 +40,7 @@ BOILERPLATE = ("Graph execution error", "Detected at node", "<stack traces", "[[
 MIN_LOSS_SCALE = 1.0  # below it float16's scaler has nothing left to try
 
 
-def train(config: Config, images: np.ndarray, labels: data.Labels | None = None) -> Config | None:
+def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> Config | None:
     """Trains until `config.total_steps`, going on from the run's newest checkpoint; returns the run's settled config.
 
     images (N, H, W, C) uint8 and labels, as from `data.load(config)`. Ctrl-C, SIGTERM and SIGHUP end it early with
@@ -59,7 +61,7 @@ def train(config: Config, images: np.ndarray, labels: data.Labels | None = None)
             config = _halved(config, error)
 
 
-def _train(config: Config, images: np.ndarray, labels: data.Labels | None) -> Config | None:
+def _train(config: Config, images: np.ndarray, labels: Labels | None) -> Config | None:
     total = config.total_steps(len(images))
     precision, jit = choose_precision(config.mixed_precision), choose_jit(config.jit)
     dcgan = DCGAN(config, precision=precision, jit=jit)
@@ -116,7 +118,7 @@ def _failed(error: Exception, config: Config, needed: float, images: np.ndarray)
     )
 
 
-def _with_labels(config: Config, labels: data.Labels | None) -> Config:
+def _with_labels(config: Config, labels: Labels | None) -> Config:
     names = labels.names if labels else None
     if config.label_names and names != config.label_names:
         raise ValueError(
@@ -202,7 +204,7 @@ class Pictures:
 
     def reals(self, logs: Logs, images: np.ndarray, y: np.ndarray | None) -> None:
         """samples/reals.png: what the discriminator will see, so that a wrong crop shows before the first step."""
-        chosen = data.Order(len(images), self.config.seed).indices(0, self.count)
+        chosen = Order(len(images), self.config.seed).indices(0, self.count)
         if y is not None:
             chosen = self._by_row(y)
         grid = image_grid(images[chosen], self.columns)

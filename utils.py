@@ -1,9 +1,7 @@
-"""Files and folders that appear whole or not at all, PNGs, image grids and GIFs."""
+"""PNGs, image grids and GIFs."""
 
-import contextlib
 import io
 import math
-import os
 import zlib
 from pathlib import Path
 
@@ -11,52 +9,11 @@ import imageio.v3 as iio
 import numpy as np
 from PIL import Image
 
-from locks import put_aside, remove_leftovers, temporary
+from system.files import write_atomic
 
 GIF_FRAMES = 100  # at most, evenly spaced
 GIF_SIDE = 768  # pixels
 GIF_SECONDS = 10.0  # for the whole film
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Writes a file under a temporary name and renames it, so that readers see the old one or the new one."""
-    with temporary(path) as place:
-        with open(place, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(place, path)
-
-
-def append(path: Path, content: bytes) -> None:
-    """Adds to the end of a file, which is made if need be: all of it, or after an OSError nothing."""
-    with open(path, "ab", buffering=0) as file:
-        size = file.tell()
-        try:
-            written = file.write(content)
-            if written < len(content):  # the disk is full, as the next try tells
-                file.write(content[written:])
-        except OSError:
-            file.truncate(size)
-            raise
-
-
-@contextlib.contextmanager
-def replaced_folder(path: Path):
-    """Yields an empty folder that takes the place of `path` when the block ends well, and vanishes when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(path.parent)
-    with temporary(path, folder=True) as place:
-        yield place
-        with put_aside(path) if path.exists() else contextlib.nullcontext():
-            os.replace(place, path)
-
-
-def check_writable(folder: Path) -> None:
-    """Raises ValueError when `folder` could not be made: now rather than after packing."""
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not (existing.is_dir() and os.access(existing, os.W_OK)):
-        raise ValueError(f"--out_dir must be a folder that can be written. Received: {existing}. Give another one.")
 
 
 def png(image: np.ndarray) -> bytes:

@@ -8,11 +8,12 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
-import conditions
 import ops
-from config import Config
+from config.settings import Config
+from data import label_choice as conditions
 from sample import draw_name, drawer, load_generator
-from utils import film_frame, image_grid, png, replaced_folder
+from system.files import replaced_folder
+from utils import film_frame, image_grid, png
 
 RANGES = {"uniform_signed": (-1.0, 1.0), "uniform_unsigned": (0.0, 1.0), "normal01": (-2.5, 2.5)}
 GRID_IMAGES = 64

@@ -1,6 +1,6 @@
 """What each change to the training step gains: the step as it is, beside steps that each do one thing the plain way.
 
-    python benchmarks/ablation.py [--rounds=5] [--precision=auto] [--seed=0]
+    python -m benchmarks.ablation [--rounds=5] [--precision=auto] [--seed=0]
 
 Not part of `make bench`: it says why the step is written as it is, and results.md holds its figures.
 """
@@ -8,26 +8,24 @@ Not part of `make bench`: it says why the step is written as it is, and results.
 import contextlib
 import os
 import statistics
-import sys
-from pathlib import Path
 from unittest import mock
 
 from absl import app, flags
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
-import measure
 import numpy as np
 import tensorflow as tf
 
-import convolution
-import model
+import gan
 import ops
-import optimizers
-from config import Config
+from benchmarks import measure
+from config.settings import Config
+from kernels import adam as optimizers
+from kernels import convolution
+from system import devices
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("rounds", 5, "rounds, in which each step runs once", lower_bound=1)
@@ -45,7 +43,7 @@ PLAIN = {
     "TensorFlow's kernel gradients": [(convolution, "SMALL_MAP", 0)],
     "TensorFlow's enlarging to few channels": [(convolution, "FEW_CHANNELS", 0)],
     "Keras' Adam, op by op": [(optimizers, "Adam", keras.optimizers.Adam)],
-    "a fake batch drawn for each network": [(model.DCGAN, "_update_both", unshared)],
+    "a fake batch drawn for each network": [(gan.DCGAN, "_update_both", unshared)],
 }
 PLAIN["all of these"] = [patch for patches in PLAIN.values() for patch in patches]
 
@@ -56,7 +54,7 @@ def main(_) -> None:
     rng = np.random.default_rng(FLAGS.seed)
     real = tf.constant(rng.integers(0, 256, (config.batch_size, *config.image_shape), dtype=np.uint8))
     z = ops.latents(FLAGS.seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist)
-    precision = model.choose_precision(FLAGS.precision)
+    precision = devices.choose_precision(FLAGS.precision)
     steps = {name: traced(config, precision, patches, real, z) for name, patches in PLAIN.items()}
     seconds = measure.in_turn(steps, FLAGS.rounds)
     rows = [
@@ -75,7 +73,7 @@ def traced(config: Config, precision: str, patches: list, real, z):
     with contextlib.ExitStack() as stack:
         for owner, name, plain in patches:
             stack.enter_context(mock.patch.object(owner, name, plain))
-        dcgan = model.DCGAN(config, precision=precision, jit=model.choose_jit("auto"))
+        dcgan = gan.DCGAN(config, precision=precision, jit=devices.choose_jit("auto"))
         dcgan.train_step(real, z)
     return lambda: dcgan.train_step(real, z)["g_loss"].numpy()
 

@@ -1,6 +1,6 @@
 """From files on disk to a trained model: wall seconds, images a second, and what the time between two steps goes into.
 
-    python benchmarks/end_to_end.py [--images=3000] [--steps=40] [--seed=0]
+    python -m benchmarks.end_to_end [--images=3000] [--steps=40] [--seed=0]
 
 `data.load` and `train` themselves, at the defaults but for the number of steps and how often pictures and checkpoints
 are written: twice here, and their cost is spread over the 200 steps that lie between two of them by default. The step
@@ -10,7 +10,6 @@ alone is timed before and after, on one batch, as nothing may run beside it.
 import contextlib
 import functools
 import statistics
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -19,12 +18,8 @@ from unittest import mock
 
 from absl import app, flags, logging
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import measure
-import synthetic
-
-from config import Config
+from benchmarks import measure, synthetic
+from config.settings import Config
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("images", 3000, "JPEGs in the folder")
@@ -56,9 +51,9 @@ def main(_) -> None:
 def measured(config: Config) -> tuple[list[dict], str]:
     """A row a part of the loop's time at the default frequencies, and a line about the whole."""
     begin = time.perf_counter()
-    import data
+    from data.load import load
 
-    images = data.load(config).images
+    images = load(config).images
     packed = time.perf_counter() - begin
     import train
 
@@ -82,7 +77,7 @@ def measured(config: Config) -> tuple[list[dict], str]:
 
 def at_default_frequencies(config: Config, spent: dict[str, list[float]]) -> list[dict]:
     """Rows of milliseconds a step: the medians, each as often as it comes in Config's default number of steps."""
-    from steps import LOG_EVERY_STEPS
+    from training.steps import LOG_EVERY_STEPS
 
     every = {"log": LOG_EVERY_STEPS, "pictures": Config.sample_freq, "checkpoints": Config.ckpt_freq}
     means = {part: statistics.median(spent[part][1:] or spent[part]) / every.get(part, 1) for part in PARTS}
@@ -98,7 +93,8 @@ def step_alone(config: Config, images) -> float:
     import tensorflow as tf
 
     import ops
-    from model import DCGAN, choose_jit, choose_precision
+    from gan import DCGAN
+    from system.devices import choose_jit, choose_precision
 
     config = Config(c_dim=3, stem_width=config.stem_width, seed=config.seed).settled()
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
@@ -117,9 +113,9 @@ def step_alone(config: Config, images) -> float:
 def timed_parts():
     """Within the block the parts of the training loop note their seconds in the dictionary that is yielded."""
     import train
-    from checkpoint import Checkpoints
-    from logs import Logs
-    from steps import Steps
+    from runs.checkpoints import Checkpoints
+    from training.logs import Logs
+    from training.steps import Steps
 
     spent = defaultdict(list)
 

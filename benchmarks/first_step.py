@@ -1,6 +1,6 @@
 """main.py until its second step: prints seconds of the first step's parts as JSON. For benchmarks/startup.py.
 
-  python benchmarks/first_step.py UNIX_TIME --dataset PATH --train ...
+  python -m benchmarks.first_step UNIX_TIME --dataset PATH --train ...
 
 UNIX_TIME is when the process was started.
 """
@@ -10,12 +10,9 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import console
 import main
+from system import devices
 
 STARTED = float(sys.argv.pop(1))
 spent = {"python, absl, main.py": time.time() - STARTED}
@@ -78,5 +75,5 @@ def tell() -> None:
     os._exit(0)
 
 
-console.quietly_import_tensorflow = with_time_stamps(console.quietly_import_tensorflow)
+devices.quietly_import_tensorflow = with_time_stamps(devices.quietly_import_tensorflow)
 sys.exit(main.main(sys.argv))

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from config import Config
-from dry_run import layer_table
+from config.settings import Config
 from model import Discriminator, Generator
+from training.dry_run import layer_table
 
 MATRIX_SIDE = 4096
 COPY_BYTES = 2**30

@@ -1,6 +1,6 @@
 """Images a second from JPEGs to the pack and from the pack to batches, beside pipelines that decode in every epoch.
 
-  python benchmarks/input_pipeline.py [--images=6000] [--rounds=3] [--seed=0]
+  python -m benchmarks.input_pipeline [--images=6000] [--rounds=3] [--seed=0]
 
 The JPEGs are made here, of CelebA's shape and size: 178x218, about 7 KB. Every pipeline crops 108x108 and resizes that
 to 64x64, bilinear with antialiasing. Each has a process of its own, for its memory's sake; they run in turn.
@@ -12,7 +12,6 @@ import io
 import multiprocessing
 import os
 import statistics
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -21,14 +20,12 @@ import numpy as np
 from absl import app, flags, logging
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-import synthetic
-from synthetic import HEIGHT, WIDTH
-
+from benchmarks import synthetic
+from benchmarks.synthetic import HEIGHT, WIDTH
 from data.batches import batches
-from data.decode import Geometry
-from data.folder import folder_source, zip_source
-from data.pack import load_pack
+from data.packing.decode import Geometry
+from data.packing.pack import load_pack
+from data.sources.folder import folder_source, zip_source
 
 GEOMETRY = Geometry(64, 64, (108, 108))
 BOX = GEOMETRY.box(HEIGHT, WIDTH)

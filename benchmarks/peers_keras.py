@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 import ops
-from config import Config
+from config.settings import Config
 
 STUCK_SECONDS = 120  # then `fit` has failed
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from config import Config
+from config.settings import Config
 
 LEAKY_SLOPE = 0.2  # this and the momentum as in ops.py, which would import TensorFlow
 BN_MOMENTUM = 0.1  # of the new value; ops.py has that of the old one

@@ -1,6 +1,6 @@
 """Images a second from a run to PNG files, against what its generator alone and its SavedModel draw.
 
-  python benchmarks/sampling.py
+  python -m benchmarks.sampling
 
 The run is a freshly initialised network of 64x64 and stem 512 in a temporary folder. Each program draws the same number
 of images in batches of 64; of --sample the time that --sample 64 takes is taken off, which is that of loading and
@@ -19,20 +19,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-import measure
 from absl import app, flags, logging
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import measure
+
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
 
 import ops
-from checkpoint import Checkpoints
-from config import Config
-from export import export
-from model import DCGAN
+from config.settings import Config
+from export.saved_model import export
+from gan import DCGAN
+from runs.checkpoints import Checkpoints
 from sample import DRAW_BATCH, load_generator, sample
 
 FLAGS = flags.FLAGS

@@ -1,6 +1,6 @@
 """Seconds and memory as the batch, the images' size and the dataset grow.
 
-    python benchmarks/scaling.py [--rounds=2] [--seed=0]
+    python -m benchmarks.scaling [--rounds=2] [--seed=0]
 
 Every point has a process of its own, for its memory's sake. A training step at the defaults but for what grows; and
 batches gathered from a pack of random pixels on disk.
@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import resource
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,9 +17,7 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from config import Config
+from config.settings import Config
 
 # A process imports this file too: what imports TensorFlow or plots stays inside the functions.
 
@@ -35,7 +32,7 @@ GATHERED = 20_000  # images
 
 
 def main(_) -> None:
-    import measure
+    from benchmarks import measure
 
     rows = []
     for batch in BATCHES:
@@ -67,10 +64,11 @@ def training_step(config: Config, rounds: int, seed: int) -> dict:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     import tensorflow as tf
-    from floor import step_flops
 
     import ops
-    from model import DCGAN, choose_jit, choose_precision
+    from benchmarks.floor import step_flops
+    from gan import DCGAN
+    from system.devices import choose_jit, choose_precision
 
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
     config = config.settled()
@@ -115,8 +113,8 @@ def write_pack(path: Path, count: int, seed: int) -> None:
 
 def draw(rows: list[dict]) -> None:
     """Milliseconds and megabytes over the batch, the size and the dataset, on logarithmic axes of these."""
-    import measure
-    from measure import plt
+    from benchmarks import measure
+    from benchmarks.measure import plt
 
     figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
     for column, kind in enumerate(("batch", "size", "dataset")):

@@ -1,7 +1,7 @@
 """What a long run holds on to: memory, file handles, threads and speed over 20,000 steps; or over a large packing.
 
-    python benchmarks/soak.py [--steps=20000] [--seed=0]
-    python benchmarks/soak.py --pack=200000 [--seed=0]
+    python -m benchmarks.soak [--steps=20000] [--seed=0]
+    python -m benchmarks.soak --pack=200000 [--seed=0]
 
 Small steps (16x16, stem 32, batch 8, scikit-learn's digits) through `train` itself, with its log every 20 steps and
 pictures and a checkpoint every 500. One sample every 1,000 steps; the time that it takes does not count. The packing is
@@ -13,7 +13,6 @@ import contextlib
 import ctypes
 import dataclasses
 import os
-import sys
 import tempfile
 import threading
 import time
@@ -23,9 +22,7 @@ from unittest import mock
 import psutil
 from absl import app, flags, logging
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from config import Config
+from config.settings import Config
 
 # The tests import this file too: what imports TensorFlow or plots stays inside the functions.
 
@@ -63,7 +60,7 @@ def main(_) -> None:
 
 def soak(place: Path, steps: int, seed: int) -> None:
     """Trains, prints what grew, and writes results/soak.jsonl and soak.png."""
-    import measure
+    from benchmarks import measure
 
     samples = trained(small(place, steps, seed), EVERY)
     note = summary(samples)
@@ -82,9 +79,9 @@ def small(place: Path, steps: int, seed: int = 0) -> Config:
 def trained(config: Config, every: int) -> list[Sample]:
     """Trains by the real loop; a sample every so many steps."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    import data
+    from data.load import load
 
-    images = data.load(config).images
+    images = load(config).images
     import train
 
     with sampled(config.batch_size, every) as samples:
@@ -95,7 +92,7 @@ def trained(config: Config, every: int) -> list[Sample]:
 @contextlib.contextmanager
 def sampled(batch_size: int, every: int):
     """Within the block a training loop adds to the list that is yielded; its log cuts calls where `every` steps end."""
-    from logs import Logs
+    from training.logs import Logs
 
     samples, process, advance = [], psutil.Process(), Logs.advance
     step, then = 0, time.perf_counter()
@@ -152,8 +149,8 @@ def speed(samples: list[Sample]) -> float:
 
 
 def draw(samples: list[Sample]) -> None:
-    import measure
-    from measure import plt
+    from benchmarks import measure
+    from benchmarks.measure import plt
 
     figure, axes = plt.subplots(4, 1, figsize=(9, 8), sharex=True, layout="constrained")
     steps = [sample.step for sample in samples]
@@ -169,16 +166,16 @@ def draw(samples: list[Sample]) -> None:
 
 def packing(place: Path, count: int, seed: int) -> None:
     """Packs so many JPEGs, prints seconds and memory, and adds a line to results/soak_pack.jsonl."""
-    import data
+    from data.load import load
 
     config = Config(dataset=str(linked_jpegs(place, count, seed)), data_dir=str(place), out_dir=str(place))
     with watched() as sums:
         begin = time.perf_counter()
-        pack = data.load(config)
+        pack = load(config)
         seconds = time.perf_counter() - begin
     figures = {"images": len(pack.images), "seconds": seconds, "images/s": count / seconds}
     figures |= {"RSS before, MB": sums[0], "peak RSS with workers, MB": max(sums)}
-    import measure
+    from benchmarks import measure
 
     print(measure.table([figures]), flush=True)
     measure.record("soak_pack", {"seed": seed, "rows": [figures]})
@@ -186,7 +183,7 @@ def packing(place: Path, count: int, seed: int) -> None:
 
 def linked_jpegs(place: Path, count: int, seed: int) -> Path:
     """A folder with `count` names for at most DIFFERENT JPEGs."""
-    import synthetic
+    from benchmarks import synthetic
 
     files = sorted(synthetic.jpegs(place / "different", min(count, DIFFERENT), seed).iterdir())
     folder = place / "images"

@@ -1,6 +1,6 @@
 """Seconds from the command to the end of the first training step, and what they are made of.
 
-  python benchmarks/startup.py
+  python -m benchmarks.startup
 
 New processes of main.py --train at its defaults (64x64, stem 512, batch 64), on a folder of synthetic JPEGs: once where
 they have yet to be packed, once where they are packed already.
@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import measure
-import synthetic
 from absl import app, flags
+
+from benchmarks import measure, synthetic
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("rounds", 3, "processes of each kind")
@@ -38,8 +38,7 @@ def main(_) -> None:
 def first_step(dataset: Path, place: Path, run: str = "run") -> dict[str, float]:
     """Seconds by part of one new process, whose packs are in `place`."""
     flags_given = [f"--dataset={dataset}", f"--data_dir={place}", f"--out_dir={place / run}", f"--seed={FLAGS.seed}"]
-    script = Path(__file__).with_name("first_step.py")
-    command = [sys.executable, str(script), str(time.time()), *flags_given, "--train", "--steps=9"]
+    command = [sys.executable, "-m", "benchmarks.first_step", str(time.time()), *flags_given, "--train", "--steps=9"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return json.loads(done.stdout)
 

@@ -1,6 +1,6 @@
 """Our training step beside PyTorch's and plain Keras', and the time that its FLOPs take in a large matrix product.
 
-    python benchmarks/train_step.py [--rounds=5] [--seed=0] [--quick]
+    python -m benchmarks.train_step [--rounds=5] [--seed=0] [--quick]
 
 Ours and the matrix products share this process, Keras and PyTorch have one each; while one works the others wait in
 their pipes. Threads are everybody's own default. `fit` makes one step an execution, its default.
@@ -16,19 +16,14 @@ import importlib.util
 import multiprocessing
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from absl import app, flags
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import measure
-
-from config import Config
+from benchmarks import measure
+from config.settings import Config
 
 # A worker imports this file too: what imports TensorFlow stays inside the functions, so that PyTorch is alone in its.
 
@@ -97,7 +92,8 @@ class Program:
 
 
 def ours(config: Config, precision: str, real: np.ndarray, z: np.ndarray) -> Program:
-    from model import DCGAN, choose_jit
+    from gan import DCGAN
+    from system.devices import choose_jit
 
     dcgan = DCGAN(config, precision=precision, jit=choose_jit("auto"))
 
@@ -117,7 +113,7 @@ def peer(worker: Worker | None, name: str, dtype: str, *arguments) -> Program:
 
 
 def programs_of(config: Config, workers: dict[str, Worker | None], *, all_of_them: bool) -> dict[str, Program]:
-    from model import choose_precision
+    from system.devices import choose_precision
 
     rng = np.random.default_rng(FLAGS.seed)
     batch, precision = config.batch_size * config.batches_a_step, choose_precision("auto")
@@ -153,7 +149,7 @@ def rates(ceilings: dict, seconds: dict[str, list[float]]) -> dict[str, float]:
 
 
 def rows_of(title: str, config: Config, programs: dict[str, Program], seconds: dict, best: dict) -> list[dict]:
-    from floor import step_bytes, step_flops
+    from benchmarks.floor import step_bytes, step_flops
 
     rows, reference = [], seconds[next(iter(programs))]
     for name, program in programs.items():
@@ -177,7 +173,7 @@ def rows_of(title: str, config: Config, programs: dict[str, Program], seconds: d
 
 def measured(title: str, config: Config, rounds: int, *, all_of_them: bool) -> tuple[list[dict], str]:
     """The rows of one configuration and a line about its ceilings."""
-    import floor
+    from benchmarks import floor
 
     there = {"peers_keras": True, "peers_torch": importlib.util.find_spec("torch") is not None}
     workers = {module: Worker(module) if found else None for module, found in there.items()}

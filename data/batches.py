@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from memory import available_bytes
+from system.memory import available_bytes
 
 PREFETCH = 2  # calls gathered ahead, beside the one that is trained on
 IN_MEMORY = 0.5  # of the free memory: a pack below that is read ahead as a whole

@@ -5,10 +5,10 @@ import os
 from collections import Counter
 from pathlib import Path, PurePath
 
-from config import Config
-from data.folder import folder_source, walk, zip_source
-from data.idx import digits_source, find_idx, idx_source
-from data.source import IMAGE_SUFFIXES, Source, printable
+from config.settings import Config
+from data.sources.folder import folder_source, walk, zip_source
+from data.sources.idx import digits_source, find_idx, idx_source
+from data.sources.source import IMAGE_SUFFIXES, Source, printable
 
 CELEBA_NAMES = ("celeba", "imgalignceleba")  # any case, without - and _
 LISTED = 5000  # files looked at to tell what a folder without images holds
@@ -111,7 +111,7 @@ def _contents(folder: Path) -> str:
 
 
 def _lmdb(path: Path, limit: int | None) -> Source | None:
-    from data.lsun import find_lmdbs, lmdb_source  # late: the one use of the lmdb package
+    from data.sources.lsun import find_lmdbs, lmdb_source  # late: the one use of the lmdb package
 
     folders = find_lmdbs(path)
     if not folders:  # hidden ones, or folders of that name
@@ -123,7 +123,7 @@ def _lmdb(path: Path, limit: int | None) -> Source | None:
 
 
 def _tfds(name: str, config: Config, remedy: str, **options: bool) -> Source:
-    from data.tfds import tfds_source  # late: tensorflow_datasets is slow to import
+    from data.sources.tfds import tfds_source  # late: tensorflow_datasets is slow to import
 
     folder = Path(config.data_dir).expanduser() / "tfds"
     return tfds_source(name, folder, remedy=remedy, limit=config.train_size, **options)

@@ -8,8 +8,8 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from config import Config
-from data.source import MAX_ENCODED_BYTES, Source, printable
+from config.settings import Config
+from data.sources.source import MAX_ENCODED_BYTES, Source, printable
 
 ATTRIBUTES_FILE = "list_attr_celeba.txt"  # a count, a line of names, then a line an image of 1 and -1
 MAX_CLASSES = 22_000  # ImageNet-21k's; a vector of them is 88 kB an image

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from foreign.weights import STATISTICS, Arrays, Weights, check_complete, implied
+from foreign.arrays import STATISTICS, Arrays, Weights, check_complete, implied
 
 
 def read_carpedm20(prefix: str) -> Weights:

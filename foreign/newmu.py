@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from foreign.weights import Arrays, Weights, implied, listed
-from presets import PRESETS
+from config.presets import PRESETS
+from foreign.arrays import Arrays, Weights, implied, listed
 
 
 def read_newmu(folder: Path) -> Weights:

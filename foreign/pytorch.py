@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from foreign.weights import STATISTICS, Arrays, Weights, check_complete, implied, listed
-from presets import PRESETS
+from config.presets import PRESETS
+from foreign.arrays import STATISTICS, Arrays, Weights, check_complete, implied, listed
 
 SUFFIXES = (".pth", ".pt")
 MAX_NUMBERS = 2**28  # 1 GB; the example's networks have 6 million

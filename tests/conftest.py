@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from config import Config
+from config.settings import Config
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import floor, peers_keras
-from config import Config
-from model import DCGAN
+from config.settings import Config
+from gan import DCGAN
 
 
 def by_hand(*, batch):

@@ -246,8 +246,9 @@ def test_actions_that_do_not_go_together(arguments, message):
 
 def test_tensorflow_comes_without_what_keras_wraps_which_can_still_be_imported():
     script = """
-import sys, console
-console.quietly_import_tensorflow()
+import sys
+from system import devices
+devices.quietly_import_tensorflow()
 assert "keras" in sys.modules and not any(name.startswith(("sklearn", "scipy.stats")) for name in sys.modules)
 import sklearn.datasets
 """

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import download
 import main
+from data import fetch
 
 ROOT = Path(main.__file__).parent
 
@@ -50,7 +50,7 @@ def parsed(line, monkeypatch):
 @pytest.mark.parametrize("line", commands(ORIGINAL))
 def test_the_originals_command_lines(line, monkeypatch):
     if "download.py" in line:
-        assert download.parse(shlex.split(line)[2:])[0] == ["mnist", "celebA"]
+        assert fetch.parse(shlex.split(line)[2:])[0] == ["mnist", "celebA"]
         return
     config, actions = parsed(line, monkeypatch)
     assert actions == ({"train"} if "--train" in line else {"sample"})
@@ -69,7 +69,7 @@ def test_there_are_eleven_of_them():
 @pytest.mark.parametrize("line", commands((ROOT / "README.md").read_text(encoding="utf-8")))
 def test_our_command_lines(line, monkeypatch):
     if "download.py" in line:
-        assert download.parse(shlex.split(line)[2:])[0]
+        assert fetch.parse(shlex.split(line)[2:])[0]
     elif "--help" not in line:
         assert parsed(line, monkeypatch)[1]
 

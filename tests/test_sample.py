@@ -6,13 +6,14 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-import console
 import ops
-from checkpoint import Checkpoints
-from model import DCGAN
-from runs import find_run, stored_run
+from gan import DCGAN
+from runs.checkpoints import Checkpoints
+from runs.find import find_run, stored_run
 from sample import drawer, load_generator, sample, whole_batches
-from utils import image_grid, png, replaced_folder, write_atomic, write_film
+from system import console
+from system.files import replaced_folder, write_atomic
+from utils import image_grid, png, write_film
 
 
 @pytest.fixture

@@ -9,17 +9,18 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import logs
 import ops
-from checkpoint import Checkpoints, restore_networks
-from data import Labels
-from logs import Logs
-from model import DCGAN, Generator
-from presets import PRESETS
-from runs import stored_run
+from config.presets import PRESETS
+from data.labels import Labels
+from gan import DCGAN
+from model import Generator
+from runs.checkpoints import Checkpoints, restore_networks
+from runs.find import stored_run
 from sample import drawer
-from steps import Steps
 from train import train
+from training import logs
+from training.logs import Logs
+from training.steps import Steps
 from utils import image_grid
 
 

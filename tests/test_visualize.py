@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 import ops
-from checkpoint import Checkpoints
-from model import DCGAN
+from gan import DCGAN
+from runs.checkpoints import Checkpoints
 from sample import drawer, load_generator
 from utils import image_grid
 from visualize import COLUMNS, FRAMES, sweep, visualize

@@ -13,16 +13,16 @@ import pytest
 from PIL import Image
 
 import data
-import data.decode
-import data.encoded
-import data.folder
-import data.idx
-import data.lsun
-import data.pack
-import data.workers
-from data.decode import Geometry
-from data.pack import load_pack
-from data.workers import decode_all
+import data.packing.decode
+import data.packing.encoded
+import data.packing.pack
+import data.packing.workers
+import data.sources.folder
+import data.sources.idx
+import data.sources.lsun
+from data.packing.decode import Geometry
+from data.packing.pack import load_pack
+from data.packing.workers import decode_all
 
 ROOT = Path(data.__file__).parent.parent
 GEOMETRY = Geometry(16, 16)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import config
-from data.decode import Geometry
-from data.pack import Pack, load_pack
-from data.source import Source
+from config import settings as config
+from data.packing.decode import Geometry
+from data.packing.pack import Pack, load_pack
+from data.sources.source import Source
 
 ASKED = {*config.FIELDS, "preset", "label", "sample", "train", "dry_run", "visualize_option", "config"}
 

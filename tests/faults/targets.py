@@ -11,15 +11,15 @@ import sys
 from absl import flags, logging
 from absl.testing import flagsaver
 
-import config
 import main
-from data.decode import Geometry
-from data.folder import zip_source
-from data.idx import idx_source
-from data.lsun import lmdb_source
-from data.workers import decode_all
+from config import settings as config
+from config.presets import with_preset
+from data.packing.decode import Geometry
+from data.packing.workers import decode_all
+from data.sources.folder import zip_source
+from data.sources.idx import idx_source
+from data.sources.lsun import lmdb_source
 from foreign import read_carpedm20, read_newmu, read_torch
-from presets import with_preset
 from tests.faults import seeds
 from tests.faults.seeds import ASKED, load_squares, scratch, written
 

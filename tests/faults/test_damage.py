@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from program import is_one_line, run_here, tree
 
-from checkpoint import Checkpoints, checkpoint_paths, restore_networks
-from config import Config
-from model import DCGAN, Generator
-from runs import run_to_train, stored_run
+from config.settings import Config
+from gan import DCGAN
+from model import Generator
+from runs.checkpoints import Checkpoints, checkpoint_paths, restore_networks
+from runs.find import run_to_train, stored_run
 from train import train
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)

@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 from program import run, state
 
-import memory
-from data import pack as packing
 from data.batches import batches
-from data.decode import Geometry
-from data.folder import folder_source
-from data.pack import load_pack
+from data.packing import pack as packing
+from data.packing.decode import Geometry
+from data.packing.pack import load_pack
+from data.sources.folder import folder_source
+from system import memory
 
 
 @pytest.mark.parametrize("processes", [False, True])

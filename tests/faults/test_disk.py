@@ -12,13 +12,13 @@ import tensorflow as tf
 from program import is_one_line, run, run_here, start, state, tree, wait_for
 
 import train as training
-from checkpoint import checkpoint_paths
 from data.batches import taker
-from logs import Logs
-from runs import stored_run
-from steps import Steps
-from tests.test_weights import write_newmu
+from runs.checkpoints import checkpoint_paths
+from runs.find import stored_run
+from tests.foreign.test_import_weights import write_newmu
 from train import train
+from training.logs import Logs
+from training.steps import Steps
 
 pytestmark = pytest.mark.slow  # most of its tests take three to nine seconds
 
@@ -177,7 +177,7 @@ def test_full_while_importing(tmp_path, capsys):
 @pytest.fixture
 def warned(monkeypatch):
     said = []
-    for module in ("logs", "events", "train"):
+    for module in ("training.logs", "training.events", "train"):
         monkeypatch.setattr(f"{module}.logging.warning", lambda text, *values: said.append(text % values))
     return said
 
@@ -222,8 +222,8 @@ def test_a_full_disk_of_logs_only_warns_and_they_go_on_when_there_is_room(
         if self.bar.n == 70:
             stack.close()
 
-    monkeypatch.setattr("logs.Logs.advance", advance)
-    monkeypatch.setattr("logs.tqdm.update", lambda bar, steps: setattr(bar, "n", bar.n + steps))
+    monkeypatch.setattr("training.logs.Logs.advance", advance)
+    monkeypatch.setattr("training.logs.tqdm.update", lambda bar, steps: setattr(bar, "n", bar.n + steps))
     assert train(config, photos(20, 16, 16))
     assert [text for text in warned if "TensorBoard's log in" in text]
     steps = [json.loads(line)["step"] for line in (config.run_dir / "logs" / "metrics.jsonl").read_text().splitlines()]

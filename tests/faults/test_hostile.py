@@ -13,23 +13,23 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image
 
-import data
-import data.decode
-import data.encoded
-import data.folder
-import data.idx
-import data.lsun
-import data.pack
-import data.workers
-from data.decode import Geometry, decode
-from data.encoded import Gate
-from data.folder import folder_source
-from data.workers import Worker, decode_all
+import data.packing.decode
+import data.packing.encoded
+import data.packing.pack
+import data.packing.workers
+import data.sources.folder
+import data.sources.idx
+import data.sources.lsun
+from data.load import load
+from data.packing.decode import Geometry, decode
+from data.packing.encoded import Gate
+from data.packing.workers import Worker, decode_all
+from data.sources.folder import folder_source
 from tests.faults.hostile import GEOMETRY, ROOT, megabytes, needs_proc, png, png_header, reason, reasons
 
 DECODED = """
-from data.decode import Geometry
-from data.workers import decode_all
+from data.packing.decode import Geometry
+from data.packing.workers import decode_all
 decode_all([("image", b"")], Geometry(64, 64), 3)  # which imports Pillow's formats
 before = peak()
 _, seen = decode_all([("image", Path(sys.argv[1]))], Geometry(64, 64), 3)
@@ -98,10 +98,10 @@ def test_odd_names_are_told_in_one_line(tmp_path, tiny, capsys):
     for name in odd:
         (folder / name).write_bytes(png())
     (folder / "bad\n\x1b.png").touch()
-    pack = data.load(tiny(dataset="odd"))
+    pack = load(tiny(dataset="odd"))
     assert sorted(pack.manifest["files"]) == sorted(odd)
     assert "\x1b" not in capsys.readouterr().err
-    assert len(data.load(tiny(dataset="odd")).images) == 5  # read from its manifest
+    assert len(load(tiny(dataset="odd")).images) == 5  # read from its manifest
 
 
 def test_postscript_called_jpg_runs_nothing(monkeypatch):
@@ -160,7 +160,8 @@ def test_a_worker_leaves_large_images_to_its_parent(tmp_path, monkeypatch):
     (tmp_path / "small.png").write_bytes(png())
     items = [(path.name, path) for path in sorted(tmp_path.iterdir())]
     here, plain = [], decode_all
-    monkeypatch.setattr(data.workers, "decode_all", lambda *arguments: here.append(arguments) or plain(*arguments))
+    record = lambda *arguments: here.append(arguments) or plain(*arguments)  # noqa: E731
+    monkeypatch.setattr(data.packing.workers, "decode_all", record)
     worker = Worker()
     try:
         assert worker(items, GEOMETRY, 3) == plain(items, GEOMETRY, 3)
@@ -174,7 +175,7 @@ def test_a_worker_leaves_large_images_to_its_parent(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])
 def test_many_bits_come_to_eight_as_all_at_once_would(monkeypatch, mode):
-    monkeypatch.setattr(sys.modules["data.decode"], "STRIP", 50)  # data.decode is its function
+    monkeypatch.setattr(sys.modules["data.packing.decode"], "STRIP", 50)  # data.decode is its function
     for top in (1, 200, 70_000):
         levels = np.random.default_rng(0).uniform(
             -0.1 * (mode == "F"), min(top, 65_535 if mode == "I;16" else top), (23, 17)

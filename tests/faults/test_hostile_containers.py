@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import data
-import data.decode
-import data.encoded
-import data.folder
-import data.idx
-import data.lsun
-import data.pack
-import data.workers
-from data.folder import folder_source, zip_source
-from data.source import Source
+import data.packing.decode
+import data.packing.encoded
+import data.packing.pack
+import data.packing.workers
+import data.sources.folder
+import data.sources.idx
+import data.sources.lsun
+from data.load import load
+from data.sources.folder import folder_source, zip_source
+from data.sources.source import Source
 from tests.faults.hostile import megabytes, needs_proc, pack_of, patched, png, reason, reasons, zip_with
 
 
@@ -42,7 +42,7 @@ def test_a_zip_inflates_no_further_than_its_header_says(tmp_path, method):
     path = zip_with(tmp_path / "lies.zip", {"zeros.png": bytes(2**28)}, method)
     patched(path, 24, "<I", 1000)  # the size of what was 256 MB
     script = """
-from data.folder import zip_source
+from data.sources.folder import zip_source
 before = peak()
 [(name, content)] = zip_source(Path(sys.argv[1])).items()
 print(peak() - before, repr(content)[:80])
@@ -101,7 +101,7 @@ def test_a_cut_zip_and_one_with_an_endless_list_are_one_line(tmp_path, monkeypat
             zip_source(path)
     path.write_bytes(whole)
     assert zip_source(path).count == 50
-    monkeypatch.setattr(data.folder, "MAX_DIRECTORY_BYTES", 1000)
+    monkeypatch.setattr(data.sources.folder, "MAX_DIRECTORY_BYTES", 1000)
     with pytest.raises(ValueError, match="its list of files has more than"):
         zip_source(path)
 
@@ -153,8 +153,8 @@ def test_no_image_is_mapped_into_memory(tmp_path):
     content = io.BytesIO()
     Image.new("RGB", (3000, 2000)).save(content, "BMP")
     (tmp_path / "large.bmp").write_bytes(content.getvalue())
-    assert len(content.getvalue()) > data.encoded.READ_AT_ONCE
-    with data.encoded.open_image(tmp_path / "large.bmp") as image:
+    assert len(content.getvalue()) > data.packing.encoded.READ_AT_ONCE
+    with data.packing.encoded.open_image(tmp_path / "large.bmp") as image:
         image.load()
         assert getattr(image, "map", None) is None
     assert reason(tmp_path / "large.bmp") is None
@@ -186,7 +186,7 @@ def test_idx_files_are_as_long_as_their_header_says(tmp_path, content, message):
     path = tmp_path / "train-images-idx3-ubyte"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        data.idx.read_idx(path)
+        data.sources.idx.read_idx(path)
 
 
 def test_gzipped_idx_files_do_not_inflate_further_than_they_say(tmp_path, monkeypatch):
@@ -198,21 +198,21 @@ def test_gzipped_idx_files_do_not_inflate_further_than_they_say(tmp_path, monkey
     path.write_bytes(bomb)  # 256 MB in 256 KB
     start = time.monotonic()
     with pytest.raises(ValueError, match="Received: 41 bytes or more"):
-        data.idx.read_idx(path)
+        data.sources.idx.read_idx(path)
     assert time.monotonic() - start < 1
     for shape in ((60_000, 2**16, 2**16), (2**32 - 1, 1, 1), (6_000_000, 1, 1)):
-        path.write_bytes(data.idx.gzip.compress(idx(*shape)))
+        path.write_bytes(data.sources.idx.gzip.compress(idx(*shape)))
         with pytest.raises(ValueError, match=r"a header of .* images, .*; at most are 5,000,000 and 1,610,612,736"):
-            data.idx.read_idx(path)
+            data.sources.idx.read_idx(path)
     path.write_bytes(bomb[:-20])
     with pytest.raises(ValueError, match="must be an IDX file"):
-        data.idx.read_idx(path)
+        data.sources.idx.read_idx(path)
 
 
 def test_a_pipe_called_idx_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "train-images-idx3-ubyte")
     with pytest.raises(ValueError, match="cannot be read: not a file"):
-        data.idx.read_idx(tmp_path / "train-images-idx3-ubyte")
+        data.sources.idx.read_idx(tmp_path / "train-images-idx3-ubyte")
 
 
 @pytest.fixture
@@ -228,12 +228,12 @@ def lmdb_folder(tmp_path):
 def test_a_cut_lmdb_ends_its_reader_and_not_the_program(lmdb_folder, tmp_path):
     """The pages that are missing raise SIGBUS where they are read."""
     whole = (lmdb_folder / "data.mdb").read_bytes()
-    source = data.lsun.lmdb_source(lmdb_folder)
+    source = data.sources.lsun.lmdb_source(lmdb_folder)
     assert pack_of(source, tmp_path / "packs").manifest["count"] == 200
     for share in (0.2, 0.5, 0.9):
         (lmdb_folder / "data.mdb").write_bytes(whole[: int(len(whole) * share)])
         with pytest.raises(ValueError, match=r"must be an LMDB of images. Received: .* Fetch it again."):
-            pack_of(data.lsun.lmdb_source(lmdb_folder), tmp_path / "packs2")
+            pack_of(data.sources.lsun.lmdb_source(lmdb_folder), tmp_path / "packs2")
 
 
 def test_an_lmdb_gives_no_more_entries_than_it_says(lmdb_folder):
@@ -241,21 +241,21 @@ def test_an_lmdb_gives_no_more_entries_than_it_says(lmdb_folder):
     content = path.read_bytes()
     assert content.count(struct.pack("<Q", 200)) >= 1
     path.write_bytes(content.replace(struct.pack("<Q", 200), struct.pack("<Q", 7)))
-    assert len(list(data.lsun.lmdb_source(lmdb_folder).items())) == 7
+    assert len(list(data.sources.lsun.lmdb_source(lmdb_folder).items())) == 7
 
 
 def test_an_lmdb_that_does_not_open_is_given_up(lmdb_folder, monkeypatch):
-    monkeypatch.setattr(data.lsun, "WAIT_SECONDS", 1)
+    monkeypatch.setattr(data.sources.lsun, "WAIT_SECONDS", 1)
     (lmdb_folder / "data.mdb").unlink()
     os.mkfifo(lmdb_folder / "data.mdb")
     with pytest.raises(ValueError, match="Received: no answer in 1 seconds"):
-        data.lsun.lmdb_source(lmdb_folder)
+        data.sources.lsun.lmdb_source(lmdb_folder)
 
 
 def test_an_image_in_an_lmdb_that_is_too_large_is_skipped(lmdb_folder, monkeypatch):
-    monkeypatch.setattr(data.lsun, "MAX_ENCODED_BYTES", 2000)
-    monkeypatch.setattr(data.encoded, "MAX_ENCODED_BYTES", 2000)
-    images = [image for _, image in data.lsun.lmdb_source(lmdb_folder, limit=3).items()]
+    monkeypatch.setattr(data.sources.lsun, "MAX_ENCODED_BYTES", 2000)
+    monkeypatch.setattr(data.packing.encoded, "MAX_ENCODED_BYTES", 2000)
+    images = [image for _, image in data.sources.lsun.lmdb_source(lmdb_folder, limit=3).items()]
     assert all(isinstance(image, ValueError) for image in images)
 
 
@@ -264,7 +264,7 @@ def test_hidden_lmdbs_and_folders_called_so_are_none(tmp_path, tiny):  # find_lm
         (tmp_path / "data" / "set" / inner).parent.mkdir(parents=True)
         (tmp_path / "data" / "set" / inner).touch()
     with pytest.raises(ValueError, match="must hold images"):
-        data.load(tiny(dataset="set"))
+        load(tiny(dataset="set"))
 
 
 @pytest.mark.parametrize("place", ["pipe", "pipe.zip", "/dev/null", "/dev/zero", "loop", "file/below"])
@@ -275,11 +275,11 @@ def test_datasets_that_are_no_folder_are_one_line(tmp_path, tiny, place):
     (tmp_path / "data" / "loop").symlink_to(tmp_path / "data" / "loop")
     (tmp_path / "data" / "file").touch()
     with pytest.raises(ValueError, match="must be"):
-        data.load(tiny(dataset=place))
+        load(tiny(dataset=place))
 
 
 def test_a_class_an_image_is_too_many(tmp_path, tiny, monkeypatch):
     monkeypatch.setattr(data.labels, "MAX_CLASSES", 20)
     path = zip_with(tmp_path / "classes.zip", {f"{k}/a.png": png() for k in range(30)})
     with pytest.raises(ValueError, match=r"at most 20 classes\. Received: 30"):
-        data.load(tiny(dataset=str(path), labels="folder"))
+        load(tiny(dataset=str(path), labels="folder"))

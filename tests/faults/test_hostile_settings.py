@@ -6,9 +6,9 @@ import os
 import numpy as np
 import pytest
 
-import config
-import weights
-from config import Config, read_config, read_json
+from config import settings as config
+from config.settings import Config, read_config, read_json
+from foreign import import_weights as weights
 from foreign import read_newmu, read_torch
 from tests.faults import seeds
 

@@ -8,14 +8,14 @@ import pytest
 import tensorflow as tf
 from program import is_one_line, run_here, state
 
-import checks
 import train as training
-from checkpoint import checkpoint_paths
-from config import Config
-from model import DCGAN
-from runs import run_to_train, stored_run
-from steps import Steps
+from config import checks
+from config.settings import Config
+from gan import DCGAN
+from runs.checkpoints import checkpoint_paths
+from runs.find import run_to_train, stored_run
 from train import train
+from training.steps import Steps
 
 pytestmark = pytest.mark.slow  # most of its tests take three to nine seconds
 

@@ -13,10 +13,11 @@ import pytest
 import tensorflow as tf
 
 import ops
-from checkpoint import Checkpoints, restore_networks
-from config import Config
-from export import MAX_COUNT, export, max_count
-from model import DCGAN, Discriminator, Generator
+from config.settings import Config
+from export.saved_model import MAX_COUNT, export, max_count
+from gan import DCGAN
+from model import Discriminator, Generator
+from runs.checkpoints import Checkpoints, restore_networks
 from sample import draw, in_batches
 
 REST = Path(__file__).parent / "rest.py"

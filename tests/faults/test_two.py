@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from program import ROOT, is_one_line, run, run_here, start, tree, wait_for
 
-import locks
-from data.decode import Geometry
-from data.pack import load_pack
-from data.source import Source
-from utils import replaced_folder, write_atomic
+from data.packing.decode import Geometry
+from data.packing.pack import load_pack
+from data.sources.source import Source
+from system import files, locks
+from system.files import replaced_folder, write_atomic
 
 HELD = """
 import pathlib, sys, time
-import locks
+from system import files, locks
 with locks.run_lock(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -82,7 +82,7 @@ def test_a_lock_from_another_host_is_taken_over_with_a_warning(tmp_path, monkeyp
         ("process 1 on HOST", True),
         ("process 1 on elsewhere", True),
         ("process 999999999 on HOST", False),
-        (f"process {os.getpid()} on HOST", False),
+        ("process OURS on HOST", False),
         ("nonsense", False),
         ("", False),
     ],
@@ -91,7 +91,7 @@ def test_where_the_file_system_has_no_locks_the_name_counts(holder, refused, tmp
     monkeypatch.setattr(locks, "fcntl", None)
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "lock").write_text(holder.replace("HOST", socket.gethostname()))
+    (folder / "lock").write_text(holder.replace("HOST", socket.gethostname()).replace("OURS", str(os.getpid())))
     if refused:
         with pytest.raises(ValueError, match="One process at a time"), locks.run_lock(folder):
             pass
@@ -114,10 +114,10 @@ def test_a_run_that_never_began_leaves_no_folder(tmp_path, capsys):
 
 
 def test_temporaries_belong_to_their_process(tmp_path):
-    with locks.temporary(tmp_path / "mine") as mine, locks.temporary(tmp_path / "folder", folder=True) as folder:
+    with files.temporary(tmp_path / "mine") as mine, files.temporary(tmp_path / "folder", folder=True) as folder:
         (tmp_path / "dead.12-abcdef.tmp").write_text("half")
         (tmp_path / "dead.13-abcdef.tmp").mkdir()
-        locks.remove_leftovers(tmp_path)
+        files.remove_leftovers(tmp_path)
         assert sorted(tmp_path.iterdir()) == sorted([mine, folder])
     assert not list(tmp_path.iterdir())
 
@@ -127,7 +127,7 @@ def test_what_was_put_aside_for_nothing_comes_back(tmp_path):
     (tmp_path / "saved_model.abcdef.aside.tmp" / "weights").write_text("precious")
     (tmp_path / "other").mkdir()
     (tmp_path / "other.abcdef.aside.tmp").mkdir()
-    locks.remove_leftovers(tmp_path)
+    files.remove_leftovers(tmp_path)
     assert tree(tmp_path) == {"saved_model/weights": b"precious"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "saved_model"]
 
@@ -190,7 +190,7 @@ def test_where_there_are_no_locks_temporaries_go_by_their_age(tmp_path, monkeypa
     for name in ("old", "new"):
         (tmp_path / f"{name}.tmp").touch()
     os.utime(tmp_path / "old.tmp", (0, 0))
-    locks.remove_leftovers(tmp_path)
+    files.remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["new.tmp"]
     with replaced_folder(tmp_path / "made") as folder:
         (folder / "file").write_text("1")

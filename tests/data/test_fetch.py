@@ -1,0 +1,404 @@
+"""download.py against a real server on this machine: what arrives, what is refused, and what is said about it."""
+
+import gzip
+import hashlib
+import http.server
+import importlib.util
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pytest
+
+from data import fetch
+from data.sources.idx import find_idx, idx_source
+from data.sources.lsun import find_lmdbs, lmdb_source
+
+ROOT = Path(fetch.__file__).parents[1]
+CONTENT = np.random.default_rng(0).bytes(300_000)
+QUOTA_PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head></html>"
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Gives `files` by path; without `ranges` it ignores Range; `drops` answers end half-way, once `go_on` is set.
+
+    A path that begins with /page is a web page that calls itself binary, one that begins with /html does not.
+    """
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.ranges, self.drops, self.asked = {}, True, 0, []
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append((self.path, self.headers["Range"]))
+        if self.path.startswith(("/page", "/html")):
+            kind = "text/html; charset=utf-8" if self.path.startswith("/html") else "application/octet-stream"
+            self.answer(200, QUOTA_PAGE, {"Content-Type": kind})
+        elif self.path not in self.server.files:
+            self.send_error(404)
+        elif self.server.ranges and self.headers["Range"]:
+            content = self.server.files[self.path]
+            start = int(re.fullmatch(r"bytes=(\d+)-", self.headers["Range"])[1])
+            where = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            self.answer(206, content[start:], {"Content-Range": where})
+        else:
+            self.answer(200, self.server.files[self.path], {})
+
+    def answer(self, status, content, headers):
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.server.drops:
+            self.server.drops -= 1
+            self.wfile.write(content[: len(content) // 2])
+            self.wfile.flush()
+            self.server.go_on.wait(60)
+            self.close_connection = True
+        else:
+            self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def described(path: str, content: bytes, *urls: str) -> fetch.File:
+    return fetch.File(path, len(content), hashlib.sha256(content).hexdigest(), urls)
+
+
+@pytest.fixture
+def faces(server, monkeypatch, tmp_path):
+    """Makes CelebA one file of CONTENT that is offered at the given paths, and fetches it."""
+
+    def run(*paths, file=None):
+        file = file or described("faces.zip", CONTENT, *map(server.url, paths))
+        monkeypatch.setattr(fetch, "CELEBA", (file,))
+        return fetch.main(["celebA", "--data_dir", str(tmp_path / "data")])
+
+    server.files["/good"] = CONTENT
+    return run
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def errors(capsys) -> str:
+    """What went to stderr as errors: every one a single line."""
+    lines = capsys.readouterr().err.splitlines()
+    assert not any("Traceback" in line for line in lines)
+    return "\n".join(line for line in lines if line.startswith("error: "))
+
+
+def test_sizes_and_hashes_are_those_of_tensorflow_datasets():
+    package = Path(importlib.util.find_spec("tensorflow_datasets").origin).parent
+    lists = ["url_checksums/mnist.txt", "url_checksums/lsun.txt", "datasets/celeb_a/checksums.tsv"]
+    rows = [line.split("\t") for name in lists for line in (package / name).read_text().splitlines()]
+    known = {Path(row[0]).name if "id=" not in row[0] else row[3]: (int(row[1]), row[2]) for row in rows}
+    files = [*fetch.CELEBA, *fetch.MNIST, *fetch.LSUN.values()]
+    assert len(files) == 16
+    for file in files:
+        assert (file.size, file.sha256) == known[Path(file.path).name], file.path
+    ids = {row[0].rpartition("id=")[2] for row in rows}
+    assert {file.urls[0].rpartition("id=")[2] for file in fetch.CELEBA} <= ids
+
+
+def test_a_file_arrives_and_is_not_fetched_again(faces, server, tmp_path, capsys):
+    assert faces("/good") == 0
+    assert (tmp_path / "data" / "faces.zip").read_bytes() == CONTENT
+    assert names(tmp_path / "data") == ["faces.zip"]
+    assert faces("/good") == 0
+    assert len(server.asked) == 1
+    assert not errors(capsys)
+
+
+@pytest.mark.parametrize("folder", ["celebA", "CelebA", "celeba"])
+def test_a_file_in_its_own_folder_is_found(faces, server, tmp_path, folder):
+    (tmp_path / "data" / folder).mkdir(parents=True)
+    (tmp_path / "data" / folder / "faces.zip").write_bytes(CONTENT)
+    assert faces("/good") == 0
+    assert not server.asked
+    assert names(tmp_path / "data") == [folder]
+
+
+def test_the_next_source_is_tried(faces, server, tmp_path):
+    server.files |= {"/short": CONTENT[:-1], "/wrong": CONTENT[::-1]}
+    assert faces("/absent", "/page", "/html", "/short", "/wrong", "/good") == 0
+    assert (tmp_path / "data" / "faces.zip").read_bytes() == CONTENT
+    assert names(tmp_path / "data") == ["faces.zip"]
+
+
+def test_a_server_that_does_not_answer_is_passed_over(faces, server, tmp_path):
+    file = described("faces.zip", CONTENT, f"http://127.0.0.1:{free_port()}/faces", server.url("/good"))
+    assert faces(file=file) == 0
+
+
+def free_port() -> int:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return closed.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/absent", "HTTP Error 404: Not Found"),
+        ("/page", "a web page instead of the file: 'Google Drive - Quota exceeded'"),
+        ("/html", "a web page instead of the file: 'Google Drive - Quota exceeded'"),
+        ("/short", "299,999 bytes instead of 300,000"),
+        ("/wrong", "its size, 300,000 bytes, but not its content"),
+    ],
+)
+def test_when_every_source_fails_each_reason_is_told_and_nothing_stays(faces, server, tmp_path, capsys, path, reason):
+    server.files |= {"/short": CONTENT[:-1], "/wrong": CONTENT[::-1]}
+    assert faces(path, "/absent") == 1
+    message = errors(capsys)
+    assert message.startswith("error: celebA: faces.zip must come from one of its sources. Received: 127.0.0.1:")
+    assert reason in message and "HTTP Error 404" in message
+    assert f"by hand (data/README.md) to {tmp_path}/data/faces.zip (300,000 bytes)" in message
+    assert message.count("\n") == 0
+    assert names(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (QUOTA_PAGE, f"{len(QUOTA_PAGE)} bytes, a web page instead of 300,000"),
+        (CONTENT[:1000], "1,000 bytes instead of 300,000"),
+        (CONTENT[::-1], "its size, 300,000 bytes, but not its content (sha256)"),
+    ],
+)
+def test_a_wrong_file_that_is_there_is_named_and_kept(faces, server, tmp_path, capsys, content, fault):
+    place = tmp_path / "data" / "faces.zip"
+    place.parent.mkdir()
+    place.write_bytes(content)
+    assert faces("/good") == 1
+    assert errors(capsys) == (
+        f"error: celebA: {place} must be the original. Received: {fault}. Move it away and run this again."
+    )
+    assert place.read_bytes() == content
+    assert not server.asked
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_part_is_completed(faces, server, tmp_path, ranges):
+    server.ranges = ranges
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "faces.zip.part").write_bytes(CONTENT[:1000])
+    assert faces("/good") == 0
+    assert server.asked == [("/good", "bytes=1000-")]
+    assert (tmp_path / "data" / "faces.zip").read_bytes() == CONTENT
+
+
+def test_a_part_that_is_whole_is_only_checked(faces, server, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "faces.zip.part").write_bytes(CONTENT)
+    assert faces("/good") == 0
+    assert not server.asked
+    assert names(tmp_path / "data") == ["faces.zip"]
+
+
+@pytest.mark.parametrize("part", [CONTENT[::-1][:1000], CONTENT + b"more"])
+def test_a_part_of_something_else_does_not_stand_in_the_way(faces, tmp_path, part):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "faces.zip.part").write_bytes(part)
+    assert faces("/good", "/good") == 0
+    assert (tmp_path / "data" / "faces.zip").read_bytes() == CONTENT
+
+
+def test_a_broken_line_is_taken_up_where_it_broke(faces, server, tmp_path):
+    server.drops = 2
+    assert faces("/good") == 0
+    assert server.asked == [("/good", f"bytes={start}-") for start in (0, 150_000, 225_000)]
+    assert (tmp_path / "data" / "faces.zip").read_bytes() == CONTENT
+
+
+def test_a_line_that_breaks_for_good_leaves_the_part(faces, server, tmp_path, capsys):
+    server.drops, server.ranges = 2, False
+    assert faces("/good") == 1
+    assert "the connection ended after 150,000 of 300,000 bytes" in errors(capsys)
+    assert (tmp_path / "data" / "faces.zip.part").read_bytes() == CONTENT[:150_000]
+    server.ranges = True
+    assert faces("/good") == 0
+    assert server.asked[-1] == ("/good", "bytes=150000-")
+
+
+def test_control_c_keeps_the_part(server, tmp_path):
+    server.files["/good"] = CONTENT
+    server.drops = 1
+    server.go_on.clear()
+    file = described("faces.zip", CONTENT, server.url("/good"))
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored where & started us
+    code += f"import sys, download; fetch.CELEBA = (fetch.{file!r},); sys.exit(fetch.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "celebA", "--data_dir", str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "faces.zip.part").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    server.go_on.set()
+    assert process.returncode == 130
+    assert said == "interrupted; the same command goes on from here.\n"
+    assert CONTENT.startswith((tmp_path / "faces.zip.part").read_bytes())
+    assert not (tmp_path / "faces.zip").exists()
+
+
+def test_without_network_one_line_names_the_servers(faces, capsys, tmp_path):
+    urls = [f"http://127.0.0.1:{free_port()}/faces" for _ in range(2)]
+    assert faces(file=described("faces.zip", CONTENT, *urls)) == 1
+    message = errors(capsys)
+    assert message.startswith("error: A source must be reachable. Received: 127.0.0.1:")
+    assert message.count("Connection refused") == 2 and message.count("\n") == 0
+    assert not (tmp_path / "data").exists()
+
+
+def test_too_little_room_is_told_before_fetching(faces, server, capsys):
+    assert faces(file=fetch.File("faces.zip", 10**18, "", (server.url("/good"),))) == 1
+    assert "must have 1000000000.0 GB free. Received: " in errors(capsys)
+    assert not server.asked
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_is_one_line_and_no_reason_for_another_source(faces, server, tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "faces.zip.part").symlink_to("/dev/full")
+    assert faces("/good", "/good") == 1
+    assert errors(capsys) == (
+        f"error: celebA: {tmp_path}/data must have room. Received: No space left on device. Make some and go on."
+    )
+    assert len(server.asked) == 1
+
+
+@pytest.fixture
+def digits(server, monkeypatch):
+    """MNIST's four files on the server, with 5 and 3 images, each offered at a broken mirror and at a good one."""
+    files = []
+    for file in fetch.MNIST:
+        count = 5 if "train" in file.path else 3
+        header = np.array([0x803, count, 28, 28], ">u4").tobytes()
+        content = gzip.compress(header + bytes(count * 28 * 28) if "images" in file.path else bytes(8 + count), mtime=0)
+        server.files[f"/{file.path}"] = content
+        files.append(described(file.path, content, server.url("/absent"), server.url(f"/{file.path}")))
+    monkeypatch.setattr(fetch, "MNIST", tuple(files))
+
+
+def test_mnist_is_what_the_loader_reads(digits, tmp_path):
+    assert fetch.main(["mnist", f"--data_dir={tmp_path}"]) == 0
+    assert len(names(tmp_path / "mnist")) == 4
+    assert idx_source(find_idx(tmp_path / "mnist")).count == 8
+
+
+def test_one_set_that_fails_keeps_no_other_from_being_fetched(faces, digits, server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fetch, "CELEBA", (described("faces.zip", CONTENT, server.url("/absent")),))
+    assert fetch.main(["celeba", "MNIST", "mnist", "--data_dir", str(tmp_path)]) == 1
+    assert len(names(tmp_path / "mnist")) == 4
+    message = errors(capsys)
+    assert message.startswith("error: celebA: ") and message.count("\n") == 0
+
+
+@pytest.fixture
+def rooms(server, monkeypatch, tmp_path):
+    """LSUN's tower as a zip of a real LMDB of three entries, whose names try to leave the folder."""
+    with lmdb.open(str(tmp_path / "made")) as environment, environment.begin(write=True) as transaction:
+        for key in (b"a", b"b", b"c"):
+            transaction.put(key, b"image")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.write(tmp_path / "made" / "data.mdb", "../../tower_train_lmdb/data.mdb")
+        archive.writestr("../../outside.txt", "outside")
+        archive.writestr("/tmp/outside.txt", "outside")
+    server.files["/tower"] = buffer.getvalue()
+    file = described("lsun/tower_train_lmdb.zip", buffer.getvalue(), server.url("/tower"))
+    monkeypatch.setattr(fetch, "LSUN", {"tower": file, "bedroom": file})
+    return lambda: fetch.main(["LSUN", "--category", "Tower", "--data_dir", str(tmp_path / "data")])
+
+
+def test_lsun_is_unpacked_to_what_the_loader_reads(rooms, server, tmp_path):
+    assert rooms() == 0
+    assert names(tmp_path / "data" / "lsun") == ["tower_train_lmdb"]
+    assert names(tmp_path / "data" / "lsun" / "tower_train_lmdb") == ["data.mdb"]
+    assert names(tmp_path / "data") == ["lsun"]
+    assert lmdb_source(*find_lmdbs(tmp_path / "data" / "lsun")).count == 3
+    assert rooms() == 0
+    assert len(server.asked) == 1
+
+
+def test_lsun_keeps_a_zip_that_was_there(rooms, server, tmp_path):
+    archive = tmp_path / "data" / "lsun" / "tower_train_lmdb.zip"
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes(server.files["/tower"])
+    assert rooms() == 0
+    assert names(archive.parent) == ["tower_train_lmdb", "tower_train_lmdb.zip"]
+    assert rooms() == 0
+    assert not server.asked
+
+
+def test_lsun_replaces_no_folder_of_the_user(rooms, server, tmp_path, capsys):
+    folder = tmp_path / "data" / "lsun" / "tower_train_lmdb"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("mine")
+    assert rooms() == 1
+    assert f"error: lsun: {folder} must hold data.mdb. Received: none. Move it away" in errors(capsys)
+    assert names(folder) == ["notes.txt"]
+    assert not server.asked
+
+
+def command(*arguments: str):
+    line = [sys.executable, "download.py", *arguments]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "At least one dataset must be named. Received: none. Known: celebA, mnist, lsun"),
+        (["mnist", "cifar"], "Every dataset must be one of celebA, mnist, lsun"),
+        (["lsun", "--category", "attic"], "--category must be one of bedroom, bridge, church_outdoor"),
+        (["mnist", "--data-dir", "x"], "Unrecognized arguments: --data-dir"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(arguments, text):
+    result = command(*arguments)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: {text}")
+    assert result.stderr.count("\n") == 1 and not result.stdout
+
+
+def test_help_is_there_at_once_and_without_tensorflow():
+    begun = time.monotonic()
+    result = command("--help")
+    assert time.monotonic() - begun < 5
+    assert result.returncode == 0
+    assert "python download.py mnist celebA" in result.stdout and "--category" in result.stdout
+    code = "import sys, download; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30).returncode == 0

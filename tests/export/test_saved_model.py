@@ -1,0 +1,160 @@
+import json
+import subprocess
+import sys
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import ops
+from data import label_choice as conditions
+from export.saved_model import MAX_COUNT, export, freeze
+from gan import DCGAN
+from model import Discriminator, Generator
+from runs.checkpoints import Checkpoints, restore_networks
+from sample import sample
+
+# Runs where only TensorFlow is: -I keeps this repository off the path.
+READER = """
+import sys, tensorflow as tf
+folder, out = sys.argv[1:]
+sample = tf.saved_model.load(folder).signatures["sample"]
+drawn = sample(seed=tf.constant(3, tf.int64), count=tf.constant(70))
+for number, png in enumerate(drawn["png_bytes"].numpy()):
+    open(f"{out}/{number:06d}.png", "wb").write(png)
+"""
+
+
+@pytest.fixture
+def trained(tiny, photos):
+    """A run after three real steps, so that the moving statistics differ from their initial values."""
+    config = tiny(seed=3).settled()
+    dcgan = DCGAN(config)
+    for step in range(3):
+        z = ops.latents(0, 8, z_dim=8, z_dist=config.z_dist, stream=step)
+        dcgan._train_step(tf.constant(photos(8, 16, 16)), z)
+    Checkpoints(dcgan, config).save(3)
+    return config
+
+
+def test_plain_tensorflow_draws_the_pixels_of_sample(trained, tmp_path):
+    folder = export(trained)
+    drawn = sample(trained, 70)
+    (tmp_path / "drawn").mkdir()
+    subprocess.run([sys.executable, "-I", "-c", READER, folder, tmp_path / "drawn"], check=True, cwd=tmp_path)
+    for number in range(70):
+        name = f"{number:06d}.png"
+        np.testing.assert_array_equal(iio.imread(tmp_path / "drawn" / name), iio.imread(drawn / name))
+
+
+def test_signatures_take_any_batch(trained):
+    signatures = tf.saved_model.load(str(export(trained))).signatures
+    assert set(signatures) == {"serving_default", "sample", "discriminate"}
+    discriminator = Discriminator(trained)
+    restore_networks(trained, discriminator=discriminator)
+    for count in (1, 5):
+        z = ops.latents(0, count, z_dim=8, z_dist="normal01")
+        images = signatures["serving_default"](z=z)["images"]
+        assert images.shape == (count, 16, 16, 3)
+        assert images.dtype == tf.float32
+        judged = signatures["discriminate"](images=images)
+        np.testing.assert_allclose(judged["logits"], discriminator(images), atol=1e-5)
+        np.testing.assert_allclose(judged["probability"], tf.sigmoid(judged["logits"]))
+        drawn = signatures["sample"](seed=tf.constant(9, tf.int64), count=tf.constant(count))
+        np.testing.assert_array_equal(drawn["z"], ops.latents(9, count, z_dim=8, z_dist=trained.z_dist))
+
+
+def test_one_request_may_not_ask_for_any_number(trained):
+    sample = tf.saved_model.load(str(export(trained))).signatures["sample"]
+    for count in (-1, -(2**31), MAX_COUNT + 1, 2**31 - 1):
+        rule = f"count must be from 0 to {MAX_COUNT}. Received: {count}. Ask for fewer"
+        with pytest.raises(tf.errors.InvalidArgumentError, match=rule):
+            sample(seed=tf.constant(0, tf.int64), count=tf.constant(count))
+
+
+def test_no_images_are_no_images(trained):
+    signatures = tf.saved_model.load(str(export(trained))).signatures
+    assert signatures["serving_default"](z=tf.zeros((0, 8)))["images"].shape == (0, 16, 16, 3)
+    assert signatures["discriminate"](images=tf.zeros((0, 16, 16, 3)))["logits"].shape == (0, 1)
+    drawn = signatures["sample"](seed=tf.constant(0, tf.int64), count=tf.constant(0))
+    assert (drawn["png_bytes"].shape, drawn["z"].shape) == ((0,), (0, 8))
+
+
+def test_images_of_another_size_are_an_error(trained):
+    """They gave several logits each."""
+    discriminate = tf.saved_model.load(str(export(trained))).signatures["discriminate"]
+    for side in (8, 32):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="not compatible with expected shape"):
+            discriminate(images=tf.zeros((4, side, side, 3)))
+
+
+def test_the_card_describes_the_model(trained):
+    card = json.loads((export(trained).parent / "model_card.json").read_text())
+    assert (card["z_dim"], card["z_dist"], card["step"]) == (8, "uniform_signed", 3)
+    assert (card["height"], card["width"], card["channels"]) == (16, 16, 3)
+    assert card["flags"]["stem_width"] == 32
+    assert card["frozen_graphs"]["generator.pb"] == "z:0 -> images:0"
+
+
+def test_a_run_without_a_checkpoint_is_an_error_and_leaves_nothing(tiny):
+    config = tiny()
+    with pytest.raises(ValueError, match="has no checkpoint"):
+        export(config)
+    assert not (config.run_dir / "export").exists()
+
+
+def test_frozen_graphs_in_tensorflow_1s_way(trained):
+    """import_graph_def in a session, any batch, the pixels and logits of the networks."""
+    folder = freeze(trained)
+    generator, discriminator = Generator(trained), Discriminator(trained)
+    restore_networks(trained, generator=generator, discriminator=discriminator)
+    for count in (1, 5):
+        z = ops.latents(4, count, z_dim=8, z_dist="normal01").numpy()
+        images = run_frozen(folder / "generator.pb", {"z:0": z}, "images:0")
+        np.testing.assert_allclose(images, generator(z), atol=1e-6)
+        logits = run_frozen(folder / "discriminator.pb", {"images:0": images}, "logits:0")
+        np.testing.assert_allclose(logits, discriminator(images), atol=1e-5)
+
+
+def run_frozen(path, feed, fetch):
+    definition = tf.compat.v1.GraphDef()
+    definition.ParseFromString(path.read_bytes())
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.import_graph_def(definition, name="")
+        return session.run(fetch, feed)
+
+
+@pytest.mark.parametrize("statistics", ["moving", "batch"])
+def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
+    names = {"labels": "folder", "label_names": ("a", "b"), "fc_width": 16}
+    config = tiny(bn_statistics=statistics, **names).settled()
+    Checkpoints(DCGAN(config), config).save(0)
+    signatures = tf.saved_model.load(str(export(config))).signatures
+    y = conditions.chosen(config, "b,a", 6)
+    drawn = signatures["sample"](seed=tf.constant(3, tf.int64), count=tf.constant(6), y=tf.constant(y))
+    folder = sample(config.continued({"seed": 3}), 6, "b,a")
+    assert folder.name == "seed_3_b,a"
+    np.testing.assert_array_equal(np.load(folder / "y.npy"), y)
+    for number, encoded in enumerate(drawn["png_bytes"].numpy()):
+        np.testing.assert_array_equal(tf.io.decode_png(encoded), iio.imread(folder / f"{number:06d}.png"))
+    for wrong in (np.tile(y, (1, 2)), y[:5], np.tile(y, (2, 1))):  # the first gave wrong images
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            signatures["sample"](seed=tf.constant(3, tf.int64), count=tf.constant(6), y=tf.constant(wrong))
+    images = signatures["serving_default"](z=drawn["z"], y=tf.constant(y))["images"]
+    assert signatures["discriminate"](images=images, y=tf.constant(y))["logits"].shape == (6, 1)
+    card = json.loads((config.run_dir / "export" / "model_card.json").read_text())
+    assert (card["labels"], card["batch_norm"]) == (["a", "b"], statistics)
+    assert "exactly one 1" in card["y"]
+    frozen = run_frozen(freeze(config) / "generator.pb", {"z:0": drawn["z"].numpy(), "y:0": y}, "images:0")
+    np.testing.assert_allclose(frozen, images, atol=1e-6)
+
+
+def test_with_the_statistics_of_the_batch_one_image_is_not_its_own_batch(tiny):
+    """Alone it would be normalised to nothing: gray."""
+    config = tiny(bn_statistics="batch").settled()
+    Checkpoints(DCGAN(config), config).save(0)
+    serve = tf.saved_model.load(str(export(config))).signatures["serving_default"]
+    z = ops.latents(0, 2, z_dim=8, z_dist="normal01")
+    one, other = (serve(z=z[k : k + 1])["images"].numpy() for k in (0, 1))
+    assert np.abs(one - other).mean() > 0.1 * np.abs(one).mean()

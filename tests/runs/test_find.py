@@ -1,0 +1,46 @@
+import pytest
+
+from config.presets import with_preset
+from gan import DCGAN
+from runs.checkpoints import Checkpoints
+from runs.find import find_run, run_to_train
+
+
+@pytest.fixture
+def paper_run(tiny):
+    """A run of the paper's preset, made small by flags of its own; returns what a user says to find it again."""
+    config = tiny(**(with_preset({"preset": "paper"}) | {"stem_width": 32, "batch_size": 8, "l2": 0.0})).settled()
+    Checkpoints(DCGAN(config), config).save(1)
+    (config.run_dir / "config.json").write_text(config.to_json())
+    return config, {"out_dir": config.out_dir, "output_height": 16}
+
+
+def test_a_preset_that_fits_changes_nothing_of_the_run(paper_run):
+    config, where = paper_run
+    assert run_to_train({**where, "preset": "paper", "stem_width": 32}) == config
+    assert find_run({**where, "preset": "paper", "stem_width": 32}) == config
+    assert run_to_train(where) == config
+
+
+@pytest.mark.parametrize("find", [run_to_train, find_run])
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"preset": "reference"}, "--preset=reference wants --bias=True"),
+        ({"preset": "tutorial"}, "--preset=tutorial wants --bn_epsilon=1e-05"),
+        ({"preset": "paper"}, "--preset=paper wants --stem_width=1024"),
+    ],
+)
+def test_a_preset_that_does_not_fit_is_named(paper_run, find, given, wanted):
+    with pytest.raises(ValueError, match="which is fixed") as error:
+        find({**paper_run[1], **given})
+    assert str(error.value).startswith(wanted)
+
+
+def test_runs_made_before_labels_go_on_without(tiny):
+    """An old config.json of mnist has no labels, which are the default of a new one."""
+    config = tiny(dataset="mnist", output_height=28, c_dim=1).settled()
+    Checkpoints(DCGAN(config), config).save(1)
+    (config.run_dir / "config.json").write_text(config.to_json())
+    given = {"out_dir": config.out_dir, "dataset": "mnist"}
+    assert run_to_train(given) == find_run(given) == config

@@ -1,0 +1,115 @@
+"""Several steps a call, and a table on the device, against one step at a time."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import ops
+from data.batches import Order
+from gan import DCGAN
+from training import steps
+from training.steps import Steps, choose_on_device, choose_steps_per_call, split
+
+LABELLED = {"labels": "own", "label_names": ("a", "b", "c")}
+
+
+def images_for(config, count=21):
+    return np.random.default_rng(0).integers(0, 256, (count, *config.image_shape), dtype=np.uint8)
+
+
+def labels_for(config, count=21):
+    return np.eye(3, dtype=np.float32)[np.arange(count) % 3] if config.y_dim else None
+
+
+def trained(config, calls, **how):
+    """(losses and latents at the end of every call, all weights), of a new pair on the same images."""
+    dcgan = DCGAN(config, jit=how.pop("jit", False))
+    found = Steps(dcgan, images_for(config), labels_for(config), **how).run(calls)
+    results = [{name: value.numpy() for name, value in result.items()} for result in found]
+    return results, [w.numpy() for network in (dcgan.generator, dcgan.discriminator) for w in network.variables]
+
+
+def by_hand(config, count):
+    """As `trained`, with the batch and the latents of every step fetched here."""
+    dcgan, images, y = DCGAN(config), images_for(config), labels_for(config)
+    order, batch = Order(len(images), config.seed), config.batch_size * config.batches_a_step
+    for step in range(count):
+        rows = order.indices(step * batch, (step + 1) * batch)
+        z = ops.latents(config.seed, batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step + 1)
+        results = dcgan.train_step(tf.constant(images[rows]), z, *([] if y is None else [tf.constant(y[rows])]))
+    return results, [w.numpy() for network in (dcgan.generator, dcgan.discriminator) for w in network.variables]
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+@pytest.mark.parametrize("settings", [{}, LABELLED | {"d_updates": 2}])
+def test_ten_steps_in_calls_of_any_length_are_the_same_to_the_bit(settings, on_device, tiny):
+    config = tiny(**settings)
+    last, weights = by_hand(config, 10)
+    results, others = trained(config, [range(1), range(1, 4), range(4, 10)], on_device=on_device)
+    assert len(results) == 3
+    for name, value in last.items():
+        np.testing.assert_array_equal(results[-1][name], value, err_msg=name)
+    for one, other in zip(others, weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_calls_start_where_an_earlier_process_stopped(on_device, tiny):
+    config = tiny()
+    whole, _ = trained(config, [range(1), range(1, 3), range(3, 4)], on_device=on_device)
+    (last,), _ = trained(config, [range(3, 4)], on_device=on_device)
+    np.testing.assert_array_equal(last["z"], whole[-1]["z"])  # the same stream; the weights are others
+
+
+def test_with_xla_the_table_and_several_steps_a_call_agree(tiny):
+    """The way a GPU goes, in float32: XLA adds in another order."""
+    config = tiny()
+    last, _ = by_hand(config, 4)
+    for on_device in (False, True):
+        results, _ = trained(config, [range(1), range(1, 4)], on_device=on_device, jit=True)
+        z = ops.latents(config.seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist, stream=4)
+        np.testing.assert_array_equal(results[-1]["z"], z)
+        np.testing.assert_allclose(results[-1]["d_loss"], last["d_loss"], rtol=1e-4)
+        np.testing.assert_allclose(results[-1]["g_loss"], last["g_loss"], rtol=1e-4)
+
+
+def test_results_bring_the_last_labels(tiny):
+    config = tiny(**LABELLED)
+    (results,), _ = trained(config, [range(3)])
+    rows = Order(21, config.seed).batches(range(2, 3), config.batch_size)[0]
+    np.testing.assert_array_equal(results["y"], labels_for(config)[rows])
+
+
+def test_split_cuts_where_there_is_something_to_do():
+    assert list(split(range(10), 4)) == [range(1), range(1, 5), range(5, 9), range(9, 10)]
+    assert list(split(range(7, 14), 100, 5, 3)) == [
+        range(7, 8),
+        range(8, 9),
+        range(9, 10),
+        range(10, 12),
+        range(12, 14),
+    ]
+    assert list(split(range(3), 1, 20)) == [range(k, k + 1) for k in range(3)]
+    assert list(split(range(5, 5), 4)) == []
+
+
+def test_the_table_is_brought_in_pieces_and_only_where_it_leaves_memory(tiny, monkeypatch):
+    images = images_for(tiny())
+    monkeypatch.setattr(steps, "UPLOAD", 8)
+    np.testing.assert_array_equal(steps.upload(images), images)
+    gpu = type("Device", (), {"device_type": "GPU", "memory_limit": 5 * images.nbytes})
+    monkeypatch.setattr(steps.device_lib, "list_local_devices", lambda: [gpu])
+    assert choose_on_device("auto", images)
+    assert not choose_on_device("off", images)
+    gpu.memory_limit = 3 * images.nbytes
+    assert not choose_on_device("auto", images)
+    assert choose_on_device("on", images)
+    monkeypatch.setattr(steps.device_lib, "list_local_devices", list)
+    assert not choose_on_device("auto", images)
+
+
+def test_several_steps_a_call_are_for_gpus_unless_asked_for(monkeypatch):
+    assert choose_steps_per_call(7) == 7
+    assert choose_steps_per_call(None) == 1
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    assert choose_steps_per_call(None) == steps.LOG_EVERY_STEPS
