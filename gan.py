@@ -31,7 +31,10 @@ class DCGAN:
         """The dynamic loss scales by name, scalars; empty unless training in float16."""
         if self.g_optimizer is not self.g_scaler:
             return {}
-        return {"g_loss_scale": self.g_scaler.dynamic_scale.value, "d_loss_scale": self.d_scaler.dynamic_scale.value}
+        return {
+            "g_loss_scale": self.g_scaler.dynamic_scale.value,
+            "d_loss_scale": self.d_scaler.dynamic_scale.value,
+        }
 
     def _train_step(self, real, z, y=None, table=None):
         """One step. real (N * B, H, W, C) uint8, or their rows (N * B,) in `table` (M, H, W, C) uint8; z (N * B, z_dim)

@@ -26,7 +26,14 @@ from system import console, devices
 from system.signals import Interruption
 
 FLAGS = flags.FLAGS
-DATA, MODEL, DETAILS, TRAINING, RUN, ACTIONS = "data", "model", "details", "training", "run", "actions"
+DATA, MODEL, DETAILS, TRAINING, RUN, ACTIONS = (
+    "data",
+    "model",
+    "details",
+    "training",
+    "run",
+    "actions",
+)
 
 # fmt: off
 # data
@@ -101,7 +108,16 @@ flags.DEFINE_enum("explore", None, ["conv_arithmetic"], "draw the convolutions o
 
 # fmt: on
 
-ACTION_FLAGS = ("import_weights", "train", "sample", "visualize", "export", "freeze", "explore", "dry_run")
+ACTION_FLAGS = (
+    "import_weights",
+    "train",
+    "sample",
+    "visualize",
+    "export",
+    "freeze",
+    "explore",
+    "dry_run",
+)
 SAMPLES = 64  # without an action, as many as the original drew
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 
@@ -138,7 +154,9 @@ def main(argv: list[str]) -> int:
 def interrupted() -> int:
     """Says so, and returns the exit code."""
     logging.info("interrupted.")
-    return 0 if FLAGS.is_parsed() and FLAGS.train else 130  # training loses nothing; anything else is asked for again
+    return (
+        0 if FLAGS.is_parsed() and FLAGS.train else 130
+    )  # training loses nothing; anything else is asked for again
 
 
 def run(given: dict) -> None:
@@ -222,7 +240,9 @@ def trained(settings: Config) -> Config | None:
     with run_lock(settings.run_dir):
         found = load(settings)  # before TensorFlow: what is wrong with the images shows at once
         names = found.labels.names if found.labels else None
-        chosen(dataclasses.replace(settings, label_names=names), FLAGS.label, 1)  # now rather than after the training
+        chosen(
+            dataclasses.replace(settings, label_names=names), FLAGS.label, 1
+        )  # now rather than after the training
         devices.quietly_import_tensorflow()
         from train import train
 
@@ -231,13 +251,21 @@ def trained(settings: Config) -> Config | None:
 
 def asked_actions() -> set[str]:
     """The actions that the user asked for. Flags without any draw samples, as the original's README "tests" a model."""
-    wanted = {name for name in ACTION_FLAGS if FLAGS[name].value is not None and FLAGS[name].value is not False}
+    wanted = {
+        name
+        for name in ACTION_FLAGS
+        if FLAGS[name].value is not None and FLAGS[name].value is not False
+    }
     if FLAGS["visualize_option"].present:
         FLAGS.visualize = True
         wanted.add("visualize")
     if not wanted:
-        if not any(flag.present for flag in FLAGS.flags_by_module_dict()[DATA] + [FLAGS["out_name"]]):
-            raise ValueError("At least one action must be given. Received: none. Try --train, --sample 64 or --export.")
+        if not any(
+            flag.present for flag in FLAGS.flags_by_module_dict()[DATA] + [FLAGS["out_name"]]
+        ):
+            raise ValueError(
+                "At least one action must be given. Received: none. Try --train, --sample 64 or --export."
+            )
         FLAGS.sample, wanted = SAMPLES, {"sample"}
     if FLAGS.sample is not None and FLAGS.sample < 1:
         raise ValueError(f"--sample must be at least 1. Received: {FLAGS.sample}. Try --sample=64.")
@@ -248,7 +276,9 @@ def asked_actions() -> set[str]:
         )
     if "dry_run" in wanted and wanted & {"import_weights", "explore"}:
         other = sorted(wanted & {"import_weights", "explore"})[0]
-        raise ValueError(f"--dry_run writes nothing, so it cannot go with --{other}. Received: both. Drop one of them.")
+        raise ValueError(
+            f"--dry_run writes nothing, so it cannot go with --{other}. Received: both. Drop one of them."
+        )
     return wanted
 
 
@@ -266,14 +296,20 @@ def given_settings() -> dict:
     check_names(stored, f"--config={FLAGS.config}", [*configs.FIELDS, "preset"])
     if "epoch" in given:
         stored.pop("steps", None)
-    for name in ("label_names", "halvings"):  # those of the images, and of the course, of another training
+    for name in (
+        "label_names",
+        "halvings",
+    ):  # those of the images, and of the course, of another training
         stored.pop(name, None)
     return stored | given
 
 
 def help_text() -> str:
     modules = FLAGS.flags_by_module_dict()
-    sections = [f"{group}:\n{_help_lines(modules[group])}" for group in (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)]
+    sections = [
+        f"{group}:\n{_help_lines(modules[group])}"
+        for group in (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)
+    ]
     return "\n\n".join([__doc__.strip(), *sections])
 
 

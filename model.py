@@ -65,7 +65,9 @@ class Generator(keras.Model):
         height, width, channels = self.stem_shape
         if self.config.stem_order == "hwc":
             return tf.reshape(x, (-1, height, width, channels))  # (B, h * w * c) -> (B, h, w, c)
-        x = tf.reshape(x, (-1, channels, height, width))  # (B, c * h * w) -> (B, c, h, w), as Theano and PyTorch
+        x = tf.reshape(
+            x, (-1, channels, height, width)
+        )  # (B, c * h * w) -> (B, c, h, w), as Theano and PyTorch
         return tf.transpose(x, (0, 2, 3, 1))  # -> (B, h, w, c)
 
     def plan(self) -> list[tuple]:
@@ -90,10 +92,13 @@ class Discriminator(keras.Model):
         outputs, y_dim = config.discriminator_widths, config.y_dim
         inputs = [config.image_shape[-1], *outputs[:-1]]
         self.convs = [
-            make.conv(i + y_dim, o, name=f"conv{k}") for k, (i, o) in enumerate(zip(inputs, outputs, strict=True), 1)
+            make.conv(i + y_dim, o, name=f"conv{k}")
+            for k, (i, o) in enumerate(zip(inputs, outputs, strict=True), 1)
         ]
         # On every layer but the first (section 3): norms[k] follows convs[k + 1].
-        self.norms = [make.norm(channels, name=f"norm{k}") for k, channels in enumerate(outputs[1:], 2)]
+        self.norms = [
+            make.norm(channels, name=f"norm{k}") for k, channels in enumerate(outputs[1:], 2)
+        ]
         self.sizes = config.sizes[-2::-1]
         features = math.prod(self.sizes[-1]) * outputs[-1]
         self.fc = self.fc_norm = None
@@ -121,7 +126,10 @@ class Discriminator(keras.Model):
 
     def plan(self) -> list[tuple]:
         """(layer, its batch norm or None, output shape) in order."""
-        shapes = [(*size, conv.kernel.shape[-1]) for size, conv in zip(self.sizes, self.convs, strict=True)]
+        shapes = [
+            (*size, conv.kernel.shape[-1])
+            for size, conv in zip(self.sizes, self.convs, strict=True)
+        ]
         rows = list(zip(self.convs, [None, *self.norms], shapes, strict=True))
         if self.fc is not None:
             rows.append((self.fc, self.fc_norm, (self.config.fc_width,)))
@@ -133,7 +141,11 @@ def _makers(config: Config, seed) -> types.SimpleNamespace:
     every = {"seed": seed, "bias": config.bias}
     convs = {**every, "kernel_size": config.kernel_size, "padding": config.padding}
     initializer = {"truncated": ops.truncated_normal, "normal": ops.normal}[config.conv_init]
-    norms = {"epsilon": config.bn_epsilon, "gain_stddev": config.gain_stddev, "statistics": config.bn_statistics}
+    norms = {
+        "epsilon": config.bn_epsilon,
+        "gain_stddev": config.gain_stddev,
+        "statistics": config.bn_statistics,
+    }
     return types.SimpleNamespace(
         dense=functools.partial(ops.Dense, **every),
         conv=functools.partial(ops.Conv, initializer=initializer, **convs),

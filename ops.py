@@ -72,7 +72,9 @@ class Conv(Linear):
     ):
         super().__init__(name)
         self.padding = padding
-        self.kernel = self.weight("kernel", (kernel_size, kernel_size, inputs, outputs), initializer(seed))
+        self.kernel = self.weight(
+            "kernel", (kernel_size, kernel_size, inputs, outputs), initializer(seed)
+        )
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def product(self, x):
@@ -101,11 +103,15 @@ class ConvTranspose(Linear):
         super().__init__(name)
         self.shape_out = (*size, outputs)
         self.padding = padding
-        self.kernel = self.weight("kernel", (kernel_size, kernel_size, outputs, inputs), normal(seed))
+        self.kernel = self.weight(
+            "kernel", (kernel_size, kernel_size, outputs, inputs), normal(seed)
+        )
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def product(self, x):
-        return convolution.conv_transpose(x, tf.cast(self.kernel.value, x.dtype), self.shape_out[:2], self.padding)
+        return convolution.conv_transpose(
+            x, tf.cast(self.kernel.value, x.dtype), self.shape_out[:2], self.padding
+        )
 
 
 class BatchNorm(Layer):
@@ -129,7 +135,9 @@ class BatchNorm(Layer):
         super().__init__(name)
         self.epsilon = epsilon
         self.statistics = statistics
-        self.gamma = self.weight("gamma", (channels,), normal(seed, 1.0, gain_stddev) if gain_stddev else "ones")
+        self.gamma = self.weight(
+            "gamma", (channels,), normal(seed, 1.0, gain_stddev) if gain_stddev else "ones"
+        )
         self.beta = self.weight("beta", (channels,))
         self.moving_mean = self.weight("moving_mean", (channels,), "zeros", trainable=False)
         self.moving_variance = self.weight("moving_variance", (channels,), "ones", trainable=False)
@@ -149,7 +157,9 @@ class BatchNorm(Layer):
         )
         if training:
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                if x.dtype == tf.float16:  # a step that overflows is skipped, and must leave nothing here either
+                if (
+                    x.dtype == tf.float16
+                ):  # a step that overflows is skipped, and must leave nothing here either
                     batch = tf.where(tf.math.is_finite(batch), batch, moving.value)
                 moving.assign(moving.value * BN_MOMENTUM + batch * (1 - BN_MOMENTUM))
         return maps if len(x.shape) == 4 else maps[:, 0, 0]  # (B, 1, 1, channels) -> (B, channels)

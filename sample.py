@@ -35,7 +35,9 @@ def whole_batches(count):
     return count + -count % DRAW_BATCH
 
 
-def in_batches(generator: Generator, z: tf.Tensor, y: tf.Tensor | None, finish: Callable = tf.identity) -> tf.Tensor:
+def in_batches(
+    generator: Generator, z: tf.Tensor, y: tf.Tensor | None, finish: Callable = tf.identity
+) -> tf.Tensor:
     """z (N, z_dim), y (N, y_dim) or None -> `finish` of the images (N, H, W, C), drawn DRAW_BATCH at a time.
 
     The last batch is filled up with other latents, and with y from its beginning. Where batch norm uses the statistics
@@ -46,13 +48,21 @@ def in_batches(generator: Generator, z: tf.Tensor, y: tf.Tensor | None, finish: 
     config, count = generator.config, tf.shape(z)[0]
     others = ops.latents(0, DRAW_BATCH, z_dim=config.z_dim, z_dist=config.z_dist)
     z = tf.concat([z, others[: -count % DRAW_BATCH]], 0)
-    batched = [tf.reshape(z, (-1, DRAW_BATCH, z.shape[-1]))]  # (N padded, z_dim) -> (batches, DRAW_BATCH, z_dim)
+    batched = [
+        tf.reshape(z, (-1, DRAW_BATCH, z.shape[-1]))
+    ]  # (N padded, z_dim) -> (batches, DRAW_BATCH, z_dim)
     if y is not None:
         y = tf.gather(y, tf.range(tf.shape(z)[0]) % tf.maximum(count, 1))
-        batched.append(tf.reshape(y, (-1, DRAW_BATCH, y.shape[-1])))  # -> (batches, DRAW_BATCH, y_dim)
+        batched.append(
+            tf.reshape(y, (-1, DRAW_BATCH, y.shape[-1]))
+        )  # -> (batches, DRAW_BATCH, y_dim)
     sample = finish(tf.zeros((1, *config.image_shape)))
-    images = tf.map_fn(lambda batch: finish(generator(*batch)), tuple(batched), fn_output_signature=sample.dtype)
-    return tf.reshape(images, (-1, *config.image_shape))[:count]  # (batches, DRAW_BATCH, H, W, C) -> (N, H, W, C)
+    images = tf.map_fn(
+        lambda batch: finish(generator(*batch)), tuple(batched), fn_output_signature=sample.dtype
+    )
+    return tf.reshape(images, (-1, *config.image_shape))[
+        :count
+    ]  # (batches, DRAW_BATCH, H, W, C) -> (N, H, W, C)
 
 
 def draw(generator: Generator, z: tf.Tensor, y: tf.Tensor | None = None) -> tf.Tensor:
@@ -77,7 +87,9 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     000000.png ..., grid.png, z.npy (count, z_dim) float32, and with labels y.npy (count, y_dim) and labels.txt, a line
     an image. The same seed and step give the same files; the first images do not depend on `count`.
     """
-    whole = whole_batches(count)  # so that the companions of the last images are the same whatever the count
+    whole = whole_batches(
+        count
+    )  # so that the companions of the last images are the same whatever the count
     y = conditions.chosen(config, label, whole)
     generator, step = load_generator(config)
     z = ops.latents(config.seed, whole, z_dim=config.z_dim, z_dist=config.z_dist)
@@ -90,7 +102,10 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     ):
         first = []
         for start, images in drawn(generator, inputs, count):
-            parts = [(start + k, images[k : k + WRITTEN_TOGETHER]) for k in range(0, len(images), WRITTEN_TOGETHER)]
+            parts = [
+                (start + k, images[k : k + WRITTEN_TOGETHER])
+                for k in range(0, len(images), WRITTEN_TOGETHER)
+            ]
             # Waits for them: drawing on the same cores meanwhile would cost more than it gains.
             list(threads.map(lambda part: write_images(temporary, *part), parts))
             if start < GRID_IMAGES:
@@ -100,14 +115,25 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
         np.save(temporary / "z.npy", z[:count].numpy())
         if y is not None:
             np.save(temporary / "y.npy", y[:count])
-            lines = [f"{number:06d}.png {conditions.name(config, one)}\n" for number, one in enumerate(y[:count])]
+            lines = [
+                f"{number:06d}.png {conditions.name(config, one)}\n"
+                for number, one in enumerate(y[:count])
+            ]
             (temporary / "labels.txt").write_text("".join(lines), encoding="utf-8")
     also = "their labels, " if y is not None else ""
-    logging.info("%s images of step %s, %stheir grid and their z are in %s", f"{count:,}", f"{step:,}", also, folder)
+    logging.info(
+        "%s images of step %s, %stheir grid and their z are in %s",
+        f"{count:,}",
+        f"{step:,}",
+        also,
+        folder,
+    )
     return folder
 
 
-def drawn(generator: Generator, inputs: list[tf.Tensor], count: int) -> Iterator[tuple[int, np.ndarray]]:
+def drawn(
+    generator: Generator, inputs: list[tf.Tensor], count: int
+) -> Iterator[tuple[int, np.ndarray]]:
     """(number of the first, uint8 images) for every batch; a GPU draws the next one while this one is used."""
     compiled = compiled_draw(generator)
 
@@ -130,5 +156,9 @@ def write_images(folder: Path, start: int, images: np.ndarray) -> None:
 
 def draw_name(config: Config, label: str | None) -> str:
     """seed_<seed>, with a label seed_<seed>_<label>: the name of a folder of pictures."""
-    chosen = "" if label is None else "_" + re.sub(r"[^\w,.+-]+", "-", conditions.canonical(config, label))
+    chosen = (
+        ""
+        if label is None
+        else "_" + re.sub(r"[^\w,.+-]+", "-", conditions.canonical(config, label))
+    )
     return f"seed_{config.seed}{chosen}"

@@ -36,7 +36,12 @@ NO_MEMORY = (
     "Dst tensor is not initialized",
     "bad_alloc",
 )
-BOILERPLATE = ("Graph execution error", "Detected at node", "<stack traces", "[[{{")  # lines of its errors
+BOILERPLATE = (
+    "Graph execution error",
+    "Detected at node",
+    "<stack traces",
+    "[[{{",
+)  # lines of its errors
 MIN_LOSS_SCALE = 1.0  # below it float16's scaler has nothing left to try
 
 
@@ -68,11 +73,21 @@ def _train(config: Config, images: np.ndarray, labels: Labels | None) -> Config 
     checkpoints = Checkpoints(dcgan, config)
     start = checkpoints.restore()
     if start >= total:
-        logging.info("%s is at step %s of %s: raise --epoch or --steps.", config.run_dir, f"{start:,}", f"{total:,}")
+        logging.info(
+            "%s is at step %s of %s: raise --epoch or --steps.",
+            config.run_dir,
+            f"{start:,}",
+            f"{total:,}",
+        )
         return config
     for folder in (config.run_dir, config.sample_path):
         folder.mkdir(parents=True, exist_ok=True)
-    for folder in (config.run_dir, config.sample_path, config.checkpoint_path, *config.run_dir.glob("*/")):
+    for folder in (
+        config.run_dir,
+        config.sample_path,
+        config.checkpoint_path,
+        *config.run_dir.glob("*/"),
+    ):
         remove_leftovers(folder)
     write_atomic(config.run_dir / "config.json", config.to_json().encode())
     needed = training_bytes(config, tables_of(dcgan.generator, dcgan.discriminator), precision)
@@ -94,7 +109,9 @@ def _halved(config: Config, error: DivergedError) -> Config:
         ) from error
     config = dataclasses.replace(config, halvings=config.halvings + 1)
     logging.warning(
-        "%s Going back to the last checkpoint with half the learning rate: %g.", error, config.learning_rate_now
+        "%s Going back to the last checkpoint with half the learning rate: %g.",
+        error,
+        config.learning_rate_now,
     )
     if config.run_dir.is_dir():
         write_atomic(config.run_dir / "config.json", config.to_json().encode())
@@ -104,14 +121,22 @@ def _halved(config: Config, error: DivergedError) -> Config:
 def _failed(error: Exception, config: Config, needed: float, images: np.ndarray) -> str:
     """What to say when TensorFlow could not take a step."""
     text = str(error)
-    if not isinstance(error, MemoryError | tf.errors.ResourceExhaustedError) and not any(map(text.count, NO_MEMORY)):
+    if not isinstance(error, MemoryError | tf.errors.ResourceExhaustedError) and not any(
+        map(text.count, NO_MEMORY)
+    ):
         lines = filter(None, map(str.strip, text.splitlines()))
-        reason = next((line for line in lines if not line.startswith(BOILERPLATE)), type(error).__name__)[:200]
+        reason = next(
+            (line for line in lines if not line.startswith(BOILERPLATE)), type(error).__name__
+        )[:200]
         return (
             f"TensorFlow must be able to take a step. Received: {reason}. "
             "What was saved is intact; --verbosity=1 tells more."
         )
-    saved = f" --data_on_device=off saves {images.nbytes / 1e9:.2f} GB." if config.data_on_device != "off" else ""
+    saved = (
+        f" --data_on_device=off saves {images.nbytes / 1e9:.2f} GB."
+        if config.data_on_device != "off"
+        else ""
+    )
     return (
         f"A step must fit into memory. Received: too little for about {needed / 1e9:.1f} GB. "
         f"Lower --batch_size={config.batch_size} or --stem_width={config.stem_width}.{saved}"
@@ -128,7 +153,9 @@ def _with_labels(config: Config, labels: Labels | None) -> Config:
     return dataclasses.replace(config, label_names=names)
 
 
-def _loop(config: Config, images: np.ndarray, labels, dcgan: DCGAN, checkpoints: Checkpoints, steps: range) -> bool:
+def _loop(
+    config: Config, images: np.ndarray, labels, dcgan: DCGAN, checkpoints: Checkpoints, steps: range
+) -> bool:
     """Trains for `steps`, counted from 0; False when a signal stopped it."""
     start, total = steps.start, steps.stop
     pictures = Pictures(config, dcgan, start)
@@ -142,7 +169,9 @@ def _loop(config: Config, images: np.ndarray, labels, dcgan: DCGAN, checkpoints:
         for call, results in zip(calls, trained, strict=True):
             step = call.stop  # as many are done
             logs.advance(len(call))
-            stopping = stop.is_set()  # read once: a signal that comes from here on ends the next step
+            stopping = (
+                stop.is_set()
+            )  # read once: a signal that comes from here on ends the next step
             last = step == total or stopping
             to_log = last or step == start + 1 or step % LOG_EVERY_STEPS == 0
             to_save = last or step % config.ckpt_freq == 0
@@ -156,12 +185,16 @@ def _loop(config: Config, images: np.ndarray, labels, dcgan: DCGAN, checkpoints:
                 pictures.fakes(logs, step, results)
             if step == total:
                 pictures.film()
-            if to_save:  # after all else of this step, so that what a kill takes with it is done again
+            if (
+                to_save
+            ):  # after all else of this step, so that what a kill takes with it is done again
                 checkpoints.save(step)
             if stopping:
                 break
     if step < total:
-        logging.info("stopped and saved at step %s; the same command goes on from there.", f"{step:,}")
+        logging.info(
+            "stopped and saved at step %s; the same command goes on from there.", f"{step:,}"
+        )
         return False
     logging.info("the pictures are in %s", config.sample_path)
     return True
@@ -177,7 +210,9 @@ def finite(step: int, results: dict) -> bool:
     scales = [float(value) for name, value in results.items() if name.endswith("_loss_scale")]
     for name, value in losses.items():
         if not math.isfinite(value) and min(scales, default=0) < MIN_LOSS_SCALE:
-            raise DivergedError(f"The losses must stay finite. Received: {name} = {value} at step {step:,}.")
+            raise DivergedError(
+                f"The losses must stay finite. Received: {name} = {value} at step {step:,}."
+            )
     return all(map(math.isfinite, losses.values()))
 
 
@@ -190,16 +225,22 @@ class Pictures:
     def __init__(self, config: Config, dcgan: DCGAN, start: int):
         self.config = config
         self.failed = False
-        for path in self._grids():  # of a process that was killed after its last checkpoint: they are drawn again
+        for path in (
+            self._grids()
+        ):  # of a process that was killed after its last checkpoint: they are drawn again
             if int(path.stem.removeprefix("train_")) > start:
                 path.unlink()
         self.draw = drawer(dcgan.generator)
         self.columns = 8 if max(config.height, config.width) <= 128 else 4
         rows = conditions.rows(config)[: conditions.ROWS] if config.y_dim else None
         self.count = self.columns * (self.columns if rows is None else len(rows))
-        z = ops.latents(config.seed, whole_batches(self.count), z_dim=config.z_dim, z_dist=config.z_dist)
+        z = ops.latents(
+            config.seed, whole_batches(self.count), z_dim=config.z_dim, z_dist=config.z_dist
+        )
         self.inputs = (
-            [z] if rows is None else [tf.tile(z[: self.columns], (len(rows), 1)), rows.repeat(self.columns, 0)]
+            [z]
+            if rows is None
+            else [tf.tile(z[: self.columns], (len(rows), 1)), rows.repeat(self.columns, 0)]
         )
 
     def reals(self, logs: Logs, images: np.ndarray, y: np.ndarray | None) -> None:
@@ -216,7 +257,10 @@ class Pictures:
         rows = self.inputs[1][:: self.columns]
         alike = [np.flatnonzero((y == row).all(1)) for row in rows]
         return np.concatenate(
-            [np.resize(places if len(places) else np.arange(len(y)), self.columns) for places in alike]
+            [
+                np.resize(places if len(places) else np.arange(len(y)), self.columns)
+                for places in alike
+            ]
         )
 
     def fakes(self, logs: Logs, step: int, results: dict) -> None:
@@ -243,22 +287,35 @@ class Pictures:
             yield
         except OSError as error:
             if not self.failed:
-                logging.warning("%s cannot be written: %s. Training goes on.", error.filename, error.strerror)
+                logging.warning(
+                    "%s cannot be written: %s. Training goes on.", error.filename, error.strerror
+                )
             self.failed = True
 
     def _grids(self) -> list[Path]:
         return sorted(self.config.sample_path.glob("train_" + "[0-9]" * 8 + ".png"))
 
 
-def _announce(config: Config, start: int, total: int, precision: str, jit: bool, needed: float) -> None:
+def _announce(
+    config: Config, start: int, total: int, precision: str, jit: bool, needed: float
+) -> None:
     devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
     begin = f"going on at step {start:,}" if start else "starting"
     logging.info(
         "%s: %s, until step %s, on %s in %s%s.",
-        *(config.run_dir, begin, f"{total:,}", devices[0].device_type, precision, " with XLA" if jit else ""),
+        *(
+            config.run_dir,
+            begin,
+            f"{total:,}",
+            devices[0].device_type,
+            precision,
+            " with XLA" if jit else "",
+        ),
     )
     if devices[0].device_type == "CPU" and Path("/proc/driver/nvidia").exists():
-        logging.warning("TensorFlow cannot use the NVIDIA GPU here: pip install 'tensorflow[and-cuda]==2.21.*'")
+        logging.warning(
+            "TensorFlow cannot use the NVIDIA GPU here: pip install 'tensorflow[and-cuda]==2.21.*'"
+        )
     free = available_bytes()
     if devices[0].device_type == "CPU" and free is not None and needed > free:
         logging.warning(
@@ -266,4 +323,6 @@ def _announce(config: Config, start: int, total: int, precision: str, jit: bool,
             "--batch_size=%s or --stem_width=%s.",
             *(needed / 1e9, free / 1e9, config.batch_size, config.stem_width),
         )
-    logging.info("watch it with: tensorboard --logdir %s", shlex.quote(str(config.run_dir / "logs")))
+    logging.info(
+        "watch it with: tensorboard --logdir %s", shlex.quote(str(config.run_dir / "logs"))
+    )

@@ -22,7 +22,9 @@ def png(image: np.ndarray) -> bytes:
     Runs are all that the deflation looks for: what networks draw comes to the same size in half of the time.
     """
     content = io.BytesIO()
-    Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(content, "PNG", compress_type=zlib.Z_RLE)
+    Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(
+        content, "PNG", compress_type=zlib.Z_RLE
+    )
     return content.getvalue()
 
 
@@ -33,7 +35,9 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     rows = math.ceil(count / columns)
     blank = np.zeros((rows * columns - count, height, width, channels), images.dtype)
     tiles = np.concatenate([images, blank]).reshape(rows, columns, height, width, channels)
-    return tiles.swapaxes(1, 2).reshape(rows * height, columns * width, channels)  # (r, h, c, w, C) -> (r*h, c*w, C)
+    return tiles.swapaxes(1, 2).reshape(
+        rows * height, columns * width, channels
+    )  # (r, h, c, w, C) -> (r*h, c*w, C)
 
 
 def write_film(grids: list[Path], path: Path) -> None:
@@ -44,7 +48,10 @@ def write_film(grids: list[Path], path: Path) -> None:
     frames = [film_frame(iio.imread(grid)) for grid in chosen]
     frames = [frame for frame in frames if frame.shape == frames[-1].shape]
     milliseconds = min(500, max(40, 1000 * GIF_SECONDS / len(frames)))
-    write_atomic(path, iio.imwrite("<bytes>", np.stack(frames), extension=".gif", duration=milliseconds, loop=0))
+    write_atomic(
+        path,
+        iio.imwrite("<bytes>", np.stack(frames), extension=".gif", duration=milliseconds, loop=0),
+    )
 
 
 def film_frame(image: np.ndarray) -> np.ndarray:

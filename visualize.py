@@ -43,16 +43,24 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
     with replaced_folder(folder) as temporary:
         if option == "0":
             z = ops.latents(config.seed, GRID_IMAGES, z_dim=config.z_dim, z_dist=config.z_dist)
-            (temporary / "grid.png").write_bytes(png(image_grid(draw(z) if y is None else draw(z, y))))
+            (temporary / "grid.png").write_bytes(
+                png(image_grid(draw(z) if y is None else draw(z, y)))
+            )
         else:
-            _WRITERS[option](config, temporary, lambda axis, steps: _sweep(config, draw, y, axis, steps))
+            _WRITERS[option](
+                config, temporary, lambda axis, steps: _sweep(config, draw, y, axis, steps)
+            )
     logging.info("the pictures of step %s are in %s", f"{step:,}", folder)
     return folder
 
 
 def sweep(config: Config, axis: int, steps: int) -> np.ndarray:
     """z (steps, z_dim): copies of the seed's first latent whose `axis` goes through its range."""
-    z = ops.latents(config.seed, 1, z_dim=config.z_dim, z_dist=config.z_dist).numpy().repeat(steps, 0)
+    z = (
+        ops.latents(config.seed, 1, z_dim=config.z_dim, z_dist=config.z_dist)
+        .numpy()
+        .repeat(steps, 0)
+    )
     z[:, axis] = np.linspace(*RANGES[config.z_dist], steps)
     return z
 
@@ -83,7 +91,9 @@ def _write_films(config: Config, folder: Path, images_of, axes=None) -> None:
 
 def _write_merged_film(config: Config, folder: Path, images_of) -> None:
     films = [images_of(axis, FRAMES) for axis in _progress(range(min(config.z_dim, MERGED_AXES)))]
-    _write_gif(folder / "merged.gif", np.stack([image_grid(images) for images in np.stack(films, 1)]))
+    _write_gif(
+        folder / "merged.gif", np.stack([image_grid(images) for images in np.stack(films, 1)])
+    )
 
 
 _WRITERS = {"1": _write_rows, "2": _write_random_films, "3": _write_films, "4": _write_merged_film}

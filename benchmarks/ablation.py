@@ -52,7 +52,9 @@ def main(_) -> None:
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
     config = Config(c_dim=3, seed=FLAGS.seed).settled()
     rng = np.random.default_rng(FLAGS.seed)
-    real = tf.constant(rng.integers(0, 256, (config.batch_size, *config.image_shape), dtype=np.uint8))
+    real = tf.constant(
+        rng.integers(0, 256, (config.batch_size, *config.image_shape), dtype=np.uint8)
+    )
     z = ops.latents(FLAGS.seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist)
     precision = devices.choose_precision(FLAGS.precision)
     steps = {name: traced(config, precision, patches, real, z) for name, patches in PLAIN.items()}

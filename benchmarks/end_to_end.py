@@ -24,7 +24,9 @@ from config.settings import Config
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("images", 3000, "JPEGs in the folder")
 flags.DEFINE_integer("steps", 40, "training steps")
-flags.DEFINE_integer("stem_width", Config.stem_width, "of the networks; small ones show what a step has around it")
+flags.DEFINE_integer(
+    "stem_width", Config.stem_width, "of the networks; small ones show what a step has around it"
+)
 flags.DEFINE_integer("seed", 0, "of images and training")
 
 PARTS = ("step", "waiting for images", "log", "pictures", "checkpoints")
@@ -79,8 +81,15 @@ def at_default_frequencies(config: Config, spent: dict[str, list[float]]) -> lis
     """Rows of milliseconds a step: the medians, each as often as it comes in Config's default number of steps."""
     from training.steps import LOG_EVERY_STEPS
 
-    every = {"log": LOG_EVERY_STEPS, "pictures": Config.sample_freq, "checkpoints": Config.ckpt_freq}
-    means = {part: statistics.median(spent[part][1:] or spent[part]) / every.get(part, 1) for part in PARTS}
+    every = {
+        "log": LOG_EVERY_STEPS,
+        "pictures": Config.sample_freq,
+        "checkpoints": Config.ckpt_freq,
+    }
+    means = {
+        part: statistics.median(spent[part][1:] or spent[part]) / every.get(part, 1)
+        for part in PARTS
+    }
     total = sum(means.values())
     return [
         {"part": part, "ms a step": seconds * 1e3, "share of the time, %": 100 * seconds / total}
@@ -133,7 +142,9 @@ def timed_parts():
         steps = Steps(*arguments, **named)
         steps.call = noting(steps.call, "step")
         inputs = steps._inputs
-        steps._inputs = lambda calls: iter(noting(functools.partial(next, inputs(calls)), "waiting for images"), None)
+        steps._inputs = lambda calls: iter(
+            noting(functools.partial(next, inputs(calls)), "waiting for images"), None
+        )
         return steps
 
     with contextlib.ExitStack() as patches:
@@ -142,7 +153,9 @@ def timed_parts():
             (train.Pictures, "fakes", "pictures"),
             (Checkpoints, "save", "checkpoints"),
         ):
-            patches.enter_context(mock.patch.object(owner, name, noting(getattr(owner, name), part)))
+            patches.enter_context(
+                mock.patch.object(owner, name, noting(getattr(owner, name), part))
+            )
         patches.enter_context(mock.patch.object(train, "Steps", make_steps))
         yield spent
 

@@ -11,7 +11,9 @@ from training.dry_run import layer_table
 
 MATRIX_SIDE = 4096
 COPY_BYTES = 2**30
-ADAM_BYTES = 4 * 8  # a weight: it and Adam's two moments read and written, its gradient written and read, in float32
+ADAM_BYTES = (
+    4 * 8
+)  # a weight: it and Adam's two moments read and written, its gradient written and read, in float32
 
 
 def step_flops(config: Config) -> int:
@@ -37,11 +39,17 @@ def step_bytes(config: Config, bytes_each: int) -> int:
     and their Adam in float32. The passes are those of `step_flops`.
     """
     networks = Generator(config), Discriminator(config)
-    g, d = (sum(math.prod(out) * (2 if norm else 1) for _, norm, out in net.plan()) for net in networks)
+    g, d = (
+        sum(math.prod(out) * (2 if norm else 1) for _, norm, out in net.plan()) for net in networks
+    )
     g_weights, d_weights = (sum(row.parameters for row in table) for table in _tables(config))
     d_update = 2 * g + 2 * (2 + 3) * d
     g_update = (2 + 3) * (g + d)
-    kept = config.d_updates * d_update + config.g_updates * g_update - (0 if config.alternate else 2 * g)
+    kept = (
+        config.d_updates * d_update
+        + config.g_updates * g_update
+        - (0 if config.alternate else 2 * g)
+    )
     weights = config.d_updates * d_weights + config.g_updates * g_weights
     return config.batch_size * kept * bytes_each + weights * ADAM_BYTES
 
@@ -54,7 +62,9 @@ def ceilings() -> dict[str, tuple[Callable[[int], None], int]]:
     """Name -> a function that runs so many times, and what one time amounts to: FLOPs of a square matrix product in
     each dtype, and on a GPU the bytes that a copy on it reads and writes.
     """
-    found = {dtype: (_matrix_product(dtype), 2 * MATRIX_SIDE**3) for dtype in ("float32", "bfloat16")}
+    found = {
+        dtype: (_matrix_product(dtype), 2 * MATRIX_SIDE**3) for dtype in ("float32", "bfloat16")
+    }
     if tf.config.list_physical_devices("GPU"):
         source = tf.zeros(COPY_BYTES // 4)
         found["copy"] = (_repeated(lambda: tf.raw_ops.DeepCopy(x=source)[0]), 2 * COPY_BYTES)

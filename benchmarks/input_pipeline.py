@@ -43,7 +43,10 @@ def main(_) -> None:
     with tempfile.TemporaryDirectory() as folder:
         make_images(Path(folder), images, seed)
         seconds, memory = timed(folder, functools.partial(measure.in_turn, rounds=rounds))
-    rates = {name: [(PACKED if "batches" in name else images) / s for s in seconds.get(name, [])] for name in PIPELINES}
+    rates = {
+        name: [(PACKED if "batches" in name else images) / s for s in seconds.get(name, [])]
+        for name in PIPELINES
+    }
     rows = [row(name, rates[name], *memory.get(name, (None, None))) for name in PIPELINES]
     for line in rows:
         measured = rates[line["pipeline"]]
@@ -61,7 +64,9 @@ def timed(folder: str, in_turn) -> tuple[dict[str, list[float]], dict[str, tuple
     try:
         for name in PIPELINES:
             if name != TORCH or importlib.util.find_spec("torch"):
-                workers[name] = Worker(name, folder)  # one by one, so that what has started is always ended
+                workers[name] = Worker(
+                    name, folder
+                )  # one by one, so that what has started is always ended
         return in_turn(workers), {name: worker.finish() for name, worker in workers.items()}
     finally:
         for worker in workers.values():
@@ -172,8 +177,12 @@ def tf_data(folder: Path):
         image = tf.io.decode_and_crop_jpeg(tf.io.read_file(path), window, channels=3)
         return tf.cast(tf.image.resize(image, (64, 64), "bilinear", antialias=True), tf.uint8)
 
-    paths = tf.data.Dataset.from_tensor_slices([str(path) for path in sorted((folder / "jpegs").iterdir())])
-    dataset = paths.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+    paths = tf.data.Dataset.from_tensor_slices(
+        [str(path) for path in sorted((folder / "jpegs").iterdir())]
+    )
+    dataset = (
+        paths.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+    )
 
     def pipeline():
         for _ in dataset:
@@ -200,7 +209,9 @@ class Photos:
 def data_loader(folder: Path):
     import torch
 
-    loader = torch.utils.data.DataLoader(Photos(folder), BATCH, num_workers=CORES, persistent_workers=True)
+    loader = torch.utils.data.DataLoader(
+        Photos(folder), BATCH, num_workers=CORES, persistent_workers=True
+    )
 
     def pipeline():
         for _ in loader:

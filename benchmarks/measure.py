@@ -50,7 +50,9 @@ def report(name: str, rows: list[dict], *, seed: int, bars: str, note: str = "")
     title = next(iter(rows[0]))
     measured = [row for row in rows if row[bars] is not None][::-1]
     figure, axes = plt.subplots(figsize=(9, 0.8 + 0.32 * len(measured)), layout="constrained")
-    drawn = axes.barh([row[title] for row in measured], [row[bars] for row in measured], color="#4878a8")
+    drawn = axes.barh(
+        [row[title] for row in measured], [row[bars] for row in measured], color="#4878a8"
+    )
     axes.bar_label(drawn, labels=[_text(row[bars]) for row in measured], padding=3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel(bars)
@@ -60,7 +62,11 @@ def report(name: str, rows: list[dict], *, seed: int, bars: str, note: str = "")
 def record(name: str, content: dict) -> None:
     """Appends one line to results/<name>.jsonl: when, where, with what and how, then the content."""
     RESULTS.mkdir(exist_ok=True)
-    line = {"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "commit": commit(), "command": command()}
+    line = {
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "commit": commit(),
+        "command": command(),
+    }
     line |= {"machine": machine(), "versions": versions()} | content
     with (RESULTS / f"{name}.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
@@ -76,8 +82,13 @@ def table(rows: list[dict]) -> str:
     heads = list(rows[0])
     cells = [heads, *([_text(row[head]) for head in heads] for row in rows)]
     widths = [max(len(line[k]) for line in cells) for k in range(len(heads))]
-    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |" for line in cells]
-    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+    lines = [
+        "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |"
+        for line in cells
+    ]
+    return "\n".join(
+        [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
+    )
 
 
 def _text(value) -> str:
@@ -93,14 +104,24 @@ def machine() -> dict:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        named = [line for line in cpuinfo.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
+        named = [
+            line
+            for line in cpuinfo.read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ]
         model = named[0].partition(":")[2].strip() if named else model
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    described = {"processor": model, "cores": cores, "memory_gb": round(psutil.virtual_memory().total / 1e9)}
+    described = {
+        "processor": model,
+        "cores": cores,
+        "memory_gb": round(psutil.virtual_memory().total / 1e9),
+    }
     if "tensorflow" in sys.modules:
         tf = sys.modules["tensorflow"]
         gpus = tf.config.list_physical_devices("GPU")
-        described["gpus"] = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
+        described["gpus"] = [
+            tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus
+        ]
     return described | {"python": platform.python_version(), "system": platform.system()}
 
 
@@ -118,8 +139,12 @@ def commit() -> str:
     """The repository's commit, with a + when files differ from it."""
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
-        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+        head = subprocess.run(
+            [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        )
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

@@ -18,9 +18,18 @@ def generator(config: Config) -> nn.Sequential:
     """z (B, z_dim) -> images (B, C, H, W) in [-1, 1]."""
     (height, width), widths = config.sizes[0], config.generator_widths
     stem = nn.Linear(config.z_dim, widths[0] * height * width, bias=config.bias)
-    layers = [stem, nn.Unflatten(1, (widths[0], height, width)), _norm(config, widths[0]), nn.ReLU(inplace=True)]
+    layers = [
+        stem,
+        nn.Unflatten(1, (widths[0], height, width)),
+        _norm(config, widths[0]),
+        nn.ReLU(inplace=True),
+    ]
     for inputs, outputs in pairwise(widths):
-        layers += [_doubling(config, inputs, outputs), _norm(config, outputs), nn.ReLU(inplace=True)]
+        layers += [
+            _doubling(config, inputs, outputs),
+            _norm(config, outputs),
+            nn.ReLU(inplace=True),
+        ]
     return nn.Sequential(*layers, _doubling(config, widths[-1], config.c_dim), nn.Tanh())
 
 
@@ -29,8 +38,14 @@ def discriminator(config: Config) -> nn.Sequential:
     (height, width), widths = config.sizes[0], config.discriminator_widths
     layers = [_halving(config, config.c_dim, widths[0]), nn.LeakyReLU(LEAKY_SLOPE, inplace=True)]
     for inputs, outputs in pairwise(widths):
-        layers += [_halving(config, inputs, outputs), _norm(config, outputs), nn.LeakyReLU(LEAKY_SLOPE, inplace=True)]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * height * width, 1, bias=config.bias))
+        layers += [
+            _halving(config, inputs, outputs),
+            _norm(config, outputs),
+            nn.LeakyReLU(LEAKY_SLOPE, inplace=True),
+        ]
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(widths[-1] * height * width, 1, bias=config.bias)
+    )
 
 
 def _norm(config: Config, channels: int) -> nn.BatchNorm2d:
@@ -39,7 +54,9 @@ def _norm(config: Config, channels: int) -> nn.BatchNorm2d:
 
 def _doubling(config: Config, inputs: int, outputs: int) -> nn.ConvTranspose2d:
     k = config.kernel_size
-    return nn.ConvTranspose2d(inputs, outputs, k, 2, (k - 1) // 2, output_padding=k % 2, bias=config.bias)
+    return nn.ConvTranspose2d(
+        inputs, outputs, k, 2, (k - 1) // 2, output_padding=k % 2, bias=config.bias
+    )
 
 
 def _halving(config: Config, inputs: int, outputs: int) -> nn.Conv2d:
@@ -53,13 +70,23 @@ class TorchDCGAN:
     channels_last: memory format of weights and maps; autocast: to bfloat16; compiled: by torch.compile.
     """
 
-    def __init__(self, config: Config, *, channels_last=False, autocast=False, compiled=False, device="cpu"):
+    def __init__(
+        self, config: Config, *, channels_last=False, autocast=False, compiled=False, device="cpu"
+    ):
         self.config, self.device, self.autocast = config, torch.device(device), autocast
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
-        nets = [net.to(self.device, memory_format=self.layout) for net in (generator(config), discriminator(config))]
-        self.generator, self.discriminator = (torch.compile(net, dynamic=False) if compiled else net for net in nets)
+        nets = [
+            net.to(self.device, memory_format=self.layout)
+            for net in (generator(config), discriminator(config))
+        ]
+        self.generator, self.discriminator = (
+            torch.compile(net, dynamic=False) if compiled else net for net in nets
+        )
         self.g_optimizer, self.d_optimizer = (
-            torch.optim.Adam(net.parameters(), config.learning_rate, (config.beta1, 0.999), fused=True) for net in nets
+            torch.optim.Adam(
+                net.parameters(), config.learning_rate, (config.beta1, 0.999), fused=True
+            )
+            for net in nets
         )
 
     def step(self, real, z):
@@ -68,13 +95,17 @@ class TorchDCGAN:
         D `d_updates` times, then G `g_updates` times on the last z. The fakes of D's last update, with their graph,
         serve G's first; D's weights take no gradients while G is updated.
         """
-        real = torch.as_tensor(real).to(self.device).permute(0, 3, 1, 2)  # (B, H, W, C) -> (B, C, H, W)
+        real = (
+            torch.as_tensor(real).to(self.device).permute(0, 3, 1, 2)
+        )  # (B, H, W, C) -> (B, C, H, W)
         real = real.to(torch.float32, memory_format=self.layout) / 127.5 - 1
         z, batch = torch.as_tensor(z).to(self.device), self.config.batch_size
         for real_part, z_part in zip(real.split(batch), z.split(batch), strict=True):
             with self._precision():
                 fake = self.generator(z_part)
-                d_loss = self._loss(real_part, is_real=True) + self._loss(fake.detach(), is_real=False)
+                d_loss = self._loss(real_part, is_real=True) + self._loss(
+                    fake.detach(), is_real=False
+                )
             _update(self.d_optimizer, d_loss)
         self.discriminator.requires_grad_(False)
         for update in range(self.config.g_updates):
@@ -100,7 +131,9 @@ def _update(optimizer, loss) -> None:
     optimizer.step()
 
 
-def program(config: Config, options: dict, real: np.ndarray, z: np.ndarray) -> Callable[[int], None]:
+def program(
+    config: Config, options: dict, real: np.ndarray, z: np.ndarray
+) -> Callable[[int], None]:
     """A function that trains for so many steps and returns when they are done. options: TorchDCGAN's."""
     on_gpu = torch.cuda.is_available()
     torch.backends.cudnn.benchmark = True

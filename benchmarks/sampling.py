@@ -45,7 +45,9 @@ flags.DEFINE_integer("seed", 0, "of weights and latents")
 def main(_) -> None:
     logging.set_verbosity(logging.ERROR)
     with tempfile.TemporaryDirectory() as out_dir:
-        config = fresh_run(Config(dataset="faces", c_dim=3, out_dir=out_dir, seed=FLAGS.seed).settled())
+        config = fresh_run(
+            Config(dataset="faces", c_dim=3, out_dir=out_dir, seed=FLAGS.seed).settled()
+        )
         seconds = measure.in_turn(warmed(programs(config)), FLAGS.rounds)
         first = measure.in_turn(processes(out_dir), FLAGS.processes)
     measure.report("sampling", rows(seconds, first), seed=FLAGS.seed, bars="images_per_second")
@@ -80,9 +82,9 @@ def programs(config: Config) -> dict:
         "first": lambda: files(DRAW_BATCH),
         "files": lambda: files(DRAW_BATCH + FLAGS.images),
         "saved_images": lambda: in_batches(lambda z: saved["serving_default"](z=z)["images"]),
-        "saved_pngs": lambda: saved["sample"](seed=tf.constant(config.seed, tf.int64), count=tf.constant(FLAGS.images))[
-            "png"
-        ].numpy(),
+        "saved_pngs": lambda: saved["sample"](
+            seed=tf.constant(config.seed, tf.int64), count=tf.constant(FLAGS.images)
+        )["png"].numpy(),
     }
 
 
@@ -94,7 +96,12 @@ def warmed(called: dict) -> dict:
 
 def processes(out_dir: str) -> dict:
     def run(*arguments):
-        subprocess.run([sys.executable, *arguments], check=True, cwd=Path(__file__).parents[1], capture_output=True)
+        subprocess.run(
+            [sys.executable, *arguments],
+            check=True,
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+        )
 
     return {
         "main.py --sample 1": lambda: run("main.py", "--sample", "1", "--out_dir", out_dir),
@@ -121,7 +128,10 @@ def rows(seconds: dict, first: dict) -> list[dict]:
     ]
     waits = {"--sample 64, all of it": seconds["first"], **first}
     none = {"images_per_second": None, "of_generator": None}
-    return table + [{"program": name, **none, "seconds": statistics.median(taken)} for name, taken in waits.items()]
+    return table + [
+        {"program": name, **none, "seconds": statistics.median(taken)}
+        for name, taken in waits.items()
+    ]
 
 
 if __name__ == "__main__":

@@ -36,9 +36,13 @@ def main(_) -> None:
 
     rows = []
     for batch in BATCHES:
-        rows.append(in_a_process(f"batch {batch}", batch, training_step, Config(c_dim=3, batch_size=batch)))
+        rows.append(
+            in_a_process(f"batch {batch}", batch, training_step, Config(c_dim=3, batch_size=batch))
+        )
     for size in SIZES:
-        rows.append(in_a_process(f"size {size}", size, training_step, Config(c_dim=3, output_height=size)))
+        rows.append(
+            in_a_process(f"size {size}", size, training_step, Config(c_dim=3, output_height=size))
+        )
     for images in DATASETS:
         rows.append(in_a_process(f"dataset {images:,}", images, gathering, images))
     print(measure.table(rows))
@@ -83,7 +87,11 @@ def training_step(config: Config, rounds: int, seed: int) -> dict:
         seconds.append(time.perf_counter() - begin)
     step = statistics.median(seconds[1:])
     gflop = step_flops(config) / 1e9
-    return {"ms": step * 1e3, "ms an image": step * 1e3 / config.batch_size, "GFLOP/s": gflop / step}
+    return {
+        "ms": step * 1e3,
+        "ms an image": step * 1e3 / config.batch_size,
+        "GFLOP/s": gflop / step,
+    }
 
 
 def gathering(images: int, rounds: int, seed: int) -> dict:
@@ -123,7 +131,10 @@ def draw(rows: list[dict]) -> None:
             axis = axes[line, column]
             amounts = [row["amount"] for row in points]
             axis.plot(amounts, [row[quantity] for row in points], "o-", color="#4878a8")
-            axis.set(xlabel={"dataset": "images in the pack", "size": "pixels a side"}.get(kind, kind), ylabel=quantity)
+            axis.set(
+                xlabel={"dataset": "images in the pack", "size": "pixels a side"}.get(kind, kind),
+                ylabel=quantity,
+            )
             axis.set_xscale("log")
             axis.set_xticks(amounts, [f"{amount:,}" for amount in amounts])
             axis.minorticks_off()

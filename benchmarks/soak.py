@@ -65,7 +65,10 @@ def soak(place: Path, steps: int, seed: int) -> None:
     samples = trained(small(place, steps, seed), EVERY)
     note = summary(samples)
     print(note, flush=True)
-    measure.record("soak", {"seed": seed, "rows": [dataclasses.asdict(sample) for sample in samples], "note": note})
+    measure.record(
+        "soak",
+        {"seed": seed, "rows": [dataclasses.asdict(sample) for sample in samples], "note": note},
+    )
     draw(samples)
 
 
@@ -73,7 +76,9 @@ def small(place: Path, steps: int, seed: int = 0) -> Config:
     """Steps of a few milliseconds, so that a run has many; everything else as the user has it."""
     size = {"output_height": 16, "stem_width": 32, "batch_size": 8}
     often = {"steps": steps, "sample_freq": 500, "ckpt_freq": 500}
-    return Config(dataset="digits", data_dir=str(place), out_dir=str(place), seed=seed, **size, **often)
+    return Config(
+        dataset="digits", data_dir=str(place), out_dir=str(place), seed=seed, **size, **often
+    )
 
 
 def trained(config: Config, every: int) -> list[Sample]:
@@ -114,7 +119,18 @@ def sampled(batch_size: int, every: int):
 class Mallinfo2(ctypes.Structure):
     """glibc's struct of that name."""
 
-    NAMES = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    NAMES = (
+        "arena",
+        "ordblks",
+        "smblks",
+        "hblks",
+        "hblkhd",
+        "usmblks",
+        "fsmblks",
+        "uordblks",
+        "fordblks",
+        "keepcost",
+    )
     _fields_ = tuple((name, ctypes.c_size_t) for name in NAMES)
 
 
@@ -133,7 +149,9 @@ def summary(samples: list[Sample]) -> str:
     at = {sample.step: sample for sample in samples}
     begin, end = at[WARM], samples[-1]
     grown = end.rss_mb - begin.rss_mb
-    heap = "" if end.heap_mb is None else f", of it the heap's {end.heap_mb - begin.heap_mb:+.2f} MB"
+    heap = (
+        "" if end.heap_mb is None else f", of it the heap's {end.heap_mb - begin.heap_mb:+.2f} MB"
+    )
     early, late = speed([at[WARM], at[WARM + EVERY]]), speed(samples[-2:])
     return (
         f"From step {begin.step:,} to {end.step:,}: RSS {begin.rss_mb:,.0f} to {end.rss_mb:,.0f} MB, {grown:+.1f} MB "
@@ -154,7 +172,12 @@ def draw(samples: list[Sample]) -> None:
 
     figure, axes = plt.subplots(4, 1, figsize=(9, 8), sharex=True, layout="constrained")
     steps = [sample.step for sample in samples]
-    labels = {"rss_mb": "RSS, MB", "handles": "file handles", "threads": "threads", "images_per_second": "images/s"}
+    labels = {
+        "rss_mb": "RSS, MB",
+        "handles": "file handles",
+        "threads": "threads",
+        "images_per_second": "images/s",
+    }
     for axis, (name, label) in zip(axes, labels.items(), strict=True):
         values = [getattr(sample, name) for sample in samples]
         axis.plot(steps, values, "o-", color="#4878a8", markersize=3)
@@ -168,7 +191,9 @@ def packing(place: Path, count: int, seed: int) -> None:
     """Packs so many JPEGs, prints seconds and memory, and adds a line to results/soak_pack.jsonl."""
     from data.load import load
 
-    config = Config(dataset=str(linked_jpegs(place, count, seed)), data_dir=str(place), out_dir=str(place))
+    config = Config(
+        dataset=str(linked_jpegs(place, count, seed)), data_dir=str(place), out_dir=str(place)
+    )
     with watched() as sums:
         begin = time.perf_counter()
         pack = load(config)
@@ -204,7 +229,9 @@ def watched(pid: int | None = None):
     def watch() -> None:
         while not over.wait(WATCH_SECONDS):
             with contextlib.suppress(psutil.Error):  # a child that ended meanwhile
-                held = [one.memory_info().rss for one in (process, *process.children(recursive=True))]
+                held = [
+                    one.memory_info().rss for one in (process, *process.children(recursive=True))
+                ]
                 sums.append(sum(held) / 2**20)
 
     thread = threading.Thread(target=watch)

@@ -29,17 +29,37 @@ def main(_) -> None:
         folder = synthetic.jpegs(Path(root) / "images", FLAGS.images, FLAGS.seed)
         first_step(folder, Path(root) / "unmeasured")  # brings the libraries' files into memory
         places = [Path(root) / str(number) for number in range(FLAGS.rounds)]
-        processes = [(first_step(folder, place), first_step(folder, place, run="again")) for place in places]
+        processes = [
+            (first_step(folder, place), first_step(folder, place, run="again")) for place in places
+        ]
     cold, warm = zip(*processes, strict=True)
-    rows = [{"part": part, "pack_to_make": median(cold, part), "packed": median(warm, part)} for part in warm[0]]
+    rows = [
+        {"part": part, "pack_to_make": median(cold, part), "packed": median(warm, part)}
+        for part in warm[0]
+    ]
     measure.report("startup", rows, seed=FLAGS.seed, bars="packed")
 
 
 def first_step(dataset: Path, place: Path, run: str = "run") -> dict[str, float]:
     """Seconds by part of one new process, whose packs are in `place`."""
-    flags_given = [f"--dataset={dataset}", f"--data_dir={place}", f"--out_dir={place / run}", f"--seed={FLAGS.seed}"]
-    command = [sys.executable, "-m", "benchmarks.first_step", str(time.time()), *flags_given, "--train", "--steps=9"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    flags_given = [
+        f"--dataset={dataset}",
+        f"--data_dir={place}",
+        f"--out_dir={place / run}",
+        f"--seed={FLAGS.seed}",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.first_step",
+        str(time.time()),
+        *flags_given,
+        "--train",
+        "--steps=9",
+    ]
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     return json.loads(done.stdout)
 
 

@@ -21,4 +21,6 @@ def photo(rng: np.random.Generator) -> Image.Image:
     """Smooth colours with soft edges and a camera's noise: they take as long to decode as CelebA's."""
     coarse = Image.fromarray(rng.integers(0, 256, (14, 11, 3), dtype=np.uint8))
     smooth = np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC), np.float32)
-    return Image.fromarray(np.clip(smooth + rng.normal(0, 4, (HEIGHT, WIDTH, 1)), 0, 255).astype(np.uint8))
+    return Image.fromarray(
+        np.clip(smooth + rng.normal(0, 4, (HEIGHT, WIDTH, 1)), 0, 255).astype(np.uint8)
+    )

@@ -29,8 +29,12 @@ from config.settings import Config
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("seed", 0, "Of the weights, the images and the latents.")
-flags.DEFINE_integer("rounds", 5, "Of the default configuration; the others take half as many.", lower_bound=1)
-flags.DEFINE_bool("quick", False, "Narrow networks and one round: shows that the script works, and nothing else.")
+flags.DEFINE_integer(
+    "rounds", 5, "Of the default configuration; the others take half as many.", lower_bound=1
+)
+flags.DEFINE_bool(
+    "quick", False, "Narrow networks and one round: shows that the script works, and nothing else."
+)
 
 CONFIGURATIONS = {
     "default": {},
@@ -39,16 +43,24 @@ CONFIGURATIONS = {
     "stem 1024": {"stem_width": 1024},
     "batch 128": {"batch_size": 128},
 }
-flags.DEFINE_multi_enum("only", None, list(CONFIGURATIONS), "This configuration; may be given again.")
+flags.DEFINE_multi_enum(
+    "only", None, list(CONFIGURATIONS), "This configuration; may be given again."
+)
 
 QUICK = {"output_height": 32, "stem_width": 64, "batch_size": 16}
 TORCH = {
     "PyTorch float32": {},
     "PyTorch float32 channels_last": {"channels_last": True},
     "PyTorch bfloat16 channels_last": {"channels_last": True, "autocast": True},
-    "PyTorch bfloat16 channels_last compiled": {"channels_last": True, "autocast": True, "compiled": True},
+    "PyTorch bfloat16 channels_last compiled": {
+        "channels_last": True,
+        "autocast": True,
+        "compiled": True,
+    },
 }
-BEST_TORCH = "PyTorch bfloat16 channels_last"  # on a CPU; compiled it is as fast, but half a minute late
+BEST_TORCH = (
+    "PyTorch bfloat16 channels_last"  # on a CPU; compiled it is as fast, but half a minute late
+)
 ROUND_SECONDS = 0.5  # long enough for the clock and the pipe
 
 
@@ -112,7 +124,9 @@ def peer(worker: Worker | None, name: str, dtype: str, *arguments) -> Program:
     return Program(dtype, functools.partial(worker, name))
 
 
-def programs_of(config: Config, workers: dict[str, Worker | None], *, all_of_them: bool) -> dict[str, Program]:
+def programs_of(
+    config: Config, workers: dict[str, Worker | None], *, all_of_them: bool
+) -> dict[str, Program]:
     from system.devices import choose_precision
 
     rng = np.random.default_rng(FLAGS.seed)
@@ -124,7 +138,9 @@ def programs_of(config: Config, workers: dict[str, Worker | None], *, all_of_the
         programs["ours float32"] = ours(config, "float32", real, z)
     policy = precision if precision == "float32" else f"mixed_{precision}"
     name = f"Keras fit {precision}"
-    programs[name] = peer(workers["peers_keras"], name, precision, config, {"policy": policy}, real, z)
+    programs[name] = peer(
+        workers["peers_keras"], name, precision, config, {"policy": policy}, real, z
+    )
     for name, options in TORCH.items():
         if name == BEST_TORCH or all_of_them:
             dtype = "bfloat16" if options.get("autocast") else "float32"
@@ -139,7 +155,9 @@ def timed(runs: dict[str, Callable[[int], object]], rounds: int) -> dict[str, li
     begin = time.perf_counter()
     next(iter(runs.values()))(1)
     steps = max(1, round(ROUND_SECONDS / (time.perf_counter() - begin)))
-    seconds = measure.in_turn({name: functools.partial(run, steps) for name, run in runs.items()}, rounds)
+    seconds = measure.in_turn(
+        {name: functools.partial(run, steps) for name, run in runs.items()}, rounds
+    )
     return {name: [s / steps for s in several] for name, several in seconds.items()}
 
 
@@ -148,7 +166,9 @@ def rates(ceilings: dict, seconds: dict[str, list[float]]) -> dict[str, float]:
     return {name: amount / min(seconds[name]) for name, (_, amount) in ceilings.items()}
 
 
-def rows_of(title: str, config: Config, programs: dict[str, Program], seconds: dict, best: dict) -> list[dict]:
+def rows_of(
+    title: str, config: Config, programs: dict[str, Program], seconds: dict, best: dict
+) -> list[dict]:
     from benchmarks.floor import step_bytes, step_flops
 
     rows, reference = [], seconds[next(iter(programs))]
@@ -171,7 +191,9 @@ def rows_of(title: str, config: Config, programs: dict[str, Program], seconds: d
     return rows
 
 
-def measured(title: str, config: Config, rounds: int, *, all_of_them: bool) -> tuple[list[dict], str]:
+def measured(
+    title: str, config: Config, rounds: int, *, all_of_them: bool
+) -> tuple[list[dict], str]:
     """The rows of one configuration and a line about its ceilings."""
     from benchmarks import floor
 
@@ -200,14 +222,18 @@ def main(argv):
     chosen = FLAGS.only or list(CONFIGURATIONS)[: 2 if FLAGS.quick else None]
     for title in chosen:
         changes = CONFIGURATIONS[title]
-        config = Config(c_dim=3, seed=FLAGS.seed, **(QUICK if FLAGS.quick else {}) | changes).settled()
+        config = Config(
+            c_dim=3, seed=FLAGS.seed, **(QUICK if FLAGS.quick else {}) | changes
+        ).settled()
         default = title == "default"
         rounds = 1 if FLAGS.quick else FLAGS.rounds if default else -(-FLAGS.rounds // 2)
         some, line = measured(title, config, rounds, all_of_them=default)
         print(measure.table(some), line, sep="\n", flush=True)
         rows += some
         lines.append(line)
-    measure.report("train_step", rows, seed=FLAGS.seed, bars="% of matrix rate", note="\n".join(lines))
+    measure.report(
+        "train_step", rows, seed=FLAGS.seed, bars="% of matrix rate", note="\n".join(lines)
+    )
 
 
 if __name__ == "__main__":

@@ -72,31 +72,43 @@ def check(config) -> None:
             f"Received: {config.input_height or config.input_width}. Say --crop, or leave out the crop's size."
         )
     if not config.labels.strip(", "):
-        raise ValueError("--labels must be none, own, folder or attributes. Received: nothing. Try --labels=none.")
+        raise ValueError(
+            "--labels must be none, own, folder or attributes. Received: nothing. Try --labels=none."
+        )
 
 
 def check_names(settings: dict, source: str, known: list[str]) -> None:
     """Raises ValueError when `settings`, which come from `source`, are no object or hold a name that is not `known`."""
     if not isinstance(settings, dict):
-        raise ValueError(f"{source} must hold one JSON object of settings. Received: {type(settings).__name__}.")
+        raise ValueError(
+            f"{source} must hold one JSON object of settings. Received: {type(settings).__name__}."
+        )
     for name in settings:
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"Did you mean {close[0]}?" if close else "python main.py --help lists them."
-            raise ValueError(f"{source} may only hold flags of main.py. Received: {shown(name)}. {hint}")
+            raise ValueError(
+                f"{source} may only hold flags of main.py. Received: {shown(name)}. {hint}"
+            )
 
 
 def _check_types(config) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        kinds = typing.get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
+        kinds = (
+            typing.get_args(field.type)
+            if isinstance(field.type, types.UnionType)
+            else (field.type,)
+        )
         items = [typing.get_args(kind)[0] for kind in kinds if typing.get_origin(kind) is tuple]
         kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
         if float in kinds:
             kinds += (int,)
         if (isinstance(value, bool) and bool not in kinds) or not isinstance(value, kinds):
             wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
-            raise ValueError(f"--{field.name} must be of type {wanted}. Received: {shown(repr(value))}.")
+            raise ValueError(
+                f"--{field.name} must be of type {wanted}. Received: {shown(repr(value))}."
+            )
         if isinstance(value, tuple) and not all(type(item) is items[0] for item in value):
             raise ValueError(
                 f"--{field.name} must be a list of {items[0].__name__}. Received: {shown(str(list(value)))}."
@@ -108,7 +120,9 @@ def _check_text(config) -> None:
     for field in dataclasses.fields(config):
         values = getattr(config, field.name)
         for value in values if isinstance(values, tuple) else (values,):
-            if isinstance(value, str) and ("\0" in value or len(value) > MAX_TEXT or not _encodable(value)):
+            if isinstance(value, str) and (
+                "\0" in value or len(value) > MAX_TEXT or not _encodable(value)
+            ):
                 raise ValueError(
                     f"--{field.name} must be text of at most {MAX_TEXT} characters that a path can hold. "
                     f"Received: {shown(value)}. {_remedy(config, field.name)}"
@@ -136,17 +150,23 @@ def _check_range(config, name: str, low, high) -> None:
     if value < low:
         # 5 is likelier a slip for a common size than for the smallest one.
         remedy = f"Try --{name}=16." if size else _remedy(config, name)
-        raise ValueError(f"--{name} must be at least {low}. Received: {shown(str(value))}. {remedy}")
+        raise ValueError(
+            f"--{name} must be at least {low}. Received: {shown(str(value))}. {remedy}"
+        )
     if not value <= high:
         remedy = f"Try --{name}={high}." if size else _remedy(config, name)
-        raise ValueError(f"--{name} must be at most {high}. Received: {shown(str(value))}. {remedy}")
+        raise ValueError(
+            f"--{name} must be at most {high}. Received: {shown(str(value))}. {remedy}"
+        )
 
 
 def _check_choice(config, name: str, choices: tuple) -> None:
     value = getattr(config, name)
     if value not in choices:
         listed = ", ".join(map(str, choices))
-        raise ValueError(f"--{name} must be one of {listed}. Received: {shown(str(value))}. {_remedy(config, name)}")
+        raise ValueError(
+            f"--{name} must be one of {listed}. Received: {shown(str(value))}. {_remedy(config, name)}"
+        )
 
 
 def _check_widths(config) -> None:
@@ -175,12 +195,18 @@ def _check_widths(config) -> None:
 def _check_paths(config) -> None:
     for name in ("dataset", "data_dir", "out_dir"):
         if not getattr(config, name).strip():
-            raise ValueError(f"--{name} must not be empty. Received: nothing. {_remedy(config, name)}")
+            raise ValueError(
+                f"--{name} must not be empty. Received: nothing. {_remedy(config, name)}"
+            )
     for name in ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir"):
         path = getattr(config, name)
         if path.startswith("~") and os.path.expanduser(path) == path:  # noqa: PTH111, as Path's own raises RuntimeError
-            raise ValueError(f"--{name} must be a path. Received: {shown(path)}, of nobody here. Write it out.")
-    if config.out_name and (Path(config.out_name).name != config.out_name or config.out_name == ".."):
+            raise ValueError(
+                f"--{name} must be a path. Received: {shown(path)}, of nobody here. Write it out."
+            )
+    if config.out_name and (
+        Path(config.out_name).name != config.out_name or config.out_name == ".."
+    ):
         raise ValueError(
             f"--out_name must be a plain name, without folders. Received: {shown(config.out_name)}. "
             "Folders go to --out_dir."

@@ -52,7 +52,9 @@ def with_preset(settings: dict) -> dict:
     settings = dict(settings)
     preset = settings.pop("preset", None) or "reference"
     if not isinstance(preset, str) or preset not in PRESETS:
-        raise ValueError(f"--preset must be one of {', '.join(PRESETS)}. Received: {preset}. Leave it out.")
+        raise ValueError(
+            f"--preset must be one of {', '.join(PRESETS)}. Received: {preset}. Leave it out."
+        )
     defaults = PRESETS[preset]
     dataset = settings.get("dataset", Config.dataset)
     if isinstance(dataset, str) and canonical(dataset) == "mnist":

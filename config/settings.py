@@ -8,14 +8,35 @@ from config import checks
 
 # What the shapes and the meaning of trained weights hang on: a run keeps these for life, whatever it is used for.
 NETWORK_FIELDS = (
-    *("output_height", "output_width", "c_dim", "stem_width", "kernel_size", "blocks", "z_dim", "z_dist", "labels"),
-    *("fc_width", "g_widths", "d_widths", "bias", "padding", "stem_order", "stem_norm", "bn_epsilon"),
+    *(
+        "output_height",
+        "output_width",
+        "c_dim",
+        "stem_width",
+        "kernel_size",
+        "blocks",
+        "z_dim",
+        "z_dist",
+        "labels",
+    ),
+    *(
+        "fc_width",
+        "g_widths",
+        "d_widths",
+        "bias",
+        "padding",
+        "stem_order",
+        "stem_norm",
+        "bn_epsilon",
+    ),
 )
 
 # What a continued training hangs on besides: the order of the data and the latents of the grids.
 TRAINING_FIELDS = (*NETWORK_FIELDS, "seed")
 
-MIN_STEM_SIDE = 4  # pixels on the short side where the first block starts (Radford et al. 2016, figure 1: 4x4)
+MIN_STEM_SIDE = (
+    4  # pixels on the short side where the first block starts (Radford et al. 2016, figure 1: 4x4)
+)
 MIN_WIDTH = 4  # feature maps; reached only by narrow stems at large sizes
 MAX_JSON = 2**20  # characters of a file of settings; a run's has 2,000
 IMPORTED = "imported"  # the dataset of a run that --import_weights made, until it is trained on one
@@ -68,7 +89,9 @@ class Config:
     steps: int | None = None
     batch_size: int = 64
     learning_rate: float = 2e-4
-    halvings: int = 0  # of the learning rate, each after losses that were no numbers any more; not a flag
+    halvings: int = (
+        0  # of the learning rate, each after losses that were no numbers any more; not a flag
+    )
     beta1: float = 0.5
     d_updates: int = 1
     g_updates: int = 2
@@ -136,7 +159,9 @@ class Config:
     def y_dim(self) -> int:
         """Length of a label vector; 0 without labels. With labels it needs their names, which come with the data."""
         if self.labels != "none" and not self.label_names:
-            raise ValueError("label_names is still empty: load the data first, or pass the names of the labels.")
+            raise ValueError(
+                "label_names is still empty: load the data first, or pass the names of the labels."
+            )
         return len(self.label_names or ())
 
     @property
@@ -176,7 +201,9 @@ class Config:
     def settled(self) -> "Config":
         """The same settings with the derived ones written out, so that a run keeps them should the rules change."""
         stem_norm = self.stem_norm
-        if stem_norm == "auto":  # carpedm20 normalises maps, but in its conditional network every unit
+        if (
+            stem_norm == "auto"
+        ):  # carpedm20 normalises maps, but in its conditional network every unit
             stem_norm = "channels" if self.labels == "none" else "units"
         blocks = len(self.sizes) - 1
         return dataclasses.replace(
@@ -191,7 +218,11 @@ class Config:
 
         Raises ValueError if `given` would change a `fixed` one; None and "auto" leave those as they are.
         """
-        given = {name: value for name, value in given.items() if name not in fixed or value not in (None, "auto")}
+        given = {
+            name: value
+            for name, value in given.items()
+            if name not in fixed or value not in (None, "auto")
+        }
         if "epoch" in given:
             given.setdefault("steps", None)
         if given.get("learning_rate", self.learning_rate) != self.learning_rate:
@@ -216,11 +247,15 @@ def read_json(path: Path) -> dict:
     """The settings in a JSON file. Raises ValueError when it is missing or is not JSON."""
     try:
         if Path(path).exists() and not Path(path).is_file():
-            raise ValueError(f"{path} must be a file. Received: a folder, a pipe or a device. Save it as a file.")
+            raise ValueError(
+                f"{path} must be a file. Received: a folder, a pipe or a device. Save it as a file."
+            )
         with open(path, encoding="utf-8-sig") as file:  # Windows' editors begin files with its mark
             text = file.read(MAX_JSON + 1)
         if len(text) > MAX_JSON:
-            raise ValueError(f"{path} must hold settings. Received: more than {MAX_JSON:,} characters. Is it the file?")
+            raise ValueError(
+                f"{path} must hold settings. Received: more than {MAX_JSON:,} characters. Is it the file?"
+            )
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -237,7 +272,9 @@ def read_config(path: Path) -> Config:
         return from_dict(read_json(path), str(path))
     except ValueError as error:
         told = str(error) if str(path) in str(error) else f"{path}: {error}"
-        raise ValueError(f"{told} Delete it and give the run's flags again, or use another --out_name.") from error
+        raise ValueError(
+            f"{told} Delete it and give the run's flags again, or use another --out_name."
+        ) from error
 
 
 def same_dataset(one: str, other: str) -> bool:
@@ -259,7 +296,9 @@ def canonical(dataset: str) -> str:
     """The four named sets in the original's spelling, whatever the case; else a path without a slash at its end."""
     dataset = dataset.rstrip("/") or dataset
     plain = dataset.lower().replace("_", "").replace("-", "")
-    return {"celeba": "celebA", "mnist": "mnist", "lsun": "lsun", "digits": "digits"}.get(plain, dataset)
+    return {"celeba": "celebA", "mnist": "mnist", "lsun": "lsun", "digits": "digits"}.get(
+        plain, dataset
+    )
 
 
 def _canonical_labels(labels: str) -> str:

@@ -18,7 +18,12 @@ IN_MEMORY = 0.5  # of the free memory: a pack below that is read ahead as a whol
 
 
 def batches(
-    images: np.ndarray, y: np.ndarray | None = None, *, batch_size: int, seed: int, calls: Iterable[range]
+    images: np.ndarray,
+    y: np.ndarray | None = None,
+    *,
+    batch_size: int,
+    seed: int,
+    calls: Iterable[range],
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Yields for each of `calls`, a range of n steps counted from 0, uint8 (n, batch_size, H, W, C), and with labels
     their float32 (n, batch_size, y_dim) beside it.
@@ -56,7 +61,9 @@ def taker(images: np.ndarray):
     row_bytes = images[0].nbytes
     with open(images.filename, "rb", buffering=0) as file:
         if images.nbytes < IN_MEMORY * (available_bytes() or 0) and hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)  # reads it as one, which disks do faster
+            os.posix_fadvise(
+                file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED
+            )  # reads it as one, which disks do faster
 
         def take(rows: np.ndarray) -> np.ndarray:
             content = memoryview(bytearray(rows.size * row_bytes))
@@ -83,8 +90,12 @@ class Order:
     def indices(self, start: int, stop: int) -> np.ndarray:
         """The image numbers (stop - start,) at these places of the sequence."""
         epochs, places = np.divmod(np.arange(start, stop), self.size)
-        return np.concatenate([self.permutation(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)])
+        return np.concatenate(
+            [self.permutation(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)]
+        )
 
     def batches(self, steps: range, batch_size: int) -> np.ndarray:
         """The image numbers (len(steps), batch_size) of these steps, counted from 0."""
-        return self.indices(steps.start * batch_size, steps.stop * batch_size).reshape(len(steps), batch_size)
+        return self.indices(steps.start * batch_size, steps.stop * batch_size).reshape(
+            len(steps), batch_size
+        )

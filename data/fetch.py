@@ -78,7 +78,9 @@ LSUN = {
 # fmt: on
 SETS = {"celeba": "celebA", "mnist": "mnist", "lsun": "lsun"}  # by their lower-case names
 KNOWN = f"{', '.join(SETS.values())} (digits comes with the installation, tfds:NAME is fetched by main.py)"
-LMDB_GROWTH = 1.2  # an unpacked LSUN scene to its zip: bedroom takes 54 GB (vislearn/FrEIA, issue 4)
+LMDB_GROWTH = (
+    1.2  # an unpacked LSUN scene to its zip: bedroom takes 54 GB (vislearn/FrEIA, issue 4)
+)
 TIMEOUT = 30.0  # seconds without a byte
 PORTS = {"http": 80, "https": 443}
 PATIENCE = 4.0  # seconds for each of a server's addresses to take a connection
@@ -111,17 +113,25 @@ def main(argv: list[str]) -> int:
 
 def parse(argv: list[str]) -> tuple[list[str], Path, str]:
     """The sets in their usual spelling, data_dir and LSUN's scene. Raises ValueError for what is not known."""
-    parser = Parser("download.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(
+        "download.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("dataset", nargs="*", help=", ".join(SETS.values()))
-    parser.add_argument("--data_dir", default=Config.data_dir, help="where the datasets lie [%(default)s]")
-    parser.add_argument("--category", default="bedroom", help=f"of lsun: {', '.join(LSUN)} [%(default)s]")
+    parser.add_argument(
+        "--data_dir", default=Config.data_dir, help="where the datasets lie [%(default)s]"
+    )
+    parser.add_argument(
+        "--category", default="bedroom", help=f"of lsun: {', '.join(LSUN)} [%(default)s]"
+    )
     given = parser.parse_intermixed_args(argv)
     if not given.dataset:
         raise ValueError(f"At least one dataset must be named. Received: none. Known: {KNOWN}.")
     if unknown := [name for name in given.dataset if name.lower() not in SETS]:
         raise ValueError(f"Every dataset must be one of {KNOWN}. Received: {', '.join(unknown)}.")
     if given.category.lower() not in LSUN:
-        raise ValueError(f"--category must be one of {', '.join(LSUN)}. Received: {given.category}.")
+        raise ValueError(
+            f"--category must be one of {', '.join(LSUN)}. Received: {given.category}."
+        )
     names = dict.fromkeys(SETS[name.lower()] for name in given.dataset)
     return list(names), Path(given.data_dir).expanduser(), given.category.lower()
 
@@ -137,10 +147,17 @@ def run(names: list[str], data_dir: Path, category: str) -> int:
         try:
             for path, file in job.items():
                 (prepare_lmdb if name == "lsun" else fetch)(file, path, blocked)
-            logging.info("%s is ready: python main.py --dataset %s --data_dir %s --train", name, name, data_dir)
+            logging.info(
+                "%s is ready: python main.py --dataset %s --data_dir %s --train",
+                name,
+                name,
+                data_dir,
+            )
         except (ValueError, OSError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                error = ValueError(f"{data_dir} must have room. Received: {error.strerror}. Make some and go on.")
+                error = ValueError(
+                    f"{data_dir} must have room. Received: {error.strerror}. Make some and go on."
+                )
             status = console.fail(ValueError(f"{name}: {console.explain(error)}"))
     return status
 
@@ -159,15 +176,25 @@ def prepare_lmdb(file: File, path: Path, blocked: dict[str, str]) -> None:
         logging.info("%s is there already.", path)
         return
     if folder.exists():
-        raise ValueError(f"{folder} must hold data.mdb. Received: none. Move it away and run this again.")
+        raise ValueError(
+            f"{folder} must hold data.mdb. Received: none. Move it away and run this again."
+        )
     fetched = fetch(file, path, blocked, unpacked=int(LMDB_GROWTH * file.size))
     with zipfile.ZipFile(path) as archive, replaced_folder(folder) as temporary:
         # Known names only, so that the zip has no say in where anything is written.
-        members = [info for info in archive.infolist() if Path(info.filename).name in ("data.mdb", "lock.mdb")]
+        members = [
+            info
+            for info in archive.infolist()
+            if Path(info.filename).name in ("data.mdb", "lock.mdb")
+        ]
         check_room(temporary, sum(info.file_size for info in members))
         for info in members:
             with archive.open(info) as source:
-                write(iter(lambda: source.read(CHUNK), b""), temporary / Path(info.filename).name, info.file_size)
+                write(
+                    iter(lambda: source.read(CHUNK), b""),
+                    temporary / Path(info.filename).name,
+                    info.file_size,
+                )
     if fetched:  # not what someone else put there
         path.unlink()
 
@@ -175,7 +202,10 @@ def prepare_lmdb(file: File, path: Path, blocked: dict[str, str]) -> None:
 def write(chunks, path: Path, total: int, start: int = 0) -> None:
     """Appends to the first `start` bytes of a file, all of it or none, under a bar."""
     bar = {"total": total, "initial": start, "desc": path.stem}
-    with open(path, "ab" if start else "wb") as file, tqdm.wrapattr(file, "write", **bar, **BAR) as target:
+    with (
+        open(path, "ab" if start else "wb") as file,
+        tqdm.wrapattr(file, "write", **bar, **BAR) as target,
+    ):
         for chunk in chunks:
             target.write(chunk)
 
@@ -187,7 +217,9 @@ def fetch(file: File, path: Path, blocked: dict[str, str], *, unpacked: int = 0)
     """
     if path.exists():
         if fault := fault_of(path, file):
-            raise ValueError(f"{path} must be the original. Received: {fault}. Move it away and run this again.")
+            raise ValueError(
+                f"{path} must be the original. Received: {fault}. Move it away and run this again."
+            )
         logging.info("%s is there already.", path)
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -231,8 +263,14 @@ def stream(url: str, file: File, start: int):
     """First the place, from `start` or 0, at which the bytes begin, then the bytes up to the file's size."""
     headers = {"User-Agent": "Mozilla/5.0 (compatible; download.py)", "Range": f"bytes={start}-"}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT) as response:
-            done = start if response.headers.get("Content-Range", "").startswith(f"bytes {start}-") else 0
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers), timeout=TIMEOUT
+        ) as response:
+            done = (
+                start
+                if response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+                else 0
+            )
             check_answer(response.headers, response.peek(), done, file.size)
             yield done
             while done < file.size and (chunk := response.read1(min(CHUNK, file.size - done))):
@@ -247,7 +285,9 @@ def stream(url: str, file: File, start: int):
 def check_answer(headers, first: bytes, start: int, size: int) -> None:
     """Raises SourceError for a page about quotas or viruses, and for another size."""
     if headers.get_content_type() == "text/html" or (not start and PAGE.match(first)):
-        title = b"".join(re.findall(rb"<title>(.*?)</title>", first, re.DOTALL)).decode(errors="replace")
+        title = b"".join(re.findall(rb"<title>(.*?)</title>", first, re.DOTALL)).decode(
+            errors="replace"
+        )
         raise SourceError(f"a web page instead of the file: {title!r}")
     length = headers.get("Content-Length", "")
     if length.isdecimal() and start + int(length) != size:
@@ -258,13 +298,20 @@ def fault_of(path: Path, file: File) -> str:
     """What is wrong with a file, or nothing."""
     size = size_of(path)
     digest = hashlib.sha256()
-    with open(path, "rb") as opened, tqdm.wrapattr(opened, "read", total=size, desc="check", **BAR) as source:
+    with (
+        open(path, "rb") as opened,
+        tqdm.wrapattr(opened, "read", total=size, desc="check", **BAR) as source,
+    ):
         if size != file.size:
             page = ", a web page" if PAGE.match(source.read(CHUNK)) else ""
             return f"{size:,} bytes{page} instead of {file.size:,}"
         while chunk := source.read(CHUNK):
             digest.update(chunk)
-    return "" if digest.hexdigest() == file.sha256 else f"its size, {file.size:,} bytes, but not its content (sha256)"
+    return (
+        ""
+        if digest.hexdigest() == file.sha256
+        else f"its size, {file.size:,} bytes, but not its content (sha256)"
+    )
 
 
 def size_of(path: Path) -> int:
@@ -274,20 +321,30 @@ def size_of(path: Path) -> int:
 def check_room(folder: Path, needed: int) -> None:
     if (free := shutil.disk_usage(folder).free) < needed:
         sizes = f"{needed / 1e9:.1f} GB free. Received: {free / 1e9:.1f} GB"
-        raise ValueError(f"{folder} must have {sizes}. Make room, or choose another disk with --data_dir.")
+        raise ValueError(
+            f"{folder} must have {sizes}. Make room, or choose another disk with --data_dir."
+        )
 
 
 def unreachable(urls) -> dict[str, str]:
     """The hosts that take no connection, and why; all are tried at once. Raises ValueError when none answers."""
-    servers = {parts.netloc: (parts.hostname, parts.port or PORTS[parts.scheme]) for parts in map(urlsplit, urls)}
+    servers = {
+        parts.netloc: (parts.hostname, parts.port or PORTS[parts.scheme])
+        for parts in map(urlsplit, urls)
+    }
     if not servers or urllib.request.getproxies():  # behind a proxy nothing can be told in advance
         return {}
     with ThreadPoolExecutor(len(servers)) as pool:
-        knocks = {host: pool.submit(socket.create_connection, server, PATIENCE) for host, server in servers.items()}
+        knocks = {
+            host: pool.submit(socket.create_connection, server, PATIENCE)
+            for host, server in servers.items()
+        }
     faults = {host: str(error) for host, knock in knocks.items() if (error := knock.exception())}
     for host in servers.keys() - faults.keys():
         knocks[host].result().close()
     if len(faults) == len(servers):
         tried = "; ".join(map(": ".join, faults.items()))
-        raise ValueError(f"A source must be reachable. Received: {tried}. Check the connection or the proxy.")
+        raise ValueError(
+            f"A source must be reachable. Received: {tried}. Check the connection or the proxy."
+        )
     return faults

@@ -40,7 +40,13 @@ def find(config: Config, fetch: bool = True) -> Source:
     if broken and not (isinstance(broken, NoImagesError) and name in TFDS_NAMES):
         raise ValueError(f"{broken} {_remedy(name, data_dir)}".strip())
     if name in TFDS_NAMES:
-        return _tfds(TFDS_NAMES[name], config, _remedy(name, data_dir), every_split=name == "mnist", fetch=fetch)
+        return _tfds(
+            TFDS_NAMES[name],
+            config,
+            _remedy(name, data_dir),
+            every_split=name == "mnist",
+            fetch=fetch,
+        )
     raise ValueError(
         f"--dataset must be digits, celebA, mnist, lsun, tfds:NAME, a folder in --data_dir or a path to images. "
         f"Received: {printable(name)}. {_remedy(name, data_dir) or _listing(data_dir)}"
@@ -76,7 +82,9 @@ def _open(path: Path, pattern: str, limit: int | None) -> Source:
     try:
         return _open_readable(path, pattern, limit)
     except OSError as error:
-        raise ValueError(f"{path} must be readable. Received: {error.strerror}. Change its permissions.") from error
+        raise ValueError(
+            f"{path} must be readable. Received: {error.strerror}. Change its permissions."
+        ) from error
 
 
 def _open_readable(path: Path, pattern: str, limit: int | None) -> Source:
@@ -89,13 +97,17 @@ def _open_readable(path: Path, pattern: str, limit: int | None) -> Source:
         return zip_source(path, pattern=pattern, limit=limit)
     if idx := find_idx(path):
         return idx_source(idx, limit=limit)
-    if (any(path.glob("data.mdb")) or any(path.glob("*/data.mdb"))) and (source := _lmdb(path, limit)):
+    if (any(path.glob("data.mdb")) or any(path.glob("*/data.mdb"))) and (
+        source := _lmdb(path, limit)
+    ):
         return source
     if source := folder_source(path, pattern=pattern, limit=limit):
         return source
     zips = sorted(entry for entry in path.iterdir() if entry.suffix.lower() == ".zip")
     if len(zips) > 1:
-        raise ValueError(f"{path} must hold one zip. Received: {len(zips)}. Pick one: --dataset={zips[0]}.")
+        raise ValueError(
+            f"{path} must hold one zip. Received: {len(zips)}. Pick one: --dataset={zips[0]}."
+        )
     if zips:
         return zip_source(zips[0], pattern=pattern, limit=limit)
     wanted = f"files like {pattern}" if pattern else f"images ({', '.join(sorted(IMAGE_SUFFIXES))})"
@@ -107,7 +119,10 @@ def _contents(folder: Path) -> str:
     os.listdir(folder)  # raises where walk would see nothing
     names = itertools.islice(walk(folder), LISTED)
     kinds = Counter(PurePath(name).suffix.lower() or "without suffix" for name in names)
-    return ", ".join(f"{count} {printable(kind)}" for kind, count in kinds.most_common(4)) or "no files"
+    return (
+        ", ".join(f"{count} {printable(kind)}" for kind, count in kinds.most_common(4))
+        or "no files"
+    )
 
 
 def _lmdb(path: Path, limit: int | None) -> Source | None:
@@ -118,7 +133,9 @@ def _lmdb(path: Path, limit: int | None) -> Source | None:
         return None
     if len(folders) > 1:
         listed = ", ".join(folder.name for folder in folders)
-        raise ValueError(f"{path} must hold one LMDB. Received: {listed}. Pick one: --dataset={folders[0]}.")
+        raise ValueError(
+            f"{path} must hold one LMDB. Received: {listed}. Pick one: --dataset={folders[0]}."
+        )
     return lmdb_source(folders[0], limit=limit)
 
 
@@ -151,8 +168,14 @@ def _remedy(name: str, data_dir: Path) -> str:
 
 def _listing(data_dir: Path) -> str:
     try:
-        names = sorted(e.name for e in data_dir.iterdir() if e.is_dir() or e.suffix.lower() == ".zip")
+        names = sorted(
+            e.name for e in data_dir.iterdir() if e.is_dir() or e.suffix.lower() == ".zip"
+        )
     except OSError as error:
         return f"--data_dir={data_dir}: {error.strerror}."
     names = [printable(name) for name in names if not name.startswith((".", "__"))]
-    return f"In {data_dir}: {', '.join(names)}." if names else f"{data_dir} holds no folder and no zip."
+    return (
+        f"In {data_dir}: {', '.join(names)}."
+        if names
+        else f"{data_dir} holds no folder and no zip."
+    )

@@ -19,7 +19,9 @@ def rows(config: Config) -> np.ndarray:
     count = config.y_dim
     if config.one_hot or count > COMBINED:
         alone = np.eye(count, dtype=np.float32)
-        return alone if config.one_hot else np.concatenate([np.zeros((1, count), np.float32), alone])
+        return (
+            alone if config.one_hot else np.concatenate([np.zeros((1, count), np.float32), alone])
+        )
     return np.array(list(itertools.product((0, 1), repeat=count)), np.float32)[:, ::-1].copy()
 
 
@@ -55,7 +57,9 @@ def name(config: Config, y: np.ndarray) -> str:
 def _numbers(config: Config, label: str) -> list[int]:
     """The places of the labels in --label, in any case; none of them for "none"."""
     if not config.y_dim:
-        raise ValueError(f"--label needs a run with labels. Received: {config.run_dir}, which has none. Drop the flag.")
+        raise ValueError(
+            f"--label needs a run with labels. Received: {config.run_dir}, which has none. Drop the flag."
+        )
     names = [label] if label in config.label_names else [part.strip() for part in label.split(",")]
     if not config.one_hot and [part.lower() for part in names] == [NOTHING]:
         return []
@@ -64,6 +68,8 @@ def _numbers(config: Config, label: str) -> list[int]:
         if part.lower() not in known:
             alone = "" if config.one_hot else f", or {NOTHING} alone"
             listed = ", ".join(config.label_names)
-            raise ValueError(f"--label must be among {listed}{alone}. Received: {part or 'nothing'}. Pick one or more.")
+            raise ValueError(
+                f"--label must be among {listed}{alone}. Received: {part or 'nothing'}. Pick one or more."
+            )
     exact = config.label_names
     return [exact.index(part) if part in exact else known.index(part.lower()) for part in names]

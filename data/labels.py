@@ -11,7 +11,9 @@ import numpy as np
 from config.settings import Config
 from data.sources.source import MAX_ENCODED_BYTES, Source, printable
 
-ATTRIBUTES_FILE = "list_attr_celeba.txt"  # a count, a line of names, then a line an image of 1 and -1
+ATTRIBUTES_FILE = (
+    "list_attr_celeba.txt"  # a count, a line of names, then a line an image of 1 and -1
+)
 MAX_CLASSES = 22_000  # ImageNet-21k's; a vector of them is 88 kB an image
 LISTED = 50  # attribute names in an error: CelebA has 40
 
@@ -60,7 +62,11 @@ def _of_folders(source: Source, files: Sequence[str]) -> Labels:
     stray = next((name for name, parts in zip(files, folders, strict=True) if not parts), None)
     names = sorted({parts[0] for parts in folders if parts})
     if stray is not None or len(names) < 2:
-        received = f"{printable(stray)} in none" if stray is not None else f"one class, '{printable(names[0])}'"
+        received = (
+            f"{printable(stray)} in none"
+            if stray is not None
+            else f"one class, '{printable(names[0])}'"
+        )
         raise ValueError(
             f"--labels=folder needs every image of {source.place} in one of two or more class folders. "
             f"Received: {received}. Sort them into folders, or say --labels=none."
@@ -96,13 +102,17 @@ def _attributes(config: Config, source: Source, files: Sequence[str]) -> Labels:
         return Labels(names, _rows(y, files))
     path = _attributes_file(config, source)
     if path.stat().st_size > MAX_ENCODED_BYTES:  # a line may be all of it
-        raise ValueError(f"{path} must have a line of numbers an image. Received: {path.stat().st_size:,} bytes.")
+        raise ValueError(
+            f"{path} must have a line of numbers an image. Received: {path.stat().st_size:,} bytes."
+        )
     with open(path, encoding="utf-8", errors="replace") as file:
         next(file, None)
         names = next(file, "").split()
         columns = columns_of(wanted, names, str(path))
         lines = (fields for fields in map(str.split, file) if len(fields) > len(names))
-        values = {fields[0]: [fields[1 + column] for column in columns] for fields in lines}  # not all 40, in memory
+        values = {
+            fields[0]: [fields[1 + column] for column in columns] for fields in lines
+        }  # not all 40, in memory
     keys = [PurePath(name).name for name in files]
     missing = [key for key in keys if key not in values]
     if missing:
@@ -133,7 +143,10 @@ def _attributes_file(config: Config, source: Source) -> Path:
     """The attributes beside the images, or in data_dir."""
     root = source.root or Path(config.data_dir).expanduser()
     folders = [root, root.parent, Path(config.data_dir).expanduser()]
-    found = next((folder / ATTRIBUTES_FILE for folder in folders if (folder / ATTRIBUTES_FILE).is_file()), None)
+    found = next(
+        (folder / ATTRIBUTES_FILE for folder in folders if (folder / ATTRIBUTES_FILE).is_file()),
+        None,
+    )
     if found is None:
         raise ValueError(
             f"--labels={config.labels} needs {ATTRIBUTES_FILE} beside the images. Received: none in "

@@ -31,7 +31,11 @@ def load(config: Config) -> Pack:
     """
     source = find(config)
     geometry = geometry_of(config)
-    chosen = {"dataset": config.dataset, "pattern": config.input_fname_pattern, "limit": config.train_size}
+    chosen = {
+        "dataset": config.dataset,
+        "pattern": config.input_fname_pattern,
+        "limit": config.train_size,
+    }
     pack = load_pack(
         source,
         packs_folders(config),
@@ -44,7 +48,10 @@ def load(config: Config) -> Pack:
     pack = dataclasses.replace(pack, labels=read_labels(config, source, pack.manifest["files"]))
     if pack.labels:
         shares = zip(pack.labels.names, pack.labels.y.mean(0), strict=True)
-        logging.info("labels: %s", ", ".join(f"{name} {share:.1%}" for name, share in itertools.islice(shares, SHARES)))
+        logging.info(
+            "labels: %s",
+            ", ".join(f"{name} {share:.1%}" for name, share in itertools.islice(shares, SHARES)),
+        )
     return pack
 
 
@@ -91,17 +98,38 @@ def _report(pack: Pack, geometry: Geometry) -> None:
     count, sizes = manifest["count"], manifest["sizes"]
     logging.info("found %s images, %s -> %s", f"{count:,}", _describe_sizes(sizes), geometry)
     if skipped := manifest["skipped"]:
-        named = "; ".join(f"{printable(name)} ({reason})" for name, reason in list(skipped.items())[:NAMED_SKIPS])
-        more = f"; and {len(skipped) - NAMED_SKIPS} more in the manifest" if len(skipped) > NAMED_SKIPS else ""
-        logging.warning("skipped %s unreadable of %s: %s%s", len(skipped), count + len(skipped), named, more)
-    small = [size for size in sizes if geometry.crop and (size[0] < geometry.crop[0] or size[1] < geometry.crop[1])]
+        named = "; ".join(
+            f"{printable(name)} ({reason})" for name, reason in list(skipped.items())[:NAMED_SKIPS]
+        )
+        more = (
+            f"; and {len(skipped) - NAMED_SKIPS} more in the manifest"
+            if len(skipped) > NAMED_SKIPS
+            else ""
+        )
+        logging.warning(
+            "skipped %s unreadable of %s: %s%s", len(skipped), count + len(skipped), named, more
+        )
+    small = [
+        size
+        for size in sizes
+        if geometry.crop and (size[0] < geometry.crop[0] or size[1] < geometry.crop[1])
+    ]
     if small:
-        logging.warning("%s images are smaller than the crop and were cropped less.", f"{sum(s[2] for s in small):,}")
+        logging.warning(
+            "%s images are smaller than the crop and were cropped less.",
+            f"{sum(s[2] for s in small):,}",
+        )
     if manifest["transparent"] and pack.images.shape[-1] != 4:
         name = "white" if BACKGROUND == (255, 255, 255) else str(BACKGROUND)
-        logging.info("transparent images: %s, put on %s; --c_dim=4 keeps alpha", manifest["transparent"], name)
+        logging.info(
+            "transparent images: %s, put on %s; --c_dim=4 keeps alpha",
+            manifest["transparent"],
+            name,
+        )
     if count < MEMORISES_BELOW:
-        logging.warning("fewer than %s images: the networks will memorise them.", f"{MEMORISES_BELOW:,}")
+        logging.warning(
+            "fewer than %s images: the networks will memorise them.", f"{MEMORISES_BELOW:,}"
+        )
 
 
 def _describe_sizes(sizes: list) -> str:

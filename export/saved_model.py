@@ -43,7 +43,11 @@ class Exported(tf.Module):
     def __init__(self, config: Config, generator: Generator, discriminator: Discriminator):
         super().__init__()
         # The variables rather than the networks: tf.saved_model would trace a Keras model at its first batch size.
-        self.weights = [variable.value for network in (generator, discriminator) for variable in network.variables]
+        self.weights = [
+            variable.value
+            for network in (generator, discriminator)
+            for variable in network.variables
+        ]
 
         # Where batch norm has no statistics but those of its batch, a batch of one image must not be all of it.
         alone = config.bn_statistics == "moving"
@@ -51,7 +55,11 @@ class Exported(tf.Module):
         def generate(z, y=None):
             if alone:
                 return {"images": generator(z, y, training=False)}
-            return {"images": in_batches(generator, z, None if y is None else _a_row_each(y, tf.shape(z)[0]))}
+            return {
+                "images": in_batches(
+                    generator, z, None if y is None else _a_row_each(y, tf.shape(z)[0])
+                )
+            }
 
         most = max_count(config)
 
@@ -60,9 +68,14 @@ class Exported(tf.Module):
             count = _checked(count, (count >= 0) & (count <= most), rule, count)
             z = ops.latents(seed, whole_batches(count), z_dim=config.z_dim, z_dist=config.z_dist)
             if y is not None:
-                y = tf.gather(_a_row_each(y, count), tf.range(tf.shape(z)[0]) % tf.maximum(count, 1))
+                y = tf.gather(
+                    _a_row_each(y, count), tf.range(tf.shape(z)[0]) % tf.maximum(count, 1)
+                )
             images = draw(generator, z, y)[:count]
-            return {"png_bytes": tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string), "z": z[:count]}
+            return {
+                "png_bytes": tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string),
+                "z": z[:count],
+            }
 
         def discriminate(images, y=None):
             # Fused as a server runs them, convolutions give no images the shape of their input.
@@ -74,8 +87,12 @@ class Exported(tf.Module):
         floats = tf.float32
         y = {"y": tf.TensorSpec((None, config.y_dim), floats)} if config.y_dim else {}
         self.generate = _function(generate, z=tf.TensorSpec((None, config.z_dim), floats), **y)
-        self.sample = _function(sample, seed=tf.TensorSpec((), tf.int64), count=tf.TensorSpec((), tf.int32), **y)
-        self.discriminate = _function(discriminate, images=tf.TensorSpec((None, *config.image_shape), floats), **y)
+        self.sample = _function(
+            sample, seed=tf.TensorSpec((), tf.int64), count=tf.TensorSpec((), tf.int32), **y
+        )
+        self.discriminate = _function(
+            discriminate, images=tf.TensorSpec((None, *config.image_shape), floats), **y
+        )
 
 
 def max_count(config: Config) -> int:
@@ -89,9 +106,16 @@ def export(config: Config) -> Path:
     Raises ValueError when the run has no readable checkpoint.
     """
     module, step = _restored(config)
-    signatures = {"serving_default": module.generate, "sample": module.sample, "discriminate": module.discriminate}
+    signatures = {
+        "serving_default": module.generate,
+        "sample": module.sample,
+        "discriminate": module.discriminate,
+    }
     folder = config.run_dir / "export"
-    with replaced_folder(folder / "saved_model") as temporary, tensorflow_writes(folder / "saved_model"):
+    with (
+        replaced_folder(folder / "saved_model") as temporary,
+        tensorflow_writes(folder / "saved_model"),
+    ):
         tf.saved_model.save(module, os.fspath(temporary), signatures=signatures)
     write_atomic(folder / "model_card.json", json.dumps(_card(config, step), indent=2).encode())
     if config.bn_statistics == "batch":
@@ -116,7 +140,11 @@ def freeze(config: Config) -> Path:
         frozen = convert_variables_to_constants_v2(_named(function).get_concrete_function())
         write_atomic(folder / f"{name}.pb", frozen.graph.as_graph_def().SerializeToString())
     write_atomic(folder / "model_card.json", json.dumps(_card(config, step), indent=2).encode())
-    logging.info("the frozen graphs of step %s, generator.pb and discriminator.pb, are in %s", f"{step:,}", folder)
+    logging.info(
+        "the frozen graphs of step %s, generator.pb and discriminator.pb, are in %s",
+        f"{step:,}",
+        folder,
+    )
     return folder
 
 
@@ -151,7 +179,9 @@ def _function(python_function, **specs) -> tf.types.experimental.PolymorphicFunc
 
 def _more(tensor: tf.Tensor | None, rows: tf.Tensor) -> tf.Tensor | None:
     """(B, ...) -> (B + rows, ...), with zeros; None for None."""
-    return None if tensor is None else tf.pad(tensor, [(0, rows), *[(0, 0)] * (len(tensor.shape) - 1)])
+    return (
+        None if tensor is None else tf.pad(tensor, [(0, rows), *[(0, 0)] * (len(tensor.shape) - 1)])
+    )
 
 
 def _checked(tensor: tf.Tensor, holds: tf.Tensor, rule: str, *received: tf.Tensor) -> tf.Tensor:
@@ -162,7 +192,9 @@ def _checked(tensor: tf.Tensor, holds: tf.Tensor, rule: str, *received: tf.Tenso
 
 def _a_row_each(y: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     rows = tf.shape(y)[0]
-    return _checked(y, rows == count, "y must have a row for each image. Received: {} rows for {}.", rows, count)
+    return _checked(
+        y, rows == count, "y must have a row for each image. Received: {} rows for {}.", rows, count
+    )
 
 
 def _card(config: Config, step: int) -> dict:
@@ -197,5 +229,7 @@ def _card(config: Config, step: int) -> dict:
 def _describe_y(config: Config) -> str | None:
     if not config.y_dim:
         return None
-    kind = "exactly one 1" if config.one_hot else "a 1 for each attribute that is on, all 0 for none"
+    kind = (
+        "exactly one 1" if config.one_hot else "a 1 for each attribute that is on, all 0 for none"
+    )
     return f"(B, {config.y_dim}) float32, a row an image; column i stands for labels[i]; {kind}"

@@ -6,4 +6,13 @@ from foreign.newmu import read_newmu
 from foreign.pytorch import SUFFIXES as TORCH_SUFFIXES
 from foreign.pytorch import read_torch
 
-__all__ = ["TORCH_SUFFIXES", "Arrays", "Weights", "listed", "read_carpedm20", "read_newmu", "read_torch", "tf1_prefix"]
+__all__ = [
+    "TORCH_SUFFIXES",
+    "Arrays",
+    "Weights",
+    "listed",
+    "read_carpedm20",
+    "read_newmu",
+    "read_torch",
+    "tf1_prefix",
+]

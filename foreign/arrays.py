@@ -28,7 +28,9 @@ def implied(generator: Arrays, discriminator: Arrays | None) -> tuple[dict, int]
 
     Raises ValueError when the arrays have not the dimensions of their layers.
     """
-    _check_dimensions(generator | {f"discriminator's {name}": a for name, a in (discriminator or {}).items()})
+    _check_dimensions(
+        generator | {f"discriminator's {name}": a for name, a in (discriminator or {}).items()}
+    )
     convs = _convs(generator)
     # With labels the inputs of a convolution are the maps of the one before and y.
     y_dim = convs[-1].shape[3] - convs[-2].shape[2] if "fc/kernel" in generator else 0

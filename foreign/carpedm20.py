@@ -12,7 +12,9 @@ def read_carpedm20(prefix: str) -> Weights:
 
     try:
         reader = tf.train.load_checkpoint(prefix)
-        names = [name for name in reader.get_variable_to_shape_map() if re.search(r"(^|/)[gd]_", name)]
+        names = [
+            name for name in reader.get_variable_to_shape_map() if re.search(r"(^|/)[gd]_", name)
+        ]
         # Its variables lie in the scopes generator/ and discriminator/; Adam's, if they are there, end otherwise.
         found = {re.sub(r"^(generator|discriminator)/", "", name): name for name in names}
         found = {name: original for name, original in found.items() if "Adam" not in name}
@@ -28,7 +30,9 @@ def read_carpedm20(prefix: str) -> Weights:
         )
     conditional = "g_h1_lin/Matrix" in arrays
     blocks = sum(bool(re.fullmatch(r"g_h\d+/w", name)) for name in arrays)
-    generator_names, discriminator_names = _mnist_names() if conditional else _unconditional_names(max(blocks, 1))
+    generator_names, discriminator_names = (
+        _mnist_names() if conditional else _unconditional_names(max(blocks, 1))
+    )
     origin = f"carpedm20/DCGAN-tensorflow checkpoint {prefix}"
     check_complete(origin, arrays, [*generator_names.values(), *discriminator_names.values()])
     generator = {ours: arrays[theirs] for ours, theirs in generator_names.items()}
@@ -37,18 +41,29 @@ def read_carpedm20(prefix: str) -> Weights:
     if conditional:
         _range_of_tanh(generator, discriminator, channels=settings["c_dim"])
         names = tuple(map(str, range(settings.pop("y_dim"))))
-        settings |= {"labels": "own", "label_names": names, "stem_norm": "units", "dataset": "mnist"}
+        settings |= {
+            "labels": "own",
+            "label_names": names,
+            "stem_norm": "units",
+            "dataset": "mnist",
+        }
     return Weights(origin, settings, area, generator, discriminator, exact_size=False)
 
 
 def _unconditional_names(blocks: int) -> tuple[dict, dict]:
     """Our variables' names to its, for the generator and the discriminator."""
     generator = {"stem/kernel": "g_h0_lin/Matrix", "stem/bias": "g_h0_lin/bias"}
-    discriminator = {"logits/kernel": f"d_h{blocks}_lin/Matrix", "logits/bias": f"d_h{blocks}_lin/bias"}
+    discriminator = {
+        "logits/kernel": f"d_h{blocks}_lin/Matrix",
+        "logits/bias": f"d_h{blocks}_lin/bias",
+    }
     for k in range(1, blocks + 1):
         generator |= {f"conv{k}/kernel": f"g_h{k}/w", f"conv{k}/bias": f"g_h{k}/biases"}
         generator |= {f"norm{k - 1}/{name}": f"g_bn{k - 1}/{name}" for name in STATISTICS}
-        discriminator |= {f"conv{k}/kernel": f"d_h{k - 1}_conv/w", f"conv{k}/bias": f"d_h{k - 1}_conv/biases"}
+        discriminator |= {
+            f"conv{k}/kernel": f"d_h{k - 1}_conv/w",
+            f"conv{k}/bias": f"d_h{k - 1}_conv/biases",
+        }
         if k > 1:
             discriminator |= {f"norm{k}/{name}": f"d_bn{k - 1}/{name}" for name in STATISTICS}
     return generator, discriminator
@@ -89,8 +104,13 @@ def _range_of_tanh(generator: Arrays, discriminator: Arrays, *, channels: int) -
 def tf1_prefix(path: Path) -> str | None:
     """The prefix of the checkpoint that `path` is, or the newest in it."""
     if path.is_dir():
-        prefixes = [entry.with_suffix("") for end in ("index", "meta") for entry in path.glob(f"*.{end}")]
-        numbered = [(int((re.findall(r"\d+$", prefix.name) or ["0"])[0]), str(prefix)) for prefix in prefixes]
+        prefixes = [
+            entry.with_suffix("") for end in ("index", "meta") for entry in path.glob(f"*.{end}")
+        ]
+        numbered = [
+            (int((re.findall(r"\d+$", prefix.name) or ["0"])[0]), str(prefix))
+            for prefix in prefixes
+        ]
         return max(numbered)[1] if numbered else None
     plain = re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", str(path))
     exists = Path(plain + ".index").is_file() or (

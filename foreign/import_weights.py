@@ -11,7 +11,16 @@ from absl import logging
 
 import ops
 from config.settings import IMPORTED, NETWORK_FIELDS, Config
-from foreign import TORCH_SUFFIXES, Arrays, Weights, listed, read_carpedm20, read_newmu, read_torch, tf1_prefix
+from foreign import (
+    TORCH_SUFFIXES,
+    Arrays,
+    Weights,
+    listed,
+    read_carpedm20,
+    read_newmu,
+    read_torch,
+    tf1_prefix,
+)
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
 from runs.find import stored_run
@@ -34,11 +43,17 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
     it was made of the same files and `again` allows to go on with it.
     """
     if not given.get("out_name"):
-        raise ValueError("--import_weights makes a run. Received: no name for it. Add --out_name=NAME.")
+        raise ValueError(
+            "--import_weights makes a run. Received: no name for it. Add --out_name=NAME."
+        )
     if given.get("preset"):
-        raise ValueError(f"Imported weights bring their own preset. Received: --preset={given['preset']}. Drop it.")
+        raise ValueError(
+            f"Imported weights bring their own preset. Received: --preset={given['preset']}. Drop it."
+        )
     weights = read([_path(name.strip()) for name in names.split(",")])
-    config = settle(weights, {name: value for name, value in given.items() if value not in (None, "auto")})
+    config = settle(
+        weights, {name: value for name, value in given.items() if value not in (None, "auto")}
+    )
     if stored := stored_run(config.run_dir):
         if again and _origin(config) == weights.origin:
             logging.info("%s was imported before: going on with it.", config.run_dir)
@@ -51,12 +66,18 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
     with run_lock(config.run_dir):
         dcgan = _filled(weights, config)
         write_atomic(config.run_dir / ORIGIN, f"{weights.origin}\n".encode())
-        write_atomic(config.run_dir / "config.json", config.to_json().encode())  # a run counts once it has a checkpoint
+        write_atomic(
+            config.run_dir / "config.json", config.to_json().encode()
+        )  # a run counts once it has a checkpoint
         Checkpoints(dcgan, config).save(0)
     size = "x".join(map(str, config.image_shape))
-    logging.info("imported %s: images %s, z %s %s.", weights.origin, size, config.z_dim, config.z_dist)
+    logging.info(
+        "imported %s: images %s, z %s %s.", weights.origin, size, config.z_dim, config.z_dist
+    )
     if not weights.exact_size and not given.get("output_height"):
-        logging.info("the files leave the size open: --output_height and --output_width say if it is another.")
+        logging.info(
+            "the files leave the size open: --output_height and --output_width say if it is another."
+        )
     logging.info("the run is %s", config.run_dir)
     return config
 
@@ -73,16 +94,22 @@ def read(paths: list[Path]) -> Weights:
     if all(path.suffix in TORCH_SUFFIXES for path in paths):
         return read_torch(paths)
     if len(paths) > 1:
-        raise ValueError(f"--import_weights takes two paths only for .pth files. Received: {paths[1]}. Give one.")
+        raise ValueError(
+            f"--import_weights takes two paths only for .pth files. Received: {paths[1]}. Give one."
+        )
     path = paths[0]
     if path.suffix == ".npy" and path.is_file():
-        raise ValueError(f"--import_weights takes the folder of the arrays. Received: one of them. Give {path.parent}.")
+        raise ValueError(
+            f"--import_weights takes the folder of the arrays. Received: one of them. Give {path.parent}."
+        )
     if path.is_dir() and any(path.glob("*_params.jl_*.npy")):
         return read_newmu(path)
     prefix = tf1_prefix(path)
     if prefix:
         return read_carpedm20(prefix)
-    found = listed(sorted(entry.name for entry in path.iterdir())) if path.is_dir() else "no such files"
+    found = (
+        listed(sorted(entry.name for entry in path.iterdir())) if path.is_dir() else "no such files"
+    )
     raise ValueError(f"--import_weights must be {FORMATS}. Received: {path}: {found}.")
 
 
@@ -99,7 +126,9 @@ def settle(weights: Weights, given: dict) -> Config:
     try:
         implied = Config(**(settings | size))
     except ValueError as error:
-        raise ValueError(f"{weights.origin} must be networks that this program can build. Received: {error}") from error
+        raise ValueError(
+            f"{weights.origin} must be networks that this program can build. Received: {error}"
+        ) from error
     _check_size(weights, implied)
     for name in NETWORK_FIELDS:
         if name in given and name not in (*size, "z_dist"):
@@ -117,7 +146,9 @@ def _check_size(weights: Weights, config: Config) -> None:
     (height, width), blocks = config.sizes[0], len(config.sizes) - 1
     if weights.exact_size:
         side = math.isqrt(weights.stem_area) << blocks
-        raise ValueError(f"These networks draw {side}x{side}. Received: {config.height}x{config.width}. Drop the flag.")
+        raise ValueError(
+            f"These networks draw {side}x{side}. Received: {config.height}x{config.width}. Drop the flag."
+        )
     raise ValueError(
         f"--output_height and --output_width must halve {blocks} times to a stem of {weights.stem_area} positions. "
         f"Received: {config.height}x{config.width}, which comes to {height}x{width}. "
@@ -156,12 +187,20 @@ def _assign(network: keras.Model, arrays: Arrays, origin: str) -> None:
                 "Check that all files are of one model."
             )
         if not np.isfinite(arrays[name]).all():
-            raise ValueError(f"{origin} must hold finite numbers. Received: others in {network.name} {name}.")
+            raise ValueError(
+                f"{origin} must hold finite numbers. Received: others in {network.name} {name}."
+            )
         variable.assign(arrays[name])
 
 
 def _estimate_statistics(dcgan: DCGAN, config: Config) -> None:
     """Moving statistics for networks that came without, from generated images, so that --bn_statistics=moving works."""
     for stream in range(STATISTICS_BATCHES):
-        z = ops.latents(config.seed, STATISTICS_BATCH, z_dim=config.z_dim, z_dist=config.z_dist, stream=stream + 1)
+        z = ops.latents(
+            config.seed,
+            STATISTICS_BATCH,
+            z_dim=config.z_dim,
+            z_dist=config.z_dist,
+            stream=stream + 1,
+        )
         dcgan.discriminator(dcgan.generator(z, training=True), training=True)

@@ -11,10 +11,16 @@ from foreign.arrays import Arrays, Weights, implied, listed
 
 def read_newmu(folder: Path) -> Weights:
     """The arrays <epoch>_gen_params.jl_NN.npy and <epoch>_discrim_params.jl_NN.npy of the newest epoch in a folder."""
-    epochs = {int(found[1]) for path in folder.glob("*.npy") if (found := re.match(r"(\d+)_gen_params", path.name))}
+    epochs = {
+        int(found[1])
+        for path in folder.glob("*.npy")
+        if (found := re.match(r"(\d+)_gen_params", path.name))
+    }
     if not epochs:
         names = listed(sorted(path.name for path in folder.glob("*.npy")))
-        raise ValueError(f"{folder} must hold *_gen_params.jl_NN.npy. Received: {names}. Copy the folder again.")
+        raise ValueError(
+            f"{folder} must hold *_gen_params.jl_NN.npy. Received: {names}. Copy the folder again."
+        )
     epoch = max(epochs)
     generator = _newmu_arrays(folder, f"{epoch}_gen_params", first=0)
     discriminator = None
@@ -48,8 +54,12 @@ def _newmu_arrays(folder: Path, stem: str, *, first: int) -> Arrays:
     try:
         loaded = [np.load(path, allow_pickle=False) for path in paths]
     except Exception as error:  # NumPy's reader of headers raises nearly anything
-        raise ValueError(f"{folder} must hold whole .npy files. Received: {error}. Copy them again.") from error
-    found = ", ".join(f"{number:02d} {array.shape}" for number, array in zip(numbers, loaded, strict=True))
+        raise ValueError(
+            f"{folder} must hold whole .npy files. Received: {error}. Copy them again."
+        ) from error
+    found = ", ".join(
+        f"{number:02d} {array.shape}" for number, array in zip(numbers, loaded, strict=True)
+    )
     pattern = "".join({1: "v", 2: "k", 4: "k"}.get(array.ndim, "?") for array in loaded)
     expected = r"k(kvv)+k" if first else r"(kvv)+k"
     if missing or not re.fullmatch(expected, pattern):

@@ -27,10 +27,14 @@ def read_torch(paths: list[Path]) -> Weights:
     for path in paths:
         kind, arrays = _network(path, _state_dict(path, torch))
         if kind in networks:
-            raise ValueError(f"--import_weights takes one netG and one netD. Received: two of a {kind}. Drop {path}.")
+            raise ValueError(
+                f"--import_weights takes one netG and one netD. Received: two of a {kind}. Drop {path}."
+            )
         networks[kind] = arrays
     if "generator" not in networks:
-        raise ValueError(f"--import_weights must name netG's file. Received: {', '.join(map(str, paths))}. Add it.")
+        raise ValueError(
+            f"--import_weights must name netG's file. Received: {', '.join(map(str, paths))}. Add it."
+        )
     settings, area = implied(networks["generator"], networks.get("discriminator"))
     origin = f"pytorch/examples state dicts {', '.join(map(str, paths))}"
     settings = PRESETS["tutorial"] | settings | {"stem_norm": "channels"}
@@ -50,34 +54,49 @@ def _state_dict(path: Path, torch) -> Arrays:
             f"Received: what PyTorch cannot read as one ({type(error).__name__})."
         ) from error
     others = (
-        [str(name) for name, value in state.items() if not torch.is_tensor(value)] if isinstance(state, dict) else []
+        [str(name) for name, value in state.items() if not torch.is_tensor(value)]
+        if isinstance(state, dict)
+        else []
     )
     if others or not isinstance(state, dict):
         raise ValueError(
             f"{path} must be a state dict: torch.save(netG.state_dict(), path). "
             f"Received: {f'a dict of {listed(others)}' if others else type(state).__name__}."
         )
-    numbers = sum(tensor.numel() for tensor in state.values())  # a small file can tell of large tensors
-    if numbers > MAX_NUMBERS or any(tensor.is_complex() or tensor.device.type != "cpu" for tensor in state.values()):
+    numbers = sum(
+        tensor.numel() for tensor in state.values()
+    )  # a small file can tell of large tensors
+    if numbers > MAX_NUMBERS or any(
+        tensor.is_complex() or tensor.device.type != "cpu" for tensor in state.values()
+    ):
         raise ValueError(
             f"{path} must hold at most {MAX_NUMBERS:,} real numbers. Received: {numbers:,}, or other ones."
         )
     try:
-        return {str(name).removeprefix("module."): tensor.detach().float().numpy() for name, tensor in state.items()}
+        return {
+            str(name).removeprefix("module."): tensor.detach().float().numpy()
+            for name, tensor in state.items()
+        }
     except (RuntimeError, TypeError) as error:  # sparse, quantised
-        raise ValueError(f"{path} must hold plain arrays. Received: {type(error).__name__} from PyTorch.") from error
+        raise ValueError(
+            f"{path} must hold plain arrays. Received: {type(error).__name__} from PyTorch."
+        ) from error
 
 
 def _network(path: Path, arrays: Arrays) -> tuple[str, Arrays]:
     """("generator" or "discriminator", its arrays by our names)."""
     kernels = [name.removesuffix("weight") for name, array in arrays.items() if array.ndim == 4]
     norms = [name.removesuffix("running_mean") for name in arrays if name.endswith("running_mean")]
-    kind = {1: "generator", 2: "discriminator"}.get(len(kernels) - len(norms))  # layers without a batch norm
+    kind = {1: "generator", 2: "discriminator"}.get(
+        len(kernels) - len(norms)
+    )  # layers without a batch norm
     known = {norm + part for norm in norms for part in (*NORM.values(), "num_batches_tracked")}
     known |= {kernel + part for kernel in kernels for part in ("weight", "bias")}
     sizes = {array.shape[2:] for array in arrays.values() if array.ndim == 4}
     if not norms or not kind or sizes != {(KERNEL, KERNEL)} or set(arrays) - known:
-        shown = sorted((name for name, array in arrays.items() if array.ndim), key=known.__contains__)  # odd ones first
+        shown = sorted(
+            (name for name, array in arrays.items() if array.ndim), key=known.__contains__
+        )  # odd ones first
         found = listed([f"{name} {tuple(arrays[name].shape)}" for name in shown])
         raise ValueError(
             f"{path} must be netG or netD of pytorch/examples/dcgan: 4x4 kernels, a batch norm after each but the last "

@@ -19,14 +19,18 @@ def conv(x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:
     @tf.custom_gradient
     def apply(x, kernel):
         def gradient(dy):
-            return _enlarge(dy, kernel, x.shape[1:3], padding), _kernel_gradient(x, dy, kernel.shape, padding)
+            return _enlarge(dy, kernel, x.shape[1:3], padding), _kernel_gradient(
+                x, dy, kernel.shape, padding
+            )
 
         return _shrink(x, kernel, padding), gradient
 
     return apply(x, kernel)
 
 
-def conv_transpose(x: tf.Tensor, kernel: tf.Tensor, size: tuple[int, int], padding: str) -> tf.Tensor:
+def conv_transpose(
+    x: tf.Tensor, kernel: tf.Tensor, size: tuple[int, int], padding: str
+) -> tf.Tensor:
     """x (B, h, w, inputs), kernel (k, k, outputs, inputs) -> (B, *size, outputs); size is 2h or 2h - 1, and w alike."""
 
     @tf.custom_gradient
@@ -85,11 +89,17 @@ def _enlarge_by_subpixels(x, kernel, size, padding):
     cells = [-(-(start + side) // STRIDE) for start, side in zip(before, size, strict=True)]
     around = [(taps - 1, count - side) for count, side in zip(cells, x.shape[1:3], strict=True)]
     kernel = tf.pad(kernel, [(0, STRIDE * taps - kernel.shape[0])] * 2 + [(0, 0)] * 2)
-    kernel = tf.reshape(kernel, (taps, 2, taps, 2, outputs, inputs))  # (m, a, n, b, outputs, inputs)
-    kernel = tf.transpose(tf.reverse(kernel, [0, 2]), (0, 2, 5, 1, 3, 4))  # -> (m, n, inputs, a, b, outputs)
+    kernel = tf.reshape(
+        kernel, (taps, 2, taps, 2, outputs, inputs)
+    )  # (m, a, n, b, outputs, inputs)
+    kernel = tf.transpose(
+        tf.reverse(kernel, [0, 2]), (0, 2, 5, 1, 3, 4)
+    )  # -> (m, n, inputs, a, b, outputs)
     kernel = tf.reshape(kernel, (taps, taps, inputs, 4 * outputs))
     x = tf.nn.conv2d(tf.pad(x, [(0, 0), *around, (0, 0)]), kernel, 1, "VALID")
-    x = tf.reshape(x, (-1, *cells, 2, 2, outputs))  # (B, r, s, 4 * outputs) -> (B, r, s, a, b, outputs)
+    x = tf.reshape(
+        x, (-1, *cells, 2, 2, outputs)
+    )  # (B, r, s, 4 * outputs) -> (B, r, s, a, b, outputs)
     x = tf.transpose(x, (0, 1, 3, 2, 4, 5))  # -> (B, r, a, s, b, outputs)
     x = tf.reshape(x, (-1, 2 * cells[0], 2 * cells[1], outputs))
     return x[:, before[0] : before[0] + size[0], before[1] : before[1] + size[1]]
@@ -112,7 +122,9 @@ def _kernel_gradient(x, dy, kernel_shape, padding):
 
 def _kernel_gradient_swapped(x, dy, kernel_size, padding):
     """Batch and channels change places: dy becomes a dilated kernel that slides over x, one position a tap."""
-    x = tf.transpose(_padded(x, kernel_size, padding), (3, 1, 2, 0))  # (B, H, W, inputs) -> (inputs, H, W, B)
+    x = tf.transpose(
+        _padded(x, kernel_size, padding), (3, 1, 2, 0)
+    )  # (B, H, W, inputs) -> (inputs, H, W, B)
     dy = tf.transpose(dy, (1, 2, 0, 3))  # (B, h, w, outputs) -> (h, w, B, outputs)
     return tf.transpose(
         tf.nn.conv2d(x, dy, 1, "VALID", dilations=STRIDE), (1, 2, 0, 3)

@@ -17,10 +17,26 @@ from system.files import write_atomic
 
 # What reading a damaged checkpoint raises: truncated data an IndexError, a flipped bit or a missing file an OpError,
 # another shape a ValueError, missing variables an AssertionError, an index full of nonsense the others.
-DAMAGE = (IndexError, ValueError, AssertionError, TypeError, RuntimeError, OSError, tf.errors.OpError)
+DAMAGE = (
+    IndexError,
+    ValueError,
+    AssertionError,
+    TypeError,
+    RuntimeError,
+    OSError,
+    tf.errors.OpError,
+)
 
 # TensorFlow tells what the system said only in words.
-SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT)
+SYSTEM_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOENT,
+)
 
 
 class DivergedError(ValueError):
@@ -48,7 +64,9 @@ class Checkpoints:
         )
         self.state.save_counter.assign(0)  # makes it exist, since older runs' checkpoints have one
         self.folder = config.checkpoint_path
-        for path in self.folder.glob("*_temp"):  # of a kill in the middle of a save; TensorFlow never cleans them
+        for path in self.folder.glob(
+            "*_temp"
+        ):  # of a kill in the middle of a save; TensorFlow never cleans them
             shutil.rmtree(path, ignore_errors=True)
 
     def restore(self) -> int:
@@ -56,17 +74,26 @@ class Checkpoints:
 
         Raises ValueError when there are checkpoints and none can be read.
         """
-        found = _restore_newest(self.state, self.folder, lambda status: status.assert_consumed(), self.finite)
+        found = _restore_newest(
+            self.state, self.folder, lambda status: status.assert_consumed(), self.finite
+        )
         for optimizer in (self.dcgan.g_scaler.inner_optimizer, self.dcgan.d_scaler.inner_optimizer):
-            optimizer.learning_rate = self.config.learning_rate_now  # a restored one would win over the flag
+            optimizer.learning_rate = (
+                self.config.learning_rate_now
+            )  # a restored one would win over the flag
         if found and not int(self.step):
-            logging.info("The weights of %s were imported: both optimizers start afresh.", self.config.run_dir)
+            logging.info(
+                "The weights of %s were imported: both optimizers start afresh.",
+                self.config.run_dir,
+            )
         return int(self.step)
 
     def finite(self) -> bool:
         """Whether every weight, statistic and moment of Adam is a finite number."""
         networks = (self.dcgan.generator, self.dcgan.discriminator)
-        return _finite(*networks, self.dcgan.g_scaler.inner_optimizer, self.dcgan.d_scaler.inner_optimizer)
+        return _finite(
+            *networks, self.dcgan.g_scaler.inner_optimizer, self.dcgan.d_scaler.inner_optimizer
+        )
 
     def save(self, step: int) -> None:
         """Saves the state after `step` steps, then drops the oldest of more than `max_to_keep`.
@@ -117,13 +144,18 @@ def tensorflow_writes(path: Path):
     try:
         yield
     except tf.errors.OpError as error:
-        number = next((number for number in SYSTEM_ERRORS if os.strerror(number) in error.message), errno.EIO)
+        number = next(
+            (number for number in SYSTEM_ERRORS if os.strerror(number) in error.message), errno.EIO
+        )
         raise OSError(number, os.strerror(number), os.fspath(path)) from error
 
 
 def checkpoint_paths(folder: Path) -> list[Path]:
     """The prefixes of the checkpoints that have an index, by their steps."""
-    return sorted((path.with_suffix("") for path in folder.glob("step-*.index") if _step(path) >= 0), key=_step)
+    return sorted(
+        (path.with_suffix("") for path in folder.glob("step-*.index") if _step(path) >= 0),
+        key=_step,
+    )
 
 
 def _step(path: Path) -> int:
@@ -145,7 +177,9 @@ def restore_networks(config: Config, **networks: keras.Model) -> int:
     """
     step = tf.Variable(0, dtype=tf.int64)
     found = _restore_newest(
-        tf.train.Checkpoint(step=step, **{name: _by_name(network) for name, network in networks.items()}),
+        tf.train.Checkpoint(
+            step=step, **{name: _by_name(network) for name, network in networks.items()}
+        ),
         config.checkpoint_path,
         lambda status: status.assert_existing_objects_matched(),
         lambda: _finite(*networks.values()),
@@ -156,7 +190,12 @@ def restore_networks(config: Config, **networks: keras.Model) -> int:
 
 
 def _finite(*owners: keras.Model | keras.optimizers.Optimizer) -> bool:
-    values = [variable.value for owner in owners for variable in owner.variables if variable.value.dtype.is_floating]
+    values = [
+        variable.value
+        for owner in owners
+        for variable in owner.variables
+        if variable.value.dtype.is_floating
+    ]
     return all(bool(tf.reduce_all(tf.math.is_finite(value))) for value in values)
 
 
@@ -164,7 +203,9 @@ def _by_name(owner: keras.Model | keras.optimizers.Optimizer) -> dict[str, tf.Va
     """Every variable by its Keras path: TensorFlow's own tracking overlooks the layers in a Keras 3 model's lists."""
     named = {variable.path: variable.value for variable in owner.variables}
     if len(named) != len(owner.variables):
-        raise ValueError(f"The variables of {owner.name} must have different names. Received: {sorted(named)}.")
+        raise ValueError(
+            f"The variables of {owner.name} must have different names. Received: {sorted(named)}."
+        )
     return named
 
 
@@ -173,7 +214,9 @@ def _restore_newest(state: tf.train.Checkpoint, folder: Path, check, finite) -> 
     paths = checkpoint_paths(folder)
     for path in reversed(paths):
         try:
-            check(state.read(os.fspath(path)).expect_partial())  # no list of a hundred names when it fails
+            check(
+                state.read(os.fspath(path)).expect_partial()
+            )  # no list of a hundred names when it fails
             if not finite():
                 raise ValueError("it holds numbers that are not finite")
         except DAMAGE as error:
@@ -181,7 +224,9 @@ def _restore_newest(state: tf.train.Checkpoint, folder: Path, check, finite) -> 
             reason = (
                 re.sub(r"^\{\{.*?\}\} *", "", first_line)[:120] or type(error).__name__
             )  # without TensorFlow's node
-            logging.warning("checkpoint %s cannot be read (%s); trying the one before it.", path, reason)
+            logging.warning(
+                "checkpoint %s cannot be read (%s); trying the one before it.", path, reason
+            )
         else:
             return path
     if paths:

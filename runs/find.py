@@ -6,7 +6,14 @@ from pathlib import Path
 from absl import logging
 
 from config.presets import PRESETS, with_preset
-from config.settings import IMPORTED, NETWORK_FIELDS, TRAINING_FIELDS, Config, read_config, same_dataset
+from config.settings import (
+    IMPORTED,
+    NETWORK_FIELDS,
+    TRAINING_FIELDS,
+    Config,
+    read_config,
+    same_dataset,
+)
 
 RUNS_LISTED = 10  # in an error
 
@@ -23,7 +30,9 @@ def run_to_train(given: dict) -> Config:
     if "dataset" in given and not same_dataset(stored.dataset, fresh.dataset):
         message = f"{fresh.run_dir} was trained on {stored.dataset}. Received: {fresh.dataset}."
         if not fresh.out_name:
-            raise ValueError(f"A run goes on with its own dataset: {message} Start another with --out_name=NAME.")
+            raise ValueError(
+                f"A run goes on with its own dataset: {message} Start another with --out_name=NAME."
+            )
         if stored.dataset != IMPORTED:
             logging.warning("%s Going on with that.", message)
     _check_preset(preset, fresh, stored)
@@ -56,14 +65,20 @@ def _understood(given: dict) -> tuple[Config, str | None, dict]:
 
     A run knows its own defaults, so only what the user said may change it.
     """
-    return Config(**with_preset(given)), given.get("preset"), {k: v for k, v in given.items() if k != "preset"}
+    return (
+        Config(**with_preset(given)),
+        given.get("preset"),
+        {k: v for k, v in given.items() if k != "preset"},
+    )
 
 
 def _check_preset(preset: str | None, fresh: Config, stored: Config) -> None:
     """Raises ValueError when a run has other networks than the preset that is asked for."""
     if not preset:
         return
-    for name in sorted({name for defaults in PRESETS.values() for name in defaults} & {*NETWORK_FIELDS}):
+    for name in sorted(
+        {name for defaults in PRESETS.values() for name in defaults} & {*NETWORK_FIELDS}
+    ):
         wanted, has = getattr(fresh, name), getattr(stored, name)
         if wanted not in ("auto", has):
             raise ValueError(
@@ -79,13 +94,21 @@ def _only_fit(wanted: Config, given: dict) -> Config:
         return fits[0]
     names = sorted(runs)
     listed = ", ".join(names[:RUNS_LISTED]) + (", ..." if len(names) > RUNS_LISTED else "")
-    remedy = f"Runs there: {listed}; pick one with --out_name, or add --train." if runs else "Add --train first."
-    raise ValueError(f"--out_name must be a trained run in {wanted.out_dir}. Received: {wanted.name}. {remedy}")
+    remedy = (
+        f"Runs there: {listed}; pick one with --out_name, or add --train."
+        if runs
+        else "Add --train first."
+    )
+    raise ValueError(
+        f"--out_name must be a trained run in {wanted.out_dir}. Received: {wanted.name}. {remedy}"
+    )
 
 
 def _fits(run: Config, wanted: Config, given: dict) -> bool:
     same_set = "dataset" not in given or same_dataset(run.dataset, wanted.dataset)
-    return same_set and all(getattr(run, name) == getattr(wanted, name) for name in NETWORK_FIELDS if name in given)
+    return same_set and all(
+        getattr(run, name) == getattr(wanted, name) for name in NETWORK_FIELDS if name in given
+    )
 
 
 def _runs(out_dir: Path) -> dict[str, Config]:

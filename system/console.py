@@ -44,7 +44,11 @@ def fail(error: Exception) -> int:
 def explain(error: Exception) -> str:
     """The libraries' errors in the form of ours: rule, received, remedy."""
     if isinstance(error, OSError) and error.strerror:
-        remedy = " Make room there, or give another --out_dir; the same command goes on." if error.errno in FULL else ""
+        remedy = (
+            " Make room there, or give another --out_dir; the same command goes on."
+            if error.errno in FULL
+            else ""
+        )
         return f"{error.filename or 'A file'} cannot be used: {error.strerror}.{remedy}"
     if isinstance(error, MemoryError):
         return "There must be enough memory. Received: too little. Close other programs, or lower --batch_size."
@@ -55,6 +59,10 @@ def explain(error: Exception) -> str:
     flag = flags.FLAGS[name]
     kinds = {"int": "a whole number", "float": "a number", "bool": "on or off"}
     choices = getattr(flag.parser, "enum_values", None)
-    rule = f"one of {', '.join(choices)}" if choices else kinds.get(flag.flag_type(), "something else")
+    rule = (
+        f"one of {', '.join(choices)}" if choices else kinds.get(flag.flag_type(), "something else")
+    )
     remedy = f"--{name} or --no{name}" if flag.boolean else f"--{name}={flag.default}"
-    return f"--{name} must be {rule}. Received: {received}. " + ("" if flag.default is None else f"Try {remedy}.")
+    return f"--{name} must be {rule}. Received: {received}. " + (
+        "" if flag.default is None else f"Try {remedy}."
+    )

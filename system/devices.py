@@ -7,7 +7,10 @@ import tempfile
 
 from absl import logging
 
-WRAPPED_BY_KERAS = ("sklearn", "matplotlib")  # which imports them if it can, for what we do not use: up to two seconds
+WRAPPED_BY_KERAS = (
+    "sklearn",
+    "matplotlib",
+)  # which imports them if it can, for what we do not use: up to two seconds
 BF16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
@@ -18,7 +21,9 @@ def quietly_import_tensorflow() -> None:
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's ~/.keras/keras.json says
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # others may have the GPU memory that we do not use
+    os.environ.setdefault(
+        "TF_FORCE_GPU_ALLOW_GROWTH", "true"
+    )  # others may have the GPU memory that we do not use
     if logging.get_verbosity() >= logging.DEBUG:
         return
     sys.stderr.flush()
@@ -59,7 +64,9 @@ def choose_precision(wanted: str) -> str:
 
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
-        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        capability = tf.config.experimental.get_device_details(gpus[0]).get(
+            "compute_capability", (0, 0)
+        )
         return "bfloat16" if capability >= (8, 0) else "float32"
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:

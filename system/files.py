@@ -51,7 +51,9 @@ def check_writable(folder: Path) -> None:
     """Raises ValueError when `folder` could not be made: now rather than after packing."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not (existing.is_dir() and os.access(existing, os.W_OK)):
-        raise ValueError(f"--out_dir must be a folder that can be written. Received: {existing}. Give another one.")
+        raise ValueError(
+            f"--out_dir must be a folder that can be written. Received: {existing}. Give another one."
+        )
 
 
 @contextlib.contextmanager

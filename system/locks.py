@@ -35,13 +35,17 @@ def run_lock(folder: Path):
             )
         left = _holder(path, "")
         if left and not left.endswith(f" on {socket.gethostname()}"):
-            logging.warning("%s did not end its work on %s; if it still runs there, stop it.", left, folder)
+            logging.warning(
+                "%s did not end its work on %s; if it still runs there, stop it.", left, folder
+            )
         _sign(descriptor, path)
         yield
     finally:
         if descriptor is not None:
             _release(path, descriptor)
-            with contextlib.suppress(OSError):  # a run that never began leaves no folder; others are not empty
+            with contextlib.suppress(
+                OSError
+            ):  # a run that never began leaves no folder; others are not empty
                 for place in made:
                     place.rmdir()
 
@@ -94,7 +98,9 @@ def _open_locked(path: Path) -> int | None:
             return None
         if _same_file(path, descriptor):
             return descriptor
-        os.close(descriptor)  # its owner removed it between our opening and our locking: open the new one
+        os.close(
+            descriptor
+        )  # its owner removed it between our opening and our locking: open the new one
 
 
 def _release(path: Path, descriptor: int) -> None:

@@ -35,8 +35,13 @@ def _of_machine() -> int | None:
 
 def _of_limit() -> int | None:
     """What `ulimit -v` leaves."""
-    if resource is None or (limit := resource.getrlimit(resource.RLIMIT_AS)[0]) == resource.RLIM_INFINITY:
+    if (
+        resource is None
+        or (limit := resource.getrlimit(resource.RLIMIT_AS)[0]) == resource.RLIM_INFINITY
+    ):
         return None
     with contextlib.suppress(OSError):
-        return limit - int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        return limit - int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf(
+            "SC_PAGE_SIZE"
+        )
     return None

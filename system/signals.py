@@ -7,7 +7,9 @@ import socket
 import sys
 import threading
 
-STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+STOPPING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 class Interruption:
@@ -40,9 +42,13 @@ def stop_signals():
     before = {number: signal.getsignal(number) for number in _heard()}
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
-    threading.Thread(target=_watch, args=(ours, stop, set(before)), name="signals", daemon=True).start()
+    threading.Thread(
+        target=_watch, args=(ours, stop, set(before)), name="signals", daemon=True
+    ).start()
     for number in before:
-        signal.signal(number, lambda *_: stop.set())  # the thread's word for it may come a step later
+        signal.signal(
+            number, lambda *_: stop.set()
+        )  # the thread's word for it may come a step later
     wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     try:
         yield stop
@@ -68,7 +74,11 @@ def _watch(received: socket.socket, stop: threading.Event, numbers: set[int]) ->
 
 def _heard() -> list[int]:
     """The signals that are not ignored, as nohup has SIGHUP ignored."""
-    return [number for number in STOPPING if number != getattr(signal, "SIGHUP", None) or not _ignored(number)]
+    return [
+        number
+        for number in STOPPING
+        if number != getattr(signal, "SIGHUP", None) or not _ignored(number)
+    ]
 
 
 def _ignored(number: int) -> bool:

@@ -4,7 +4,9 @@ import os
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # results are compared bit for bit, which GPUs do not promise
+os.environ.setdefault(
+    "CUDA_VISIBLE_DEVICES", "-1"
+)  # results are compared bit for bit, which GPUs do not promise
 
 import numpy as np
 import pytest

@@ -22,7 +22,9 @@ def by_hand(*, batch):
     d_first = tap * 32 * 32 * 3 * 64
     d_rest = tap * (16 * 16 * 64 * 128 + 8 * 8 * 128 * 256 + 4 * 4 * 256 * 512) + 2 * 4 * 4 * 512
     d_update = (g_stem + g_blocks) + 2 * (2 * d_first + 3 * d_rest)
-    g_update = (2 * d_first + 2 * d_rest) + (g_stem + 2 * g_blocks)  # its fakes are those of D's update
+    g_update = (2 * d_first + 2 * d_rest) + (
+        g_stem + 2 * g_blocks
+    )  # its fakes are those of D's update
     return batch * (d_update + g_update)
 
 
@@ -44,7 +46,9 @@ def test_step_flops_of_more_updates():
 
 
 def test_step_bytes_by_hand(tiny):
-    config = tiny(g_updates=1)  # 16x16, stem 32: z 8 -> 4x4x32 -> 8x8x16 -> 16x16x3; 8x8x16 -> 4x4x32 -> 1
+    config = tiny(
+        g_updates=1
+    )  # 16x16, stem 32: z 8 -> 4x4x32 -> 8x8x16 -> 16x16x3; 8x8x16 -> 4x4x32 -> 1
     g = 2 * 4 * 4 * 32 + 2 * 8 * 8 * 16 + 16 * 16 * 3
     d = 8 * 8 * 16 + 2 * 4 * 4 * 32 + 1
     g_weights = (9 * 512 + 64) + (25 * 32 * 16 + 16 + 32) + (25 * 16 * 3 + 3)
@@ -77,7 +81,9 @@ def sizes(weights) -> list[int]:
 @pytest.mark.parametrize("options", [{}, {"channels_last": True, "autocast": True}])
 def test_torch_updates_as_often_as_the_config_says(tiny, options):
     pytest.importorskip("torch", reason="the comparison takes PyTorch: pip install torch")
-    dcgan = importlib.import_module("benchmarks.peers_torch").TorchDCGAN(tiny(d_updates=2, g_updates=3), **options)
+    dcgan = importlib.import_module("benchmarks.peers_torch").TorchDCGAN(
+        tiny(d_updates=2, g_updates=3), **options
+    )
     losses = dcgan.step(np.zeros((16, 16, 16, 3), np.uint8), np.zeros((16, 8), np.float32))
     assert all(math.isfinite(loss.item()) for loss in losses)
     for optimizer, updates in ((dcgan.d_optimizer, 2), (dcgan.g_optimizer, 3)):
@@ -89,6 +95,9 @@ def test_keras_updates_as_often_as_the_config_says(tiny):
     model = peers_keras.KerasDCGAN(tiny(d_updates=2, g_updates=3))
     model.compile()
     model.fit(
-        tf.data.Dataset.from_tensors(tf.zeros((16, 16, 16, 3))).repeat(), steps_per_epoch=2, shuffle=False, verbose=0
+        tf.data.Dataset.from_tensors(tf.zeros((16, 16, 16, 3))).repeat(),
+        steps_per_epoch=2,
+        shuffle=False,
+        verbose=0,
     )
     assert (int(model.d_optimizer.iterations), int(model.g_optimizer.iterations)) == (4, 6)

@@ -41,10 +41,19 @@ def command(*arguments, cwd=None, **options):
             "On-off flags are --train and --notrain, lists have commas and no spaces.",
         ),
         (["--datset", "x"], "error: Unknown command line flag 'datset'. Did you mean: dataset ?"),
-        (["--output_height", "5"], "error: --output_height must be at least 8. Received: 5. Try --output_height=16."),
+        (
+            ["--output_height", "5"],
+            "error: --output_height must be at least 8. Received: 5. Try --output_height=16.",
+        ),
         (["--epoch", "x"], "error: --epoch must be a whole number. Received: x. Try --epoch=25."),
-        (["--train=maybe"], "error: --train must be on or off. Received: maybe. Try --train or --notrain."),
-        (["--c_dim", "2"], "error: --c_dim must be one of auto, 1, 3, 4. Received: 2. Try --c_dim=auto."),
+        (
+            ["--train=maybe"],
+            "error: --train must be on or off. Received: maybe. Try --train or --notrain.",
+        ),
+        (
+            ["--c_dim", "2"],
+            "error: --c_dim must be one of auto, 1, 3, 4. Received: 2. Try --c_dim=auto.",
+        ),
         (
             ["--out_dir", "README.md"],
             f"error: --out_dir must be a folder that can be written. Received: {ROOT}/README.md. Give another one.",
@@ -59,7 +68,10 @@ def command(*arguments, cwd=None, **options):
             "error: --nocrop squashes the whole image, so --input_height and --input_width have nothing to crop. "
             "Received: 108. Say --crop, or leave out the crop's size.",
         ),
-        (["--config", "nosuch.json"], "error: nosuch.json cannot be read: No such file or directory."),
+        (
+            ["--config", "nosuch.json"],
+            "error: nosuch.json cannot be read: No such file or directory.",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_1(arguments, line):
@@ -78,7 +90,10 @@ def test_unknown_datasets_and_runs_are_one_line(tmp_path):
     )
     code, _, err = command("--sample", "4", cwd=tmp_path)
     assert code == 1
-    assert err == "error: --out_name must be a trained run in ./out. Received: digits-64x64. Add --train first.\n"
+    assert (
+        err
+        == "error: --out_name must be a trained run in ./out. Received: digits-64x64. Add --train first.\n"
+    )
 
 
 def test_no_action_says_which_there_are():
@@ -90,11 +105,16 @@ def test_no_action_says_which_there_are():
 
 def test_help_names_every_flag_in_groups_without_tensorflow():
     script = "import sys, main; code = main.main(['main.py', '--help']); sys.exit(code or 'tensorflow' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     groups = [line for line in done.stdout.splitlines() if line.endswith(":") and " " not in line]
     assert groups == ["actions:", "data:", "model:", "training:", "run:", "details:"]
     flags = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  --")}
-    settings = {field.name for field in dataclasses.fields(main.Config)} - {"label_names", "halvings"}
+    settings = {field.name for field in dataclasses.fields(main.Config)} - {
+        "label_names",
+        "halvings",
+    }
     others = {*main.ACTION_FLAGS, "label", "visualize_option", "preset", "config"}
     assert flags == {f"--{name}" for name in settings | others}
     assert all(len(line) < 140 for line in done.stdout.splitlines())
@@ -103,7 +123,9 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
 def test_config_file_then_command_line(tmp_path):
     path = tmp_path / "settings.json"
     path.write_text(json.dumps({"stem_width": 64, "steps": 9, "z_dim": 20}))
-    code, out, err = command("--config", path, "--dry_run", "--z_dim", "30", "--epoch", "1", "--out_dir", tmp_path)
+    code, out, err = command(
+        "--config", path, "--dry_run", "--z_dim", "30", "--epoch", "1", "--out_dir", tmp_path
+    )
     assert code == 0, err
     settings = json.loads(out[: out.index("}\n") + 1])
     assert (settings["stem_width"], settings["z_dim"], settings["steps"]) == (64, 30, None)
@@ -134,13 +156,17 @@ def test_train_sample_and_export_in_one_line_then_again(tmp_path):
     assert any(line.startswith("found 1,797 images, 8x8 -> ") for line in lines)
     assert any(line.startswith("watch it with: tensorboard --logdir ") for line in lines)
     assert any(line.startswith("step 4 of 4 ") for line in lines)
-    assert not any("oneDNN" in line or "Sharding" in line or "Writing fingerprint" in line for line in lines)
+    assert not any(
+        "oneDNN" in line or "Sharding" in line or "Writing fingerprint" in line for line in lines
+    )
 
     # The same flags go on, sampling needs neither data nor sizes, and networks keep their shape.
     code, _, err = command("--train", "--steps", 6, *small, *places)
     assert code == 0
     assert "going on at step 4, until step 6" in err
-    code, _, err = command("--sample", 2, "--seed", 7, "--out_dir", tmp_path / "out", "--data_dir", "/nonexistent")
+    code, _, err = command(
+        "--sample", 2, "--seed", 7, "--out_dir", tmp_path / "out", "--data_dir", "/nonexistent"
+    )
     assert code == 0, err
     assert "2 images of step 6" in err
     code, _, err = command("--train", "--steps", 6, *small, *places, "--kernel_size", 4)
@@ -153,13 +179,26 @@ def test_train_sample_and_export_in_one_line_then_again(tmp_path):
 
 def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(tmp_path):
     def arguments(name):
-        small = ["--output_height", 16, "--stem_width", 32, "--z_dim", 8, "--batch_size", 16, "--ckpt_freq", 10]
+        small = [
+            "--output_height",
+            16,
+            "--stem_width",
+            32,
+            "--z_dim",
+            8,
+            "--batch_size",
+            16,
+            "--ckpt_freq",
+            10,
+        ]
         places = ["--out_dir", tmp_path, "--data_dir", tmp_path / "data", "--out_name", name]
         return [*small, *places, "--train", "--steps", 200]
 
     assert command(*arguments("straight"))[0] == 0
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "main.py"), *map(str, arguments("killed"))], cwd=ROOT, stderr=subprocess.DEVNULL
+        [sys.executable, str(ROOT / "main.py"), *map(str, arguments("killed"))],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
     )
     state = tmp_path / "killed" / "checkpoints" / "checkpoint"
     while not state.exists():
@@ -172,7 +211,10 @@ def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(tmp_path):
     code, _, err = command(*arguments("killed"))
     assert code == 0, err
     assert "going on at step" in err
-    last = [tmp_path / name / "checkpoints" / "step-200.data-00000-of-00001" for name in ("straight", "killed")]
+    last = [
+        tmp_path / name / "checkpoints" / "step-200.data-00000-of-00001"
+        for name in ("straight", "killed")
+    ]
     assert last[0].read_bytes() == last[1].read_bytes()
 
 
@@ -191,7 +233,13 @@ def test_a_signal_stands_for_the_later_actions_too(tmp_path):
         tmp_path,
     ]
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "main.py"), *map(str, flags), "--data_dir", str(tmp_path / "data")],
+        [
+            sys.executable,
+            str(ROOT / "main.py"),
+            *map(str, flags),
+            "--data_dir",
+            str(tmp_path / "data"),
+        ],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
@@ -210,8 +258,21 @@ def test_two_datasets_of_one_name_are_two_runs(tmp_path):
     for parent in ("cats", "dogs"):
         (tmp_path / parent / "train").mkdir(parents=True)
         for number in range(3):
-            iio.imwrite(tmp_path / parent / "train" / f"{number}.png", np.full((16, 16), 99 * number, np.uint8))
-    flags = ["--train", "--steps", 1, "--output_height", 16, "--stem_width", 32, "--out_dir", tmp_path / "out"]
+            iio.imwrite(
+                tmp_path / parent / "train" / f"{number}.png",
+                np.full((16, 16), 99 * number, np.uint8),
+            )
+    flags = [
+        "--train",
+        "--steps",
+        1,
+        "--output_height",
+        16,
+        "--stem_width",
+        32,
+        "--out_dir",
+        tmp_path / "out",
+    ]
     assert command("--dataset", tmp_path / "cats" / "train", *flags)[0] == 0
     code, _, err = command("--dataset", tmp_path / "dogs" / "train", *flags)
     assert code == 1
@@ -233,7 +294,10 @@ def test_a_label_that_the_data_lack_stops_before_the_training(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--explore", "conv_arithmetic", "--dry_run"], "--dry_run writes nothing, so it cannot go with --explore"),
+        (
+            ["--explore", "conv_arithmetic", "--dry_run"],
+            "--dry_run writes nothing, so it cannot go with --explore",
+        ),
         (["--label", "3", "--export"], "--label goes with --sample or --visualize"),
     ],
 )

@@ -53,7 +53,10 @@ def weights_of(dcgan):
 
 @pytest.mark.parametrize(
     ("network", "original", "parameters"),
-    [(Generator, ORIGINAL_GENERATOR, 5_135_363), (Discriminator, ORIGINAL_DISCRIMINATOR, 4_316_545)],
+    [
+        (Generator, ORIGINAL_GENERATOR, 5_135_363),
+        (Discriminator, ORIGINAL_DISCRIMINATOR, 4_316_545),
+    ],
 )
 def test_64x64_networks_have_the_originals_weights(network, original, parameters):
     shapes = [tuple(variable.shape) for variable in network(Config(c_dim=3)).trainable_variables]
@@ -61,9 +64,13 @@ def test_64x64_networks_have_the_originals_weights(network, original, parameters
     assert sum(map(math.prod, shapes)) == parameters
 
 
-@pytest.mark.parametrize(("height", "width", "c_dim"), [(*size, 3) for size in SIZES] + [(33, 47, 1), (33, 47, 4)])
+@pytest.mark.parametrize(
+    ("height", "width", "c_dim"), [(*size, 3) for size in SIZES] + [(33, 47, 1), (33, 47, 4)]
+)
 def test_every_size_builds_trains_a_step_and_comes_out_exactly(height, width, c_dim):
-    config = Config(output_height=height, output_width=width, c_dim=c_dim, stem_width=32, z_dim=5, batch_size=2)
+    config = Config(
+        output_height=height, output_width=width, c_dim=c_dim, stem_width=32, z_dim=5, batch_size=2
+    )
     dcgan = DCGAN(config)
     before = weights_of(dcgan)
     real, z = batch(config)
@@ -82,11 +89,15 @@ def test_eager_equals_graph(tiny):
         np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-4)
         np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=1e-4)
     # Images rather than weights: a bias before a batch norm has no gradient but rounding, which Adam makes large.
-    np.testing.assert_allclose(eager.generator(batch(config)[1]), graph.generator(batch(config)[1]), atol=1e-3)
+    np.testing.assert_allclose(
+        eager.generator(batch(config)[1]), graph.generator(batch(config)[1]), atol=1e-3
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("float16", 0.02), ("bfloat16", 0.05)])
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("float32", 1e-4), ("float16", 0.02), ("bfloat16", 0.05)]
+)
 def test_jit_equals_no_jit(precision, tolerance, tiny):
     config = tiny(g_updates=1)
     plain, jit = (DCGAN(config, precision=precision, jit=jit) for jit in (False, True))
@@ -98,7 +109,11 @@ def test_jit_equals_no_jit(precision, tolerance, tiny):
 
 @pytest.mark.slow
 def test_jit_equals_no_jit_with_labels_and_with_the_papers_details(tiny):
-    details = {name: value for name, value in PRESETS["paper"].items() if name not in ("stem_width", "batch_size")}
+    details = {
+        name: value
+        for name, value in PRESETS["paper"].items()
+        if name not in ("stem_width", "batch_size")
+    }
     config = tiny(**details, **LABELLED, fc_width=16)
     plain, jit = DCGAN(config), DCGAN(config, jit=True)
     real, z = batch(config)
@@ -111,7 +126,9 @@ def test_jit_equals_no_jit_with_labels_and_with_the_papers_details(tiny):
 def plain_step(dcgan, real, z, y=None):
     """carpedm20's step as its model.py orders it, nothing shared: D on real and fake apart, then G on the same z."""
     g, d = dcgan.generator, dcgan.discriminator
-    for real_part, z_part, y_part in zip(dcgan._parts(real), dcgan._parts(z), dcgan._parts(y), strict=True):
+    for real_part, z_part, y_part in zip(
+        dcgan._parts(real), dcgan._parts(z), dcgan._parts(y), strict=True
+    ):
         with tf.GradientTape() as tape:
             yes = d(tf.cast(real_part, tf.float32) / 127.5 - 1, y_part, training=True)
             no = d(g(z_part, y_part, training=True), y_part, training=True)
@@ -146,10 +163,14 @@ def trained(dcgan, step):
     weights = {}
     for network in (dcgan.generator, dcgan.discriminator):
         cancelled = {
-            layer.bias.path for layer, norm, _ in network.plan() if norm and norm.gamma.shape == layer.bias.shape
+            layer.bias.path
+            for layer, norm, _ in network.plan()
+            if norm and norm.gamma.shape == layer.bias.shape
         }
         weights |= {
-            f"{network.name}/{w.path}": w.numpy() for w in network.trainable_variables if w.path not in cancelled
+            f"{network.name}/{w.path}": w.numpy()
+            for w in network.trainable_variables
+            if w.path not in cancelled
         }
     return losses, weights
 
@@ -206,8 +227,12 @@ def test_moving_averages_count_a_fake_batch_once(tiny):
 def test_no_sum_in_the_step_depends_on_the_threads(precision, tiny):
     """AddN adds in the order in which its inputs come free: with three or more that changes the last bits."""
     config = tiny(d_updates=2)
-    graph = DCGAN(config, precision=precision).train_step.get_concrete_function(*batch(config)).graph
-    sums = [len(operation.inputs) for operation in graph.get_operations() if operation.type == "AddN"]
+    graph = (
+        DCGAN(config, precision=precision).train_step.get_concrete_function(*batch(config)).graph
+    )
+    sums = [
+        len(operation.inputs) for operation in graph.get_operations() if operation.type == "AddN"
+    ]
     assert sums
     assert max(sums) == 2
 
@@ -262,7 +287,10 @@ def test_float16_skips_an_overflow_and_halves_only_that_scale(tiny):
     dcgan.d_optimizer.apply([tf.fill(w.shape, np.inf) for w in weights], weights)
     after = {name: float(scale) for name, scale in dcgan.loss_scales().items()}
     assert all(np.array_equal(a, w.numpy()) for a, w in zip(before, weights, strict=True))
-    assert after == {"g_loss_scale": scales["g_loss_scale"], "d_loss_scale": scales["d_loss_scale"] / 2}
+    assert after == {
+        "g_loss_scale": scales["g_loss_scale"],
+        "d_loss_scale": scales["d_loss_scale"] / 2,
+    }
     assert DCGAN(tiny()).loss_scales() == {}
 
 
@@ -277,10 +305,14 @@ def test_precision_and_jit_are_chosen_by_the_machine(monkeypatch):
     assert devices.choose_precision("auto") in ("bfloat16", "float32")
     assert devices.choose_jit("on")
     assert not devices.choose_jit("off")
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"] if kind == "GPU" else [])
+    monkeypatch.setattr(
+        tf.config, "list_physical_devices", lambda kind: ["gpu"] if kind == "GPU" else []
+    )
     for capability, precision in (((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")):
         monkeypatch.setattr(
-            tf.config.experimental, "get_device_details", lambda _, c=capability: {"compute_capability": c}
+            tf.config.experimental,
+            "get_device_details",
+            lambda _, c=capability: {"compute_capability": c},
         )
         assert devices.choose_precision("auto") == precision
     assert devices.choose_jit("auto")
@@ -313,8 +345,14 @@ def test_labels_go_to_every_layer_but_the_last_convolutions_output(tiny):
     """REFERENCES: carpedm20 joins y to z, to the dense layers and to the maps, in D also to the image."""
     config = tiny(fc_width=16, **LABELLED)
     generator, discriminator = Generator(config), Discriminator(config)
-    inputs = {v.path: v.shape for v in (*generator.variables, *discriminator.variables) if "kernel" in v.path}
-    assert inputs["fc/kernel"][0] == 4 * 4 * 32 + 3  # the discriminator's, of the same name as the generator's
+    inputs = {
+        v.path: v.shape
+        for v in (*generator.variables, *discriminator.variables)
+        if "kernel" in v.path
+    }
+    assert (
+        inputs["fc/kernel"][0] == 4 * 4 * 32 + 3
+    )  # the discriminator's, of the same name as the generator's
     assert inputs["logits/kernel"] == (16 + 3, 1)
     assert {v.path: v.shape for v in generator.variables}["fc/kernel"] == (8 + 3, 16)
     assert {v.path: v.shape for v in generator.variables}["stem/kernel"] == (16 + 3, 4 * 4 * 32)
@@ -393,9 +431,16 @@ def test_the_papers_networks_have_no_biases_and_a_gain_for_every_unit():
     """The shapes of Newmu/dcgan_code, faces/train_uncond_dcgan.py, with its 128 as the last layer's width."""
     config = Config(**with_preset({"preset": "paper"}), c_dim=3)
     generator, discriminator = Generator(config), Discriminator(config)
-    stem, maps = [(100, 16384), (16384,), (16384,)], [(512,), (512,), (256,), (256,), (128,), (128,)]
+    stem, maps = (
+        [(100, 16384), (16384,), (16384,)],
+        [(512,), (512,), (256,), (256,), (128,), (128,)],
+    )
     kernels = [(5, 5, 512, 1024), (5, 5, 256, 512), (5, 5, 128, 256), (5, 5, 3, 128)]
-    assert sorted(tuple(v.shape) for v in generator.trainable_variables) == sorted(stem + maps + kernels)
+    assert sorted(tuple(v.shape) for v in generator.trainable_variables) == sorted(
+        stem + maps + kernels
+    )
     kernels = [(5, 5, 3, 128), (5, 5, 128, 256), (5, 5, 256, 512), (5, 5, 512, 1024), (16384, 1)]
     maps = [(256,), (256,), (512,), (512,), (1024,), (1024,)]
-    assert sorted(tuple(v.shape) for v in discriminator.trainable_variables) == sorted(maps + kernels)
+    assert sorted(tuple(v.shape) for v in discriminator.trainable_variables) == sorted(
+        maps + kernels
+    )

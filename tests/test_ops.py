@@ -40,7 +40,9 @@ def test_conv_transpose_is_the_adjoint_of_conv(kernel_size, size, padding):
     """<conv(x), y> = <x, conv_transpose(y)> for the same kernel (Dumoulin & Visin 2016, section 4.1)."""
     rng = np.random.default_rng(0)
     down = ops.Conv(2, 3, kernel_size=kernel_size, padding=padding, name="down", seed=0)
-    up = ops.ConvTranspose(3, 2, size=size, kernel_size=kernel_size, padding=padding, name="up", seed=0)
+    up = ops.ConvTranspose(
+        3, 2, size=size, kernel_size=kernel_size, padding=padding, name="up", seed=0
+    )
     up.kernel.assign(down.kernel)
     x = rng.normal(size=(1, *size, 2)).astype(np.float32)
     y = rng.normal(size=(1, -(-size[0] // 2), -(-size[1] // 2), 3)).astype(np.float32)
@@ -60,7 +62,9 @@ def test_batch_norm_matches_numpy_and_keeps_moving_statistics():
 
     count = x.size / 7
     np.testing.assert_allclose(layer.moving_mean, 0.1 * mean, rtol=1e-5)
-    np.testing.assert_allclose(layer.moving_variance, 0.9 + 0.1 * variance * count / (count - 1), rtol=1e-5)
+    np.testing.assert_allclose(
+        layer.moving_variance, 0.9 + 0.1 * variance * count / (count - 1), rtol=1e-5
+    )
     moving_mean, moving_variance = layer.moving_mean.numpy(), layer.moving_variance.numpy()
     expected = gamma * (x - moving_mean) / np.sqrt(moving_variance + 1e-5) + beta
     np.testing.assert_allclose(layer(x, training=False), expected, atol=1e-4)
@@ -144,6 +148,10 @@ def test_pixels_survive_the_way_to_floats_and_back():
 def test_bce_is_the_closed_form():
     logits = np.array([[-3.0], [0.5]], np.float32)
     probability = 1 / (1 + np.exp(-logits))
-    assert float(ops.bce(tf.constant(logits), real=True)) == pytest.approx(-np.log(probability).mean(), rel=1e-5)
-    assert float(ops.bce(tf.constant(logits), real=False)) == pytest.approx(-np.log(1 - probability).mean(), rel=1e-5)
+    assert float(ops.bce(tf.constant(logits), real=True)) == pytest.approx(
+        -np.log(probability).mean(), rel=1e-5
+    )
+    assert float(ops.bce(tf.constant(logits), real=False)) == pytest.approx(
+        -np.log(1 - probability).mean(), rel=1e-5
+    )
     assert float(ops.bce(tf.zeros((3, 1)), real=True)) == pytest.approx(np.log(2))

@@ -55,7 +55,12 @@ def test_the_originals_command_lines(line, monkeypatch):
     config, actions = parsed(line, monkeypatch)
     assert actions == ({"train"} if "--train" in line else {"sample"})
     if "mnist" in line:
-        assert (config.height, config.labels, config.g_widths, config.name) == (28, "own", (128, 128), "mnist-28x28")
+        assert (config.height, config.labels, config.g_widths, config.name) == (
+            28,
+            "own",
+            (128, 128),
+            "mnist-28x28",
+        )
     if "celebA" in line:
         assert (config.height, config.input_height, config.crop) == (64, 108, True)
     if "eyes" in line:
@@ -87,11 +92,16 @@ def test_its_custom_dataset_trains_and_is_tested(tmp_path):
 
     def run(*arguments):
         command = [sys.executable, str(ROOT / "main.py"), *line, *arguments]
-        return subprocess.run(command, cwd=tmp_path / "work", capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=tmp_path / "work", capture_output=True, text=True, check=False
+        )
 
     done = run("--train", "--steps", "1", "--stem_width", "32", "--batch_size", "4")
     assert done.returncode == 0, done.stderr
     assert "found 4 images" in done.stderr
     done = run()
     assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "work" / "out" / "eyes-64x64" / "samples" / "seed_0").glob("0*.png"))) == 64
+    assert (
+        len(list((tmp_path / "work" / "out" / "eyes-64x64" / "samples" / "seed_0").glob("0*.png")))
+        == 64
+    )

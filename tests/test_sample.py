@@ -78,9 +78,7 @@ def test_a_full_disk_leaves_no_folder_and_is_one_line(failing, trained, monkeypa
         sample(config, 200)
     assert list(config.sample_path.iterdir()) == []
     assert console.fail(raised.value) == 1
-    line = (
-        "cannot be used: No space left on device. Make room there, or give another --out_dir; the same command goes on."
-    )
+    line = "cannot be used: No space left on device. Make room there, or give another --out_dir; the same command goes on."
     assert capsys.readouterr().err == f"error: {config.sample_path / 'seed_0'} {line}\n"
 
 
@@ -93,7 +91,9 @@ def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
     assert find_run({**out, "dataset": "celebA", "seed": 3}).seed == 3
     trained(dataset="cats")
     assert find_run({**out, "dataset": "CelebA"}) == faces
-    with pytest.raises(ValueError, match=r"Runs there: cats-16x16, celebA-16x16; pick one with --out_name"):
+    with pytest.raises(
+        ValueError, match=r"Runs there: cats-16x16, celebA-16x16; pick one with --out_name"
+    ):
         find_run(out)
     damaged = Path(out["out_dir"]) / "damaged"
     damaged.mkdir()
@@ -177,7 +177,10 @@ def test_without_a_label_they_take_turns(trained):
     config = trained(labels="folder", label_names=("a", "b"), fc_width=16)
     in_turn = sample(config, 4)
     np.testing.assert_array_equal(np.load(in_turn / "y.npy"), np.eye(2)[[0, 1, 0, 1]])
-    assert (in_turn / "labels.txt").read_text().splitlines()[1:3] == ["000001.png b", "000002.png a"]
+    assert (in_turn / "labels.txt").read_text().splitlines()[1:3] == [
+        "000001.png b",
+        "000002.png a",
+    ]
     only = sample(config, 2, "b")
     assert (in_turn / "000001.png").read_bytes() == (only / "000001.png").read_bytes()
     assert (in_turn / "000000.png").read_bytes() != (only / "000000.png").read_bytes()

@@ -40,7 +40,10 @@ def state(config):
 
 
 def metrics(config):
-    return [json.loads(line) for line in (config.run_dir / "logs" / "metrics.jsonl").read_text().splitlines()]
+    return [
+        json.loads(line)
+        for line in (config.run_dir / "logs" / "metrics.jsonl").read_text().splitlines()
+    ]
 
 
 def signal_after(monkeypatch, step, number=signal.SIGTERM):
@@ -83,15 +86,34 @@ def test_a_run_leaves_everything_a_user_looks_for(tiny, images, tmp_path):
     assert stored_run(config.run_dir) == config
 
     line = metrics(config)[-1]
-    assert set(line) >= {"step", "epoch", "images_per_second", "d_loss", "g_loss", "d_real", "d_fake", "seconds"}
+    assert set(line) >= {
+        "step",
+        "epoch",
+        "images_per_second",
+        "d_loss",
+        "g_loss",
+        "d_real",
+        "d_fake",
+        "seconds",
+    }
     assert (line["step"], line["epoch"]) == (3, 3 * 8 / 20)
     assert line["d_loss"] == pytest.approx(line["d_loss_real"] + line["d_loss_fake"], abs=1e-5)
     assert 0 < line["d_fake"] < 1
 
     events = EventAccumulator(str(config.run_dir / "logs"), size_guidance={"tensors": 0})
     events.Reload()
-    kinds = {tag: metadata.plugin_data.plugin_name for tag, metadata in events.summary_metadata.items()}
-    scalars = {"d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake", "images_per_second"}
+    kinds = {
+        tag: metadata.plugin_data.plugin_name for tag, metadata in events.summary_metadata.items()
+    }
+    scalars = {
+        "d_loss",
+        "g_loss",
+        "d_loss_real",
+        "d_loss_fake",
+        "d_real",
+        "d_fake",
+        "images_per_second",
+    }
     assert {tag for tag, kind in kinds.items() if kind == "scalars"} == scalars
     assert {tag for tag, kind in kinds.items() if kind == "images"} == {"samples", "reals", "G"}
     histograms = {"histogram/z", "histogram/d_real", "histogram/d_fake"}
@@ -110,7 +132,9 @@ def test_grids_are_the_fixed_latents_in_inference_mode(tiny, images):
 
 
 def test_folders_may_be_elsewhere(tiny, images, tmp_path):
-    config = train(tiny(steps=1, sample_dir=str(tmp_path / "s"), checkpoint_dir=str(tmp_path / "c")), images)
+    config = train(
+        tiny(steps=1, sample_dir=str(tmp_path / "s"), checkpoint_dir=str(tmp_path / "c")), images
+    )
     assert (tmp_path / "s" / "reals.png").is_file()
     assert (tmp_path / "c" / "checkpoint").is_file()
     assert stored_run(config.run_dir) == config
@@ -162,7 +186,10 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(harm, tiny, images):
 def test_precision_and_learning_rate_may_change_between_sessions(tiny, images):
     config = train(tiny(steps=1), images)
     for steps, precision in ((2, "float16"), (3, "bfloat16"), (4, "float32")):
-        config = train(config.continued({"steps": steps, "mixed_precision": precision, "learning_rate": 1e-4}), images)
+        config = train(
+            config.continued({"steps": steps, "mixed_precision": precision, "learning_rate": 1e-4}),
+            images,
+        )
     assert state(config)[0] == 4
     dcgan = DCGAN(config)
     Checkpoints(dcgan, config.continued({"learning_rate": 5e-5})).restore()
@@ -171,11 +198,19 @@ def test_precision_and_learning_rate_may_change_between_sessions(tiny, images):
 
 def test_neither_several_steps_a_call_nor_a_table_changes_a_run(tiny, images):
     plain = train(tiny(out_name="plain", steps=30, ckpt_freq=12, sample_freq=12), images)
-    fast = train(dataclasses.replace(plain, out_name="fast", steps_per_call=7, data_on_device="on"), images)
+    fast = train(
+        dataclasses.replace(plain, out_name="fast", steps_per_call=7, data_on_device="on"), images
+    )
     assert state(fast) == state(plain)
-    lines = [[{**line, "seconds": 0, "images_per_second": 0} for line in metrics(run)] for run in (plain, fast)]
+    lines = [
+        [{**line, "seconds": 0, "images_per_second": 0} for line in metrics(run)]
+        for run in (plain, fast)
+    ]
     assert lines[0] == lines[1]
-    grids = [{path.name: path.read_bytes() for path in run.sample_path.iterdir()} for run in (plain, fast)]
+    grids = [
+        {path.name: path.read_bytes() for path in run.sample_path.iterdir()}
+        for run in (plain, fast)
+    ]
     assert grids[0] == grids[1]
     assert {"train_00000012.png", "train_00000024.png", "train_00000030.png"} < set(grids[0])
 
@@ -183,7 +218,9 @@ def test_neither_several_steps_a_call_nor_a_table_changes_a_run(tiny, images):
 def test_a_discriminator_that_wins_is_said_once(tiny, monkeypatch):
     said = []
     monkeypatch.setattr(logs.logging, "warning", lambda text, *values: said.append(text % values))
-    results = {name: tf.constant(0.5) for name in ("d_loss", "g_loss", "d_loss_real", "d_loss_fake")}
+    results = {
+        name: tf.constant(0.5) for name in ("d_loss", "g_loss", "d_loss_real", "d_loss_fake")
+    }
     results["real_logits"] = tf.constant([[9.0]])
     with Logs(tiny(), start=0, total=2000, images=20) as log:
         for step in range(100, 2001, 100):
@@ -220,7 +257,9 @@ def test_with_labels_a_row_a_label_and_a_column_a_z(tiny, images):
     z = ops.latents(config.seed, 8, z_dim=8, z_dist=config.z_dist)
     second_row = drawer(generator)(z, np.eye(3, dtype=np.float32)[[1] * 8])
     np.testing.assert_array_equal(grid[16:32], image_grid(second_row, 8))
-    reals = iio.imread(config.run_dir / "samples" / "reals.png").reshape(3, 16, 8, 16, 3).swapaxes(1, 2)
+    reals = (
+        iio.imread(config.run_dir / "samples" / "reals.png").reshape(3, 16, 8, 16, 3).swapaxes(1, 2)
+    )
     for label, row in enumerate(reals):
         for real in row:
             assert any(np.array_equal(real, image) for image in images[label::3])

@@ -35,7 +35,8 @@ def test_0_is_a_grid_from_the_distribution_of_training(trained):
 
 
 @pytest.mark.parametrize(
-    ("z_dist", "low", "high"), [("uniform_signed", -1, 1), ("uniform_unsigned", 0, 1), ("normal01", -2.5, 2.5)]
+    ("z_dist", "low", "high"),
+    [("uniform_signed", -1, 1), ("uniform_unsigned", 0, 1), ("normal01", -2.5, 2.5)],
 )
 def test_1_is_a_row_an_axis_from_end_to_end(z_dist, low, high, trained):
     config = trained(z_dist=z_dist, z_dim=35)
@@ -72,7 +73,9 @@ def test_with_labels_a_sweep_keeps_its_label(trained):
     draw = drawer(load_generator(config)[0])
     y = np.repeat([[0.0, 1.0]], COLUMNS, 0).astype(np.float32)
     picture = iio.imread(kept / "axes_000.png")
-    np.testing.assert_array_equal(picture[32:48], image_grid(draw(sweep(config, 2, COLUMNS), y), COLUMNS))
+    np.testing.assert_array_equal(
+        picture[32:48], image_grid(draw(sweep(config, 2, COLUMNS), y), COLUMNS)
+    )
     with pytest.raises(ValueError, match="--label must be among a, b"):
         visualize(config, "1", "c")
 

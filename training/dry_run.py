@@ -14,7 +14,9 @@ from system.devices import choose_jit, choose_precision
 # Fitted to the peaks of eight runs on a CPU (64 and 128 pixels, stem 512 and 1024, batch 64 and 256, both dtypes),
 # of which it is within about a tenth.
 BYTES_A_WEIGHT = 24  # the weight, its gradient, Adam's two moments, and copies on the way
-TENSORS_A_LAYER = 4  # kept for the backward pass: convolution, batch norm, activation, and a gradient
+TENSORS_A_LAYER = (
+    4  # kept for the backward pass: convolution, batch norm, activation, and a gradient
+)
 TENSORFLOW_BYTES = 750e6  # the library itself
 
 LEGEND = (
@@ -73,18 +75,27 @@ def layer_table(network: Generator | Discriminator) -> list[Row]:
     plan = network.plan()
     drawing = isinstance(network, Generator)
     fields = _fields([layer for layer, *_ in plan], backwards=drawing)
-    shape = config.image_shape  # of the discriminator's input; the generator's first layers are dense
+    shape = (
+        config.image_shape
+    )  # of the discriminator's input; the generator's first layers are dense
     for (layer, norm, output), field in zip(plan, fields, strict=True):
         weights = layer.trainable_variables + (norm.trainable_variables if norm else [])
         parameters = sum(math.prod(weight.shape) for weight in weights)
-        multiplications, pads, kernel, inputs = math.prod(layer.kernel.shape), (), 0, (layer.kernel.shape[0],)
+        multiplications, pads, kernel, inputs = (
+            math.prod(layer.kernel.shape),
+            (),
+            0,
+            (layer.kernel.shape[0],),
+        )
         if not isinstance(layer, ops.Dense):
             large, small = (output, shape) if drawing else (shape, output)
             kernel = layer.kernel.shape[0]
             pads = tuple(convolution.pads(config.padding, side, kernel) for side in large[:2])
             multiplications *= small[0] * small[1]
             inputs = (*shape[:2], layer.kernel.shape[3 if drawing else 2])  # labels included
-        rows.append(Row(layer.name, inputs, kernel, pads, output, field, parameters, 2 * multiplications))
+        rows.append(
+            Row(layer.name, inputs, kernel, pads, output, field, parameters, 2 * multiplications)
+        )
         shape = output
     return rows
 
@@ -103,14 +114,18 @@ def _fields(layers: list, *, backwards: bool) -> list[int]:
         return fields[::-1]
     step = 1
     for kernel in kernels:
-        field, step = (field + (kernel - 1) * step, step * convolution.STRIDE) if kernel else (0, step)
+        field, step = (
+            (field + (kernel - 1) * step, step * convolution.STRIDE) if kernel else (0, step)
+        )
         fields.append(field)
     return fields
 
 
 def training_bytes(config: Config, tables: dict[str, list[Row]], precision: str) -> float:
     """An estimate: weights with their Adam, and what the larger of the two updates keeps for its backward pass."""
-    generator, discriminator = (sum(math.prod(row.output) for row in table) for table in tables.values())
+    generator, discriminator = (
+        sum(math.prod(row.output) for row in table) for table in tables.values()
+    )
     weights = sum(row.parameters for table in tables.values() for row in table)
     kept = max(2 * discriminator, generator + discriminator) * TENSORS_A_LAYER
     bytes_each = 4 if precision == "float32" else 2
@@ -127,7 +142,9 @@ def _table(name: str, rows: list[Row]) -> str:
 def _line(row: Row) -> str:
     inputs, output = ("x".join(map(str, shape)) for shape in (row.inputs, row.output))
     kernel, stride = (row.kernel, convolution.STRIDE) if row.kernel else ("", "")
-    pads = ",".join(dict.fromkeys(f"{before}+{after}" for before, after in row.pads))  # once where both axes agree
+    pads = ",".join(
+        dict.fromkeys(f"{before}+{after}" for before, after in row.pads)
+    )  # once where both axes agree
     overlap = ("uneven" if row.kernel % convolution.STRIDE else "even") if row.kernel else ""
     field = row.field or "all"
     return (

@@ -11,7 +11,10 @@ import tensorflow as tf
 from absl import logging
 
 ROOM = 16e6  # bytes that must be free before the next try
-HEADER, FRAME = struct.Struct("<Q"), 16  # a record: its length, and with three checksums 16 bytes around it
+HEADER, FRAME = (
+    struct.Struct("<Q"),
+    16,
+)  # a record: its length, and with three checksums 16 bytes around it
 
 
 class Events:
@@ -32,7 +35,9 @@ class Events:
         if self.writer is None and not self._open():
             yield
             return
-        default = self.writer.as_default(np.int64(step))  # TensorFlow keeps every Python number that it meets
+        default = self.writer.as_default(
+            np.int64(step)
+        )  # TensorFlow keeps every Python number that it meets
         default.__enter__()
         whole = True
         try:
@@ -93,4 +98,6 @@ class Events:
         self.writer = self.path = None
         if not self.failed:
             self.failed = True
-            logging.warning("TensorBoard's log in %s cannot be written; training goes on without.", self.folder)
+            logging.warning(
+                "TensorBoard's log in %s cannot be written; training goes on without.", self.folder
+            )

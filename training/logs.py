@@ -16,7 +16,15 @@ from system.files import append, write_atomic
 from training.events import Events
 
 METRICS = ("d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
-LEFT_OUT_HPARAMS = {"data_dir", "out_dir", "checkpoint_dir", "sample_dir", "max_to_keep", "sample_freq", "ckpt_freq"}
+LEFT_OUT_HPARAMS = {
+    "data_dir",
+    "out_dir",
+    "checkpoint_dir",
+    "sample_dir",
+    "max_to_keep",
+    "sample_freq",
+    "ckpt_freq",
+}
 
 WINNING_BELOW, WINNING_STEPS = 0.01, 500  # mean D(G(z)), and for how long
 
@@ -38,7 +46,14 @@ class Logs:
         self.seconds = self._keep_metrics(start)  # of training, over all processes
         self.events = Events(self.folder)
         self.lost = 0  # lines of metrics
-        self.bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True, mininterval=0.2, disable=None)
+        self.bar = tqdm(
+            total=total,
+            initial=start,
+            unit="step",
+            dynamic_ncols=True,
+            mininterval=0.2,
+            disable=None,
+        )
         if start == 0:
             self._write_hparams()
 
@@ -55,7 +70,9 @@ class Logs:
         speed = self._speed(step)
         epoch = step * self.images_a_step / self.epoch_images
         line = {"step": step, "epoch": round(epoch, 4), "images_per_second": round(speed, 2)}
-        line |= {name: _number(values[name]) for name in METRICS} | {"seconds": round(self.seconds, 3)}
+        line |= {name: _number(values[name]) for name in METRICS} | {
+            "seconds": round(self.seconds, 3)
+        }
         self._append(json.dumps(line) + "\n")
         with self.events.at(step):
             for name in METRICS:
@@ -93,7 +110,11 @@ class Logs:
         except OSError as error:
             self.lost += 1
             if self.lost == 1:
-                logging.warning("%s cannot be written: %s. Training goes on.", self._metrics_path, error.strerror)
+                logging.warning(
+                    "%s cannot be written: %s. Training goes on.",
+                    self._metrics_path,
+                    error.strerror,
+                )
 
     def _speed(self, step: int) -> float:
         (before, then), now = self.last, time.monotonic()
@@ -108,10 +129,20 @@ class Logs:
             return
         seconds_left = (self.bar.total - step) * self.images_a_step / max(speed, 1e-9)
         # The first step's speed is that of the compilation.
-        left = "" if step == self.start + 1 else f"  {speed:,.0f} img/s  {_clock(seconds_left)} left"
+        left = (
+            "" if step == self.start + 1 else f"  {speed:,.0f} img/s  {_clock(seconds_left)} left"
+        )
         logging.info(
             "step %s of %s  epoch %.2f  %s  D(x) %.2f  D(G(z)) %.2f%s",
-            *(f"{step:,}", f"{self.bar.total:,}", epoch, losses, values["d_real"], values["d_fake"], left),
+            *(
+                f"{step:,}",
+                f"{self.bar.total:,}",
+                epoch,
+                losses,
+                values["d_real"],
+                values["d_fake"],
+                left,
+            ),
         )
 
     def _warn_if_winning(self, step: int, d_fake: float) -> None:
@@ -136,16 +167,28 @@ class Logs:
                 entry = json.loads(line)
             except ValueError:  # cut short by a kill
                 continue
-            if isinstance(entry, dict) and isinstance(entry.get("step"), int) and entry["step"] <= start:
+            if (
+                isinstance(entry, dict)
+                and isinstance(entry.get("step"), int)
+                and entry["step"] <= start
+            ):
                 kept.append(entry)
-        write_atomic(self._metrics_path, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
+        write_atomic(
+            self._metrics_path, "".join(json.dumps(entry) + "\n" for entry in kept).encode()
+        )
         seconds = kept[-1].get("seconds") if kept else 0.0
         return seconds if isinstance(seconds, float) else 0.0
 
     def _write_hparams(self) -> None:
         settings = dataclasses.asdict(self.config)
-        shown = {name: value for name, value in settings.items() if name not in LEFT_OUT_HPARAMS and value is not None}
-        shown = {name: ",".join(map(str, v)) if isinstance(v, tuple) else v for name, v in shown.items()}
+        shown = {
+            name: value
+            for name, value in settings.items()
+            if name not in LEFT_OUT_HPARAMS and value is not None
+        }
+        shown = {
+            name: ",".join(map(str, v)) if isinstance(v, tuple) else v for name, v in shown.items()
+        }
         with self.events.at(0):
             hparams.hparams(shown, trial_id=self.config.name)
 

@@ -11,7 +11,9 @@ import ops
 from data.batches import Order, batches
 from gan import DCGAN
 
-TABLE_SHARE = 0.25  # of the GPU's memory, at most, for the images; twice that while they are brought there
+TABLE_SHARE = (
+    0.25  # of the GPU's memory, at most, for the images; twice that while they are brought there
+)
 UPLOAD = 4096  # images at a time
 LOG_EVERY_STEPS = 20  # and the first and the last
 
@@ -24,7 +26,14 @@ class Steps:
     are functions of (seed, step), so neither this nor the division into calls changes a result.
     """
 
-    def __init__(self, dcgan: DCGAN, images: np.ndarray, y: np.ndarray | None = None, *, on_device: bool = False):
+    def __init__(
+        self,
+        dcgan: DCGAN,
+        images: np.ndarray,
+        y: np.ndarray | None = None,
+        *,
+        on_device: bool = False,
+    ):
         self.dcgan, self.images, self.y = dcgan, images, y
         self.batch = dcgan.config.batch_size * dcgan.config.batches_a_step
         self.table = upload(images) if on_device else None
@@ -42,7 +51,9 @@ class Steps:
         """
         starts, calls = itertools.tee(calls)
         for start, inputs in zip(starts, self._inputs(calls), strict=True):
-            yield self.call(np.int64(start.start), *inputs)  # TensorFlow keeps every Python number that it meets
+            yield self.call(
+                np.int64(start.start), *inputs
+            )  # TensorFlow keeps every Python number that it meets
 
     def _inputs(self, calls: Iterable[range]) -> Iterator[tuple[np.ndarray, ...]]:
         seed = self.dcgan.config.seed
@@ -56,19 +67,27 @@ class Steps:
         """start: the first step, counted from 0; reals, ys (n, ...): what n steps take -> the last one's results."""
 
         def one(k, _):
-            return k + 1, self._step(start + tf.cast(k, tf.int64), reals[k], None if ys is None else ys[k])
+            return k + 1, self._step(
+                start + tf.cast(k, tf.int64), reals[k], None if ys is None else ys[k]
+            )
 
         nothing = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), self.results)
-        return tf.while_loop(lambda k, _: k < tf.shape(reals)[0], one, (0, nothing), parallel_iterations=1)[1]
+        return tf.while_loop(
+            lambda k, _: k < tf.shape(reals)[0], one, (0, nothing), parallel_iterations=1
+        )[1]
 
     def _step(self, step, real, y):
         config = self.dcgan.config
         # The stream of a step is its number counted from 1, and latents are drawn outside XLA, which has others.
-        z = ops.latents(config.seed, self.batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step + 1)
+        z = ops.latents(
+            config.seed, self.batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step + 1
+        )
         results = self.dcgan.train_step(real, z, y, self.table)
         return {**results, "z": z} | ({} if y is None else {"y": y})
 
-    def _result_specs(self, real: tf.TensorSpec, y: tf.TensorSpec | None) -> dict[str, tf.TensorSpec]:
+    def _result_specs(
+        self, real: tf.TensorSpec, y: tf.TensorSpec | None
+    ) -> dict[str, tf.TensorSpec]:
         z = tf.TensorSpec((self.batch, self.dcgan.config.z_dim), tf.float32)
         table = None if self.table is None else tf.TensorSpec(self.table.shape, tf.uint8)
         specs = self.dcgan.train_step.get_concrete_function(real, z, y, table).structured_outputs
@@ -89,14 +108,20 @@ def split(steps: range, at_most: int, *every: int) -> Iterator[range]:
 
 def upload(images: np.ndarray) -> tf.Tensor:
     """images as one tensor on the device, brought there a few at a time, as the pack may be larger than memory."""
-    return tf.concat([tf.constant(images[k : k + UPLOAD]) for k in range(0, len(images), UPLOAD)], 0)
+    return tf.concat(
+        [tf.constant(images[k : k + UPLOAD]) for k in range(0, len(images), UPLOAD)], 0
+    )
 
 
 def choose_on_device(wanted: str, images: np.ndarray) -> bool:
     """`auto` -> on a GPU whose memory the images leave mostly free."""
     if wanted != "auto":
         return wanted == "on"
-    memory = [device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"]
+    memory = [
+        device.memory_limit
+        for device in device_lib.list_local_devices()
+        if device.device_type == "GPU"
+    ]
     return bool(memory) and images.nbytes <= TABLE_SHARE * memory[0]
 
 

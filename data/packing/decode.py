@@ -46,7 +46,9 @@ class Geometry:
         if self.crop is None:
             return f"largest centre crop -> {out}"
         height, width = self.crop
-        return f"centre crop {height if height == width else f'{width} wide x {height} high'} -> {out}"
+        return (
+            f"centre crop {height if height == width else f'{width} wide x {height} high'} -> {out}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +99,9 @@ def _decoded(opened: Image.Image, geometry: Geometry, channels: int) -> Decoded:
 
 def _upright(image: Image.Image) -> Image.Image:
     """The image with its EXIF rotation applied; a JPEG that needs none is not copied."""
-    if image.format != "JPEG":  # rarer plugins' images lose their palette when they are loaded twice
+    if (
+        image.format != "JPEG"
+    ):  # rarer plugins' images lose their palette when they are loaded twice
         copy = ImageOps.exif_transpose(image)
         image.close()  # frees its pixels
         return copy

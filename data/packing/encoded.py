@@ -13,19 +13,41 @@ from PIL import Image
 
 from data.sources.source import MAX_ENCODED_BYTES, regular_descriptor
 
-warnings.filterwarnings("ignore", module="PIL")  # what matters about an image is whether it can be read
+warnings.filterwarnings(
+    "ignore", module="PIL"
+)  # what matters about an image is whether it can be read
 
 # Those that Pillow decodes itself: for EPS it would run Ghostscript, and a photo is in none of the others. A format
 # whose files have no signature comes last.
 FORMATS = (
-    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "DIB", "ICO", "QOI", "SGI", "PCX", "TGA"),
+    *(
+        "JPEG",
+        "PNG",
+        "WEBP",
+        "GIF",
+        "BMP",
+        "TIFF",
+        "AVIF",
+        "JPEG2000",
+        "PPM",
+        "DIB",
+        "ICO",
+        "QOI",
+        "SGI",
+        "PCX",
+        "TGA",
+    ),
 )
-MAX_PIXELS = 89_478_485  # Pillow's own MAX_IMAGE_PIXELS, 256 MB in RGB, where it begins to warn of bombs
+MAX_PIXELS = (
+    89_478_485  # Pillow's own MAX_IMAGE_PIXELS, 256 MB in RGB, where it begins to warn of bombs
+)
 MAX_SCANS = 500  # of a JPEG, each of which takes time for the whole image; libjpeg-turbo's own fuzzers stop there
 READ_AT_ONCE = 16 * 2**20  # bytes of a file; a larger one is read as it is decoded
 GATED_BYTES = 8 * 2**20  # an image that takes less may be decoded at any time
 DECODING_BYTES = 2**30  # for all images that are decoded at a time, unless a single one takes more
-WORKER_BYTES = 64 * 2**20  # for an image in a process of its own: MAX_WORKERS of them take DECODING_BYTES
+WORKER_BYTES = (
+    64 * 2**20
+)  # for an image in a process of its own: MAX_WORKERS of them take DECODING_BYTES
 BYTES_A_PIXEL = 12  # an RGBA image, its background and their composite
 BYTES_A_JPEG_PIXEL = 8  # RGB in four bytes, and the same upright or as L
 JPEG = b"\xff\xd8"  # what every JPEG file begins with
@@ -75,13 +97,17 @@ def open_image(image) -> Image.Image:
     if isinstance(image, Exception):
         raise image
     if isinstance(image, np.ndarray):
-        return Image.fromarray(image.squeeze(-1) if image.ndim == 3 and image.shape[-1] == 1 else image)
+        return Image.fromarray(
+            image.squeeze(-1) if image.ndim == 3 and image.shape[-1] == 1 else image
+        )
     if isinstance(image, bytes):
         check_bytes(len(image))
     content = image if isinstance(image, bytes) else _read(image)
     _check_scans(content)
     try:
-        return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=formats())
+        return Image.open(
+            io.BytesIO(content) if isinstance(content, bytes) else content, formats=formats()
+        )
     except Image.DecompressionBombError as error:  # over twice Pillow's limit
         raise ValueError(f"more than {MAX_PIXELS // 10**6} million pixels") from error
 
@@ -131,5 +157,7 @@ def check_pixels(image: Image.Image) -> None:
 def decoding_bytes(image: Image.Image) -> int:
     """An upper estimate of what decoding takes."""
     width, height = image.size
-    plain = image.format == "JPEG" and not image.info.get("progressive")  # whose coefficients are all in memory
+    plain = image.format == "JPEG" and not image.info.get(
+        "progressive"
+    )  # whose coefficients are all in memory
     return width * height * (BYTES_A_JPEG_PIXEL if plain else BYTES_A_PIXEL)

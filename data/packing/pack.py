@@ -44,7 +44,13 @@ class Pack:
 
 
 def load_pack(
-    source: Source, folders: list[Path], *, label: str, geometry: Geometry, c_dim: int | str, settings: dict
+    source: Source,
+    folders: list[Path],
+    *,
+    label: str,
+    geometry: Geometry,
+    c_dim: int | str,
+    settings: dict,
 ) -> Pack:
     """The pack of `source` in one of `folders`; one that is missing, damaged or older than the images is made first,
     in the first folder that can be written.
@@ -71,7 +77,11 @@ def load_pack(
             if c_dim == "auto" and manifest["all_gray"]:
                 channels = 1
                 _keep_one_channel(place)
-            manifest |= {"fingerprint": source.fingerprint, "c_dim_auto": c_dim == "auto", "settings": settings}
+            manifest |= {
+                "fingerprint": source.fingerprint,
+                "c_dim_auto": c_dim == "auto",
+                "settings": settings,
+            }
             path = folder / f"{stem}x{channels}-{key}.npy"
             _publish(place, path, manifest)
         return Pack(np.load(path, mmap_mode="r"), manifest)
@@ -79,7 +89,9 @@ def load_pack(
     if pack := find():
         return pack
     folder = _writable(folders)
-    with waited_for(folder / f"{stem}-{key}.lock", f"Another process packs {source.place}; waiting for it."):
+    with waited_for(
+        folder / f"{stem}-{key}.lock", f"Another process packs {source.place}; waiting for it."
+    ):
         remove_leftovers(folder)
         return find() or make()
 
@@ -101,7 +113,9 @@ def _check_room(folder: Path, needed: int) -> None:
     """Raises OSError when the disk has no room for as many bytes: now rather than after half of the packing."""
     free = shutil.disk_usage(folder).free
     if free < needed:
-        reason = f"{needed / 1e9:.2f} GB are needed for the decoded images, {free / 1e9:.2f} GB are free"
+        reason = (
+            f"{needed / 1e9:.2f} GB are needed for the decoded images, {free / 1e9:.2f} GB are free"
+        )
         raise OSError(errno.ENOSPC, reason, os.fspath(folder))
 
 
@@ -110,10 +124,21 @@ def _read(path: Path, fingerprint: str, row: tuple[int, int, int]) -> Pack | Non
     try:
         manifest = json.loads(_manifest_path(path).read_text(encoding="utf-8"))
         images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception:  # no pack, or not one of ours; NumPy's reader of headers raises nearly anything
+    except (
+        Exception
+    ):  # no pack, or not one of ours; NumPy's reader of headers raises nearly anything
         return None
-    whole = isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.shape[1:] == row and len(images)
-    ours = _is_manifest(manifest) and manifest["fingerprint"] == fingerprint and manifest["count"] == len(images)
+    whole = (
+        isinstance(images, np.ndarray)
+        and images.dtype == np.uint8
+        and images.shape[1:] == row
+        and len(images)
+    )
+    ours = (
+        _is_manifest(manifest)
+        and manifest["fingerprint"] == fingerprint
+        and manifest["count"] == len(images)
+    )
     return Pack(images, manifest) if whole and ours else None
 
 
@@ -121,9 +146,16 @@ def _is_manifest(manifest) -> bool:
     """True when everything that is used of a manifest is there, and of its type."""
     kinds = {"fingerprint": str, "count": int, "transparent": int, "c_dim_auto": bool}
     kinds |= {"files": list, "sizes": list, "skipped": dict}
-    if not isinstance(manifest, dict) or not all(type(manifest.get(name)) is kind for name, kind in kinds.items()):
+    if not isinstance(manifest, dict) or not all(
+        type(manifest.get(name)) is kind for name, kind in kinds.items()
+    ):
         return False
-    numbers = [number for size in manifest["sizes"] if isinstance(size, list) and len(size) == 3 for number in size]
+    numbers = [
+        number
+        for size in manifest["sizes"]
+        if isinstance(size, list) and len(size) == 3
+        for number in size
+    ]
     return (
         len(manifest["files"]) == manifest["count"]
         and all(type(name) is str for name in manifest["files"])
@@ -137,8 +169,13 @@ def _write(path: Path, source: Source, geometry: Geometry, channels: int) -> dic
     """Decodes everything into an .npy at `path` and tells what was seen."""
     sizes, skipped, names, gray, transparent = Counter(), {}, [], True, 0
     row = (geometry.height, geometry.width, channels)
-    logging.info("Packing %s images from %s into %s, once.", f"{source.count:,}", source.place, path.parent)
-    with open(path, "wb") as file, tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar:
+    logging.info(
+        "Packing %s images from %s into %s, once.", f"{source.count:,}", source.place, path.parent
+    )
+    with (
+        open(path, "wb") as file,
+        tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar,
+    ):
         _write_header(file, source.count, row)
         for pixels, seen in _decode_all(source, geometry, channels):
             bar.update(len(seen))
@@ -152,7 +189,9 @@ def _write(path: Path, source: Source, geometry: Geometry, channels: int) -> dic
                 sizes[size] += 1
                 gray &= is_gray
                 transparent += is_transparent
-            if len(skipped) > max(ALWAYS_FORGIVEN, MAX_UNREADABLE * source.count):  # the rest cannot make up for them
+            if len(skipped) > max(
+                ALWAYS_FORGIVEN, MAX_UNREADABLE * source.count
+            ):  # the rest cannot make up for them
                 break
         _check_readable(source, len(names), skipped)
         _write_header(file, len(names), row)
@@ -171,7 +210,9 @@ def _write(path: Path, source: Source, geometry: Geometry, channels: int) -> dic
 def _decode_all(source: Source, geometry: Geometry, channels: int):
     """What `decode_all` gives for every few images, in order, on every core."""
     cores = min(os.cpu_count() or 1, MAX_WORKERS)
-    size = CHUNK // (2 * cores)  # images a task: handing over a single one costs a good part of decoding it
+    size = CHUNK // (
+        2 * cores
+    )  # images a task: handing over a single one costs a good part of decoding it
     workers = [Worker() if source.count >= WORKERS_FROM else decode_all for _ in range(cores)]
     idle = queue.SimpleQueue()
     for worker in workers:
@@ -189,7 +230,9 @@ def _decode_all(source: Source, geometry: Geometry, channels: int):
     try:
         tasks = _tasks(source.items(), size)
         while True:
-            while len(pending) < CHUNK // size and held < CHUNK_BYTES and (task := next(tasks, None)):
+            while (
+                len(pending) < CHUNK // size and held < CHUNK_BYTES and (task := next(tasks, None))
+            ):
                 items, encoded = task
                 pending.append((pool.submit(work, items), encoded))
                 held += encoded
@@ -199,7 +242,9 @@ def _decode_all(source: Source, geometry: Geometry, channels: int):
             yield future.result()
             held -= encoded
     finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the tasks that run, not for those in line
+        pool.shutdown(
+            cancel_futures=True
+        )  # Ctrl-C waits for the tasks that run, not for those in line
         for worker in workers:
             if isinstance(worker, Worker):
                 worker.stop()
@@ -221,7 +266,9 @@ def _tasks(items: Iterable[tuple], size: int):
 def _check_readable(source: Source, readable: int, skipped: dict) -> None:
     total = readable + len(skipped)
     if not readable or len(skipped) > max(ALWAYS_FORGIVEN, MAX_UNREADABLE * total):
-        listed = "; ".join(f"{printable(name)} ({reason})" for name, reason in list(skipped.items())[:3])
+        listed = "; ".join(
+            f"{printable(name)} ({reason})" for name, reason in list(skipped.items())[:3]
+        )
         of = f"{total}" if total >= source.count else f"the first {total}"
         raise ValueError(
             f"At most {MAX_UNREADABLE:.0%} of the images may be unreadable. Received: {len(skipped)} of {of} in "

@@ -70,7 +70,9 @@ class Worker:
             self.process.stdin.flush()
             if (answer := pickle.load(self.process.stdout)) is not None:
                 return answer
-        except Exception:  # a broken pipe, half an answer, an exception from a zip that cannot be pickled
+        except (
+            Exception
+        ):  # a broken pipe, half an answer, an exception from a zip that cannot be pickled
             self.stop()
         return decode_all(*arguments)
 
@@ -88,9 +90,14 @@ def serve() -> None:
     """A worker's side: takes the pickled arguments of `decode_all`, gives its results, or None for a task with an image
     too large, until its parent is gone.
     """
-    results, sys.stdout = sys.stdout.buffer, sys.stderr  # so that nothing that is printed gets in between
+    results, sys.stdout = (
+        sys.stdout.buffer,
+        sys.stderr,
+    )  # so that nothing that is printed gets in between
     GATE.most = WORKER_BYTES
-    with contextlib.suppress(Exception):  # the parent decodes what brings no answer, and tells what is wrong with it
+    with contextlib.suppress(
+        Exception
+    ):  # the parent decodes what brings no answer, and tells what is wrong with it
         while True:
             pickle.dump(_answer(*pickle.load(sys.stdin.buffer)), results, pickle.HIGHEST_PROTOCOL)
             results.flush()

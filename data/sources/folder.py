@@ -14,8 +14,13 @@ from data.packing.encoded import check_bytes
 from data.sources.source import IMAGE_SUFFIXES, Source, open_regular, printable, stat_line
 
 MAX_DEPTH = 100  # folders in folders; os.walk calls itself
-MAX_DIRECTORY_BYTES = 128 * 2**20  # of a zip's list of files, 2.8 million at most; ImageNet's 1.3 million take 110 MB
-BOMB_BYTES, BOMB_RATIO = 16 * 2**20, 100  # more bytes than this, out of a hundredth; a JPEG inflates 1.1 times
+MAX_DIRECTORY_BYTES = (
+    128 * 2**20
+)  # of a zip's list of files, 2.8 million at most; ImageNet's 1.3 million take 110 MB
+BOMB_BYTES, BOMB_RATIO = (
+    16 * 2**20,
+    100,
+)  # more bytes than this, out of a hundredth; a JPEG inflates 1.1 times
 PIECE = 4096  # bytes of LZMA read at a time, as zipfile sets no limit to what they inflate to: 30 MB at most
 
 
@@ -31,7 +36,9 @@ def folder_source(folder: Path, *, pattern: str = "", limit: int | None = None) 
     def items():
         return ((name, folder / name) for name in names)
 
-    return Source(f"folder {printable(str(folder))}", digest.hexdigest(), len(names), items, root=folder)
+    return Source(
+        f"folder {printable(str(folder))}", digest.hexdigest(), len(names), items, root=folder
+    )
 
 
 def zip_source(path: Path, *, pattern: str = "", limit: int | None = None) -> Source:
@@ -41,7 +48,9 @@ def zip_source(path: Path, *, pattern: str = "", limit: int | None = None) -> So
     infos = sorted(infos, key=lambda info: info.filename)[:limit]
     if not infos:
         wanted = f"files like {pattern}" if pattern else "images"
-        raise ValueError(f"{path} must hold {wanted}. Received: a zip without any. See --input_fname_pattern.")
+        raise ValueError(
+            f"{path} must hold {wanted}. Received: a zip without any. See --input_fname_pattern."
+        )
 
     def items():
         with _archive(path) as archive:
@@ -58,7 +67,9 @@ class _Limited(io.BufferedReader):
 
     def read(self, size=-1):
         if size > MAX_DIRECTORY_BYTES and not self.opened:
-            raise zipfile.BadZipFile(f"its list of files has more than {MAX_DIRECTORY_BYTES // 2**20} MB")
+            raise zipfile.BadZipFile(
+                f"its list of files has more than {MAX_DIRECTORY_BYTES // 2**20} MB"
+            )
         return super().read(size)
 
 
@@ -71,7 +82,9 @@ def _archive(path: Path):
             archive = stack.enter_context(zipfile.ZipFile(file))
         except Exception as error:  # zipfile raises a dozen kinds on damaged files
             received = _describe_start(path)
-            raise ValueError(f"{path} must be a zip of images. {received} Fetch it again: {error}.") from error
+            raise ValueError(
+                f"{path} must be a zip of images. {received} Fetch it again: {error}."
+            ) from error
         file.opened = True
         yield archive
 
@@ -84,18 +97,24 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Exception:
         step = info.file_size + 1 if limited else PIECE
         with archive.open(info) as file:
             return b"".join(iter(lambda: file.read(step), b""))
-    except Exception as error:  # damaged, unknown method: each raises its own; the other images are fine
+    except (
+        Exception
+    ) as error:  # damaged, unknown method: each raises its own; the other images are fine
         return ValueError(str(error) or type(error).__name__)  # which another process can be told
 
 
 def _check_entry(info: zipfile.ZipInfo) -> None:
     if info.flag_bits & 1:
         raise ValueError("encrypted")
-    if info.compress_type == zipfile.ZIP_BZIP2:  # which zipfile does not limit, and a few bytes may come to gigabytes
+    if (
+        info.compress_type == zipfile.ZIP_BZIP2
+    ):  # which zipfile does not limit, and a few bytes may come to gigabytes
         raise ValueError("compressed by bzip2; deflate it, or store it")
     check_bytes(info.file_size)
     if info.file_size > max(BOMB_BYTES, BOMB_RATIO * info.compress_size):
-        raise ValueError(f"a zip bomb: {info.compress_size:,} bytes that say they inflate to {info.file_size:,}")
+        raise ValueError(
+            f"a zip bomb: {info.compress_size:,} bytes that say they inflate to {info.file_size:,}"
+        )
 
 
 def walk(folder: Path):
@@ -107,19 +126,25 @@ def walk(folder: Path):
             folders.clear()
             continue
         seen.add(identity)
-        if "config.json" in files and "checkpoints" in folders:  # a run of ours: its pictures are no data
+        if (
+            "config.json" in files and "checkpoints" in folders
+        ):  # a run of ours: its pictures are no data
             folders.clear()
             continue
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         relative = os.path.relpath(parent, folder)
         if relative.count(os.sep) >= MAX_DEPTH and folders:
-            logging.warning("%s is %s folders deep: those in it are left out.", printable(relative), MAX_DEPTH)
+            logging.warning(
+                "%s is %s folders deep: those in it are left out.", printable(relative), MAX_DEPTH
+            )
             folders.clear()
         yield from (file if relative == "." else os.path.join(relative, file) for file in files)
 
 
 def _warn(error: OSError) -> None:
-    logging.warning("%s cannot be read and is left out: %s.", printable(error.filename), error.strerror)
+    logging.warning(
+        "%s cannot be read and is left out: %s.", printable(error.filename), error.strerror
+    )
 
 
 def _wanted(name: str, pattern: str) -> bool:

@@ -14,7 +14,9 @@ from data.sources.source import Source, open_regular, printable, stat_line
 
 MAGIC_IMAGES = b"\0\0\x08\x03"  # unsigned bytes, three dimensions
 MAGIC_LABELS = b"\0\0\x08\x01"  # one dimension
-MAX_BYTES = 3 * 2**29  # 1.5 GB, as the file is in memory; EMNIST, the largest of the family, has 0.6 GB
+MAX_BYTES = (
+    3 * 2**29
+)  # 1.5 GB, as the file is in memory; EMNIST, the largest of the family, has 0.6 GB
 MAX_IMAGES = 5_000_000  # whose names are in memory; EMNIST has 0.8 million
 CLASSES = 10  # of MNIST and its kin; more if there are more
 
@@ -28,7 +30,9 @@ def find_idx(folder: Path) -> list[Path]:
         plain = path.name.removesuffix(".gz").replace(".idx3", "-idx3")
         if plain.endswith("images-idx3-ubyte"):
             found.setdefault(plain, path)
-    return [found[name] for name in sorted(found, key=lambda name: (not name.startswith("train"), name))]
+    return [
+        found[name] for name in sorted(found, key=lambda name: (not name.startswith("train"), name))
+    ]
 
 
 def idx_source(paths: list[Path], *, limit: int | None = None) -> Source:
@@ -46,13 +50,18 @@ def idx_source(paths: list[Path], *, limit: int | None = None) -> Source:
             return [str(k) for k in range(max(CLASSES, int(classes.max()) + 1))], classes
 
     place = f"IDX files in {printable(str(paths[0].parent))}"
-    return _array_source(place, fingerprint, arrays, count=min(found, limit or found), labels=labels)
+    return _array_source(
+        place, fingerprint, arrays, count=min(found, limit or found), labels=labels
+    )
 
 
 def _label_path(images: Path) -> Path | None:
     """The labels beside an image file, packed or not as they may be."""
     plain = images.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
-    return next((path for name in (plain, f"{plain}.gz") if (path := images.with_name(name)).is_file()), None)
+    return next(
+        (path for name in (plain, f"{plain}.gz") if (path := images.with_name(name)).is_file()),
+        None,
+    )
 
 
 def _check_same_length(classes: np.ndarray, images: int, path: Path) -> None:
@@ -109,7 +118,9 @@ def digits_source(*, limit: int | None = None) -> Source:
     return _array_source(place, fingerprint, [images], count=count, labels=lambda: labels)
 
 
-def _array_source(place: str, fingerprint: str, arrays: list[np.ndarray], *, count: int, labels) -> Source:
+def _array_source(
+    place: str, fingerprint: str, arrays: list[np.ndarray], *, count: int, labels
+) -> Source:
     def items():
         images = itertools.islice(itertools.chain.from_iterable(arrays), count)
         return ((str(k), image) for k, image in enumerate(images))

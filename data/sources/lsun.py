@@ -20,7 +20,9 @@ def find_lmdbs(folder: Path) -> list[Path]:
     """The LMDB folders in and below `folder`, without LSUN's small validation and test sets unless asked by path."""
     if (folder / "data.mdb").is_file():
         return [folder]
-    found = sorted({(folder / name).parent for name in walk(folder) if Path(name).name == "data.mdb"})
+    found = sorted(
+        {(folder / name).parent for name in walk(folder) if Path(name).name == "data.mdb"}
+    )
     return [path for path in found if not path.name.endswith(("_val_lmdb", "test_lmdb"))] or found
 
 
@@ -85,7 +87,9 @@ class _Reader:
         content = self.process.stdout.read(size)
         self.waiting_since = None
         if len(content) < size:
-            raise ValueError(f"{self.folder} must be an LMDB of images. Received: {self._fault()}. Fetch it again.")
+            raise ValueError(
+                f"{self.folder} must be an LMDB of images. Received: {self._fault()}. Fetch it again."
+            )
         return content
 
     def _watch(self) -> None:
@@ -102,4 +106,8 @@ class _Reader:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(WAIT_SECONDS)
         lines = self.process.stderr.read().decode("utf-8", "replace").splitlines()
-        return printable(lines[-1]) if lines else f"one that ends its reader ({self.process.returncode})"
+        return (
+            printable(lines[-1])
+            if lines
+            else f"one that ends its reader ({self.process.returncode})"
+        )

@@ -14,7 +14,12 @@ MAX_ENCODED_BYTES = 256 * 2**20  # of one image's file: six times a 61 MP camera
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
 
 # Without O_NONBLOCK, opening a pipe waits for its writer; O_BINARY is Windows'.
-READING = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+READING = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 
 
 @dataclasses.dataclass(frozen=True)

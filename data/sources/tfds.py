@@ -17,7 +17,13 @@ PROBE_SECONDS = 10  # TensorFlow Datasets itself retries for minutes
 
 
 def tfds_source(
-    name: str, folder: Path, *, remedy: str, limit: int | None = None, every_split: bool = False, fetch: bool = True
+    name: str,
+    folder: Path,
+    *,
+    remedy: str,
+    limit: int | None = None,
+    every_split: bool = False,
+    fetch: bool = True,
 ) -> Source:
     """The images of a dataset's train split, or with `every_split` of train and test.
 
@@ -31,16 +37,27 @@ def tfds_source(
     features = builder.info.features or {}
     image = _first(features, tfds.features.Image)
     if image is None:
-        raise ValueError(f"tfds:{name} must have images. Received: features {list(features)}. {remedy}")
+        raise ValueError(
+            f"tfds:{name} must have images. Received: features {list(features)}. {remedy}"
+        )
     if not fetch and not builder.is_prepared():
-        raise ValueError(f"tfds:{name} is not on this machine yet, so a dry run cannot see it. --train fetches it.")
+        raise ValueError(
+            f"tfds:{name} is not on this machine yet, so a dry run cannot see it. --train fetches it."
+        )
     _prepare(builder, name, remedy)
     known = builder.info.splits
-    splits = [split for split in ("train", "test")[: 1 + every_split] if split in known] or list(known)[:1] or ["train"]
+    splits = (
+        [split for split in ("train", "test")[: 1 + every_split] if split in known]
+        or list(known)[:1]
+        or ["train"]
+    )
     count = sum(known[split].num_examples for split in splits if split in known)
 
     def records(decoders=None):
-        sets = (builder.as_dataset(split=split, shuffle_files=False, decoders=decoders) for split in splits)
+        sets = (
+            builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
+            for split in splits
+        )
         return itertools.islice(itertools.chain.from_iterable(map(tfds.as_numpy, sets)), limit)
 
     def items():
@@ -50,7 +67,10 @@ def tfds_source(
         return records({image: tfds.decode.SkipDecoding()})
 
     identity = f"{builder.info.full_name} {count}"
-    labels, attributes = _classes(features, undecoded), _attributes(f"tfds:{name}", features, undecoded)
+    labels, attributes = (
+        _classes(features, undecoded),
+        _attributes(f"tfds:{name}", features, undecoded),
+    )
     found = min(count, limit or count)
     return Source(f"tfds:{name}", identity, found, items, labels=labels, attributes=attributes)
 
@@ -87,7 +107,9 @@ def _attributes(place: str, features, records):
 
     def attributes(wanted):
         names = tuple(known[column] for column in columns_of(wanted, known, place))
-        return names, np.array([[record["attributes"][name] for name in names] for record in records()], np.float32)
+        return names, np.array(
+            [[record["attributes"][name] for name in names] for record in records()], np.float32
+        )
 
     return attributes
 
@@ -96,11 +118,17 @@ def _prepare(builder, name: str, remedy: str) -> None:
     if builder.is_prepared():
         return
     if not _network():
-        raise ValueError(f"tfds:{name} is not on this machine, and there is no network to fetch it. {remedy}")
+        raise ValueError(
+            f"tfds:{name} is not on this machine, and there is no network to fetch it. {remedy}"
+        )
     try:
         builder.download_and_prepare()
-    except Exception as error:  # quota pages, checksums, full disks: each library below raises its own
-        raise ValueError(f"tfds:{name} could not be fetched: {_first_line(error)} {remedy}") from error
+    except (
+        Exception
+    ) as error:  # quota pages, checksums, full disks: each library below raises its own
+        raise ValueError(
+            f"tfds:{name} could not be fetched: {_first_line(error)} {remedy}"
+        ) from error
 
 
 def _network() -> bool:
@@ -121,5 +149,7 @@ def _network() -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    line = next(
+        (line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__
+    )
     return line[:200].rstrip(".") + "."

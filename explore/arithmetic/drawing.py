@@ -62,9 +62,13 @@ def matrix_picture(image: np.ndarray, kernel: np.ndarray, matrix: np.ndarray) ->
     product = (matrix @ image.ravel()).reshape(side - 2, side - 2)  # (o * o,) -> (o, o)
     back = (matrix.T @ product.ravel()).reshape(side, side)  # (i * i,) -> (i, i)
     tint = dict(zip(kernel.ravel().tolist(), TAPS, strict=True)).get
-    step = (columns - side) * PITCH // 2  # between the three rows on the left, as high together as C^T
+    step = (
+        (columns - side) * PITCH // 2
+    )  # between the three rows on the left, as high together as C^T
     right = MARGIN + (columns + 1) * PITCH
-    canvas = Image.new("RGB", (right + rows * PITCH + MARGIN, columns * PITCH + LABEL + 2 * MARGIN), PAPER)
+    canvas = Image.new(
+        "RGB", (right + rows * PITCH + MARGIN, columns * PITCH + LABEL + 2 * MARGIN), PAPER
+    )
     places = (  # cells from the left, row of three, label, numbers, colour of a number
         (0, 0, "image x", image, lambda _: BLUE),
         (side + 1, 0, "kernel", kernel, tint),
@@ -102,7 +106,9 @@ def _still(sweep: Sweep) -> tuple[Image.Image, tuple, tuple]:
     lower = ((width - side * PITCH) // 2, upper[1] + sweep.output * PITCH + MARGIN)
     bottom = lower[1] + side * PITCH + MARGIN // 2
     line_height = TEXT + 6
-    canvas = Image.new("RGB", (width, bottom + len(sweep.caption) * line_height + MARGIN // 2), PAPER)
+    canvas = Image.new(
+        "RGB", (width, bottom + len(sweep.caption) * line_height + MARGIN // 2), PAPER
+    )
     for row, column in np.ndindex(sweep.output, sweep.output):
         _cell(canvas, upper, row, column, CYAN)
     for row, column in np.ndindex(side, side):
@@ -137,12 +143,17 @@ def _is_unit(sweep: Sweep, row: int, column: int) -> bool:
 
 def _cell(canvas: Image.Image, corner: tuple, row: int, column: int, colour: tuple | None) -> None:
     """A filled tile, or the dashes of a zero where there is no colour."""
-    place = (corner[0] + column * PITCH + (PITCH - TILE) // 2, corner[1] + row * PITCH + (PITCH - TILE) // 2)
+    place = (
+        corner[0] + column * PITCH + (PITCH - TILE) // 2,
+        corner[1] + row * PITCH + (PITCH - TILE) // 2,
+    )
     canvas.paste(colour or PALE, place, _dashes() if colour is None else _tile())
 
 
 def _frame(canvas: Image.Image, corner: tuple, row: int, column: int, cells: int) -> None:
-    canvas.paste(INK, (corner[0] + column * PITCH - 1, corner[1] + row * PITCH - 1), _outline(cells))
+    canvas.paste(
+        INK, (corner[0] + column * PITCH - 1, corner[1] + row * PITCH - 1), _outline(cells)
+    )
 
 
 @functools.cache

@@ -52,7 +52,9 @@ def transposed(i: int, k: int, *, s: int = 1, p: int = 0, a: int = 0) -> Transpo
             f"Received: p = {p}. Try p = {k - 1}."
         )
     if a > s - 1:
-        raise ValueError(f"The extra zeros a must be at most s - 1 = {s - 1}. Received: a = {a}. Try a = {s - 1}.")
+        raise ValueError(
+            f"The extra zeros a must be at most s - 1 = {s - 1}. Received: a = {a}. Try a = {s - 1}."
+        )
     o = s * (i - 1) + a + k - 2 * p
     if o < 1:
         raise ValueError(
@@ -184,7 +186,9 @@ def same_transposed(i: int, k: int, s: int, o: int) -> tuple[int, int]:
     return before, s * (i - 1) + k - o - before
 
 
-def convolution_matrix(kernel, input_size, stride: int = 1, padding=0, dilation: int = 1) -> csr_array:
+def convolution_matrix(
+    kernel, input_size, stride: int = 1, padding=0, dilation: int = 1
+) -> csr_array:
     """The convolution as a matrix C (guide, section 4.1): Y.ravel() = C @ X.ravel(), and C.T is its transpose.
 
     kernel (kh, kw), not flipped, as in TensorFlow; input_size (H, W) or one number for both; padding one number, or
@@ -192,15 +196,23 @@ def convolution_matrix(kernel, input_size, stride: int = 1, padding=0, dilation:
     """
     kernel = np.asarray(kernel)
     if kernel.ndim != 2:
-        raise ValueError(f"The kernel must have shape (kh, kw). Received: {kernel.shape}. Give one channel at a time.")
+        raise ValueError(
+            f"The kernel must have shape (kh, kw). Received: {kernel.shape}. Give one channel at a time."
+        )
     height, width = np.broadcast_to(input_size, 2)
     pads = np.broadcast_to(padding, (2, 2))
-    y = _taps(height, kernel.shape[0], stride, pads[0], dilation)[:, None, :, None]  # (oh, kh) -> (oh, 1, kh, 1)
-    x = _taps(width, kernel.shape[1], stride, pads[1], dilation)[None, :, None, :]  # (ow, kw) -> (1, ow, 1, kw)
+    y = _taps(height, kernel.shape[0], stride, pads[0], dilation)[
+        :, None, :, None
+    ]  # (oh, kh) -> (oh, 1, kh, 1)
+    x = _taps(width, kernel.shape[1], stride, pads[1], dilation)[
+        None, :, None, :
+    ]  # (ow, kw) -> (1, ow, 1, kw)
     shape = (y.shape[0] * x.shape[1], height * width)
     row = np.arange(shape[0]).reshape(y.shape[0], x.shape[1], 1, 1)  # (oh * ow) -> (oh, ow, 1, 1)
     inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)  # (oh, ow, kh, kw)
-    rows, columns, weights = (np.broadcast_to(part, inside.shape)[inside] for part in (row, y * width + x, kernel))
+    rows, columns, weights = (
+        np.broadcast_to(part, inside.shape)[inside] for part in (row, y * width + x, kernel)
+    )
     return csr_array((weights, (rows, columns)), shape=shape)
 
 
@@ -223,4 +235,6 @@ def _check_integers(least: int, **named) -> None:
     for name, value in named.items():
         if not isinstance(value, int | np.integer) or value < least:
             remedy = f"Try {name} = {least}."
-            raise ValueError(f"{name} must be a whole number of at least {least}. Received: {value}. {remedy}")
+            raise ValueError(
+                f"{name} must be a whole number of at least {least}. Received: {value}. {remedy}"
+            )

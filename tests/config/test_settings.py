@@ -4,7 +4,14 @@ import json
 import pytest
 
 from config.presets import with_preset
-from config.settings import TRAINING_FIELDS, Config, dataset_label, from_dict, read_config, read_json
+from config.settings import (
+    TRAINING_FIELDS,
+    Config,
+    dataset_label,
+    from_dict,
+    read_config,
+    read_json,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,10 +49,22 @@ def test_widths_halve_from_the_stem():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"output_height": 5}, "--output_height must be at least 8. Received: 5. Try --output_height=16."),
-        ({"output_width": 513}, "--output_width must be at most 512. Received: 513. Try --output_width=512."),
-        ({"stem_width": 500}, "--stem_width must be a multiple of 16. Received: 500. Try --stem_width=496."),
-        ({"kernel_size": 3}, "--kernel_size must be one of 5, 4. Received: 3. Try --kernel_size=5."),
+        (
+            {"output_height": 5},
+            "--output_height must be at least 8. Received: 5. Try --output_height=16.",
+        ),
+        (
+            {"output_width": 513},
+            "--output_width must be at most 512. Received: 513. Try --output_width=512.",
+        ),
+        (
+            {"stem_width": 500},
+            "--stem_width must be a multiple of 16. Received: 500. Try --stem_width=496.",
+        ),
+        (
+            {"kernel_size": 3},
+            "--kernel_size must be one of 5, 4. Received: 3. Try --kernel_size=5.",
+        ),
         (
             {"z_dist": "normal"},
             "--z_dist must be one of uniform_signed, uniform_unsigned, normal01. Received: normal. "
@@ -130,7 +149,12 @@ def test_an_epoch_shows_every_image_once():
 
 @pytest.mark.parametrize(
     ("dataset", "label"),
-    [("celebA", "celebA"), ("/a/cats/", "cats"), ("pets/dogs.zip", "dogs"), ("tfds:lsun/cat", "tfds-lsun-cat")],
+    [
+        ("celebA", "celebA"),
+        ("/a/cats/", "cats"),
+        ("pets/dogs.zip", "dogs"),
+        ("tfds:lsun/cat", "tfds-lsun-cat"),
+    ],
 )
 def test_dataset_label_is_one_folder_name(dataset, label):
     assert dataset_label(dataset) == label
@@ -139,15 +163,42 @@ def test_dataset_label_is_one_folder_name(dataset, label):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, {"stem_width": 512, "bias": True, "batch_size": 64, "alternate": False, "z_dist": "uniform_signed"}),
+        (
+            {},
+            {
+                "stem_width": 512,
+                "bias": True,
+                "batch_size": 64,
+                "alternate": False,
+                "z_dist": "uniform_signed",
+            },
+        ),
         ({"preset": "reference"}, {"stem_width": 512, "g_updates": 2, "labels": "none"}),
-        ({"preset": "paper"}, {"stem_width": 1024, "bias": False, "batch_size": 128, "alternate": True, "l2": 1e-5}),
+        (
+            {"preset": "paper"},
+            {"stem_width": 1024, "bias": False, "batch_size": 128, "alternate": True, "l2": 1e-5},
+        ),
         ({"preset": "paper", "stem_width": 64}, {"stem_width": 64, "bias": False}),
-        ({"preset": "tutorial"}, {"kernel_size": 4, "z_dist": "normal01", "g_updates": 1, "batch_size": 64}),
-        ({"dataset": "MNIST"}, {"output_height": 28, "labels": "own", "blocks": 2, "g_widths": (128, 128)}),
-        ({"dataset": "mnist", "output_height": 64}, {"labels": "own", "blocks": None, "g_widths": None}),
-        ({"dataset": "mnist", "labels": "none"}, {"output_height": 28, "labels": "none", "blocks": None}),
-        ({"dataset": "mnist", "preset": "paper"}, {"stem_width": 128, "l2": 2.5e-5, "blocks": 2, "d_widths": None}),
+        (
+            {"preset": "tutorial"},
+            {"kernel_size": 4, "z_dist": "normal01", "g_updates": 1, "batch_size": 64},
+        ),
+        (
+            {"dataset": "MNIST"},
+            {"output_height": 28, "labels": "own", "blocks": 2, "g_widths": (128, 128)},
+        ),
+        (
+            {"dataset": "mnist", "output_height": 64},
+            {"labels": "own", "blocks": None, "g_widths": None},
+        ),
+        (
+            {"dataset": "mnist", "labels": "none"},
+            {"output_height": 28, "labels": "none", "blocks": None},
+        ),
+        (
+            {"dataset": "mnist", "preset": "paper"},
+            {"stem_width": 128, "l2": 2.5e-5, "blocks": 2, "d_widths": None},
+        ),
     ],
 )
 def test_presets_are_defaults_and_any_flag_wins(given, expected):
@@ -160,9 +211,13 @@ def test_widths_as_flags_and_as_json():
     assert Config(g_widths="8, 6,4,2").generator_widths == [8, 6, 4, 2]
     assert Config(d_widths=[1, 2, 3, 4]).discriminator_widths == [1, 2, 3, 4]
     assert Config().discriminator_widths == [64, 128, 256, 512]
-    with pytest.raises(ValueError, match=r"--g_widths must be 4 numbers of feature maps.* Received: 8,6\."):
+    with pytest.raises(
+        ValueError, match=r"--g_widths must be 4 numbers of feature maps.* Received: 8,6\."
+    ):
         Config(g_widths="8,6")
-    with pytest.raises(ValueError, match=r"--d_widths must be numbers with commas between\. Received: wide\."):
+    with pytest.raises(
+        ValueError, match=r"--d_widths must be numbers with commas between\. Received: wide\."
+    ):
         Config(d_widths="wide")
 
 
@@ -184,10 +239,22 @@ def test_labels_need_their_names_before_networks_are_built():
             {"preset": ["paper"]},
             "--preset must be one of reference, paper, tutorial. Received: ['paper']. Leave it out.",
         ),
-        ({"dataset": "mnist", "output_height": [1]}, "--output_height must be of type int. Received: [1]."),
-        ({"g_widths": ["a", "b", "c", "d"]}, "--g_widths must be a list of int. Received: ['a', 'b', 'c', 'd']."),
-        ({"g_widths": [1.5, 2, 3, 4]}, "--g_widths must be a list of int. Received: [1.5, 2, 3, 4]."),
-        ({"label_names": "cat,dog"}, "--label_names must be of type tuple or null. Received: 'cat,dog'."),
+        (
+            {"dataset": "mnist", "output_height": [1]},
+            "--output_height must be of type int. Received: [1].",
+        ),
+        (
+            {"g_widths": ["a", "b", "c", "d"]},
+            "--g_widths must be a list of int. Received: ['a', 'b', 'c', 'd'].",
+        ),
+        (
+            {"g_widths": [1.5, 2, 3, 4]},
+            "--g_widths must be a list of int. Received: [1.5, 2, 3, 4].",
+        ),
+        (
+            {"label_names": "cat,dog"},
+            "--label_names must be of type tuple or null. Received: 'cat,dog'.",
+        ),
     ],
 )
 def test_json_of_the_wrong_types_is_one_line(given, message):

@@ -67,7 +67,9 @@ def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages
     pack = load(config)
     assert set(pack.manifest["skipped"]) == bad
     assert pack.images.shape == (11, 16, 16, 3)
-    skipped = next(message for message in messages if message.startswith("skipped 3 unreadable of 14"))
+    skipped = next(
+        message for message in messages if message.startswith("skipped 3 unreadable of 14")
+    )
     assert all(name in skipped for name in bad)
     assert skipped.count("(not an image)") == 2
     assert any("11 images" in message for message in messages)
@@ -89,11 +91,19 @@ def test_one_line_says_what_was_found(tiny, messages, photos):
 @pytest.mark.parametrize(
     ("geometry", "size", "box"),
     [
-        (Geometry(64, 64, (108, 108)), (218, 178), (35, 55, 143, 163)),  # the original's offsets for CelebA
+        (
+            Geometry(64, 64, (108, 108)),
+            (218, 178),
+            (35, 55, 143, 163),
+        ),  # the original's offsets for CelebA
         (Geometry(64, 64), (218, 178), (0, 20, 178, 198)),
         (Geometry(64, 32), (100, 100), (25, 0, 75, 100)),
         (Geometry(64, 64, squash=True), (218, 178), (0, 0, 178, 218)),
-        (Geometry(64, 64, (108, 108)), (50, 200), (75, 0, 125, 50)),  # smaller than the crop: less is cut out
+        (
+            Geometry(64, 64, (108, 108)),
+            (50, 200),
+            (75, 0, 125, 50),
+        ),  # smaller than the crop: less is cut out
         (Geometry(8, 512), (10, 10), (0, 4, 10, 5)),
     ],
 )
@@ -152,7 +162,9 @@ def test_a_pack_is_made_once_and_again_when_files_change(tiny, image_folder, mes
     assert sum("Packing" in message for message in messages) == 1
     (folder / "0000.png").unlink()
     assert len(load(config).images) == 5
-    assert len(list((folder.parent / ".packs").iterdir())) == 2  # the old pack and its manifest were replaced
+    assert (
+        len(list((folder.parent / ".packs").iterdir())) == 2
+    )  # the old pack and its manifest were replaced
 
 
 @pytest.mark.parametrize("harm", ["cut", "no manifest", "manifest cut"])
@@ -200,7 +212,9 @@ def test_channels_are_gray_only_if_every_image_is(tiny, image_folder):
     np.testing.assert_array_equal(gray, load(config).images)
 
 
-@pytest.mark.parametrize(("good", "bad", "trains"), [(1, 3, True), (96, 4, True), (20, 4, False), (0, 1, False)])
+@pytest.mark.parametrize(
+    ("good", "bad", "trains"), [(1, 3, True), (96, 4, True), (20, 4, False), (0, 1, False)]
+)
 def test_a_tenth_may_be_unreadable(good, bad, trains, tiny, image_folder):
     config = tiny(dataset="faces")
     folder = image_folder(good)
@@ -290,7 +304,10 @@ def test_folder_loops_and_patterns(tmp_path, photos):
     for name in ("one.png", "a/two.PNG", "a/three.jpg"):
         Image.fromarray(photos(1)[0]).save(folder / name)
     assert folder_source(folder).count == 3
-    assert [name for name, _ in folder_source(folder, pattern="*.png").items()] == ["a/two.PNG", "one.png"]
+    assert [name for name, _ in folder_source(folder, pattern="*.png").items()] == [
+        "a/two.PNG",
+        "one.png",
+    ]
     assert folder_source(folder, pattern="a/*").count == 2
     assert folder_source(folder, pattern="*.bmp") is None
     assert folder_source(folder, limit=1).count == 1
@@ -315,7 +332,9 @@ def test_idx_files_plain_and_gzipped(tiny, tmp_path):
     pack = load(tiny(dataset="mnist", output_height=28, c_dim="auto"))
     np.testing.assert_array_equal(pack.images[..., 0], images)
     assert idx_source(find_idx(folder), limit=4).count == 4
-    (folder / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + struct.pack(">3I", 3, 28, 28))
+    (folder / "train-images-idx3-ubyte").write_bytes(
+        b"\0\0\x08\x03" + struct.pack(">3I", 3, 28, 28)
+    )
     with pytest.raises(ValueError, match="as many bytes as its header says"):
         idx_source(find_idx(folder))
     (folder / "t10k-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b\x08spoiled")
@@ -357,14 +376,21 @@ def test_tfds_prepares_a_dataset_for_real(tiny, photos, monkeypatch):
         VERSION = tfds.core.Version("1.0.0")
 
         def _info(self):
-            features = {"number": tfds.features.Scalar(np.int64), "photo": tfds.features.Image(shape=(24, 20, 3))}
-            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+            features = {
+                "number": tfds.features.Scalar(np.int64),
+                "photo": tfds.features.Image(shape=(24, 20, 3)),
+            }
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features)
+            )
 
         def _split_generators(self, dl_manager):
             return {"train": self._generate_examples()}
 
         def _generate_examples(self):
-            yield from ((str(k), {"number": k, "photo": photo}) for k, photo in enumerate(photos(5)))
+            yield from (
+                (str(k), {"number": k, "photo": photo}) for k, photo in enumerate(photos(5))
+            )
 
     monkeypatch.setattr(data.sources.tfds, "_network", lambda: True)
     config = tiny(dataset="tfds:small_photos")
@@ -395,7 +421,10 @@ def test_without_network_celeba_says_where_to_put_it(tiny, monkeypatch):
         load(tiny(dataset="celebA"))
     text = str(error.value)
     assert "no network" in text
-    assert all(place in text for place in ("celebA/,", "/img_align_celeba.zip", "celebA/img_align_celeba.zip"))
+    assert all(
+        place in text
+        for place in ("celebA/,", "/img_align_celeba.zip", "celebA/img_align_celeba.zip")
+    )
 
 
 def test_a_dead_resolver_does_not_hold_up_the_process(tmp_path):
@@ -407,7 +436,9 @@ data.sources.tfds.PROBE_SECONDS = 1
 print(data.sources.tfds._network())
 """
     root = Path(data.__file__).parent.parent
-    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, timeout=30, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, timeout=30, check=True
+    )
     assert done.stdout == b"False\n"
 
 
@@ -433,11 +464,15 @@ def test_places_without_images_say_what_they_hold(tiny, tmp_path, image_folder):
         (tmp_path / name).touch()
         (tmp_path / "data" / "phone").mkdir(exist_ok=True)
         (tmp_path / name).rename(tmp_path / "data" / "phone" / name)
-    with pytest.raises(ValueError, match=r"data/phone must hold images .* Received: 2 .heic, 1 .txt\.$"):
+    with pytest.raises(
+        ValueError, match=r"data/phone must hold images .* Received: 2 .heic, 1 .txt\.$"
+    ):
         load(tiny(dataset="phone"))
     with pytest.raises(ValueError, match=r"must hold files like \*.tga. Received: 2 .png"):
         load(tiny(dataset="faces", input_fname_pattern="*.tga"))
-    with pytest.raises(ValueError, match=r"Received: one image, .*Give its folder: --dataset=.*/faces\.$"):
+    with pytest.raises(
+        ValueError, match=r"Received: one image, .*Give its folder: --dataset=.*/faces\.$"
+    ):
         load(tiny(dataset=str(folder / "0000.png")))
 
 
@@ -473,9 +508,14 @@ def test_order_is_a_permutation_an_epoch_and_a_function_of_seed_and_step():
 def test_batches_start_anywhere_and_come_any_number_a_call(photos):
     images = photos(7)
     singly = [range(step, step + 1) for step in range(6)]
-    whole = np.concatenate([batch for (batch,) in batches(images, batch_size=3, seed=0, calls=singly)])
+    whole = np.concatenate(
+        [batch for (batch,) in batches(images, batch_size=3, seed=0, calls=singly)]
+    )
     assert whole.shape == (6, 3, 24, 20, 3)
-    rest = [batch for (batch,) in batches(images, batch_size=3, seed=0, calls=[range(1, 2), range(2, 6)])]
+    rest = [
+        batch
+        for (batch,) in batches(images, batch_size=3, seed=0, calls=[range(1, 2), range(2, 6)])
+    ]
     np.testing.assert_array_equal(rest[0], whole[1:2])
     np.testing.assert_array_equal(rest[1], whole[2:])
     ((wrapped,),) = batches(images, batch_size=20, seed=0, calls=[range(1)])
@@ -520,6 +560,13 @@ def test_source_kinds_by_path(tmp_path, image_folder, tiny):
 
 def test_load_pack_takes_any_source(tmp_path):
     pack = load_pack(
-        digits_source(limit=4), [tmp_path], label="digits", geometry=Geometry(8, 8), c_dim="auto", settings={}
+        digits_source(limit=4),
+        [tmp_path],
+        label="digits",
+        geometry=Geometry(8, 8),
+        c_dim="auto",
+        settings={},
     )
-    np.testing.assert_array_equal(pack.images[..., 0], [image for _, image in digits_source(limit=4).items()])
+    np.testing.assert_array_equal(
+        pack.images[..., 0], [image for _, image in digits_source(limit=4).items()]
+    )

@@ -26,7 +26,9 @@ from data.sources.lsun import find_lmdbs, lmdb_source
 
 ROOT = Path(fetch.__file__).parents[1]
 CONTENT = np.random.default_rng(0).bytes(300_000)
-QUOTA_PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head></html>"
+QUOTA_PAGE = (
+    b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head></html>"
+)
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -49,7 +51,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.asked.append((self.path, self.headers["Range"]))
         if self.path.startswith(("/page", "/html")):
-            kind = "text/html; charset=utf-8" if self.path.startswith("/html") else "application/octet-stream"
+            kind = (
+                "text/html; charset=utf-8"
+                if self.path.startswith("/html")
+                else "application/octet-stream"
+            )
             self.answer(200, QUOTA_PAGE, {"Content-Type": kind})
         elif self.path not in self.server.files:
             self.send_error(404)
@@ -122,8 +128,12 @@ def errors(capsys) -> str:
 def test_sizes_and_hashes_are_those_of_tensorflow_datasets():
     package = Path(importlib.util.find_spec("tensorflow_datasets").origin).parent
     lists = ["url_checksums/mnist.txt", "url_checksums/lsun.txt", "datasets/celeb_a/checksums.tsv"]
-    rows = [line.split("\t") for name in lists for line in (package / name).read_text().splitlines()]
-    known = {Path(row[0]).name if "id=" not in row[0] else row[3]: (int(row[1]), row[2]) for row in rows}
+    rows = [
+        line.split("\t") for name in lists for line in (package / name).read_text().splitlines()
+    ]
+    known = {
+        Path(row[0]).name if "id=" not in row[0] else row[3]: (int(row[1]), row[2]) for row in rows
+    }
     files = [*fetch.CELEBA, *fetch.MNIST, *fetch.LSUN.values()]
     assert len(files) == 16
     for file in files:
@@ -158,7 +168,9 @@ def test_the_next_source_is_tried(faces, server, tmp_path):
 
 
 def test_a_server_that_does_not_answer_is_passed_over(faces, server, tmp_path):
-    file = described("faces.zip", CONTENT, f"http://127.0.0.1:{free_port()}/faces", server.url("/good"))
+    file = described(
+        "faces.zip", CONTENT, f"http://127.0.0.1:{free_port()}/faces", server.url("/good")
+    )
     assert faces(file=file) == 0
 
 
@@ -178,11 +190,15 @@ def free_port() -> int:
         ("/wrong", "its size, 300,000 bytes, but not its content"),
     ],
 )
-def test_when_every_source_fails_each_reason_is_told_and_nothing_stays(faces, server, tmp_path, capsys, path, reason):
+def test_when_every_source_fails_each_reason_is_told_and_nothing_stays(
+    faces, server, tmp_path, capsys, path, reason
+):
     server.files |= {"/short": CONTENT[:-1], "/wrong": CONTENT[::-1]}
     assert faces(path, "/absent") == 1
     message = errors(capsys)
-    assert message.startswith("error: celebA: faces.zip must come from one of its sources. Received: 127.0.0.1:")
+    assert message.startswith(
+        "error: celebA: faces.zip must come from one of its sources. Received: 127.0.0.1:"
+    )
     assert reason in message and "HTTP Error 404" in message
     assert f"by hand (data/README.md) to {tmp_path}/data/faces.zip (300,000 bytes)" in message
     assert message.count("\n") == 0
@@ -197,7 +213,9 @@ def test_when_every_source_fails_each_reason_is_told_and_nothing_stays(faces, se
         (CONTENT[::-1], "its size, 300,000 bytes, but not its content (sha256)"),
     ],
 )
-def test_a_wrong_file_that_is_there_is_named_and_kept(faces, server, tmp_path, capsys, content, fault):
+def test_a_wrong_file_that_is_there_is_named_and_kept(
+    faces, server, tmp_path, capsys, content, fault
+):
     place = tmp_path / "data" / "faces.zip"
     place.parent.mkdir()
     place.write_bytes(content)
@@ -258,7 +276,7 @@ def test_control_c_keeps_the_part(server, tmp_path):
     server.go_on.clear()
     file = described("faces.zip", CONTENT, server.url("/good"))
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored where & started us
-    code += f"import sys, download; fetch.CELEBA = (fetch.{file!r},); sys.exit(fetch.main(sys.argv[1:]))"
+    code += f"import sys; from data import fetch; fetch.CELEBA = (fetch.{file!r},); sys.exit(fetch.main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "celebA", "--data_dir", str(tmp_path)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
@@ -306,9 +324,13 @@ def digits(server, monkeypatch):
     for file in fetch.MNIST:
         count = 5 if "train" in file.path else 3
         header = np.array([0x803, count, 28, 28], ">u4").tobytes()
-        content = gzip.compress(header + bytes(count * 28 * 28) if "images" in file.path else bytes(8 + count), mtime=0)
+        content = gzip.compress(
+            header + bytes(count * 28 * 28) if "images" in file.path else bytes(8 + count), mtime=0
+        )
         server.files[f"/{file.path}"] = content
-        files.append(described(file.path, content, server.url("/absent"), server.url(f"/{file.path}")))
+        files.append(
+            described(file.path, content, server.url("/absent"), server.url(f"/{file.path}"))
+        )
     monkeypatch.setattr(fetch, "MNIST", tuple(files))
 
 
@@ -318,7 +340,9 @@ def test_mnist_is_what_the_loader_reads(digits, tmp_path):
     assert idx_source(find_idx(tmp_path / "mnist")).count == 8
 
 
-def test_one_set_that_fails_keeps_no_other_from_being_fetched(faces, digits, server, tmp_path, monkeypatch, capsys):
+def test_one_set_that_fails_keeps_no_other_from_being_fetched(
+    faces, digits, server, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(fetch, "CELEBA", (described("faces.zip", CONTENT, server.url("/absent")),))
     assert fetch.main(["celeba", "MNIST", "mnist", "--data_dir", str(tmp_path)]) == 1
     assert len(names(tmp_path / "mnist")) == 4
@@ -329,7 +353,10 @@ def test_one_set_that_fails_keeps_no_other_from_being_fetched(faces, digits, ser
 @pytest.fixture
 def rooms(server, monkeypatch, tmp_path):
     """LSUN's tower as a zip of a real LMDB of three entries, whose names try to leave the folder."""
-    with lmdb.open(str(tmp_path / "made")) as environment, environment.begin(write=True) as transaction:
+    with (
+        lmdb.open(str(tmp_path / "made")) as environment,
+        environment.begin(write=True) as transaction,
+    ):
         for key in (b"a", b"b", b"c"):
             transaction.put(key, b"image")
     buffer = io.BytesIO()
@@ -368,7 +395,9 @@ def test_lsun_replaces_no_folder_of_the_user(rooms, server, tmp_path, capsys):
     folder.mkdir(parents=True)
     (folder / "notes.txt").write_text("mine")
     assert rooms() == 1
-    assert f"error: lsun: {folder} must hold data.mdb. Received: none. Move it away" in errors(capsys)
+    assert f"error: lsun: {folder} must hold data.mdb. Received: none. Move it away" in errors(
+        capsys
+    )
     assert names(folder) == ["notes.txt"]
     assert not server.asked
 
@@ -383,7 +412,10 @@ def command(*arguments: str):
     [
         ([], "At least one dataset must be named. Received: none. Known: celebA, mnist, lsun"),
         (["mnist", "cifar"], "Every dataset must be one of celebA, mnist, lsun"),
-        (["lsun", "--category", "attic"], "--category must be one of bedroom, bridge, church_outdoor"),
+        (
+            ["lsun", "--category", "attic"],
+            "--category must be one of bedroom, bridge, church_outdoor",
+        ),
         (["mnist", "--data-dir", "x"], "Unrecognized arguments: --data-dir"),
     ],
 )
@@ -400,5 +432,5 @@ def test_help_is_there_at_once_and_without_tensorflow():
     assert time.monotonic() - begun < 5
     assert result.returncode == 0
     assert "python download.py mnist celebA" in result.stdout and "--category" in result.stdout
-    code = "import sys, download; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys; from data import fetch; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30).returncode == 0

@@ -28,7 +28,11 @@ def attributes(tiny):
 
 def write_attributes(path, rows):
     """CelebA's format: a count, the names, then a line an image."""
-    lines = [str(len(rows)), "Hat Smiling Young", *(f"{name} {' '.join(values)}" for name, values in rows.items())]
+    lines = [
+        str(len(rows)),
+        "Hat Smiling Young",
+        *(f"{name} {' '.join(values)}" for name, values in rows.items()),
+    ]
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -47,7 +51,9 @@ def test_attributes_are_on_together(attributes):
     np.testing.assert_array_equal(conditions.chosen(config, "Smiling,Hat", 1), [[1, 1]])
     np.testing.assert_array_equal(conditions.chosen(config, "none", 1), [[0, 0]])
     many = attributes(*"abcde")
-    np.testing.assert_array_equal(conditions.rows(many), np.concatenate([np.zeros((1, 5)), np.eye(5)]))
+    np.testing.assert_array_equal(
+        conditions.rows(many), np.concatenate([np.zeros((1, 5)), np.eye(5)])
+    )
 
 
 def test_a_label_that_is_not_there_names_those_that_are(classes, attributes, tiny):
@@ -64,7 +70,9 @@ def class_folders(folder, photos, counts):
     for (name, count), shade in zip(counts.items(), (40, 120, 200), strict=False):
         (folder / name).mkdir(parents=True)
         for number in range(count):
-            Image.fromarray(photos(1)[0] // 8 + np.uint8(shade)).save(folder / name / f"{number}.png")
+            Image.fromarray(photos(1)[0] // 8 + np.uint8(shade)).save(
+                folder / name / f"{number}.png"
+            )
 
 
 def test_a_class_a_folder(tiny, tmp_path, photos):
@@ -73,7 +81,9 @@ def test_a_class_a_folder(tiny, tmp_path, photos):
     pack = load(tiny(dataset="pets", labels="folder"))
     assert pack.labels.names == ("ant", "cat")
     shade = pack.images.mean((1, 2, 3))
-    np.testing.assert_array_equal(pack.labels.y, np.where((shade < 100)[:, None], [[0, 1]], [[1, 0]]))
+    np.testing.assert_array_equal(
+        pack.labels.y, np.where((shade < 100)[:, None], [[0, 1]], [[1, 0]])
+    )
     assert probe(tiny(dataset="pets", labels="folder"))[2] == ("ant", "cat")
 
 
@@ -90,7 +100,9 @@ def test_a_class_a_folder_in_a_zip_with_a_folder_around(tiny, tmp_path, photos):
 
 def test_folders_that_are_no_classes(tiny, image_folder, tmp_path, photos):
     image_folder(2, "flat")
-    with pytest.raises(ValueError, match=r"in one of two or more class folders\. Received: 0000\.png in none\."):
+    with pytest.raises(
+        ValueError, match=r"in one of two or more class folders\. Received: 0000\.png in none\."
+    ):
         load(tiny(dataset="flat", labels="folder"))
     class_folders(tmp_path / "data" / "one", photos, {"cat": 2})
     with pytest.raises(ValueError, match=r"Received: one class, 'cat'\."):
@@ -114,10 +126,14 @@ def test_attributes_beside_the_images(tiny, image_folder, tmp_path, place):
 
 def test_attributes_that_are_not_there(tiny, image_folder, tmp_path):
     image_folder(2, "celebA")
-    with pytest.raises(ValueError, match=r"needs list_attr_celeba\.txt beside the images\. .*download\.py celebA"):
+    with pytest.raises(
+        ValueError, match=r"needs list_attr_celeba\.txt beside the images\. .*download\.py celebA"
+    ):
         load(tiny(dataset="celebA", labels="Smiling"))
     write_attributes(tmp_path / "data" / "list_attr_celeba.txt", {"0000.png": ("1", "1", "1")})
-    with pytest.raises(ValueError, match=r"among Hat, Smiling, Young .*Received: Smilng\. Did you mean Smiling\?"):
+    with pytest.raises(
+        ValueError, match=r"among Hat, Smiling, Young .*Received: Smilng\. Did you mean Smiling\?"
+    ):
         load(tiny(dataset="celebA", labels="Smilng"))
     with pytest.raises(ValueError, match=r"Received: none for 0001\.png and 0 more\."):
         load(tiny(dataset="celebA", labels="Smiling"))
@@ -134,7 +150,9 @@ def test_the_digits_labels_are_scikit_learns(tiny):
 
     pack = load(tiny(dataset="digits", labels="digits", train_size=50))
     assert pack.labels.names == tuple("0123456789")
-    np.testing.assert_array_equal(pack.labels.y.argmax(1), sklearn.datasets.load_digits().target[:50])
+    np.testing.assert_array_equal(
+        pack.labels.y.argmax(1), sklearn.datasets.load_digits().target[:50]
+    )
 
 
 def write_idx(path, array):
@@ -151,7 +169,9 @@ def test_mnists_labels_follow_train_and_test_images(tiny, tmp_path, photos):
     pack = load(tiny(dataset="mnist", labels="mnist"))
     np.testing.assert_array_equal(pack.labels.y.argmax(1), [7, 2, 9, 1, 0])
     write_idx(folder / "t10k-labels-idx1-ubyte", np.array([1]))
-    with pytest.raises(ValueError, match=r"a label for every image\. Received: 4 labels for 5 images\."):
+    with pytest.raises(
+        ValueError, match=r"a label for every image\. Received: 4 labels for 5 images\."
+    ):
         load(tiny(dataset="mnist", labels="mnist"))
     (folder / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(ValueError, match="needs a dataset that comes with labels"):
@@ -180,7 +200,9 @@ def test_tfds_classes_and_attributes(tiny, photos, monkeypatch):
                 "photo": tfds.features.Image(shape=(16, 16, 3)),
                 "attributes": truth,
             }
-            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features)
+            )
 
         def _split_generators(self, dl_manager):
             return {"train": self._generate_examples()}
@@ -188,7 +210,14 @@ def test_tfds_classes_and_attributes(tiny, photos, monkeypatch):
         def _generate_examples(self):
             for k in range(4):
                 truth = {"Hat": k < 2, "Smiling": k % 2 == 1}
-                yield k, {"kind": k % 2, "photo": np.full((16, 16, 3), 50 * k, np.uint8), "attributes": truth}
+                yield (
+                    k,
+                    {
+                        "kind": k % 2,
+                        "photo": np.full((16, 16, 3), 50 * k, np.uint8),
+                        "attributes": truth,
+                    },
+                )
 
     monkeypatch.setattr(data.sources.tfds, "_network", lambda: True)
     pack = load(tiny(dataset="tfds:labelled_photos", labels="tfds"))
@@ -197,7 +226,9 @@ def test_tfds_classes_and_attributes(tiny, photos, monkeypatch):
     np.testing.assert_array_equal(pack.labels.y, np.eye(2)[order % 2])
     pack = load(tiny(dataset="tfds:labelled_photos", labels="Smiling,Hat"))
     np.testing.assert_array_equal(pack.labels.y, np.stack([order % 2, order < 2], 1))
-    with pytest.raises(ValueError, match=r"among Hat, Smiling \(tfds:labelled_photos\)\. Received: Old\."):
+    with pytest.raises(
+        ValueError, match=r"among Hat, Smiling \(tfds:labelled_photos\)\. Received: Old\."
+    ):
         load(tiny(dataset="tfds:labelled_photos", labels="Old"))
 
 

@@ -12,7 +12,13 @@ from scipy import ndimage
 from config.settings import Config
 from explore import conv_arithmetic
 from explore.arithmetic import drawing, relations
-from explore.arithmetic.relations import RELATIONSHIPS, convolution_matrix, same_padding, same_transposed, transposed
+from explore.arithmetic.relations import (
+    RELATIONSHIPS,
+    convolution_matrix,
+    same_padding,
+    same_transposed,
+    transposed,
+)
 
 ROOT = Path(__file__).parents[2]
 # name: i, o, p, k, s, d (arXiv 1603.07285, the animations)
@@ -35,7 +41,9 @@ def normal(*shape):
 def tf_conv(x, kernel, stride=1, pads=((0, 0), (0, 0)), dilation=1):
     """x (H, W), kernel (kh, kw) -> (oh, ow) by TensorFlow."""
     padding = [[0, 0], *map(list, pads), [0, 0]]
-    return tf.nn.conv2d(x[None, :, :, None], kernel[:, :, None, None], stride, padding, dilations=dilation)[0, ..., 0]
+    return tf.nn.conv2d(
+        x[None, :, :, None], kernel[:, :, None, None], stride, padding, dilations=dilation
+    )[0, ..., 0]
 
 
 def tf_conv_transpose(y, kernel, size, stride, padding):
@@ -72,7 +80,9 @@ def geometries(*, i=range(1, 9), k=range(1, 6), s=(1,), p=(0,), d=(1,)):
 def tf_size(i, k, s=1, p=0, d=1):
     """What TensorFlow makes of one axis; the other has one unit."""
     pads = ((p, p), (0, 0))
-    return tf_conv(np.zeros((i, 1), np.float32), np.zeros((k, 1), np.float32), (s, 1), pads, (d, 1)).shape[0]
+    return tf_conv(
+        np.zeros((i, 1), np.float32), np.zeros((k, 1), np.float32), (s, 1), pads, (d, 1)
+    ).shape[0]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +97,9 @@ def tf_size(i, k, s=1, p=0, d=1):
 )
 def test_sizes_are_those_of_tensorflow(number, names, ranges):
     for found in geometries(**ranges):
-        assert RELATIONSHIPS[number](**{name: found[name] for name in names}) == tf_size(**found), found
+        assert RELATIONSHIPS[number](**{name: found[name] for name in names}) == tf_size(**found), (
+            found
+        )
 
 
 def test_half_and_full_padding_are_what_their_names_say():
@@ -101,7 +113,9 @@ def test_half_and_full_padding_are_what_their_names_say():
 def test_pooling_size_is_that_of_tensorflow(pool):
     for found in geometries(s=range(1, 5)):
         i, k, s = found["i"], found["k"], found["s"]
-        assert RELATIONSHIPS[7](i=i, k=k, s=s) == pool(tf.zeros((1, i, i, 1)), k, s, "VALID").shape[1]
+        assert (
+            RELATIONSHIPS[7](i=i, k=k, s=s) == pool(tf.zeros((1, i, i, 1)), k, s, "VALID").shape[1]
+        )
 
 
 def transposes():
@@ -124,7 +138,11 @@ def transposes():
 @pytest.mark.parametrize("number", range(8, 15))
 def test_a_transposed_convolution_is_a_direct_one_on_the_stretched_input(number):
     """Sizes and numbers, against C.T, against TensorFlow's convolution, and against the definition."""
-    cases = [case for case in transposes() if case[0] == number and case[3] * 2 < size_by_definition(case)]
+    cases = [
+        case
+        for case in transposes()
+        if case[0] == number and case[3] * 2 < size_by_definition(case)
+    ]
     assert len(cases) > 5
     for _, arguments, s, p, a in cases:
         i, k = arguments["i"], arguments["k"]
@@ -138,7 +156,9 @@ def test_a_transposed_convolution_is_a_direct_one_on_the_stretched_input(number)
 
         zeros = stretched(y, s, t.padding, t.padding + t.extra)
         assert len(zeros) == t.stretched + 2 * t.padding + t.extra
-        np.testing.assert_allclose(tf_conv(zeros, kernel[::-1, ::-1], t.stride), expected, atol=1e-5)
+        np.testing.assert_allclose(
+            tf_conv(zeros, kernel[::-1, ::-1], t.stride), expected, atol=1e-5
+        )
         matrix = convolution_matrix(kernel, t.output, stride=s, padding=p)
         np.testing.assert_allclose(matrix.T @ y.ravel(), expected.ravel(), atol=1e-5)
 
@@ -178,7 +198,9 @@ def random_geometries(count):
 
 def test_the_matrix_is_tensorflows_convolution():
     for x, kernel, geometry in random_geometries(200):
-        expected = tf_conv(x, kernel, geometry["stride"], geometry["padding"], geometry["dilation"]).numpy()
+        expected = tf_conv(
+            x, kernel, geometry["stride"], geometry["padding"], geometry["dilation"]
+        ).numpy()
         matrix = convolution_matrix(kernel, x.shape, **geometry)
         assert matrix.shape == (expected.size, x.size)
         np.testing.assert_allclose(matrix @ x.ravel(), expected.ravel(), atol=1e-5)
@@ -225,7 +247,9 @@ def test_same_is_a_convolution_of_the_padded_input(k):
     for s, i in itertools.product(range(1, 5), range(1, 13)):
         x = normal(i, i)
         o, before, after = same_padding(i, k, s)
-        expected = tf.nn.conv2d(x[None, :, :, None], kernel[:, :, None, None], s, "SAME")[0, ..., 0].numpy()
+        expected = tf.nn.conv2d(x[None, :, :, None], kernel[:, :, None, None], s, "SAME")[
+            0, ..., 0
+        ].numpy()
         assert expected.shape == (o, o)
         pads = ((before, after), (before, after))
         np.testing.assert_allclose(tf_conv(np.pad(x, pads), kernel, s), expected, atol=1e-5)
@@ -244,7 +268,9 @@ def test_same_transposed_is_the_full_output_cropped(k):
             assert before + o + after == s * (i - 1) + k
             assert after >= (0 if k >= s else k - s)
             expected = tf_conv_transpose(y, kernel, (o, o), s, "SAME")
-            np.testing.assert_allclose(whole[before : before + o, before : before + o], expected, atol=1e-5)
+            np.testing.assert_allclose(
+                whole[before : before + o, before : before + o], expected, atol=1e-5
+            )
 
 
 def test_the_networks_of_dcgan_pad_and_crop_as_they_should():
@@ -263,20 +289,60 @@ def test_tensorflow_refuses_the_sizes_that_same_transposed_refuses():
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
-        (RELATIONSHIPS[1], {"i": 2, "k": 3}, r"fit into the 2 units .* Received: 3 units, .* Try a smaller k"),
-        (RELATIONSHIPS[15], {"i": 4, "k": 3, "s": 1, "p": 0, "d": 2}, "fit into the 4 units .* Received: 5 units"),
-        (RELATIONSHIPS[3], {"i": 5, "k": 4}, r"needs an odd kernel\. Received: k = 4\. Try k = 5\."),
-        (RELATIONSHIPS[5], {"i": 5, "k": 3, "s": 0}, r"s must be .* at least 1\. Received: 0\. Try s = 1\."),
+        (
+            RELATIONSHIPS[1],
+            {"i": 2, "k": 3},
+            r"fit into the 2 units .* Received: 3 units, .* Try a smaller k",
+        ),
+        (
+            RELATIONSHIPS[15],
+            {"i": 4, "k": 3, "s": 1, "p": 0, "d": 2},
+            "fit into the 4 units .* Received: 5 units",
+        ),
+        (
+            RELATIONSHIPS[3],
+            {"i": 5, "k": 4},
+            r"needs an odd kernel\. Received: k = 4\. Try k = 5\.",
+        ),
+        (
+            RELATIONSHIPS[5],
+            {"i": 5, "k": 3, "s": 0},
+            r"s must be .* at least 1\. Received: 0\. Try s = 1\.",
+        ),
         (RELATIONSHIPS[2], {"i": 5, "k": 3, "p": -1}, r"p must be .* at least 0\. Received: -1\."),
-        (RELATIONSHIPS[7], {"i": 5.0, "k": 3, "s": 1}, r"i must be a whole number .* Received: 5\.0\."),
-        (RELATIONSHIPS[9], {"i": 4, "k": 3, "p": 3}, r"at most k - 1 = 2\. Received: p = 3\. Try p = 2\."),
+        (
+            RELATIONSHIPS[7],
+            {"i": 5.0, "k": 3, "s": 1},
+            r"i must be a whole number .* Received: 5\.0\.",
+        ),
+        (
+            RELATIONSHIPS[9],
+            {"i": 4, "k": 3, "p": 3},
+            r"at most k - 1 = 2\. Received: p = 3\. Try p = 2\.",
+        ),
         (RELATIONSHIPS[10], {"i": 4, "k": 2}, "odd kernel"),
         (RELATIONSHIPS[11], {"i": 2, "k": 3}, r"must have at least 1\. Received: 0, of i' = 2"),
-        (RELATIONSHIPS[14], {"i": 4, "k": 3, "s": 2, "p": 1, "a": 2}, r"at most s - 1 = 1\. Received: a = 2\."),
+        (
+            RELATIONSHIPS[14],
+            {"i": 4, "k": 3, "s": 2, "p": 1, "a": 2},
+            r"at most s - 1 = 1\. Received: a = 2\.",
+        ),
         (same_padding, {"i": 0, "k": 3, "s": 1}, "i must be"),
-        (convolution_matrix, {"kernel": np.ones((3, 3, 1)), "input_size": 4}, r"\(kh, kw\)\. Received: \(3, 3, 1\)\."),
-        (convolution_matrix, {"kernel": np.ones((3, 3)), "input_size": (4, 2)}, "fit into the 2 units"),
-        (convolution_matrix, {"kernel": np.ones((3, 3)), "input_size": 4, "padding": -1}, "before must be"),
+        (
+            convolution_matrix,
+            {"kernel": np.ones((3, 3, 1)), "input_size": 4},
+            r"\(kh, kw\)\. Received: \(3, 3, 1\)\.",
+        ),
+        (
+            convolution_matrix,
+            {"kernel": np.ones((3, 3)), "input_size": (4, 2)},
+            "fit into the 2 units",
+        ),
+        (
+            convolution_matrix,
+            {"kernel": np.ones((3, 3)), "input_size": 4, "padding": -1},
+            "before must be",
+        ),
     ],
 )
 def test_what_cannot_be_laid_out_is_refused(function, arguments, message):
@@ -286,7 +352,9 @@ def test_what_cannot_be_laid_out_is_refused(function, arguments, message):
 
 def test_there_are_fifteen_relationships_and_each_says_its_number():
     assert list(RELATIONSHIPS) == list(range(1, 16))
-    assert all(function.__doc__.startswith(f"Relationship {n},") for n, function in RELATIONSHIPS.items())
+    assert all(
+        function.__doc__.startswith(f"Relationship {n},") for n, function in RELATIONSHIPS.items()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +366,9 @@ def drawn(tmp_path_factory):
 
 def test_draw_writes_the_guides_fifteen_figures_and_the_matrix(drawn):
     folder, paths = drawn
-    names = {f"{name}.gif" for name in GUIDE} | {f"{name}_transposed.gif" for name in GUIDE if name != "dilation"}
+    names = {f"{name}.gif" for name in GUIDE} | {
+        f"{name}_transposed.gif" for name in GUIDE if name != "dilation"
+    }
     assert len(names) == 15
     assert {path.name for path in paths} == names | {"matrix.png"}
     assert sorted(paths) == sorted(folder.iterdir())
@@ -317,7 +387,9 @@ def check_frames(path, units, kernel, stride, output, dilation):
     for frame, (row, column) in zip(frames, np.ndindex(output, output), strict=True):
         taps = dilation * np.arange(kernel)
         read = units[np.ix_(row * stride + taps, column * stride + taps)].sum()
-        colours = [getattr(drawing, name) for name in ("CYAN", "CYAN_SHADED", "BLUE", "BLUE_SHADED")]
+        colours = [
+            getattr(drawing, name) for name in ("CYAN", "CYAN_SHADED", "BLUE", "BLUE_SHADED")
+        ]
         assert cells(frame, colours) == [output**2 - 1, 1, units.sum() - read, read]
 
 

@@ -42,10 +42,14 @@ def test_plain_tensorflow_draws_the_pixels_of_sample(trained, tmp_path):
     folder = export(trained)
     drawn = sample(trained, 70)
     (tmp_path / "drawn").mkdir()
-    subprocess.run([sys.executable, "-I", "-c", READER, folder, tmp_path / "drawn"], check=True, cwd=tmp_path)
+    subprocess.run(
+        [sys.executable, "-I", "-c", READER, folder, tmp_path / "drawn"], check=True, cwd=tmp_path
+    )
     for number in range(70):
         name = f"{number:06d}.png"
-        np.testing.assert_array_equal(iio.imread(tmp_path / "drawn" / name), iio.imread(drawn / name))
+        np.testing.assert_array_equal(
+            iio.imread(tmp_path / "drawn" / name), iio.imread(drawn / name)
+        )
 
 
 def test_signatures_take_any_batch(trained):
@@ -62,7 +66,9 @@ def test_signatures_take_any_batch(trained):
         np.testing.assert_allclose(judged["logits"], discriminator(images), atol=1e-5)
         np.testing.assert_allclose(judged["probability"], tf.sigmoid(judged["logits"]))
         drawn = signatures["sample"](seed=tf.constant(9, tf.int64), count=tf.constant(count))
-        np.testing.assert_array_equal(drawn["z"], ops.latents(9, count, z_dim=8, z_dist=trained.z_dist))
+        np.testing.assert_array_equal(
+            drawn["z"], ops.latents(9, count, z_dim=8, z_dist=trained.z_dist)
+        )
 
 
 def test_one_request_may_not_ask_for_any_number(trained):
@@ -85,7 +91,9 @@ def test_images_of_another_size_are_an_error(trained):
     """They gave several logits each."""
     discriminate = tf.saved_model.load(str(export(trained))).signatures["discriminate"]
     for side in (8, 32):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="not compatible with expected shape"):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match="not compatible with expected shape"
+        ):
             discriminate(images=tf.zeros((4, side, side, 3)))
 
 
@@ -132,21 +140,29 @@ def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
     Checkpoints(DCGAN(config), config).save(0)
     signatures = tf.saved_model.load(str(export(config))).signatures
     y = conditions.chosen(config, "b,a", 6)
-    drawn = signatures["sample"](seed=tf.constant(3, tf.int64), count=tf.constant(6), y=tf.constant(y))
+    drawn = signatures["sample"](
+        seed=tf.constant(3, tf.int64), count=tf.constant(6), y=tf.constant(y)
+    )
     folder = sample(config.continued({"seed": 3}), 6, "b,a")
     assert folder.name == "seed_3_b,a"
     np.testing.assert_array_equal(np.load(folder / "y.npy"), y)
     for number, encoded in enumerate(drawn["png_bytes"].numpy()):
-        np.testing.assert_array_equal(tf.io.decode_png(encoded), iio.imread(folder / f"{number:06d}.png"))
+        np.testing.assert_array_equal(
+            tf.io.decode_png(encoded), iio.imread(folder / f"{number:06d}.png")
+        )
     for wrong in (np.tile(y, (1, 2)), y[:5], np.tile(y, (2, 1))):  # the first gave wrong images
         with pytest.raises(tf.errors.InvalidArgumentError):
-            signatures["sample"](seed=tf.constant(3, tf.int64), count=tf.constant(6), y=tf.constant(wrong))
+            signatures["sample"](
+                seed=tf.constant(3, tf.int64), count=tf.constant(6), y=tf.constant(wrong)
+            )
     images = signatures["serving_default"](z=drawn["z"], y=tf.constant(y))["images"]
     assert signatures["discriminate"](images=images, y=tf.constant(y))["logits"].shape == (6, 1)
     card = json.loads((config.run_dir / "export" / "model_card.json").read_text())
     assert (card["labels"], card["batch_norm"]) == (["a", "b"], statistics)
     assert "exactly one 1" in card["y"]
-    frozen = run_frozen(freeze(config) / "generator.pb", {"z:0": drawn["z"].numpy(), "y:0": y}, "images:0")
+    frozen = run_frozen(
+        freeze(config) / "generator.pb", {"z:0": drawn["z"].numpy(), "y:0": y}, "images:0"
+    )
     np.testing.assert_allclose(frozen, images, atol=1e-6)
 
 

@@ -12,7 +12,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import atheris
 
-with atheris.instrument_imports(include=["config", "checks", "data", "foreign", "PIL", "zipfile", "gzip", "json"]):
+with atheris.instrument_imports(
+    include=["config", "checks", "data", "foreign", "PIL", "zipfile", "gzip", "json"]
+):
     from tests.faults import targets
 
 

@@ -34,7 +34,9 @@ from pathlib import Path
 def peak():
     return int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024
 """
-needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the peak so")
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="only Linux tells the peak so"
+)
 
 
 def png(width=10, height=10, colour=(1, 2, 3)):
@@ -45,7 +47,9 @@ def png(width=10, height=10, colour=(1, 2, 3)):
 
 def png_header(width, height):
     header = b"IHDR" + struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
-    chunks = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\0IDAT"
+    chunks = (
+        struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\0IDAT"
+    )
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 

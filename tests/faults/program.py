@@ -12,7 +12,13 @@ from absl.testing import flagsaver
 import main
 
 ROOT = Path(__file__).parents[2]
-TINY = ("--output_height=16", "--stem_width=32", "--z_dim=8", "--batch_size=8", "--mixed_precision=float32")
+TINY = (
+    "--output_height=16",
+    "--stem_width=32",
+    "--z_dim=8",
+    "--batch_size=8",
+    "--mixed_precision=float32",
+)
 
 
 def command(*flags, launcher: tuple = ("main.py",)) -> list[str]:
@@ -22,8 +28,15 @@ def command(*flags, launcher: tuple = ("main.py",)) -> list[str]:
 def start(*flags, launcher: tuple = ("main.py",), **options) -> subprocess.Popen:
     """Its stderr, in which it talks, is a pipe of text."""
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"}
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "errors": "replace"}
-    return subprocess.Popen(command(*flags, launcher=launcher), cwd=ROOT, env=environment, **pipes, **options)
+    pipes = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "errors": "replace",
+    }
+    return subprocess.Popen(
+        command(*flags, launcher=launcher), cwd=ROOT, env=environment, **pipes, **options
+    )
 
 
 def run(*flags, **options) -> tuple[int, str]:
@@ -55,12 +68,20 @@ def state(run_dir: Path) -> dict[str, bytes]:
     """Every variable of a run's newest checkpoint, bit for bit."""
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(run_dir / "checkpoints"))
     names = [name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]
-    return {name: reader.get_tensor(name).tobytes() for name in names if not name.startswith("save_counter")}
+    return {
+        name: reader.get_tensor(name).tobytes()
+        for name in names
+        if not name.startswith("save_counter")
+    }
 
 
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below `folder` and its content."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def is_one_line(said: str) -> bool:

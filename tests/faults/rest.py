@@ -29,7 +29,9 @@ class Model:
     def __init__(self, folder: str):
         self.session = tf.compat.v1.Session(graph=tf.Graph())
         with self.session.graph.as_default():
-            self.metadata = tf.compat.v1.saved_model.load(self.session, ["serve"], folder).signature_def
+            self.metadata = tf.compat.v1.saved_model.load(
+                self.session, ["serve"], folder
+            ).signature_def
         self.functions = tf.saved_model.load(folder).signatures
 
     def answer(self, request: dict) -> dict:
@@ -38,31 +40,46 @@ class Model:
             raise ValueError(f"Serving signature name: {name!r} not found in signature def")
         signature = self.metadata[name]
         tensors = read(request, signature.inputs)
-        by_function, by_session = self._by_function(name, tensors), self._by_session(signature, tensors)
+        by_function, by_session = (
+            self._by_function(name, tensors),
+            self._by_session(signature, tensors),
+        )
         if isinstance(by_function, Exception) != isinstance(by_session, Exception):
-            raise AssertionError(f"the function gives {by_function!r:.200}, the session {by_session!r:.200}")
+            raise AssertionError(
+                f"the function gives {by_function!r:.200}, the session {by_session!r:.200}"
+            )
         if isinstance(by_function, Exception):
             raise by_function
         check_equal(by_function, by_session)
         if "tensors" in request:
-            return write(by_session, row=False) | {"shapes": {a: one.shape for a, one in by_session.items()}}
+            return write(by_session, row=False) | {
+                "shapes": {a: one.shape for a, one in by_session.items()}
+            }
         return write(by_session, row="instances" in request)
 
     def _by_function(self, name: str, tensors: dict) -> dict | Exception:
         try:
-            return {alias: tensor.numpy() for alias, tensor in self.functions[name](**tensors).items()}
+            return {
+                alias: tensor.numpy() for alias, tensor in self.functions[name](**tensors).items()
+            }
         except REFUSALS as error:
             return error
 
     def _by_session(self, signature, tensors: dict) -> dict | Exception:
         if set(tensors) != set(signature.inputs):
-            return ValueError(f"input keys must be {set(signature.inputs)}. Received: {set(tensors)}")
+            return ValueError(
+                f"input keys must be {set(signature.inputs)}. Received: {set(tensors)}"
+            )
         for alias, tensor in tensors.items():  # Python's session would convert them
             if tensor.dtype != signature.inputs[alias].dtype:
-                return ValueError(f"{alias} must be {signature.inputs[alias].dtype}. Received: {tensor.dtype}")
+                return ValueError(
+                    f"{alias} must be {signature.inputs[alias].dtype}. Received: {tensor.dtype}"
+                )
         feeds = {signature.inputs[alias].name: tensor.numpy() for alias, tensor in tensors.items()}
         try:
-            return self.session.run({alias: info.name for alias, info in signature.outputs.items()}, feeds)
+            return self.session.run(
+                {alias: info.name for alias, info in signature.outputs.items()}, feeds
+            )
         except REFUSALS as error:
             return error
 
@@ -70,7 +87,11 @@ class Model:
 def check_equal(ones: dict, others: dict) -> None:
     for alias, one in ones.items():
         other = others[alias]
-        near = tf.experimental.numpy.isclose(one, other, 1e-6, 1e-6, True) if one.dtype.kind == "f" else one == other
+        near = (
+            tf.experimental.numpy.isclose(one, other, 1e-6, 1e-6, True)
+            if one.dtype.kind == "f"
+            else one == other
+        )
         if one.shape != other.shape or not bool(tf.reduce_all(near)):
             raise AssertionError(f"{alias} differs between the function and the session")
 
@@ -85,7 +106,9 @@ def read(request: dict, inputs) -> dict[str, tf.Tensor]:
     if ("instances" in request) == ("inputs" in request):
         raise ValueError("expecting one of 'inputs' and 'instances'")
     if "inputs" in request:
-        columns = request["inputs"] if is_named(request["inputs"]) else {only(inputs): request["inputs"]}
+        columns = (
+            request["inputs"] if is_named(request["inputs"]) else {only(inputs): request["inputs"]}
+        )
         if missing := set(inputs) - set(columns):
             raise ValueError(f"Missing named input: {missing}")
         return {alias: tensor(columns[alias], inputs[alias].dtype) for alias in inputs}
@@ -112,7 +135,9 @@ def tensor(value, dtype: int) -> tf.Tensor:
     """Nested lists -> a tensor; ValueError for ragged ones, and for what the dtype does not hold."""
     for leaf in leaves(value):
         if isinstance(leaf, bool) or not isinstance(leaf, int | float):
-            raise TypeError(f"JSON Value: {leaf!r:.50} is not of expected type: {tf.as_dtype(dtype).name}")
+            raise TypeError(
+                f"JSON Value: {leaf!r:.50} is not of expected type: {tf.as_dtype(dtype).name}"
+            )
         if MOST < abs(leaf) < float("inf"):
             raise ValueError(f"Cannot convert JSON value: {leaf} without loss of precision")
     return tf.constant(value, dtype)
@@ -133,14 +158,19 @@ def write(outputs: dict, *, row: bool) -> dict:
         return {"outputs": written if len(written) > 1 else next(iter(written.values()))}
     if len({len(column) for column in written.values()}) > 1:
         raise ValueError("inconsistent batch size")
-    rows = [dict(zip(written, values, strict=True)) for values in zip(*written.values(), strict=True)]
+    rows = [
+        dict(zip(written, values, strict=True)) for values in zip(*written.values(), strict=True)
+    ]
     return {"predictions": rows if len(written) > 1 else next(iter(written.values()))}
 
 
 def listed(array, as_bytes: bool) -> list:
     if array.dtype.kind != "O":
         return array.tolist()
-    return [{"b64": base64.b64encode(one).decode()} if as_bytes else one.decode() for one in array.tolist()]
+    return [
+        {"b64": base64.b64encode(one).decode()} if as_bytes else one.decode()
+        for one in array.tolist()
+    ]
 
 
 def megabytes() -> int:
@@ -163,7 +193,10 @@ def main(requests: str, answers: str, threads: str) -> None:
             answered = {"error": f"{type(error).__name__}: {error}"}
         return json.dumps(answered), megabytes()
 
-    with ThreadPoolExecutor(int(threads), initializer=together.wait) as pool, open(answers, "w") as file:
+    with (
+        ThreadPoolExecutor(int(threads), initializer=together.wait) as pool,
+        open(answers, "w") as file,
+    ):
         for text, memory in pool.map(answer, lines):
             file.write(f"{memory}\t{text}\n")
     foreign = {"config", "export", "sample", "model", "ops"} & set(sys.modules)

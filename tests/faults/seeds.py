@@ -18,7 +18,16 @@ from data.packing.decode import Geometry
 from data.packing.pack import Pack, load_pack
 from data.sources.source import Source
 
-ASKED = {*config.FIELDS, "preset", "label", "sample", "train", "dry_run", "visualize_option", "config"}
+ASKED = {
+    *config.FIELDS,
+    "preset",
+    "label",
+    "sample",
+    "train",
+    "dry_run",
+    "visualize_option",
+    "config",
+}
 
 
 @functools.cache
@@ -38,9 +47,13 @@ def written(name: str, data: bytes) -> Path:
 
 def load_squares() -> Pack:
     """Four small images, from their pack if there is one."""
-    source = Source("four squares", "4", 4, lambda: ((str(k), np.full((8, 8), k, np.uint8)) for k in range(4)))
+    source = Source(
+        "four squares", "4", 4, lambda: ((str(k), np.full((8, 8), k, np.uint8)) for k in range(4))
+    )
     with contextlib.redirect_stderr(io.StringIO()):
-        return load_pack(source, [scratch() / "packs"], label="4", geometry=Geometry(8, 8), settings={}, c_dim=1)
+        return load_pack(
+            source, [scratch() / "packs"], label="4", geometry=Geometry(8, 8), settings={}, c_dim=1
+        )
 
 
 @functools.cache
@@ -48,15 +61,33 @@ def images() -> list[bytes]:
     colour = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6
-    made = [(Image.fromarray(colour), kind, {}) for kind in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA")]
+    made = [
+        (Image.fromarray(colour), kind, {})
+        for kind in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA")
+    ]
     made += [(Image.fromarray(colour), "JPEG", {"exif": exif, "progressive": True})]
-    made += [(Image.fromarray(colour).convert("CMYK"), "JPEG", {}), (Image.fromarray(colour[..., 0]), "JPEG", {})]
-    made += [(Image.fromarray(colour[..., 0].astype(np.uint16) * 257), kind, {}) for kind in ("PNG", "TIFF")]
+    made += [
+        (Image.fromarray(colour).convert("CMYK"), "JPEG", {}),
+        (Image.fromarray(colour[..., 0]), "JPEG", {}),
+    ]
+    made += [
+        (Image.fromarray(colour[..., 0].astype(np.uint16) * 257), kind, {})
+        for kind in ("PNG", "TIFF")
+    ]
     made += [(Image.fromarray(colour[..., 0] / np.float32(3)), "TIFF", {"compression": "tiff_lzw"})]
-    made += [(Image.fromarray(np.dstack([colour, colour[..., 0]])), kind, {}) for kind in ("PNG", "WEBP", "ICO", "DDS")]
+    made += [
+        (Image.fromarray(np.dstack([colour, colour[..., 0]])), kind, {})
+        for kind in ("PNG", "WEBP", "ICO", "DDS")
+    ]
     made += [(Image.fromarray(colour).quantize(8), kind, {}) for kind in ("PNG", "GIF", "PCX")]
-    made += [(Image.fromarray(colour), kind, {}) for kind in ("SGI", "JPEG2000", "AVIF", "QOI") if kind in Image.SAVE]
-    return [_saved(*one) for one in made] + [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"]
+    made += [
+        (Image.fromarray(colour), kind, {})
+        for kind in ("SGI", "JPEG2000", "AVIF", "QOI")
+        if kind in Image.SAVE
+    ]
+    return [_saved(*one) for one in made] + [
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
+    ]
 
 
 def _saved(made: Image.Image, kind: str, options: dict) -> bytes:
@@ -97,7 +128,10 @@ def lmdbs() -> list[bytes]:
     made = []
     for entries in (images(), [bytes([k]) * 5000 for k in range(40)]):
         folder = scratch() / f"lmdb-{len(entries)}"
-        with library.open(str(folder), map_size=2**24) as environment, environment.begin(write=True) as transaction:
+        with (
+            library.open(str(folder), map_size=2**24) as environment,
+            environment.begin(write=True) as transaction,
+        ):
             for number, value in enumerate(entries):
                 transaction.put(f"{number:04d}".encode(), value)
         made.append((folder / "data.mdb").read_bytes())
@@ -107,7 +141,13 @@ def lmdbs() -> list[bytes]:
 @functools.cache
 def configs() -> list[bytes]:
     whole = config.Config(dataset="images").settled()
-    odd = {"epoch": 1e400, "l2": float("nan"), "g_widths": [1, None], "out_name": "\ud800", "labels": "a,b"}
+    odd = {
+        "epoch": 1e400,
+        "l2": float("nan"),
+        "g_widths": [1, None],
+        "out_name": "\ud800",
+        "labels": "a,b",
+    }
     return [
         whole.to_json().encode(),
         b"\xef\xbb\xbf" + whole.to_json().encode(),
@@ -164,7 +204,13 @@ def newmu_files() -> list[bytes]:
 def newmu_seeds() -> list[bytes]:
     """Its arrays, and others than they should be."""
     made = newmu_files().copy()
-    for shape, kind in (((), "f4"), ((0, 0), "f4"), ((1, 2, 3), "f4"), ((0, 0, 0, 0), "f4"), ((2,) * 5, "f4")):
+    for shape, kind in (
+        ((), "f4"),
+        ((0, 0), "f4"),
+        ((1, 2, 3), "f4"),
+        ((0, 0, 0, 0), "f4"),
+        ((2,) * 5, "f4"),
+    ):
         made.append(_npy(np.zeros(shape, kind)))
     made += [_npy(np.zeros((6, 64), kind)) for kind in ("c8", "U1", "M8[s]", "f4,i4", "?", "i8")]
     return made
@@ -181,14 +227,25 @@ def torch_files() -> list[bytes]:
     import torch
 
     state = {"main.0.weight": torch.zeros(6, 4, 4, 4), "main.3.weight": torch.zeros(4, 3, 4, 4)}
-    state |= {f"main.1.{name}": torch.ones(4) for name in ("weight", "bias", "running_mean", "running_var")}
-    others = [torch.zeros(6, 0, 4, 4), torch.zeros(1).expand(6, 2**40, 4, 4), torch.zeros(6, 4, 4, 4).to_sparse()]
+    state |= {
+        f"main.1.{name}": torch.ones(4)
+        for name in ("weight", "bias", "running_mean", "running_var")
+    }
+    others = [
+        torch.zeros(6, 0, 4, 4),
+        torch.zeros(1).expand(6, 2**40, 4, 4),
+        torch.zeros(6, 4, 4, 4).to_sparse(),
+    ]
     others += [
         torch.tensor(1.0),
         torch.zeros(6, 4, 4, 4, dtype=torch.complex64),
         torch.zeros(6, 4, 4, 4, device="meta"),
     ]
-    made = [_torch_file(state), _torch_file(state, _use_new_zipfile_serialization=False), _torch_file([1])]
+    made = [
+        _torch_file(state),
+        _torch_file(state, _use_new_zipfile_serialization=False),
+        _torch_file([1]),
+    ]
     return made + [_torch_file(state | {"main.0.weight": other}) for other in others]
 
 

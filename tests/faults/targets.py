@@ -45,7 +45,9 @@ def _decode(items: list[tuple], channels: int = 3) -> None:
     reasons = [what for _, what in seen if isinstance(what, str)]
     assert len(seen) == len(items)
     assert len(pixels) == (len(items) - len(reasons)) * SIDE * SIDE * channels
-    assert all(reason and reason.isprintable() and len(reason) <= 120 for reason in reasons), reasons
+    assert all(reason and reason.isprintable() and len(reason) <= 120 for reason in reasons), (
+        reasons
+    )
 
 
 def zipped(data: bytes) -> None:
@@ -92,19 +94,34 @@ def settings(data: bytes) -> None:
 def arguments(data: bytes) -> None:
     """A command line, an argument a line, for a dataset that is nowhere."""
     lines = data.decode("utf-8", "surrogateescape").replace("\0", "").split("\n")
-    given = [line for line in lines if line.partition("=")[0].removeprefix("--").removeprefix("no") in ASKED]
+    given = [
+        line
+        for line in lines
+        if line.partition("=")[0].removeprefix("--").removeprefix("no") in ASKED
+    ]
     _one_line([*given, f"--out_dir={scratch()}/out", "--train", "--dataset=/nonexistent/images"])
 
 
 def config_argument(data: bytes) -> None:
     """The same, its settings in a file; where it says where runs lie, they do."""
     path = written("given.json", data)
-    _one_line([f"--config={path}", f"--out_dir={scratch()}/out", "--train", "--dataset=/nonexistent/images"])
+    _one_line(
+        [
+            f"--config={path}",
+            f"--out_dir={scratch()}/out",
+            "--train",
+            "--dataset=/nonexistent/images",
+        ]
+    )
 
 
 def _one_line(given: list[str]) -> None:
     said, before = io.StringIO(), sorted(scratch().iterdir())
-    with flagsaver.flagsaver(), contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        flagsaver.flagsaver(),
+        contextlib.redirect_stderr(said),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         code = main.main(["main.py", *given])
     logging.set_verbosity(logging.ERROR)
     assert code in (0, 1, 130), code

@@ -23,7 +23,13 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.u
 def original(tmp_path_factory):
     """A run with checkpoints of the steps 2, 4 and 6."""
     out = str(tmp_path_factory.mktemp("original"))
-    sizes = {"output_height": 16, "stem_width": 32, "z_dim": 8, "batch_size": 8, "mixed_precision": "float32"}
+    sizes = {
+        "output_height": 16,
+        "stem_width": 32,
+        "z_dim": 8,
+        "batch_size": 8,
+        "mixed_precision": "float32",
+    }
     config = Config(**sizes, steps=6, ckpt_freq=2, dataset="faces", out_dir=out, out_name="run")
     return train(config, PICTURES)
 
@@ -32,7 +38,9 @@ def original(tmp_path_factory):
 def trained(original, tmp_path):
     """A copy of it, to be damaged."""
     shutil.copytree(original.run_dir, tmp_path / "out" / "run")
-    return dataclasses.replace(original, out_dir=str(tmp_path / "out"), data_dir=str(tmp_path / "data"))
+    return dataclasses.replace(
+        original, out_dir=str(tmp_path / "out"), data_dir=str(tmp_path / "data")
+    )
 
 
 def restored(config) -> int:
@@ -41,7 +49,9 @@ def restored(config) -> int:
 
 def generator_at(config, step) -> list[bytes]:
     dcgan = DCGAN(config)
-    Checkpoints(dcgan, config).state.read(str(config.checkpoint_path / f"step-{step}")).assert_consumed()
+    Checkpoints(dcgan, config).state.read(
+        str(config.checkpoint_path / f"step-{step}")
+    ).assert_consumed()
     return [variable.numpy().tobytes() for variable in dcgan.generator.variables]
 
 
@@ -114,7 +124,9 @@ def test_the_checkpoint_before_is_used(kind, harm, trained):
     assert [variable.numpy().tobytes() for variable in generator.variables] == weights[step]
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\xff\0 nonsense", b'model_checkpoint_path: "step-99"\n'])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"\xff\0 nonsense", b'model_checkpoint_path: "step-99"\n']
+)
 def test_tensorflows_list_of_checkpoints_does_not_matter(content, trained):
     path = trained.checkpoint_path / "checkpoint"
     path.unlink()
@@ -128,7 +140,11 @@ def test_two_damaged_and_training_goes_on_from_the_third(trained):
     cut(0.5)(newest(trained, DATA), trained)
     gone(trained.checkpoint_path / f"step-4.{DATA}", trained)
     longer = train(trained.continued({"steps": 8}), PICTURES)
-    assert [path.name for path in checkpoint_paths(trained.checkpoint_path)] == ["step-4", "step-6", "step-8"]
+    assert [path.name for path in checkpoint_paths(trained.checkpoint_path)] == [
+        "step-4",
+        "step-6",
+        "step-8",
+    ]
     for step in (8, 6, 4):  # all made anew
         assert restored(longer) == step
         for path in longer.checkpoint_path.glob(f"step-{step}.*"):
@@ -136,12 +152,19 @@ def test_two_damaged_and_training_goes_on_from_the_third(trained):
 
 
 @pytest.mark.parametrize("action", ["--train", "--sample=1", "--export", "--freeze", "--visualize"])
-def test_when_all_are_damaged_one_line_says_so_and_nothing_is_lost(action, trained, image_folder, capsys):
+def test_when_all_are_damaged_one_line_says_so_and_nothing_is_lost(
+    action, trained, image_folder, capsys
+):
     image_folder(20)
     for path in trained.checkpoint_path.glob("step-*.data*"):
         cut(0.5)(path, trained)
     before = tree(trained.run_dir)
-    out = [f"--out_dir={trained.out_dir}", f"--data_dir={trained.data_dir}", "--out_name=run", "--steps=9"]
+    out = [
+        f"--out_dir={trained.out_dir}",
+        f"--data_dir={trained.data_dir}",
+        "--out_name=run",
+        "--steps=9",
+    ]
     assert run_here("--dataset=faces", *out, action) == 1
     said = capsys.readouterr().err
     assert is_one_line(said)
@@ -183,7 +206,12 @@ def test_a_config_of_an_older_version_has_todays_defaults(trained):
     for name in ("deterministic", "halvings", "steps_per_call", "adam_form"):
         del settings[name]
     path.write_text(json.dumps(settings))
-    given = {"dataset": "faces", "out_dir": trained.out_dir, "data_dir": trained.data_dir, "out_name": "run"}
+    given = {
+        "dataset": "faces",
+        "out_dir": trained.out_dir,
+        "data_dir": trained.data_dir,
+        "out_name": "run",
+    }
     assert run_to_train(given) == trained
 
 

@@ -19,7 +19,9 @@ from system import memory
 
 @pytest.mark.parametrize("processes", [False, True])
 @pytest.mark.parametrize("cores", [1, 2, 5])
-def test_a_pack_is_the_same_whatever_the_number_of_cores(cores, processes, image_folder, tmp_path, monkeypatch):
+def test_a_pack_is_the_same_whatever_the_number_of_cores(
+    cores, processes, image_folder, tmp_path, monkeypatch
+):
     source = folder_source(image_folder(70))
     settings = {"label": "faces", "geometry": Geometry(16, 16), "c_dim": "auto", "settings": {}}
     plain = load_pack(source, [tmp_path / "plain"], **settings)
@@ -31,12 +33,16 @@ def test_a_pack_is_the_same_whatever_the_number_of_cores(cores, processes, image
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 7])
-def test_batches_are_the_same_from_memory_and_disk_and_however_far_ahead(ahead, photos, tmp_path, monkeypatch):
+def test_batches_are_the_same_from_memory_and_disk_and_however_far_ahead(
+    ahead, photos, tmp_path, monkeypatch
+):
     images = photos(30)
     np.save(tmp_path / "pack.npy", images)
     calls = [range(k, k + 2) for k in range(0, 20, 2)]
     expected = [batch[0] for batch in batches(images, batch_size=7, seed=3, calls=calls)]
-    monkeypatch.setattr(sys.modules["data.batches"], "PREFETCH", ahead)  # the package has a function of that name
+    monkeypatch.setattr(
+        sys.modules["data.batches"], "PREFETCH", ahead
+    )  # the package has a function of that name
     for source in (images, np.load(tmp_path / "pack.npy", mmap_mode="r")):
         found = [batch[0] for batch in batches(source, batch_size=7, seed=3, calls=calls)]
         np.testing.assert_array_equal(found, expected)
@@ -45,8 +51,19 @@ def test_batches_are_the_same_from_memory_and_disk_and_however_far_ahead(ahead, 
 @pytest.mark.slow
 def test_real_processes_with_and_without_the_flag(tmp_path):
     """On a CPU --deterministic changes nothing; for GPUs it is what TensorFlow has (no GPU has tried it)."""
-    flags = ("--dataset=digits", "--train", "--steps=25", f"--data_dir={tmp_path}", f"--out_dir={tmp_path}")
-    others = {"plain": (), "again": (), "flag": ("--deterministic",), "calls": ("--steps_per_call=7",)}
+    flags = (
+        "--dataset=digits",
+        "--train",
+        "--steps=25",
+        f"--data_dir={tmp_path}",
+        f"--out_dir={tmp_path}",
+    )
+    others = {
+        "plain": (),
+        "again": (),
+        "flag": ("--deterministic",),
+        "calls": ("--steps_per_call=7",),
+    }
     others["table"] = ("--data_on_device=on",)
     for name, more in others.items():
         assert run(*flags, f"--out_name={name}", *more)[0] == 0

@@ -42,7 +42,11 @@ def small_disk(tmp_path):
     def mount(place, megabytes=16):
         place.mkdir(parents=True, exist_ok=True)
         command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place]
-        if os.name != "posix" or os.geteuid() or subprocess.run(command, capture_output=True).returncode:
+        if (
+            os.name != "posix"
+            or os.geteuid()
+            or subprocess.run(command, capture_output=True).returncode
+        ):
             pytest.skip("mounting a disk takes root's rights")
         mounted.append(place)
         return place
@@ -72,7 +76,11 @@ def command(tmp_path, image_folder, capsys):
     image_folder(60)
 
     def call(*flags):
-        places = [f"--data_dir={tmp_path / 'data'}", f"--out_dir={tmp_path / 'out'}", "--out_name=run"]
+        places = [
+            f"--data_dir={tmp_path / 'data'}",
+            f"--out_dir={tmp_path / 'out'}",
+            "--out_name=run",
+        ]
         code = run_here("--dataset=faces", *places, *flags)
         return code, capsys.readouterr().err
 
@@ -90,7 +98,10 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize(
-    ("action", "disk"),  # training under so low a limit has its own test, as its log would be limited too
+    (
+        "action",
+        "disk",
+    ),  # training under so low a limit has its own test, as its log would be limited too
     [
         (action, disk)
         for action in ACTIONS
@@ -120,11 +131,17 @@ def test_full_while_it_writes(action, disk, command, small_disk, tmp_path):
 def test_full_while_a_checkpoint_is_saved(command, tmp_path):
     run_dir = tmp_path / "out" / "run"
     assert command(*TRAIN)[0] == 0
-    before, size = tree(run_dir / "checkpoints"), (run_dir / "checkpoints/step-4.data-00000-of-00001").stat().st_size
+    before, size = (
+        tree(run_dir / "checkpoints"),
+        (run_dir / "checkpoints/step-4.data-00000-of-00001").stat().st_size,
+    )
     with limit(size // 2):
         code, said = command("--train", "--steps=9", "--ckpt_freq=3", "--sample_freq=1000")
     assert code == 1 and is_one_line(said), said
-    assert f"{run_dir / 'checkpoints' / 'step-6'} cannot be used: File too large. Make room there" in said
+    assert (
+        f"{run_dir / 'checkpoints' / 'step-6'} cannot be used: File too large. Make room there"
+        in said
+    )
     assert tree(run_dir / "checkpoints") == before
     assert command("--train", "--steps=9")[0] == 0
     straight = f"--out_dir={tmp_path / 'straight'}"
@@ -178,7 +195,9 @@ def test_full_while_importing(tmp_path, capsys):
 def warned(monkeypatch):
     said = []
     for module in ("training.logs", "training.events", "train"):
-        monkeypatch.setattr(f"{module}.logging.warning", lambda text, *values: said.append(text % values))
+        monkeypatch.setattr(
+            f"{module}.logging.warning", lambda text, *values: said.append(text % values)
+        )
     return said
 
 
@@ -223,18 +242,27 @@ def test_a_full_disk_of_logs_only_warns_and_they_go_on_when_there_is_room(
             stack.close()
 
     monkeypatch.setattr("training.logs.Logs.advance", advance)
-    monkeypatch.setattr("training.logs.tqdm.update", lambda bar, steps: setattr(bar, "n", bar.n + steps))
+    monkeypatch.setattr(
+        "training.logs.tqdm.update", lambda bar, steps: setattr(bar, "n", bar.n + steps)
+    )
     assert train(config, photos(20, 16, 16))
     assert [text for text in warned if "TensorBoard's log in" in text]
-    steps = [json.loads(line)["step"] for line in (config.run_dir / "logs" / "metrics.jsonl").read_text().splitlines()]
-    assert {1, 20, 80, 100} <= set(steps) <= {1, 20, 40, 60, 80, 100}  # a line may fit into what is left of a page
+    steps = [
+        json.loads(line)["step"]
+        for line in (config.run_dir / "logs" / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert (
+        {1, 20, 80, 100} <= set(steps) <= {1, 20, 40, 60, 80, 100}
+    )  # a line may fit into what is left of a page
     assert len(list((config.run_dir / "logs").glob("events.out.tfevents.*"))) == 2
     assert events_of(config.run_dir) > 10
     assert [path.name for path in checkpoint_paths(config.checkpoint_path)] == ["step-100"]
 
 
 def test_a_line_of_metrics_is_written_whole_or_not_at_all(tiny, tmp_path, warned):
-    results = {name: tf.constant(0.5) for name in ("d_loss", "g_loss", "d_loss_real", "d_loss_fake")}
+    results = {
+        name: tf.constant(0.5) for name in ("d_loss", "g_loss", "d_loss_real", "d_loss_fake")
+    }
     results |= {"real_logits": tf.constant([[0.0]]), "fake_logits": tf.constant([[0.0]])}
     path = tiny().run_dir / "logs" / "metrics.jsonl"
     with Logs(tiny(), start=0, total=100, images=20) as logs:
@@ -256,7 +284,9 @@ def test_a_full_disk_of_samples_only_warns(tiny, photos, warned, small_disk, tmp
     config = tiny(steps=20, sample_freq=5, sample_dir=str(disk))
     with filled(disk):
         assert train(config, photos(20, 16, 16))
-    assert len([text for text in warned if "reals.png cannot be written: No space left" in text]) == 1
+    assert (
+        len([text for text in warned if "reals.png cannot be written: No space left" in text]) == 1
+    )
     assert not [path for path in disk.iterdir() if path.name != "ballast"]
     assert [path.name for path in checkpoint_paths(config.checkpoint_path)] == ["step-20"]
 
@@ -279,7 +309,9 @@ def test_places_that_cannot_be_written_are_one_line(place, command, small_disk, 
         out = disk / "out"
     else:
         (tmp_path / "file").write_text("not a folder")
-        out = {"a file": tmp_path / "file", "below a file": tmp_path / "file" / "out"}.get(place, place)
+        out = {"a file": tmp_path / "file", "below a file": tmp_path / "file" / "out"}.get(
+            place, place
+        )
     code, said = command("--train", "--steps=1", f"--out_dir={out}")
     assert code == 1 and is_one_line(said), said
     assert "--out_dir must be a folder that can be written" in said or "cannot be used" in said
@@ -323,10 +355,18 @@ def test_a_mount_that_vanishes_while_it_trains(image_folder, small_disk, tmp_pat
     disk = small_disk(tmp_path / "mount", 16)
     image_folder(60).rename(tmp_path / "faces")
     subprocess.run(["cp", "-r", tmp_path / "faces", disk / "faces"], check=True)
-    flags = ("--dataset=faces", f"--data_dir={disk}", f"--out_dir={tmp_path / 'out'}", "--train", "--out_name=run")
+    flags = (
+        "--dataset=faces",
+        f"--data_dir={disk}",
+        f"--out_dir={tmp_path / 'out'}",
+        "--train",
+        "--out_name=run",
+    )
     process = start(*flags, "--steps=200000", "--ckpt_freq=20")
     wait_for(process, "step 40 of")
-    subprocess.run(["umount", "-l", disk], check=True)  # what is open stays usable, what is not is gone
+    subprocess.run(
+        ["umount", "-l", disk], check=True
+    )  # what is open stays usable, what is not is gone
     wait_for(process, "step ")
     process.terminate()
     assert (process.communicate(timeout=60), process.returncode)[1] == 0

@@ -39,7 +39,10 @@ def mutated(draw, seeds: list[bytes]) -> bytes:
         for at in draw(st.lists(st.integers(0, 8 * len(content) - 1), min_size=1, max_size=8)):
             content[at // 8] ^= 1 << at % 8
     elif kind == "overwrite":
-        at, new = draw(place), draw(st.sampled_from((b"\0", b"\xff", b"\x7f\xff\xff\xff", b"\0" * 64)))
+        at, new = (
+            draw(place),
+            draw(st.sampled_from((b"\0", b"\xff", b"\x7f\xff\xff\xff", b"\0" * 64))),
+        )
         content[at : at + len(new)] = new
     elif kind == "magic":
         content[:4] = draw(st.binary(min_size=0, max_size=8))

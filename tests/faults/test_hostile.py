@@ -25,7 +25,16 @@ from data.packing.decode import Geometry, decode
 from data.packing.encoded import Gate
 from data.packing.workers import Worker, decode_all
 from data.sources.folder import folder_source
-from tests.faults.hostile import GEOMETRY, ROOT, megabytes, needs_proc, png, png_header, reason, reasons
+from tests.faults.hostile import (
+    GEOMETRY,
+    ROOT,
+    megabytes,
+    needs_proc,
+    png,
+    png_header,
+    reason,
+    reasons,
+)
 
 DECODED = """
 from data.packing.decode import Geometry
@@ -94,7 +103,13 @@ def test_files_that_may_not_be_read_are_named(tmp_path):
 def test_odd_names_are_told_in_one_line(tmp_path, tiny, capsys):
     folder = tmp_path / "data" / "odd"
     folder.mkdir(parents=True)
-    odd = ["new\nline.png", "quote'\".png", "esc\x1b[2J.png", os.fsdecode(b"\xff\xfe.png"), "x" * 250 + ".png"]
+    odd = [
+        "new\nline.png",
+        "quote'\".png",
+        "esc\x1b[2J.png",
+        os.fsdecode(b"\xff\xfe.png"),
+        "x" * 250 + ".png",
+    ]
     for name in odd:
         (folder / name).write_bytes(png())
     (folder / "bad\n\x1b.png").touch()
@@ -145,7 +160,9 @@ def test_a_gate_lets_in_what_fits_and_one_that_never_does_alone():
             with lock:
                 inside.remove(needed)
 
-    threads = [threading.Thread(target=decoded, args=(needed,)) for needed in (4, 5, 6, 7, 40, 3, 3, 3) * 3]
+    threads = [
+        threading.Thread(target=decoded, args=(needed,)) for needed in (4, 5, 6, 7, 40, 3, 3, 3) * 3
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -175,19 +192,25 @@ def test_a_worker_leaves_large_images_to_its_parent(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])
 def test_many_bits_come_to_eight_as_all_at_once_would(monkeypatch, mode):
-    monkeypatch.setattr(sys.modules["data.packing.decode"], "STRIP", 50)  # data.decode is its function
+    monkeypatch.setattr(
+        sys.modules["data.packing.decode"], "STRIP", 50
+    )  # data.decode is its function
     for top in (1, 200, 70_000):
         levels = np.random.default_rng(0).uniform(
             -0.1 * (mode == "F"), min(top, 65_535 if mode == "I;16" else top), (23, 17)
         )
-        image = Image.fromarray(levels.astype({"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]))
+        image = Image.fromarray(
+            levels.astype({"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode])
+        )
         whole = np.asarray(image).astype(np.float64)
         high = whole.max()
         scale = 1 / 257 if mode == "I;16" or high > 255 else 255 if mode == "F" and high <= 1 else 1
         expected = np.clip(whole * scale, 0, 255).round().astype(np.uint8)
         content = io.BytesIO()
         image.save(content, "TIFF")
-        np.testing.assert_array_equal(decode(content.getvalue(), Geometry(23, 17), 1).pixels[..., 0], expected)
+        np.testing.assert_array_equal(
+            decode(content.getvalue(), Geometry(23, 17), 1).pixels[..., 0], expected
+        )
 
 
 @pytest.mark.slow
@@ -198,7 +221,9 @@ def test_the_program_tells_a_hostile_folder_in_one_line(tmp_path):
         os.mkfifo(folder / f"{name}.jpg")
     before = sorted(tmp_path.rglob("*"))
     arguments = [sys.executable, ROOT / "main.py", "--dataset=bad", "--train"]
-    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        arguments, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith(
@@ -218,9 +243,12 @@ def test_nothing_unpickles_files():
         text = path.read_text()
         if str(path.relative_to(ROOT)) not in allowed:
             assert not re.search(
-                r"\b(pickle|joblib|dill|shelve|marshal)\.|import (pickle|joblib|dill|shelve|marshal)", text
+                r"\b(pickle|joblib|dill|shelve|marshal)\.|import (pickle|joblib|dill|shelve|marshal)",
+                text,
             ), path
         assert "allow_pickle=True" not in text
         for call in re.findall(r"torch\.load\([^)]*\)", text):
             assert "weights_only=True" in call
-        assert not re.search(r"\b(eval|exec)\(|yaml\.load|enable_unsafe_deserialization|safe_mode=False", text), path
+        assert not re.search(
+            r"\b(eval|exec)\(|yaml\.load|enable_unsafe_deserialization|safe_mode=False", text
+        ), path

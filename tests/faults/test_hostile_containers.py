@@ -23,7 +23,16 @@ import data.sources.lsun
 from data.load import load
 from data.sources.folder import folder_source, zip_source
 from data.sources.source import Source
-from tests.faults.hostile import megabytes, needs_proc, pack_of, patched, png, reason, reasons, zip_with
+from tests.faults.hostile import (
+    megabytes,
+    needs_proc,
+    pack_of,
+    patched,
+    png,
+    reason,
+    reasons,
+    zip_with,
+)
 
 
 def test_zip_bombs_are_refused_by_their_header(tmp_path):
@@ -114,7 +123,9 @@ def test_a_pipe_called_zip_is_not_waited_for(tmp_path):
 
 def test_folders_too_deep_are_left_out(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for depth in range(1200):  # os.walk calls itself, and the whole path is longer than a path may be
+    for depth in range(
+        1200
+    ):  # os.walk calls itself, and the whole path is longer than a path may be
         Path("d").mkdir()
         if depth < 3:
             Path("image.png").write_bytes(png())
@@ -193,7 +204,9 @@ def test_gzipped_idx_files_do_not_inflate_further_than_they_say(tmp_path, monkey
     path = tmp_path / "train-images-idx3-ubyte.gz"
     squeeze = zlib.compressobj(9, wbits=31)
     bomb = (
-        squeeze.compress(idx(2, 3, 4)) + b"".join(squeeze.compress(bytes(2**24)) for _ in range(16)) + squeeze.flush()
+        squeeze.compress(idx(2, 3, 4))
+        + b"".join(squeeze.compress(bytes(2**24)) for _ in range(16))
+        + squeeze.flush()
     )
     path.write_bytes(bomb)  # 256 MB in 256 KB
     start = time.monotonic()
@@ -202,7 +215,9 @@ def test_gzipped_idx_files_do_not_inflate_further_than_they_say(tmp_path, monkey
     assert time.monotonic() - start < 1
     for shape in ((60_000, 2**16, 2**16), (2**32 - 1, 1, 1), (6_000_000, 1, 1)):
         path.write_bytes(data.sources.idx.gzip.compress(idx(*shape)))
-        with pytest.raises(ValueError, match=r"a header of .* images, .*; at most are 5,000,000 and 1,610,612,736"):
+        with pytest.raises(
+            ValueError, match=r"a header of .* images, .*; at most are 5,000,000 and 1,610,612,736"
+        ):
             data.sources.idx.read_idx(path)
     path.write_bytes(bomb[:-20])
     with pytest.raises(ValueError, match="must be an IDX file"):
@@ -219,7 +234,10 @@ def test_a_pipe_called_idx_is_not_waited_for(tmp_path):
 def lmdb_folder(tmp_path):
     import lmdb
 
-    with lmdb.open(str(tmp_path / "lmdb"), map_size=2**24) as environment, environment.begin(write=True) as transaction:
+    with (
+        lmdb.open(str(tmp_path / "lmdb"), map_size=2**24) as environment,
+        environment.begin(write=True) as transaction,
+    ):
         for number in range(200):
             transaction.put(f"{number:03d}".encode(), png() + bytes(3000))
     return tmp_path / "lmdb"
@@ -232,7 +250,9 @@ def test_a_cut_lmdb_ends_its_reader_and_not_the_program(lmdb_folder, tmp_path):
     assert pack_of(source, tmp_path / "packs").manifest["count"] == 200
     for share in (0.2, 0.5, 0.9):
         (lmdb_folder / "data.mdb").write_bytes(whole[: int(len(whole) * share)])
-        with pytest.raises(ValueError, match=r"must be an LMDB of images. Received: .* Fetch it again."):
+        with pytest.raises(
+            ValueError, match=r"must be an LMDB of images. Received: .* Fetch it again."
+        ):
             pack_of(data.sources.lsun.lmdb_source(lmdb_folder), tmp_path / "packs2")
 
 
@@ -259,7 +279,9 @@ def test_an_image_in_an_lmdb_that_is_too_large_is_skipped(lmdb_folder, monkeypat
     assert all(isinstance(image, ValueError) for image in images)
 
 
-def test_hidden_lmdbs_and_folders_called_so_are_none(tmp_path, tiny):  # find_lmdbs(...)[0] raised IndexError
+def test_hidden_lmdbs_and_folders_called_so_are_none(
+    tmp_path, tiny
+):  # find_lmdbs(...)[0] raised IndexError
     for inner in (".hidden/data.mdb", "faces/data.mdb/x"):
         (tmp_path / "data" / "set" / inner).parent.mkdir(parents=True)
         (tmp_path / "data" / "set" / inner).touch()
@@ -267,7 +289,9 @@ def test_hidden_lmdbs_and_folders_called_so_are_none(tmp_path, tiny):  # find_lm
         load(tiny(dataset="set"))
 
 
-@pytest.mark.parametrize("place", ["pipe", "pipe.zip", "/dev/null", "/dev/zero", "loop", "file/below"])
+@pytest.mark.parametrize(
+    "place", ["pipe", "pipe.zip", "/dev/null", "/dev/zero", "loop", "file/below"]
+)
 def test_datasets_that_are_no_folder_are_one_line(tmp_path, tiny, place):
     (tmp_path / "data").mkdir()
     for name in ("pipe", "pipe.zip"):

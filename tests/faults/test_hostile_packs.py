@@ -45,7 +45,9 @@ def test_packing_stops_as_soon_as_too_many_are_unreadable(tmp_path):
             given.append(number)
             yield str(number), b"bad" if number % 2 else png()
 
-    with pytest.raises(ValueError, match=r"Received: \d+ of the first \d+ in test: 1 \(not an image\)"):
+    with pytest.raises(
+        ValueError, match=r"Received: \d+ of the first \d+ in test: 1 \(not an image\)"
+    ):
         pack_of(Source("test", "", 1000, items), tmp_path / "packs")
     assert len(given) < 400
     assert not list((tmp_path / "packs").iterdir())
@@ -54,7 +56,18 @@ def test_packing_stops_as_soon_as_too_many_are_unreadable(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        *({name: None} for name in ("count", "files", "sizes", "skipped", "transparent", "c_dim_auto", "fingerprint")),
+        *(
+            {name: None}
+            for name in (
+                "count",
+                "files",
+                "sizes",
+                "skipped",
+                "transparent",
+                "c_dim_auto",
+                "fingerprint",
+            )
+        ),
         *({"files": files} for files in ([1, 2, 3], ["0000.png"], {}, "abc")),
         *({"sizes": sizes} for sizes in ([], [1], [[1, 2]], [[1, 2, "3"]], {})),
         *({"skipped": skipped} for skipped in ([], {"a": 1})),
@@ -72,7 +85,9 @@ def test_a_manifest_that_is_not_ours_is_no_pack(tiny, image_folder, change):
     assert json.loads(path.read_text()) == good
 
 
-@pytest.mark.parametrize("harm", ["float", "flat", "narrow", "objects", "zip", "[" * 5000, '{"count": ' + "9" * 5000])
+@pytest.mark.parametrize(
+    "harm", ["float", "flat", "narrow", "objects", "zip", "[" * 5000, '{"count": ' + "9" * 5000]
+)
 def test_an_array_of_another_kind_is_no_pack(tiny, image_folder, harm):
     folder = image_folder(3)
     images = np.array(load(tiny(dataset="faces")).images)

@@ -54,13 +54,25 @@ def test_a_spoiled_config_is_one_line(tmp_path, content, message):
     assert message in refused(tmp_path / "config.json", content)
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "-1", "true", '"1"', "[]", "{}"])
+@pytest.mark.parametrize(
+    "value", ["NaN", "Infinity", "-Infinity", "1e999", "-1", "true", '"1"', "[]", "{}"]
+)
 def test_no_number_is_none_or_endless(tmp_path, value):
     numbers = [name for name in config.FIELDS if type(getattr(Config, name)) in (int, float)]
-    numbers += ["train_size", "steps", "blocks", "steps_per_call", "input_height", "input_width", "output_width"]
+    numbers += [
+        "train_size",
+        "steps",
+        "blocks",
+        "steps_per_call",
+        "input_height",
+        "input_width",
+        "output_width",
+    ]
     assert len(numbers) > 20
     for name in numbers:
-        assert f"--{name} must be" in refused(tmp_path / "config.json", f'{{"{name}": {value}}}'.encode())
+        assert f"--{name} must be" in refused(
+            tmp_path / "config.json", f'{{"{name}": {value}}}'.encode()
+        )
 
 
 def test_a_byte_order_mark_is_no_matter(tmp_path):
@@ -83,9 +95,13 @@ def test_a_path_of_nobody_is_one_line(tmp_path):  # Path.expanduser raised Runti
         weights.import_weights("~nobody-there/x", {"out_name": "a", "out_dir": str(tmp_path)})
 
 
-def test_a_header_of_an_array_that_does_not_end_is_one_line(tmp_path):  # NumPy raised tokenize.TokenError
+def test_a_header_of_an_array_that_does_not_end_is_one_line(
+    tmp_path,
+):  # NumPy raised tokenize.TokenError
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (6L, ".ljust(117) + b"\n"
-    (tmp_path / "1_gen_params.jl_00.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    (tmp_path / "1_gen_params.jl_00.npy").write_bytes(
+        b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    )
     with pytest.raises(ValueError, match=r"must hold whole .npy files"):
         read_newmu(tmp_path)
 
@@ -99,7 +115,9 @@ def test_arrays_of_odd_shapes_are_one_line(tmp_path, number):  # ZeroDivisionErr
         read_newmu(tmp_path)
 
 
-def test_tensors_that_are_no_plain_arrays_are_one_line(tmp_path):  # ZeroDivisionError, TypeError; 400 TB
+def test_tensors_that_are_no_plain_arrays_are_one_line(
+    tmp_path,
+):  # ZeroDivisionError, TypeError; 400 TB
     pytest.importorskip("torch")
     for content in seeds.torch_files()[2:]:
         (tmp_path / "netG.pth").write_bytes(content)
@@ -108,7 +126,9 @@ def test_tensors_that_are_no_plain_arrays_are_one_line(tmp_path):  # ZeroDivisio
         assert "\n" not in str(error.value)
 
 
-def test_a_cut_checkpoint_of_tensorflow_1_is_one_line(tmp_path):  # IndexError: Read less bytes than requested
+def test_a_cut_checkpoint_of_tensorflow_1_is_one_line(
+    tmp_path,
+):  # IndexError: Read less bytes than requested
     import tensorflow as tf
 
     with tf.compat.v1.Graph().as_default(), tf.compat.v1.Session() as session:

@@ -16,7 +16,15 @@ from program import ROOT, run, start, state, tree, wait_for
 pytestmark = pytest.mark.slow
 
 KILLED = str(ROOT / "tests/faults/killed.py")
-STEPS = ("--train", "--steps=30", "--ckpt_freq=5", "--sample_freq=10", "--max_to_keep=2", "--sample=5", "--export")
+STEPS = (
+    "--train",
+    "--steps=30",
+    "--ckpt_freq=5",
+    "--sample_freq=10",
+    "--max_to_keep=2",
+    "--sample=5",
+    "--export",
+)
 
 # What the program is about to do, for which time, and how many milliseconds later it is killed.
 MOMENTS = (
@@ -69,7 +77,9 @@ def folder(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("pictures") / "pictures"
     folder.mkdir()
-    for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (70, 24, 20, 3), dtype=np.uint8)):
+    for number, pixels in enumerate(
+        np.random.default_rng(0).integers(0, 256, (70, 24, 20, 3), dtype=np.uint8)
+    ):
         Image.fromarray(pixels).save(folder / f"{number}.png")
     return folder
 
@@ -83,7 +93,13 @@ def undisturbed(folder, tmp_path_factory):
 
 
 def flags(folder, place):
-    return (*STEPS, f"--dataset={folder}", f"--data_dir={place / 'data'}", f"--out_dir={place}", "--out_name=run")
+    return (
+        *STEPS,
+        f"--dataset={folder}",
+        f"--data_dir={place / 'data'}",
+        f"--out_dir={place}",
+        "--out_name=run",
+    )
 
 
 def killed(moment, folder, place) -> bool:
@@ -106,7 +122,9 @@ def assert_equal_to(undisturbed, place):
             assert found[name] == expected[name], name
     assert losses(run_dir).items() >= losses(expected_dir).items()
     images = [
-        tf.saved_model.load(str(one / "export/saved_model")).signatures["serving_default"](z=tf.ones((3, 8)))["images"]
+        tf.saved_model.load(str(one / "export/saved_model")).signatures["serving_default"](
+            z=tf.ones((3, 8))
+        )["images"]
         for one in (run_dir, expected_dir)
     ]
     assert bool(tf.reduce_all(images[0] == images[1]))
@@ -135,7 +153,9 @@ def test_26_chosen_moments(folder, undisturbed, tmp_path):
         assert_equal_to(undisturbed[0], tmp_path / str(number))
 
 
-def test_a_finished_run_loses_nothing_when_its_results_are_written_again(folder, tmp_path, undisturbed):
+def test_a_finished_run_loses_nothing_when_its_results_are_written_again(
+    folder, tmp_path, undisturbed
+):
     assert run(*flags(folder, tmp_path))[0] == 0
     for moment in AFTER_THE_END:
         assert killed(moment, folder, tmp_path), moment
@@ -176,7 +196,13 @@ def test_the_processes_of_a_killed_packing_end_too(folder, tmp_path):
         (many / str(number)).mkdir(parents=True)
         for path in folder.iterdir():
             os.link(path, many / str(number) / path.name)
-    place = ("--train", "--steps=1", f"--dataset={many}", f"--data_dir={tmp_path}", f"--out_dir={tmp_path}")
+    place = (
+        "--train",
+        "--steps=1",
+        f"--dataset={many}",
+        f"--data_dir={tmp_path}",
+        f"--out_dir={tmp_path}",
+    )
     process = start(*place)
     wait_for(process, "Packing")
     workers = []

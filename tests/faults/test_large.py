@@ -21,7 +21,17 @@ KINDS = 8  # different files; 12,500 names each, below the 65,000 of ext4
 WARM_SECONDS = 20  # from the program's start to its first step, with the pack there; most of it TensorFlow's import
 PEAK_GB = 2.0  # the program and its workers together
 ROOM = 2**30  # bytes; the pack takes 77 MB
-FLAGS = ["--train", "--output_height", "16", "--stem_width", "32", "--batch_size", "8", "--ckpt_freq", "1000"]
+FLAGS = [
+    "--train",
+    "--output_height",
+    "16",
+    "--stem_width",
+    "32",
+    "--batch_size",
+    "8",
+    "--ckpt_freq",
+    "1000",
+]
 
 
 @pytest.fixture
@@ -57,7 +67,10 @@ def start(photos: Path, steps: int) -> tuple[str, float, float]:
     command = [sys.executable, ROOT / "main.py", "--dataset", photos, *FLAGS, "--steps", str(steps)]
     command += ["--out_dir", photos.parent / "out", "--data_dir", photos.parent / "data"]
     seconds, lines, begin = None, [], time.monotonic()
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process, soak.watched(process.pid) as peaks:
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process,
+        soak.watched(process.pid) as peaks,
+    ):
         for line in process.stderr:
             lines.append(line)
             if f"step {steps} of {steps} " in line:

@@ -28,7 +28,9 @@ def images(photos):
 @pytest.fixture
 def warned(monkeypatch):
     said = []
-    monkeypatch.setattr(training.logging, "warning", lambda text, *values: said.append(text % values))
+    monkeypatch.setattr(
+        training.logging, "warning", lambda text, *values: said.append(text % values)
+    )
     return said
 
 
@@ -68,12 +70,17 @@ def all_finite(config):
         reader = tf.train.load_checkpoint(str(path))
         for name in reader.get_variable_to_shape_map():
             value = reader.get_tensor(name)
-            assert not isinstance(value, np.ndarray | np.floating) or np.isfinite(value).all(), (path, name)
+            assert not isinstance(value, np.ndarray | np.floating) or np.isfinite(value).all(), (
+                path,
+                name,
+            )
     return True
 
 
 @pytest.mark.parametrize("harm", [nan_weight, inf_weight, nan_statistics, inf_moment])
-def test_one_accident_goes_back_with_half_the_learning_rate(harm, tiny, images, monkeypatch, warned):
+def test_one_accident_goes_back_with_half_the_learning_rate(
+    harm, tiny, images, monkeypatch, warned
+):
     poison(monkeypatch, 13, harm)
     config = train(tiny(steps=40, ckpt_freq=10), images)
     assert config.halvings == 1
@@ -83,7 +90,9 @@ def test_one_accident_goes_back_with_half_the_learning_rate(harm, tiny, images, 
     assert all_finite(config)
     straight = train(dataclasses.replace(config, out_name="straight", steps=10, halvings=0), images)
     longer = train(dataclasses.replace(straight, steps=40, halvings=1), images)
-    assert state(config.run_dir) == state(longer.run_dir)  # 10 steps as they were, 30 with half the rate
+    assert state(config.run_dir) == state(
+        longer.run_dir
+    )  # 10 steps as they were, 30 with half the rate
 
 
 def test_gradients_that_are_no_numbers(tiny, images, monkeypatch, warned):
@@ -101,9 +110,14 @@ def test_gradients_that_are_no_numbers(tiny, images, monkeypatch, warned):
     assert all_finite(config)
 
 
-def test_it_stops_after_three_tries_with_advice_and_keeps_what_was_saved(tiny, images, monkeypatch, warned):
+def test_it_stops_after_three_tries_with_advice_and_keeps_what_was_saved(
+    tiny, images, monkeypatch, warned
+):
     poison(monkeypatch, 13, nan_weight, times=99)
-    with pytest.raises(ValueError, match=r"3 halvings of the learning rate, to 2.5e-05, did not help. What was saved"):
+    with pytest.raises(
+        ValueError,
+        match=r"3 halvings of the learning rate, to 2.5e-05, did not help. What was saved",
+    ):
         train(tiny(steps=40, ckpt_freq=10), images)
     assert len([text for text in warned if "Going back" in text]) == 3
     stored = stored_run(tiny().run_dir)
@@ -126,8 +140,12 @@ def test_without_a_checkpoint_it_begins_again(tiny, images, monkeypatch, warned)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_ten_thousand_times_the_learning_rate(precision, tiny, images, monkeypatch):
     """It ends well or with advice, and never saves anything that is not finite."""
-    monkeypatch.setattr(checks, "BOUNDS", [bound for bound in checks.BOUNDS if bound[0] != "learning_rate"])
-    config = tiny(steps=60, ckpt_freq=5, learning_rate=1e4 * Config.learning_rate, mixed_precision=precision)
+    monkeypatch.setattr(
+        checks, "BOUNDS", [bound for bound in checks.BOUNDS if bound[0] != "learning_rate"]
+    )
+    config = tiny(
+        steps=60, ckpt_freq=5, learning_rate=1e4 * Config.learning_rate, mixed_precision=precision
+    )
     try:
         train(config, images)
     except ValueError as error:
@@ -160,7 +178,10 @@ def test_other_errors_of_tensorflow_are_one_line_too(tiny, images, monkeypatch):
         )
 
     monkeypatch.setattr(DCGAN, "_train_step", broken)
-    with pytest.raises(ValueError, match=r"must be able to take a step. Received: cuDNN has failed. What was saved is"):
+    with pytest.raises(
+        ValueError,
+        match=r"must be able to take a step. Received: cuDNN has failed. What was saved is",
+    ):
         train(tiny(steps=2), images)
 
 
@@ -175,9 +196,15 @@ ONEDNN = "Graph execution error:\n\nOperation received an exception:Status: 1, m
 
 @pytest.mark.parametrize(
     "error",
-    [tf.errors.ResourceExhaustedError(None, None, "OOM"), MemoryError(), tf.errors.AbortedError(None, None, ONEDNN)],
+    [
+        tf.errors.ResourceExhaustedError(None, None, "OOM"),
+        MemoryError(),
+        tf.errors.AbortedError(None, None, ONEDNN),
+    ],
 )
-def test_no_memory_is_one_line_with_the_estimate_and_what_to_lower(error, tiny, image_folder, monkeypatch, capsys):
+def test_no_memory_is_one_line_with_the_estimate_and_what_to_lower(
+    error, tiny, image_folder, monkeypatch, capsys
+):
     image_folder(12)
 
     def full(*_):
@@ -185,9 +212,17 @@ def test_no_memory_is_one_line_with_the_estimate_and_what_to_lower(error, tiny, 
 
     monkeypatch.setattr(DCGAN, "_train_step", full)
     config = tiny()
-    flags = ["--dataset=faces", f"--data_dir={config.data_dir}", f"--out_dir={config.out_dir}", "--train"]
+    flags = [
+        "--dataset=faces",
+        f"--data_dir={config.data_dir}",
+        f"--out_dir={config.out_dir}",
+        "--train",
+    ]
     small = ["--output_height=16", "--stem_width=32", "--batch_size=8", "--mixed_precision=float32"]
     assert run_here(*flags, *small) == 1
     said = capsys.readouterr().err
     assert is_one_line(said)
-    assert "too little for about 0.8 GB. Lower --batch_size=8 or --stem_width=32. --data_on_device=off saves" in said
+    assert (
+        "too little for about 0.8 GB. Lower --batch_size=8 or --stem_width=32. --data_on_device=off saves"
+        in said
+    )

@@ -57,7 +57,13 @@ class Served:
 def served(place, name) -> Served:
     """A run after three steps, exported: its moving statistics are not the initial ones."""
     config = Config(
-        output_height=16, c_dim=3, stem_width=32, z_dim=8, out_dir=str(place), out_name=name, **MODELS[name]
+        output_height=16,
+        c_dim=3,
+        stem_width=32,
+        z_dim=8,
+        out_dir=str(place),
+        out_name=name,
+        **MODELS[name],
     ).settled()
     dcgan, rng = DCGAN(config), np.random.default_rng(0)
     for _ in range(3):
@@ -82,7 +88,9 @@ def latent(rng, rows):
 
 def y_of(rng, model, rows) -> dict:
     """The input y of so many rows, if the model takes one."""
-    return {"y": np.eye(2, dtype=np.float32)[rng.integers(0, 2, rows)]} if model.config.y_dim else {}
+    return (
+        {"y": np.eye(2, dtype=np.float32)[rng.integers(0, 2, rows)]} if model.config.y_dim else {}
+    )
 
 
 def written(form, signature, tensors) -> dict:
@@ -90,7 +98,11 @@ def written(form, signature, tensors) -> dict:
     request = {"signature_name": signature}
     if form == "tensors":
         described = {
-            name: {"dtype": array.dtype.name, "shape": array.shape, "values": array.ravel().tolist()}
+            name: {
+                "dtype": array.dtype.name,
+                "shape": array.shape,
+                "values": array.ravel().tolist(),
+            }
             for name, array in tensors.items()
         }
         return request | {"tensors": described}
@@ -107,7 +119,9 @@ def column(answer, alias, shape):
     if "predictions" in answer:
         values = [row[alias] if isinstance(row, dict) else row for row in answer["predictions"]]
     else:
-        values = answer["outputs"][alias] if isinstance(answer["outputs"], dict) else answer["outputs"]
+        values = (
+            answer["outputs"][alias] if isinstance(answer["outputs"], dict) else answer["outputs"]
+        )
     if "shapes" in answer:
         assert answer["shapes"][alias] == [len(values), *shape]
     return np.array(values, np.float32).reshape(-1, *shape)
@@ -150,7 +164,9 @@ def discriminate(rng, model, rows=None):
         logits = column(answer, "logits", (1,))
         if rows:  # TensorFlow's convolution stumbles over none, outside of the SavedModel
             np.testing.assert_allclose(logits, model.discriminate(**tensors), rtol=1e-6, atol=1e-6)
-        np.testing.assert_allclose(column(answer, "probability", (1,)), 1 / (1 + np.exp(-logits)), atol=1e-6)
+        np.testing.assert_allclose(
+            column(answer, "probability", (1,)), 1 / (1 + np.exp(-logits)), atol=1e-6
+        )
 
     return written(form, "discriminate", tensors), check
 
@@ -173,7 +189,9 @@ def sample(rng, model, count=None):
             assert_same_pixels(iio.imread(one), image)
 
     tensors = {"seed": np.array(seed, np.int64), "count": np.array(count, np.int32), **y}
-    return written(rng.choice(["inputs", "tensors"]) if count else "tensors", "sample", tensors), check
+    return written(
+        rng.choice(["inputs", "tensors"]) if count else "tensors", "sample", tensors
+    ), check
 
 
 def assert_same_pixels(ones, others):
@@ -205,12 +223,26 @@ def not_finite(rng, model):
         assert images.shape[0] == rows
         if model.config.bn_statistics == "moving":
             others = {name: np.delete(array, k, 0) for name, array in tensors.items()}
-            np.testing.assert_allclose(np.delete(images, k, 0), model.generate(**others), rtol=0, atol=1e-6)
+            np.testing.assert_allclose(
+                np.delete(images, k, 0), model.generate(**others), rtol=0, atol=1e-6
+            )
 
-    return written(rng.choice(["instances", "inputs", "tensors"]), "serving_default", tensors), check
+    return written(
+        rng.choice(["instances", "inputs", "tensors"]), "serving_default", tensors
+    ), check
 
 
-RIGHT = (generate, generate, generate_none, discriminate, discriminate_none, sample, sample, not_finite, unknown_input)
+RIGHT = (
+    generate,
+    generate,
+    generate_none,
+    discriminate,
+    discriminate_none,
+    sample,
+    sample,
+    not_finite,
+    unknown_input,
+)
 
 
 # Requests that are wrong: each must be refused.
@@ -220,12 +252,16 @@ def wrong_shape(rng, model):
     tensors = {"z": latent(rng, 3), **y_of(rng, model, 3)}
     name = rng.choice(list(tensors))
     one = tensors[name]
-    tensors[name] = [one[:, :1], np.tile(one, (1, 2)), one[0], one[None], one[:, None], one[:, :0]][rng.integers(6)]
+    tensors[name] = [one[:, :1], np.tile(one, (1, 2)), one[0], one[None], one[:, None], one[:, :0]][
+        rng.integers(6)
+    ]
     return written(rng.choice(["inputs", "tensors"]), "serving_default", tensors), refused()
 
 
 def wrong_images(rng, model):
-    shape = [(32, 32, 3), (8, 32, 3), (16, 16, 1), (16, 16), (16, 16, 3, 1), (0, 16, 3)][rng.integers(6)]
+    shape = [(32, 32, 3), (8, 32, 3), (16, 16, 1), (16, 16), (16, 16, 3, 1), (0, 16, 3)][
+        rng.integers(6)
+    ]
     tensors = {"images": np.zeros((2, *shape), np.float32), **y_of(rng, model, 2)}
     return written(rng.choice(["inputs", "tensors"]), "discriminate", tensors), refused()
 
@@ -233,10 +269,18 @@ def wrong_images(rng, model):
 def wrong_y(rng, model):
     """Of other rows or width; a model without labels takes none."""
     count = int(rng.choice([3, 64]))
-    y = [np.zeros((count - 1, 2)), np.zeros((count + 1, 2)), np.zeros((count, 4)), np.zeros((1, 2)), np.zeros((0, 2))]
+    y = [
+        np.zeros((count - 1, 2)),
+        np.zeros((count + 1, 2)),
+        np.zeros((count, 4)),
+        np.zeros((1, 2)),
+        np.zeros((0, 2)),
+    ]
     tensors = {"y": y[rng.integers(len(y))].astype(np.float32)}
     if rng.integers(2):
-        return written("tensors", "serving_default", {"z": latent(rng, count), **tensors}), refused()
+        return written(
+            "tensors", "serving_default", {"z": latent(rng, count), **tensors}
+        ), refused()
     tensors |= {"seed": np.array(0, np.int64), "count": np.array(count, np.int32)}
     return written("tensors", "sample", tensors), refused()
 
@@ -244,7 +288,9 @@ def wrong_y(rng, model):
 def wrong_dtype(rng, model):
     tensors = {"z": latent(rng, 3), **y_of(rng, model, 3)}
     name = rng.choice(list(tensors))
-    tensors[name] = tensors[name].astype(rng.choice(["float64", "float16", "int32", "int64", "bool"]))
+    tensors[name] = tensors[name].astype(
+        rng.choice(["float64", "float16", "int32", "int64", "bool"])
+    )
     return written("tensors", "serving_default", tensors), refused()
 
 
@@ -260,26 +306,40 @@ def wrong_names(rng, model):
     form = rng.choice(["instances", "tensors"])
     what = rng.integers(4)
     if what == 0:
-        return written(form, "serving_default", tensors | {"q": np.zeros((3, 1), np.float32)}), refused()
+        return written(
+            form, "serving_default", tensors | {"q": np.zeros((3, 1), np.float32)}
+        ), refused()
     if what == 1:
         del tensors["z"]
         tensors["q"] = np.zeros((3, 8), np.float32)
-        return written(form, "serving_default", tensors | {"x": np.zeros((3, 1), np.float32)}), refused()
+        return written(
+            form, "serving_default", tensors | {"x": np.zeros((3, 1), np.float32)}
+        ), refused()
     if what == 2:
         return written(form, rng.choice(["", "generate", "Sample"]), tensors), refused()
-    return [{}, {"inputs": {}}, {"instances": []}, {"instances": {}}, {"instances": [{}]}][rng.integers(5)], refused()
+    return [{}, {"inputs": {}}, {"instances": []}, {"instances": {}}, {"instances": [{}]}][
+        rng.integers(5)
+    ], refused()
 
 
 def wrong_count(rng, model):
     count = int(rng.choice([-1, -64, -(2**31), MAX_COUNT + 1, 10**6, 2**31 - 1, 2**31 - 64]))
-    tensors = {"seed": np.array(0, np.int64), "count": np.array(count, np.int32), **y_of(rng, model, 1)}
+    tensors = {
+        "seed": np.array(0, np.int64),
+        "count": np.array(count, np.int32),
+        **y_of(rng, model, 1),
+    }
     rule = f"count must be from 0 to 4096. Received: {count}. Ask for fewer"
     return written(rng.choice(["inputs", "tensors"]), "sample", tensors), refused(rule)
 
 
 def wrong_scalar(rng, model):
     wrong = [1.5, 2**31, 2**63, -(2**63) - 1, None, "3", [3], [], True]
-    inputs = {"seed": 0, "count": 3, **{name: y.tolist() for name, y in y_of(rng, model, 3).items()}}
+    inputs = {
+        "seed": 0,
+        "count": 3,
+        **{name: y.tolist() for name, y in y_of(rng, model, 3).items()},
+    }
     inputs["count"] = wrong[rng.integers(len(wrong))]
     if inputs["count"] == 2**31:
         return {"signature_name": "sample", "inputs": inputs}, refused()
@@ -288,7 +348,16 @@ def wrong_scalar(rng, model):
     return {"signature_name": "sample", "inputs": inputs}, refused()
 
 
-WRONG = (wrong_shape, wrong_images, wrong_y, wrong_dtype, wrong_json, wrong_names, wrong_count, wrong_scalar)
+WRONG = (
+    wrong_shape,
+    wrong_images,
+    wrong_y,
+    wrong_dtype,
+    wrong_json,
+    wrong_names,
+    wrong_count,
+    wrong_scalar,
+)
 
 
 def cases(models):
@@ -325,7 +394,9 @@ def wrong_ones(asked, answered) -> list[str]:
         try:
             check(answer)
         except AssertionError as error:
-            found.append(f"{kind} {model.config.name} {str(request)[:200]} -> {str(answer)[:200]}: {str(error)[:200]}")
+            found.append(
+                f"{kind} {model.config.name} {str(request)[:200]} -> {str(answer)[:200]}: {str(error)[:200]}"
+            )
     return found
 
 
@@ -337,7 +408,9 @@ def test_a_thousand_requests(models, tmp_path):
     found = wrong_ones(asked, answered)
     assert not found, f"{len(found)} wrong answers:\n" + "\n".join(found[:5])
     memory = [megabytes for megabytes, _ in answered]
-    print(f"memory after {WARM} requests {memory[WARM]} MB, at most {max(memory)} MB, at the end {memory[-1]} MB")
+    print(
+        f"memory after {WARM} requests {memory[WARM]} MB, at most {max(memory)} MB, at the end {memory[-1]} MB"
+    )
     assert memory[-1] < max(memory[:WARM]) + GROWTH
     assert max(memory) < 2000
 
@@ -353,8 +426,18 @@ def test_eight_threads_at_once(models, tmp_path):
 def test_saved_model_cli_shows_all_that_a_client_needs(models):
     """Named inputs and outputs, batches first, and binary data under ..._bytes."""
     model = models["labelled"]
-    command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "show", "--dir", model.folder, "--all"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("Concrete Functions")[0]
+    command = [
+        sys.executable,
+        "-m",
+        "tensorflow.python.tools.saved_model_cli",
+        "show",
+        "--dir",
+        model.folder,
+        "--all",
+    ]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(
+        "Concrete Functions"
+    )[0]
     found = {}
     for part in shown.split("signature_def['")[1:]:
         name, signature = part.split("']", 1)

@@ -17,7 +17,9 @@ def flags(place, *others):
 
 def heard(*flags):
     """A process that hears of every signal, also where a shell started these tests in the background."""
-    return start(*flags, preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in NUMBERS])
+    return start(
+        *flags, preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in NUMBERS]
+    )
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -43,7 +45,9 @@ def test_once_while_it_trains_saves_and_exits_with_0(number, tmp_path):
 def test_once_before_the_first_step_ends_with_one_line(text, tmp_path):
     process = heard(*flags(tmp_path, "--steps=100000"))
     wait_for(process, text)
-    if text != "Packing":  # what follows takes some seconds: TensorFlow's import, the networks, the compiled step
+    if (
+        text != "Packing"
+    ):  # what follows takes some seconds: TensorFlow's import, the networks, the compiled step
         time.sleep(0.7)
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=60)[1]
@@ -81,7 +85,10 @@ def test_twice_while_it_saves_leaves_the_last_state(tmp_path):
 
 
 def test_a_run_that_ignores_a_closed_terminal_goes_on(tmp_path):
-    process = start(*flags(tmp_path, "--steps=60"), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process = start(
+        *flags(tmp_path, "--steps=60"),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
     said = wait_for(process, "step 1 of")
     process.send_signal(signal.SIGHUP)
     said += process.communicate(timeout=60)[1]
@@ -92,11 +99,17 @@ def test_a_run_that_ignores_a_closed_terminal_goes_on(tmp_path):
 def test_other_actions_end_with_130_and_leave_nothing_half_written(action, tmp_path):
     place = (f"--out_dir={tmp_path}", "--out_name=run", f"--data_dir={tmp_path}")
     assert run(*place, "--train", "--steps=1")[0] == 0
-    process = start(*place[:2], action, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    process = start(
+        *place[:2],
+        action,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     time.sleep(4.5)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[1]
-    done = " is in " in said or " are in " in said  # then the signal may meet a Python that takes itself apart
+    done = (
+        " is in " in said or " are in " in said
+    )  # then the signal may meet a Python that takes itself apart
     assert process.returncode == 130 or (done and process.returncode in (0, -signal.SIGINT)), said
     assert "Traceback" not in said
     assert not list(tmp_path.rglob("*.tmp"))

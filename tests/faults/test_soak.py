@@ -24,7 +24,9 @@ def samples(tmp_path_factory):
 @pytest.mark.slow
 def test_memory_handles_and_threads_stay(samples):
     third = len(samples) // 3
-    early, late = (np.median([one.rss_mb for one in part]) for part in (samples[:third], samples[-third:]))
+    early, late = (
+        np.median([one.rss_mb for one in part]) for part in (samples[:third], samples[-third:])
+    )
     print(f"RSS {early:.0f} MB, then {late:.0f} MB; {samples[0]} to {samples[-1]}")
     assert late - early < RSS_GROWTH
     assert samples[-1].handles == samples[0].handles
@@ -36,6 +38,8 @@ def test_a_step_leaves_nothing_on_the_heap(samples):
     if samples[0].heap_mb is None:
         pytest.skip("the C library does not tell")
     sizes = [sample.heap_mb * 2**20 for sample in samples]
-    grown = np.median(np.diff(sizes)) / EVERY  # what happens once, such as a table that doubles, is no leak
+    grown = (
+        np.median(np.diff(sizes)) / EVERY
+    )  # what happens once, such as a table that doubles, is no leak
     print(f"{grown:.0f} bytes a step")
     assert grown < HEAP_GROWTH

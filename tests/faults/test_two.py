@@ -40,7 +40,9 @@ def flags(tmp_path, *others):
 @pytest.fixture
 def held(tmp_path):
     """Another process that has the run's lock."""
-    process = subprocess.Popen([sys.executable, "-c", HELD, tmp_path / "out" / "run"], cwd=ROOT, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HELD, tmp_path / "out" / "run"], cwd=ROOT, stdout=subprocess.PIPE
+    )
     assert process.stdout.readline() == b"held\n"
     yield process
     process.kill()
@@ -91,12 +93,18 @@ def test_where_the_file_system_has_no_locks_the_name_counts(holder, refused, tmp
     monkeypatch.setattr(locks, "fcntl", None)
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "lock").write_text(holder.replace("HOST", socket.gethostname()).replace("OURS", str(os.getpid())))
+    (folder / "lock").write_text(
+        holder.replace("HOST", socket.gethostname()).replace("OURS", str(os.getpid()))
+    )
     if refused:
         with pytest.raises(ValueError, match="One process at a time"), locks.run_lock(folder):
             pass
     else:
-        with locks.run_lock(folder), pytest.raises(ValueError, match="in use by"), other_process(monkeypatch, folder):
+        with (
+            locks.run_lock(folder),
+            pytest.raises(ValueError, match="in use by"),
+            other_process(monkeypatch, folder),
+        ):
             pass
 
 
@@ -114,7 +122,10 @@ def test_a_run_that_never_began_leaves_no_folder(tmp_path, capsys):
 
 
 def test_temporaries_belong_to_their_process(tmp_path):
-    with files.temporary(tmp_path / "mine") as mine, files.temporary(tmp_path / "folder", folder=True) as folder:
+    with (
+        files.temporary(tmp_path / "mine") as mine,
+        files.temporary(tmp_path / "folder", folder=True) as folder,
+    ):
         (tmp_path / "dead.12-abcdef.tmp").write_text("half")
         (tmp_path / "dead.13-abcdef.tmp").mkdir()
         files.remove_leftovers(tmp_path)
@@ -148,7 +159,9 @@ def test_one_packs_and_the_other_waits(tmp_path):
     def pack():
         barrier.wait()
         source = slow_source(40, made)
-        return load_pack(source, [tmp_path], label="slow", geometry=Geometry(8, 8), c_dim="auto", settings={})
+        return load_pack(
+            source, [tmp_path], label="slow", geometry=Geometry(8, 8), c_dim="auto", settings={}
+        )
 
     with concurrent.futures.ThreadPoolExecutor(3) as threads:
         packs = [future.result() for future in [threads.submit(pack) for _ in range(3)]]
@@ -164,7 +177,10 @@ def test_two_real_processes_on_one_dataset_and_then_on_one_run(tmp_path, image_f
         (folder / name).mkdir()
         for path in list(folder.glob("*.png")):
             os.link(path, folder / name / path.name)
-    two = [start(*flags(tmp_path, "--train", "--steps=2", f"--out_name={name}")) for name in ("one", "two")]
+    two = [
+        start(*flags(tmp_path, "--train", "--steps=2", f"--out_name={name}"))
+        for name in ("one", "two")
+    ]
     for process in two:
         said = process.communicate(timeout=120)[1]
         assert process.returncode == 0, said

@@ -80,10 +80,17 @@ def lrelu(x):
 def unconditional(z, images, rng, width=4, side=64, channels=3):
     count, sides = z.shape[0], [-(-side // 2**k) for k in (4, 3, 2, 1, 0)]
     with v1.variable_scope("generator"):
-        x = tf.reshape(linear(z, sides[0] ** 2 * width * 8, "g_h0_lin", rng), (count, sides[0], sides[0], width * 8))
+        x = tf.reshape(
+            linear(z, sides[0] ** 2 * width * 8, "g_h0_lin", rng),
+            (count, sides[0], sides[0], width * 8),
+        )
         x = tf.nn.relu(batch_norm(x, "g_bn0", rng))
         for k, maps in enumerate((width * 4, width * 2, width), 1):
-            x = tf.nn.relu(batch_norm(deconv2d(x, (count, sides[k], sides[k], maps), f"g_h{k}", rng), f"g_bn{k}", rng))
+            x = tf.nn.relu(
+                batch_norm(
+                    deconv2d(x, (count, sides[k], sides[k], maps), f"g_h{k}", rng), f"g_bn{k}", rng
+                )
+            )
         drawn = tf.tanh(deconv2d(x, (count, side, side, channels), "g_h4", rng))
     with v1.variable_scope("discriminator"):
         x = lrelu(conv2d(images, width, "d_h0_conv", rng))
@@ -101,7 +108,9 @@ def conditional(z, images, y, rng, gf=4, df=3, fc=8):
     count = z.shape[0]
     with v1.variable_scope("generator"):
         x = tf.nn.relu(batch_norm(linear(tf.concat([z, y], 1), fc, "g_h0_lin", rng), "g_bn0", rng))
-        x = tf.nn.relu(batch_norm(linear(tf.concat([x, y], 1), gf * 2 * 49, "g_h1_lin", rng), "g_bn1", rng))
+        x = tf.nn.relu(
+            batch_norm(linear(tf.concat([x, y], 1), gf * 2 * 49, "g_h1_lin", rng), "g_bn1", rng)
+        )
         x = with_y(tf.reshape(x, (count, 7, 7, gf * 2)), y)
         x = tf.nn.relu(batch_norm(deconv2d(x, (count, 14, 14, gf * 2), "g_h2", rng), "g_bn2", rng))
         drawn = tf.sigmoid(deconv2d(with_y(x, y), (count, 28, 28, 1), "g_h3", rng))
@@ -138,7 +147,9 @@ def test_carpedm20_draws_the_same_pixels(tmp_path, side, channels, flag):
 
     z, images = random_inputs(side, channels)
     prefix, (drawn, logits) = tf1_checkpoint(tmp_path / "theirs", build, z, images)
-    given = {"out_dir": str(tmp_path / "out"), "out_name": "theirs"} | ({"output_height": flag} if flag else {})
+    given = {"out_dir": str(tmp_path / "out"), "out_name": "theirs"} | (
+        {"output_height": flag} if flag else {}
+    )
     config = import_weights(prefix, given)
     assert config == read_config(config.run_dir / "config.json")
     assert (config.image_shape, config.z_dim, config.stem_width) == ((side, side, channels), 6, 32)
@@ -151,8 +162,12 @@ def test_carpedm20_by_folder_and_in_tensorflow_0s_format(tmp_path):
     inputs = random_inputs(64, 3)
     _, (drawn, _) = tf1_checkpoint(tmp_path / "new", unconditional, *inputs)
     old, _ = tf1_checkpoint(tmp_path / "old", unconditional, *inputs, version=v1.train.SaverDef.V1)
-    for number, path in enumerate([tmp_path / "new", tmp_path / "new" / "model.b64-1002.index", old, tmp_path / "old"]):
-        config = import_weights(str(path), {"out_dir": str(tmp_path / "out"), "out_name": f"run{number}"})
+    for number, path in enumerate(
+        [tmp_path / "new", tmp_path / "new" / "model.b64-1002.index", old, tmp_path / "old"]
+    ):
+        config = import_weights(
+            str(path), {"out_dir": str(tmp_path / "out"), "out_name": f"run{number}"}
+        )
         np.testing.assert_allclose(networks(config)[0](inputs[0]), drawn, atol=1e-5)
 
 
@@ -179,11 +194,18 @@ def test_mnist_by_default_has_the_shapes_of_carpedm20s(tmp_path):
     def build(z, images, y, rng):
         return conditional(z, images, y, rng, gf=64, df=64, fc=1024)
 
-    prefix, _ = tf1_checkpoint(tmp_path / "theirs", build, z, images, np.eye(10, dtype=np.float32)[:1])
+    prefix, _ = tf1_checkpoint(
+        tmp_path / "theirs", build, z, images, np.eye(10, dtype=np.float32)[:1]
+    )
     imported = import_weights(prefix, {"out_dir": str(tmp_path / "out"), "out_name": "mnist"})
-    ours = Config(**with_preset({"dataset": "mnist"}), label_names=imported.label_names, c_dim=1).settled()
+    ours = Config(
+        **with_preset({"dataset": "mnist"}), label_names=imported.label_names, c_dim=1
+    ).settled()
     for network in (Generator, Discriminator):
-        shapes = [[(v.path, tuple(v.shape)) for v in network(config).variables] for config in (imported, ours)]
+        shapes = [
+            [(v.path, tuple(v.shape)) for v in network(config).variables]
+            for config in (imported, ours)
+        ]
         assert shapes[0] == shapes[1]
 
 
@@ -222,7 +244,10 @@ def theano_conv(x, w):
     """dnn_conv(x, w, subsample=(2, 2), border_mode=(2, 2)): true convolution, with the kernel turned."""
     padded = np.pad(x, [(0, 0), (0, 0), (2, 2), (2, 2)])
     maps = [
-        [sum(signal.convolve2d(c, k, "valid") for c, k in zip(one, kernel, strict=True)) for kernel in w]
+        [
+            sum(signal.convolve2d(c, k, "valid") for c, k in zip(one, kernel, strict=True))
+            for kernel in w
+        ]
         for one in padded
     ]
     return np.array(maps)[:, :, ::2, ::2]
@@ -234,7 +259,10 @@ def theano_deconv(x, w):
     stretched = np.zeros((count, inputs, 2 * height, 2 * width))
     stretched[:, :, ::2, ::2] = x
     maps = [
-        [sum(signal.correlate2d(c, k, "full") for c, k in zip(one, w[:, o], strict=True)) for o in range(w.shape[1])]
+        [
+            sum(signal.correlate2d(c, k, "full") for c, k in zip(one, w[:, o], strict=True))
+            for o in range(w.shape[1])
+        ]
         for one in stretched
     ]
     return np.array(maps)[:, :, 2 : 2 + 2 * height, 2 : 2 + 2 * width]
@@ -260,7 +288,9 @@ def newmu_discrim(images, arrays):
 def test_newmu_draws_the_same_pixels(tmp_path):
     gen, discrim = write_newmu(tmp_path / "theirs", np.random.default_rng(0))
     z, images = random_inputs(32, 3, count=8)
-    config = import_weights(str(tmp_path / "theirs"), {"out_dir": str(tmp_path / "out"), "out_name": "theirs"})
+    config = import_weights(
+        str(tmp_path / "theirs"), {"out_dir": str(tmp_path / "out"), "out_name": "theirs"}
+    )
     assert (config.bn_statistics, config.padding, config.bias, config.z_dist) == (
         "batch",
         "symmetric",
@@ -275,7 +305,9 @@ def test_newmu_draws_the_same_pixels(tmp_path):
 def test_newmu_can_use_moving_statistics_after_all(tmp_path):
     """Then an image no longer depends on its batch, and comes out much the same."""
     write_newmu(tmp_path / "theirs", np.random.default_rng(0))
-    config = import_weights(str(tmp_path / "theirs"), {"out_dir": str(tmp_path / "out"), "out_name": "theirs"})
+    config = import_weights(
+        str(tmp_path / "theirs"), {"out_dir": str(tmp_path / "out"), "out_name": "theirs"}
+    )
     z = ops.latents(0, 64, z_dim=config.z_dim, z_dist=config.z_dist)
     of_batch = networks(config)[0](z)
     moving = networks(config.continued({"bn_statistics": "moving"}))[0]
@@ -311,14 +343,23 @@ def torch_pair(torch, *, z_dim=6, ngf=4, ndf=3, channels=3):
             nn.ConvTranspose2d(ngf * k, channels if last else ngf * k // 2, 4, 2, 1, bias=False),
         ]
     for k in (1, 2, 4):
-        down += [nn.LeakyReLU(0.2), nn.Conv2d(ndf * k, ndf * k * 2, 4, 2, 1, bias=False), nn.BatchNorm2d(ndf * k * 2)]
+        down += [
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(ndf * k, ndf * k * 2, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(ndf * k * 2),
+        ]
     up.append(nn.Tanh())
     down += [nn.LeakyReLU(0.2), nn.Conv2d(ndf * 8, 1, 4, 1, 0, bias=False)]
     torch.manual_seed(0)
     pair = [nn.Sequential(*layers) for layers in (up, down)]
     for module in (module for net in pair for module in net.modules()):
         if isinstance(module, nn.BatchNorm2d):
-            for tensor in (module.weight.data, module.bias.data, module.running_mean, module.running_var):
+            for tensor in (
+                module.weight.data,
+                module.bias.data,
+                module.running_mean,
+                module.running_var,
+            ):
                 tensor.uniform_(0.5, 1.5)
     return [net.eval() for net in pair]
 
@@ -326,15 +367,21 @@ def torch_pair(torch, *, z_dim=6, ngf=4, ndf=3, channels=3):
 def torch_outputs(torch, pair, z, images):
     with torch.no_grad():
         drawn = pair[0](torch.from_numpy(z)[:, :, None, None]).numpy().transpose(0, 2, 3, 1)
-        return drawn, pair[1](torch.from_numpy(images.transpose(0, 3, 1, 2).copy())).numpy().reshape(-1, 1)
+        return drawn, pair[1](
+            torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+        ).numpy().reshape(-1, 1)
 
 
 def test_pytorch_draws_the_same_pixels(tmp_path):
-    torch = pytest.importorskip("torch", reason="reading a state dict takes PyTorch: pip install torch")
+    torch = pytest.importorskip(
+        "torch", reason="reading a state dict takes PyTorch: pip install torch"
+    )
     pair = torch_pair(torch)
     paths = [tmp_path / "netD_epoch_24.pth", tmp_path / "netG_epoch_24.pth"]
     for path, net, parallel in zip(paths, pair[::-1], ("module.", ""), strict=True):
-        torch.save({f"{parallel}main.{name}": tensor for name, tensor in net.state_dict().items()}, path)
+        torch.save(
+            {f"{parallel}main.{name}": tensor for name, tensor in net.state_dict().items()}, path
+        )
     z, images = random_inputs(64, 3)
     given = {"out_dir": str(tmp_path / "out"), "out_name": "theirs"}
     config = import_weights(",".join(map(str, paths)), given)
@@ -361,7 +408,9 @@ def test_imported_weights_train_on(tmp_path, photos, monkeypatch):
     config = import_weights(prefix, {"out_dir": str(tmp_path / "out"), "out_name": "theirs"})
     z = ops.latents(0, 4, z_dim=config.z_dim, z_dist=config.z_dist)
     before = draw(networks(config)[0], z)
-    config = config.continued({"steps": 2, "batch_size": 4, "mixed_precision": "float32", "dataset": "faces"})
+    config = config.continued(
+        {"steps": 2, "batch_size": 4, "mixed_precision": "float32", "dataset": "faces"}
+    )
     said = []
     monkeypatch.setattr(logging, "info", lambda text, *values: said.append(text % values))
     train(config, photos(8, 64, 64))
@@ -392,7 +441,9 @@ def test_a_missing_array_is_named_with_what_was_found(tmp_path):
         import_weights(partial, out)
     write_newmu(tmp_path / "newmu", np.random.default_rng(0))
     (tmp_path / "newmu" / "200_gen_params.jl_03.npy").unlink()
-    with pytest.raises(ValueError, match=r"Received: 01 \(6, 128\), .* Missing: 03\. Copy the folder again\."):
+    with pytest.raises(
+        ValueError, match=r"Received: 01 \(6, 128\), .* Missing: 03\. Copy the folder again\."
+    ):
         import_weights(str(tmp_path / "newmu"), out)
     assert not (tmp_path / "out").exists()
 
@@ -406,8 +457,14 @@ def test_a_missing_array_is_named_with_what_was_found(tmp_path):
             {"output_height": 128},
             "must halve 4 times to a stem of 16 positions. Received: 128x128, which comes to 8x8.",
         ),
-        ({"preset": "paper"}, "Imported weights bring their own preset. Received: --preset=paper. Drop it."),
-        ({"out_name": ""}, "--import_weights makes a run. Received: no name for it. Add --out_name=NAME."),
+        (
+            {"preset": "paper"},
+            "Imported weights bring their own preset. Received: --preset=paper. Drop it.",
+        ),
+        (
+            {"out_name": ""},
+            "--import_weights makes a run. Received: no name for it. Add --out_name=NAME.",
+        ),
     ],
 )
 def test_flags_that_contradict_the_weights(tmp_path, given, message):
@@ -420,7 +477,9 @@ def test_flags_that_contradict_the_weights(tmp_path, given, message):
 def test_what_is_no_such_file_is_told(tmp_path):
     (tmp_path / "a.txt").write_text("a")
     out = {"out_dir": str(tmp_path / "out"), "out_name": "x"}
-    with pytest.raises(ValueError, match=r"must be a TensorFlow 1 checkpoint .*Received: .*: a\.txt\."):
+    with pytest.raises(
+        ValueError, match=r"must be a TensorFlow 1 checkpoint .*Received: .*: a\.txt\."
+    ):
         import_weights(str(tmp_path), out)
     with pytest.raises(ValueError, match="no such files"):
         import_weights(str(tmp_path / "nosuch"), out)
@@ -435,7 +494,15 @@ def test_import_sample_and_export_from_the_command_line(tmp_path):
     """One line imports, samples and exports; the SavedModel in plain TensorFlow draws the original's pixels."""
     z, images = random_inputs(64, 3)
     prefix, (drawn, logits) = tf1_checkpoint(tmp_path / "theirs", unconditional, z, images)
-    line = ["main.py", "--import_weights", prefix, "--out_name", "theirs", "--out_dir", str(tmp_path / "out")]
+    line = [
+        "main.py",
+        "--import_weights",
+        prefix,
+        "--out_name",
+        "theirs",
+        "--out_dir",
+        str(tmp_path / "out"),
+    ]
     line += ["--sample", "3", "--export"]
     done = subprocess.run([sys.executable, *line], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -443,7 +510,9 @@ def test_import_sample_and_export_from_the_command_line(tmp_path):
     assert len(list((run / "samples" / "seed_0").glob("0*.png"))) == 3
     assert json.loads((run / "export" / "model_card.json").read_text())["z_dim"] == 6
     signatures = tf.saved_model.load(str(run / "export" / "saved_model")).signatures
-    np.testing.assert_allclose(signatures["serving_default"](z=tf.constant(z))["images"], drawn, atol=1e-5)
+    np.testing.assert_allclose(
+        signatures["serving_default"](z=tf.constant(z))["images"], drawn, atol=1e-5
+    )
     logits_agree(signatures["discriminate"](images=tf.constant(images))["logits"], logits)
 
 
@@ -453,16 +522,24 @@ def test_the_saved_model_of_an_import_draws_the_originals_pixels(tmp_path, origi
     z, images = random_inputs(32 if origin == "newmu" else 64, 3, count=DRAW_BATCH)
     if origin == "newmu":
         arrays = write_newmu(tmp_path / "theirs", np.random.default_rng(0))
-        drawn, logits, paths = newmu_gen(z, arrays[0]), newmu_discrim(images, arrays[1]), str(tmp_path / "theirs")
+        drawn, logits, paths = (
+            newmu_gen(z, arrays[0]),
+            newmu_discrim(images, arrays[1]),
+            str(tmp_path / "theirs"),
+        )
     else:
-        torch = pytest.importorskip("torch", reason="reading a state dict takes PyTorch: pip install torch")
+        torch = pytest.importorskip(
+            "torch", reason="reading a state dict takes PyTorch: pip install torch"
+        )
         pair, paths = torch_pair(torch), f"{tmp_path}/netG.pth,{tmp_path}/netD.pth"
         for path, net in zip(paths.split(","), pair, strict=True):
             torch.save(net.state_dict(), path)
         drawn, logits = torch_outputs(torch, pair, z, images)
     config = import_weights(paths, {"out_dir": str(tmp_path / "out"), "out_name": "theirs"})
     signatures = tf.saved_model.load(str(export(config))).signatures
-    np.testing.assert_allclose(signatures["serving_default"](z=tf.constant(z))["images"], drawn, atol=1e-4)
+    np.testing.assert_allclose(
+        signatures["serving_default"](z=tf.constant(z))["images"], drawn, atol=1e-4
+    )
     logits_agree(signatures["discriminate"](images=tf.constant(images))["logits"], logits)
 
 
@@ -473,15 +550,21 @@ def test_labels_are_kept_for_training_on(tmp_path, photos):
     config = import_weights(prefix, {"out_dir": str(tmp_path / "out"), "out_name": "mnist"})
     config = config.continued({"steps": 1, "batch_size": 4, "mixed_precision": "float32"})
     digits = photos(8, 28, 28)[..., :1]
-    with pytest.raises(ValueError, match=r"The labels are fixed once a run has started.* Received: cat, dog\."):
+    with pytest.raises(
+        ValueError, match=r"The labels are fixed once a run has started.* Received: cat, dog\."
+    ):
         train(config, digits, Labels(("cat", "dog"), np.eye(2, dtype=np.float32)[[0, 1] * 4]))
     train(config, digits, Labels(tuple("0123456789"), np.eye(10, dtype=np.float32)[np.arange(8)]))
-    assert sorted(path.name for path in (config.run_dir / "samples").glob("train_*")) == ["train_00000001.png"]
+    assert sorted(path.name for path in (config.run_dir / "samples").glob("train_*")) == [
+        "train_00000001.png"
+    ]
 
 
 def test_pytorch_layers_with_biases(tmp_path):
     """Its default, though not the example's: they must count, and nothing may be left unread."""
-    torch = pytest.importorskip("torch", reason="reading a state dict takes PyTorch: pip install torch")
+    torch = pytest.importorskip(
+        "torch", reason="reading a state dict takes PyTorch: pip install torch"
+    )
     net = torch_pair(torch)[0]
     layers = [
         torch.nn.ConvTranspose2d(m.in_channels, m.out_channels, 4, *((1, 0) if k == 0 else (2, 1)))
@@ -502,7 +585,9 @@ def test_pytorch_layers_with_biases(tmp_path):
 
 
 def test_pytorch_files_that_are_no_state_dict(tmp_path):
-    torch = pytest.importorskip("torch", reason="reading a state dict takes PyTorch: pip install torch")
+    torch = pytest.importorskip(
+        "torch", reason="reading a state dict takes PyTorch: pip install torch"
+    )
     out = {"out_dir": str(tmp_path / "out"), "out_name": "x"}
     net = torch_pair(torch)[0]
     torch.save({"netG": net.state_dict(), "epoch": torch.tensor(3)}, tmp_path / "nested.pth")
@@ -511,7 +596,9 @@ def test_pytorch_files_that_are_no_state_dict(tmp_path):
     torch.save(net, tmp_path / "module.pth")
     (tmp_path / "text.pth").write_text("text")
     for name in ("module.pth", "text.pth"):
-        with pytest.raises(ValueError, match=r"Received: what PyTorch cannot read as one \(\w+\)\.$"):
+        with pytest.raises(
+            ValueError, match=r"Received: what PyTorch cannot read as one \(\w+\)\.$"
+        ):
             import_weights(str(tmp_path / name), out)
     torch.save(net.state_dict(), tmp_path / "netG.pth")
     with pytest.raises(ValueError, match="two of a generator"):
@@ -522,7 +609,14 @@ def test_pytorch_files_that_are_no_state_dict(tmp_path):
 def test_newmu_imported_for_moving_statistics_at_once(tmp_path):
     write_newmu(tmp_path / "theirs", np.random.default_rng(0))
     given = {"out_dir": str(tmp_path / "out"), "out_name": "theirs", "bn_statistics": "moving"}
-    assert abs(networks(import_weights(str(tmp_path / "theirs"), given))[0].norms[0].moving_mean.numpy()).max() > 0
+    assert (
+        abs(
+            networks(import_weights(str(tmp_path / "theirs"), given))[0]
+            .norms[0]
+            .moving_mean.numpy()
+        ).max()
+        > 0
+    )
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path):
@@ -530,7 +624,9 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path):
     path = tmp_path / "theirs" / "200_gen_params.jl_04.npy"
     np.save(path, np.full_like(np.load(path), np.nan))
     with pytest.raises(ValueError, match="must hold finite numbers"):
-        import_weights(str(tmp_path / "theirs"), {"out_dir": str(tmp_path / "out"), "out_name": "x"})
+        import_weights(
+            str(tmp_path / "theirs"), {"out_dir": str(tmp_path / "out"), "out_name": "x"}
+        )
 
 
 def test_the_height_follows_from_a_given_width(tmp_path):
@@ -551,7 +647,9 @@ def test_the_height_follows_from_a_given_width(tmp_path):
     z = random_inputs(32, 3)[0]
     images = np.random.default_rng(2).uniform(-1, 1, (5, 32, 128, 3)).astype(np.float32)
     prefix, (drawn, logits) = tf1_checkpoint(tmp_path / "theirs", build, z, images)
-    config = import_weights(prefix, {"out_dir": str(tmp_path / "out"), "out_name": "x", "output_width": 128})
+    config = import_weights(
+        prefix, {"out_dir": str(tmp_path / "out"), "out_name": "x", "output_width": 128}
+    )
     assert config.image_shape == (32, 128, 3)
     generator, discriminator = networks(config)
     np.testing.assert_allclose(generator(z), drawn, atol=1e-5)
@@ -583,4 +681,6 @@ def test_our_own_checkpoints_need_no_import(tmp_path, tiny):
     config = tiny().settled()
     Checkpoints(DCGAN(config), config).save(1)
     with pytest.raises(ValueError, match="Runs of ours need no import"):
-        import_weights(str(config.checkpoint_path), {"out_dir": str(tmp_path / "out"), "out_name": "x"})
+        import_weights(
+            str(config.checkpoint_path), {"out_dir": str(tmp_path / "out"), "out_name": "x"}
+        )

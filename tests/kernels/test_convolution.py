@@ -13,7 +13,11 @@ CHANNELS = [(3, 8), (1, 5), (6, 4), (4, 3)]
 def plain_conv(x, kernel, padding):
     if padding == "same":
         return tf.nn.conv2d(x, kernel, 2, "SAME")
-    zeros = [(0, 0), *(convolution.pads(padding, side, kernel.shape[0]) for side in x.shape[1:3]), (0, 0)]
+    zeros = [
+        (0, 0),
+        *(convolution.pads(padding, side, kernel.shape[0]) for side in x.shape[1:3]),
+        (0, 0),
+    ]
     return tf.nn.conv2d(x, kernel, 2, zeros)
 
 
@@ -57,7 +61,9 @@ def test_transpose_is_the_gradient_of_the_convolution(sides, channels, kernel_si
             shrunk = plain_conv(x, kernel, padding)
         return tape.gradient(shrunk, x, y)
 
-    ours = gradients_of(lambda y, k: convolution.conv_transpose(y, k, sides, padding), small, kernel)
+    ours = gradients_of(
+        lambda y, k: convolution.conv_transpose(y, k, sides, padding), small, kernel
+    )
     for one, other in zip(ours, gradients_of(plain, small, kernel), strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-11)
 
@@ -89,4 +95,6 @@ def test_second_derivatives():
             penalty = tf.reduce_sum(inner.gradient(y, x) ** 2)
         return outer.gradient(penalty, kernel)
 
-    np.testing.assert_allclose(squared_gradient(convolution.conv), squared_gradient(plain_conv), rtol=1e-9)
+    np.testing.assert_allclose(
+        squared_gradient(convolution.conv), squared_gradient(plain_conv), rtol=1e-9
+    )

@@ -9,7 +9,9 @@ from runs.find import find_run, run_to_train
 @pytest.fixture
 def paper_run(tiny):
     """A run of the paper's preset, made small by flags of its own; returns what a user says to find it again."""
-    config = tiny(**(with_preset({"preset": "paper"}) | {"stem_width": 32, "batch_size": 8, "l2": 0.0})).settled()
+    config = tiny(
+        **(with_preset({"preset": "paper"}) | {"stem_width": 32, "batch_size": 8, "l2": 0.0})
+    ).settled()
     Checkpoints(DCGAN(config), config).save(1)
     (config.run_dir / "config.json").write_text(config.to_json())
     return config, {"out_dir": config.out_dir, "output_height": 16}

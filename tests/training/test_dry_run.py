@@ -13,11 +13,18 @@ from training.dry_run import layer_table
 @pytest.mark.parametrize("labels", ["none", "own"])
 def test_layer_table_is_true(kernel_size, padding, labels, tiny):
     names = None if labels == "none" else ("a", "b")
-    shape = {"output_height": 33, "output_width": 47, "kernel_size": kernel_size, "padding": padding}
+    shape = {
+        "output_height": 33,
+        "output_width": 47,
+        "kernel_size": kernel_size,
+        "padding": padding,
+    }
     config = tiny(**shape, labels=labels, label_names=names)
     for network in (Generator(config), Discriminator(config)):
         rows = layer_table(network)
-        assert sum(row.parameters for row in rows) == sum(math.prod(v.shape) for v in network.trainable_variables)
+        assert sum(row.parameters for row in rows) == sum(
+            math.prod(v.shape) for v in network.trainable_variables
+        )
         for row in rows:
             if row.kernel:  # relationship 6, of the larger side to the smaller
                 small, large = sorted([row.inputs[:2], row.output[:2]])

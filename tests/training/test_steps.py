@@ -26,7 +26,9 @@ def trained(config, calls, **how):
     dcgan = DCGAN(config, jit=how.pop("jit", False))
     found = Steps(dcgan, images_for(config), labels_for(config), **how).run(calls)
     results = [{name: value.numpy() for name, value in result.items()} for result in found]
-    return results, [w.numpy() for network in (dcgan.generator, dcgan.discriminator) for w in network.variables]
+    return results, [
+        w.numpy() for network in (dcgan.generator, dcgan.discriminator) for w in network.variables
+    ]
 
 
 def by_hand(config, count):
@@ -35,9 +37,15 @@ def by_hand(config, count):
     order, batch = Order(len(images), config.seed), config.batch_size * config.batches_a_step
     for step in range(count):
         rows = order.indices(step * batch, (step + 1) * batch)
-        z = ops.latents(config.seed, batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step + 1)
-        results = dcgan.train_step(tf.constant(images[rows]), z, *([] if y is None else [tf.constant(y[rows])]))
-    return results, [w.numpy() for network in (dcgan.generator, dcgan.discriminator) for w in network.variables]
+        z = ops.latents(
+            config.seed, batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step + 1
+        )
+        results = dcgan.train_step(
+            tf.constant(images[rows]), z, *([] if y is None else [tf.constant(y[rows])])
+        )
+    return results, [
+        w.numpy() for network in (dcgan.generator, dcgan.discriminator) for w in network.variables
+    ]
 
 
 @pytest.mark.parametrize("on_device", [False, True])
@@ -58,7 +66,9 @@ def test_calls_start_where_an_earlier_process_stopped(on_device, tiny):
     config = tiny()
     whole, _ = trained(config, [range(1), range(1, 3), range(3, 4)], on_device=on_device)
     (last,), _ = trained(config, [range(3, 4)], on_device=on_device)
-    np.testing.assert_array_equal(last["z"], whole[-1]["z"])  # the same stream; the weights are others
+    np.testing.assert_array_equal(
+        last["z"], whole[-1]["z"]
+    )  # the same stream; the weights are others
 
 
 def test_with_xla_the_table_and_several_steps_a_call_agree(tiny):
@@ -67,7 +77,9 @@ def test_with_xla_the_table_and_several_steps_a_call_agree(tiny):
     last, _ = by_hand(config, 4)
     for on_device in (False, True):
         results, _ = trained(config, [range(1), range(1, 4)], on_device=on_device, jit=True)
-        z = ops.latents(config.seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist, stream=4)
+        z = ops.latents(
+            config.seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist, stream=4
+        )
         np.testing.assert_array_equal(results[-1]["z"], z)
         np.testing.assert_allclose(results[-1]["d_loss"], last["d_loss"], rtol=1e-4)
         np.testing.assert_allclose(results[-1]["g_loss"], last["g_loss"], rtol=1e-4)

@@ -36,8 +36,12 @@ def jpegs(tmp_path, photos):
     return folder
 
 
-@pytest.mark.parametrize(("cores", "workers_from"), [(1, 1000), (3, 1000), (100, 1000), (1, 0), (3, 0)])
-def test_a_pack_holds_what_decoding_one_by_one_gives(jpegs, tmp_path, monkeypatch, cores, workers_from):
+@pytest.mark.parametrize(
+    ("cores", "workers_from"), [(1, 1000), (3, 1000), (100, 1000), (1, 0), (3, 0)]
+)
+def test_a_pack_holds_what_decoding_one_by_one_gives(
+    jpegs, tmp_path, monkeypatch, cores, workers_from
+):
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     monkeypatch.setattr(data.packing.pack, "WORKERS_FROM", workers_from)
     expected, names, skipped = [], [], []
@@ -50,7 +54,11 @@ def test_a_pack_holds_what_decoding_one_by_one_gives(jpegs, tmp_path, monkeypatc
     made = pack(folder_source(jpegs), tmp_path / "packs")
     np.testing.assert_array_equal(made.images, expected)
     assert made.manifest["files"] == names
-    assert list(made.manifest["skipped"]) == skipped == [f"{k:04d}.jpg" for k in (0, 5, 63, 64, 100, 149)]
+    assert (
+        list(made.manifest["skipped"])
+        == skipped
+        == [f"{k:04d}.jpg" for k in (0, 5, 63, 64, 100, 149)]
+    )
 
 
 @pytest.mark.parametrize("cores", [1, 3, 16, 100])
@@ -84,14 +92,20 @@ def test_an_interruption_leaves_what_waits_in_line(tmp_path, monkeypatch, photos
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     monkeypatch.setattr(data.packing.workers, "decode", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        pack(Source("test", "", 500, lambda: ((str(k), photos(1)[0]) for k in range(500))), tmp_path)
+        pack(
+            Source("test", "", 500, lambda: ((str(k), photos(1)[0]) for k in range(500))), tmp_path
+        )
     assert len(decoded) < CHUNK
     assert not list(tmp_path.iterdir())
 
 
 def test_a_worker_gives_what_this_process_gives_even_when_it_dies(jpegs):
     items = [(path.name, path) for path in sorted(jpegs.iterdir())[:8]]
-    items += [("array", np.zeros((30, 20), np.uint8)), ("error", ValueError("no such entry")), ("bytes", b"text")]
+    items += [
+        ("array", np.zeros((30, 20), np.uint8)),
+        ("error", ValueError("no such entry")),
+        ("bytes", b"text"),
+    ]
     expected = data.packing.workers.decode_all(items, GEOMETRY, 3)
     worker = data.packing.workers.Worker()
     assert worker(items, GEOMETRY, 3) == expected
@@ -125,7 +139,9 @@ def test_a_script_without_a_main_guard_packs(jpegs, tmp_path):
         f"print(len(load(Config(dataset={str(jpegs)!r}, data_dir={str(tmp_path)!r}, c_dim=3)).images))\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(data.__file__).parents[1])}
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, timeout=60, check=True
+    )
     assert done.stdout == b"144\n"
 
 
@@ -138,7 +154,9 @@ def test_jpegs_are_decoded_as_by_pillows_own_steps(tmp_path, photos, mode, orien
     for channels, wanted in MODES.items():
         upright = ImageOps.exif_transpose(Image.open(path)).convert(wanted)
         box = GEOMETRY.box(upright.height, upright.width)
-        expected = np.asarray(upright.resize((16, 16), Image.Resampling.BILINEAR, box)).reshape(16, 16, channels)
+        expected = np.asarray(upright.resize((16, 16), Image.Resampling.BILINEAR, box)).reshape(
+            16, 16, channels
+        )
         for image in (path, path.read_bytes()):
             result = decode(image, GEOMETRY, channels)
             np.testing.assert_array_equal(result.pixels, expected)
@@ -154,5 +172,7 @@ def test_a_cut_jpeg_in_a_folder_fails_as_pillow_says(tmp_path, photos, cut):
         image.load()
     with pytest.raises(type(expected.value)) as received:
         decode(path, GEOMETRY, 3)
-    if cut == 400:  # "image file is truncated"; before that the message holds the path, or an object's address
+    if (
+        cut == 400
+    ):  # "image file is truncated"; before that the message holds the path, or an object's address
         assert str(received.value) == str(expected.value)
