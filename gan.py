@@ -1,102 +1,111 @@
-"""DCGAN: the pair of networks with its optimizers and its train step."""
+"""DCGAN: the pair of networks, their optimizers, and the train step."""
 
 import tensorflow as tf
 
 import ops
 from config.settings import Config
 from kernels.adam import scaled_adam
+from losses import LOSSES, Loss
 from model import Discriminator, Generator
 
 
 class DCGAN:
-    """Both networks, their Adams and loss scalers, and `train_step`, compiled once.
+    """Both networks, their optimizers with loss scalers, and `train_step`, compiled.
 
-    precision: float32, bfloat16 or float16, the dtype of the convolutions while training; weights, statistics, logits,
-    tanh and losses are float32 in all three. float16 gets one dynamic loss scaler an optimizer.
+    precision: float32, bfloat16 or float16, the dtype of the convolutions while training. Weights,
+    statistics, logits, tanh and losses are float32 in all three. float16 gets a dynamic loss scaler for
+    each optimizer.
     """
 
-    def __init__(self, config: Config, *, precision: str = "float32", jit: bool = False):
+    def __init__(
+        self,
+        config: Config,
+        *,
+        precision: str = "float32",
+        jit: bool = False,
+        loss: Loss = LOSSES["bce"],
+    ):
         self.config = config
-        self.generator = Generator(config, precision)
-        self.discriminator = Discriminator(config, precision)
+        self.network = config.network_config()
+        self.loss = loss
+        self.generator = Generator(self.network, precision)
+        self.discriminator = Discriminator(self.network, precision)
+
         self.g_scaler = scaled_adam(config, self.generator)
         self.d_scaler = scaled_adam(config, self.discriminator)
         # The scalers always exist, so that a run may change its precision and keep its checkpoints.
-        scaled = precision == "float16"
-        self.g_optimizer = self.g_scaler if scaled else self.g_scaler.inner_optimizer
-        self.d_optimizer = self.d_scaler if scaled else self.d_scaler.inner_optimizer
-        self.train_step = tf.function(self._train_step, jit_compile=jit or None, autograph=False)
+        self.uses_scalers = precision == "float16"
+        self.g_optimizer = self.g_scaler if self.uses_scalers else self.g_scaler.inner_optimizer
+        self.d_optimizer = self.d_scaler if self.uses_scalers else self.d_scaler.inner_optimizer
 
-    def loss_scales(self) -> dict:
-        """The dynamic loss scales by name, scalars; empty unless training in float16."""
-        if self.g_optimizer is not self.g_scaler:
-            return {}
-        return {
-            "g_loss_scale": self.g_scaler.dynamic_scale.value,
-            "d_loss_scale": self.d_scaler.dynamic_scale.value,
-        }
+        # From here on `train_step` is the method of this name, compiled.
+        self.train_step = tf.function(self.train_step, jit_compile=jit or None, autograph=False)
 
-    def _train_step(self, real, z, y=None, table=None):
-        """One step. real (N * B, H, W, C) uint8, or their rows (N * B,) in `table` (M, H, W, C) uint8; z (N * B, z_dim)
-        float32; with labels y (N * B, y_dim) float32; N = config.batches_a_step -> a dict of float32 scalars and of the
-        last update's logits, before its step.
+    def train_step(self, real, z, y=None, table=None) -> dict[str, tf.Tensor]:
+        """Updates D `d_updates` times, then G `g_updates` times.
 
-        D `d_updates` times, each on a real and a fake batch apart, then G `g_updates` times on the last z; the last
-        fake batch of D is that of G's first update. carpedm20 updates G twice "to make sure that d_loss does not go to
-        zero"; the paper once. With `alternate` every update has a batch of its own and G is first, as in the paper's
-        code; the real images of G's batches go unused there.
+        real (N * B, H, W, C) uint8, or their rows (N * B,) in `table` (M, H, W, C) uint8;
+        z (N * B, z_dim) float32; with labels y (N * B, y_dim) float32; N = config.batches_a_step. Returns
+        the losses, float32 scalars, and the logits of D's last update, before it.
+
+        Each update of D takes a new batch. G's first update judges the last fakes that D saw, the others
+        draw them again from the same z. carpedm20 updates G twice "to make sure that d_loss does not go to
+        zero", the paper once.
         """
         if table is not None:
             real = tf.gather(table, real)
-        batches = list(zip(self._parts(real), self._parts(z), self._parts(y), strict=True))
-        g_updates = self.config.g_updates
+        batches = self.split(real, z, y)
         if self.config.alternate:
-            for batch in batches[:g_updates]:
-                g_loss = self._update_generator(*batch[1:])
-            for batch in batches[g_updates:]:
-                results = self._update_discriminator(*batch)
-            return {**results, "g_loss": g_loss}
-        for batch in batches[:-1]:
-            self._update_discriminator(*batch)
-        results, g_loss = self._update_both(*batches[-1])
-        for _ in range(g_updates - 1):
-            g_loss = self._update_generator(*batches[-1][1:])
+            return self.alternate(batches)
+
+        for real, z, y in batches:
+            fake, tape = self.draw_fakes(z, y)
+            results = self.update_discriminator(real, fake, y)
+
+        g_loss = self.update_generator(tape, real, fake, y)
+        for _ in range(self.config.g_updates - 1):
+            fake, tape = self.draw_fakes(z, y)
+            g_loss = self.update_generator(tape, real, fake, y)
         return {**results, "g_loss": g_loss}
 
-    def _parts(self, batch) -> list:
-        """(N * B, ...) -> N times (B, ...); N times None for None."""
-        count = self.config.batches_a_step
-        return [None] * count if batch is None else tf.split(batch, count)
+    def alternate(self, batches: list[tuple]) -> dict[str, tf.Tensor]:
+        """Every update has a batch of its own, and G is first, as in the paper's code.
 
-    def _update_both(self, real, z, y):
-        """D, then G, on one fake batch."""
+        (Its real images go unused in G's updates, unless the loss compares.)
+        """
+        g_updates = self.config.g_updates
+        for real, z, y in batches[:g_updates]:
+            fake, tape = self.draw_fakes(z, y)
+            g_loss = self.update_generator(tape, real, fake, y)
+
+        for real, z, y in batches[g_updates:]:
+            fake, _ = self.draw_fakes(z, y)
+            results = self.update_discriminator(real, fake, y)
+        return {**results, "g_loss": g_loss}
+
+    def split(self, real, z, y) -> list[tuple]:
+        """One (real, z, y) for each batch of the step, with real images as floats, as fake ones are."""
+        count = self.config.batches_a_step
+        reals = [ops.to_float(part) for part in tf.split(real, count)]
+        ys = [None] * count if y is None else tf.split(y, count)
+        return list(zip(reals, tf.split(z, count), ys, strict=True))
+
+    def draw_fakes(self, z, y) -> tuple[tf.Tensor, tf.GradientTape]:
+        """Fake images, and the tape that knows how the generator drew them."""
         with tf.GradientTape() as tape:
             fake = self.generator(z, y, training=True)
-            with tape.stop_recording():
-                results = self._judge(real, fake, y)
-            g_loss, scaled = self._generator_loss(fake, y)
-        self._apply(self.g_optimizer, tape, scaled, self.generator)
-        return results, g_loss
+        return fake, tape
 
-    def _update_generator(self, z, y):
+    def update_discriminator(self, real, fake, y) -> dict[str, tf.Tensor]:
+        """One update on a real and a fake batch, each normalized by its own statistics."""
         with tf.GradientTape() as tape:
-            g_loss, scaled = self._generator_loss(self.generator(z, y, training=True), y)
-        self._apply(self.g_optimizer, tape, scaled, self.generator)
-        return g_loss
-
-    def _update_discriminator(self, real, z, y):
-        return self._judge(real, self.generator(z, y, training=True), y)
-
-    def _judge(self, real, fake, y):
-        """Updates D on a real batch, uint8, and a fake one, float32, apart."""
-        with tf.GradientTape() as tape:
-            real_logits = self.discriminator(ops.to_float(real), y, training=True)
+            real_logits = self.discriminator(real, y, training=True)
             fake_logits = self.discriminator(fake, y, training=True)
-            d_loss_real = ops.bce(real_logits, real=True)
-            d_loss_fake = ops.bce(fake_logits, real=False)
+            d_loss_real, d_loss_fake = self.loss.discriminator(real_logits, fake_logits)
             d_loss = d_loss_real + d_loss_fake
-            scaled = self.d_optimizer.scale_loss(d_loss)
-        self._apply(self.d_optimizer, tape, scaled, self.discriminator)
+            scaled_loss = self.d_optimizer.scale_loss(d_loss)
+
+        self.apply_gradients(self.d_optimizer, tape, scaled_loss, self.discriminator)
         return {
             "d_loss": d_loss,
             "d_loss_real": d_loss_real,
@@ -105,16 +114,33 @@ class DCGAN:
             "fake_logits": fake_logits,
         }
 
-    def _generator_loss(self, fake, y):
-        logits = self.discriminator(fake, y, training=True)
-        g_loss = ops.bce(logits, real=True)  # non-saturating, as in the original
-        return g_loss, self.g_optimizer.scale_loss(g_loss)
+    def update_generator(self, tape: tf.GradientTape, real, fake, y) -> tf.Tensor:
+        """One update by what the discriminator says of `fake`, which `tape` saw being drawn."""
+        with tape:  # goes on recording
+            real_logits = None
+            if self.loss.compares:
+                real_logits = self.discriminator(real, y, training=True)
+            fake_logits = self.discriminator(fake, y, training=True)
+            g_loss = self.loss.generator(real_logits, fake_logits)
+            scaled_loss = self.g_optimizer.scale_loss(g_loss)
 
-    def _apply(self, optimizer, tape, scaled_loss, network) -> None:
+        self.apply_gradients(self.g_optimizer, tape, scaled_loss, self.generator)
+        return g_loss
+
+    def apply_gradients(self, optimizer, tape, scaled_loss, network) -> None:
         weights = network.trainable_variables
         gradients = tape.gradient(scaled_loss, weights)
         if self.config.l2:
-            # Scaled as the gradients are, and not a term of the loss: that would be a third summand in one AddN.
-            factor = optimizer.scale_loss(tf.constant(self.config.l2))
+            # Not a term of the loss: that would be a third summand in one AddN, whose order varies.
+            factor = optimizer.scale_loss(tf.constant(self.config.l2))  # as the gradients are
             gradients = [g + factor * w.value for g, w in zip(gradients, weights, strict=True)]
         optimizer.apply(gradients, weights)
+
+    def loss_scales(self) -> dict[str, tf.Tensor]:
+        """The dynamic loss scales by name, scalars; empty unless training in float16."""
+        if not self.uses_scalers:
+            return {}
+        return {
+            "g_loss_scale": self.g_scaler.dynamic_scale.value,
+            "d_loss_scale": self.d_scaler.dynamic_scale.value,
+        }

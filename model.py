@@ -1,154 +1,210 @@
-"""The generator and the discriminator."""
+"""The generator and the discriminator: mirror images, each a row of blocks.
 
-import functools
+Without labels, at 64x64:
+
+    z 100 -> Stem 4x4x512 -> UpBlock 8x8x256 -> 16x16x128 -> 32x32x64 -> 64x64x3
+    64x64x3 -> DownBlock 32x32x64 -> 16x16x128 -> 8x8x256 -> 4x4x512 -> logit
+
+Inside, both compute in `train_dtype` while they train and in float32 otherwise; what comes out is float32.
+"""
+
 import math
-import types
 
 import keras
 import tensorflow as tf
 
 import ops
-from config.settings import Config
+from config.network import NetworkConfig
 
 
 class Generator(keras.Model):
     """Maps latents to images (Radford et al. 2016, section 3 and figure 1).
 
-    z (B, z_dim) -> (B, H, W, C) float32 in [-1, 1]. The stem is a dense layer to (B, h, w, stem_width) with
-    h = ceil(H / 2**blocks); each block doubles the side and halves the width. With labels y (B, y_dim) float32 in
-    [0, 1], a dense layer comes before the stem, and y is joined to the input of every layer, as in carpedm20's network
-    for MNIST. Training computes in `train_dtype`, inference always in float32.
+    z (B, z_dim) -> (B, H, W, C) float32 in [-1, 1]; with labels also y (B, y_dim) float32 in [0, 1]. The
+    stem is a dense layer to (B, h, w, stem_width); each block doubles the side and halves the width. With
+    labels, a dense block comes before the stem, and y is joined to the input of every layer, as in
+    carpedm20's network for MNIST.
     """
 
-    def __init__(self, config: Config, train_dtype: str = "float32"):
+    def __init__(self, config: NetworkConfig, train_dtype: str = "float32"):
         super().__init__(name="generator", autocast=False)
-        self.config = config = config.settled()
+        self.config = config
         self.train_dtype = train_dtype
-        make = _makers(config, keras.random.SeedGenerator(config.seed))
-        widths, y_dim = config.generator_widths, config.y_dim
-        self.stem_shape = (*config.sizes[0], widths[0])
-        inputs, units = config.z_dim + y_dim, math.prod(self.stem_shape)
-        self.fc = self.fc_norm = None
-        if y_dim:
-            self.fc = make.dense(inputs, config.fc_width, name="fc")
-            self.fc_norm = make.norm(config.fc_width, name="fc_norm")
-            inputs = config.fc_width + y_dim
-        self.stem = make.dense(inputs, units, name="stem")
-        outputs = [*widths[1:], config.image_shape[-1]]
-        self.convs = [
-            make.conv_transpose(i + y_dim, o, size=size, name=f"conv{k}")
-            for k, (i, o, size) in enumerate(zip(widths, outputs, config.sizes[1:], strict=True), 1)
+        seed = keras.random.SeedGenerator(config.seed)
+
+        inputs = config.z_dim + config.y_dim
+        self.label_block = None
+        if config.y_dim:
+            self.label_block = DenseBlock(config, inputs, tf.nn.relu, seed)
+            inputs = config.fc_width + config.y_dim
+        self.stem = Stem(config, inputs, seed)
+
+        channels = [*config.generator_widths, config.image_shape[-1]]
+        self.blocks = [
+            UpBlock(config, number, channels, seed) for number in range(1, len(channels))
         ]
-        # On every layer but the last (section 3): norms[k] follows the stem for k = 0, else convs[k - 1].
-        by_unit = config.stem_norm == "units"
-        normed = [units if by_unit else widths[0], *widths[1:]]
-        self.norms = [make.norm(channels, name=f"norm{k}") for k, channels in enumerate(normed)]
+        for norm in (self.stem.norm, *(block.norm for block in self.blocks[:-1])):
+            norm.draw_gain(config.gain_stddev, seed)  # after all kernels: a seed means this order
         self.built = True  # every weight exists by now
 
     def call(self, z, y=None, training: bool = False):
-        x = ops.join(tf.cast(z, self.train_dtype if training else "float32"), y)
-        if self.fc is not None:
-            x = ops.join(tf.nn.relu(self.fc_norm(self.fc(x), training=training)), y)
-        x = tf.nn.relu(self._normed_stem(x, training))
-        for conv, norm in zip(self.convs[:-1], self.norms[1:], strict=True):
-            x = tf.nn.relu(norm(conv(ops.join(x, y)), training=training))
-        x = self.convs[-1](ops.join(x, y))
+        x = tf.cast(z, self.train_dtype if training else "float32")
+        if self.label_block:
+            x = self.label_block(x, y, training=training)
+        x = self.stem(x, y, training=training)
+        for block in self.blocks:
+            x = block(x, y, training=training)
         return tf.tanh(tf.cast(x, tf.float32))
-
-    def _normed_stem(self, x, training: bool):
-        """The stem's units (B, h * w * stem_width) as normalised maps (B, h, w, stem_width)."""
-        if self.config.stem_norm == "units":
-            return self._maps(self.norms[0](self.stem(x), training=training))
-        return self.norms[0](self._maps(self.stem(x)), training=training)
-
-    def _maps(self, x):
-        height, width, channels = self.stem_shape
-        if self.config.stem_order == "hwc":
-            return tf.reshape(x, (-1, height, width, channels))  # (B, h * w * c) -> (B, h, w, c)
-        x = tf.reshape(
-            x, (-1, channels, height, width)
-        )  # (B, c * h * w) -> (B, c, h, w), as Theano and PyTorch
-        return tf.transpose(x, (0, 2, 3, 1))  # -> (B, h, w, c)
-
-    def plan(self) -> list[tuple]:
-        """(layer, its batch norm or None, output shape) in order."""
-        first = [(self.fc, self.fc_norm, (self.config.fc_width,))] if self.fc is not None else []
-        shapes = [self.stem_shape, *(conv.shape_out for conv in self.convs)]
-        return first + list(zip([self.stem, *self.convs], [*self.norms, None], shapes, strict=True))
 
 
 class Discriminator(keras.Model):
-    """Tells real images from generated ones (Radford et al. 2016, section 3): the generator's mirror image.
+    """Tells real images from generated ones (Radford et al. 2016, section 3).
 
-    images (B, H, W, C) float32 in [-1, 1], with labels also y (B, y_dim) -> logits (B, 1) float32; probability of
-    "real" = sigmoid(logits).
+    images (B, H, W, C) float32 in [-1, 1], with labels also y (B, y_dim) -> logits (B, 1) float32;
+    sigmoid(logits) is the probability of "real".
     """
 
-    def __init__(self, config: Config, train_dtype: str = "float32"):
+    def __init__(self, config: NetworkConfig, train_dtype: str = "float32"):
         super().__init__(name="discriminator", autocast=False)
-        self.config = config = config.settled()
+        self.config = config
         self.train_dtype = train_dtype
-        make = _makers(config, keras.random.SeedGenerator(config.seed + 1))
-        outputs, y_dim = config.discriminator_widths, config.y_dim
-        inputs = [config.image_shape[-1], *outputs[:-1]]
-        self.convs = [
-            make.conv(i + y_dim, o, name=f"conv{k}")
-            for k, (i, o) in enumerate(zip(inputs, outputs, strict=True), 1)
+        seed = keras.random.SeedGenerator(config.seed + 1)
+
+        channels = [config.image_shape[-1], *config.discriminator_widths]
+        self.blocks = [
+            DownBlock(config, number, channels, seed) for number in range(1, len(channels))
         ]
-        # On every layer but the first (section 3): norms[k] follows convs[k + 1].
-        self.norms = [
-            make.norm(channels, name=f"norm{k}") for k, channels in enumerate(outputs[1:], 2)
-        ]
-        self.sizes = config.sizes[-2::-1]
-        features = math.prod(self.sizes[-1]) * outputs[-1]
-        self.fc = self.fc_norm = None
-        if y_dim:
-            self.fc = make.dense(features + y_dim, config.fc_width, name="fc")
-            self.fc_norm = make.norm(config.fc_width, name="fc_norm")
+        for block in self.blocks[1:]:
+            block.norm.draw_gain(config.gain_stddev, seed)
+
+        features = config.features
+        self.label_block = None
+        if config.y_dim:
+            inputs = features + config.y_dim
+            self.label_block = DenseBlock(config, inputs, ops.leaky_relu, seed)
             features = config.fc_width
-        self.head = make.dense(features + y_dim, 1, name="logits")
+        self.head = ops.Dense(
+            features + config.y_dim, 1, bias=config.bias, name="logits", seed=seed
+        )
         self.built = True
 
     def call(self, images, y=None, training: bool = False):
         x = tf.cast(images, self.train_dtype if training else "float32")
-        x = ops.leaky_relu(self.convs[0](ops.join(x, y)))
-        for conv, norm in zip(self.convs[1:], self.norms, strict=True):
-            x = ops.leaky_relu(norm(conv(ops.join(x, y)), training=training))
-        x = self._flat(x)
-        if self.fc is not None:
-            x = ops.leaky_relu(self.fc_norm(self.fc(ops.join(x, y)), training=training))
-        return self.head(ops.join(tf.cast(x, tf.float32), y))
-
-    def _flat(self, x):
-        if self.config.stem_order == "chw":
-            x = tf.transpose(x, (0, 3, 1, 2))  # (B, h, w, c) -> (B, c, h, w)
-        return tf.reshape(x, (-1, math.prod(x.shape[1:])))  # -> (B, h * w * c)
-
-    def plan(self) -> list[tuple]:
-        """(layer, its batch norm or None, output shape) in order."""
-        shapes = [
-            (*size, conv.kernel.shape[-1])
-            for size, conv in zip(self.sizes, self.convs, strict=True)
-        ]
-        rows = list(zip(self.convs, [None, *self.norms], shapes, strict=True))
-        if self.fc is not None:
-            rows.append((self.fc, self.fc_norm, (self.config.fc_width,)))
-        return [*rows, (self.head, None, (1,))]
+        for block in self.blocks:
+            x = block(x, y, training=training)
+        x = flatten(x, self.config.stem_order)
+        if self.label_block:
+            x = self.label_block(x, y, training=training)
+        return self.head(ops.join_labels(tf.cast(x, tf.float32), y))
 
 
-def _makers(config: Config, seed) -> types.SimpleNamespace:
-    """The constructors of the layers with what all layers of a network share."""
-    every = {"seed": seed, "bias": config.bias}
-    convs = {**every, "kernel_size": config.kernel_size, "padding": config.padding}
-    initializer = {"truncated": ops.truncated_normal, "normal": ops.normal}[config.conv_init]
-    norms = {
-        "epsilon": config.bn_epsilon,
-        "gain_stddev": config.gain_stddev,
-        "statistics": config.bn_statistics,
-    }
-    return types.SimpleNamespace(
-        dense=functools.partial(ops.Dense, **every),
-        conv=functools.partial(ops.Conv, initializer=initializer, **convs),
-        conv_transpose=functools.partial(ops.ConvTranspose, **convs),
-        norm=functools.partial(ops.BatchNorm, seed=seed, **norms),
+class Stem(ops.Layer):
+    """The generator's first maps: x (B, inputs) -> (B, h, w, stem_width), normalized, ReLU."""
+
+    def __init__(self, config: NetworkConfig, inputs: int, seed):
+        super().__init__("stem_block")
+        self.config = config
+        units = math.prod(config.stem_shape)
+        self.dense = ops.Dense(inputs, units, bias=config.bias, name="stem", seed=seed)
+
+        self.by_unit = config.stem_norm == "units"
+        self.norm = batch_norm(config, units if self.by_unit else config.stem_shape[-1], "norm0")
+
+    def call(self, x, y, training: bool):
+        x = self.dense(ops.join_labels(x, y))
+        if self.by_unit:
+            x = unflatten(self.norm(x, training=training), self.config)
+        else:
+            x = self.norm(unflatten(x, self.config), training=training)
+        return tf.nn.relu(x)
+
+
+class UpBlock(ops.Layer):
+    """Doubles the side: transposed convolution, batch norm, ReLU; the last block only convolves.
+
+    x (B, h, w, channels[number - 1]) -> (B, H, W, channels[number]), with H, W = sizes[number].
+    """
+
+    def __init__(self, config: NetworkConfig, number: int, channels: list[int], seed):
+        super().__init__(f"up{number}")
+        self.conv = ops.ConvTranspose(
+            channels[number - 1] + config.y_dim,
+            channels[number],
+            size=config.sizes[number],
+            kernel_size=config.kernel_size,
+            padding=config.padding,
+            bias=config.bias,
+            name=f"conv{number}",
+            seed=seed,
+        )
+        is_last = number == len(channels) - 1
+        self.norm = None if is_last else batch_norm(config, channels[number], f"norm{number}")
+
+    def call(self, x, y, training: bool):
+        x = self.conv(ops.join_labels(x, y))
+        return tf.nn.relu(self.norm(x, training=training)) if self.norm else x
+
+
+class DownBlock(ops.Layer):
+    """Halves the side: convolution, batch norm (not in the first block), leaky ReLU.
+
+    x (B, H, W, channels[number - 1]) -> (B, ceil(H/2), ceil(W/2), channels[number]).
+    """
+
+    def __init__(self, config: NetworkConfig, number: int, channels: list[int], seed):
+        super().__init__(f"down{number}")
+        self.conv = ops.Conv(
+            channels[number - 1] + config.y_dim,
+            channels[number],
+            kernel_size=config.kernel_size,
+            padding=config.padding,
+            initializer=ops.INITIALIZERS[config.conv_init],
+            bias=config.bias,
+            name=f"conv{number}",
+            seed=seed,
+        )
+        is_first = number == 1
+        self.norm = None if is_first else batch_norm(config, channels[number], f"norm{number}")
+
+    def call(self, x, y, training: bool):
+        x = self.conv(ops.join_labels(x, y))
+        return ops.leaky_relu(self.norm(x, training=training) if self.norm else x)
+
+
+class DenseBlock(ops.Layer):
+    """What networks with labels have besides: dense layer, batch norm, activation.
+
+    x (B, inputs - y_dim), y (B, y_dim) -> (B, fc_width).
+    """
+
+    def __init__(self, config: NetworkConfig, inputs: int, activation, seed):
+        super().__init__("label_block")
+        self.activation = activation
+        self.dense = ops.Dense(inputs, config.fc_width, bias=config.bias, name="fc", seed=seed)
+        self.norm = batch_norm(config, config.fc_width, "fc_norm")
+        self.norm.draw_gain(config.gain_stddev, seed)
+
+    def call(self, x, y, training: bool):
+        return self.activation(self.norm(self.dense(ops.join_labels(x, y)), training=training))
+
+
+def batch_norm(config: NetworkConfig, channels: int, name: str) -> ops.BatchNorm:
+    return ops.BatchNorm(
+        channels, epsilon=config.bn_epsilon, statistics=config.bn_statistics, name=name
     )
+
+
+def unflatten(x, config: NetworkConfig):
+    """The stem's units as maps (B, h, w, stem_width)."""
+    height, width, channels = config.stem_shape
+    if config.stem_order == "hwc":
+        return tf.reshape(x, (-1, height, width, channels))  # (B, h * w * c) -> (B, h, w, c)
+    x = tf.reshape(x, (-1, channels, height, width))  # (B, c * h * w) -> (B, c, h, w)
+    return tf.transpose(x, (0, 2, 3, 1))  # -> (B, h, w, c)
+
+
+def flatten(x, stem_order: str):
+    """Maps as units: (B, h, w, c) -> (B, h * w * c)."""
+    if stem_order == "chw":
+        x = tf.transpose(x, (0, 3, 1, 2))  # (B, h, w, c) -> (B, c, h, w)
+    return tf.reshape(x, (-1, math.prod(x.shape[1:])))

@@ -1,7 +1,7 @@
-"""What the networks are made of: layers, losses, latents, and the one place where pixels change range.
+"""What the networks are made of: layers, latents, and the one place where pixels change range.
 
-Every layer computes in the dtype of its input and keeps its weights in float32, so that a network's precision is
-decided in one line of its `call`. Layers create their weights when they are constructed: none is ever "unbuilt".
+Every layer computes in the dtype of its input and keeps its weights in float32, so that one line of a
+network's `call` decides its precision. Layers create their weights when they are constructed.
 """
 
 import keras
@@ -22,6 +22,9 @@ def normal(seed, mean: float = 0.0, stddev: float = INIT_STDDEV) -> keras.initia
 def truncated_normal(seed) -> keras.initializers.Initializer:
     """N(0, 0.02) redrawn beyond two standard deviations: carpedm20's convolution kernels."""
     return keras.initializers.TruncatedNormal(stddev=INIT_STDDEV, seed=seed)
+
+
+INITIALIZERS = {"truncated": truncated_normal, "normal": normal}
 
 
 class Layer(keras.Layer):
@@ -72,9 +75,9 @@ class Conv(Linear):
     ):
         super().__init__(name)
         self.padding = padding
-        self.kernel = self.weight(
-            "kernel", (kernel_size, kernel_size, inputs, outputs), initializer(seed)
-        )
+
+        shape = (kernel_size, kernel_size, inputs, outputs)
+        self.kernel = self.weight("kernel", shape, initializer(seed))
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def product(self, x):
@@ -84,8 +87,8 @@ class Conv(Linear):
 class ConvTranspose(Linear):
     """Stride-2 transposed convolution to an explicit size: x (B, h, w, inputs) -> (B, *size, outputs).
 
-    The gradient of `Conv` with respect to its input (Dumoulin & Visin 2016, section 4), hence the kernel's
-    (k, k, outputs, inputs). `size` is 2h or 2h - 1 on each axis: both are halved to h.
+    It is the gradient of `Conv` with respect to its input (Dumoulin & Visin 2016, section 4), hence the
+    kernel's (k, k, outputs, inputs). `size` is 2h or 2h - 1 on each axis: both are halved to h.
     """
 
     def __init__(
@@ -101,75 +104,74 @@ class ConvTranspose(Linear):
         seed,
     ):
         super().__init__(name)
-        self.shape_out = (*size, outputs)
+        self.size = size
         self.padding = padding
-        self.kernel = self.weight(
-            "kernel", (kernel_size, kernel_size, outputs, inputs), normal(seed)
-        )
+
+        shape = (kernel_size, kernel_size, outputs, inputs)
+        self.kernel = self.weight("kernel", shape, normal(seed))
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def product(self, x):
-        return convolution.conv_transpose(
-            x, tf.cast(self.kernel.value, x.dtype), self.shape_out[:2], self.padding
-        )
+        kernel = tf.cast(self.kernel.value, x.dtype)
+        return convolution.conv_transpose(x, kernel, self.size, self.padding)
 
 
 class BatchNorm(Layer):
-    """Batch normalisation over all axes but the last, in one fused op (Ioffe & Szegedy 2015).
+    """Batch normalization over all axes but the last, in one fused op (Ioffe & Szegedy 2015).
 
-    x (B, H, W, channels) or (B, channels), float32, bfloat16 or float16; statistics are float32 in every case.
-    Inference uses the moving statistics, or with `statistics` "batch" those of its batch, as the paper's own code does.
-    The moving variance takes the unbiased estimate n/(n-1), as TensorFlow 1's fused op did.
+    x (B, H, W, channels) or (B, channels), float32, bfloat16 or float16; statistics are always float32.
+    Inference uses the moving statistics, or with `statistics` "batch" those of its batch, as the paper's
+    own code does. The moving variance takes the unbiased estimate n/(n-1), as TensorFlow 1's fused op did.
     """
 
     def __init__(
-        self,
-        channels: int,
-        *,
-        epsilon: float = 1e-5,
-        gain_stddev: float = 0.0,
-        statistics: str = "moving",
-        name: str,
-        seed=None,
+        self, channels: int, *, epsilon: float = 1e-5, statistics: str = "moving", name: str
     ):
         super().__init__(name)
         self.epsilon = epsilon
         self.statistics = statistics
-        self.gamma = self.weight(
-            "gamma", (channels,), normal(seed, 1.0, gain_stddev) if gain_stddev else "ones"
-        )
+        self.gamma = self.weight("gamma", (channels,), "ones")
         self.beta = self.weight("beta", (channels,))
         self.moving_mean = self.weight("moving_mean", (channels,), "zeros", trainable=False)
         self.moving_variance = self.weight("moving_variance", (channels,), "ones", trainable=False)
 
+    def draw_gain(self, stddev: float, seed) -> None:
+        """Lets the gain begin as N(1, stddev) instead of 1; draws nothing for 0."""
+        if stddev:
+            self.gamma.assign(normal(seed, 1.0, stddev)(self.gamma.shape))
+
     def call(self, x, training: bool):
-        of_batch = training or self.statistics == "batch"
-        none = tf.constant([], tf.float32)
-        maps = x if len(x.shape) == 4 else x[:, None, None]  # (B, channels) -> (B, 1, 1, channels)
+        use_batch = training or self.statistics == "batch"
+        empty = tf.constant([], tf.float32)
+        is_flat = len(x.shape) == 2
+
         maps, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=maps,
+            x=x[:, None, None] if is_flat else x,  # (B, channels) -> (B, 1, 1, channels)
             scale=self.gamma.value,
             offset=self.beta.value,
-            mean=none if of_batch else self.moving_mean.value,
-            variance=none if of_batch else self.moving_variance.value,
+            mean=empty if use_batch else self.moving_mean.value,
+            variance=empty if use_batch else self.moving_variance.value,
             epsilon=self.epsilon,
-            is_training=of_batch,
+            is_training=use_batch,
         )
         if training:
-            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                if (
-                    x.dtype == tf.float16
-                ):  # a step that overflows is skipped, and must leave nothing here either
-                    batch = tf.where(tf.math.is_finite(batch), batch, moving.value)
-                moving.assign(moving.value * BN_MOMENTUM + batch * (1 - BN_MOMENTUM))
-        return maps if len(x.shape) == 4 else maps[:, 0, 0]  # (B, 1, 1, channels) -> (B, channels)
+            self._update(self.moving_mean, mean, x.dtype)
+            self._update(self.moving_variance, variance, x.dtype)
+        return maps[:, 0, 0] if is_flat else maps  # (B, 1, 1, channels) -> (B, channels)
+
+    def _update(self, moving, batch, dtype) -> None:
+        if (
+            dtype == tf.float16
+        ):  # an overflowing step is skipped, and must leave nothing here either
+            batch = tf.where(tf.math.is_finite(batch), batch, moving.value)
+        moving.assign(moving.value * BN_MOMENTUM + batch * (1 - BN_MOMENTUM))
 
 
-def join(x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor:
-    """x with the labels y (B, y_dim) beside it; x as it is when there are none.
+def join_labels(x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor:
+    """x with the labels y (B, y_dim) beside it; x as it is without labels.
 
-    (B, n) -> (B, n + y_dim), and (B, H, W, C) -> (B, H, W, C + y_dim) with a constant map for each entry of y
-    (carpedm20's conv_cond_concat).
+    (B, n) -> (B, n + y_dim), and (B, H, W, C) -> (B, H, W, C + y_dim), with a constant map for each entry
+    of y (carpedm20's conv_cond_concat).
     """
     if y is None:
         return x
@@ -183,21 +185,11 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     return tf.nn.leaky_relu(x, LEAKY_SLOPE)
 
 
-def bce(logits: tf.Tensor, *, real: bool) -> tf.Tensor:
-    """Mean binary cross-entropy of logits (B, 1) against "real" (1) or "fake" (0): a float32 scalar.
-
-    -log(sigmoid(x)) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x). tf.nn.sigmoid_cross_entropy_with_logits says
-    the same, but its gradient is a sum of several tensors, which TensorFlow adds in an order that depends on its
-    threads: two equal runs would differ in their last bits.
-    """
-    return tf.reduce_mean(tf.nn.softplus(-logits if real else logits))
-
-
 def latents(seed, count, *, z_dim: int, z_dist: str, stream=0) -> tf.Tensor:
-    """z (count, z_dim) float32, a pure function of (seed, stream); the first rows do not depend on `count`.
+    """z (count, z_dim) float32, a pure function of (seed, stream); the first rows do not depend on count.
 
-    Stream 0 feeds grids, samples and exports; training step s uses stream s. Call it outside XLA-compiled functions,
-    where TensorFlow's generators give other numbers.
+    Stream 0 feeds grids, samples and exports; training step s, counted from 1, uses stream s. Call it
+    outside XLA-compiled functions, where TensorFlow's generators give other numbers.
     """
     key = tf.stack([tf.cast(seed, tf.int64), tf.cast(stream, tf.int64)])
     shape = (count, z_dim)

@@ -1,8 +1,8 @@
-"""A trained run -> images: numbered PNGs, a grid, and the latents that they were drawn from."""
+"""A trained run to images: numbered PNGs, a grid, and the latents they were drawn from."""
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,152 +13,155 @@ from tqdm import tqdm
 
 import ops
 from config.settings import Config
-from data import label_choice as conditions
+from data import label_choice
 from model import Generator
 from runs.checkpoints import restore_networks
 from system.files import replaced_folder
 from utils import image_grid, png
 
-DRAW_BATCH = 64  # always: some devices choose their algorithms, and so the last digit, by the size of a batch
+# Always this many images at a time: some devices choose their algorithms, and so the last digit, by
+# the size of a batch.
+DRAW_BATCH = 64
 GRID_IMAGES = 16 * DRAW_BATCH  # in one grid.png, at most
-WRITTEN_TOGETHER = 16  # images; the files of a batch are several threads' work
+IMAGES_A_THREAD = 16  # which one of the threads that write files takes at a time
 
 
-def load_generator(config: Config) -> tuple[Generator, int]:
-    """The generator of a trained run and its training step. Raises ValueError when there is none."""
-    generator = Generator(config)
-    return generator, restore_networks(config, generator=generator)
+class Sampler:
+    """Draws with a generator: latents -> pixels. The same z gives the same bytes, whatever the count."""
+
+    def __init__(self, config: Config, generator: Generator | None = None):
+        """Takes the generator of a trained run, or the one given.
+
+        step: how long the run's generator was trained. Raises ValueError when the run has no checkpoint.
+        """
+        self.config = config
+        self.generator = generator
+        self.step = 0
+        if generator is None:
+            self.generator = Generator(config.network_config())
+            self.step = restore_networks(config, generator=self.generator)
+        self._draw_batch = tf.function(
+            lambda z, y: ops.to_uint8(self.generator(z, y)), autograph=False
+        )
+
+    def images(self, seed: int, count: int, label: str | None = None) -> np.ndarray:
+        """uint8 (count, H, W, C): what `--sample count --seed seed --label label` writes to files."""
+        return self.draw(*self.inputs(seed, count, label))[:count]
+
+    def inputs(self, seed: int, count: int, label: str | None = None) -> tuple:
+        """z and y, or None without labels, for at least `count` images, in whole batches.
+
+        Whole, so that the companions of the last images are the same whatever the count.
+        """
+        whole = count + -count % DRAW_BATCH
+        y = label_choice.choose_labels(self.config, label, whole)
+        z = ops.latents(seed, whole, z_dim=self.config.z_dim, z_dist=self.config.z_dist)
+        return z, y
+
+    def draw(self, z, y=None) -> np.ndarray:
+        """z (N, z_dim), with labels y (N, y_dim) -> uint8 (N, H, W, C), in inference mode."""
+        return np.concatenate([images for _, images in self.draw_batches(z, y)])
+
+    def draw_batches(self, z, y=None) -> Iterator[tuple[int, np.ndarray]]:
+        """(number of the first image, uint8 images) for each DRAW_BATCH of `draw`'s.
+
+        A GPU draws the next batch while the caller uses this one.
+        """
+        count = len(z)
+        zs, ys = fill_batches(self.generator, z, y)
+
+        def start_drawing(first: int) -> tf.Tensor:
+            part = slice(first, first + DRAW_BATCH)
+            return self._draw_batch(zs[part], None if ys is None else ys[part])
+
+        upcoming = start_drawing(0)
+        for first in range(0, count, DRAW_BATCH):
+            images = upcoming
+            if first + DRAW_BATCH < count:
+                upcoming = start_drawing(first + DRAW_BATCH)
+            yield first, images.numpy()[: count - first]
 
 
-def whole_batches(count):
-    """`count` rounded up to whole drawing batches."""
-    return count + -count % DRAW_BATCH
+def fill_batches(generator: Generator, z, y=None) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """z and y with further rows up to whole batches: other latents, and y from its beginning.
 
-
-def in_batches(
-    generator: Generator, z: tf.Tensor, y: tf.Tensor | None, finish: Callable = tf.identity
-) -> tf.Tensor:
-    """z (N, z_dim), y (N, y_dim) or None -> `finish` of the images (N, H, W, C), drawn DRAW_BATCH at a time.
-
-    The last batch is filled up with other latents, and with y from its beginning. Where batch norm uses the statistics
-    of the batch, they have a say in the images.
+    Where batch norm uses the statistics of the batch, these have a say in the images.
     """
-    if z.shape[0] == DRAW_BATCH:
-        return finish(generator(z, y))  # the loop below costs some percent
     config, count = generator.config, tf.shape(z)[0]
     others = ops.latents(0, DRAW_BATCH, z_dim=config.z_dim, z_dist=config.z_dist)
     z = tf.concat([z, others[: -count % DRAW_BATCH]], 0)
-    batched = [
-        tf.reshape(z, (-1, DRAW_BATCH, z.shape[-1]))
-    ]  # (N padded, z_dim) -> (batches, DRAW_BATCH, z_dim)
     if y is not None:
         y = tf.gather(y, tf.range(tf.shape(z)[0]) % tf.maximum(count, 1))
-        batched.append(
-            tf.reshape(y, (-1, DRAW_BATCH, y.shape[-1]))
-        )  # -> (batches, DRAW_BATCH, y_dim)
-    sample = finish(tf.zeros((1, *config.image_shape)))
-    images = tf.map_fn(
-        lambda batch: finish(generator(*batch)), tuple(batched), fn_output_signature=sample.dtype
-    )
-    return tf.reshape(images, (-1, *config.image_shape))[
-        :count
-    ]  # (batches, DRAW_BATCH, H, W, C) -> (N, H, W, C)
-
-
-def draw(generator: Generator, z: tf.Tensor, y: tf.Tensor | None = None) -> tf.Tensor:
-    """z (N, z_dim), with labels y (N, y_dim) -> uint8 (N, H, W, C), in inference mode: the one way to pixels."""
-    return in_batches(generator, z, y, ops.to_uint8)
-
-
-def compiled_draw(generator: Generator) -> Callable[..., tf.Tensor]:
-    """`draw` with this generator, compiled; on a GPU it returns before it is done."""
-    return tf.function(lambda *zy: draw(generator, *zy), autograph=False, reduce_retracing=True)
-
-
-def drawer(generator: Generator) -> Callable[..., np.ndarray]:
-    """`draw` with this generator, compiled: z (N, z_dim), with labels y (N, y_dim) -> uint8 (N, H, W, C)."""
-    compiled = compiled_draw(generator)
-    return lambda *zy: compiled(*map(tf.convert_to_tensor, zy)).numpy()
+    return z, y
 
 
 def sample(config: Config, count: int, label: str | None = None) -> Path:
-    """Writes `count` images of a trained run to <sample_dir>/seed_<seed>/, or seed_<seed>_<label>/, and returns that.
+    """Writes `count` images of a trained run to <sample_dir>/seed_<seed>/; returns that folder.
 
-    000000.png ..., grid.png, z.npy (count, z_dim) float32, and with labels y.npy (count, y_dim) and labels.txt, a line
-    an image. The same seed and step give the same files; the first images do not depend on `count`.
+    With a label the folder is seed_<seed>_<label>/. It holds 000000.png ..., grid.png, z.npy
+    (count, z_dim) float32, and with labels y.npy (count, y_dim) and labels.txt, a line an image. The same
+    seed and step give the same files; the first images do not depend on `count`.
     """
-    whole = whole_batches(
-        count
-    )  # so that the companions of the last images are the same whatever the count
-    y = conditions.chosen(config, label, whole)
-    generator, step = load_generator(config)
-    z = ops.latents(config.seed, whole, z_dim=config.z_dim, z_dist=config.z_dist)
-    inputs = [z] if y is None else [z, tf.constant(y)]
-    folder = config.sample_path / draw_name(config, label)
-    with (
-        replaced_folder(folder) as temporary,
-        ThreadPoolExecutor(os.cpu_count()) as threads,
-        tqdm(total=count, unit="img", desc="sample", disable=None) as bar,
-    ):
-        first = []
-        for start, images in drawn(generator, inputs, count):
-            parts = [
-                (start + k, images[k : k + WRITTEN_TOGETHER])
-                for k in range(0, len(images), WRITTEN_TOGETHER)
-            ]
-            # Waits for them: drawing on the same cores meanwhile would cost more than it gains.
-            list(threads.map(lambda part: write_images(temporary, *part), parts))
-            if start < GRID_IMAGES:
-                first.append(images)
-            bar.update(len(images))
-        (temporary / "grid.png").write_bytes(png(image_grid(np.concatenate(first))))
+    label_choice.choose_labels(config, label, 1)  # a wrong label shows before anything is restored
+    sampler = Sampler(config)
+    z, y = sampler.inputs(config.seed, count, label)
+
+    folder = config.sample_path / name_pictures(config, label)
+    with replaced_folder(folder) as temporary:
+        write_pngs(sampler, z, y, count, temporary)
         np.save(temporary / "z.npy", z[:count].numpy())
         if y is not None:
-            np.save(temporary / "y.npy", y[:count])
-            lines = [
-                f"{number:06d}.png {conditions.name(config, one)}\n"
-                for number, one in enumerate(y[:count])
-            ]
-            (temporary / "labels.txt").write_text("".join(lines), encoding="utf-8")
+            write_labels(config, y[:count], temporary)
+
     also = "their labels, " if y is not None else ""
     logging.info(
         "%s images of step %s, %stheir grid and their z are in %s",
-        f"{count:,}",
-        f"{step:,}",
-        also,
-        folder,
+        *(f"{count:,}", f"{sampler.step:,}", also, folder),
     )
     return folder
 
 
-def drawn(
-    generator: Generator, inputs: list[tf.Tensor], count: int
-) -> Iterator[tuple[int, np.ndarray]]:
-    """(number of the first, uint8 images) for every batch; a GPU draws the next one while this one is used."""
-    compiled = compiled_draw(generator)
+def write_pngs(sampler: Sampler, z, y, count: int, folder: Path) -> None:
+    """000000.png ... and grid.png, of the first images."""
+    first_images = []
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as threads,
+        tqdm(total=count, unit="img", desc="sample", disable=None) as bar,
+    ):
+        for first, batch in sampler.draw_batches(z, y):
+            images = batch[: count - first]
+            parts = range(0, len(images), IMAGES_A_THREAD)
+            writing = [
+                threads.submit(write_images, folder, first + k, images[k : k + IMAGES_A_THREAD])
+                for k in parts
+            ]
+            # Waits: drawing on the same cores meanwhile would cost more than it gains.
+            for done in writing:
+                done.result()
+            if first < GRID_IMAGES:
+                first_images.append(images)
+            bar.update(len(images))
 
-    def begin(start: int) -> tf.Tensor:
-        return compiled(*(part[start : start + DRAW_BATCH] for part in inputs))
-
-    upcoming = begin(0)
-    for start in range(0, count, DRAW_BATCH):
-        images = upcoming
-        if start + DRAW_BATCH < count:
-            upcoming = begin(start + DRAW_BATCH)
-        yield start, images.numpy()[: count - start]
+    (folder / "grid.png").write_bytes(png(image_grid(np.concatenate(first_images))))
 
 
-def write_images(folder: Path, start: int, images: np.ndarray) -> None:
-    """images (N, H, W, C) uint8 -> PNG files, numbered from `start`."""
-    for number, image in enumerate(images, start):
+def write_images(folder: Path, first: int, images: np.ndarray) -> None:
+    """images (N, H, W, C) uint8 -> PNG files, numbered from `first`."""
+    for number, image in enumerate(images, first):
         (folder / f"{number:06d}.png").write_bytes(png(image))
 
 
-def draw_name(config: Config, label: str | None) -> str:
+def write_labels(config: Config, y: np.ndarray, folder: Path) -> None:
+    np.save(folder / "y.npy", y)
+    lines = [
+        f"{number:06d}.png {label_choice.name_label(config, row)}\n" for number, row in enumerate(y)
+    ]
+    (folder / "labels.txt").write_text("".join(lines), encoding="utf-8")
+
+
+def name_pictures(config: Config, label: str | None) -> str:
     """seed_<seed>, with a label seed_<seed>_<label>: the name of a folder of pictures."""
-    chosen = (
-        ""
-        if label is None
-        else "_" + re.sub(r"[^\w,.+-]+", "-", conditions.canonical(config, label))
-    )
-    return f"seed_{config.seed}{chosen}"
+    name = f"seed_{config.seed}"
+    if label is None:
+        return name
+    return name + "_" + re.sub(r"[^\w,.+-]+", "-", label_choice.spell_label(config, label))

@@ -45,7 +45,7 @@ def write_film(grids: list[Path], path: Path) -> None:
     chosen = [grids[round(k)] for k in np.linspace(0, len(grids) - 1, min(len(grids), GIF_FRAMES))]
     if not chosen:
         return
-    frames = [film_frame(iio.imread(grid)) for grid in chosen]
+    frames = [make_film_frame(iio.imread(grid)) for grid in chosen]
     frames = [frame for frame in frames if frame.shape == frames[-1].shape]
     milliseconds = min(500, max(40, 1000 * GIF_SECONDS / len(frames)))
     write_atomic(
@@ -54,7 +54,7 @@ def write_film(grids: list[Path], path: Path) -> None:
     )
 
 
-def film_frame(image: np.ndarray) -> np.ndarray:
+def make_film_frame(image: np.ndarray) -> np.ndarray:
     """An image as a GIF's frame: every k-th pixel of a large one; RGBA on white, as transparency is all or nothing."""
     step = math.ceil(max(image.shape[:2]) / GIF_SIDE)
     image = image[::step, ::step].copy()  # a view would keep the whole grid

@@ -33,9 +33,15 @@ flags.DEFINE_string("precision", "auto", "float32, bfloat16 or float16")
 flags.DEFINE_integer("seed", 0, "of weights, images and latents")
 
 
-def unshared(self, real, z, y):
-    results = self._update_discriminator(real, z, y)
-    return results, self._update_generator(z, y)
+def draw_fakes_for_each_update(self, real, z, y=None, table=None):
+    """DCGAN.train_step for one update of D, without sharing its fakes with G."""
+    [(real, z, y)] = self.split(real, z, y)
+    fake, _ = self.draw_fakes(z, y)
+    results = self.update_discriminator(real, fake, y)
+    for _ in range(self.config.g_updates):
+        fake, tape = self.draw_fakes(z, y)
+        g_loss = self.update_generator(tape, real, fake, y)
+    return {**results, "g_loss": g_loss}
 
 
 PLAIN = {
@@ -43,17 +49,19 @@ PLAIN = {
     "TensorFlow's kernel gradients": [(convolution, "SMALL_MAP", 0)],
     "TensorFlow's enlarging to few channels": [(convolution, "FEW_CHANNELS", 0)],
     "Keras' Adam, op by op": [(optimizers, "Adam", keras.optimizers.Adam)],
-    "a fake batch drawn for each network": [(gan.DCGAN, "_update_both", unshared)],
+    "a fake batch drawn for each network": [(gan.DCGAN, "train_step", draw_fakes_for_each_update)],
 }
 PLAIN["all of these"] = [patch for patches in PLAIN.values() for patch in patches]
 
 
 def main(_) -> None:
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
-    config = Config(c_dim=3, seed=FLAGS.seed).settled()
+    config = Config(c_dim=3, seed=FLAGS.seed).resolve()
     rng = np.random.default_rng(FLAGS.seed)
     real = tf.constant(
-        rng.integers(0, 256, (config.batch_size, *config.image_shape), dtype=np.uint8)
+        rng.integers(
+            0, 256, (config.batch_size, *config.network_config().image_shape), dtype=np.uint8
+        )
     )
     z = ops.latents(FLAGS.seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist)
     precision = devices.choose_precision(FLAGS.precision)

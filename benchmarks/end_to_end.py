@@ -105,7 +105,7 @@ def step_alone(config: Config, images) -> float:
     from gan import DCGAN
     from system.devices import choose_jit, choose_precision
 
-    config = Config(c_dim=3, stem_width=config.stem_width, seed=config.seed).settled()
+    config = Config(c_dim=3, stem_width=config.stem_width, seed=config.seed).resolve()
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
     dcgan = DCGAN(config, precision=choose_precision("auto"), jit=choose_jit("auto"))
     real = tf.constant(images[: config.batch_size])

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from config.settings import Config
-from model import Discriminator, Generator
-from training.dry_run import layer_table
+from training.cost import list_layers
 
 MATRIX_SIDE = 4096
 COPY_BYTES = 2**30
@@ -23,7 +22,10 @@ def step_flops(config: Config) -> int:
     D on real and on fake images, all three passes but for the images' gradient. G's update: G forward, D forward, D's
     input gradients, G's gradients but for z's. Without `alternate`, G's first update reuses the fakes of D's last.
     """
-    generator, discriminator = ([row.flops for row in table] for table in _tables(config))
+    generator, discriminator = (
+        [layer.flops for layer in layers]
+        for layers in list_layers(config.network_config()).values()
+    )
     g, d = sum(generator), sum(discriminator)
     d_update = g + 2 * (3 * d - discriminator[0])
     g_update = g + 2 * d + 2 * g - generator[0]
@@ -38,11 +40,12 @@ def step_bytes(config: Config, bytes_each: int) -> int:
     is written and read; backward, it is read, and its gradient written and read. An update reads and writes its weights
     and their Adam in float32. The passes are those of `step_flops`.
     """
-    networks = Generator(config), Discriminator(config)
+    networks = list_layers(config.network_config()).values()
     g, d = (
-        sum(math.prod(out) * (2 if norm else 1) for _, norm, out in net.plan()) for net in networks
+        sum(math.prod(layer.output) * (2 if layer.has_norm else 1) for layer in layers)
+        for layers in networks
     )
-    g_weights, d_weights = (sum(row.parameters for row in table) for table in _tables(config))
+    g_weights, d_weights = (sum(layer.parameters for layer in layers) for layers in networks)
     d_update = 2 * g + 2 * (2 + 3) * d
     g_update = (2 + 3) * (g + d)
     kept = (
@@ -52,10 +55,6 @@ def step_bytes(config: Config, bytes_each: int) -> int:
     )
     weights = config.d_updates * d_weights + config.g_updates * g_weights
     return config.batch_size * kept * bytes_each + weights * ADAM_BYTES
-
-
-def _tables(config: Config) -> tuple[list, list]:
-    return layer_table(Generator(config)), layer_table(Discriminator(config))
 
 
 def ceilings() -> dict[str, tuple[Callable[[int], None], int]]:

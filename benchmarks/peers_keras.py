@@ -39,7 +39,7 @@ def generator(config: Config) -> keras.Sequential:
 def discriminator(config: Config) -> keras.Sequential:
     """Images (B, H, W, C) in [-1, 1] -> logits (B, 1) float32."""
     stack = [
-        keras.Input(config.image_shape),
+        keras.Input(config.network_config().image_shape),
         _conv(layers.Conv2D, config, config.discriminator_widths[0]),
     ]
     for _, outputs in pairwise(config.discriminator_widths):

@@ -33,7 +33,7 @@ from config.settings import Config
 from export.saved_model import export
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
-from sample import DRAW_BATCH, load_generator, sample
+from sample import DRAW_BATCH, Sampler, sample
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("rounds", 2, "rounds, in which each program runs once")
@@ -46,7 +46,7 @@ def main(_) -> None:
     logging.set_verbosity(logging.ERROR)
     with tempfile.TemporaryDirectory() as out_dir:
         config = fresh_run(
-            Config(dataset="faces", c_dim=3, out_dir=out_dir, seed=FLAGS.seed).settled()
+            Config(dataset="faces", c_dim=3, out_dir=out_dir, seed=FLAGS.seed).resolve()
         )
         seconds = measure.in_turn(warmed(programs(config)), FLAGS.rounds)
         first = measure.in_turn(processes(out_dir), FLAGS.processes)
@@ -62,7 +62,7 @@ def fresh_run(config: Config) -> Config:
 
 def programs(config: Config) -> dict:
     """What a round runs, each drawing --images; "first" is --sample's first batch alone."""
-    generator, _ = load_generator(config)
+    generator = Sampler(config).generator
     generate = tf.function(generator, autograph=False)
     z = ops.latents(config.seed, FLAGS.images, z_dim=config.z_dim, z_dist=config.z_dist)
     saved = tf.saved_model.load(str(export(config))).signatures
@@ -84,7 +84,7 @@ def programs(config: Config) -> dict:
         "saved_images": lambda: in_batches(lambda z: saved["serving_default"](z=z)["images"]),
         "saved_pngs": lambda: saved["sample"](
             seed=tf.constant(config.seed, tf.int64), count=tf.constant(FLAGS.images)
-        )["png"].numpy(),
+        )["png_bytes"].numpy(),
     }
 
 

@@ -75,9 +75,12 @@ def training_step(config: Config, rounds: int, seed: int) -> dict:
     from system.devices import choose_jit, choose_precision
 
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
-    config = config.settled()
+    config = config.resolve()
     dcgan = DCGAN(config, precision=choose_precision("auto"), jit=choose_jit("auto"))
-    rng, shape = np.random.default_rng(seed), (config.batch_size, *config.image_shape)
+    rng, shape = (
+        np.random.default_rng(seed),
+        (config.batch_size, *config.network_config().image_shape),
+    )
     real = tf.constant(rng.integers(0, 256, shape, dtype=np.uint8))
     z = ops.latents(seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist)
     seconds = []

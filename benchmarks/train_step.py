@@ -131,7 +131,7 @@ def programs_of(
 
     rng = np.random.default_rng(FLAGS.seed)
     batch, precision = config.batch_size * config.batches_a_step, choose_precision("auto")
-    real = rng.integers(0, 256, (batch, *config.image_shape), dtype=np.uint8)
+    real = rng.integers(0, 256, (batch, *config.network_config().image_shape), dtype=np.uint8)
     z = rng.uniform(-1, 1, (batch, config.z_dim)).astype(np.float32)
     programs = {f"ours {precision}": ours(config, precision, real, z)}
     if all_of_them and precision != "float32":
@@ -224,7 +224,7 @@ def main(argv):
         changes = CONFIGURATIONS[title]
         config = Config(
             c_dim=3, seed=FLAGS.seed, **(QUICK if FLAGS.quick else {}) | changes
-        ).settled()
+        ).resolve()
         default = title == "default"
         rounds = 1 if FLAGS.quick else FLAGS.rounds if default else -(-FLAGS.rounds // 2)
         some, line = measured(title, config, rounds, all_of_them=default)

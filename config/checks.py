@@ -1,4 +1,4 @@
-"""What a Config must satisfy. Every error says the rule, what was received and what to do. Imports no TensorFlow."""
+"""What a Config must satisfy. Every error says the rule, what was received and what to do."""
 
 import dataclasses
 import difflib
@@ -7,70 +7,28 @@ import types
 import typing
 from pathlib import Path
 
-MIN_SIDE, MAX_SIDE = 8, 512
-LARGEST = 2**31 - 1  # of what counts images or steps, as TensorFlow and the file formats count
-MAX_WIDTH = 65536
 MAX_TEXT = 4096  # characters of a setting: Linux's longest path
+MAX_WIDTH = 65536  # feature maps of a layer
 SHOWN = 200  # characters of what was received, in an error
-
-BOUNDS = (
-    ("output_height", MIN_SIDE, MAX_SIDE),
-    ("output_width", MIN_SIDE, MAX_SIDE),
-    ("input_height", 1, LARGEST),
-    ("input_width", 1, LARGEST),
-    ("train_size", 1, LARGEST),
-    ("stem_width", 32, 8192),
-    ("fc_width", 1, MAX_WIDTH),
-    ("blocks", 1, 9),
-    ("z_dim", 1, 65536),
-    ("bn_epsilon", 0, 0.1),
-    ("gain_stddev", 0, 1),
-    ("epoch", 1, LARGEST),
-    ("steps", 1, LARGEST),
-    ("batch_size", 1, 65536),
-    ("beta1", 0, 0.9999),
-    ("learning_rate", 1e-9, 1),
-    ("halvings", 0, 30),
-    ("l2", 0, 1),
-    ("d_updates", 1, 100),
-    ("g_updates", 1, 100),
-    ("seed", 0, LARGEST),
-    ("sample_freq", 1, LARGEST),
-    ("ckpt_freq", 1, LARGEST),
-    ("max_to_keep", 1, LARGEST),
-    ("steps_per_call", 1, LARGEST),
-)
-CHOICES = {
-    "c_dim": ("auto", 1, 3, 4),
-    "kernel_size": (5, 4),
-    "z_dist": ("uniform_signed", "uniform_unsigned", "normal01"),
-    "padding": ("same", "symmetric"),
-    "stem_order": ("hwc", "chw"),
-    "stem_norm": ("auto", "channels", "units"),
-    "bn_statistics": ("moving", "batch"),
-    "conv_init": ("truncated", "normal"),
-    "adam_form": ("tensorflow", "kingma"),
-    "mixed_precision": ("auto", "float32", "bfloat16", "float16"),
-    "jit": ("auto", "on", "off"),
-    "data_on_device": ("auto", "on", "off"),
-}
+PATHS = ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir")
 
 
 def check(config) -> None:
     """Raises ValueError when a value or a combination of a Config is not allowed."""
-    _check_types(config)
-    _check_text(config)
-    for name, low, high in BOUNDS:
-        _check_range(config, name, low, high)
-    for name, choices in CHOICES.items():
-        _check_choice(config, name, choices)
+    for field in dataclasses.fields(config):
+        _check_type(config, field)
+        _check_text(config, field.name)
+
+    for field in dataclasses.fields(config):
+        setting = field.metadata["setting"]
+        if setting.low is not None:
+            _check_range(config, field.name, setting.low, setting.high)
+        if setting.choices:
+            _check_choice(config, field.name, setting.choices)
+
     _check_widths(config)
     _check_paths(config)
-    if not config.crop and (config.input_height or config.input_width):
-        raise ValueError(
-            "--nocrop squashes the whole image, so --input_height and --input_width have nothing to crop. "
-            f"Received: {config.input_height or config.input_width}. Say --crop, or leave out the crop's size."
-        )
+    _check_crop(config)
     if not config.labels.strip(", "):
         raise ValueError(
             "--labels must be none, own, folder or attributes. Received: nothing. Try --labels=none."
@@ -78,7 +36,7 @@ def check(config) -> None:
 
 
 def check_names(settings: dict, source: str, known: list[str]) -> None:
-    """Raises ValueError when `settings`, which come from `source`, are no object or hold a name that is not `known`."""
+    """Raises ValueError when `settings` from `source` are no object or hold a name that is not `known`."""
     if not isinstance(settings, dict):
         raise ValueError(
             f"{source} must hold one JSON object of settings. Received: {type(settings).__name__}."
@@ -92,48 +50,50 @@ def check_names(settings: dict, source: str, known: list[str]) -> None:
             )
 
 
-def _check_types(config) -> None:
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        kinds = (
-            typing.get_args(field.type)
-            if isinstance(field.type, types.UnionType)
-            else (field.type,)
+def _check_type(config, field: dataclasses.Field) -> None:
+    value = getattr(config, field.name)
+    union = isinstance(field.type, types.UnionType)
+    hints = typing.get_args(field.type) if union else (field.type,)
+    kinds = tuple(typing.get_origin(hint) or hint for hint in hints)
+    if float in kinds:
+        kinds += (int,)
+
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
+        raise ValueError(
+            f"--{field.name} must be of type {wanted}. Received: {shown(repr(value))}."
         )
-        items = [typing.get_args(kind)[0] for kind in kinds if typing.get_origin(kind) is tuple]
-        kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
-        if float in kinds:
-            kinds += (int,)
-        if (isinstance(value, bool) and bool not in kinds) or not isinstance(value, kinds):
-            wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
+
+    if isinstance(value, tuple):
+        (item_type,) = {
+            typing.get_args(hint)[0] for hint in hints if typing.get_origin(hint) is tuple
+        }
+        if not all(type(item) is item_type for item in value):
             raise ValueError(
-                f"--{field.name} must be of type {wanted}. Received: {shown(repr(value))}."
-            )
-        if isinstance(value, tuple) and not all(type(item) is items[0] for item in value):
-            raise ValueError(
-                f"--{field.name} must be a list of {items[0].__name__}. Received: {shown(str(list(value)))}."
+                f"--{field.name} must be a list of {item_type.__name__}. "
+                f"Received: {shown(str(list(value)))}."
             )
 
 
-def _check_text(config) -> None:
+def _check_text(config, name: str) -> None:
     """No setting may hold what no path, no flag and no file of ours can."""
-    for field in dataclasses.fields(config):
-        values = getattr(config, field.name)
-        for value in values if isinstance(values, tuple) else (values,):
-            if isinstance(value, str) and (
-                "\0" in value or len(value) > MAX_TEXT or not _encodable(value)
-            ):
-                raise ValueError(
-                    f"--{field.name} must be text of at most {MAX_TEXT} characters that a path can hold. "
-                    f"Received: {shown(value)}. {_remedy(config, field.name)}"
-                )
+    values = getattr(config, name)
+    for value in values if isinstance(values, tuple) else (values,):
+        if isinstance(value, str) and not _fits_a_path(value):
+            raise ValueError(
+                f"--{name} must be text of at most {MAX_TEXT} characters that a path can hold. "
+                f"Received: {shown(value)}. {_remedy(config, name)}"
+            )
 
 
-def _encodable(text: str) -> bool:
+def _fits_a_path(text: str) -> bool:
+    if "\0" in text or len(text) > MAX_TEXT:
+        return False
     try:
-        return bool(os.fsencode(text)) or not text
+        os.fsencode(text)
     except UnicodeEncodeError:  # half of a pair, as JSON can write it
         return False
+    return True
 
 
 def shown(text: str) -> str:
@@ -146,15 +106,15 @@ def _check_range(config, name: str, low, high) -> None:
     value = getattr(config, name)
     if value is None:
         return
-    size = name in ("output_height", "output_width")
+    is_side = name in ("output_height", "output_width")
     if value < low:
         # 5 is likelier a slip for a common size than for the smallest one.
-        remedy = f"Try --{name}=16." if size else _remedy(config, name)
+        remedy = f"Try --{name}=16." if is_side else _remedy(config, name)
         raise ValueError(
             f"--{name} must be at least {low}. Received: {shown(str(value))}. {remedy}"
         )
     if not value <= high:
-        remedy = f"Try --{name}={high}." if size else _remedy(config, name)
+        remedy = f"Try --{name}={high}." if is_side else _remedy(config, name)
         raise ValueError(
             f"--{name} must be at most {high}. Received: {shown(str(value))}. {remedy}"
         )
@@ -173,22 +133,26 @@ def _check_widths(config) -> None:
     if config.stem_width % 16:
         nearest = max(32, round(config.stem_width / 16) * 16)
         raise ValueError(
-            f"--stem_width must be a multiple of 16. Received: {config.stem_width}. Try --stem_width={nearest}."
+            f"--stem_width must be a multiple of 16. Received: {config.stem_width}. "
+            f"Try --stem_width={nearest}."
         )
+
     short = min(config.height, config.width)
     if config.blocks and -(-short // 2**config.blocks) < 2:
         fitting = dataclasses.replace(config, blocks=None, g_widths=None, d_widths=None)
         raise ValueError(
             "--blocks must leave a stem of at least 2 pixels on the short side. "
-            f"Received: {config.blocks} for {config.height}x{config.width}. Try --blocks={len(fitting.sizes) - 1}."
+            f"Received: {config.blocks} for {config.height}x{config.width}. "
+            f"Try --blocks={len(fitting.sizes) - 1}."
         )
+
     for name in ("g_widths", "d_widths"):
         widths, blocks = getattr(config, name), len(config.sizes) - 1
         if widths and (len(widths) != blocks or min(widths) < 1 or max(widths) > MAX_WIDTH):
             received = shown(",".join(map(str, widths)))
             raise ValueError(
-                f"--{name} must be {blocks} numbers of feature maps, one a block, at most {MAX_WIDTH}. "
-                f"Received: {received}. Leave it out."
+                f"--{name} must be {blocks} numbers of feature maps, one a block, "
+                f"at most {MAX_WIDTH}. Received: {received}. Leave it out."
             )
 
 
@@ -198,18 +162,29 @@ def _check_paths(config) -> None:
             raise ValueError(
                 f"--{name} must not be empty. Received: nothing. {_remedy(config, name)}"
             )
-    for name in ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir"):
+
+    for name in PATHS:
         path = getattr(config, name)
-        if path.startswith("~") and os.path.expanduser(path) == path:  # noqa: PTH111, as Path's own raises RuntimeError
+        # Path's own expanduser raises RuntimeError.
+        if path.startswith("~") and os.path.expanduser(path) == path:  # noqa: PTH111
             raise ValueError(
                 f"--{name} must be a path. Received: {shown(path)}, of nobody here. Write it out."
             )
-    if config.out_name and (
-        Path(config.out_name).name != config.out_name or config.out_name == ".."
-    ):
+
+    name = config.out_name
+    if name and (Path(name).name != name or name == ".."):
         raise ValueError(
-            f"--out_name must be a plain name, without folders. Received: {shown(config.out_name)}. "
+            f"--out_name must be a plain name, without folders. Received: {shown(name)}. "
             "Folders go to --out_dir."
+        )
+
+
+def _check_crop(config) -> None:
+    if not config.crop and (config.input_height or config.input_width):
+        raise ValueError(
+            "--nocrop squashes the whole image, so --input_height and --input_width have nothing "
+            f"to crop. Received: {config.input_height or config.input_width}. "
+            "Say --crop, or leave out the crop's size."
         )
 
 

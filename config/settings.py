@@ -1,46 +1,51 @@
-"""Every setting of a run in one frozen dataclass, and its JSON form. Imports no TensorFlow."""
+"""Every setting of a run, each declared once: type, default, help, bounds. Imports no TensorFlow.
+
+The flags, --help, the checks, config.json, what a run keeps for life and TensorBoard's hparams all
+derive from these declarations.
+"""
 
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 from config import checks
+from config.network import MIN_STEM_SIDE, MIN_WIDTH, NetworkConfig
 
-# What the shapes and the meaning of trained weights hang on: a run keeps these for life, whatever it is used for.
-NETWORK_FIELDS = (
-    *(
-        "output_height",
-        "output_width",
-        "c_dim",
-        "stem_width",
-        "kernel_size",
-        "blocks",
-        "z_dim",
-        "z_dist",
-        "labels",
-    ),
-    *(
-        "fc_width",
-        "g_widths",
-        "d_widths",
-        "bias",
-        "padding",
-        "stem_order",
-        "stem_norm",
-        "bn_epsilon",
-    ),
-)
-
-# What a continued training hangs on besides: the order of the data and the latents of the grids.
-TRAINING_FIELDS = (*NETWORK_FIELDS, "seed")
-
-MIN_STEM_SIDE = (
-    4  # pixels on the short side where the first block starts (Radford et al. 2016, figure 1: 4x4)
-)
-MIN_WIDTH = 4  # feature maps; reached only by narrow stems at large sizes
-MAX_JSON = 2**20  # characters of a file of settings; a run's has 2,000
+DATA, MODEL, DETAILS, TRAINING, RUN = (
+    "data",
+    "model",
+    "details",
+    "training",
+    "run",
+)  # groups of --help
+MIN_SIDE, MAX_SIDE = 8, 512  # pixels
+MAX_COUNT = 2**31 - 1  # of images or steps, as TensorFlow and the file formats count
 IMPORTED = "imported"  # the dataset of a run that --import_weights made, until it is trained on one
 OWN_LABELS = ("own", "mnist", "digits", "tfds")  # words for the labels that come with a dataset
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What is declared of a setting besides its name, type and default.
+
+    fixed: "network" if trained weights hang on it, so that a run keeps it for life; "training" if a
+    continued training does (the order of the data, the latents of the grids). low, high: inclusive.
+    """
+
+    group: str
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple | None = None
+    fixed: str | None = None
+    hparam: bool = True  # shown in TensorBoard
+    flag: bool = True
+
+
+def declare(default, group: str, text: str, **rules) -> Any:
+    """A dataclass field that carries its `Setting`."""
+    return dataclasses.field(default=default, metadata={"setting": Setting(group, text, **rules)})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,72 +55,276 @@ class Config:
     Raises ValueError (rule, received, remedy) when a value or a combination is not allowed.
     """
 
-    # data
-    dataset: str = "digits"
-    data_dir: str = "./data"
-    input_fname_pattern: str = ""  # every image type
-    input_height: int | None = None  # pixels of the centre crop
-    input_width: int | None = None
-    crop: bool = True
-    output_height: int = 64
-    output_width: int | None = None  # output_height
-    c_dim: int | str = "auto"
-    train_size: int | None = None  # all
-    # model
-    stem_width: int = 512  # carpedm20's gf_dim * 8; the paper's figure 1 has 1024
-    kernel_size: int = 5
-    blocks: int | None = None
-    z_dim: int = 100
-    z_dist: str = "uniform_signed"
-    labels: str = "none"
-    label_names: tuple[str, ...] | None = None  # from the data; not a flag
-    # what else the references differ in
-    fc_width: int = 1024  # carpedm20's gfc_dim and dfc_dim; only with labels
-    g_widths: tuple[int, ...] | None = None
-    d_widths: tuple[int, ...] | None = None
-    bias: bool = True
-    padding: str = "same"
-    stem_order: str = "hwc"
-    stem_norm: str = "auto"
-    bn_statistics: str = "moving"
-    bn_epsilon: float = 1e-5
-    gain_stddev: float = 0.0
-    conv_init: str = "truncated"
-    adam_form: str = "tensorflow"
-    alternate: bool = False
-    l2: float = 0.0
-    # training (Radford et al. 2016, section 4; two generator updates as carpedm20)
-    epoch: int = 25
-    steps: int | None = None
-    batch_size: int = 64
-    learning_rate: float = 2e-4
-    halvings: int = (
-        0  # of the learning rate, each after losses that were no numbers any more; not a flag
+    dataset: str = declare(
+        "digits",
+        DATA,
+        "digits, celebA, mnist, lsun, tfds:NAME, a folder or zip in data_dir, or a path",
     )
-    beta1: float = 0.5
-    d_updates: int = 1
-    g_updates: int = 2
-    mixed_precision: str = "auto"
-    jit: str = "auto"
-    steps_per_call: int | None = None  # 1 on a CPU
-    data_on_device: str = "auto"
-    deterministic: bool = False
-    seed: int = 0
-    # run
-    out_dir: str = "./out"
-    out_name: str = ""  # <dataset>-<H>x<W>
-    checkpoint_dir: str = "checkpoints"
-    sample_dir: str = "samples"
-    sample_freq: int = 200
-    ckpt_freq: int = 200
-    max_to_keep: int = 3
-    G_img_sum: bool = False
+    data_dir: str = declare("./data", DATA, "where the datasets lie", hparam=False)
+    input_fname_pattern: str = declare(
+        "", DATA, "which files to read, such as *.png; default: every image type"
+    )
+    input_height: int | None = declare(
+        None,
+        DATA,
+        "height of the centre crop in pixels; default: 108 for celebA, else as large as fits",
+        low=1,
+        high=MAX_COUNT,
+    )
+    input_width: int | None = declare(
+        None,
+        DATA,
+        "its width; default: from input_height, in the output's shape",
+        low=1,
+        high=MAX_COUNT,
+    )
+    crop: bool = declare(
+        True, DATA, "crop to the output's shape; --nocrop squashes the whole image"
+    )
+    output_height: int = declare(
+        64,
+        DATA,
+        "height of the images that the networks see, 8 to 512 pixels; mnist: 28",
+        low=MIN_SIDE,
+        high=MAX_SIDE,
+        fixed="network",
+    )
+    output_width: int | None = declare(
+        None,
+        DATA,
+        "their width; default: output_height",
+        low=MIN_SIDE,
+        high=MAX_SIDE,
+        fixed="network",
+    )
+    c_dim: int | str = declare(
+        "auto",
+        DATA,
+        "channels: 1 gray, 3 colour, 4 colour and alpha",
+        choices=("auto", 1, 3, 4),
+        fixed="network",
+    )
+    train_size: int | None = declare(
+        None, DATA, "use only the first so many images", low=1, high=MAX_COUNT
+    )
+
+    stem_width: int = declare(
+        512,  # carpedm20's gf_dim * 8
+        MODEL,
+        "feature maps of the smallest layer: 512, or 1024 as in the paper's figure 1",
+        low=32,
+        high=8192,
+        fixed="network",
+    )
+    kernel_size: int = declare(
+        5,
+        MODEL,
+        "5 as in the paper, or 4, which overlaps evenly",
+        choices=(5, 4),
+        fixed="network",
+    )
+    blocks: int | None = declare(
+        None,
+        MODEL,
+        "doublings from stem to image; default: as many as leave a stem of about 4 pixels",
+        low=1,
+        high=9,
+        fixed="network",
+    )
+    z_dim: int = declare(
+        100, MODEL, "length of the latent vector", low=1, high=65536, fixed="network"
+    )
+    z_dist: str = declare(
+        "uniform_signed",
+        MODEL,
+        "its distribution: U(-1, 1), U(0, 1) or N(0, 1)",
+        choices=("uniform_signed", "uniform_unsigned", "normal01"),
+        fixed="network",
+    )
+    labels: str = declare(
+        "none",
+        MODEL,
+        "none, own (default for mnist), folder, or CelebA attributes: Smiling,Eyeglasses",
+        fixed="network",
+    )
+    label_names: tuple[str, ...] | None = declare(
+        None, MODEL, "what the labels are called; the data tell", flag=False
+    )
+
+    fc_width: int = declare(
+        1024,  # carpedm20's gfc_dim and dfc_dim
+        DETAILS,
+        "units of the dense layers that networks with labels have",
+        low=1,
+        high=checks.MAX_WIDTH,
+        fixed="network",
+    )
+    g_widths: tuple[int, ...] | None = declare(
+        None,
+        DETAILS,
+        "generator's feature maps, stem first; default: stem_width, halved by each block",
+        fixed="network",
+    )
+    d_widths: tuple[int, ...] | None = declare(
+        None,
+        DETAILS,
+        "discriminator's, image side first; default: the same backwards",
+        fixed="network",
+    )
+    bias: bool = declare(
+        True,
+        DETAILS,
+        "biases in convolutions and dense layers (paper's code, pytorch: none)",
+        fixed="network",
+    )
+    padding: str = declare(
+        "same",
+        DETAILS,
+        "same as TensorFlow, or symmetric as Theano and PyTorch",
+        choices=("same", "symmetric"),
+        fixed="network",
+    )
+    stem_order: str = declare(
+        "hwc",
+        DETAILS,
+        "how the stem's units become maps: hwc as TensorFlow, chw as Theano and PyTorch",
+        choices=("hwc", "chw"),
+        fixed="network",
+    )
+    stem_norm: str = declare(
+        "auto",
+        DETAILS,
+        "batch norm of the stem by map or by unit; auto: channels, with labels units",
+        choices=("auto", "channels", "units"),
+        fixed="network",
+    )
+    bn_statistics: str = declare(
+        "moving",
+        DETAILS,
+        "batch norm when drawing: moving averages, or those of the batch (paper's code)",
+        choices=("moving", "batch"),
+    )
+    bn_epsilon: float = declare(
+        1e-5, DETAILS, "of batch norm (paper's code: 1e-8)", low=0, high=0.1, fixed="network"
+    )
+    gain_stddev: float = declare(
+        0.0,
+        DETAILS,
+        "batch norm gains begin as N(1, this) (paper's code, pytorch: 0.02)",
+        low=0,
+        high=1,
+    )
+    conv_init: str = declare(
+        "truncated",
+        DETAILS,
+        "discriminator's kernels begin as N(0, 0.02), truncated or not",
+        choices=("truncated", "normal"),
+    )
+    adam_form: str = declare(
+        "tensorflow",
+        DETAILS,
+        "where Adam adds its epsilon; kingma: as in Algorithm 1 (Theano, PyTorch)",
+        choices=("tensorflow", "kingma"),
+    )
+    alternate: bool = declare(
+        False, DETAILS, "a batch of its own for every update, generator first (paper's code)"
+    )
+    l2: float = declare(
+        0.0,
+        DETAILS,
+        "add this times each weight to its gradient (paper's code: 1e-5)",
+        low=0,
+        high=1,
+    )
+
+    epoch: int = declare(25, TRAINING, "how often to show each image", low=1, high=MAX_COUNT)
+    steps: int | None = declare(
+        None, TRAINING, "train for so many steps instead", low=1, high=MAX_COUNT
+    )
+    batch_size: int = declare(
+        64, TRAINING, "images in a discriminator update (paper: 128)", low=1, high=65536
+    )
+    learning_rate: float = declare(2e-4, TRAINING, "of Adam (paper, section 4)", low=1e-9, high=1)
+    halvings: int = declare(
+        0,
+        TRAINING,
+        "how often NaN losses have halved the learning rate",
+        low=0,
+        high=30,
+        flag=False,
+    )
+    beta1: float = declare(0.5, TRAINING, "of Adam (paper, section 4)", low=0, high=0.9999)
+    d_updates: int = declare(
+        1, TRAINING, "discriminator updates in a step, each on new images", low=1, high=100
+    )
+    g_updates: int = declare(
+        2,  # carpedm20
+        TRAINING,
+        "generator updates in a step, all on the same latents (paper: 1)",
+        low=1,
+        high=100,
+    )
+    mixed_precision: str = declare(
+        "auto",
+        TRAINING,
+        "dtype of the convolutions; auto: bfloat16 where it is native",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    jit: str = declare(
+        "auto", TRAINING, "compile the step with XLA; auto: on GPUs", choices=("auto", "on", "off")
+    )
+    steps_per_call: int | None = declare(
+        None,
+        TRAINING,
+        "steps between two looks at signals and logs, same results; default: 1, on GPUs 20",
+        low=1,
+        high=MAX_COUNT,
+    )
+    data_on_device: str = declare(
+        "auto",
+        TRAINING,
+        "keep the images in the GPU's memory; auto: if most of it stays free",
+        choices=("auto", "on", "off"),
+    )
+    deterministic: bool = declare(
+        False, TRAINING, "make runs on a GPU bit-equal too, as they are on a CPU; slower"
+    )
+    seed: int = declare(
+        0,
+        TRAINING,
+        "of weights, data order and latents",
+        low=0,
+        high=MAX_COUNT,
+        fixed="training",
+    )
+
+    out_dir: str = declare("./out", RUN, "where the runs lie", hparam=False)
+    out_name: str = declare("", RUN, "name of the run; default: <dataset>-<height>x<width>")
+    checkpoint_dir: str = declare(
+        "checkpoints", RUN, "in the run's folder, or an absolute path", hparam=False
+    )
+    sample_dir: str = declare(
+        "samples", RUN, "in the run's folder, or an absolute path", hparam=False
+    )
+    sample_freq: int = declare(
+        200, RUN, "steps between two sample grids", low=1, high=MAX_COUNT, hparam=False
+    )
+    ckpt_freq: int = declare(
+        200, RUN, "steps between two checkpoints", low=1, high=MAX_COUNT, hparam=False
+    )
+    max_to_keep: int = declare(
+        3, RUN, "how many checkpoints to keep", low=1, high=MAX_COUNT, hparam=False
+    )
+    G_img_sum: bool = declare(
+        False, RUN, "also show each sampled step's own latents in TensorBoard"
+    )
 
     def __post_init__(self):
         if str(self.c_dim).isdecimal():
             object.__setattr__(self, "c_dim", int(self.c_dim))
-        for name in ("g_widths", "d_widths", "label_names"):  # as a flag and as JSON write them
-            object.__setattr__(self, name, _as_tuple(name, getattr(self, name)))
+        for name in ("g_widths", "d_widths", "label_names"):
+            object.__setattr__(self, name, _parse_tuple(name, getattr(self, name)))
+
         checks.check(self)
         object.__setattr__(self, "dataset", canonical(self.dataset))
         object.__setattr__(self, "labels", _canonical_labels(self.labels))
@@ -129,50 +338,46 @@ class Config:
         return self.output_width or self.output_height
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(H, W, C) of the networks' images; needs a concrete c_dim."""
-        if self.c_dim == "auto":
-            raise ValueError("c_dim is still 'auto': load the data first, or pass c_dim=1, 3 or 4.")
-        return self.height, self.width, self.c_dim
-
-    @property
     def sizes(self) -> list[tuple[int, int]]:
-        """(height, width) after the stem and after every block: the original's ceil-halving, read backwards."""
+        """(height, width) of the stem's maps and of those after each block.
+
+        This is the original's halving, rounded up, read backwards.
+        """
         blocks = self.blocks or _default_blocks(min(self.height, self.width))
         return [(-(-self.height // 2**k), -(-self.width // 2**k)) for k in range(blocks, -1, -1)]
 
     @property
-    def generator_widths(self) -> list[int]:
+    def generator_widths(self) -> tuple[int, ...]:
         """Feature maps of the stem and of every block but the last, which draws the image."""
-        return list(self.g_widths or self._halved_widths)
+        return self.g_widths or self._halved_widths
 
     @property
-    def discriminator_widths(self) -> list[int]:
+    def discriminator_widths(self) -> tuple[int, ...]:
         """Feature maps of every convolution."""
-        return list(self.d_widths or self._halved_widths[::-1])
+        return self.d_widths or self._halved_widths[::-1]
 
     @property
-    def _halved_widths(self) -> list[int]:
-        return [max(self.stem_width >> k, MIN_WIDTH) for k in range(len(self.sizes) - 1)]
+    def _halved_widths(self) -> tuple[int, ...]:
+        return tuple(max(self.stem_width >> k, MIN_WIDTH) for k in range(len(self.sizes) - 1))
 
     @property
     def y_dim(self) -> int:
-        """Length of a label vector; 0 without labels. With labels it needs their names, which come with the data."""
-        if self.labels != "none" and not self.label_names:
-            raise ValueError(
-                "label_names is still empty: load the data first, or pass the names of the labels."
-            )
+        """Length of a label vector; 0 without labels, and until the data have told their names."""
         return len(self.label_names or ())
 
     @property
     def one_hot(self) -> bool:
-        """True for classes, of which an image has one; False for attributes, of which it has any number."""
+        """True for classes, of which an image has one; False for attributes, of which it has any."""
         return self.labels in ("own", "folder")
 
     @property
     def batches_a_step(self) -> int:
-        """Batches that a training step consumes: one a discriminator update, or with `alternate` one an update."""
+        """Batches in a step: one for each discriminator update, with `alternate` one for any update."""
         return self.d_updates + (self.g_updates if self.alternate else 0)
+
+    @property
+    def images_a_step(self) -> int:
+        return self.batch_size * self.batches_a_step
 
     @property
     def name(self) -> str:
@@ -191,90 +396,73 @@ class Config:
         return self.run_dir / Path(self.sample_dir).expanduser()
 
     @property
-    def learning_rate_now(self) -> float:
+    def current_learning_rate(self) -> float:
         return self.learning_rate * 0.5**self.halvings
 
     def total_steps(self, images: int) -> int:
-        """Training steps: `steps` if set, else as many as show each of `images` images `epoch` times."""
-        return self.steps or -(-self.epoch * images // (self.batch_size * self.batches_a_step))
+        """`steps` if set, else as many as show each of `images` images `epoch` times."""
+        return self.steps or -(-self.epoch * images // self.images_a_step)
 
-    def settled(self) -> "Config":
-        """The same settings with the derived ones written out, so that a run keeps them should the rules change."""
+    def resolve(self) -> "Config":
+        """The same settings with the derived ones written out: a run keeps them if a rule changes."""
         stem_norm = self.stem_norm
         if (
             stem_norm == "auto"
         ):  # carpedm20 normalises maps, but in its conditional network every unit
             stem_norm = "channels" if self.labels == "none" else "units"
-        blocks = len(self.sizes) - 1
+
         return dataclasses.replace(
-            self, output_width=self.width, blocks=blocks, stem_norm=stem_norm, out_name=self.name
+            self,
+            output_width=self.width,
+            blocks=len(self.sizes) - 1,
+            stem_norm=stem_norm,
+            out_name=self.name,
+        )
+
+    def network_config(self) -> NetworkConfig:
+        """What both networks are built from.
+
+        Raises ValueError while the data have yet to tell c_dim or the names of the labels.
+        """
+        if self.c_dim == "auto":
+            raise ValueError(
+                "c_dim must be known to build networks. Received: auto. Load the data first."
+            )
+        if self.labels != "none" and not self.label_names:
+            raise ValueError(
+                "label_names must be known to build networks. Received: none. Load the data first."
+            )
+
+        resolved = self.resolve()
+        return NetworkConfig(
+            image_shape=(self.height, self.width, self.c_dim),
+            z_dim=self.z_dim,
+            z_dist=self.z_dist,
+            y_dim=self.y_dim,
+            sizes=tuple(self.sizes),
+            generator_widths=self.generator_widths,
+            discriminator_widths=self.discriminator_widths,
+            kernel_size=self.kernel_size,
+            fc_width=self.fc_width,
+            bias=self.bias,
+            padding=self.padding,
+            stem_order=self.stem_order,
+            stem_norm=resolved.stem_norm,
+            bn_statistics=self.bn_statistics,
+            bn_epsilon=self.bn_epsilon,
+            gain_stddev=self.gain_stddev,
+            conv_init=self.conv_init,
+            seed=self.seed,
         )
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
-    def continued(self, given: dict, fixed: tuple[str, ...] = NETWORK_FIELDS) -> "Config":
-        """This stored run's settings with `given` ones (name -> value) on top.
 
-        Raises ValueError if `given` would change a `fixed` one; None and "auto" leave those as they are.
-        """
-        given = {
-            name: value
-            for name, value in given.items()
-            if name not in fixed or value not in (None, "auto")
-        }
-        if "epoch" in given:
-            given.setdefault("steps", None)
-        if given.get("learning_rate", self.learning_rate) != self.learning_rate:
-            given.setdefault("halvings", 0)
-        changed = dataclasses.replace(self, **given)
-        for name in fixed:
-            if name in given and getattr(changed, name) != getattr(self, name):
-                raise ValueError(
-                    f"--{name} is fixed once a run has started: {self.run_dir} has {getattr(self, name)}. "
-                    f"Received: {getattr(changed, name)}. Drop the flag, or start another run with --out_name=NAME."
-                )
-        return changed
-
-
-def from_dict(settings: dict, source: str) -> Config:
-    """A Config from JSON-like settings; `source` names their origin in errors."""
-    checks.check_names(settings, source, FIELDS)
-    return Config(**settings)
-
-
-def read_json(path: Path) -> dict:
-    """The settings in a JSON file. Raises ValueError when it is missing or is not JSON."""
-    try:
-        if Path(path).exists() and not Path(path).is_file():
-            raise ValueError(
-                f"{path} must be a file. Received: a folder, a pipe or a device. Save it as a file."
-            )
-        with open(path, encoding="utf-8-sig") as file:  # Windows' editors begin files with its mark
-            text = file.read(MAX_JSON + 1)
-        if len(text) > MAX_JSON:
-            raise ValueError(
-                f"{path} must hold settings. Received: more than {MAX_JSON:,} characters. Is it the file?"
-            )
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}.") from error
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON: {error}.") from error
-
-
-def read_config(path: Path) -> Config:
-    """A run's config.json. Raises ValueError, with the way out, when it is damaged."""
-    try:
-        return from_dict(read_json(path), str(path))
-    except ValueError as error:
-        told = str(error) if str(path) in str(error) else f"{path}: {error}"
-        raise ValueError(
-            f"{told} Delete it and give the run's flags again, or use another --out_name."
-        ) from error
+SETTINGS: dict[str, Setting] = {
+    field.name: field.metadata["setting"] for field in dataclasses.fields(Config)
+}
+NETWORK_SETTINGS = [name for name, setting in SETTINGS.items() if setting.fixed == "network"]
 
 
 def same_dataset(one: str, other: str) -> bool:
@@ -283,7 +471,7 @@ def same_dataset(one: str, other: str) -> bool:
 
 
 def dataset_label(dataset: str) -> str:
-    """A dataset's name as part of a folder name: the last part of a path, `tfds:a/b` -> `tfds-a-b`."""
+    """A dataset's name for folders: the last part of a path, `tfds:a/b` -> `tfds-a-b`."""
     if dataset.startswith("tfds:"):
         return dataset.replace(":", "-").replace("/", "-")
     path = Path(dataset).expanduser()
@@ -293,12 +481,11 @@ def dataset_label(dataset: str) -> str:
 
 
 def canonical(dataset: str) -> str:
-    """The four named sets in the original's spelling, whatever the case; else a path without a slash at its end."""
+    """A named set in the original's spelling, whatever the case; a path without its last slash."""
     dataset = dataset.rstrip("/") or dataset
     plain = dataset.lower().replace("_", "").replace("-", "")
-    return {"celeba": "celebA", "mnist": "mnist", "lsun": "lsun", "digits": "digits"}.get(
-        plain, dataset
-    )
+    named = {"celeba": "celebA", "mnist": "mnist", "lsun": "lsun", "digits": "digits"}
+    return named.get(plain, dataset)
 
 
 def _canonical_labels(labels: str) -> str:
@@ -309,25 +496,24 @@ def _canonical_labels(labels: str) -> str:
 
 
 def _default_blocks(short: int) -> int:
-    """As many halvings as leave a stem that rounds to at least 4 pixels: 28 -> 3 (3.5), 108 -> 4 (6.75), 64 -> 4."""
+    """As many halvings as leave a stem that rounds to at least 4 pixels: 28 -> 3, 64 and 108 -> 4."""
     blocks = 1
     while short / 2 ** (blocks + 1) >= MIN_STEM_SIDE - 0.5:
         blocks += 1
     return blocks
 
 
-def _as_tuple(name: str, value):
+def _parse_tuple(name: str, value):
     """A JSON list, or numbers as in --g_widths=512,256,128,64, as a tuple; None for nothing."""
     if isinstance(value, list):
         return tuple(value) or None
     if not isinstance(value, str) or name == "label_names":
         return value
+
     parts = [part.strip() for part in value.split(",")]
     if not all(part.isdecimal() for part in parts):
         raise ValueError(
-            f"--{name} must be numbers with commas between. Received: {checks.shown(value)}. Try --{name}=256,128."
+            f"--{name} must be numbers with commas between. Received: {checks.shown(value)}. "
+            f"Try --{name}=256,128."
         )
     return tuple(map(int, parts))
-
-
-FIELDS = [field.name for field in dataclasses.fields(Config)]

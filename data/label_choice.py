@@ -1,4 +1,4 @@
-"""What the labels of a conditional network are called, and which ones to draw: names to vectors y."""
+"""Which labels a conditional network draws: from names, as in --label, to vectors y and back."""
 
 import itertools
 
@@ -6,70 +6,88 @@ import numpy as np
 
 from config.settings import Config
 
-COMBINED = 3  # attributes of which pictures show every combination: 8 rows
-NOTHING = "none"  # of the attributes
-ROWS = 16  # classes that a picture shows, at most
+COMBINED_ATTRIBUTES = 3  # of up to three, pictures show every combination: 8 rows
+NO_ATTRIBUTE = "none"  # in --label: every attribute is off
+MAX_PICTURE_ROWS = 16  # labels that a picture shows
 
 
-def rows(config: Config) -> np.ndarray:
+def list_picture_labels(config: Config) -> np.ndarray:
     """y (K, y_dim) float32: the labels that pictures show, one a row.
 
-    The classes; or of attributes every combination, and from four on none and each alone.
+    Every class. Of up to three attributes every combination; of more, none and each alone.
     """
     count = config.y_dim
-    if config.one_hot or count > COMBINED:
-        alone = np.eye(count, dtype=np.float32)
-        return (
-            alone if config.one_hot else np.concatenate([np.zeros((1, count), np.float32), alone])
-        )
-    return np.array(list(itertools.product((0, 1), repeat=count)), np.float32)[:, ::-1].copy()
+    alone = np.eye(count, dtype=np.float32)
+    if config.one_hot:
+        return alone
+    if count > COMBINED_ATTRIBUTES:
+        return np.concatenate([np.zeros((1, count), np.float32), alone])
+
+    combinations = np.array(list(itertools.product((0, 1), repeat=count)), np.float32)
+    return combinations[:, ::-1].copy()  # so that the first attribute changes fastest
 
 
-def in_turn(config: Config, count: int) -> np.ndarray | None:
-    """y (count, y_dim): the rows of `rows`, over and over; None for a network without labels."""
-    return np.resize(rows(config), (count, config.y_dim)) if config.y_dim else None
+def cycle_labels(config: Config, count: int) -> np.ndarray | None:
+    """y (count, y_dim): `list_picture_labels` over and over; None for a network without labels."""
+    if not config.y_dim:
+        return None
+    return np.resize(list_picture_labels(config), (count, config.y_dim))
 
 
-def chosen(config: Config, label: str | None, count: int) -> np.ndarray | None:
-    """y (count, y_dim) for --label: classes with commas between, drawn in turn; or the attributes that are on, none for
-    none of them. Without a label, as `in_turn`.
+def choose_labels(config: Config, label: str | None, count: int) -> np.ndarray | None:
+    """y (count, y_dim) for --label; without one, as `cycle_labels`.
 
-    Raises ValueError naming the labels that there are when one is unknown, or when the network has none.
+    label: classes with commas between, which take turns; or the attributes that are on, or "none".
+    Raises ValueError, which lists the labels there are, when one is unknown or there are none.
     """
     if label is None:
-        return in_turn(config, count)
-    picked = np.zeros((1, config.y_dim), np.float32)
-    if numbers := _numbers(config, label):
-        picked = np.eye(config.y_dim, dtype=np.float32)[numbers]
-    return np.resize(picked if config.one_hot else picked.max(0), (count, config.y_dim))
+        return cycle_labels(config, count)
+
+    indices = _find_label_indices(config, label)
+    y = np.eye(config.y_dim, dtype=np.float32)[indices]  # (labels, y_dim)
+    if not config.one_hot:
+        y = y.max(0, initial=0)  # (y_dim,): all of them on together
+    return np.resize(y, (count, config.y_dim))
 
 
-def canonical(config: Config, label: str) -> str:
-    """A --label in the names' own spelling."""
-    return ",".join(config.label_names[number] for number in _numbers(config, label)) or NOTHING
+def spell_label(config: Config, label: str) -> str:
+    """A --label with every name spelled as the run spells it."""
+    return _join_names(config, _find_label_indices(config, label))
 
 
-def name(config: Config, y: np.ndarray) -> str:
-    """What a label vector (y_dim,) stands for."""
-    return ",".join(config.label_names[number] for number in np.flatnonzero(y)) or NOTHING
+def name_label(config: Config, y: np.ndarray) -> str:
+    """The --label for a label vector y (y_dim,)."""
+    return _join_names(config, np.flatnonzero(y))
 
 
-def _numbers(config: Config, label: str) -> list[int]:
-    """The places of the labels in --label, in any case; none of them for "none"."""
+def _join_names(config: Config, indices) -> str:
+    return ",".join(config.label_names[index] for index in indices) or NO_ATTRIBUTE
+
+
+def _find_label_indices(config: Config, label: str) -> list[int]:
+    """The positions of the names in --label, whatever their case; [] for "none"."""
     if not config.y_dim:
         raise ValueError(
-            f"--label needs a run with labels. Received: {config.run_dir}, which has none. Drop the flag."
+            f"--label needs a run with labels. Received: {config.run_dir}, which has none. "
+            "Drop the flag."
         )
-    names = [label] if label in config.label_names else [part.strip() for part in label.split(",")]
-    if not config.one_hot and [part.lower() for part in names] == [NOTHING]:
+    known = config.label_names
+    names = [label] if label in known else [name.strip() for name in label.split(",")]
+    if not config.one_hot and [name.lower() for name in names] == [NO_ATTRIBUTE]:
         return []
-    known = [known.lower() for known in config.label_names]
-    for part in names:
-        if part.lower() not in known:
-            alone = "" if config.one_hot else f", or {NOTHING} alone"
-            listed = ", ".join(config.label_names)
+
+    lower = [name.lower() for name in known]
+    for name in names:
+        if name.lower() not in lower:
+            alone = "" if config.one_hot else f", or {NO_ATTRIBUTE} alone"
             raise ValueError(
-                f"--label must be among {listed}{alone}. Received: {part or 'nothing'}. Pick one or more."
+                f"--label must be among {', '.join(known)}{alone}. "
+                f"Received: {name or 'nothing'}. Pick one or more."
             )
-    exact = config.label_names
-    return [exact.index(part) if part in exact else known.index(part.lower()) for part in names]
+    # Names that differ in their case only are two labels: the exact one is meant.
+    return [known.index(name) if name in known else lower.index(name.lower()) for name in names]
+
+
+# The names until main.py, sample.py and train.py use the new ones.
+rows, in_turn, chosen = list_picture_labels, cycle_labels, choose_labels
+canonical, name, ROWS = spell_label, name_label, MAX_PICTURE_ROWS

@@ -10,7 +10,8 @@ import numpy as np
 from absl import logging
 
 import ops
-from config.settings import IMPORTED, NETWORK_FIELDS, Config
+from config.settings import IMPORTED, NETWORK_SETTINGS, Config
+from config.stored import write_config
 from foreign import (
     TORCH_SUFFIXES,
     Arrays,
@@ -23,7 +24,7 @@ from foreign import (
 )
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
-from runs.find import stored_run
+from runs.find import read_run
 from system.files import check_writable, write_atomic
 from system.locks import run_lock
 
@@ -54,7 +55,7 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
     config = settle(
         weights, {name: value for name, value in given.items() if value not in (None, "auto")}
     )
-    if stored := stored_run(config.run_dir):
+    if stored := read_run(config.run_dir):
         if again and _origin(config) == weights.origin:
             logging.info("%s was imported before: going on with it.", config.run_dir)
             return stored
@@ -66,11 +67,9 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
     with run_lock(config.run_dir):
         dcgan = _filled(weights, config)
         write_atomic(config.run_dir / ORIGIN, f"{weights.origin}\n".encode())
-        write_atomic(
-            config.run_dir / "config.json", config.to_json().encode()
-        )  # a run counts once it has a checkpoint
+        write_config(config)  # a run counts once it has a checkpoint
         Checkpoints(dcgan, config).save(0)
-    size = "x".join(map(str, config.image_shape))
+    size = "x".join(map(str, config.network_config().image_shape))
     logging.info(
         "imported %s: images %s, z %s %s.", weights.origin, size, config.z_dim, config.z_dist
     )
@@ -130,14 +129,14 @@ def settle(weights: Weights, given: dict) -> Config:
             f"{weights.origin} must be networks that this program can build. Received: {error}"
         ) from error
     _check_size(weights, implied)
-    for name in NETWORK_FIELDS:
+    for name in NETWORK_SETTINGS:
         if name in given and name not in (*size, "z_dist"):
             wanted = getattr(dataclasses.replace(Config(), **{name: given[name]}), name)
             if wanted != getattr(implied, name):
                 raise ValueError(
                     f"--{name} is in the weights: {getattr(implied, name)}. Received: {wanted}. Drop the flag."
                 )
-    return dataclasses.replace(implied, **given).settled()
+    return dataclasses.replace(implied, **given).resolve()
 
 
 def _check_size(weights: Weights, config: Config) -> None:

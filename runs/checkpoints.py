@@ -79,7 +79,7 @@ class Checkpoints:
         )
         for optimizer in (self.dcgan.g_scaler.inner_optimizer, self.dcgan.d_scaler.inner_optimizer):
             optimizer.learning_rate = (
-                self.config.learning_rate_now
+                self.config.current_learning_rate
             )  # a restored one would win over the flag
         if found and not int(self.step):
             logging.info(

@@ -1,4 +1,4 @@
-"""Which run a command means: the folders in out_dir, their settings, and what a continued run may not change."""
+"""Which run a command means: the folders in out_dir, their settings, and whether they fit."""
 
 import contextlib
 from pathlib import Path
@@ -6,37 +6,27 @@ from pathlib import Path
 from absl import logging
 
 from config.presets import PRESETS, with_preset
-from config.settings import (
-    IMPORTED,
-    NETWORK_FIELDS,
-    TRAINING_FIELDS,
-    Config,
-    read_config,
-    same_dataset,
-)
+from config.settings import IMPORTED, NETWORK_SETTINGS, Config, same_dataset
+from config.stored import change_settings, read_config
 
 RUNS_LISTED = 10  # in an error
 
 
-def run_to_train(given: dict) -> Config:
-    """The settings to train with: those of the run that there is, with `given` (name -> value) on top, or new ones.
+def find_run_to_train(given: dict) -> Config:
+    """The settings to train with: a new run's, or those of the run that exists with `given` on top.
 
-    Raises ValueError when the run goes by other images, another preset, or other networks.
+    given: name -> value, as the user gave them. Raises ValueError when the run that exists has other
+    images, another preset or other networks.
     """
-    fresh, preset, given = _understood(given)
-    stored = stored_run(fresh.run_dir)
+    fresh = Config(**with_preset(given))
+    stored = read_run(fresh.run_dir)
     if not stored:
         return fresh
+
     if "dataset" in given and not same_dataset(stored.dataset, fresh.dataset):
-        message = f"{fresh.run_dir} was trained on {stored.dataset}. Received: {fresh.dataset}."
-        if not fresh.out_name:
-            raise ValueError(
-                f"A run goes on with its own dataset: {message} Start another with --out_name=NAME."
-            )
-        if stored.dataset != IMPORTED:
-            logging.warning("%s Going on with that.", message)
-    _check_preset(preset, fresh, stored)
-    return stored.continued(given, TRAINING_FIELDS)
+        _accept_other_dataset(stored, fresh)
+    _check_preset(given, fresh, stored)
+    return change_settings(stored, _without_preset(given), for_training=True)
 
 
 def find_run(given: dict) -> Config:
@@ -44,54 +34,72 @@ def find_run(given: dict) -> Config:
 
     Raises ValueError naming the runs that exist when none or several fit.
     """
-    wanted, preset, given = _understood(given)
-    found = stored_run(wanted.run_dir) or _only_fit(wanted, given)
-    _check_preset(preset, wanted, found)
-    return found.continued(given)
+    wanted = Config(**with_preset(given))
+    found = read_run(wanted.run_dir) or _find_only_fit(wanted, given)
+    _check_preset(given, wanted, found)
+    return change_settings(found, _without_preset(given))
 
 
-def stored_run(run_dir: Path) -> Config | None:
-    """The settings of a run that has a checkpoint, else None. Raises ValueError when they cannot be read."""
+def read_run(run_dir: Path) -> Config | None:
+    """The settings of a run that has a checkpoint, else None. Raises ValueError when unreadable."""
     path = run_dir / "config.json"
     if not path.is_file():
         return None
+
     # Where the run lies now counts, not where it lay when its settings were written.
-    config = read_config(path).continued({"out_dir": str(run_dir.parent), "out_name": run_dir.name})
+    place = {"out_dir": str(run_dir.parent), "out_name": run_dir.name}
+    config = change_settings(read_config(path), place)
     return config if any(config.checkpoint_path.glob("step-*.index")) else None
 
 
-def _understood(given: dict) -> tuple[Config, str | None, dict]:
-    """The settings of a new run; the preset that was asked for; what was given besides.
-
-    A run knows its own defaults, so only what the user said may change it.
-    """
-    return (
-        Config(**with_preset(given)),
-        given.get("preset"),
-        {k: v for k, v in given.items() if k != "preset"},
-    )
+def check_has_images(config: Config) -> None:
+    """Raises ValueError for an imported run, until it is given images to train on."""
+    if config.dataset == IMPORTED:
+        raise ValueError(
+            f"{config.run_dir} was imported and has no images to train on. "
+            "Received: no dataset. Add --dataset=NAME."
+        )
 
 
-def _check_preset(preset: str | None, fresh: Config, stored: Config) -> None:
+def _without_preset(given: dict) -> dict:
+    """What the user said besides. A run knows its own defaults, so those of a preset may not change it."""
+    return {name: value for name, value in given.items() if name != "preset"}
+
+
+def _accept_other_dataset(stored: Config, fresh: Config) -> None:
+    """Warns of other images; raises ValueError where nothing shows that they are wanted."""
+    message = f"{fresh.run_dir} was trained on {stored.dataset}. Received: {fresh.dataset}."
+    if not fresh.out_name:
+        raise ValueError(
+            f"A run goes on with its own dataset: {message} Start another with --out_name=NAME."
+        )
+    if stored.dataset != IMPORTED:
+        logging.warning("%s Going on with that.", message)
+
+
+def _check_preset(given: dict, fresh: Config, stored: Config) -> None:
     """Raises ValueError when a run has other networks than the preset that is asked for."""
+    preset = given.get("preset")
     if not preset:
         return
-    for name in sorted(
-        {name for defaults in PRESETS.values() for name in defaults} & {*NETWORK_FIELDS}
-    ):
+
+    in_presets = {name for defaults in PRESETS.values() for name in defaults}
+    for name in sorted(in_presets & {*NETWORK_SETTINGS}):
         wanted, has = getattr(fresh, name), getattr(stored, name)
         if wanted not in ("auto", has):
             raise ValueError(
-                f"--preset={preset} wants --{name}={wanted}. {stored.run_dir} has {has}, which is fixed. "
-                "Drop --preset, or start another run with --out_name=NAME."
+                f"--preset={preset} wants --{name}={wanted}. {stored.run_dir} has {has}, "
+                "which is fixed. Drop --preset, or start another run with --out_name=NAME."
             )
 
 
-def _only_fit(wanted: Config, given: dict) -> Config:
-    runs = _runs(wanted.run_dir.parent)
+def _find_only_fit(wanted: Config, given: dict) -> Config:
+    """The only run beside `wanted` that has its dataset and networks. Raises ValueError otherwise."""
+    runs = _read_runs(wanted.run_dir.parent)
     fits = [] if wanted.out_name else [run for run in runs.values() if _fits(run, wanted, given)]
     if len(fits) == 1:
         return fits[0]
+
     names = sorted(runs)
     listed = ", ".join(names[:RUNS_LISTED]) + (", ..." if len(names) > RUNS_LISTED else "")
     remedy = (
@@ -105,17 +113,17 @@ def _only_fit(wanted: Config, given: dict) -> Config:
 
 
 def _fits(run: Config, wanted: Config, given: dict) -> bool:
-    same_set = "dataset" not in given or same_dataset(run.dataset, wanted.dataset)
-    return same_set and all(
-        getattr(run, name) == getattr(wanted, name) for name in NETWORK_FIELDS if name in given
-    )
+    if "dataset" in given and not same_dataset(run.dataset, wanted.dataset):
+        return False
+    asked = [name for name in NETWORK_SETTINGS if name in given]
+    return all(getattr(run, name) == getattr(wanted, name) for name in asked)
 
 
-def _runs(out_dir: Path) -> dict[str, Config]:
+def _read_runs(out_dir: Path) -> dict[str, Config]:
     """Every trained run in out_dir by its folder's name."""
     found = {}
     for path in sorted(out_dir.glob("*/config.json")):
         with contextlib.suppress(ValueError):  # a damaged run is no reason not to find the others
-            if run := stored_run(path.parent):
+            if run := read_run(path.parent):
                 found[run.name] = run
     return found

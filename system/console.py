@@ -1,12 +1,11 @@
-"""How the program talks: one plain line an event, one line an error, and nothing from the libraries beneath."""
+"""How the program talks: one plain line an event, one line an error, nothing from the libraries."""
 
 import errno
-import re
 import sys
 
-from absl import flags, logging
+from absl import logging
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limit of the shell's
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limit of the shell's
 PYTHON_ERROR = logging.converter.absl_to_standard(logging.ERROR)
 
 
@@ -14,12 +13,12 @@ def set_up() -> None:
     """Sends absl's log to stderr in plain lines."""
     logging.use_absl_handler()
     logging.get_absl_handler().setFormatter(Formatter())
-    logging.get_absl_handler().addFilter(ours_or_serious)
+    logging.get_absl_handler().addFilter(is_ours_or_an_error)
     logging.set_verbosity(logging.INFO)
 
 
-def ours_or_serious(record) -> bool:
-    """Keeps the libraries' chatter out of the log, since they too write to absl's; --verbosity=1 lets it in."""
+def is_ours_or_an_error(record) -> bool:
+    """Keeps the libraries' chatter, which goes to the same log, out of it; --verbosity=1 lets it in."""
     ours = "site-packages" not in record.pathname
     return ours or record.levelno >= PYTHON_ERROR or logging.get_verbosity() >= logging.DEBUG
 
@@ -34,7 +33,7 @@ class Formatter(logging.PythonFormatter):
 
 
 def fail(error: Exception) -> int:
-    """One line on stderr; the traceback too with --verbosity=1."""
+    """Prints one line on stderr, the traceback too with --verbosity=1; returns the exit code 1."""
     logging.debug("Traceback:", exc_info=error)
     message = " ".join(explain(error).split())
     print(f"error: {message}", file=sys.stderr)
@@ -42,27 +41,13 @@ def fail(error: Exception) -> int:
 
 
 def explain(error: Exception) -> str:
-    """The libraries' errors in the form of ours: rule, received, remedy."""
-    if isinstance(error, OSError) and error.strerror:
-        remedy = (
-            " Make room there, or give another --out_dir; the same command goes on."
-            if error.errno in FULL
-            else ""
-        )
-        return f"{error.filename or 'A file'} cannot be used: {error.strerror}.{remedy}"
+    """What an error says; the system's in the form of ours."""
     if isinstance(error, MemoryError):
-        return "There must be enough memory. Received: too little. Close other programs, or lower --batch_size."
-    found = re.match(r"flag --(\w+)=(.*?): ", str(error))
-    if not isinstance(error, flags.IllegalFlagValueError) or not found:
+        return "Out of memory. Close other programs, or lower --batch_size."
+    if not isinstance(error, OSError) or not error.strerror:
         return str(error)
-    name, received = found.groups()
-    flag = flags.FLAGS[name]
-    kinds = {"int": "a whole number", "float": "a number", "bool": "on or off"}
-    choices = getattr(flag.parser, "enum_values", None)
-    rule = (
-        f"one of {', '.join(choices)}" if choices else kinds.get(flag.flag_type(), "something else")
-    )
-    remedy = f"--{name} or --no{name}" if flag.boolean else f"--{name}={flag.default}"
-    return f"--{name} must be {rule}. Received: {received}. " + (
-        "" if flag.default is None else f"Try {remedy}."
-    )
+
+    text = f"{error.filename or 'A file'} cannot be used: {error.strerror}."
+    if error.errno in DISK_FULL:
+        text += " Make room there, or give another --out_dir; the same command goes on."
+    return text

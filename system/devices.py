@@ -1,37 +1,35 @@
-"""What TensorFlow runs on: its import, without its chatter, and the precision and compiler that suit the machine."""
+"""TensorFlow's import without its chatter, and the precision and compiler that suit the machine."""
 
 import contextlib
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 from absl import logging
 
-WRAPPED_BY_KERAS = (
-    "sklearn",
-    "matplotlib",
-)  # which imports them if it can, for what we do not use: up to two seconds
-BF16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
+# Keras imports these if it can, for what we do not use: up to two seconds.
+UNNEEDED_BY_KERAS = ("sklearn", "matplotlib")
+BFLOAT16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def quietly_import_tensorflow() -> None:
-    """Imports TensorFlow and looks for GPUs without the lines that its C++ part prints about itself.
+    """Imports TensorFlow and looks for GPUs without the lines that its C++ part prints.
 
     They come before its log level counts. All are shown if the import fails, or with --verbosity=1.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's ~/.keras/keras.json says
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault(
-        "TF_FORCE_GPU_ALLOW_GROWTH", "true"
-    )  # others may have the GPU memory that we do not use
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # leaves memory to other programs
     if logging.get_verbosity() >= logging.DEBUG:
         return
+
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            with hidden(*WRAPPED_BY_KERAS):
+            with hide_modules(*UNNEEDED_BY_KERAS):
                 import tensorflow as tf
 
             tf.config.list_physical_devices()
@@ -45,35 +43,31 @@ def quietly_import_tensorflow() -> None:
 
 
 @contextlib.contextmanager
-def hidden(*modules: str):
-    """Within the block, importing these fails as if they were not installed, unless they are imported already."""
-    added = [name for name in modules if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(added))
+def hide_modules(*names: str):
+    """Within the block, importing these fails as if they were not installed, unless already imported."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))
     try:
         yield
     finally:
-        for name in added:
+        for name in hidden:
             del sys.modules[name]
 
 
 def choose_precision(wanted: str) -> str:
-    """`auto` -> bfloat16 where the GPU (compute capability 8 and up) or the CPU has it natively, else float32."""
+    """`auto` -> bfloat16 where the device has it natively, else float32; other values as they are.
+
+    GPUs have it from compute capability 8 on.
+    """
     if wanted != "auto":
         return wanted
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
-        capability = tf.config.experimental.get_device_details(gpus[0]).get(
-            "compute_capability", (0, 0)
-        )
-        return "bfloat16" if capability >= (8, 0) else "float32"
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            flags = next((line for line in file if line.startswith("flags")), "")
-    except OSError:  # not Linux
-        return "float32"
-    return "bfloat16" if BF16_CPU_FLAGS & set(flags.split()) else "float32"
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return "bfloat16" if details.get("compute_capability", (0, 0)) >= (8, 0) else "float32"
+    return "bfloat16" if BFLOAT16_CPU_FLAGS & _cpu_flags() else "float32"
 
 
 def choose_jit(wanted: str) -> bool:
@@ -81,3 +75,24 @@ def choose_jit(wanted: str) -> bool:
     import tensorflow as tf
 
     return wanted == "on" or (wanted == "auto" and bool(tf.config.list_physical_devices("GPU")))
+
+
+def _cpu_flags() -> set[str]:
+    """What the processor can do; empty where there is no /proc/cpuinfo."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("flags"):
+                return set(line.split())
+    return set()
+
+
+def device_type() -> str:
+    """GPU or CPU: what training runs on."""
+    import tensorflow as tf
+
+    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+
+
+def nvidia_gpu_is_unused() -> bool:
+    """Whether the machine has an NVIDIA GPU that TensorFlow does not see."""
+    return device_type() == "CPU" and Path("/proc/driver/nvidia").exists()

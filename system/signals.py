@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the first asks the program to end well, the second ends it at once."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first asks to end well, the second ends at once."""
 
 import contextlib
 import os
@@ -7,48 +7,51 @@ import socket
 import sys
 import threading
 
-STOPPING = tuple(
+STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
+FAREWELL = b"\nended at once; the same command goes on from the last checkpoint.\n"
 
 
 class Interruption:
-    """While it is installed the first of the signals raises KeyboardInterrupt, and the next one kills the process.
+    """Once installed, the first stop signal raises KeyboardInterrupt, and the next kills the process.
 
-    received: whether there was one, since TensorFlow turns a KeyboardInterrupt in its tracing into errors of its own.
+    received: whether one came. TensorFlow turns a KeyboardInterrupt during tracing into errors of its
+    own.
     """
 
     received = False
 
     def install(self) -> None:
-        for number in _heard():
-            signal.signal(number, self._raise)
+        for number in _handled_signals():
+            signal.signal(number, self._interrupt)
 
-    def _raise(self, *_):
+    def _interrupt(self, *_):
         self.received = True
-        for number in _heard():
+        for number in _handled_signals():
             signal.signal(number, signal.SIG_DFL)
         raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
-def stop_signals():
-    """Within the block the first of the signals sets the event that is yielded; the second ends the process at once.
+def catch_stop_signals():
+    """Yields an event that the first stop signal sets; the second one ends the process at once.
 
-    At once: even while TensorFlow computes, when Python's own handlers have to wait. What is on disk is whole then, as
-    after a kill. Only the main thread may enter the block.
+    At once: even while TensorFlow computes, when Python's own handlers have to wait. What is on disk is
+    whole then, as after a kill. Only the main thread may enter the block.
     """
     stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in _heard()}
+    before = {number: signal.getsignal(number) for number in _handled_signals()}
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
-    threading.Thread(
+    thread = threading.Thread(
         target=_watch, args=(ours, stop, set(before)), name="signals", daemon=True
-    ).start()
+    )
+    thread.start()
+
     for number in before:
-        signal.signal(
-            number, lambda *_: stop.set()
-        )  # the thread's word for it may come a step later
+        # Python's handler sets the event, too: the thread's word for it may come a step later.
+        signal.signal(number, lambda *_: stop.set())
     wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     try:
         yield stop
@@ -59,27 +62,30 @@ def stop_signals():
         theirs.close()  # ends the thread
 
 
+def die_quietly_of_a_closed_pipe() -> None:
+    """Makes `program | head` end without a traceback."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
 def _watch(received: socket.socket, stop: threading.Event, numbers: set[int]) -> None:
-    """The thread that hears of signals as they come; the socket has their numbers."""
-    heard, farewell = 0, b"\nended at once; the same command goes on from the last checkpoint.\n"
+    """Runs in a thread that hears of signals as they come: the socket brings their numbers."""
+    count = 0
     with received:
         while arrived := received.recv(1):
-            heard += arrived[0] in numbers
-            if heard == 2:
-                os.write(sys.__stderr__.fileno(), farewell)
+            count += arrived[0] in numbers
+            if count == 2:
+                os.write(sys.__stderr__.fileno(), FAREWELL)
                 os._exit(128 + arrived[0])
-            if heard:
+            if count:
                 stop.set()
 
 
-def _heard() -> list[int]:
-    """The signals that are not ignored, as nohup has SIGHUP ignored."""
+def _handled_signals() -> list[int]:
+    """The stop signals, without SIGHUP where it is ignored, as nohup does."""
+    hangup = getattr(signal, "SIGHUP", None)
     return [
         number
-        for number in STOPPING
-        if number != getattr(signal, "SIGHUP", None) or not _ignored(number)
+        for number in STOP_SIGNALS
+        if number != hangup or signal.getsignal(number) != signal.SIG_IGN
     ]
-
-
-def _ignored(number: int) -> bool:
-    return signal.getsignal(number) == signal.SIG_IGN

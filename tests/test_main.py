@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import main
+from config.settings import Config
 
 ROOT = Path(main.__file__).parent
 
@@ -111,11 +112,11 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
     groups = [line for line in done.stdout.splitlines() if line.endswith(":") and " " not in line]
     assert groups == ["actions:", "data:", "model:", "training:", "run:", "details:"]
     flags = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  --")}
-    settings = {field.name for field in dataclasses.fields(main.Config)} - {
+    settings = {field.name for field in dataclasses.fields(Config)} - {
         "label_names",
         "halvings",
     }
-    others = {*main.ACTION_FLAGS, "label", "visualize_option", "preset", "config"}
+    others = {*main.ACTIONS, "label", "visualize_option", "preset", "config"}
     assert flags == {f"--{name}" for name in settings | others}
     assert all(len(line) < 140 for line in done.stdout.splitlines())
 

@@ -42,7 +42,9 @@ LABELLED = {"labels": "own", "label_names": ("a", "b", "c")}
 def batch(config, seed=0):
     rng = np.random.default_rng(seed)
     count = config.batch_size * config.batches_a_step
-    real = tf.constant(rng.integers(0, 256, (count, *config.image_shape), dtype=np.uint8))
+    real = tf.constant(
+        rng.integers(0, 256, (count, *config.network_config().image_shape), dtype=np.uint8)
+    )
     return real, ops.latents(seed, count, z_dim=config.z_dim, z_dist=config.z_dist)
 
 
@@ -59,7 +61,10 @@ def weights_of(dcgan):
     ],
 )
 def test_64x64_networks_have_the_originals_weights(network, original, parameters):
-    shapes = [tuple(variable.shape) for variable in network(Config(c_dim=3)).trainable_variables]
+    shapes = [
+        tuple(variable.shape)
+        for variable in network(Config(c_dim=3).network_config()).trainable_variables
+    ]
     assert sorted(shapes) == sorted(shape for layer in original.values() for shape in layer)
     assert sum(map(math.prod, shapes)) == parameters
 
@@ -74,7 +79,9 @@ def test_every_size_builds_trains_a_step_and_comes_out_exactly(height, width, c_
     dcgan = DCGAN(config)
     before = weights_of(dcgan)
     real, z = batch(config)
-    results = dcgan._train_step(real, z)  # eager: tracing every size would take minutes
+    results = dcgan.train_step.python_function(
+        real, z
+    )  # eager: tracing every size would take minutes
     assert np.isfinite([results["d_loss"], results["g_loss"]]).all()
     assert dcgan.generator(z).shape == (2, height, width, c_dim)
     assert dcgan.discriminator(ops.to_float(real)).shape == (2, 1)
@@ -85,7 +92,10 @@ def test_eager_equals_graph(tiny):
     config = tiny()
     eager, graph = DCGAN(config), DCGAN(config)
     for seed in range(3):
-        a, b = eager._train_step(*batch(config, seed)), graph.train_step(*batch(config, seed))
+        a, b = (
+            eager.train_step.python_function(*batch(config, seed)),
+            graph.train_step(*batch(config, seed)),
+        )
         np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-4)
         np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=1e-4)
     # Images rather than weights: a bias before a batch norm has no gradient but rounding, which Adam makes large.
@@ -102,7 +112,10 @@ def test_jit_equals_no_jit(precision, tolerance, tiny):
     config = tiny(g_updates=1)
     plain, jit = (DCGAN(config, precision=precision, jit=jit) for jit in (False, True))
     for seed in range(2):
-        a, b = plain._train_step(*batch(config, seed)), jit.train_step(*batch(config, seed))
+        a, b = (
+            plain.train_step.python_function(*batch(config, seed)),
+            jit.train_step(*batch(config, seed)),
+        )
         np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=tolerance)
         np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=tolerance)
 
@@ -118,7 +131,7 @@ def test_jit_equals_no_jit_with_labels_and_with_the_papers_details(tiny):
     plain, jit = DCGAN(config), DCGAN(config, jit=True)
     real, z = batch(config)
     y = tf.one_hot(tf.range(len(z)) % 3, 3)
-    a, b = plain._train_step(real, z, y), jit.train_step(real, z, y)
+    a, b = plain.train_step.python_function(real, z, y), jit.train_step(real, z, y)
     np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-4)
     np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=1e-4)
 
@@ -126,9 +139,10 @@ def test_jit_equals_no_jit_with_labels_and_with_the_papers_details(tiny):
 def plain_step(dcgan, real, z, y=None):
     """carpedm20's step as its model.py orders it, nothing shared: D on real and fake apart, then G on the same z."""
     g, d = dcgan.generator, dcgan.discriminator
-    for real_part, z_part, y_part in zip(
-        dcgan._parts(real), dcgan._parts(z), dcgan._parts(y), strict=True
-    ):
+    count = dcgan.config.batches_a_step
+    ys = [None] * count if y is None else tf.split(y, count)
+    parts = zip(tf.split(real, count), tf.split(z, count), ys, strict=True)
+    for real_part, z_part, y_part in parts:
         with tf.GradientTape() as tape:
             yes = d(tf.cast(real_part, tf.float32) / 127.5 - 1, y_part, training=True)
             no = d(g(z_part, y_part, training=True), y_part, training=True)
@@ -150,6 +164,15 @@ def make_plain(monkeypatch):
     monkeypatch.setattr(optimizers, "Adam", keras.optimizers.Adam)
 
 
+def layers_before_a_norm(network):
+    """Those whose bias the batch norm after them cancels."""
+    owners = [*network.blocks, getattr(network, "stem", None), network.label_block]
+    for owner in filter(None, owners):
+        layer = getattr(owner, "conv", None) or owner.dense
+        if owner.norm and owner.norm.gamma.shape == layer.bias.shape:
+            yield layer
+
+
 def trained(dcgan, step):
     """(losses of `steps`, or ten, and trained weights by name), without the biases that batch norm cancels:
     rounding errors alone move those.
@@ -162,11 +185,7 @@ def trained(dcgan, step):
         losses += [float(results["d_loss"]), float(results["g_loss"])]
     weights = {}
     for network in (dcgan.generator, dcgan.discriminator):
-        cancelled = {
-            layer.bias.path
-            for layer, norm, _ in network.plan()
-            if norm and norm.gamma.shape == layer.bias.shape
-        }
+        cancelled = {layer.bias.path for layer in layers_before_a_norm(network)}
         weights |= {
             f"{network.name}/{w.path}": w.numpy()
             for w in network.trainable_variables
@@ -187,7 +206,7 @@ def trained(dcgan, step):
 )
 def test_ten_fast_steps_are_ten_plain_ones(settings, tolerance, tiny, monkeypatch):
     fast = DCGAN(tiny(**settings))
-    losses, weights = trained(fast, fast._train_step)
+    losses, weights = trained(fast, fast.train_step.python_function)
     make_plain(monkeypatch)
     plain = DCGAN(tiny(**settings))
     plain_losses, plain_weights = trained(plain, functools.partial(plain_step, plain))
@@ -203,7 +222,7 @@ def test_ten_fast_steps_are_ten_plain_ones(settings, tolerance, tiny, monkeypatc
 def test_ten_fast_steps_in_low_precision(precision, tolerance, tiny, monkeypatch):
     """Both ways have rounding errors of their own: the losses stay within `tolerance`."""
     fast = DCGAN(tiny(), precision=precision)
-    losses, _ = trained(fast, fast._train_step)
+    losses, _ = trained(fast, fast.train_step.python_function)
     make_plain(monkeypatch)
     plain = DCGAN(tiny(), precision=precision)
     plain_losses, _ = trained(plain, functools.partial(plain_step, plain))
@@ -213,11 +232,11 @@ def test_ten_fast_steps_in_low_precision(precision, tolerance, tiny, monkeypatch
 def test_moving_averages_count_a_fake_batch_once(tiny):
     """After a step with one fake batch they are 0.9 * start + 0.1 * the batch's, here by the layers one by one."""
     config = tiny(g_updates=1)
-    dcgan, twin = DCGAN(config), Generator(config)
+    dcgan, twin = DCGAN(config), Generator(config.network_config())
     real, z = batch(config)
     dcgan.train_step(real, z)
-    maps = twin.convs[0](tf.nn.relu(twin.norms[0](twin._maps(twin.stem(z)), training=True))).numpy()
-    norm, count = dcgan.generator.norms[1], maps[..., 0].size
+    maps = twin.blocks[0].conv(twin.stem(z, None, training=True)).numpy()
+    norm, count = dcgan.generator.blocks[0].norm, maps[..., 0].size
     np.testing.assert_allclose(norm.moving_mean, 0.1 * maps.mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
     variance = maps.var((0, 1, 2)) * count / (count - 1)
     np.testing.assert_allclose(norm.moving_variance, 0.9 + 0.1 * variance, rtol=1e-4)
@@ -241,7 +260,7 @@ def test_adam_is_tensorflow_1s(tiny):
     """Two updates by hand: lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + 1e-8), b1 = 0.5, b2 = 0.999."""
     dcgan = DCGAN(tiny(learning_rate=0.01))
     network = dcgan.generator
-    bias = network.stem.bias
+    bias = network.stem.dense.bias
     rng = np.random.default_rng(0)
     m = v = expected = np.zeros(bias.shape)
     for t in (1, 2):
@@ -332,7 +351,7 @@ def test_networks_with_labels_take_every_size_and_tell_labels_apart(height, widt
     dcgan = DCGAN(config)
     real, z = batch(config)
     y = tf.eye(3)
-    assert np.isfinite(float(dcgan._train_step(real, z, y)["g_loss"]))
+    assert np.isfinite(float(dcgan.train_step.python_function(real, z, y)["g_loss"]))
     images = dcgan.generator(z, y)
     assert images.shape == (3, height, width, c_dim)
     same_z = tf.repeat(z[:1], 3, 0)
@@ -344,7 +363,10 @@ def test_networks_with_labels_take_every_size_and_tell_labels_apart(height, widt
 def test_labels_go_to_every_layer_but_the_last_convolutions_output(tiny):
     """REFERENCES: carpedm20 joins y to z, to the dense layers and to the maps, in D also to the image."""
     config = tiny(fc_width=16, **LABELLED)
-    generator, discriminator = Generator(config), Discriminator(config)
+    generator, discriminator = (
+        Generator(config.network_config()),
+        Discriminator(config.network_config()),
+    )
     inputs = {
         v.path: v.shape
         for v in (*generator.variables, *discriminator.variables)
@@ -359,7 +381,7 @@ def test_labels_go_to_every_layer_but_the_last_convolutions_output(tiny):
     assert {v.path: v.shape for v in generator.variables}["conv1/kernel"] == (5, 5, 16, 32 + 3)
     assert inputs["conv1/kernel"] == (5, 5, 3 + 3, 16)
     assert inputs["conv2/kernel"] == (5, 5, 16 + 3, 32)
-    assert generator.norms[0].gamma.shape == (4 * 4 * 32,)  # a unit each, as in carpedm20's
+    assert generator.stem.norm.gamma.shape == (4 * 4 * 32,)  # a unit each, as in carpedm20's
 
 
 def test_alternating_gives_every_update_a_batch_and_the_generator_the_first(tiny):
@@ -368,9 +390,11 @@ def test_alternating_gives_every_update_a_batch_and_the_generator_the_first(tiny
     ours, plain = DCGAN(config), DCGAN(config)
     real, z = batch(config)
     assert len(z) == 2 * config.batch_size
-    ours._train_step(real, z)
-    plain._update_generator(z[:8], None)
-    plain._update_discriminator(real[8:], z[8:], None)
+    ours.train_step.python_function(real, z)
+    fake, tape = plain.draw_fakes(z[:8], None)
+    plain.update_generator(tape, None, fake, None)
+    fake, _ = plain.draw_fakes(z[8:], None)
+    plain.update_discriminator(ops.to_float(real[8:]), fake, None)
     for a, b in zip(weights_of(ours), weights_of(plain), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-7)
 
@@ -387,7 +411,7 @@ def test_l2_is_added_to_the_gradient_of_every_weight(precision, tiny, monkeypatc
 
         real, z = batch(dcgan.config)
         monkeypatch.setattr(dcgan.d_optimizer, "apply", record)
-        dcgan._update_discriminator(ops.to_float(real), z, None)
+        dcgan.update_discriminator(ops.to_float(real), dcgan.draw_fakes(z, None)[0], None)
         scale = float(dcgan.d_optimizer.scale_loss(tf.constant(1.0)))
     weights = [w.numpy() for w in dcgan.discriminator.trainable_variables]
     for without, with_l2, weight in zip(seen[0.0], seen[0.25], weights, strict=True):
@@ -399,7 +423,7 @@ def test_kingmas_adam_is_algorithm_1(tiny):
     results = {}
     for form in ("kingma", "tensorflow"):
         dcgan = DCGAN(tiny(learning_rate=0.01, adam_form=form))
-        network, bias = dcgan.generator, dcgan.generator.stem.bias
+        network, bias = dcgan.generator, dcgan.generator.stem.dense.bias
         place = next(k for k, w in enumerate(network.trainable_variables) if w is bias)
         rng = np.random.default_rng(0)
         m = v = expected = np.zeros(bias.shape)
@@ -421,7 +445,10 @@ def test_presets_train_eager_and_compiled_alike(preset, tiny):
     config = tiny(**settings)
     eager, graph = DCGAN(config), DCGAN(config)
     for seed in range(2):
-        a, b = eager._train_step(*batch(config, seed)), graph.train_step(*batch(config, seed))
+        a, b = (
+            eager.train_step.python_function(*batch(config, seed)),
+            graph.train_step(*batch(config, seed)),
+        )
         np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-3)
     operations = graph.train_step.get_concrete_function(*batch(config)).graph.get_operations()
     assert max(len(operation.inputs) for operation in operations if operation.type == "AddN") == 2
@@ -430,7 +457,10 @@ def test_presets_train_eager_and_compiled_alike(preset, tiny):
 def test_the_papers_networks_have_no_biases_and_a_gain_for_every_unit():
     """The shapes of Newmu/dcgan_code, faces/train_uncond_dcgan.py, with its 128 as the last layer's width."""
     config = Config(**with_preset({"preset": "paper"}), c_dim=3)
-    generator, discriminator = Generator(config), Discriminator(config)
+    generator, discriminator = (
+        Generator(config.network_config()),
+        Discriminator(config.network_config()),
+    )
     stem, maps = (
         [(100, 16384), (16384,), (16384,)],
         [(512,), (512,), (256,), (256,), (128,), (128,)],

@@ -1,6 +1,5 @@
 """Every command line in carpedm20/DCGAN-tensorflow's README, and in ours, means something here."""
 
-import copy
 import re
 import shlex
 import subprocess
@@ -9,9 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 from PIL import Image
 
 import main
+from config.flags import given_settings
+from config.presets import with_preset
+from config.settings import Config
 from data import fetch
 
 ROOT = Path(main.__file__).parent
@@ -38,21 +41,19 @@ def commands(text):
     return list(dict.fromkeys(line.strip() for line in found))
 
 
-def parsed(line, monkeypatch):
+def parsed(line):
     """(settings, actions) that the program takes a line of main.py for."""
-    monkeypatch.setattr(main, "FLAGS", copy.deepcopy(main.FLAGS))
-    arguments = shlex.split(line)[1:]
-    assert main.FLAGS(arguments)[1:] == []
-    given = main.given_settings()
-    return main.Config(**main.with_preset(given)), main.asked_actions()
+    with flagsaver.flagsaver():
+        main.parse(shlex.split(line)[1:])
+        return Config(**with_preset(given_settings())), main.choose_actions()
 
 
 @pytest.mark.parametrize("line", commands(ORIGINAL))
-def test_the_originals_command_lines(line, monkeypatch):
+def test_the_originals_command_lines(line):
     if "download.py" in line:
         assert fetch.parse(shlex.split(line)[2:])[0] == ["mnist", "celebA"]
         return
-    config, actions = parsed(line, monkeypatch)
+    config, actions = parsed(line)
     assert actions == ({"train"} if "--train" in line else {"sample"})
     if "mnist" in line:
         assert (config.height, config.labels, config.g_widths, config.name) == (
@@ -72,11 +73,11 @@ def test_there_are_eleven_of_them():
 
 
 @pytest.mark.parametrize("line", commands((ROOT / "README.md").read_text(encoding="utf-8")))
-def test_our_command_lines(line, monkeypatch):
+def test_our_command_lines(line):
     if "download.py" in line:
         assert fetch.parse(shlex.split(line)[2:])[0]
     elif "--help" not in line:
-        assert parsed(line, monkeypatch)[1]
+        assert parsed(line)[1]
 
 
 def test_its_custom_dataset_trains_and_is_tested(tmp_path):

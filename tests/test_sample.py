@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import ops
+from config.stored import change_settings
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
-from runs.find import find_run, stored_run
-from sample import drawer, load_generator, sample, whole_batches
+from runs.find import find_run, read_run
+from sample import Sampler, sample
 from system import console
 from system.files import replaced_folder, write_atomic
 from utils import image_grid, png, write_film
@@ -21,7 +22,7 @@ def trained(tiny):
     """A factory of runs that have a checkpoint (of untrained networks: their pixels are as good as any)."""
 
     def make(**changes):
-        config = tiny(**changes).settled()
+        config = tiny(**changes).resolve()
         Checkpoints(DCGAN(config), config).save(5)
         (config.run_dir / "config.json").write_text(config.to_json())
         return config
@@ -48,7 +49,7 @@ def test_same_seed_same_bytes_and_the_first_do_not_depend_on_n(c_dim, trained):
     assert few == again
     many = sample(config, 70)
     assert all((many / name).read_bytes() == few[name] for name in few if name.startswith("0"))
-    other = sample(config.continued({"seed": 1}), 3)
+    other = sample(change_settings(config, {"seed": 1}), 3)
     assert other.name == "seed_1"
     assert (other / "000000.png").read_bytes() != few["000000.png"]
 
@@ -56,8 +57,9 @@ def test_same_seed_same_bytes_and_the_first_do_not_depend_on_n(c_dim, trained):
 def test_the_files_are_those_of_drawing_and_writing_one_after_the_other(trained):
     config = trained()
     folder = sample(config, 150)
-    z = ops.latents(0, whole_batches(150), z_dim=8, z_dist=config.z_dist)
-    images = drawer(load_generator(config)[0])(z)[:150]  # 192 at once, in the loop of `in_batches`
+    z = ops.latents(0, 150, z_dim=8, z_dist=config.z_dist)
+    images = Sampler(config).draw(z)
+    np.testing.assert_array_equal(images, Sampler(config).images(seed=0, count=150))
     for number, image in enumerate(images):
         path = folder / f"{number:06d}.png"
         np.testing.assert_array_equal(iio.imread(path), image)
@@ -78,7 +80,10 @@ def test_a_full_disk_leaves_no_folder_and_is_one_line(failing, trained, monkeypa
         sample(config, 200)
     assert list(config.sample_path.iterdir()) == []
     assert console.fail(raised.value) == 1
-    line = "cannot be used: No space left on device. Make room there, or give another --out_dir; the same command goes on."
+    line = (
+        "cannot be used: No space left on device. Make room there, or give another --out_dir; "
+        "the same command goes on."
+    )
     assert capsys.readouterr().err == f"error: {config.sample_path / 'seed_0'} {line}\n"
 
 
@@ -113,7 +118,7 @@ def test_a_moved_run_is_itself(trained):
     assert sample(moved, 1).parent.parent.name == "renamed"
     elsewhere = config.run_dir.parent.parent / "elsewhere"
     config.run_dir.parent.rename(elsewhere)
-    assert stored_run(elsewhere / "renamed").run_dir == elsewhere / "renamed"
+    assert read_run(elsewhere / "renamed").run_dir == elsewhere / "renamed"
 
 
 def test_grids_are_as_square_as_can_be():

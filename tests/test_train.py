@@ -11,12 +11,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import ops
 from config.presets import PRESETS
+from config.stored import change_settings
 from data.labels import Labels
 from gan import DCGAN
 from model import Generator
 from runs.checkpoints import Checkpoints, restore_networks
-from runs.find import stored_run
-from sample import drawer
+from runs.find import read_run
+from sample import Sampler
 from train import train
 from training import logs
 from training.logs import Logs
@@ -65,7 +66,7 @@ def test_40_steps_straight_equal_17_a_signal_and_23(number, tiny, images, monkey
     with monkeypatch.context() as patch:
         signal_after(patch, 17, number)
         assert train(tiny(out_name="stopped", steps=40), images) is None
-    stopped = stored_run(straight.run_dir.parent / "stopped")
+    stopped = read_run(straight.run_dir.parent / "stopped")
     assert state(stopped)[0] == 17
     train(stopped, images)
     assert state(stopped) == state(straight)
@@ -83,7 +84,7 @@ def test_a_run_leaves_everything_a_user_looks_for(tiny, images, tmp_path):
     assert names == ["reals.png", "train_00000002.png", "train_00000003.png", "training.gif"]
     assert iio.imread(config.sample_path / "reals.png").shape == (128, 128, 3)
     assert len(iio.imread(config.sample_path / "training.gif")) == 2
-    assert stored_run(config.run_dir) == config
+    assert read_run(config.run_dir) == config
 
     line = metrics(config)[-1]
     assert set(line) >= {
@@ -124,10 +125,10 @@ def test_a_run_leaves_everything_a_user_looks_for(tiny, images, tmp_path):
 
 def test_grids_are_the_fixed_latents_in_inference_mode(tiny, images):
     config = train(tiny(steps=2), images)
-    generator = Generator(config)
+    generator = Generator(config.network_config())
     restore_networks(config, generator=generator)
     z = ops.latents(config.seed, 64, z_dim=config.z_dim, z_dist=config.z_dist)
-    expected = image_grid(drawer(generator)(z))
+    expected = image_grid(Sampler(config, generator).draw(z))
     np.testing.assert_array_equal(iio.imread(config.sample_path / "train_00000002.png"), expected)
 
 
@@ -137,7 +138,7 @@ def test_folders_may_be_elsewhere(tiny, images, tmp_path):
     )
     assert (tmp_path / "s" / "reals.png").is_file()
     assert (tmp_path / "c" / "checkpoint").is_file()
-    assert stored_run(config.run_dir) == config
+    assert read_run(config.run_dir) == config
 
 
 def test_a_finished_run_stays_as_it_is_and_a_longer_one_goes_on(tiny, images):
@@ -146,7 +147,7 @@ def test_a_finished_run_stays_as_it_is_and_a_longer_one_goes_on(tiny, images):
     assert before[0] == 3  # ceil(20 images / 8)
     train(config, images)
     assert state(config) == before
-    train(config.continued({"epoch": 2}), images)
+    train(change_settings(config, {"epoch": 2}), images)
     assert state(config)[0] == 5
 
 
@@ -187,12 +188,14 @@ def test_precision_and_learning_rate_may_change_between_sessions(tiny, images):
     config = train(tiny(steps=1), images)
     for steps, precision in ((2, "float16"), (3, "bfloat16"), (4, "float32")):
         config = train(
-            config.continued({"steps": steps, "mixed_precision": precision, "learning_rate": 1e-4}),
+            change_settings(
+                config, {"steps": steps, "mixed_precision": precision, "learning_rate": 1e-4}
+            ),
             images,
         )
     assert state(config)[0] == 4
     dcgan = DCGAN(config)
-    Checkpoints(dcgan, config.continued({"learning_rate": 5e-5})).restore()
+    Checkpoints(dcgan, change_settings(config, {"learning_rate": 5e-5})).restore()
     assert float(dcgan.g_optimizer.learning_rate) == pytest.approx(5e-5)
 
 
@@ -240,7 +243,7 @@ def test_what_a_kill_left_behind_is_mended(tiny, images):
     path = config.run_dir / "logs" / "metrics.jsonl"
     path.write_text(path.read_text() + json.dumps({"step": 20, "seconds": 9.0}) + '\n{"step": 2')
     (config.sample_path / "train_00000020.png").touch()  # drawn after the last checkpoint
-    train(config.continued({"steps": 3}), images)
+    train(change_settings(config, {"steps": 3}), images)
     assert [line["step"] for line in metrics(config)] == [1, 2, 3]
     assert not (config.sample_path / "train_00000020.png").exists()
 
@@ -249,13 +252,13 @@ def test_with_labels_a_row_a_label_and_a_column_a_z(tiny, images):
     labels = Labels(("a", "b", "c"), np.eye(3, dtype=np.float32)[np.arange(20) % 3])
     config = train(tiny(steps=2, labels="folder", fc_width=16), images, labels)
     assert config.label_names == ("a", "b", "c")
-    assert stored_run(config.run_dir) == config
+    assert read_run(config.run_dir) == config
     grid = iio.imread(config.run_dir / "samples" / "train_00000002.png")
     assert grid.shape == (3 * 16, 8 * 16, 3)
-    generator = Generator(config)
+    generator = Generator(config.network_config())
     restore_networks(config, generator=generator)
     z = ops.latents(config.seed, 8, z_dim=8, z_dist=config.z_dist)
-    second_row = drawer(generator)(z, np.eye(3, dtype=np.float32)[[1] * 8])
+    second_row = Sampler(config, generator).draw(z, np.eye(3, dtype=np.float32)[[1] * 8])
     np.testing.assert_array_equal(grid[16:32], image_grid(second_row, 8))
     reals = (
         iio.imread(config.run_dir / "samples" / "reals.png").reshape(3, 16, 8, 16, 3).swapaxes(1, 2)
@@ -272,7 +275,7 @@ def test_20_steps_with_labels_straight_and_in_two_parts_are_bit_equal(tiny, imag
     with monkeypatch.context() as patch:
         signal_after(patch, 7)
         assert train(tiny(out_name="stopped", **settings), images, labels) is None
-    stopped = stored_run(tiny(out_name="stopped").run_dir)
+    stopped = read_run(tiny(out_name="stopped").run_dir)
     train(stopped, images, labels)
     assert state(straight) == state(stopped)
 
@@ -284,5 +287,5 @@ def test_presets_train_stop_and_go_on_bit_equal(preset, tiny, images, monkeypatc
     with monkeypatch.context() as patch:
         signal_after(patch, 2)
         assert train(tiny(out_name="stopped", **settings), images) is None
-    train(stored_run(tiny(out_name="stopped").run_dir), images)
-    assert state(straight) == state(stored_run(tiny(out_name="stopped").run_dir))
+    train(read_run(tiny(out_name="stopped").run_dir), images)
+    assert state(straight) == state(read_run(tiny(out_name="stopped").run_dir))

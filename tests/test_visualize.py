@@ -3,11 +3,12 @@ import numpy as np
 import pytest
 
 import ops
+from config.stored import change_settings
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
-from sample import drawer, load_generator
+from sample import Sampler
 from utils import image_grid
-from visualize import COLUMNS, FRAMES, sweep, visualize
+from visualize import COLUMNS, FRAMES, sweep_latents, visualize
 
 
 @pytest.fixture
@@ -15,9 +16,10 @@ def trained(tiny):
     """A factory of runs with weights so large that every z draws another image."""
 
     def make(**changes):
-        config = tiny(**({"z_dim": 5} | changes)).settled()
+        config = tiny(**({"z_dim": 5} | changes)).resolve()
         dcgan = DCGAN(config)
-        for layer in (dcgan.generator.stem, *dcgan.generator.convs):
+        blocks = dcgan.generator.blocks
+        for layer in (dcgan.generator.stem.dense, *(block.conv for block in blocks)):
             layer.kernel.assign(layer.kernel * 10)
         Checkpoints(dcgan, config).save(5)
         return config
@@ -29,7 +31,7 @@ def test_0_is_a_grid_from_the_distribution_of_training(trained):
     config = trained(z_dist="normal01", seed=3)
     folder = visualize(config, "0")
     assert folder.name == "visualize_0_seed_3"
-    draw = drawer(load_generator(config)[0])
+    draw = Sampler(config).draw
     expected = image_grid(draw(ops.latents(3, 64, z_dim=5, z_dist="normal01")))
     np.testing.assert_array_equal(iio.imread(folder / "grid.png"), expected)
 
@@ -44,10 +46,10 @@ def test_1_is_a_row_an_axis_from_end_to_end(z_dist, low, high, trained):
     assert sorted(path.name for path in folder.iterdir()) == ["axes_000.png", "axes_032.png"]
     z = ops.latents(0, 1, z_dim=35, z_dist=z_dist).numpy().repeat(COLUMNS, 0)
     z[:, 33] = np.linspace(low, high, COLUMNS)
-    np.testing.assert_array_equal(sweep(config, 33, COLUMNS), z)
+    np.testing.assert_array_equal(sweep_latents(config, 33, COLUMNS), z)
     picture = iio.imread(folder / "axes_032.png")
     assert picture.shape == (3 * 16, COLUMNS * 16, 3)
-    row = drawer(load_generator(config)[0])(z)
+    row = Sampler(config).draw(z)
     np.testing.assert_array_equal(picture[16:32], image_grid(row, COLUMNS))
 
 
@@ -70,11 +72,11 @@ def test_with_labels_a_sweep_keeps_its_label(trained):
     config = trained(labels="folder", label_names=("a", "b"), fc_width=16)
     kept = visualize(config, "1", "B")
     assert kept.name == "visualize_1_seed_0_b"
-    draw = drawer(load_generator(config)[0])
+    draw = Sampler(config).draw
     y = np.repeat([[0.0, 1.0]], COLUMNS, 0).astype(np.float32)
     picture = iio.imread(kept / "axes_000.png")
     np.testing.assert_array_equal(
-        picture[32:48], image_grid(draw(sweep(config, 2, COLUMNS), y), COLUMNS)
+        picture[32:48], image_grid(draw(sweep_latents(config, 2, COLUMNS), y), COLUMNS)
     )
     with pytest.raises(ValueError, match="--label must be among a, b"):
         visualize(config, "1", "c")
@@ -84,6 +86,6 @@ def test_a_sweep_is_not_normalised_by_its_own_statistics(trained):
     """Images that differ in one axis would be stretched to noise."""
     config = trained(bn_statistics="batch")
     folder = visualize(config, "1")
-    draw = drawer(load_generator(config.continued({"bn_statistics": "moving"}))[0])
-    expected = image_grid(draw(sweep(config, 0, COLUMNS)), COLUMNS)
+    draw = Sampler(change_settings(config, {"bn_statistics": "moving"})).draw
+    expected = image_grid(draw(sweep_latents(config, 0, COLUMNS)), COLUMNS)
     np.testing.assert_array_equal(iio.imread(folder / "axes_000.png")[:16], expected)

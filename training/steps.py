@@ -1,4 +1,4 @@
-"""Training steps, several a call: images fetched, latents drawn and networks updated with no Python in between."""
+"""Training steps, several a call: batches, latents and updates without any Python in between."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -11,19 +11,18 @@ import ops
 from data.batches import Order, batches
 from gan import DCGAN
 
-TABLE_SHARE = (
-    0.25  # of the GPU's memory, at most, for the images; twice that while they are brought there
-)
+TABLE_SHARE = 0.25  # of the GPU's memory, at most, for the images; the upload takes twice that
 UPLOAD = 4096  # images at a time
-LOG_EVERY_STEPS = 20  # and the first and the last
+LOG_EVERY_STEPS = 20  # besides the first and the last
 
 
 class Steps:
     """Trains `dcgan` on images (N, H, W, C) uint8 and, with labels, y (N, y_dim) float32.
 
-    on_device: the images are copied to the device once, as one table from which the compiled step gathers its batch;
-    else a thread gathers them in memory, or from the pack on disk, and every call brings its own. Batches and latents
-    are functions of (seed, step), so neither this nor the division into calls changes a result.
+    on_device: the images are copied to the device once, as a table from which the compiled step gathers
+    its batch. Otherwise a thread gathers them in memory, or from the pack on disk, and every call brings
+    its own. Batches and latents are functions of (seed, step), so neither this nor the division into
+    calls changes a result.
     """
 
     def __init__(
@@ -35,68 +34,74 @@ class Steps:
         on_device: bool = False,
     ):
         self.dcgan, self.images, self.y = dcgan, images, y
-        self.batch = dcgan.config.batch_size * dcgan.config.batches_a_step
+        self.batch = dcgan.config.images_a_step
         self.table = upload(images) if on_device else None
+
+        # What each step takes: images, or their rows in the table, and y.
         image = () if on_device else images.shape[1:]
-        real = tf.TensorSpec((None, self.batch, *image), tf.int64 if on_device else tf.uint8)
-        ys = [] if y is None else [tf.TensorSpec((None, self.batch, y.shape[-1]), tf.float32)]
-        a_step = [tf.TensorSpec(spec.shape[1:], spec.dtype) for spec in (real, *ys)]
-        self.results = self._result_specs(a_step[0], a_step[1] if ys else None)
-        signature = [tf.TensorSpec((), tf.int64), real, *ys]
-        self.call = tf.function(self._call, input_signature=signature, autograph=False)
+        real = tf.TensorSpec((self.batch, *image), tf.int64 if on_device else tf.uint8)
+        ys = [] if y is None else [tf.TensorSpec((self.batch, y.shape[-1]), tf.float32)]
+        self.results = self._trace_results(real, *ys)
+
+        first_step = tf.TensorSpec((), tf.int64)
+        stacked = [tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in (real, *ys)]
+        self.call = tf.function(
+            self._run_call, input_signature=[first_step, *stacked], autograph=False
+        )
 
     def run(self, calls: Iterable[range]) -> Iterator[dict]:
-        """Takes the steps of each of `calls`, counted from 0, and yields the last one's results, as
-        `DCGAN.train_step` has them, with its z, and with labels its y.
+        """Takes the steps of each of `calls`, counted from 0, and yields the results of its last one.
+
+        They are those of `DCGAN.train_step`, with the step's z, and with labels its y.
         """
         starts, calls = itertools.tee(calls)
-        for start, inputs in zip(starts, self._inputs(calls), strict=True):
-            yield self.call(
-                np.int64(start.start), *inputs
-            )  # TensorFlow keeps every Python number that it meets
+        for call, inputs in zip(starts, self._gather_inputs(calls), strict=True):
+            # An int64, as TensorFlow keeps every Python number that it meets.
+            yield self.call(np.int64(call.start), *inputs)
 
-    def _inputs(self, calls: Iterable[range]) -> Iterator[tuple[np.ndarray, ...]]:
+    def _gather_inputs(self, calls: Iterable[range]) -> Iterator[tuple[np.ndarray, ...]]:
         seed = self.dcgan.config.seed
         if self.table is None:
             return batches(self.images, self.y, batch_size=self.batch, seed=seed, calls=calls)
+
         order = Order(len(self.images), seed)
         rows = (order.batches(call, self.batch) for call in calls)
         return ((row,) if self.y is None else (row, self.y[row]) for row in rows)
 
-    def _call(self, start, reals, ys=None):
-        """start: the first step, counted from 0; reals, ys (n, ...): what n steps take -> the last one's results."""
+    def _run_call(self, start, reals, ys=None):
+        """start: the first step, counted from 0; reals, ys (n, ...): what n steps take."""
 
-        def one(k, _):
-            return k + 1, self._step(
-                start + tf.cast(k, tf.int64), reals[k], None if ys is None else ys[k]
-            )
+        def run_one(k, _):
+            y = None if ys is None else ys[k]
+            return k + 1, self._run_step(start + tf.cast(k, tf.int64), reals[k], y)
 
         nothing = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), self.results)
-        return tf.while_loop(
-            lambda k, _: k < tf.shape(reals)[0], one, (0, nothing), parallel_iterations=1
-        )[1]
+        _, results = tf.while_loop(
+            lambda k, _: k < tf.shape(reals)[0], run_one, (0, nothing), parallel_iterations=1
+        )
+        return results
 
-    def _step(self, step, real, y):
+    def _run_step(self, step, real, y):
         config = self.dcgan.config
-        # The stream of a step is its number counted from 1, and latents are drawn outside XLA, which has others.
+        # Latents are drawn outside XLA, which has others. A step's stream is its number from 1 on.
         z = ops.latents(
             config.seed, self.batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step + 1
         )
         results = self.dcgan.train_step(real, z, y, self.table)
         return {**results, "z": z} | ({} if y is None else {"y": y})
 
-    def _result_specs(
-        self, real: tf.TensorSpec, y: tf.TensorSpec | None
-    ) -> dict[str, tf.TensorSpec]:
+    def _trace_results(self, real: tf.TensorSpec, y: tf.TensorSpec | None = None) -> dict:
+        """What a step returns, as TensorSpecs."""
         z = tf.TensorSpec((self.batch, self.dcgan.config.z_dim), tf.float32)
         table = None if self.table is None else tf.TensorSpec(self.table.shape, tf.uint8)
-        specs = self.dcgan.train_step.get_concrete_function(real, z, y, table).structured_outputs
-        return {**specs, "z": z} | ({} if y is None else {"y": y})
+        traced = self.dcgan.train_step.get_concrete_function(real, z, y, table)
+        return {**traced.structured_outputs, "z": z} | ({} if y is None else {"y": y})
 
 
-def split(steps: range, at_most: int, *every: int) -> Iterator[range]:
-    """`steps` in ranges of `at_most`, cut where the loop has something to do: after the first, and where the number of
-    steps done is a multiple of one of `every`.
+def divide(steps: range, at_most: int, *every: int) -> Iterator[range]:
+    """`steps` in ranges of `at_most`, cut where the loop has something to do.
+
+    That is after the first step, and where the number of steps done is a multiple of one of `every`.
     """
     start = steps.start
     while start < steps.stop:
@@ -107,24 +112,20 @@ def split(steps: range, at_most: int, *every: int) -> Iterator[range]:
 
 
 def upload(images: np.ndarray) -> tf.Tensor:
-    """images as one tensor on the device, brought there a few at a time, as the pack may be larger than memory."""
-    return tf.concat(
-        [tf.constant(images[k : k + UPLOAD]) for k in range(0, len(images), UPLOAD)], 0
-    )
+    """images as one tensor on the device, sent in pieces: the pack may be larger than memory."""
+    pieces = range(0, len(images), UPLOAD)
+    return tf.concat([tf.constant(images[first : first + UPLOAD]) for first in pieces], 0)
 
 
 def choose_on_device(wanted: str, images: np.ndarray) -> bool:
     """`auto` -> on a GPU whose memory the images leave mostly free."""
     if wanted != "auto":
         return wanted == "on"
-    memory = [
-        device.memory_limit
-        for device in device_lib.list_local_devices()
-        if device.device_type == "GPU"
-    ]
+    devices = device_lib.list_local_devices()
+    memory = [device.memory_limit for device in devices if device.device_type == "GPU"]
     return bool(memory) and images.nbytes <= TABLE_SHARE * memory[0]
 
 
 def choose_steps_per_call(wanted: int | None) -> int:
-    """None -> as many as there are between two lines of the log on a GPU, whose steps take milliseconds; else 1."""
+    """None -> 1 on a CPU; on a GPU, whose steps take milliseconds, as many as between two log lines."""
     return wanted or (LOG_EVERY_STEPS if tf.config.list_physical_devices("GPU") else 1)

@@ -4,14 +4,8 @@ import json
 import pytest
 
 from config.presets import with_preset
-from config.settings import (
-    TRAINING_FIELDS,
-    Config,
-    dataset_label,
-    from_dict,
-    read_config,
-    read_json,
-)
+from config.settings import Config, dataset_label
+from config.stored import change_settings, from_dict, read_config, read_json
 
 
 @pytest.mark.parametrize(
@@ -42,8 +36,8 @@ def test_every_size_is_the_ceil_half_of_the_next():
 
 
 def test_widths_halve_from_the_stem():
-    assert Config().generator_widths == [512, 256, 128, 64]
-    assert Config(stem_width=1024).generator_widths == [1024, 512, 256, 128]
+    assert Config().generator_widths == (512, 256, 128, 64)
+    assert Config(stem_width=1024).generator_widths == (1024, 512, 256, 128)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +97,7 @@ def test_contradictions(settings, words):
 
 
 def test_json_round_trip(tmp_path):
-    config = Config(dataset="celeba", output_width=32, c_dim=3).settled()
+    config = Config(dataset="celeba", output_width=32, c_dim=3).resolve()
     path = tmp_path / "config.json"
     path.write_text(config.to_json())
     assert read_config(path) == config
@@ -125,14 +119,16 @@ def test_json_errors_name_the_file(tmp_path):
 
 
 def test_a_run_keeps_its_networks_and_takes_new_lengths():
-    stored = Config(c_dim=3, steps=100).settled()
-    longer = stored.continued({"epoch": 50, "batch_size": 32, "c_dim": "auto", "blocks": None})
+    stored = Config(c_dim=3, steps=100).resolve()
+    longer = change_settings(
+        stored, {"epoch": 50, "batch_size": 32, "c_dim": "auto", "blocks": None}
+    )
     assert (longer.epoch, longer.steps, longer.batch_size, longer.c_dim) == (50, None, 32, 3)
-    assert stored.continued({"seed": 7}).seed == 7  # for sampling
+    assert change_settings(stored, {"seed": 7}).seed == 7  # for sampling
     with pytest.raises(ValueError, match="--seed is fixed"):
-        stored.continued({"seed": 7}, TRAINING_FIELDS)
+        change_settings(stored, {"seed": 7}, for_training=True)
     with pytest.raises(ValueError) as error:
-        stored.continued({"stem_width": 1024})
+        change_settings(stored, {"stem_width": 1024})
     assert str(error.value) == (
         "--stem_width is fixed once a run has started: out/digits-64x64 has 512. Received: 1024. "
         "Drop the flag, or start another run with --out_name=NAME."
@@ -208,9 +204,9 @@ def test_presets_are_defaults_and_any_flag_wins(given, expected):
 
 def test_widths_as_flags_and_as_json():
     assert Config(g_widths="512,256,128,64").g_widths == (512, 256, 128, 64)
-    assert Config(g_widths="8, 6,4,2").generator_widths == [8, 6, 4, 2]
-    assert Config(d_widths=[1, 2, 3, 4]).discriminator_widths == [1, 2, 3, 4]
-    assert Config().discriminator_widths == [64, 128, 256, 512]
+    assert Config(g_widths="8, 6,4,2").generator_widths == (8, 6, 4, 2)
+    assert Config(d_widths=[1, 2, 3, 4]).discriminator_widths == (1, 2, 3, 4)
+    assert Config().discriminator_widths == (64, 128, 256, 512)
     with pytest.raises(
         ValueError, match=r"--g_widths must be 4 numbers of feature maps.* Received: 8,6\."
     ):
@@ -225,10 +221,12 @@ def test_labels_need_their_names_before_networks_are_built():
     assert Config().y_dim == 0
     assert Config(labels="mnist").labels == "own"
     assert Config(labels="Smiling", label_names=("Smiling",)).y_dim == 1
-    with pytest.raises(ValueError, match="load the data first"):
-        Config(labels="folder").y_dim  # noqa: B018
-    assert Config(labels="folder").settled().stem_norm == "units"
-    assert Config().settled().stem_norm == "channels"
+    with pytest.raises(ValueError, match="Load the data first"):
+        Config(labels="folder", c_dim=3).network_config()
+    with pytest.raises(ValueError, match="Load the data first"):
+        Config().network_config()
+    assert Config(labels="folder").resolve().stem_norm == "units"
+    assert Config().resolve().stem_norm == "channels"
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 
 import ops
-from data import label_choice as conditions
-from export.saved_model import MAX_COUNT, export, freeze
+from config.stored import change_settings
+from data import label_choice
+from export.frozen import freeze
+from export.saved_model import MAX_COUNT, export
 from gan import DCGAN
 from model import Discriminator, Generator
 from runs.checkpoints import Checkpoints, restore_networks
@@ -29,11 +31,11 @@ for number, png in enumerate(drawn["png_bytes"].numpy()):
 @pytest.fixture
 def trained(tiny, photos):
     """A run after three real steps, so that the moving statistics differ from their initial values."""
-    config = tiny(seed=3).settled()
+    config = tiny(seed=3).resolve()
     dcgan = DCGAN(config)
     for step in range(3):
         z = ops.latents(0, 8, z_dim=8, z_dist=config.z_dist, stream=step)
-        dcgan._train_step(tf.constant(photos(8, 16, 16)), z)
+        dcgan.train_step.python_function(tf.constant(photos(8, 16, 16)), z)
     Checkpoints(dcgan, config).save(3)
     return config
 
@@ -55,7 +57,7 @@ def test_plain_tensorflow_draws_the_pixels_of_sample(trained, tmp_path):
 def test_signatures_take_any_batch(trained):
     signatures = tf.saved_model.load(str(export(trained))).signatures
     assert set(signatures) == {"serving_default", "sample", "discriminate"}
-    discriminator = Discriminator(trained)
+    discriminator = Discriminator(trained.network_config())
     restore_networks(trained, discriminator=discriminator)
     for count in (1, 5):
         z = ops.latents(0, count, z_dim=8, z_dist="normal01")
@@ -115,7 +117,10 @@ def test_a_run_without_a_checkpoint_is_an_error_and_leaves_nothing(tiny):
 def test_frozen_graphs_in_tensorflow_1s_way(trained):
     """import_graph_def in a session, any batch, the pixels and logits of the networks."""
     folder = freeze(trained)
-    generator, discriminator = Generator(trained), Discriminator(trained)
+    generator, discriminator = (
+        Generator(trained.network_config()),
+        Discriminator(trained.network_config()),
+    )
     restore_networks(trained, generator=generator, discriminator=discriminator)
     for count in (1, 5):
         z = ops.latents(4, count, z_dim=8, z_dist="normal01").numpy()
@@ -136,14 +141,14 @@ def run_frozen(path, feed, fetch):
 @pytest.mark.parametrize("statistics", ["moving", "batch"])
 def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
     names = {"labels": "folder", "label_names": ("a", "b"), "fc_width": 16}
-    config = tiny(bn_statistics=statistics, **names).settled()
+    config = tiny(bn_statistics=statistics, **names).resolve()
     Checkpoints(DCGAN(config), config).save(0)
     signatures = tf.saved_model.load(str(export(config))).signatures
-    y = conditions.chosen(config, "b,a", 6)
+    y = label_choice.choose_labels(config, "b,a", 6)
     drawn = signatures["sample"](
         seed=tf.constant(3, tf.int64), count=tf.constant(6), y=tf.constant(y)
     )
-    folder = sample(config.continued({"seed": 3}), 6, "b,a")
+    folder = sample(change_settings(config, {"seed": 3}), 6, "b,a")
     assert folder.name == "seed_3_b,a"
     np.testing.assert_array_equal(np.load(folder / "y.npy"), y)
     for number, encoded in enumerate(drawn["png_bytes"].numpy()):
@@ -168,7 +173,7 @@ def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
 
 def test_with_the_statistics_of_the_batch_one_image_is_not_its_own_batch(tiny):
     """Alone it would be normalised to nothing: gray."""
-    config = tiny(bn_statistics="batch").settled()
+    config = tiny(bn_statistics="batch").resolve()
     Checkpoints(DCGAN(config), config).save(0)
     serve = tf.saved_model.load(str(export(config))).signatures["serving_default"]
     z = ops.latents(0, 2, z_dim=8, z_dist="normal01")

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from config import settings as config
+from config.settings import SETTINGS, Config
 from data.packing.decode import Geometry
 from data.packing.pack import Pack, load_pack
 from data.sources.source import Source
 
 ASKED = {
-    *config.FIELDS,
+    *SETTINGS,
     "preset",
     "label",
     "sample",
@@ -140,7 +140,7 @@ def lmdbs() -> list[bytes]:
 
 @functools.cache
 def configs() -> list[bytes]:
-    whole = config.Config(dataset="images").settled()
+    whole = Config(dataset="images").resolve()
     odd = {
         "epoch": 1e400,
         "l2": float("nan"),

@@ -12,8 +12,9 @@ from absl import flags, logging
 from absl.testing import flagsaver
 
 import main
-from config import settings as config
+from config import stored
 from config.presets import with_preset
+from config.settings import Config
 from data.packing.decode import Geometry
 from data.packing.workers import decode_all
 from data.sources.folder import zip_source
@@ -84,9 +85,9 @@ def settings(data: bytes) -> None:
     """A config.json, read as a run's and as --config."""
     path = written("config.json", data)
     with contextlib.suppress(*TOLD):
-        assert config.read_config(path).name
+        assert stored.read_config(path).name
     with contextlib.suppress(*TOLD):
-        made = config.Config(**with_preset(config.from_dict(config.read_json(path), "it").__dict__))
+        made = Config(**with_preset(stored.from_dict(stored.read_json(path), "it").__dict__))
         assert json.loads(made.to_json())
         assert made.run_dir and made.sizes and made.total_steps(10) >= 1
 

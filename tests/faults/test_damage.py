@@ -10,10 +10,11 @@ import pytest
 from program import is_one_line, run_here, tree
 
 from config.settings import Config
+from config.stored import change_settings
 from gan import DCGAN
 from model import Generator
 from runs.checkpoints import Checkpoints, checkpoint_paths, restore_networks
-from runs.find import run_to_train, stored_run
+from runs.find import find_run_to_train, read_run
 from train import train
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
@@ -98,7 +99,7 @@ def other_shape(path, config):
 def not_finite(path, config):
     checkpoints = Checkpoints(DCGAN(config), config)
     checkpoints.restore()
-    checkpoints.dcgan.discriminator.convs[0].bias.assign([np.nan] * 16)
+    checkpoints.dcgan.discriminator.blocks[0].conv.bias.assign([np.nan] * 16)
     checkpoints.finite = lambda: True
     checkpoints.save(6)
 
@@ -133,13 +134,13 @@ def test_tensorflows_list_of_checkpoints_does_not_matter(content, trained):
     if content is not None:
         path.write_bytes(content)
     assert restored(trained) == 6
-    assert stored_run(trained.run_dir) is not None
+    assert read_run(trained.run_dir) is not None
 
 
 def test_two_damaged_and_training_goes_on_from_the_third(trained):
     cut(0.5)(newest(trained, DATA), trained)
     gone(trained.checkpoint_path / f"step-4.{DATA}", trained)
-    longer = train(trained.continued({"steps": 8}), PICTURES)
+    longer = train(change_settings(trained, {"steps": 8}), PICTURES)
     assert [path.name for path in checkpoint_paths(trained.checkpoint_path)] == [
         "step-4",
         "step-6",
@@ -212,7 +213,7 @@ def test_a_config_of_an_older_version_has_todays_defaults(trained):
         "data_dir": trained.data_dir,
         "out_name": "run",
     }
-    assert run_to_train(given) == trained
+    assert find_run_to_train(given) == trained
 
 
 def test_without_its_config_a_run_goes_on_with_the_same_flags(trained):

@@ -11,10 +11,10 @@ import pytest
 import tensorflow as tf
 from program import is_one_line, run, run_here, start, state, tree, wait_for
 
-import train as training
+from config.stored import change_settings
 from data.batches import taker
 from runs.checkpoints import checkpoint_paths
-from runs.find import stored_run
+from runs.find import read_run
 from tests.foreign.test_import_weights import write_newmu
 from train import train
 from training.logs import Logs
@@ -187,7 +187,7 @@ def test_full_while_importing(tmp_path, capsys):
         assert run_here(*flags, tiny=()) == 1
     said = capsys.readouterr().err
     assert is_one_line(said) and "File too large" in said
-    assert stored_run(tmp_path / "out" / "theirs") is None
+    assert read_run(tmp_path / "out" / "theirs") is None
     assert run_here(*flags, tiny=()) == 0
 
 
@@ -222,7 +222,7 @@ def test_tensorboards_log_alone_only_warns(tiny, photos, warned):
 
 
 def checkpoint_size(config, images) -> int:
-    trial = train(config.continued({"out_name": "trial", "steps": 1}), images)
+    trial = train(change_settings(config, {"out_name": "trial", "steps": 1}), images)
     return sum(path.stat().st_size for path in trial.checkpoint_path.glob("step-1.data*"))
 
 
@@ -295,7 +295,7 @@ def test_a_film_that_cannot_be_written_only_warns(tiny, photos, warned, monkeypa
     def full(*_):
         raise OSError(28, "No space left on device", "training.gif")
 
-    monkeypatch.setattr(training, "write_film", full)
+    monkeypatch.setattr("training.pictures.write_film", full)
     config = train(tiny(steps=2), photos(20, 16, 16))
     assert "training.gif cannot be written: No space left on device. Training goes on." in warned
     assert state(config.run_dir)
@@ -320,7 +320,7 @@ def test_places_that_cannot_be_written_are_one_line(place, command, small_disk, 
 
 def test_a_missing_out_dir_is_made(command, tmp_path):
     assert command("--train", "--steps=1", f"--out_dir={tmp_path / 'a' / 'b' / 'c'}")[0] == 0
-    assert stored_run(tmp_path / "a" / "b" / "c" / "run")
+    assert read_run(tmp_path / "a" / "b" / "c" / "run")
 
 
 def test_a_missing_data_dir_is_one_line(command, tmp_path):

@@ -6,8 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from config import settings as config
-from config.settings import Config, read_config, read_json
+from config.settings import SETTINGS, Config
+from config.stored import read_config, read_json
 from foreign import import_weights as weights
 from foreign import read_newmu, read_torch
 from tests.faults import seeds
@@ -58,7 +58,7 @@ def test_a_spoiled_config_is_one_line(tmp_path, content, message):
     "value", ["NaN", "Infinity", "-Infinity", "1e999", "-1", "true", '"1"', "[]", "{}"]
 )
 def test_no_number_is_none_or_endless(tmp_path, value):
-    numbers = [name for name in config.FIELDS if type(getattr(Config, name)) in (int, float)]
+    numbers = [name for name in SETTINGS if type(getattr(Config, name)) in (int, float)]
     numbers += [
         "train_size",
         "steps",

@@ -14,11 +14,11 @@ import tensorflow as tf
 
 import ops
 from config.settings import Config
-from export.saved_model import MAX_COUNT, export, max_count
+from export.saved_model import MAX_COUNT, draw_in_batches, export, max_count
 from gan import DCGAN
 from model import Discriminator, Generator
 from runs.checkpoints import Checkpoints, restore_networks
-from sample import draw, in_batches
+from sample import Sampler
 
 REST = Path(__file__).parent / "rest.py"
 REQUESTS = 1000
@@ -39,9 +39,9 @@ class Served:
     discriminator: Discriminator
 
     def generate(self, z, y=None):
-        """in_batches where the statistics are those of the batch: it is what the signature promises there."""
+        """In whole batches where the statistics are those of the batch, as the signature promises."""
         if self.config.bn_statistics == "batch":
-            return in_batches(self.generator, z, y).numpy()
+            return draw_in_batches(self.generator, z, y, tf.identity).numpy()
         return self.generator(z, y).numpy()
 
     def discriminate(self, images, y=None):
@@ -51,7 +51,7 @@ class Served:
         config, whole = self.config, count + -count % 64
         z = ops.latents(seed, whole, z_dim=config.z_dim, z_dist=config.z_dist)
         y = y if y is None else np.resize(y, (whole, config.y_dim))
-        return draw(self.generator, z, y).numpy()[:count], z.numpy()[:count]
+        return Sampler(config, self.generator).draw(z, y)[:count], z.numpy()[:count]
 
 
 def served(place, name) -> Served:
@@ -64,14 +64,17 @@ def served(place, name) -> Served:
         out_dir=str(place),
         out_name=name,
         **MODELS[name],
-    ).settled()
+    ).resolve()
     dcgan, rng = DCGAN(config), np.random.default_rng(0)
     for _ in range(3):
         real = tf.constant(rng.integers(0, 256, (8, 16, 16, 3), dtype=np.uint8))
         y = np.eye(2, dtype=np.float32)[rng.integers(0, 2, 8)] if config.y_dim else None
-        dcgan._train_step(real, latent(rng, 8), y)
+        dcgan.train_step.python_function(real, latent(rng, 8), y)
     Checkpoints(dcgan, config).save(3)
-    generator, discriminator = Generator(config), Discriminator(config)
+    generator, discriminator = (
+        Generator(config.network_config()),
+        Discriminator(config.network_config()),
+    )
     restore_networks(config, generator=generator, discriminator=discriminator)
     return Served(str(export(config)), config, generator, discriminator)
 

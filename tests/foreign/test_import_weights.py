@@ -14,14 +14,14 @@ from absl import logging
 from scipy import signal
 
 import ops
-from config.settings import read_config
+from config.stored import change_settings, read_config
 from data.labels import Labels
 from export.saved_model import export
 from foreign.import_weights import import_weights
 from gan import DCGAN
 from model import Discriminator, Generator
 from runs.checkpoints import Checkpoints, restore_networks
-from sample import DRAW_BATCH, draw
+from sample import DRAW_BATCH, Sampler
 from train import train
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,10 @@ v1 = tf.compat.v1
 
 
 def networks(config):
-    generator, discriminator = Generator(config), Discriminator(config)
+    generator, discriminator = (
+        Generator(config.network_config()),
+        Discriminator(config.network_config()),
+    )
     restore_networks(config, generator=generator, discriminator=discriminator)
     return generator, discriminator
 
@@ -152,7 +155,11 @@ def test_carpedm20_draws_the_same_pixels(tmp_path, side, channels, flag):
     )
     config = import_weights(prefix, given)
     assert config == read_config(config.run_dir / "config.json")
-    assert (config.image_shape, config.z_dim, config.stem_width) == ((side, side, channels), 6, 32)
+    assert (config.network_config().image_shape, config.z_dim, config.stem_width) == (
+        (side, side, channels),
+        6,
+        32,
+    )
     generator, discriminator = networks(config)
     np.testing.assert_allclose(generator(z), drawn, atol=1e-5)
     logits_agree(discriminator(images), logits)
@@ -178,7 +185,11 @@ def test_carpedm20s_conditional_pair_for_mnist(tmp_path):
     prefix, (drawn, logits) = tf1_checkpoint(tmp_path / "theirs", conditional, z, images, y)
     config = import_weights(prefix, {"out_dir": str(tmp_path / "out"), "out_name": "mnist"})
     assert config.label_names == tuple("0123456789")
-    assert (config.image_shape, config.z_dim, config.fc_width) == ((28, 28, 1), 6, 8)
+    assert (config.network_config().image_shape, config.z_dim, config.fc_width) == (
+        (28, 28, 1),
+        6,
+        8,
+    )
     generator, discriminator = networks(config)
     np.testing.assert_allclose((generator(z, y) + 1) / 2, drawn, atol=1e-5)
     logits_agree(discriminator(images * 2 - 1, y), logits)
@@ -200,10 +211,10 @@ def test_mnist_by_default_has_the_shapes_of_carpedm20s(tmp_path):
     imported = import_weights(prefix, {"out_dir": str(tmp_path / "out"), "out_name": "mnist"})
     ours = Config(
         **with_preset({"dataset": "mnist"}), label_names=imported.label_names, c_dim=1
-    ).settled()
+    ).resolve()
     for network in (Generator, Discriminator):
         shapes = [
-            [(v.path, tuple(v.shape)) for v in network(config).variables]
+            [(v.path, tuple(v.shape)) for v in network(config.network_config()).variables]
             for config in (imported, ours)
         ]
         assert shapes[0] == shapes[1]
@@ -310,7 +321,7 @@ def test_newmu_can_use_moving_statistics_after_all(tmp_path):
     )
     z = ops.latents(0, 64, z_dim=config.z_dim, z_dist=config.z_dist)
     of_batch = networks(config)[0](z)
-    moving = networks(config.continued({"bn_statistics": "moving"}))[0]
+    moving = networks(change_settings(config, {"bn_statistics": "moving"}))[0]
     np.testing.assert_allclose(moving(z[:1]), moving(z)[:1], atol=1e-5)
     assert np.abs(moving(z) - of_batch).mean() < 0.25 * np.abs(of_batch).mean()
 
@@ -407,15 +418,15 @@ def test_imported_weights_train_on(tmp_path, photos, monkeypatch):
     prefix, _ = tf1_checkpoint(tmp_path / "theirs", unconditional, *random_inputs(64, 3))
     config = import_weights(prefix, {"out_dir": str(tmp_path / "out"), "out_name": "theirs"})
     z = ops.latents(0, 4, z_dim=config.z_dim, z_dist=config.z_dist)
-    before = draw(networks(config)[0], z)
-    config = config.continued(
-        {"steps": 2, "batch_size": 4, "mixed_precision": "float32", "dataset": "faces"}
+    before = Sampler(config).draw(z)
+    config = change_settings(
+        config, {"steps": 2, "batch_size": 4, "mixed_precision": "float32", "dataset": "faces"}
     )
     said = []
     monkeypatch.setattr(logging, "info", lambda text, *values: said.append(text % values))
     train(config, photos(8, 64, 64))
     assert any("were imported: both optimizers start afresh" in line for line in said)
-    assert not np.array_equal(before, draw(networks(config)[0], z))
+    assert not np.array_equal(before, Sampler(config).draw(z))
     state = Checkpoints(DCGAN(config), config)
     assert state.restore() == 2
 
@@ -548,7 +559,7 @@ def test_labels_are_kept_for_training_on(tmp_path, photos):
     y = np.eye(10, dtype=np.float32)[[3, 1, 4, 1, 5]]
     prefix, _ = tf1_checkpoint(tmp_path / "theirs", conditional, z, images, y)
     config = import_weights(prefix, {"out_dir": str(tmp_path / "out"), "out_name": "mnist"})
-    config = config.continued({"steps": 1, "batch_size": 4, "mixed_precision": "float32"})
+    config = change_settings(config, {"steps": 1, "batch_size": 4, "mixed_precision": "float32"})
     digits = photos(8, 28, 28)[..., :1]
     with pytest.raises(
         ValueError, match=r"The labels are fixed once a run has started.* Received: cat, dog\."
@@ -611,9 +622,9 @@ def test_newmu_imported_for_moving_statistics_at_once(tmp_path):
     given = {"out_dir": str(tmp_path / "out"), "out_name": "theirs", "bn_statistics": "moving"}
     assert (
         abs(
-            networks(import_weights(str(tmp_path / "theirs"), given))[0]
-            .norms[0]
-            .moving_mean.numpy()
+            networks(import_weights(str(tmp_path / "theirs"), given))[
+                0
+            ].stem.norm.moving_mean.numpy()
         ).max()
         > 0
     )
@@ -650,7 +661,7 @@ def test_the_height_follows_from_a_given_width(tmp_path):
     config = import_weights(
         prefix, {"out_dir": str(tmp_path / "out"), "out_name": "x", "output_width": 128}
     )
-    assert config.image_shape == (32, 128, 3)
+    assert config.network_config().image_shape == (32, 128, 3)
     generator, discriminator = networks(config)
     np.testing.assert_allclose(generator(z), drawn, atol=1e-5)
     logits_agree(discriminator(images), logits)
@@ -678,7 +689,7 @@ def test_sizes_that_the_arrays_settle_cannot_be_changed(tmp_path):
 
 
 def test_our_own_checkpoints_need_no_import(tmp_path, tiny):
-    config = tiny().settled()
+    config = tiny().resolve()
     Checkpoints(DCGAN(config), config).save(1)
     with pytest.raises(ValueError, match="Runs of ours need no import"):
         import_weights(

@@ -3,7 +3,7 @@ import pytest
 from config.presets import with_preset
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
-from runs.find import find_run, run_to_train
+from runs.find import find_run, find_run_to_train
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def paper_run(tiny):
     """A run of the paper's preset, made small by flags of its own; returns what a user says to find it again."""
     config = tiny(
         **(with_preset({"preset": "paper"}) | {"stem_width": 32, "batch_size": 8, "l2": 0.0})
-    ).settled()
+    ).resolve()
     Checkpoints(DCGAN(config), config).save(1)
     (config.run_dir / "config.json").write_text(config.to_json())
     return config, {"out_dir": config.out_dir, "output_height": 16}
@@ -19,12 +19,12 @@ def paper_run(tiny):
 
 def test_a_preset_that_fits_changes_nothing_of_the_run(paper_run):
     config, where = paper_run
-    assert run_to_train({**where, "preset": "paper", "stem_width": 32}) == config
+    assert find_run_to_train({**where, "preset": "paper", "stem_width": 32}) == config
     assert find_run({**where, "preset": "paper", "stem_width": 32}) == config
-    assert run_to_train(where) == config
+    assert find_run_to_train(where) == config
 
 
-@pytest.mark.parametrize("find", [run_to_train, find_run])
+@pytest.mark.parametrize("find", [find_run_to_train, find_run])
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
@@ -41,8 +41,8 @@ def test_a_preset_that_does_not_fit_is_named(paper_run, find, given, wanted):
 
 def test_runs_made_before_labels_go_on_without(tiny):
     """An old config.json of mnist has no labels, which are the default of a new one."""
-    config = tiny(dataset="mnist", output_height=28, c_dim=1).settled()
+    config = tiny(dataset="mnist", output_height=28, c_dim=1).resolve()
     Checkpoints(DCGAN(config), config).save(1)
     (config.run_dir / "config.json").write_text(config.to_json())
     given = {"out_dir": config.out_dir, "dataset": "mnist"}
-    assert run_to_train(given) == find_run(given) == config
+    assert find_run_to_train(given) == find_run(given) == config

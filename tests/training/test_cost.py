@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from config.settings import Config
 from model import Discriminator, Generator
-from training.dry_run import layer_table
+from training.cost import list_discriminator, list_generator, list_layers
 
 
 @pytest.mark.parametrize(("kernel_size", "padding"), [(4, "same"), (5, "same"), (5, "symmetric")])
@@ -20,8 +20,9 @@ def test_layer_table_is_true(kernel_size, padding, labels, tiny):
         "padding": padding,
     }
     config = tiny(**shape, labels=labels, label_names=names)
-    for network in (Generator(config), Discriminator(config)):
-        rows = layer_table(network)
+    settings = config.network_config()
+    for network in (Generator(settings), Discriminator(settings)):
+        rows = list_layers(settings)[network.name]
         assert sum(row.parameters for row in rows) == sum(
             math.prod(v.shape) for v in network.trainable_variables
         )
@@ -30,7 +31,7 @@ def test_layer_table_is_true(kernel_size, padding, labels, tiny):
                 small, large = sorted([row.inputs[:2], row.output[:2]])
                 sides = zip(small, large, row.pads, strict=True)
                 assert all(o == (i + sum(pads) - row.kernel) // 2 + 1 for o, i, pads in sides)
-    generator, discriminator = layer_table(Generator(config)), layer_table(Discriminator(config))
+    generator, discriminator = list_layers(config.network_config()).values()
     assert generator[-1].output == (33, 47, 3)
     assert discriminator[0].inputs == (33, 47, 3 + len(names or ()))
     assert [row.output for row in generator if row.name == "stem"] == [(5, 6, 32)]
@@ -40,7 +41,7 @@ def test_layer_table_is_true(kernel_size, padding, labels, tiny):
 def test_flops_and_parameters_of_the_originals_64x64_networks():
     """By hand: a layer from (32, 32, 64) to (16, 16, 128) multiplies 16 * 16 * 5 * 5 * 64 * 128 times."""
     config = Config(c_dim=3)
-    generator, discriminator = layer_table(Generator(config)), layer_table(Discriminator(config))
+    generator, discriminator = list_layers(config.network_config()).values()
     assert discriminator[1].flops == generator[3].flops == 2 * 16 * 16 * 5 * 5 * 64 * 128
     assert sum(row.parameters for row in generator) == 5_135_363
     assert {row.pads for row in generator[1:]} == {((1, 2), (1, 2))}
@@ -49,30 +50,31 @@ def test_flops_and_parameters_of_the_originals_64x64_networks():
 def test_the_field_is_what_a_unit_sees(tiny):
     """By gradients through the convolutions of a wide input: the pixels with any influence on one unit."""
     config = tiny(output_height=128, blocks=3)
-    network = Discriminator(config)
+    network = Discriminator(config.network_config())
+    rows = list_discriminator(network.config)
     x = tf.random.stateless_uniform((1, 128, 128, 3), (0, 0))
-    for count, row in enumerate(layer_table(network)[:3], 1):
+    for count, row in enumerate(rows[:3], 1):
         with tf.GradientTape() as tape:
             tape.watch(x)
             maps = x
-            for conv in network.convs[:count]:
-                maps = conv(maps)
+            for block in network.blocks[:count]:
+                maps = block.conv(maps)
             unit = maps[0, maps.shape[1] // 2, maps.shape[2] // 2, 0]
         touched = np.abs(tape.gradient(unit, x)[0]).sum(-1) > 0
         assert (touched.any(0).sum(), touched.any(1).sum()) == (row.field, row.field)
-    assert [row.field for row in layer_table(network)] == [5, 13, 29, 0]
+    assert [row.field for row in rows] == [5, 13, 29, 0]
 
 
 def test_the_generators_field_is_what_a_unit_reaches(tiny):
-    network = Generator(tiny(output_height=128, blocks=3))
-    rows = layer_table(network)
+    network = Generator(tiny(output_height=128, blocks=3).network_config())
+    rows = list_generator(network.config)
     for first, row in enumerate(rows[:-1]):
         height, width, channels = row.output
         one = np.zeros((1, height, width, channels), np.float32)
         one[0, height // 2, width // 2, 0] = 1
         maps = tf.constant(one)
-        for conv in network.convs[first:]:
-            conv.bias.assign(tf.zeros_like(conv.bias))
-            maps = conv(maps)
+        for block in network.blocks[first:]:
+            block.conv.bias.assign(tf.zeros_like(block.conv.bias))
+            maps = block.conv(maps)
         assert (np.abs(maps[0]).sum(-1) > 0).any(0).sum() == row.field
     assert [row.field for row in rows] == [29, 13, 5, 1]

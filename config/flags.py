@@ -1,0 +1,174 @@
+"""The command line: a flag for every setting, made from its declaration, and the flags of the actions."""
+
+import dataclasses
+import re
+import types
+import typing
+
+from absl import flags
+
+from config import checks
+from config.presets import PRESETS
+from config.settings import DATA, DETAILS, MODEL, RUN, SETTINGS, TRAINING, Config, Setting
+from config.stored import read_json
+
+FLAGS = flags.FLAGS
+ACTIONS = "actions"  # the group of --help that comes first
+NOT_CARRIED_OVER = ("label_names", "halvings")  # from another run's config.json: they are its own
+
+
+def define_flags() -> None:
+    """Defines every flag of main.py in absl's FLAGS. Call it once."""
+    for field in dataclasses.fields(Config):
+        setting = SETTINGS[field.name]
+        if setting.flag:
+            _define_setting(field, setting)
+
+    _define_run_flags()
+    _define_action_flags()
+
+
+def _define_run_flags() -> None:
+    flags.DEFINE_enum(
+        "preset",
+        None,
+        list(PRESETS),
+        "defaults of carpedm20 (reference), the paper, pytorch/examples (tutorial)",
+        module_name=MODEL,
+    )
+    flags.DEFINE_string(
+        "config",
+        None,
+        "a JSON file of flags, such as a run's config.json; the command line wins",
+        module_name=RUN,
+    )
+    flags.DEFINE_boolean(
+        "dry_run",
+        False,
+        "print the settings, the layers and the memory needed, and stop",
+        module_name=RUN,
+    )
+
+
+def _define_action_flags() -> None:
+    group = {"module_name": ACTIONS}
+    flags.DEFINE_string(
+        "import_weights",
+        None,
+        "make the run out_name from another implementation's weights: PATH[,PATH]",
+        **group,
+    )
+    flags.DEFINE_boolean("train", False, "train, or go on where the run stopped", **group)
+    flags.DEFINE_integer("sample", None, "draw so many images to PNG files", **group)
+    flags.DEFINE_string(
+        "label",
+        None,
+        "... of these classes, 3 or cat,dog; with these attributes, Smiling; default: all in turn",
+        **group,
+    )
+    flags.DEFINE_boolean(
+        "visualize", False, "draw what the latents do, as visualize_option says", **group
+    )
+    flags.DEFINE_enum(
+        "visualize_option",
+        "1",
+        list("01234"),
+        "0 a grid; 1 a row of images for each z axis; GIFs: 2 some axes, 3 all axes, 4 all in one",
+        **group,
+    )
+    flags.DEFINE_boolean("export", False, "write a SavedModel", **group)
+    flags.DEFINE_boolean(
+        "freeze",
+        False,
+        "write both networks as frozen graphs (.pb), as TensorFlow 1 loads them",
+        **group,
+    )
+    flags.DEFINE_enum(
+        "explore",
+        None,
+        ["conv_arithmetic"],
+        "draw the convolutions of Dumoulin & Visin's guide, without any run",
+        **group,
+    )
+
+
+def _define_setting(field: dataclasses.Field, setting: Setting) -> None:
+    """One flag. Choices among words make it an enum; otherwise the type of the field decides."""
+    hints = (
+        typing.get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
+    )
+    group = {"module_name": setting.group}
+
+    if setting.choices and any(isinstance(choice, str) for choice in setting.choices):
+        words = [str(choice) for choice in setting.choices]
+        flags.DEFINE_enum(field.name, str(field.default), words, setting.help, **group)
+    elif bool in hints:
+        flags.DEFINE_boolean(field.name, field.default, setting.help, **group)
+    elif int in hints:
+        flags.DEFINE_integer(field.name, field.default, setting.help, **group)
+    elif float in hints:
+        flags.DEFINE_float(field.name, field.default, setting.help, **group)
+    else:
+        flags.DEFINE_string(field.name, field.default, setting.help, **group)
+
+
+def explain_illegal_value(error: flags.IllegalFlagValueError) -> str:
+    """absl's message in the form of ours: rule, received, remedy."""
+    found = re.match(r"flag --(\w+)=(.*?): ", str(error))
+    if not found:
+        return str(error)
+
+    name, received = found.groups()
+    flag = FLAGS[name]
+    kinds = {"int": "a whole number", "float": "a number", "bool": "on or off"}
+    choices = getattr(flag.parser, "enum_values", None)
+    rule = f"one of {', '.join(choices)}" if choices else kinds.get(flag.flag_type(), "text")
+    example = f"--{name} or --no{name}" if flag.boolean else f"--{name}={flag.default}"
+    remedy = "" if flag.default is None else f"Try {example}."
+    return f"--{name} must be {rule}. Received: {received}. {remedy}".rstrip()
+
+
+def given_settings() -> dict:
+    """The settings that the user gave, name -> value: --config's, the command line's on top.
+
+    Raises ValueError when they contradict each other, or when the file is no JSON of settings.
+    """
+    names = [name for name in (*SETTINGS, "preset") if name in FLAGS]
+    given = {name: FLAGS[name].value for name in names if FLAGS[name].present}
+    if "epoch" in given and "steps" in given:
+        raise ValueError(
+            "--epoch and --steps exclude each other. "
+            f"Received: {given['epoch']} and {given['steps']}. Drop one of them."
+        )
+    if FLAGS.config is None:
+        return given
+
+    stored = read_json(FLAGS.config)
+    checks.check_names(stored, f"--config={FLAGS.config}", [*SETTINGS, "preset"])
+    if "epoch" in given:
+        stored.pop("steps", None)
+    for name in NOT_CARRIED_OVER:
+        stored.pop(name, None)
+    return stored | given
+
+
+def names_a_run() -> bool:
+    """Whether the user said which run, or which data, is meant."""
+    data_flags = FLAGS.flags_by_module_dict()[DATA]
+    return any(flag.present for flag in (*data_flags, FLAGS["out_name"]))
+
+
+def help_text(introduction: str) -> str:
+    """--help: the introduction, then the flags in groups, each with its default."""
+    groups = FLAGS.flags_by_module_dict()
+    sections = [
+        f"{group}:\n" + "\n".join(map(_help_line, groups[group]))
+        for group in (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)
+    ]
+    return "\n\n".join([introduction.strip(), *sections])
+
+
+def _help_line(flag: flags.Flag) -> str:
+    shows_default = flag.default not in (None, "") and flag.default is not False
+    default = f" [{flag.value if flag.boolean else flag.default}]" if shows_default else ""
+    return f"  --{flag.name:20} {flag.help}{default}"

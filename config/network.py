@@ -1,0 +1,46 @@
+"""What the two networks are built from: every value concrete, nothing left to derive."""
+
+import dataclasses
+import math
+
+MIN_STEM_SIDE = (
+    4  # pixels on the short side where the first block starts (Radford et al. 2016, figure 1)
+)
+MIN_WIDTH = 4  # feature maps; reached only by narrow stems at large sizes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """A generator and its discriminator, as numbers; `Config.network_config` makes it.
+
+    The generator goes from sizes[0], the stem, to sizes[-1], the image, and the discriminator back.
+    """
+
+    image_shape: tuple[int, int, int]  # (H, W, C)
+    z_dim: int
+    z_dist: str  # uniform_signed, uniform_unsigned or normal01
+    y_dim: int  # entries of a label vector; 0: no labels
+    sizes: tuple[tuple[int, int], ...]  # (height, width) of the stem's maps and after each block
+    generator_widths: tuple[int, ...]  # feature maps of the stem and of every block but the last
+    discriminator_widths: tuple[int, ...]  # feature maps of every block
+    kernel_size: int
+    fc_width: int  # units of the dense layer that each network with labels has
+    bias: bool
+    padding: str  # same or symmetric
+    stem_order: str  # hwc or chw
+    stem_norm: str  # channels or units
+    bn_statistics: str  # moving or batch, in inference
+    bn_epsilon: float
+    gain_stddev: float
+    conv_init: str  # truncated or normal
+    seed: int
+
+    @property
+    def stem_shape(self) -> tuple[int, int, int]:
+        """(h, w, maps) that the generator's blocks begin with."""
+        return (*self.sizes[0], self.generator_widths[0])
+
+    @property
+    def features(self) -> int:
+        """Numbers in the discriminator's last maps."""
+        return math.prod(self.sizes[0]) * self.discriminator_widths[-1]

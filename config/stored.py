@@ -1,0 +1,87 @@
+"""config.json: a run's settings on disk, and what a continued run may change of them."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from config import checks
+from config.settings import SETTINGS, Config
+from system.files import write_atomic
+
+MAX_JSON = 2**20  # characters of a file of settings; a run's has 2,000
+
+
+def write_config(config: Config) -> None:
+    """Writes <run>/config.json, whole or not at all."""
+    write_atomic(config.run_dir / "config.json", config.to_json().encode())
+
+
+def read_config(path: Path) -> Config:
+    """A run's config.json. Raises ValueError, with the way out, when it is damaged."""
+    try:
+        return from_dict(read_json(path), str(path))
+    except ValueError as error:
+        told = str(error) if str(path) in str(error) else f"{path}: {error}"
+        raise ValueError(
+            f"{told} Delete it and give the run's flags again, or use another --out_name."
+        ) from error
+
+
+def from_dict(settings: dict, source: str) -> Config:
+    """A Config from JSON-like settings; `source` names their origin in errors."""
+    checks.check_names(settings, source, [*SETTINGS])
+    return Config(**settings)
+
+
+def read_json(path: Path) -> dict:
+    """The settings in a JSON file. Raises ValueError when it is missing or is not JSON."""
+    try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise ValueError(
+                f"{path} must be a file. Received: a folder, a pipe or a device. Save it as a file."
+            )
+        with open(path, encoding="utf-8-sig") as file:  # Windows' editors begin files with its mark
+            text = file.read(MAX_JSON + 1)
+        if len(text) > MAX_JSON:
+            raise ValueError(
+                f"{path} must hold settings. Received: more than {MAX_JSON:,} characters. "
+                "Is it the right file?"
+            )
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}.") from error
+
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}.") from error
+
+
+def change_settings(stored: Config, given: dict, *, for_training: bool = False) -> Config:
+    """A stored run's settings with `given` ones (name -> value) on top.
+
+    Raises ValueError if `given` would change what its weights hang on, or, `for_training`, what a
+    continued training hangs on besides. None and "auto" leave those as they are.
+    """
+    kinds = ("network", "training") if for_training else ("network",)
+    fixed = [name for name, setting in SETTINGS.items() if setting.fixed in kinds]
+    given = {
+        name: value
+        for name, value in given.items()
+        if name not in fixed or value not in (None, "auto")
+    }
+    if "epoch" in given:
+        given.setdefault("steps", None)
+    if given.get("learning_rate", stored.learning_rate) != stored.learning_rate:
+        given.setdefault("halvings", 0)
+
+    changed = dataclasses.replace(stored, **given)
+    for name in fixed:
+        before, after = getattr(stored, name), getattr(changed, name)
+        if name in given and after != before:
+            raise ValueError(
+                f"--{name} is fixed once a run has started: {stored.run_dir} has {before}. "
+                f"Received: {after}. Drop the flag, or start another run with --out_name=NAME."
+            )
+    return changed

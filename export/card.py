@@ -1,0 +1,49 @@
+"""The model card: what an exported model wants and gives, for programs and people without this code."""
+
+import dataclasses
+
+from config.settings import Config
+
+
+def describe_model(config: Config, step: int, max_count: int) -> dict:
+    """The content of model_card.json. max_count: images that one call of `sample` may ask for."""
+    height, width, channels = config.network_config().image_shape
+    z, images = "z (B, z_dim) float32", "images (B, height, width, channels) float32"
+    y = f", y (B, {config.y_dim}) float32" if config.y_dim else ""
+    return {
+        "labels": config.label_names,
+        "y": _describe_y(config),
+        "batch_norm": config.bn_statistics,
+        "z_dim": config.z_dim,
+        "z_dist": config.z_dist,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "value_range": [-1.0, 1.0],
+        "max_count": max_count,
+        "step": step,
+        "signatures": {
+            "serving_default": f"{z}{y} -> {images}",
+            "sample": (
+                f"seed int64, count int32{y} -> "
+                "png_bytes (count,) encoded images, z (count, z_dim) float32"
+            ),
+            "discriminate": f"{images}{y} -> logits (B, 1), probability (B, 1) float32",
+        },
+        "frozen_graphs": {
+            "generator.pb": f"z:0{y and ', y:0'} -> images:0",
+            "discriminator.pb": f"images:0{y and ', y:0'} -> logits:0, probability:0",
+        },
+        "flags": dataclasses.asdict(config),
+    }
+
+
+def _describe_y(config: Config) -> str | None:
+    if not config.y_dim:
+        return None
+    kind = "a 1 for each attribute that is on, all 0 for none"
+    if config.one_hot:
+        kind = "exactly one 1"
+    return (
+        f"(B, {config.y_dim}) float32, a row for each image; column i stands for labels[i]; {kind}"
+    )

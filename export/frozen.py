@@ -1,0 +1,44 @@
+"""A trained run as frozen graphs (.pb), as TensorFlow 1 loads them."""
+
+from pathlib import Path
+
+import tensorflow as tf
+from absl import logging
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from config.settings import Config
+from export.saved_model import restore_exported, write_card
+from system.files import write_atomic
+
+
+def freeze(config: Config) -> Path:
+    """Writes <run>/export/generator.pb and discriminator.pb, with constants for weights; returns the folder.
+
+    tf.compat.v1.import_graph_def loads them, for any batch: z:0 to images:0, images:0 to logits:0 and
+    probability:0, both with y:0 if there are labels. Raises ValueError when the run has no readable
+    checkpoint.
+    """
+    exported, step = restore_exported(config)
+    folder = config.run_dir / "export"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    functions = {"generator": exported.generate, "discriminator": exported.discriminate}
+    for name, function in functions.items():
+        frozen = convert_variables_to_constants_v2(name_outputs(function).get_concrete_function())
+        write_atomic(folder / f"{name}.pb", frozen.graph.as_graph_def().SerializeToString())
+    write_card(config, step)
+
+    logging.info(
+        "the frozen graphs of step %s, generator.pb and discriminator.pb, are in %s",
+        *(f"{step:,}", folder),
+    )
+    return folder
+
+
+def name_outputs(function) -> tf.types.experimental.PolymorphicFunction:
+    """The function with outputs that keep their names in the graph; freezing calls them Identity."""
+
+    def named(*inputs):
+        return {name: tf.identity(tensor, name=name) for name, tensor in function(*inputs).items()}
+
+    return tf.function(named, input_signature=function.input_signature, autograph=False)

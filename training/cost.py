@@ -1,0 +1,141 @@
+"""What the networks' layers compute and take: shapes, parameters, FLOPs and the memory of a step."""
+
+import dataclasses
+import math
+
+from config.network import NetworkConfig
+from config.settings import Config
+from kernels.convolution import STRIDE, pads
+
+# Fitted to the peaks of eight runs on a CPU (64 and 128 pixels, stem 512 and 1024, batch 64 and 256,
+# float32 and bfloat16), which they meet within about a tenth.
+BYTES_A_WEIGHT = 24  # the weight, its gradient, Adam's two moments, and copies on the way
+TENSORS_A_LAYER = 4  # kept for the backward pass: convolution, batch norm, activation, a gradient
+TENSORFLOW_BYTES = 750e6  # the library itself
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerCost:
+    """One layer with its batch norm. inputs, output: (h, w, channels) or (units,), labels included.
+
+    kernel is 0 for a dense layer. pads: zeros (before, after) on both axes. field: pixels along one side
+    that a unit sees, or, in the generator, that it reaches; 0 for all of them.
+    """
+
+    name: str
+    inputs: tuple[int, ...]
+    kernel: int
+    pads: tuple[tuple[int, int], ...]
+    output: tuple[int, ...]
+    field: int
+    parameters: int
+    flops: int  # of the forward pass of one image: two for each multiplication
+    has_norm: bool
+
+
+def list_layers(network: NetworkConfig) -> dict[str, list[LayerCost]]:
+    """Both networks' layers in order, by "generator" and "discriminator"."""
+    return {"generator": list_generator(network), "discriminator": list_discriminator(network)}
+
+
+def list_generator(network: NetworkConfig) -> list[LayerCost]:
+    y, channels = network.y_dim, [*network.generator_widths, network.image_shape[-1]]
+    layers, inputs = [], network.z_dim + y
+    if y:
+        layers.append(_dense("fc", inputs, (network.fc_width,), network, norm=network.fc_width))
+        inputs = network.fc_width + y
+
+    units = math.prod(network.stem_shape)
+    normed = units if network.stem_norm == "units" else channels[0]
+    layers.append(_dense("stem", inputs, network.stem_shape, network, norm=normed))
+
+    last = len(channels) - 1
+    for k in range(1, len(channels)):
+        small, large = network.sizes[k - 1], network.sizes[k]
+        inputs = (*small, channels[k - 1] + y)
+        norm = 0 if k == last else channels[k]
+        field = _field_of_convolutions(network.kernel_size, last - k)
+        layers.append(_conv(f"conv{k}", inputs, (*large, channels[k]), network, norm, field))
+
+    reached = _field_of_convolutions(network.kernel_size, last)
+    return [
+        dataclasses.replace(layer, field=reached) if layer.name == "stem" else layer
+        for layer in layers
+    ]
+
+
+def list_discriminator(network: NetworkConfig) -> list[LayerCost]:
+    y, channels = network.y_dim, [network.image_shape[-1], *network.discriminator_widths]
+    sizes = network.sizes[::-1]
+    layers = []
+    for k in range(1, len(channels)):
+        inputs = (*sizes[k - 1], channels[k - 1] + y)
+        norm = 0 if k == 1 else channels[k]
+        field = _field_of_convolutions(network.kernel_size, k)
+        layers.append(_conv(f"conv{k}", inputs, (*sizes[k], channels[k]), network, norm, field))
+
+    features = network.features + y
+    if y:
+        layers.append(_dense("fc", features, (network.fc_width,), network, norm=network.fc_width))
+        features = network.fc_width + y
+    return [*layers, _dense("logits", features, (1,), network, norm=0)]
+
+
+def training_bytes(config: Config, precision: str) -> float:
+    """An estimate: weights with Adam's moments, and what the larger update keeps to go backward."""
+    layers = list_layers(config.network_config())
+    generator, discriminator = (
+        sum(math.prod(layer.output) for layer in layers[name])
+        for name in ("generator", "discriminator")
+    )
+    weights = sum(layer.parameters for network in layers.values() for layer in network)
+    kept = max(2 * discriminator, generator + discriminator) * TENSORS_A_LAYER
+    bytes_each = 4 if precision == "float32" else 2
+    return TENSORFLOW_BYTES + weights * BYTES_A_WEIGHT + kept * config.batch_size * bytes_each
+
+
+def _dense(
+    name: str, inputs: int, output: tuple[int, ...], network: NetworkConfig, norm: int
+) -> LayerCost:
+    """norm: channels of the batch norm that follows, 0 for none."""
+    units = math.prod(output)
+    parameters = inputs * units + network.bias * units + 2 * norm
+    return LayerCost(
+        name, (inputs,), 0, (), output, 0, parameters, 2 * inputs * units, has_norm=bool(norm)
+    )
+
+
+def _conv(
+    name: str,
+    inputs: tuple[int, int, int],
+    output: tuple[int, int, int],
+    network: NetworkConfig,
+    norm: int,
+    field: int,
+) -> LayerCost:
+    """A convolution, or a transposed one: both multiply at every position of the smaller maps."""
+    kernel = network.kernel_size
+    small, large = sorted([inputs[:2], output[:2]])
+    weights = kernel**2 * inputs[2] * output[2]
+    return LayerCost(
+        name,
+        inputs,
+        kernel,
+        tuple(pads(network.padding, side, kernel) for side in large),
+        output,
+        field,
+        parameters=weights + network.bias * output[2] + 2 * norm,
+        flops=2 * weights * math.prod(small),
+        has_norm=bool(norm),
+    )
+
+
+def _field_of_convolutions(kernel: int, count: int) -> int:
+    """Pixels along one side that a unit sees through so many stride-2 convolutions.
+
+    Without the image's border; by symmetry also the pixels that a unit reaches through transposed ones.
+    """
+    field = 1
+    for _ in range(count):
+        field = (field - 1) * STRIDE + kernel
+    return field

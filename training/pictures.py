@@ -1,0 +1,97 @@
+"""The pictures that training leaves in samples/: the reals, a grid now and then, and a film of the grids."""
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from config.settings import Config
+from data.batches import Order
+from data.label_choice import MAX_PICTURE_ROWS, list_picture_labels
+from model import Generator
+from sample import Sampler
+from system.files import write_atomic
+from training.logs import Logs
+from utils import image_grid, png, write_film
+
+COLUMNS, COLUMNS_OF_LARGE = 8, 4  # of a grid
+LARGE = 128  # pixels: images above it are large
+
+
+class Pictures:
+    """Draws from fixed latents as training goes on. With labels a row shows one label, a column one z.
+
+    What cannot be written is said once: training is worth more than its pictures.
+    """
+
+    def __init__(self, config: Config, generator: Generator, start: int):
+        """start: steps done so far. Grids of later steps go: a killed process left them, and they are drawn again."""
+        self.config = config
+        self.failed = False
+        for path in self._grids():
+            if int(path.stem.removeprefix("train_")) > start:
+                path.unlink()
+
+        self.sampler = Sampler(config, generator)
+        self.columns = COLUMNS_OF_LARGE if max(config.height, config.width) > LARGE else COLUMNS
+        self.rows = list_picture_labels(config)[:MAX_PICTURE_ROWS] if config.y_dim else None
+        self.count = self.columns * (self.columns if self.rows is None else len(self.rows))
+        self.inputs = self._fixed_inputs()
+
+    def _fixed_inputs(self) -> tuple:
+        z, _ = self.sampler.inputs(self.config.seed, self.count)
+        if self.rows is None:
+            return (z,)
+        return tf.tile(z[: self.columns], (len(self.rows), 1)), self.rows.repeat(self.columns, 0)
+
+    def write_reals(self, logs: Logs, images: np.ndarray, y: np.ndarray | None) -> None:
+        """samples/reals.png: what the discriminator will see; a wrong crop shows before the first step."""
+        if y is None:
+            chosen = Order(len(images), self.config.seed).indices(0, self.count)
+        else:
+            chosen = self._find_reals_by_row(y)
+        grid = image_grid(images[chosen], self.columns)
+        self._write("reals.png", grid)
+        logs.image(0, "reals", grid)
+
+    def _find_reals_by_row(self, y: np.ndarray) -> np.ndarray:
+        """The first images that have each row's labels; any images for labels that none has."""
+        everything = np.arange(len(y))
+        found = [np.flatnonzero((y == row).all(1)) for row in self.rows]
+        return np.concatenate(
+            [np.resize(places if len(places) else everything, self.columns) for places in found]
+        )
+
+    def write_fakes(self, logs: Logs, step: int, results: dict) -> None:
+        """samples/train_<step>.png; with --G_img_sum TensorBoard gets the step's own latents too."""
+        grid = image_grid(self.sampler.draw(*self.inputs)[: self.count], self.columns)
+        self._write(f"train_{step:08d}.png", grid)
+        logs.image(step, "samples", grid)
+
+        if self.config.G_img_sum:
+            inputs = [results[name][: self.count] for name in ("z", "y") if name in results]
+            logs.image(step, "G", image_grid(self.sampler.draw(*inputs), self.columns))
+
+    def write_film(self) -> None:
+        with self._warn_once():
+            write_film(self._grids(), self.config.sample_path / "training.gif")
+
+    def _write(self, name: str, grid: np.ndarray) -> None:
+        with self._warn_once():
+            write_atomic(self.config.sample_path / name, png(grid))
+
+    @contextlib.contextmanager
+    def _warn_once(self):
+        try:
+            yield
+        except OSError as error:
+            if not self.failed:
+                logging.warning(
+                    "%s cannot be written: %s. Training goes on.", error.filename, error.strerror
+                )
+            self.failed = True
+
+    def _grids(self) -> list[Path]:
+        return sorted(self.config.sample_path.glob("train_" + "[0-9]" * 8 + ".png"))

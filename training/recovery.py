@@ -1,0 +1,97 @@
+"""What training does when a step goes wrong: NaN losses, no memory, a failure inside TensorFlow."""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+from absl import logging
+
+from config.settings import Config
+from config.stored import write_config
+from runs.checkpoints import DivergedError
+
+MAX_HALVINGS = 3  # of the learning rate in a run: to an eighth
+MIN_LOSS_SCALE = 1.0  # below it float16's scaler has nothing left to try
+
+# How TensorFlow's parts say that memory ran out: oneDNN, CUDA, the runtime. Its own allocator raises
+# ResourceExhaustedError.
+NO_MEMORY = (
+    "could not create a primitive",
+    "out of memory",
+    "OUT_OF_MEMORY",
+    "Dst tensor is not initialized",
+    "bad_alloc",
+)
+BOILERPLATE = ("Graph execution error", "Detected at node", "<stack traces", "[[{{")
+
+
+def check_finite(step: int, results: dict) -> bool:
+    """Whether the losses are finite, as they must be for a state that is worth going back to.
+
+    Raises DivergedError when they are not. A float16 step that overflowed was skipped: that is no error
+    as long as the loss scales can shrink.
+    """
+    losses = {name: float(results[name]) for name in ("d_loss", "g_loss")}
+    scales = [float(value) for name, value in results.items() if name.endswith("_loss_scale")]
+    can_shrink = min(scales, default=0) >= MIN_LOSS_SCALE
+    for name, value in losses.items():
+        if not math.isfinite(value) and not can_shrink:
+            raise DivergedError(
+                f"The losses must stay finite. Received: {name} = {value} at step {step:,}."
+            )
+    return all(map(math.isfinite, losses.values()))
+
+
+def halve_learning_rate(config: Config, error: DivergedError) -> Config:
+    """The settings to go on with from the last checkpoint; a run that exists keeps them.
+
+    Raises ValueError after MAX_HALVINGS.
+    """
+    if config.halvings >= MAX_HALVINGS:
+        rate = config.current_learning_rate
+        raise ValueError(
+            f"{error} Halving the learning rate {config.halvings} times, to {rate:g}, did not help. "
+            f"What was saved is intact: go on with --learning_rate={rate / 10:g} "
+            f"(the default is {Config.learning_rate:g}) or with --mixed_precision=float32."
+        ) from error
+
+    config = dataclasses.replace(config, halvings=config.halvings + 1)
+    logging.warning(
+        "%s Going back to the last checkpoint with half the learning rate: %g.",
+        *(error, config.current_learning_rate),
+    )
+    if config.run_dir.is_dir():
+        write_config(config)
+    return config
+
+
+def explain_failed_step(
+    error: Exception, config: Config, *, step_bytes: float, image_bytes: int
+) -> str:
+    """What to tell the user when TensorFlow could not take a step.
+
+    step_bytes: what a step needs; image_bytes: what the images take on the device.
+    """
+    text = str(error)
+    if not is_out_of_memory(error):
+        lines = filter(None, map(str.strip, text.splitlines()))
+        told = (line for line in lines if not line.startswith(BOILERPLATE))
+        reason = next(told, type(error).__name__)[:200]
+        return (
+            f"TensorFlow could not take a step: {reason}. "
+            "What was saved is intact; --verbosity=1 tells more."
+        )
+
+    saving = ""
+    if config.data_on_device != "off":
+        saving = f" --data_on_device=off saves {image_bytes / 1e9:.2f} GB."
+    return (
+        f"Out of memory: a training step needs about {step_bytes / 1e9:.1f} GB. "
+        f"Lower --batch_size={config.batch_size} or --stem_width={config.stem_width}.{saving}"
+    )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+        return True
+    return any(sign in str(error) for sign in NO_MEMORY)
