@@ -1,4 +1,4 @@
-"""Every command line in carpedm20/DCGAN-tensorflow's README, and in ours, means something here."""
+"""Every command line in carpedm20/DCGAN-tensorflow's README, and in our documents, works here."""
 
 import re
 import shlex
@@ -35,10 +35,15 @@ python main.py --dataset=eyes --data_dir ../datasets/ --input_fname_pattern="*_c
 """
 
 
+DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "data" / "README.md"]
+
+
 def commands(text):
-    """Its command lines, each once, without comments."""
-    found = re.findall(r"^ *(?:\$ )?(python (?:main|download)\.py [^#\n]*)", text, re.MULTILINE)
-    return list(dict.fromkeys(line.strip() for line in found))
+    """The command lines in a text, each once, without comments: on a line or in backticks."""
+    command = r"python (?:main|download)\.py"
+    lines = re.findall(rf"^ *(?:\$ )?({command} [^#\n]*)", text, re.MULTILINE)
+    quoted = re.findall(rf"`({command} [^`]*)`", text)
+    return list(dict.fromkeys(" ".join(line.split()) for line in lines + quoted))
 
 
 def parsed(line):
@@ -72,7 +77,11 @@ def test_there_are_eleven_of_them():
     assert len(commands(ORIGINAL)) == 11
 
 
-@pytest.mark.parametrize("line", commands((ROOT / "README.md").read_text(encoding="utf-8")))
+def our_commands():
+    return commands("\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS))
+
+
+@pytest.mark.parametrize("line", our_commands())
 def test_our_command_lines(line):
     if "download.py" in line:
         assert fetch.parse(shlex.split(line)[2:])[0]
@@ -80,8 +89,19 @@ def test_our_command_lines(line):
         assert parsed(line)[1]
 
 
+def test_there_are_many_of_them():
+    """Should the documents' layout change, the search above must not find nothing and pass."""
+    assert len(our_commands()) >= 20
+
+
+def test_the_readme_is_short():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 110
+    assert len(text.split()) <= 900
+
+
 def test_its_custom_dataset_trains_and_is_tested(tmp_path):
-    """Its README's last two commands, as they are but for the length and the size of the training."""
+    """The original README's last two commands, with a shorter training and a smaller network."""
     rng = np.random.default_rng(0)
     (tmp_path / "datasets" / "eyes").mkdir(parents=True)
     for number in range(4):

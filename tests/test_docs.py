@@ -1,0 +1,94 @@
+"""What the documents say holds: the preset tables, the links, the files and tests they name."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import main
+from config.presets import MNIST_PRESETS, PRESETS, with_preset
+from config.settings import Config
+
+ROOT = Path(main.__file__).parent
+DOCUMENTS = sorted(
+    path for folder in (".", "docs", "data", "benchmarks") for path in ROOT.glob(f"{folder}/*.md")
+)
+CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+NAMES = ("reference", "paper", "tutorial")  # in the order of the tables' last column
+CELL = re.compile(r"`(\w+)` ([^/]+) / ([^/]+) / ([^/]+?)(?:, (?=`)|$)")
+
+
+def preset_table(heading: str) -> dict[str, tuple[str, ...]]:
+    """Flag -> its values in the order of NAMES, from a section of docs/presets.md."""
+    text = (ROOT / "docs" / "presets.md").read_text(encoding="utf-8")
+    section = re.split(r"^#+ ", text, flags=re.MULTILINE)[1:]
+    lines = next(part for part in section if part.startswith(heading)).splitlines()
+    cells = [line.strip("| ").rsplit("|", 1)[-1].strip() for line in lines if line.startswith("|")]
+
+    return {flag: values for cell in cells for flag, *values in CELL.findall(cell)}
+
+
+def as_written(value, text: str) -> bool:
+    """True when a table's text means a setting's value."""
+    if value is None:
+        return text == "default"
+    if isinstance(value, bool):
+        return text == ("on" if value else "off")
+    if isinstance(value, tuple):
+        return text == ",".join(map(str, value))
+    return float(text) == value if isinstance(value, float) else text == str(value)
+
+
+TABLE, MNIST_TABLE = preset_table("Presets"), preset_table("For MNIST")
+
+
+@pytest.mark.parametrize("flag", TABLE)
+def test_presets(flag):
+    for name, text in zip(NAMES, TABLE[flag], strict=True):
+        config = Config(**with_preset({"preset": name}))
+        assert as_written(getattr(config, flag), text), (name, getattr(config, flag), text)
+
+
+@pytest.mark.parametrize("flag", MNIST_TABLE)
+def test_presets_for_mnist(flag):
+    for name, text in zip(NAMES, MNIST_TABLE[flag], strict=True):
+        config = Config(**with_preset({"preset": name, "dataset": "mnist"}))
+        assert as_written(getattr(config, flag), text), (name, getattr(config, flag), text)
+
+
+def test_every_setting_of_a_preset_has_a_row():
+    assert set(PRESETS) == set(MNIST_PRESETS) == set(NAMES)
+    assert {flag for preset in PRESETS.values() for flag in preset} <= set(TABLE)
+    assert {flag for preset in MNIST_PRESETS.values() for flag in preset} <= set(MNIST_TABLE)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document):
+    text = CODE_BLOCK.sub("", document.read_text(encoding="utf-8"))
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith("http"):
+            continue
+        path, _, section = link.partition("#")
+        target = (document.parent / path) if path else document
+        assert target.exists(), link
+        if section:
+            assert section in sections(target.read_text(encoding="utf-8")), link
+
+
+def sections(text: str) -> list[str]:
+    """The anchors that GitHub gives a document's headings."""
+    headings = re.findall(r"^#+ (.*)", text, re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_that_are_named_exist(document):
+    sources = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/**/*.py"))
+    files = [path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/*.py")]
+
+    text = document.read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:tests/)?(?:\w+/)*test_\w+\.py)`", text):
+        assert any(file.endswith(name) for file in files), name
+    for start in re.findall(r"`(test_\w+)(?:\.\.\.)?`", text):
+        assert f"def {start}" in sources, start
