@@ -85,7 +85,7 @@ def choose_actions() -> set[str]:
 
     (The original's README calls that testing a model.) Raises ValueError for what makes no sense.
     """
-    wanted = {name for name in ACTIONS if FLAGS[name].value not in (None, False)}
+    wanted = {name for name in ACTIONS if is_asked_for(FLAGS[name].value)}
     if FLAGS["visualize_option"].present:
         wanted.add("visualize")
     if not wanted:
@@ -106,6 +106,11 @@ def choose_actions() -> set[str]:
             "Received: both. Drop one of them."
         )
     return wanted
+
+
+def is_asked_for(value) -> bool:
+    """Whether an action's flag was given; --sample=0 was, and is refused."""
+    return value is not None and value is not False
 
 
 def run_actions(given: dict, wanted: set[str]) -> None:

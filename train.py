@@ -19,13 +19,8 @@ from training.cost import training_bytes
 from training.logs import Logs
 from training.pictures import Pictures
 from training.recovery import check_finite, explain_failed_step, halve_learning_rate
-from training.steps import (
-    LOG_EVERY_STEPS,
-    Steps,
-    choose_on_device,
-    choose_steps_per_call,
-    divide,
-)
+from training.schedule import find_due, plan_calls
+from training.steps import Steps, choose_on_device, choose_steps_per_call
 
 
 def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> Config | None:
@@ -94,14 +89,11 @@ def train_until_divergence(
 
 
 def prepare_folders(config: Config) -> None:
+    """Makes the run's folders, without what a killed process left, and writes config.json."""
     for folder in (config.run_dir, config.sample_path):
         folder.mkdir(parents=True, exist_ok=True)
-    for folder in (
-        config.run_dir,
-        config.sample_path,
-        config.checkpoint_path,
-        *config.run_dir.glob("*/"),
-    ):
+    places = (config.run_dir, config.sample_path, config.checkpoint_path)
+    for folder in (*places, *config.run_dir.glob("*/")):
         remove_leftovers(folder)
     write_config(config)
 
@@ -115,45 +107,44 @@ def run_steps(
 ) -> bool:
     """Trains for `steps`, counted from 0; False when a signal stopped it."""
     config, total = dcgan.config, steps.stop
-    pictures = Pictures(config, dcgan.generator, steps.start)
     y = labels.y if labels else None
+    pictures = Pictures(config, dcgan.generator, steps.start)
     on_device = choose_on_device(config.data_on_device, images)
     trainer = Steps(dcgan, images, y, on_device=on_device)
-    at_once = choose_steps_per_call(config.steps_per_call)
-    calls = list(divide(steps, at_once, LOG_EVERY_STEPS, config.ckpt_freq, config.sample_freq))
+    calls = plan_calls(config, steps, choose_steps_per_call(config.steps_per_call))
 
-    with (
-        catch_stop_signals() as stop,
-        Logs(config, start=steps.start, total=total, images=len(images)) as logs,
-    ):
+    with catch_stop_signals() as stop, Logs(config, steps, len(images)) as logs:
         pictures.write_reals(logs, images, y)
 
         for call, results in zip(calls, trainer.run(calls), strict=True):
             step = call.stop  # so many are done
             logs.advance(len(call))
-            stopping = (
-                stop.is_set()
-            )  # read once: a signal that comes from here on ends the next step
+            stopping = stop.is_set()  # read once: a later signal ends the next step
             is_last = step == total or stopping
-            to_log = is_last or step == steps.start + 1 or step % LOG_EVERY_STEPS == 0
-            to_save = is_last or step % config.ckpt_freq == 0
-            to_draw = is_last or step % config.sample_freq == 0
+            due = find_due(config, step, is_first=call.start == steps.start, is_last=is_last)
 
-            if to_log or to_save or to_draw:
+            if any(due):
                 results |= dcgan.loss_scales()
-                to_save &= check_finite(step, results)
-            if to_log:
+                is_finite = check_finite(step, results)
+            if due.log:
                 logs.step(step, results)
-            if to_draw:
+            if due.draw:
                 logs.histograms(step, results)
                 pictures.write_fakes(logs, step, results)
             if step == total:
                 pictures.write_film()
-            if to_save:  # last: what a kill takes with it is done again from the checkpoint before
+            if (
+                due.save and is_finite
+            ):  # last: a kill before it means that all of this is done again
                 checkpoints.save(step)
             if stopping:
                 break
 
+    return say_how_it_ended(config, step, total)
+
+
+def say_how_it_ended(config: Config, step: int, total: int) -> bool:
+    """Returns whether it got to the end."""
     if step < total:
         logging.info(
             "stopped and saved at step %s; the same command goes on from there.", f"{step:,}"

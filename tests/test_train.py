@@ -225,7 +225,7 @@ def test_a_discriminator_that_wins_is_said_once(tiny, monkeypatch):
         name: tf.constant(0.5) for name in ("d_loss", "g_loss", "d_loss_real", "d_loss_fake")
     }
     results["real_logits"] = tf.constant([[9.0]])
-    with Logs(tiny(), start=0, total=2000, images=20) as log:
+    with Logs(tiny(), range(2000), images=20) as log:
         for step in range(100, 2001, 100):
             fooled = step in (100, 500)
             log.step(step, {**results, "fake_logits": tf.constant([[0.0 if fooled else -9.0]])})

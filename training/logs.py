@@ -23,11 +23,12 @@ LOSS_SCALES = ("g_loss_scale", "d_loss_scale")  # in float16
 class Logs:
     """A context for the loop: `step` reports scalars, `histograms` distributions, `image` pictures.
 
-    metrics.jsonl loses the steps after `start`: a killed process wrote them, and they run again.
+    metrics.jsonl loses the steps after the start of `steps`: a killed process wrote them, and they run again.
     """
 
-    def __init__(self, config: Config, *, start: int, total: int, images: int):
-        """start, total: steps done and to do; images: how many an epoch has."""
+    def __init__(self, config: Config, steps: range, images: int):
+        """steps: those of this process, counted from 0; images: how many an epoch has."""
+        start = steps.start
         self.config = config
         self.images = images
         self.folder = config.run_dir / "logs"
@@ -41,7 +42,7 @@ class Logs:
         self.winning = WinningDiscriminator(config, start)
         # A bar only where a terminal shows it.
         self.bar = tqdm(
-            total=total,
+            total=steps.stop,
             initial=start,
             unit="step",
             dynamic_ncols=True,

@@ -10,10 +10,10 @@ from tensorflow.python.client import device_lib
 import ops
 from data.batches import Order, batches
 from gan import DCGAN
+from training.schedule import LOG_EVERY_STEPS
 
 TABLE_SHARE = 0.25  # of the GPU's memory, at most, for the images; the upload takes twice that
 UPLOAD = 4096  # images at a time
-LOG_EVERY_STEPS = 20  # besides the first and the last
 
 
 class Steps:
@@ -96,19 +96,6 @@ class Steps:
         table = None if self.table is None else tf.TensorSpec(self.table.shape, tf.uint8)
         traced = self.dcgan.train_step.get_concrete_function(real, z, y, table)
         return {**traced.structured_outputs, "z": z} | ({} if y is None else {"y": y})
-
-
-def divide(steps: range, at_most: int, *every: int) -> Iterator[range]:
-    """`steps` in ranges of `at_most`, cut where the loop has something to do.
-
-    That is after the first step, and where the number of steps done is a multiple of one of `every`.
-    """
-    start = steps.start
-    while start < steps.stop:
-        ends = [start + at_most, steps.stop, *(start - start % n + n for n in every)]
-        stop = start + 1 if start == steps.start else min(ends)
-        yield range(start, stop)
-        start = stop
 
 
 def upload(images: np.ndarray) -> tf.Tensor:

@@ -265,7 +265,7 @@ def test_a_line_of_metrics_is_written_whole_or_not_at_all(tiny, tmp_path, warned
     }
     results |= {"real_logits": tf.constant([[0.0]]), "fake_logits": tf.constant([[0.0]])}
     path = tiny().run_dir / "logs" / "metrics.jsonl"
-    with Logs(tiny(), start=0, total=100, images=20) as logs:
+    with Logs(tiny(), range(100), images=20) as logs:
         logs.step(20, results)
         size = path.stat().st_size
         with limit(size + 30):

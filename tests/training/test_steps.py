@@ -8,7 +8,7 @@ import ops
 from data.batches import Order
 from gan import DCGAN
 from training import steps
-from training.steps import Steps, choose_on_device, choose_steps_per_call, divide
+from training.steps import Steps, choose_on_device, choose_steps_per_call
 
 LABELLED = {"labels": "own", "label_names": ("a", "b", "c")}
 
@@ -92,19 +92,6 @@ def test_results_bring_the_last_labels(tiny):
     (results,), _ = trained(config, [range(3)])
     rows = Order(21, config.seed).batches(range(2, 3), config.batch_size)[0]
     np.testing.assert_array_equal(results["y"], labels_for(config)[rows])
-
-
-def test_split_cuts_where_there_is_something_to_do():
-    assert list(divide(range(10), 4)) == [range(1), range(1, 5), range(5, 9), range(9, 10)]
-    assert list(divide(range(7, 14), 100, 5, 3)) == [
-        range(7, 8),
-        range(8, 9),
-        range(9, 10),
-        range(10, 12),
-        range(12, 14),
-    ]
-    assert list(divide(range(3), 1, 20)) == [range(k, k + 1) for k in range(3)]
-    assert list(divide(range(5, 5), 4)) == []
 
 
 def test_the_table_is_brought_in_pieces_and_only_where_it_leaves_memory(tiny, monkeypatch):
