@@ -17,21 +17,13 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from config.flags import (
-    FLAGS,
-    define_flags,
-    explain_illegal_value,
-    given_settings,
-    help_text,
-    names_a_run,
-)
+from config.flags import FLAGS, choose_actions, define_flags, given_settings, help_text, parse
 from config.presets import with_preset
 from config.settings import NETWORK_SETTINGS, Config
 from runs.find import check_has_images, find_run, find_run_to_train
 from system import console, devices
 from system.signals import Interruption, die_quietly_of_a_closed_pipe
 
-SAMPLES = 64  # images to draw when no action is named, as many as the original drew
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 
 define_flags()
@@ -49,7 +41,7 @@ def main(argv: list[str]) -> int:
 
     try:
         parse(argv)
-        run_actions(given_settings(), choose_actions())
+        run_actions(given_settings(), choose_actions([*ACTIONS]))
     except KeyboardInterrupt:
         return report_interruption()
     except Exception as error:
@@ -61,56 +53,10 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def parse(argv: list[str]) -> None:
-    """Fills FLAGS. Raises ValueError for a value of the wrong type and for a word that is no flag."""
-    try:
-        stray = FLAGS(argv)[1:]
-    except flags.IllegalFlagValueError as error:
-        raise ValueError(explain_illegal_value(error)) from error
-    if stray:
-        raise ValueError(
-            f"Flags must begin with --. Received: {stray[0]}. "
-            "On-off flags are --train and --notrain, lists have commas and no spaces."
-        )
-
-
 def report_interruption() -> int:
     """Says so, and returns the exit code: 0 where training loses nothing, else 130."""
     logging.info("interrupted.")
     return 0 if FLAGS.is_parsed() and FLAGS.train else 130
-
-
-def choose_actions() -> set[str]:
-    """The actions that the user asked for; flags without any action draw samples.
-
-    (The original's README calls that testing a model.) Raises ValueError for what makes no sense.
-    """
-    wanted = {name for name in ACTIONS if is_asked_for(FLAGS[name].value)}
-    if FLAGS["visualize_option"].present:
-        wanted.add("visualize")
-    if not wanted:
-        if not names_a_run():
-            raise ValueError("Nothing to do. Try --train, --sample 64 or --export.")
-        FLAGS.sample, wanted = SAMPLES, {"sample"}
-
-    if FLAGS.sample is not None and FLAGS.sample < 1:
-        raise ValueError(f"--sample must be at least 1. Received: {FLAGS.sample}. Try --sample=64.")
-    if FLAGS.label is not None and not wanted & {"sample", "visualize"}:
-        raise ValueError(
-            f"--label goes with --sample or --visualize. Received: {FLAGS.label} alone. "
-            f"Add --sample=64; to train with labels, it is --labels={FLAGS.label}."
-        )
-    if "dry_run" in wanted and (others := wanted & {"import_weights", "explore"}):
-        raise ValueError(
-            f"--dry_run writes nothing, so it cannot go with --{min(others)}. "
-            "Received: both. Drop one of them."
-        )
-    return wanted
-
-
-def is_asked_for(value) -> bool:
-    """Whether an action's flag was given; --sample=0 was, and is refused."""
-    return value is not None and value is not False
 
 
 def run_actions(given: dict, wanted: set[str]) -> None:

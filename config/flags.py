@@ -14,6 +14,7 @@ from config.stored import read_json
 
 FLAGS = flags.FLAGS
 ACTIONS = "actions"  # the group of --help that comes first
+SAMPLES = 64  # images to draw when no action is named, as many as the original drew
 NOT_CARRIED_OVER = ("label_names", "halvings")  # from another run's config.json: they are its own
 
 
@@ -112,7 +113,20 @@ def _define_setting(field: dataclasses.Field, setting: Setting) -> None:
         flags.DEFINE_string(field.name, field.default, setting.help, **group)
 
 
-def explain_illegal_value(error: flags.IllegalFlagValueError) -> str:
+def parse(argv: list[str]) -> None:
+    """Fills FLAGS. Raises ValueError for a value of the wrong type and for a word that is no flag."""
+    try:
+        stray = FLAGS(argv)[1:]
+    except flags.IllegalFlagValueError as error:
+        raise ValueError(_explain_illegal_value(error)) from error
+    if stray:
+        raise ValueError(
+            f"Flags must begin with --. Received: {stray[0]}. "
+            "On-off flags are --train and --notrain, lists have commas and no spaces."
+        )
+
+
+def _explain_illegal_value(error: flags.IllegalFlagValueError) -> str:
     """absl's message in the form of ours: rule, received, remedy."""
     found = re.match(r"flag --(\w+)=(.*?): ", str(error))
     if not found:
@@ -152,7 +166,40 @@ def given_settings() -> dict:
     return stored | given
 
 
-def names_a_run() -> bool:
+def choose_actions(actions: list[str]) -> set[str]:
+    """Those of `actions`, names of flags, that the user asked for; without any, samples are drawn.
+
+    (The original's README calls that testing a model.) Raises ValueError for what makes no sense.
+    """
+    wanted = {name for name in actions if _is_asked_for(FLAGS[name].value)}
+    if FLAGS["visualize_option"].present:
+        wanted.add("visualize")
+    if not wanted:
+        if not _names_a_run():
+            raise ValueError("Nothing to do. Try --train, --sample 64 or --export.")
+        FLAGS.sample, wanted = SAMPLES, {"sample"}
+
+    if FLAGS.sample is not None and FLAGS.sample < 1:
+        raise ValueError(f"--sample must be at least 1. Received: {FLAGS.sample}. Try --sample=64.")
+    if FLAGS.label is not None and not wanted & {"sample", "visualize"}:
+        raise ValueError(
+            f"--label goes with --sample or --visualize. Received: {FLAGS.label} alone. "
+            f"Add --sample=64; to train with labels, it is --labels={FLAGS.label}."
+        )
+    if "dry_run" in wanted and (others := wanted & {"import_weights", "explore"}):
+        raise ValueError(
+            f"--dry_run writes nothing, so it cannot go with --{min(others)}. "
+            "Received: both. Drop one of them."
+        )
+    return wanted
+
+
+def _is_asked_for(value) -> bool:
+    """Whether an action's flag was given; --sample=0 was, and is refused."""
+    return value is not None and value is not False
+
+
+def _names_a_run() -> bool:
     """Whether the user said which run, or which data, is meant."""
     data_flags = FLAGS.flags_by_module_dict()[DATA]
     return any(flag.present for flag in (*data_flags, FLAGS["out_name"]))

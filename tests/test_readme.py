@@ -12,7 +12,7 @@ from absl.testing import flagsaver
 from PIL import Image
 
 import main
-from config.flags import given_settings
+from config.flags import choose_actions, given_settings, parse
 from config.presets import with_preset
 from config.settings import Config
 from data import fetch
@@ -49,8 +49,8 @@ def commands(text):
 def parsed(line):
     """(settings, actions) that the program takes a line of main.py for."""
     with flagsaver.flagsaver():
-        main.parse(shlex.split(line)[1:])
-        return Config(**with_preset(given_settings())), main.choose_actions()
+        parse(shlex.split(line)[1:])
+        return Config(**with_preset(given_settings())), choose_actions([*main.ACTIONS])
 
 
 @pytest.mark.parametrize("line", commands(ORIGINAL))

@@ -1,0 +1,96 @@
+"""Flags made from the declarations of the settings; tests/test_main.py meets them as a user does."""
+
+import dataclasses
+import json
+
+import pytest
+from absl.testing import flagsaver
+
+import main
+from config.flags import FLAGS, choose_actions, given_settings, parse
+from config.settings import SETTINGS, Config
+
+
+@pytest.fixture(autouse=True)
+def _flags_as_before():
+    with flagsaver.flagsaver():
+        yield
+
+
+def settings_of(*arguments):
+    parse(["main.py", *arguments])
+    return given_settings()
+
+
+def actions_of(*arguments):
+    parse(["main.py", *arguments])
+    return choose_actions([*main.ACTIONS])
+
+
+def test_every_setting_but_two_has_a_flag_with_its_default_and_help():
+    without = {"label_names", "halvings"}
+    assert {name for name in SETTINGS if name not in FLAGS} == without
+    for field in dataclasses.fields(Config):
+        if field.name not in without:
+            flag = FLAGS[field.name]
+            assert flag.help.endswith(SETTINGS[field.name].help)  # enums have their words before
+            assert str(flag.default) == str(field.default)
+
+
+def test_a_value_comes_with_the_type_that_config_wants():
+    given = settings_of(
+        "--epoch=3", "--learning_rate=1e-3", "--nocrop", "--c_dim=3", "--jit=on", "--g_widths=8,4"
+    )
+    assert given == {
+        "epoch": 3,
+        "learning_rate": 1e-3,
+        "crop": False,
+        "c_dim": "3",
+        "jit": "on",
+        "g_widths": "8,4",
+    }
+    config = Config(**given, output_height=16)
+    assert (config.c_dim, config.g_widths) == (3, (8, 4))
+
+
+def test_only_what_was_given_counts(tmp_path):
+    assert settings_of() == {}
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"epoch": 9, "steps": 5, "halvings": 2, "label_names": ["a"]}))
+    given = settings_of(f"--config={path}", "--epoch=4")
+    assert given == {"epoch": 4}  # the file's steps would win over --epoch; the rest is that run's
+
+
+@pytest.mark.parametrize(
+    ("arguments", "actions"),
+    [
+        (["--train", "--export"], {"train", "export"}),
+        (["--dataset=celebA"], {"sample"}),
+        (["--out_name=x"], {"sample"}),
+        (["--visualize_option=2"], {"visualize"}),
+        (["--explore=conv_arithmetic"], {"explore"}),
+        (["--notrain", "--sample=3"], {"sample"}),
+    ],
+)
+def test_actions(arguments, actions):
+    assert actions_of(*arguments) == actions
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Nothing to do. Try --train"),
+        (["--seed=3"], "Nothing to do"),
+        (["--sample=0"], "--sample must be at least 1. Received: 0"),
+        (["--export", "--label=3"], "--label goes with --sample or --visualize"),
+        (["--dry_run", "--explore=conv_arithmetic"], "--dry_run writes nothing"),
+        (["--train", "True"], "Flags must begin with --. Received: True"),
+        (["--epoch=x"], "--epoch must be a whole number. Received: x. Try --epoch=25."),
+        (["--jit=yes"], "--jit must be one of auto, on, off. Received: yes. Try --jit=auto."),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(arguments, message):
+    with pytest.raises(ValueError) as error:
+        actions_of(*arguments)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
