@@ -60,7 +60,7 @@ class Config:
         DATA,
         "digits, celebA, mnist, lsun, tfds:NAME, a folder or zip in data_dir, or a path",
     )
-    data_dir: str = declare("./data", DATA, "where the datasets lie", hparam=False)
+    data_dir: str = declare("./data", DATA, "folder with the datasets", hparam=False)
     input_fname_pattern: str = declare(
         "", DATA, "which files to read, such as *.png; default: every image type"
     )
@@ -74,12 +74,12 @@ class Config:
     input_width: int | None = declare(
         None,
         DATA,
-        "its width; default: from input_height, in the output's shape",
+        "width of the centre crop; default: from input_height, in the shape of the output",
         low=1,
         high=MAX_COUNT,
     )
     crop: bool = declare(
-        True, DATA, "crop to the output's shape; --nocrop squashes the whole image"
+        True, DATA, "crop to the shape of the output; --nocrop squashes the whole image"
     )
     output_height: int = declare(
         64,
@@ -92,7 +92,7 @@ class Config:
     output_width: int | None = declare(
         None,
         DATA,
-        "their width; default: output_height",
+        "width of these images; default: output_height",
         low=MIN_SIDE,
         high=MAX_SIDE,
         fixed="network",
@@ -137,7 +137,7 @@ class Config:
     z_dist: str = declare(
         "uniform_signed",
         MODEL,
-        "its distribution: U(-1, 1), U(0, 1) or N(0, 1)",
+        "drawn from U(-1, 1), U(0, 1) or N(0, 1)",
         choices=("uniform_signed", "uniform_unsigned", "normal01"),
         fixed="network",
     )
@@ -168,13 +168,13 @@ class Config:
     d_widths: tuple[int, ...] | None = declare(
         None,
         DETAILS,
-        "discriminator's, image side first; default: the same backwards",
+        "discriminator's feature maps, image side first; default: the generator's backwards",
         fixed="network",
     )
     bias: bool = declare(
         True,
         DETAILS,
-        "biases in convolutions and dense layers (paper's code, pytorch: none)",
+        "use biases in convolutions and dense layers (paper's code, pytorch: none)",
         fixed="network",
     )
     padding: str = declare(
@@ -205,7 +205,12 @@ class Config:
         choices=("moving", "batch"),
     )
     bn_epsilon: float = declare(
-        1e-5, DETAILS, "of batch norm (paper's code: 1e-8)", low=0, high=0.1, fixed="network"
+        1e-5,
+        DETAILS,
+        "epsilon of batch norm (paper's code: 1e-8)",
+        low=0,
+        high=0.1,
+        fixed="network",
     )
     gain_stddev: float = declare(
         0.0,
@@ -227,7 +232,7 @@ class Config:
         choices=("tensorflow", "kingma"),
     )
     alternate: bool = declare(
-        False, DETAILS, "a batch of its own for every update, generator first (paper's code)"
+        False, DETAILS, "give every update a batch of its own, generator first (paper's code)"
     )
     l2: float = declare(
         0.0,
@@ -244,7 +249,9 @@ class Config:
     batch_size: int = declare(
         64, TRAINING, "images in a discriminator update (paper: 128)", low=1, high=65536
     )
-    learning_rate: float = declare(2e-4, TRAINING, "of Adam (paper, section 4)", low=1e-9, high=1)
+    learning_rate: float = declare(
+        2e-4, TRAINING, "learning rate of Adam (paper, section 4)", low=1e-9, high=1
+    )
     halvings: int = declare(
         0,
         TRAINING,
@@ -253,7 +260,7 @@ class Config:
         high=30,
         flag=False,
     )
-    beta1: float = declare(0.5, TRAINING, "of Adam (paper, section 4)", low=0, high=0.9999)
+    beta1: float = declare(0.5, TRAINING, "beta_1 of Adam (paper, section 4)", low=0, high=0.9999)
     d_updates: int = declare(
         1, TRAINING, "discriminator updates in a step, each on new images", low=1, high=100
     )
@@ -292,19 +299,25 @@ class Config:
     seed: int = declare(
         0,
         TRAINING,
-        "of weights, data order and latents",
+        "seed of the weights, the order of the data and the latents",
         low=0,
         high=MAX_COUNT,
         fixed="training",
     )
 
-    out_dir: str = declare("./out", RUN, "where the runs lie", hparam=False)
+    out_dir: str = declare("./out", RUN, "folder for the runs", hparam=False)
     out_name: str = declare("", RUN, "name of the run; default: <dataset>-<height>x<width>")
     checkpoint_dir: str = declare(
-        "checkpoints", RUN, "in the run's folder, or an absolute path", hparam=False
+        "checkpoints",
+        RUN,
+        "where checkpoints go: inside the run's folder, or an absolute path",
+        hparam=False,
     )
     sample_dir: str = declare(
-        "samples", RUN, "in the run's folder, or an absolute path", hparam=False
+        "samples",
+        RUN,
+        "where pictures go: inside the run's folder, or an absolute path",
+        hparam=False,
     )
     sample_freq: int = declare(
         200, RUN, "steps between two sample grids", low=1, high=MAX_COUNT, hparam=False
