@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all, and the temporary ones that they are made from."""
 
 import contextlib
+import errno
 import os
 import shutil
 import time
@@ -54,6 +55,20 @@ def check_writable(folder: Path) -> None:
         raise ValueError(
             f"--out_dir must be a folder that can be written. Received: {existing}. Give another one."
         )
+
+
+def check_room(folder: Path, needed: int, purpose: str) -> None:
+    """Raises OSError when the disk of `folder` has no room for `needed` bytes.
+
+    To be called before the work, so that hours of it are not lost to a disk that fills up.
+    purpose: what the bytes are for, in words.
+    """
+    free = shutil.disk_usage(folder).free
+    if free >= needed:
+        return
+
+    reason = f"{needed / 1e9:.2f} GB are needed for {purpose}, {free / 1e9:.2f} GB are free"
+    raise OSError(errno.ENOSPC, reason, os.fspath(folder))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,69 @@
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config import catalog
+from config.catalog import NAMED_SETS, canonical, fold_spelling
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("celebA", "celebA"),
+        ("CelebA/", "celebA"),
+        ("CELEB_A", "celebA"),
+        ("celeb-a", "celebA"),
+        ("MNIST", "mnist"),
+        ("lsun//", "lsun"),
+        ("Digits", "digits"),
+        ("img_align_celeba", "img_align_celeba"),
+        ("Cats/", "Cats"),
+        ("a/celebA", "a/celebA"),
+        ("/", "/"),
+        ("", ""),
+        ("tfds:mnist", "tfds:mnist"),
+    ],
+)
+def test_named_sets_have_one_spelling_and_other_names_keep_theirs(given, expected):
+    assert canonical(given) == expected
+
+
+def test_no_two_sets_share_a_spelling():
+    for field in ("aliases", "folder_names"):
+        spellings = [word for named in NAMED_SETS.values() for word in getattr(named, field)]
+        assert len(set(spellings)) == len(spellings)
+        assert spellings == [fold_spelling(word) for word in spellings]
+
+
+def test_a_record_is_found_by_its_canonical_name_and_cannot_be_changed():
+    for name, named in NAMED_SETS.items():
+        assert canonical(name) == named.name == name
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            named.crop = 1
+
+
+def test_the_remedy_names_data_dir_even_one_with_braces():
+    text = catalog.CELEBA.say_where_it_belongs(Path("/a/{odd}"))
+    assert text.startswith("Put CelebA's images in /a/{odd}/celebA/")
+    assert "{data_dir}" not in text
+    assert catalog.DIGITS.say_where_it_belongs("/a") == ""
+
+
+def test_the_facts_of_the_original():
+    assert catalog.CELEBA.crop == 108
+    assert (catalog.MNIST.output_side, catalog.MNIST.labels) == (28, "own")
+    assert catalog.MNIST.tfds_test_split
+
+
+def test_it_imports_no_tensorflow_no_numpy_and_nothing_of_ours():
+    code = (
+        "import sys; import config.catalog; "
+        "print([name for name in sys.modules if name.partition('.')[0] in "
+        "('tensorflow', 'numpy', 'config', 'data', 'system')])"
+    )
+    root = Path(catalog.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True)
+    assert done.stdout == b"['config', 'config.catalog']\n"

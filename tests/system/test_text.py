@@ -1,0 +1,41 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from system import text
+from system.text import escape_unprintable
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("plain.png", "plain.png"),
+        ("größe 猫.webp", "größe 猫.webp"),
+        ('it\'s "quoted" \\ here', 'it\'s "quoted" \\ here'),
+        ("new\nline\t\x1b[2J", r"new\nline\t\x1b[2J"),
+        ("\u2028", r"\u2028"),
+        ("\ud800", r"\ud800"),  # half of a pair, as JSON can write it
+        (os.fsdecode(b"\xff.png"), r"\udcff.png"),
+        ("", ""),
+    ],
+)
+def test_only_what_cannot_be_printed_is_escaped(given, expected):
+    assert escape_unprintable(given) == expected
+
+
+def test_a_long_text_is_cut_before_it_is_escaped():
+    assert escape_unprintable("x" * 200, limit=200) == "x" * 200
+    assert escape_unprintable("x" * 201, limit=200) == "x" * 200 + "..."
+    assert escape_unprintable("\n" * 5, limit=3) == r"\n\n\n..."
+    assert escape_unprintable("x" * 9999) == "x" * 9999
+
+
+def test_it_imports_nothing_of_ours_and_no_tensorflow():
+    code = "import sys; before = set(sys.modules); import system.text; "
+    code += "print(sorted(set(sys.modules) - before))"
+    root = Path(text.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True)
+    assert done.stdout == b"['system', 'system.text']\n"
