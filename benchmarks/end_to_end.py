@@ -53,9 +53,9 @@ def main(_) -> None:
 def measured(config: Config) -> tuple[list[dict], str]:
     """A row a part of the loop's time at the default frequencies, and a line about the whole."""
     begin = time.perf_counter()
-    from data.load import load
+    from data.load import load_dataset
 
-    images = load(config).images
+    images = load_dataset(config).images
     packed = time.perf_counter() - begin
     import train
 

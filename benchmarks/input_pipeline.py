@@ -22,13 +22,13 @@ from PIL import Image
 
 from benchmarks import synthetic
 from benchmarks.synthetic import HEIGHT, WIDTH
-from data.batches import batches
+from data.batches import prefetch_batches
 from data.packing.decode import Geometry
-from data.packing.pack import load_pack
-from data.sources.folder import folder_source, zip_source
+from data.packing.pack import load_or_make_pack
+from data.sources.folder import open_image_folder, open_image_zip
 
 GEOMETRY = Geometry(64, 64, (108, 108))
-BOX = GEOMETRY.box(HEIGHT, WIDTH)
+BOX = GEOMETRY.crop_box(HEIGHT, WIDTH)
 BATCH = 64
 PACKED = 20_480  # images in the pack that batches are taken from: 240 MB
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -142,16 +142,18 @@ def make_images(folder: Path, count: int, seed: int) -> None:
 
 
 def folder_to_pack(folder: Path):
-    return lambda: pack(folder_source(folder / "jpegs"))
+    return lambda: pack(open_image_folder(folder / "jpegs"))
 
 
 def zip_to_pack(folder: Path):
-    return lambda: pack(zip_source(folder / "jpegs.zip"))
+    return lambda: pack(open_image_zip(folder / "jpegs.zip"))
 
 
 def pack(source) -> None:
     with tempfile.TemporaryDirectory() as place:
-        load_pack(source, [Path(place)], label="benchmark", geometry=GEOMETRY, c_dim=3, settings={})
+        load_or_make_pack(
+            source, [Path(place)], label="benchmark", geometry=GEOMETRY, c_dim=3, settings={}
+        )
 
 
 def pack_to_batches(folder: Path):
@@ -161,7 +163,7 @@ def pack_to_batches(folder: Path):
     calls = [range(step, step + 1) for step in range(PACKED // BATCH)]
 
     def pipeline():
-        for (_batch,) in batches(images, batch_size=BATCH, seed=0, calls=calls):
+        for (_batch,) in prefetch_batches(images, batch_size=BATCH, seed=0, calls=calls):
             pass
 
     return pipeline

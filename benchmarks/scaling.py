@@ -99,14 +99,14 @@ def training_step(config: Config, rounds: int, seed: int) -> dict:
 
 def gathering(images: int, rounds: int, seed: int) -> dict:
     """Milliseconds for a batch of 64 from a pack of so many 64x64 images on disk."""
-    from data.batches import batches
+    from data.batches import prefetch_batches
 
     with tempfile.TemporaryDirectory() as place:
         write_pack(Path(place) / "pack.npy", images, seed)
         pack = np.load(Path(place) / "pack.npy", mmap_mode="r")
         calls = [range(step, step + 1) for step in range(GATHERED // 64)]
         begin = time.perf_counter()
-        for _ in batches(pack, batch_size=64, seed=seed, calls=calls):
+        for _ in prefetch_batches(pack, batch_size=64, seed=seed, calls=calls):
             pass
         batch = (time.perf_counter() - begin) / len(calls)
     return {"ms": batch * 1e3, "ms an image": batch * 1e3 / 64, "GFLOP/s": None}

@@ -84,9 +84,9 @@ def small(place: Path, steps: int, seed: int = 0) -> Config:
 def trained(config: Config, every: int) -> list[Sample]:
     """Trains by the real loop; a sample every so many steps."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    from data.load import load
+    from data.load import load_dataset
 
-    images = load(config).images
+    images = load_dataset(config).images
     import train
 
     with sampled(config.batch_size, every) as samples:
@@ -189,14 +189,14 @@ def draw(samples: list[Sample]) -> None:
 
 def packing(place: Path, count: int, seed: int) -> None:
     """Packs so many JPEGs, prints seconds and memory, and adds a line to results/soak_pack.jsonl."""
-    from data.load import load
+    from data.load import load_dataset
 
     config = Config(
         dataset=str(linked_jpegs(place, count, seed)), data_dir=str(place), out_dir=str(place)
     )
     with watched() as sums:
         begin = time.perf_counter()
-        pack = load(config)
+        pack = load_dataset(config)
         seconds = time.perf_counter() - begin
     figures = {"images": len(pack.images), "seconds": seconds, "images/s": count / seconds}
     figures |= {"RSS before, MB": sums[0], "peak RSS with workers, MB": max(sums)}

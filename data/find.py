@@ -1,181 +1,210 @@
-"""Where a dataset's images are: what `--dataset` may mean, and what to say when they are nowhere."""
+"""Where a dataset's images are: what `--dataset` may mean, and what to say when there are none."""
 
+import contextlib
 import itertools
 import os
 from collections import Counter
 from pathlib import Path, PurePath
 
+from config.catalog import DIGITS, NAMED_SETS, fold_spelling
 from config.settings import Config
-from data.sources.folder import folder_source, walk, zip_source
-from data.sources.idx import digits_source, find_idx, idx_source
-from data.sources.source import IMAGE_SUFFIXES, Source, printable
+from data import limits
+from data.sources.folder import open_image_folder, open_image_zip, walk_files
+from data.sources.idx import find_idx_files, open_digits, open_idx_files
+from data.sources.source import IMAGE_SUFFIXES, Source
+from system.text import escape_unprintable
 
-CELEBA_NAMES = ("celeba", "imgalignceleba")  # any case, without - and _
-LISTED = 5000  # files looked at to tell what a folder without images holds
-TFDS_CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
-TFDS_NAMES = {"celebA": "celeb_a", "mnist": "mnist"}
+TFDS_OVERVIEW = "https://www.tensorflow.org/datasets/catalog/overview"
 
 
 class NoImagesError(ValueError):
-    """There is such a place, but no image in it."""
+    """The place is there, but it holds no image."""
 
 
-def find(config: Config, fetch: bool = True) -> Source:
-    """Where the dataset's images are, after fetching them through TFDS if that is the only place and `fetch` allows.
+def find_source(config: Config, *, fetch: bool = True) -> Source:
+    """Finds the images of `config.dataset`.
 
-    Raises ValueError naming what is there when they are nowhere.
+    A set that only TensorFlow Datasets has is downloaded, if `fetch` allows. Raises ValueError when
+    there are no images, or none that can be read; it says what is there instead.
     """
-    limit = config.train_size
     name, data_dir = config.dataset, Path(config.data_dir).expanduser()
-    if name == "digits":
-        return digits_source(limit=limit)
+    if name == DIGITS.name:
+        return open_digits(limit=config.train_size)
     if name.startswith("tfds:"):
-        return _tfds(name.removeprefix("tfds:"), config, f"Datasets: {TFDS_CATALOG}.", fetch=fetch)
-    broken = None
-    for path in _candidates(name, data_dir):
-        try:
-            return _open(path, config.input_fname_pattern, limit)
-        except ValueError as error:  # say so, unless another place has the images
-            broken = broken or error
-    if broken and not (isinstance(broken, NoImagesError) and name in TFDS_NAMES):
-        raise ValueError(f"{broken} {_remedy(name, data_dir)}".strip())
-    if name in TFDS_NAMES:
-        return _tfds(
-            TFDS_NAMES[name],
-            config,
-            _remedy(name, data_dir),
-            every_split=name == "mnist",
-            fetch=fetch,
-        )
+        remedy = f"Datasets: {TFDS_OVERVIEW}."
+        return _open_tfds_in_data_dir(name.removeprefix("tfds:"), config, remedy, fetch=fetch)
+
+    source, error = _open_first_candidate(config, data_dir)
+    if source:
+        return source
+
+    named = NAMED_SETS.get(name)
+    remedy = named.say_where_it_belongs(data_dir) if named else ""
+    in_tfds = named is not None and named.tfds_name is not None
+    if error and not (in_tfds and isinstance(error, NoImagesError)):
+        raise ValueError(f"{error} {remedy}".strip())
+    if in_tfds:
+        split = {"with_test_split": named.tfds_test_split}
+        return _open_tfds_in_data_dir(named.tfds_name, config, remedy, fetch=fetch, **split)
+
     raise ValueError(
-        f"--dataset must be digits, celebA, mnist, lsun, tfds:NAME, a folder in --data_dir or a path to images. "
-        f"Received: {printable(name)}. {_remedy(name, data_dir) or _listing(data_dir)}"
+        "--dataset must be digits, celebA, mnist, lsun, tfds:NAME, a folder in --data_dir or a "
+        f"path to images. Received: {escape_unprintable(name)}. "
+        f"{remedy or _describe_data_dir(data_dir)}"
     )
 
 
-def _candidates(name: str, data_dir: Path):
-    """Paths that `name` may mean, the likeliest first: a path, a folder or zip of that name in data_dir."""
+def _open_first_candidate(
+    config: Config, data_dir: Path
+) -> tuple[Source | None, ValueError | None]:
+    """The first place that has the images, or the error of the first one that should have them."""
+    first_error = None
+    for path in _list_candidates(config.dataset, data_dir):
+        try:
+            return _open_place(path, config.input_fname_pattern, config.train_size), None
+        except ValueError as error:
+            first_error = first_error or error
+    return None, first_error
+
+
+def _list_candidates(name: str, data_dir: Path) -> list[Path]:
+    """The paths that `name` may mean, the likeliest first.
+
+    A name with a slash is a path, from here or from data_dir. Any other name is a folder or a zip
+    in data_dir, however it is spelled, or unless it is a named set's, a path from here.
+    """
     path = Path(name).expanduser()
     if os.sep in name:
         return [place for place in (path, data_dir / path) if place.exists()]
-    wanted = {_plain(name)} | ({*CELEBA_NAMES} if name == "celebA" else set())
-    try:
-        entries = sorted(data_dir.iterdir())
-    except OSError:
-        entries = []
+
+    named = NAMED_SETS.get(name)
+    wanted = {_fold_file_name(name), *(named.folder_names if named else ())}
+    entries = _list_folder(data_dir)
     exact = [entry for entry in entries if entry.name == name]
-    alike = [entry for entry in entries if entry.name != name and _plain(entry.name) in wanted]
-    here = [path] if path.exists() and name not in (*TFDS_NAMES, "lsun") else []
-    return exact + alike + here
+    alike = [e for e in entries if e.name != name and _fold_file_name(e.name) in wanted]
+    here = [path] if path.exists() and named is None else []
+    return [place for place in exact + alike + here if not _is_python_package(place)]
 
 
-def _plain(name: str) -> str:
-    """A folder's or zip's name without its case, -, _ and .zip."""
-    return name.lower().removesuffix(".zip").replace("_", "").replace("-", "")
+def _list_folder(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
-def _open(path: Path, pattern: str, limit: int | None) -> Source:
+def _fold_file_name(name: str) -> str:
+    """The spelling of a folder's or a zip's name, without .zip."""
+    return fold_spelling(name.lower().removesuffix(".zip"))
+
+
+def _is_python_package(folder: Path) -> bool:
+    """True for folders of code, such as our own data/sources/, which lies in data_dir."""
+    with contextlib.suppress(OSError):
+        return (folder / "__init__.py").is_file()
+    return False
+
+
+def _open_place(path: Path, pattern: str, limit: int | None) -> Source:
     """What `path` holds: a zip, IDX files, an LMDB, images, or a zip of images.
 
     Raises ValueError when it cannot be read, NoImagesError when it holds nothing of these.
     """
     try:
-        return _open_readable(path, pattern, limit)
+        if path.is_file():
+            return _open_file(path, pattern, limit)
+        return _open_folder(path, pattern, limit)
     except OSError as error:
         raise ValueError(
             f"{path} must be readable. Received: {error.strerror}. Change its permissions."
         ) from error
 
 
-def _open_readable(path: Path, pattern: str, limit: int | None) -> Source:
-    if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
+def _open_file(path: Path, pattern: str, limit: int | None) -> Source:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         raise ValueError(
             f"--dataset must be a folder or a zip. Received: one image, {path}. "
             f"Give its folder: --dataset={path.parent}."
         )
-    if path.is_file():
-        return zip_source(path, pattern=pattern, limit=limit)
-    if idx := find_idx(path):
-        return idx_source(idx, limit=limit)
-    if (any(path.glob("data.mdb")) or any(path.glob("*/data.mdb"))) and (
-        source := _lmdb(path, limit)
-    ):
+    return open_image_zip(path, pattern=pattern, limit=limit)
+
+
+def _open_folder(path: Path, pattern: str, limit: int | None) -> Source:
+    if idx_files := find_idx_files(path):
+        return open_idx_files(idx_files, limit=limit)
+    if source := _open_only_lmdb(path, limit):
         return source
-    if source := folder_source(path, pattern=pattern, limit=limit):
+    if source := open_image_folder(path, pattern=pattern, limit=limit):
         return source
+
     zips = sorted(entry for entry in path.iterdir() if entry.suffix.lower() == ".zip")
     if len(zips) > 1:
         raise ValueError(
             f"{path} must hold one zip. Received: {len(zips)}. Pick one: --dataset={zips[0]}."
         )
     if zips:
-        return zip_source(zips[0], pattern=pattern, limit=limit)
+        return open_image_zip(zips[0], pattern=pattern, limit=limit)
+
     wanted = f"files like {pattern}" if pattern else f"images ({', '.join(sorted(IMAGE_SUFFIXES))})"
-    raise NoImagesError(f"{path} must hold {wanted}. Received: {_contents(path)}.")
+    raise NoImagesError(f"{path} must hold {wanted}. Received: {_describe_files(path)}.")
 
 
-def _contents(folder: Path) -> str:
-    """The kinds of files in a folder, the most frequent first, judged by the first few thousand."""
-    os.listdir(folder)  # raises where walk would see nothing
-    names = itertools.islice(walk(folder), LISTED)
-    kinds = Counter(PurePath(name).suffix.lower() or "without suffix" for name in names)
-    return (
-        ", ".join(f"{count} {printable(kind)}" for kind, count in kinds.most_common(4))
-        or "no files"
-    )
+def _open_only_lmdb(path: Path, limit: int | None) -> Source | None:
+    """The LMDB in and below `path`, if there is one. Raises ValueError when there are several."""
+    if not (any(path.glob("data.mdb")) or any(path.glob("*/data.mdb"))):
+        return None
 
+    from data.sources.lsun import find_lmdb_folders, open_lmdb  # late: nothing else needs lmdb
 
-def _lmdb(path: Path, limit: int | None) -> Source | None:
-    from data.sources.lsun import find_lmdbs, lmdb_source  # late: the one use of the lmdb package
-
-    folders = find_lmdbs(path)
-    if not folders:  # hidden ones, or folders of that name
+    folders = find_lmdb_folders(path)
+    if not folders:  # they are hidden, or folders called data.mdb
         return None
     if len(folders) > 1:
         listed = ", ".join(folder.name for folder in folders)
         raise ValueError(
             f"{path} must hold one LMDB. Received: {listed}. Pick one: --dataset={folders[0]}."
         )
-    return lmdb_source(folders[0], limit=limit)
+    return open_lmdb(folders[0], limit=limit)
 
 
-def _tfds(name: str, config: Config, remedy: str, **options: bool) -> Source:
-    from data.sources.tfds import tfds_source  # late: tensorflow_datasets is slow to import
+def _open_tfds_in_data_dir(
+    name: str, config: Config, remedy: str, *, fetch: bool, with_test_split: bool = False
+) -> Source:
+    from data.sources.tfds import open_tfds  # late: tensorflow_datasets is slow to import
 
-    folder = Path(config.data_dir).expanduser() / "tfds"
-    return tfds_source(name, folder, remedy=remedy, limit=config.train_size, **options)
-
-
-def _remedy(name: str, data_dir: Path) -> str:
-    """Where a named set must lie."""
-    if name == "celebA":
-        return (
-            f"Put CelebA's images in {data_dir}/celebA/, or its zip, as it is, at {data_dir}/img_align_celeba.zip "
-            f"or {data_dir}/celebA/img_align_celeba.zip (1.4 GB, https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html)."
-        )
-    if name == "mnist":
-        return (
-            f"Put train-images-idx3-ubyte, or the same with .gz, in {data_dir}/mnist/, "
-            f"or digits as image files there, or a zip of them at {data_dir}/mnist.zip."
-        )
-    if name == "lsun":
-        return (
-            f"Put an LMDB such as bedroom_train_lmdb/ in {data_dir}/lsun/, or its images there, "
-            f"or a zip of them at {data_dir}/lsun.zip (https://github.com/fyu/lsun)."
-        )
-    return ""
+    return open_tfds(
+        name,
+        Path(config.data_dir).expanduser() / "tfds",
+        remedy=remedy,
+        limit=config.train_size,
+        with_test_split=with_test_split,
+        fetch=fetch,
+    )
 
 
-def _listing(data_dir: Path) -> str:
+def _describe_files(folder: Path) -> str:
+    """The kinds of files in a folder, the most frequent first, judged by the first few thousand."""
+    os.listdir(folder)  # raises where walk_files would see nothing
+    names = itertools.islice(walk_files(folder), limits.MAX_FILES_DESCRIBED)
+    kinds = Counter(PurePath(name).suffix.lower() or "without suffix" for name in names)
+    listed = (f"{count} {escape_unprintable(kind)}" for kind, count in kinds.most_common(4))
+    return ", ".join(listed) or "no files"
+
+
+def _describe_data_dir(data_dir: Path) -> str:
+    """The names of what may be datasets in data_dir, as a sentence."""
     try:
-        names = sorted(
-            e.name for e in data_dir.iterdir() if e.is_dir() or e.suffix.lower() == ".zip"
-        )
+        entries = sorted(data_dir.iterdir())
     except OSError as error:
         return f"--data_dir={data_dir}: {error.strerror}."
-    names = [printable(name) for name in names if not name.startswith((".", "__"))]
-    return (
-        f"In {data_dir}: {', '.join(names)}."
-        if names
-        else f"{data_dir} holds no folder and no zip."
-    )
+
+    names = [
+        escape_unprintable(entry.name)
+        for entry in entries
+        if (entry.is_dir() or entry.suffix.lower() == ".zip")
+        and not entry.name.startswith((".", "__"))
+        and not _is_python_package(entry)
+    ]
+    if not names:
+        return f"{data_dir} holds no folder and no zip."
+    return f"In {data_dir}: {', '.join(names)}."

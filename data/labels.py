@@ -1,4 +1,4 @@
-"""A label vector y for every image of a pack: classes by folder, a dataset's own, or CelebA's attributes."""
+"""A label vector y for every image of a pack: classes by folder, a dataset's own, or attributes."""
 
 import dataclasses
 import difflib
@@ -8,149 +8,169 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from config.catalog import CELEBA
 from config.settings import Config
-from data.sources.source import MAX_ENCODED_BYTES, Source, printable
-
-ATTRIBUTES_FILE = (
-    "list_attr_celeba.txt"  # a count, a line of names, then a line an image of 1 and -1
-)
-MAX_CLASSES = 22_000  # ImageNet-21k's; a vector of them is 88 kB an image
-LISTED = 50  # attribute names in an error: CelebA has 40
+from data import limits
+from data.sources.source import Source
+from system.text import escape_unprintable
 
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """names: what the entries of a vector stand for. y (N, len(names)) float32 of 0 and 1, a row an image."""
+    """The labels of a pack.
+
+    names: what the entries of a vector stand for. y: (N, len(names)) float32 of 0 and 1, one row
+    for each image.
+    """
 
     names: tuple[str, ...]
     y: np.ndarray
 
 
 def read_labels(config: Config, source: Source, files: Sequence[str]) -> Labels | None:
-    """The labels that `config.labels` asks for, of the images called `files`; None when it asks for none.
+    """The labels that `config.labels` asks for; None when it asks for none.
 
-    Raises ValueError when they are not to be had.
+    files: the names of the images, in the order of the rows of y. Raises ValueError when there are
+    no such labels.
     """
     if config.labels == "none":
         return None
     if config.labels == "folder":
-        return _of_folders(source, files)
+        return _read_folder_labels(source, files)
     if config.labels == "own":
-        return _own(config, source, files)
-    return _attributes(config, source, files)
+        return _read_own_labels(source, files)
+
+    wanted = tuple(config.labels.split(","))
+    if source.attributes is not None:
+        names, y = source.attributes(wanted)
+        return Labels(names, _select_rows(y, files))
+    return _read_attributes_file(_find_attributes_file(config, source), wanted, files)
 
 
-def _own(config: Config, source: Source, files: Sequence[str]) -> Labels:
+def _read_own_labels(source: Source, files: Sequence[str]) -> Labels:
     if source.labels is None:
         raise ValueError(
-            f"--labels=own needs a dataset that comes with labels. Received: {source.place}. Try --labels=folder "
-            "for a class a folder, attributes such as --labels=Smiling for CelebA, or --labels=none."
+            "--labels=own needs a dataset that comes with labels. "
+            f"Received: {source.place}. Try --labels=folder for a class a folder, attributes such "
+            "as --labels=Smiling for CelebA, or --labels=none."
         )
     names, classes = source.labels()
-    return _one_hot(names, _rows(classes, files))
+    return _encode_one_hot(names, _select_rows(classes, files))
 
 
-def _of_folders(source: Source, files: Sequence[str]) -> Labels:
-    """The first folder below the one that holds everything."""
+def _read_folder_labels(source: Source, files: Sequence[str]) -> Labels:
+    """A class a folder: the first one below the folder that holds everything."""
     if source.root is None:
         raise ValueError(
-            f"--labels=folder needs images in folders. Received: {source.place}. Try --labels=own or --labels=none."
+            f"--labels=folder needs images in folders. Received: {source.place}. "
+            "Try --labels=own or --labels=none."
         )
     folders = [PurePath(name).parts[:-1] for name in files]
     while all(len(parts) > 1 for parts in folders) and len({parts[0] for parts in folders}) == 1:
-        folders = [parts[1:] for parts in folders]  # a zip often has one folder around all
+        folders = [parts[1:] for parts in folders]  # a zip often has one folder around everything
+
     stray = next((name for name, parts in zip(files, folders, strict=True) if not parts), None)
     names = sorted({parts[0] for parts in folders if parts})
     if stray is not None or len(names) < 2:
         received = (
-            f"{printable(stray)} in none"
+            f"{escape_unprintable(stray)} in none"
             if stray is not None
-            else f"one class, '{printable(names[0])}'"
+            else f"one class, '{escape_unprintable(names[0])}'"
         )
         raise ValueError(
-            f"--labels=folder needs every image of {source.place} in one of two or more class folders. "
-            f"Received: {received}. Sort them into folders, or say --labels=none."
+            f"--labels=folder needs every image of {source.place} in one of two or more class "
+            f"folders. Received: {received}. Sort them into folders, or say --labels=none."
         )
+
     numbers = {name: number for number, name in enumerate(names)}
-    return _one_hot(tuple(names), np.array([numbers[parts[0]] for parts in folders]))
+    return _encode_one_hot(names, np.array([numbers[parts[0]] for parts in folders]))
 
 
-def _rows(array: np.ndarray, files: Sequence[str]) -> np.ndarray:
-    """The rows of the images, whose names are their numbers."""
+def _select_rows(array: np.ndarray, files: Sequence[str]) -> np.ndarray:
+    """The rows of `array` (count, ...) for images whose names are their numbers."""
     try:
         return array[np.array([int(name) for name in files], int)]
     except (ValueError, IndexError, OverflowError) as error:
         raise ValueError(
-            f"A pack must hold images of its dataset. Received: other names, {error}. Delete .packs in --data_dir."
+            f"A pack must hold images of its dataset. Received: other names, {error}. "
+            "Delete .packs in --data_dir."
         ) from error
 
 
-def _one_hot(names: Sequence[str], classes: np.ndarray) -> Labels:
-    if len(names) > MAX_CLASSES:
+def _encode_one_hot(names: Sequence[str], classes: np.ndarray) -> Labels:
+    """classes (N,): numbers into `names`."""
+    if len(names) > limits.MAX_CLASSES:
         raise ValueError(
-            f"--labels takes at most {MAX_CLASSES:,} classes. Received: {len(names):,}. Join some, or drop --labels."
+            f"--labels takes at most {limits.MAX_CLASSES:,} classes. "
+            f"Received: {len(names):,}. Join some, or drop --labels."
         )
     y = np.zeros((len(classes), len(names)), np.float32)
     y[np.arange(len(classes)), classes] = 1
-    return Labels(tuple(map(printable, names)), y)
+    return Labels(tuple(map(escape_unprintable, names)), y)
 
 
-def _attributes(config: Config, source: Source, files: Sequence[str]) -> Labels:
-    wanted = tuple(config.labels.split(","))
-    if source.attributes is not None:
-        names, y = source.attributes(wanted)
-        return Labels(names, _rows(y, files))
-    path = _attributes_file(config, source)
-    if path.stat().st_size > MAX_ENCODED_BYTES:  # a line may be all of it
-        raise ValueError(
-            f"{path} must have a line of numbers an image. Received: {path.stat().st_size:,} bytes."
-        )
+def _read_attributes_file(path: Path, wanted: Sequence[str], files: Sequence[str]) -> Labels:
+    """Columns of a file in CelebA's format: a count, a line of names, then for every image a line
+    of its name and 1 or -1 for each attribute.
+    """
+    size = path.stat().st_size
+    if size > limits.MAX_ATTRIBUTES_BYTES:
+        raise ValueError(f"{path} must have a line of numbers an image. Received: {size:,} bytes.")
+
     with open(path, encoding="utf-8", errors="replace") as file:
-        next(file, None)
+        next(file, None)  # the count
         names = next(file, "").split()
-        columns = columns_of(wanted, names, str(path))
-        lines = (fields for fields in map(str.split, file) if len(fields) > len(names))
-        values = {
-            fields[0]: [fields[1 + column] for column in columns] for fields in lines
-        }  # not all 40, in memory
+        columns = find_attribute_columns(wanted, names, str(path))
+        rows = (fields for fields in map(str.split, file) if len(fields) > len(names))
+        values = {row[0]: [row[1 + column] for column in columns] for row in rows}
+
     keys = [PurePath(name).name for name in files]
     missing = [key for key in keys if key not in values]
     if missing:
         raise ValueError(
-            f"{path} must have a line for every image. Received: none for {printable(missing[0])} and "
-            f"{len(missing) - 1} more. Is it the file of this dataset?"
+            f"{path} must have a line for every image. Received: none for "
+            f"{escape_unprintable(missing[0])} and {len(missing) - 1} more. "
+            "Is it the file of this dataset?"
         )
-    y = np.array([values[key] for key in keys]).reshape(-1, len(columns)) == "1"
+
+    y = np.array([values[key] for key in keys]).reshape(-1, len(columns)) == "1"  # (N, columns)
     return Labels(tuple(names[column] for column in columns), y.astype(np.float32))
 
 
-def columns_of(wanted: Sequence[str], names: Sequence[str], place: str) -> list[int]:
-    """The places of the `wanted` attributes among `names`, in any case. Raises ValueError naming those there are."""
+def find_attribute_columns(wanted: Sequence[str], names: Sequence[str], place: str) -> list[int]:
+    """The positions of the `wanted` attributes in `names`, whatever their case.
+
+    Raises ValueError, which lists `names` and says that they are those in `place`, when one is
+    unknown or wanted twice.
+    """
     lower = [name.lower() for name in names]
-    doubled = [name for name, times in Counter(map(str.lower, wanted)).items() if times > 1]
     unknown = [name for name in wanted if name.lower() not in lower]
-    if unknown or doubled:
-        close = difflib.get_close_matches(unknown[0].lower(), lower, 1) if unknown else []
-        hint = f"Did you mean {names[lower.index(close[0])]}?" if close else "Pick some of these."
-        raise ValueError(
-            f"--labels must be none, own, folder, or attributes among {', '.join(names[:LISTED]) or 'none'} ({place}). "
-            f"Received: {', '.join(unknown or doubled)}{'' if unknown else ' twice'}. {hint}"
-        )
-    return [lower.index(name.lower()) for name in wanted]
+    repeated = [name for name, times in Counter(map(str.lower, wanted)).items() if times > 1]
+    if not unknown and not repeated:
+        return [lower.index(name.lower()) for name in wanted]
 
-
-def _attributes_file(config: Config, source: Source) -> Path:
-    """The attributes beside the images, or in data_dir."""
-    root = source.root or Path(config.data_dir).expanduser()
-    folders = [root, root.parent, Path(config.data_dir).expanduser()]
-    found = next(
-        (folder / ATTRIBUTES_FILE for folder in folders if (folder / ATTRIBUTES_FILE).is_file()),
-        None,
+    received = ", ".join(unknown) if unknown else f"{', '.join(repeated)} twice"
+    close = difflib.get_close_matches(unknown[0].lower(), lower, 1) if unknown else []
+    hint = f"Did you mean {names[lower.index(close[0])]}?" if close else "Pick some of these."
+    listed = ", ".join(names[: limits.MAX_ATTRIBUTES_LISTED]) or "none"
+    raise ValueError(
+        f"--labels must be none, own, folder, or attributes among {listed} ({place}). "
+        f"Received: {received}. {hint}"
     )
-    if found is None:
-        raise ValueError(
-            f"--labels={config.labels} needs {ATTRIBUTES_FILE} beside the images. Received: none in "
-            f"{', '.join(dict.fromkeys(map(str, folders)))}. python download.py celebA fetches it; "
-            "the other labels are none, own and folder."
-        )
-    return found
+
+
+def _find_attributes_file(config: Config, source: Source) -> Path:
+    """The attributes file beside the images, or in data_dir."""
+    data_dir = Path(config.data_dir).expanduser()
+    root = source.root or data_dir
+    folders = list(dict.fromkeys((root, root.parent, data_dir)))
+    for folder in folders:
+        path = folder / CELEBA.attributes_file
+        if path.is_file():
+            return path
+
+    raise ValueError(
+        f"--labels={config.labels} needs {CELEBA.attributes_file} beside the images. "
+        f"Received: none in {', '.join(map(str, folders))}. "
+        "python download.py celebA fetches it; the other labels are none, own and folder."
+    )

@@ -1,4 +1,4 @@
-"""The input side: from `--dataset` to one uint8 array of images, and from that array to batches."""
+"""From a Config to its dataset: the images as a pack, and their labels."""
 
 import contextlib
 import dataclasses
@@ -7,77 +7,83 @@ from pathlib import Path
 
 from absl import logging
 
+from config.catalog import NAMED_SETS
 from config.settings import Config, dataset_label
-from data.batches import Order, batches
-from data.find import find
+from data.find import find_source
 from data.labels import Labels, read_labels
-from data.packing.decode import BACKGROUND, Decoded, Geometry, decode
-from data.packing.pack import Pack, load_pack
-from data.sources.source import printable
+from data.packing.decode import BACKGROUND, Decoded, Geometry, decode_image
+from data.packing.pack import Pack, load_or_make_pack
+from system.text import escape_unprintable
 
-__all__ = ["Labels", "Order", "Pack", "batches", "load", "probe"]
-
-CELEBA_CROP = 108  # pixels; carpedm20/DCGAN-tensorflow, main.py
-MEMORISES_BELOW = 1000  # images
-NAMED_SKIPS = 10  # unreadable files named in the log; the manifest names them all
-SHARES = 40  # labels whose share is told
-PROBED = 64  # images that a dry run looks at
+FEW_IMAGES = 1000  # fewer: the networks memorise them
+SKIPPED_LOGGED = 10  # the manifest names all that were skipped
+SHARES_LOGGED = 40  # labels
+PROBED_IMAGES = 64  # that a dry run decodes
 
 
-def load(config: Config) -> Pack:
-    """The images of `config.dataset` as a memory-mapped pack, made on first use, and the labels that are asked for.
+def load_dataset(config: Config) -> Pack:
+    """The images of `config.dataset`, packed on first use, and the labels that are asked for.
 
-    Raises ValueError when the dataset is not found, cannot be fetched, is mostly unreadable, or has no such labels.
+    Raises ValueError when the dataset is not found, cannot be fetched, is mostly unreadable, or has
+    no such labels.
     """
-    source = find(config)
-    geometry = geometry_of(config)
-    chosen = {
-        "dataset": config.dataset,
-        "pattern": config.input_fname_pattern,
-        "limit": config.train_size,
-    }
-    pack = load_pack(
+    source = find_source(config)
+    geometry = choose_geometry(config)
+    pack = load_or_make_pack(
         source,
-        packs_folders(config),
+        list_pack_folders(config),
         label=dataset_label(config.dataset),
         geometry=geometry,
         c_dim=config.c_dim,
-        settings=chosen,
+        settings={
+            "dataset": config.dataset,
+            "pattern": config.input_fname_pattern,
+            "limit": config.train_size,
+        },
     )
-    _report(pack, geometry)
-    pack = dataclasses.replace(pack, labels=read_labels(config, source, pack.manifest["files"]))
-    if pack.labels:
-        shares = zip(pack.labels.names, pack.labels.y.mean(0), strict=True)
-        logging.info(
-            "labels: %s",
-            ", ".join(f"{name} {share:.1%}" for name, share in itertools.islice(shares, SHARES)),
-        )
-    return pack
+    _log_images(pack, geometry)
+
+    labels = read_labels(config, source, pack.manifest["files"])
+    if labels:
+        _log_label_shares(labels)
+    return dataclasses.replace(pack, labels=labels)
 
 
-def probe(config: Config) -> tuple[int, int, tuple[str, ...] | None]:
-    """(images, channels, names of labels) that `load` would find, by its first few; fetches and writes nothing."""
-    source, channels = find(config, fetch=False), config.c_dim
+def probe_dataset(config: Config) -> tuple[int, int, tuple[str, ...] | None]:
+    """(images, channels, names of labels) that `load_dataset` would find.
+
+    Judges the channels by the first few images. Fetches and writes nothing.
+    """
+    source, channels = find_source(config, fetch=False), config.c_dim
     if channels == "auto":
-        seen = [_decoded(image, config) for _, image in itertools.islice(source.items(), PROBED)]
-        channels = 3 if any(image and not image.gray for image in seen) else 1
-    names = [] if config.labels in ("none", "own") else [name for name, _ in source.items()]
-    labels = read_labels(config, source, names)
+        images = (image for _, image in itertools.islice(source.items(), PROBED_IMAGES))
+        decoded = [_decode_or_none(image, config) for image in images]
+        channels = 3 if any(image and not image.gray for image in decoded) else 1
+
+    needs_files = config.labels not in ("none", "own")
+    files = [name for name, _ in source.items()] if needs_files else []
+    labels = read_labels(config, source, files)
     return source.count, channels, labels and labels.names
 
 
-def _decoded(image, config: Config) -> Decoded | None:
-    with contextlib.suppress(Exception):  # as in packing, whatever a damaged file raises
-        return decode(image, geometry_of(config), 3)
+def _decode_or_none(image, config: Config) -> Decoded | None:
+    with contextlib.suppress(Exception):  # damaged files raise nearly anything
+        return decode_image(image, choose_geometry(config), 3)
     return None
 
 
-def geometry_of(config: Config) -> Geometry:
-    """The crop and resize that the flags ask for; one side of a crop implies the other by the output's shape."""
+def choose_geometry(config: Config) -> Geometry:
+    """The crop and the resize that the flags ask for.
+
+    One side of a crop implies the other by the output's shape.
+    """
     height, width = config.input_height, config.input_width
-    if height is None and width is None and config.dataset == "celebA" and config.crop:
+    named = NAMED_SETS.get(config.dataset)
+    if height is None and width is None and named and named.crop and config.crop:
         # The shorter side of the crop, so that a tall or a wide one still holds the face.
-        height, width = (None, CELEBA_CROP) if config.height > config.width else (CELEBA_CROP, None)
+        tall = config.height > config.width
+        height, width = (None, named.crop) if tall else (named.crop, None)
+
     crop = None
     if height or width:
         crop = (
@@ -87,53 +93,63 @@ def geometry_of(config: Config) -> Geometry:
     return Geometry(config.height, config.width, crop, squash=not config.crop)
 
 
-def packs_folders(config: Config) -> list[Path]:
-    """Where packs may lie: data_dir/.packs and out_dir/.packs. The first that can be written takes new ones."""
+def list_pack_folders(config: Config) -> list[Path]:
+    """Where packs may lie; new ones go to the first that can be written."""
     return [Path(parent).expanduser() / ".packs" for parent in (config.data_dir, config.out_dir)]
 
 
-def _report(pack: Pack, geometry: Geometry) -> None:
-    """One line about what was found, and one for each thing that deserves a warning."""
-    manifest = pack.manifest
-    count, sizes = manifest["count"], manifest["sizes"]
-    logging.info("found %s images, %s -> %s", f"{count:,}", _describe_sizes(sizes), geometry)
-    if skipped := manifest["skipped"]:
-        named = "; ".join(
-            f"{printable(name)} ({reason})" for name, reason in list(skipped.items())[:NAMED_SKIPS]
-        )
-        more = (
-            f"; and {len(skipped) - NAMED_SKIPS} more in the manifest"
-            if len(skipped) > NAMED_SKIPS
-            else ""
-        )
-        logging.warning(
-            "skipped %s unreadable of %s: %s%s", len(skipped), count + len(skipped), named, more
-        )
-    small = [
-        size
-        for size in sizes
-        if geometry.crop and (size[0] < geometry.crop[0] or size[1] < geometry.crop[1])
-    ]
+def _log_images(pack: Pack, geometry: Geometry) -> None:
+    """One line about what was found, and one for each thing that a user should know of."""
+    manifest, channels = pack.manifest, pack.images.shape[-1]
+    sizes = _describe_sizes(manifest["sizes"])
+    logging.info("found %s images, %s -> %s", f"{manifest['count']:,}", sizes, geometry)
+
+    if manifest["skipped"]:
+        _warn_of_skipped(manifest["skipped"], manifest["count"])
+    if geometry.crop:
+        _warn_of_small(manifest["sizes"], geometry.crop)
+    if manifest["transparent"] and channels != 4:
+        colour = "white" if BACKGROUND == (255, 255, 255) else str(BACKGROUND)
+        text = "transparent images: %s, put on %s; --c_dim=4 keeps alpha"
+        logging.info(text, manifest["transparent"], colour)
+    if manifest["count"] < FEW_IMAGES:
+        text = "fewer than %s images: the networks will memorise them."
+        logging.warning(text, f"{FEW_IMAGES:,}")
+
+
+def _warn_of_skipped(skipped: dict[str, str], readable: int) -> None:
+    reasons = itertools.islice(skipped.items(), SKIPPED_LOGGED)
+    text = "; ".join(f"{escape_unprintable(name)} ({reason})" for name, reason in reasons)
+    if len(skipped) > SKIPPED_LOGGED:
+        text += f"; and {len(skipped) - SKIPPED_LOGGED} more in the manifest"
+    total = readable + len(skipped)
+    logging.warning("skipped %s unreadable of %s: %s", len(skipped), total, text)
+
+
+def _warn_of_small(sizes: list, crop: tuple[int, int]) -> None:
+    """sizes: (height, width, number of images), as in the manifest."""
+    small = sum(size[2] for size in sizes if size[0] < crop[0] or size[1] < crop[1])
     if small:
-        logging.warning(
-            "%s images are smaller than the crop and were cropped less.",
-            f"{sum(s[2] for s in small):,}",
-        )
-    if manifest["transparent"] and pack.images.shape[-1] != 4:
-        name = "white" if BACKGROUND == (255, 255, 255) else str(BACKGROUND)
-        logging.info(
-            "transparent images: %s, put on %s; --c_dim=4 keeps alpha",
-            manifest["transparent"],
-            name,
-        )
-    if count < MEMORISES_BELOW:
-        logging.warning(
-            "fewer than %s images: the networks will memorise them.", f"{MEMORISES_BELOW:,}"
-        )
+        text = "%s images are smaller than the crop and were cropped less."
+        logging.warning(text, f"{small:,}")
 
 
 def _describe_sizes(sizes: list) -> str:
+    """sizes: (height, width, number of images), the most frequent first."""
+    most_frequent = f"{sizes[0][1]}x{sizes[0][0]}"
     if len(sizes) == 1:
-        return f"{sizes[0][1]}x{sizes[0][0]}"
-    heights, widths = [s[0] for s in sizes], [s[1] for s in sizes]
-    return f"{min(widths)}x{min(heights)} to {max(widths)}x{max(heights)}, mostly {sizes[0][1]}x{sizes[0][0]}"
+        return most_frequent
+
+    heights, widths = [size[0] for size in sizes], [size[1] for size in sizes]
+    smallest, largest = f"{min(widths)}x{min(heights)}", f"{max(widths)}x{max(heights)}"
+    return f"{smallest} to {largest}, mostly {most_frequent}"
+
+
+def _log_label_shares(labels: Labels) -> None:
+    shares = zip(labels.names, labels.y.mean(0), strict=True)
+    listed = (f"{name} {share:.1%}" for name, share in itertools.islice(shares, SHARES_LOGGED))
+    logging.info("labels: %s", ", ".join(listed))
+
+
+# The names until main.py and training/dry_run.py use the new ones.
+load, probe, geometry_of = load_dataset, probe_dataset, choose_geometry

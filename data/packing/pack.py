@@ -1,49 +1,83 @@
-"""The pack: a dataset decoded once into one memory-mapped uint8 array, with a manifest beside it."""
+"""The pack: a dataset decoded once into one memory-mapped uint8 array, and its manifest."""
 
 import concurrent.futures
 import contextlib
 import dataclasses
-import errno
 import hashlib
 import itertools
 import json
 import os
 import queue
-import shutil
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from absl import logging
 from tqdm import tqdm
 
+from data import limits
 from data.labels import Labels
 from data.packing.decode import Geometry
-from data.packing.workers import Worker, decode_all
-from data.sources.source import Source, printable
-from system.files import remove_leftovers, temporary, write_atomic
+from data.packing.workers import Worker, decode_images
+from data.sources.source import Source
+from system.files import check_room, remove_leftovers, temporary, write_atomic
 from system.locks import waited_for
+from system.text import escape_unprintable
 
 FORMAT = 1  # raise it when the same settings give other pixels or another manifest
-CHUNK = 64  # images in memory at a time, between the source and the pack; a zip's are there encoded
-CHUNK_BYTES = 2**28  # of them, encoded; fewer are there when they are larger
-MAX_WORKERS = 16  # of 45 MB each, and a task has CHUNK / (2 * MAX_WORKERS) images
 WORKERS_FROM = 5000  # images; below, starting processes (0.3 s) takes longer than they save
-MAX_UNREADABLE = 0.10  # of all images
-ALWAYS_FORGIVEN = 3  # unreadable images, so that a handful of test files still trains
 
 
 @dataclasses.dataclass(frozen=True)
 class Pack:
-    """images (N, H, W, C) uint8, memory-mapped and read-only; manifest: the JSON beside them; labels, if asked for."""
+    """A decoded dataset.
+
+    images: (N, H, W, C) uint8, memory-mapped and read-only. manifest: the JSON beside them.
+    labels: if asked for, a vector for each image.
+    """
 
     images: np.ndarray
     manifest: dict
     labels: Labels | None = None
 
 
-def load_pack(
+@dataclasses.dataclass(frozen=True)
+class PackRequest:
+    """The arguments of `load_or_make_pack`, and the file names that follow from them."""
+
+    source: Source
+    label: str
+    geometry: Geometry
+    c_dim: int | str
+    settings: dict
+
+    def row_shape(self, channels: int) -> tuple[int, int, int]:
+        """(H, W, C) of an image in the pack."""
+        return self.geometry.height, self.geometry.width, channels
+
+    def pack_path(self, folder: Path, channels: int) -> Path:
+        return folder / f"{self._stem}x{channels}-{self._key}.npy"
+
+    def draft_path(self, folder: Path) -> Path:
+        """The pack while it is made, when the number of channels may still be open."""
+        return folder / f"{self._stem}-{self._key}"
+
+    def lock_path(self, folder: Path) -> Path:
+        return folder / f"{self._stem}-{self._key}.lock"
+
+    @property
+    def _stem(self) -> str:
+        label = escape_unprintable(self.label).replace(os.sep, "-")
+        return f"{label}-{self.geometry.height}x{self.geometry.width}"
+
+    @property
+    def _key(self) -> str:
+        geometry = dataclasses.asdict(self.geometry)
+        return _hash_settings({"format": FORMAT, "geometry": geometry, **self.settings})
+
+
+def load_or_make_pack(
     source: Source,
     folders: list[Path],
     *,
@@ -52,82 +86,46 @@ def load_pack(
     c_dim: int | str,
     settings: dict,
 ) -> Pack:
-    """The pack of `source` in one of `folders`; one that is missing, damaged or older than the images is made first,
-    in the first folder that can be written.
+    """The pack of `source` in one of `folders`.
 
-    settings: whatever else chooses or changes pixels. c_dim "auto": 1 if every image is gray, else 3. Raises
-    ValueError when more than a tenth of the images, or all, are unreadable, and when no folder can be written.
+    One that is missing, damaged or older than the images is made first, in the first folder that
+    can be written; other processes that want it wait.
+
+    label: what its file name begins with. c_dim: channels; "auto": 1 if every image is gray, else
+    3. settings: whatever else chooses or changes pixels.
+
+    Raises ValueError when more than a tenth of the images, or all, are unreadable, and when no
+    folder can be written; OSError when the disk is full.
     """
-    key = _hash({"format": FORMAT, "geometry": dataclasses.asdict(geometry), **settings})
-    stem = f"{printable(label).replace(os.sep, '-')}-{geometry.height}x{geometry.width}"
-
-    def find() -> Pack | None:
-        for folder, channels in itertools.product(folders, (1, 3) if c_dim == "auto" else (c_dim,)):
-            row = (geometry.height, geometry.width, channels)
-            pack = _read(folder / f"{stem}x{channels}-{key}.npy", source.fingerprint, row)
-            if pack and (c_dim != "auto" or pack.manifest["c_dim_auto"]):
-                return pack
-        return None
-
-    def make() -> Pack:
-        channels = 3 if c_dim == "auto" else c_dim
-        _check_room(folder, source.count * geometry.height * geometry.width * channels)
-        with temporary(folder / f"{stem}-{key}") as place:
-            manifest = _write(place, source, geometry, channels)
-            if c_dim == "auto" and manifest["all_gray"]:
-                channels = 1
-                _keep_one_channel(place)
-            manifest |= {
-                "fingerprint": source.fingerprint,
-                "c_dim_auto": c_dim == "auto",
-                "settings": settings,
-            }
-            path = folder / f"{stem}x{channels}-{key}.npy"
-            _publish(place, path, manifest)
-        return Pack(np.load(path, mmap_mode="r"), manifest)
-
-    if pack := find():
+    request = PackRequest(source, label, geometry, c_dim, settings)
+    if pack := _find_pack(request, folders):
         return pack
-    folder = _writable(folders)
-    with waited_for(
-        folder / f"{stem}-{key}.lock", f"Another process packs {source.place}; waiting for it."
-    ):
+
+    folder = _choose_writable_folder(folders)
+    message = f"Another process packs {source.place}; waiting for it."
+    with waited_for(request.lock_path(folder), message):
         remove_leftovers(folder)
-        return find() or make()
+        return _find_pack(request, folders) or _make_pack(request, folder)
 
 
-def _writable(folders: list[Path]) -> Path:
-    """The first folder that can be written, made if need be."""
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            if os.access(folder, os.W_OK):
-                return folder
-    raise ValueError(
-        "--data_dir or --out_dir must be writable, to keep the decoded images. "
-        f"Received: {' and '.join(str(folder.parent) for folder in folders)}. Give another --out_dir."
-    )
+def _find_pack(request: PackRequest, folders: list[Path]) -> Pack | None:
+    auto = request.c_dim == "auto"
+    for folder, channels in itertools.product(folders, (1, 3) if auto else (request.c_dim,)):
+        path = request.pack_path(folder, channels)
+        pack = _read_pack(path, request.source.fingerprint, request.row_shape(channels))
+        if pack and (not auto or pack.manifest["c_dim_auto"]):
+            return pack
+    return None
 
 
-def _check_room(folder: Path, needed: int) -> None:
-    """Raises OSError when the disk has no room for as many bytes: now rather than after half of the packing."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        reason = (
-            f"{needed / 1e9:.2f} GB are needed for the decoded images, {free / 1e9:.2f} GB are free"
-        )
-        raise OSError(errno.ENOSPC, reason, os.fspath(folder))
-
-
-def _read(path: Path, fingerprint: str, row: tuple[int, int, int]) -> Pack | None:
-    """The pack at `path` if it is whole, of these images and of `row`s (height, width, channels), else None."""
+def _read_pack(path: Path, fingerprint: str, row: tuple[int, int, int]) -> Pack | None:
+    """The pack at `path` if it is whole, of these images and of `row`s (H, W, C), else None."""
     try:
         manifest = json.loads(_manifest_path(path).read_text(encoding="utf-8"))
         images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (
-        Exception
-    ):  # no pack, or not one of ours; NumPy's reader of headers raises nearly anything
+    except Exception:  # missing, or not ours: NumPy's reader of headers raises nearly anything
         return None
+
     whole = (
         isinstance(images, np.ndarray)
         and images.dtype == np.uint8
@@ -135,175 +133,243 @@ def _read(path: Path, fingerprint: str, row: tuple[int, int, int]) -> Pack | Non
         and len(images)
     )
     ours = (
-        _is_manifest(manifest)
+        _is_valid_manifest(manifest)
         and manifest["fingerprint"] == fingerprint
         and manifest["count"] == len(images)
     )
     return Pack(images, manifest) if whole and ours else None
 
 
-def _is_manifest(manifest) -> bool:
-    """True when everything that is used of a manifest is there, and of its type."""
+def _is_valid_manifest(manifest) -> bool:
+    """True when every field that is used is there and of its type."""
     kinds = {"fingerprint": str, "count": int, "transparent": int, "c_dim_auto": bool}
     kinds |= {"files": list, "sizes": list, "skipped": dict}
-    if not isinstance(manifest, dict) or not all(
-        type(manifest.get(name)) is kind for name, kind in kinds.items()
-    ):
+    if not isinstance(manifest, dict):
         return False
-    numbers = [
-        number
-        for size in manifest["sizes"]
-        if isinstance(size, list) and len(size) == 3
-        for number in size
-    ]
+    if not all(type(manifest.get(name)) is kind for name, kind in kinds.items()):
+        return False
+
+    sizes = manifest["sizes"]  # (height, width, number of images)
+    triples = [size for size in sizes if isinstance(size, list) and len(size) == 3]
     return (
         len(manifest["files"]) == manifest["count"]
         and all(type(name) is str for name in manifest["files"])
         and all(type(reason) is str for reason in manifest["skipped"].values())
-        and len(numbers) == 3 * len(manifest["sizes"]) > 0
-        and all(type(number) is int for number in numbers)
+        and len(triples) == len(sizes) > 0
+        and all(type(number) is int for triple in triples for number in triple)
     )
 
 
-def _write(path: Path, source: Source, geometry: Geometry, channels: int) -> dict:
-    """Decodes everything into an .npy at `path` and tells what was seen."""
-    sizes, skipped, names, gray, transparent = Counter(), {}, [], True, 0
-    row = (geometry.height, geometry.width, channels)
-    logging.info(
-        "Packing %s images from %s into %s, once.", f"{source.count:,}", source.place, path.parent
+def _choose_writable_folder(folders: list[Path]) -> Path:
+    """The first folder that can be written; made if need be."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK):
+                return folder
+
+    raise ValueError(
+        "--data_dir or --out_dir must be writable, to keep the decoded images. Received: "
+        f"{' and '.join(str(folder.parent) for folder in folders)}. Give another --out_dir."
     )
+
+
+def _make_pack(request: PackRequest, folder: Path) -> Pack:
+    """Decodes everything into a draft, which gets its name once it is whole."""
+    source, auto = request.source, request.c_dim == "auto"
+    channels = 3 if auto else request.c_dim
+    height, width, _ = request.row_shape(channels)
+    check_room(folder, source.count * height * width * channels, "the decoded images")
+
+    with temporary(request.draft_path(folder)) as draft:
+        manifest = _write_images(draft, source, request.geometry, channels)
+        if auto and manifest["all_gray"]:
+            channels = 1
+            _keep_one_channel(draft)
+        manifest |= {
+            "fingerprint": source.fingerprint,
+            "c_dim_auto": auto,
+            "settings": request.settings,
+        }
+        path = request.pack_path(folder, channels)
+        _publish_pack(draft, path, manifest)
+    return Pack(np.load(path, mmap_mode="r"), manifest)
+
+
+def _write_images(path: Path, source: Source, geometry: Geometry, channels: int) -> dict:
+    """Decodes all images into an .npy at `path`; returns the manifest of what was seen."""
+    summary = ImageSummary()
+    row = geometry.height, geometry.width, channels
+    count = f"{source.count:,}"
+    logging.info("Packing %s images from %s into %s, once.", count, source.place, path.parent)
     with (
         open(path, "wb") as file,
         tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar,
     ):
-        _write_header(file, source.count, row)
-        for pixels, seen in _decode_all(source, geometry, channels):
+        _write_npy_header(file, source.count, row)
+        for pixels, seen in _decode_in_parallel(source, geometry, channels):
             bar.update(len(seen))
             file.write(pixels)
-            for name, what in seen:
-                if isinstance(what, str):
-                    skipped[name] = what
-                    continue
-                names.append(name)
-                size, is_gray, is_transparent = what
-                sizes[size] += 1
-                gray &= is_gray
-                transparent += is_transparent
-            if len(skipped) > max(
-                ALWAYS_FORGIVEN, MAX_UNREADABLE * source.count
-            ):  # the rest cannot make up for them
+            summary.add(seen)
+            if _are_too_many(len(summary.skipped), source.count):  # the rest cannot make up for it
                 break
-        _check_readable(source, len(names), skipped)
-        _write_header(file, len(names), row)
-    return {
-        "count": len(names),
-        "place": source.place,
-        "geometry": str(geometry),
-        "sizes": [[height, width, count] for (height, width), count in sizes.most_common()],
-        "all_gray": gray,
-        "transparent": transparent,
-        "skipped": skipped,
-        "files": names,
-    }
+
+        _check_enough_readable(source, summary)
+        _write_npy_header(file, len(summary.names), row)
+    return summary.as_manifest(source.place, geometry)
 
 
-def _decode_all(source: Source, geometry: Geometry, channels: int):
-    """What `decode_all` gives for every few images, in order, on every core."""
-    cores = min(os.cpu_count() or 1, MAX_WORKERS)
-    size = CHUNK // (
-        2 * cores
-    )  # images a task: handing over a single one costs a good part of decoding it
-    workers = [Worker() if source.count >= WORKERS_FROM else decode_all for _ in range(cores)]
+@dataclasses.dataclass
+class ImageSummary:
+    """What was seen of the images: the part of a manifest that packing finds out."""
+
+    names: list[str] = dataclasses.field(default_factory=list)
+    sizes: Counter = dataclasses.field(default_factory=Counter)  # (height, width) -> images
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)  # name -> why
+    all_gray: bool = True
+    transparent: int = 0
+
+    def add(self, seen: list[tuple]) -> None:
+        """Counts in what `decode_images` says that it has seen."""
+        for name, found in seen:
+            if isinstance(found, str):
+                self.skipped[name] = found
+                continue
+
+            size, gray, transparent = found
+            self.names.append(name)
+            self.sizes[size] += 1
+            self.all_gray &= gray
+            self.transparent += transparent
+
+    def as_manifest(self, place: str, geometry: Geometry) -> dict:
+        sizes = self.sizes.most_common()
+        return {
+            "count": len(self.names),
+            "place": place,
+            "geometry": str(geometry),
+            "sizes": [[height, width, count] for (height, width), count in sizes],
+            "all_gray": self.all_gray,
+            "transparent": self.transparent,
+            "skipped": self.skipped,
+            "files": self.names,
+        }
+
+
+def _decode_in_parallel(
+    source: Source, geometry: Geometry, channels: int
+) -> Iterator[tuple[bytes, list[tuple]]]:
+    """Yields what `decode_images` returns for every few images, in order, using every core.
+
+    Each core has a thread. Where there are many images, a thread hands its tasks to a process.
+    """
+    cores = min(os.cpu_count() or 1, limits.MAX_WORKERS)
+    in_flight = limits.MAX_IMAGES_IN_FLIGHT
+    task_size = in_flight // (2 * cores)  # to hand over one image costs a good part of decoding it
+    workers = [Worker() for _ in range(cores)] if source.count >= WORKERS_FROM else []
     idle = queue.SimpleQueue()
-    for worker in workers:
-        idle.put(worker)
+    for decoder in [worker.decode for worker in workers] or [decode_images] * cores:
+        idle.put(decoder)
 
-    def work(task: list) -> tuple[bytes, list[tuple]]:
-        worker = idle.get()
+    def decode_task(task: list[tuple]) -> tuple[bytes, list[tuple]]:
+        decoder = idle.get()
         try:
-            return worker(task, geometry, channels)
+            return decoder(task, geometry, channels)
         finally:
-            idle.put(worker)
+            idle.put(decoder)
 
     pool = concurrent.futures.ThreadPoolExecutor(cores)
-    pending, held = deque(), 0  # (a task's result to come, its bytes), and the bytes of all of them
+    pending = deque()  # (future of a result, encoded bytes of its task), oldest first
+    held = 0  # encoded bytes of all pending tasks
     try:
-        tasks = _tasks(source.items(), size)
+        tasks = _group_into_tasks(source.items(), task_size)
         while True:
             while (
-                len(pending) < CHUNK // size and held < CHUNK_BYTES and (task := next(tasks, None))
+                len(pending) < in_flight // task_size
+                and held < limits.MAX_ENCODED_BYTES_IN_FLIGHT
+                and (next_task := next(tasks, None))
             ):
-                items, encoded = task
-                pending.append((pool.submit(work, items), encoded))
+                task, encoded = next_task
+                pending.append((pool.submit(decode_task, task), encoded))
                 held += encoded
+
             if not pending:
                 return
             future, encoded = pending.popleft()
             yield future.result()
             held -= encoded
     finally:
-        pool.shutdown(
-            cancel_futures=True
-        )  # Ctrl-C waits for the tasks that run, not for those in line
+        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for running tasks, not for pending ones
         for worker in workers:
-            if isinstance(worker, Worker):
-                worker.stop()
+            worker.stop()
 
 
-def _tasks(items: Iterable[tuple], size: int):
-    """Every `size` items, fewer where they are large, and the bytes that they hold."""
+def _group_into_tasks(items: Iterable[tuple], size: int) -> Iterator[tuple[list[tuple], int]]:
+    """Yields `size` items at a time, fewer where they are large, and their encoded bytes."""
+    most = limits.MAX_ENCODED_BYTES_IN_FLIGHT * size // limits.MAX_IMAGES_IN_FLIGHT
     task, encoded = [], 0
     for name, image in items:
         task.append((name, image))
         encoded += len(image) if isinstance(image, bytes) else 0
-        if len(task) == size or encoded > CHUNK_BYTES * size // CHUNK:
+        if len(task) == size or encoded > most:
             yield task, encoded
             task, encoded = [], 0
     if task:
         yield task, encoded
 
 
-def _check_readable(source: Source, readable: int, skipped: dict) -> None:
-    total = readable + len(skipped)
-    if not readable or len(skipped) > max(ALWAYS_FORGIVEN, MAX_UNREADABLE * total):
-        listed = "; ".join(
-            f"{printable(name)} ({reason})" for name, reason in list(skipped.items())[:3]
-        )
-        of = f"{total}" if total >= source.count else f"the first {total}"
-        raise ValueError(
-            f"At most {MAX_UNREADABLE:.0%} of the images may be unreadable. Received: {len(skipped)} of {of} in "
-            f"{source.place}: {listed}. Remove or replace them, or narrow --input_fname_pattern."
-        )
+def _are_too_many(skipped: int, total: int) -> bool:
+    """True when `skipped` of `total` images are more than may be unreadable."""
+    most = max(limits.MAX_UNREADABLE_FORGIVEN, limits.MAX_UNREADABLE_SHARE * total)
+    return skipped > most
 
 
-def _write_header(file, count: int, row: tuple[int, int, int]) -> None:
-    """An .npy header at the start of the file; its length is the same for any count, so it can be written again."""
+def _check_enough_readable(source: Source, summary: ImageSummary) -> None:
+    readable, skipped = len(summary.names), len(summary.skipped)
+    total = readable + skipped
+    if readable and not _are_too_many(skipped, total):
+        return
+
+    reasons = itertools.islice(summary.skipped.items(), 3)
+    listed = "; ".join(f"{escape_unprintable(name)} ({reason})" for name, reason in reasons)
+    of = f"{total}" if total >= source.count else f"the first {total}"
+    raise ValueError(
+        f"At most {limits.MAX_UNREADABLE_SHARE:.0%} of the images may be unreadable. "
+        f"Received: {skipped} of {of} in {source.place}: {listed}. "
+        "Remove or replace them, or narrow --input_fname_pattern."
+    )
+
+
+def _write_npy_header(file, count: int, row: tuple[int, int, int]) -> None:
+    """Writes an .npy header at the start of the file: of the same length for any `count`."""
     file.seek(0)
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, *row)}
     np.lib.format.write_array_header_1_0(file, header)
 
 
 def _keep_one_channel(path: Path) -> None:
+    """Rewrites a pack of gray RGB images (N, H, W, 3) as (N, H, W, 1)."""
     colours = np.load(path, mmap_mode="r")
-    with temporary(path) as place:
-        with open(place, "wb") as file:
-            _write_header(file, len(colours), (*colours.shape[1:3], 1))
-            for start in range(0, len(colours), CHUNK):
-                file.write(colours[start : start + CHUNK, ..., :1].tobytes())
+    with temporary(path) as draft:
+        with open(draft, "wb") as file:
+            _write_npy_header(file, len(colours), (*colours.shape[1:3], 1))
+            step = limits.MAX_IMAGES_IN_FLIGHT
+            for start in range(0, len(colours), step):
+                file.write(colours[start : start + step, ..., :1].tobytes())
         del colours  # Windows renames no file that is mapped
-        os.replace(place, path)
+        os.replace(draft, path)
 
 
-def _publish(place: Path, path: Path, manifest: dict) -> None:
-    """Renames the pack into place, then its manifest; without a manifest of its own a pack does not count."""
+def _publish_pack(draft: Path, path: Path, manifest: dict) -> None:
+    """Renames the pack into place, then writes its manifest, without which no pack counts."""
     _manifest_path(path).unlink(missing_ok=True)
-    os.replace(place, path)
+    os.replace(draft, path)
     write_atomic(_manifest_path(path), json.dumps(manifest, indent=1).encode())
 
 
-def _manifest_path(path: Path) -> Path:
-    return path.with_suffix(".json")
+def _manifest_path(pack: Path) -> Path:
+    return pack.with_suffix(".json")
 
 
-def _hash(settings: dict) -> str:
+def _hash_settings(settings: dict) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,4 +1,7 @@
-"""Decoding in other processes: threads that decode small images spend half of their time waiting for Python's lock."""
+"""Decoding in other processes, since threads wait half of their time for Python's lock.
+
+(Measured with small images, whose decoding holds the lock for much of its time.)
+"""
 
 import contextlib
 import pickle
@@ -8,103 +11,119 @@ from pathlib import Path
 
 from PIL import UnidentifiedImageError
 
-from data.packing.decode import Geometry, decode
-from data.packing.encoded import GATE, WORKER_BYTES, TooLargeHereError
-from data.sources.source import printable
+from data import limits
+from data.packing.decode import Geometry, decode_image
+from data.packing.encoded import DECODING_MEMORY, TooLargeForWorkerError
+from system.text import escape_unprintable
 
-# Ctrl-C reaches every process of a terminal; a worker leaves it to its parent.
-START = f"""
+# What a worker runs. Ctrl-C reaches every process of a terminal; a worker leaves it to its parent.
+WORKER_SCRIPT = f"""
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from data.packing.workers import serve
-serve()
+from data.packing.workers import serve_parent
+serve_parent()
 """
 
 
-def decode_all(items: list[tuple], geometry: Geometry, channels: int) -> tuple[bytes, list[tuple]]:
-    """The pixels of the images that can be decoded, one after the other, and of every (name, image), in order,
-    (name, the reason why it cannot) or (name, (size, gray, transparent)) as in `Decoded`.
+def decode_images(
+    items: list[tuple], geometry: Geometry, channels: int
+) -> tuple[bytes, list[tuple]]:
+    """Decodes (name, image) pairs; returns the pixels, and what was seen of each pair.
+
+    The pixels are those of the readable images, one after the other. What was seen is in order:
+    (name, (size, gray, transparent)), as in `Decoded`, or (name, why it cannot be read).
     """
     pixels, seen = [], []
     for name, image in items:
         try:
-            decoded = decode(image, geometry, channels)
-        except TooLargeHereError:
+            decoded = decode_image(image, geometry, channels)
+        except TooLargeForWorkerError:
             raise
         except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-            seen.append((name, _reason(error)))
+            seen.append((name, _explain_unreadable(error)))
             continue
+
         pixels.append(decoded.pixels.tobytes())
         seen.append((name, (decoded.size, decoded.gray, decoded.transparent)))
     return b"".join(pixels), seen
 
 
-def _reason(error: Exception) -> str:
+def _explain_unreadable(error: Exception) -> str:
+    """Why an image cannot be read, in a few words without its path."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image"  # Pillow's own words hold the path, or an object's address
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror  # without the path
-    return printable((str(error).splitlines() or [""])[0] or type(error).__name__)[:120]
+        return error.strerror
+
+    line = (str(error).splitlines() or [""])[0] or type(error).__name__
+    return escape_unprintable(line)[: limits.MAX_REASON_CHARACTERS]
 
 
 class Worker:
-    """`decode_all` in a process of its own; in this one, should that process not start, or die, or be given an image
-    of more than WORKER_BYTES: only one process can see to it that not too many of those are decoded at a time.
+    """A process that runs `decode_images`.
 
-    It is not one of multiprocessing's, which run the user's script again and fail where it has no main guard.
+    This process does the work where the other one does not start or dies, and for a task with an
+    image that takes more than MAX_WORKER_BYTES: only one process can see to it that not too many
+    large images are decoded at a time.
+
+    It is not one of multiprocessing's, which run the user's script again and fail where that has no
+    main guard.
     """
 
     def __init__(self):
         self.process = None
         with contextlib.suppress(OSError):
             self.process = subprocess.Popen(
-                [sys.executable, "-c", START], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                [sys.executable, "-c", WORKER_SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
 
-    def __call__(self, *arguments) -> tuple[bytes, list[tuple]]:
+    def decode(
+        self, items: list[tuple], geometry: Geometry, channels: int
+    ) -> tuple[bytes, list[tuple]]:
+        """As `decode_images`."""
+        task = items, geometry, channels
         if self.process is None:
-            return decode_all(*arguments)
+            return decode_images(*task)
+
         try:
-            pickle.dump(arguments, self.process.stdin, pickle.HIGHEST_PROTOCOL)
+            pickle.dump(task, self.process.stdin, pickle.HIGHEST_PROTOCOL)
             self.process.stdin.flush()
             if (answer := pickle.load(self.process.stdout)) is not None:
                 return answer
-        except (
-            Exception
-        ):  # a broken pipe, half an answer, an exception from a zip that cannot be pickled
+        except Exception:  # a broken pipe, half an answer, an exception that cannot be pickled
             self.stop()
-        return decode_all(*arguments)
+        return decode_images(*task)
 
     def stop(self) -> None:
+        """Ends the process; calling it again does nothing."""
         process, self.process = self.process, None
-        if process:
-            process.kill()
-            process.wait()
-            process.stdout.close()
-            with contextlib.suppress(OSError):  # what was not flushed has no reader
-                process.stdin.close()
+        if process is None:
+            return
+
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        with contextlib.suppress(OSError):  # what was not flushed has no reader
+            process.stdin.close()
 
 
-def serve() -> None:
-    """A worker's side: takes the pickled arguments of `decode_all`, gives its results, or None for a task with an image
-    too large, until its parent is gone.
+def serve_parent() -> None:
+    """A worker's side: reads pickled tasks from stdin and writes results, until its parent is gone.
+
+    A task is the arguments of `decode_images`. Its result is None if an image is too large.
     """
-    results, sys.stdout = (
-        sys.stdout.buffer,
-        sys.stderr,
-    )  # so that nothing that is printed gets in between
-    GATE.most = WORKER_BYTES
-    with contextlib.suppress(
-        Exception
-    ):  # the parent decodes what brings no answer, and tells what is wrong with it
+    results, sys.stdout = sys.stdout.buffer, sys.stderr  # so that no print gets in between
+    DECODING_MEMORY.most = limits.MAX_WORKER_BYTES
+    with contextlib.suppress(Exception):  # the parent decodes what brings no answer, and explains
         while True:
-            pickle.dump(_answer(*pickle.load(sys.stdin.buffer)), results, pickle.HIGHEST_PROTOCOL)
+            task = pickle.load(sys.stdin.buffer)
+            pickle.dump(_decode_unless_too_large(*task), results, pickle.HIGHEST_PROTOCOL)
             results.flush()
 
 
-def _answer(*arguments) -> tuple[bytes, list[tuple]] | None:
+def _decode_unless_too_large(*task) -> tuple[bytes, list[tuple]] | None:
     try:
-        return decode_all(*arguments)
-    except TooLargeHereError:
+        return decode_images(*task)
+    except TooLargeForWorkerError:
         return None

@@ -1,8 +1,12 @@
-"""Reads an LMDB to stdout, in a process of its own: the library maps the file, and a damaged one ends the process.
+"""Writes an LMDB to stdout. A process of its own, since a damaged LMDB ends the one that reads it.
 
-python lmdb_reader.py FOLDER LIMIT MOST writes the number of its entries as RECORD(0, number), then every entry, or the
-first LIMIT, as RECORD(length of the key, length of the value), key and value; without the value when it has more
-than MOST bytes. What is wrong with the LMDB is its last line on stderr.
+(The library maps the file into memory; a page that is missing raises SIGBUS.)
+
+    python lmdb_reader.py FOLDER LIMIT MOST
+
+First comes RECORD(0, number of entries); then for each entry, or the first LIMIT, come
+RECORD(length of the key, length of the value), the key and the value, without the value when that
+has more than MOST bytes. What is wrong with the LMDB is the last line on stderr.
 """
 
 import itertools
@@ -14,15 +18,16 @@ import lmdb
 RECORD = struct.Struct("<QQ")
 
 
-def write(folder: str, limit: int, most: int, stream) -> None:
+def write_entries(folder: str, limit: int, most: int, stream) -> None:
+    """Writes the LMDB in `folder` to `stream`, as the module's docstring says."""
     with lmdb.open(folder, readonly=True, lock=False, readahead=False) as environment:
         count = environment.stat()["entries"]
         stream.write(RECORD.pack(0, count))
         stream.flush()
+
         with environment.begin(buffers=True) as transaction:
-            for key, value in itertools.islice(
-                transaction.cursor(), min(count, limit)
-            ):  # damaged ones may go in circles
+            limit = min(count, limit)  # the entries of a damaged one may go round in circles
+            for key, value in itertools.islice(transaction.cursor(), limit):
                 stream.write(RECORD.pack(len(key), len(value)))
                 stream.write(key)
                 stream.write(value if len(value) <= most else b"")
@@ -31,8 +36,8 @@ def write(folder: str, limit: int, most: int, stream) -> None:
 
 if __name__ == "__main__":
     try:
-        write(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.stdout.buffer)
-    except BrokenPipeError:  # the reader has what it wanted
+        write_entries(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.stdout.buffer)
+    except BrokenPipeError:  # the reader has all that it wanted
         sys.stdout = None
     except (lmdb.Error, OSError, ValueError, OverflowError) as error:
         sys.exit(str(error))

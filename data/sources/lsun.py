@@ -1,4 +1,4 @@
-"""An LSUN category as its LMDB folder: keys to WebP or JPEG bytes (https://github.com/fyu/lsun)."""
+"""An LSUN scene as its LMDB folder: keys to WebP or JPEG bytes (https://github.com/fyu/lsun)."""
 
 import contextlib
 import subprocess
@@ -7,107 +7,121 @@ import threading
 import time
 from pathlib import Path
 
-from data.packing.encoded import check_bytes
-from data.sources.folder import walk
+from data import limits
+from data.packing.encoded import check_encoded_size
+from data.sources.folder import walk_files
 from data.sources.lmdb_reader import RECORD
-from data.sources.source import MAX_ENCODED_BYTES, Source, printable, stat_line
+from data.sources.source import Source, fingerprint_file
+from system.text import escape_unprintable
 
-WAIT_SECONDS = 60  # for an image; a disk that sleeps takes ten
-LARGEST = 2**63 - 1  # entries, when all are wanted
+EVERY_ENTRY = 2**63 - 1  # as a limit
 
 
-def find_lmdbs(folder: Path) -> list[Path]:
-    """The LMDB folders in and below `folder`, without LSUN's small validation and test sets unless asked by path."""
+def find_lmdb_folders(folder: Path) -> list[Path]:
+    """The LMDB folders in and below `folder`.
+
+    LSUN's small validation and test sets count only where there is nothing else.
+    """
     if (folder / "data.mdb").is_file():
         return [folder]
-    found = sorted(
-        {(folder / name).parent for name in walk(folder) if Path(name).name == "data.mdb"}
-    )
+
+    files = (folder / name for name in walk_files(folder))
+    found = sorted({path.parent for path in files if path.name == "data.mdb"})
     return [path for path in found if not path.name.endswith(("_val_lmdb", "test_lmdb"))] or found
 
 
-def lmdb_source(folder: Path, *, limit: int | None = None) -> Source:
-    """The images of an LMDB in the order of its keys. Raises ValueError when it cannot be opened or is empty."""
-    with _Reader(folder, 0) as reader:
-        count = reader.record()[1]
+def open_lmdb(folder: Path, *, limit: int | None = None) -> Source:
+    """The images of an LMDB, sorted by key. Raises ValueError when it does not open or is empty."""
+    with _ReaderProcess(folder, limit=0) as reader:
+        count = reader.receive_record()[1]
     if not count:
         raise ValueError(f"{folder} must hold images. Received: an empty LMDB. Fetch it again.")
 
     def items():
-        with _Reader(folder, limit or LARGEST) as reader:
-            for _ in range(min(reader.record()[1], limit or LARGEST)):
-                yield reader.image()
+        most = limit or EVERY_ENTRY
+        with _ReaderProcess(folder, limit=most) as reader:
+            for _ in range(min(reader.receive_record()[1], most)):
+                yield reader.receive_image()
 
-    place = f"LMDB {printable(str(folder))}"
-    return Source(place, stat_line(folder / "data.mdb"), min(count, limit or count), items)
+    place = f"LMDB {escape_unprintable(str(folder))}"
+    fingerprint = fingerprint_file(folder / "data.mdb")
+    return Source(place, fingerprint, min(count, limit or count), items)
 
 
-class _Reader:
-    """lmdb_reader.py's side that reads. Raises ValueError when that process fails, dies or says nothing."""
+class _ReaderProcess:
+    """A process that runs lmdb_reader.py, and what it sends; it ends with the `with` block.
 
-    def __init__(self, folder: Path, limit: int):
-        self.folder, self.late, self.ended = folder, False, threading.Event()
-        self.waiting_since = None  # while a read waits
-        script = [sys.executable, "-P", str(Path(__file__).with_name("lmdb_reader.py"))]
-        # In a session of its own, so that Ctrl-C does not reach it: its reader ends it.
+    Every method raises ValueError when the process fails, dies or stays silent.
+    """
+
+    def __init__(self, folder: Path, *, limit: int):
+        self.folder = folder
+        self.silent_since = None  # the time at which a read began to wait; None: none waits
+        self.was_too_slow = False
+        self.closed = threading.Event()
+
+        script = str(Path(__file__).with_name("lmdb_reader.py"))
+        arguments = [str(folder), str(limit), str(limits.MAX_ENCODED_BYTES)]
         self.process = subprocess.Popen(
-            [*script, str(folder), str(limit), str(MAX_ENCODED_BYTES)],
+            [sys.executable, "-P", script, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,
+            start_new_session=True,  # so that Ctrl-C does not reach it: __exit__ ends it
         )
-        threading.Thread(target=self._watch, daemon=True).start()
+        threading.Thread(target=self._kill_when_silent, daemon=True).start()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.ended.set()
+        self.closed.set()
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
         self.process.stderr.close()
 
-    def record(self) -> tuple[int, int]:
-        return RECORD.unpack(self._read(RECORD.size))
+    def receive_record(self) -> tuple[int, int]:
+        """The next two numbers: the lengths of a key and a value."""
+        return RECORD.unpack(self._receive(RECORD.size))
 
-    def image(self) -> tuple[str, bytes | Exception]:
-        """(name, encoded image)."""
-        key, value = self.record()
-        name = self._read(key).decode("utf-8", "backslashreplace")
+    def receive_image(self) -> tuple[str, bytes | Exception]:
+        """The next entry: (its name, the encoded image or why it is left out)."""
+        key_length, value_length = self.receive_record()
+        name = self._receive(key_length).decode("utf-8", "backslashreplace")
         try:
-            check_bytes(value)
-        except ValueError as error:  # which is not sent, and is the only one that cannot be read
+            check_encoded_size(value_length)
+        except ValueError as error:  # a value that lmdb_reader.py leaves out; the next ones come
             return name, error
-        return name, self._read(value)
 
-    def _read(self, size: int) -> bytes:
-        self.waiting_since = time.monotonic()
+        return name, self._receive(value_length)
+
+    def _receive(self, size: int) -> bytes:
+        self.silent_since = time.monotonic()
         content = self.process.stdout.read(size)
-        self.waiting_since = None
+        self.silent_since = None
         if len(content) < size:
             raise ValueError(
-                f"{self.folder} must be an LMDB of images. Received: {self._fault()}. Fetch it again."
+                f"{self.folder} must be an LMDB of images. "
+                f"Received: {self._describe_failure()}. Fetch it again."
             )
         return content
 
-    def _watch(self) -> None:
-        """Ends a process that does not answer; whoever takes its time with the answers does no harm."""
-        while not self.ended.wait(WAIT_SECONDS / 10):
-            since = self.waiting_since
-            if since is not None and time.monotonic() - since > WAIT_SECONDS:
-                self.late = True
+    def _kill_when_silent(self) -> None:
+        """Kills the process when a read waits too long; the time between two reads is free."""
+        while not self.closed.wait(limits.MAX_LMDB_WAIT_SECONDS / 10):
+            since = self.silent_since
+            if since is not None and time.monotonic() - since > limits.MAX_LMDB_WAIT_SECONDS:
+                self.was_too_slow = True
                 self.process.kill()
 
-    def _fault(self) -> str:
-        if self.late:
-            return f"no answer in {WAIT_SECONDS} seconds"
+    def _describe_failure(self) -> str:
+        if self.was_too_slow:
+            return f"no answer in {limits.MAX_LMDB_WAIT_SECONDS} seconds"
+
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(WAIT_SECONDS)
+            self.process.wait(limits.MAX_LMDB_WAIT_SECONDS)
         lines = self.process.stderr.read().decode("utf-8", "replace").splitlines()
-        return (
-            printable(lines[-1])
-            if lines
-            else f"one that ends its reader ({self.process.returncode})"
-        )
+        if lines:
+            return escape_unprintable(lines[-1])
+        return f"one that ends its reader ({self.process.returncode})"

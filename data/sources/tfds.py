@@ -1,4 +1,4 @@
-"""TensorFlow Datasets: `--dataset tfds:NAME`, and the fallback for celebA and mnist (https://tensorflow.org/datasets)."""
+"""TensorFlow Datasets (tensorflow.org/datasets): `--dataset tfds:NAME`, celebA and mnist."""
 
 import contextlib
 import itertools
@@ -9,49 +9,49 @@ from pathlib import Path
 
 import numpy as np
 
-from data.labels import columns_of
+from data.labels import find_attribute_columns
 from data.sources.source import Source
 
-PROBE_URL = "https://storage.googleapis.com"
-PROBE_SECONDS = 10  # TensorFlow Datasets itself retries for minutes
+NETWORK_URL = "https://storage.googleapis.com"  # which hosts the datasets
+NETWORK_SECONDS = 10  # TensorFlow Datasets itself retries for minutes
+SUMMARY_CHARACTERS = 200  # of its errors, which may be pages long
 
 
-def tfds_source(
+def open_tfds(
     name: str,
     folder: Path,
     *,
     remedy: str,
     limit: int | None = None,
-    every_split: bool = False,
+    with_test_split: bool = False,
     fetch: bool = True,
 ) -> Source:
-    """The images of a dataset's train split, or with `every_split` of train and test.
+    """The images of a dataset's train split, and of its test split if `with_test_split`.
 
-    A dataset that is prepared in TFDS's own folder (~/tensorflow_datasets) is used from there; any other is
-    downloaded and prepared in `folder`, if `fetch` allows. Raises ValueError, ending in `remedy`, when there is no
-    such dataset, no network, or the download is refused.
+    A dataset that is prepared in TFDS's own folder (~/tensorflow_datasets) is used from there. Any
+    other is downloaded and prepared in `folder`, if `fetch` allows. Raises ValueError, which ends
+    with `remedy`, when there is no such dataset, no network, or the download is refused.
     """
     import tensorflow_datasets as tfds  # late: slow, and only this source needs it
 
-    builder = _builder(name, folder, remedy)
+    builder = _make_builder(name, folder, remedy)
     features = builder.info.features or {}
-    image = _first(features, tfds.features.Image)
+    image = _find_feature(features, tfds.features.Image)
     if image is None:
         raise ValueError(
             f"tfds:{name} must have images. Received: features {list(features)}. {remedy}"
         )
     if not fetch and not builder.is_prepared():
         raise ValueError(
-            f"tfds:{name} is not on this machine yet, so a dry run cannot see it. --train fetches it."
+            f"tfds:{name} is not on this machine yet, so a dry run cannot see it. "
+            "--train fetches it."
         )
-    _prepare(builder, name, remedy)
-    known = builder.info.splits
-    splits = (
-        [split for split in ("train", "test")[: 1 + every_split] if split in known]
-        or list(known)[:1]
-        or ["train"]
+    _download_if_missing(builder, name, remedy)
+
+    splits = _choose_splits(builder.info.splits, with_test_split=with_test_split)
+    count = sum(
+        builder.info.splits[split].num_examples for split in splits if split in builder.info.splits
     )
-    count = sum(known[split].num_examples for split in splits if split in known)
 
     def records(decoders=None):
         sets = (
@@ -61,21 +61,23 @@ def tfds_source(
         return itertools.islice(itertools.chain.from_iterable(map(tfds.as_numpy, sets)), limit)
 
     def items():
-        return ((str(k), record[image]) for k, record in enumerate(records()))
+        return ((str(number), record[image]) for number, record in enumerate(records()))
 
-    def undecoded():
+    def records_without_images():
         return records({image: tfds.decode.SkipDecoding()})
 
-    identity = f"{builder.info.full_name} {count}"
-    labels, attributes = (
-        _classes(features, undecoded),
-        _attributes(f"tfds:{name}", features, undecoded),
+    return Source(
+        f"tfds:{name}",
+        f"{builder.info.full_name} {count}",
+        min(count, limit or count),
+        items,
+        labels=_make_class_reader(features, records_without_images),
+        attributes=_make_attribute_reader(f"tfds:{name}", features, records_without_images),
     )
-    found = min(count, limit or count)
-    return Source(f"tfds:{name}", identity, found, items, labels=labels, attributes=attributes)
 
 
-def _builder(name: str, folder: Path, remedy: str):
+def _make_builder(name: str, folder: Path, remedy: str):
+    """A dataset's builder: in TFDS's own folder if it is prepared there, else in `folder`."""
     import tensorflow_datasets as tfds
 
     try:
@@ -83,73 +85,86 @@ def _builder(name: str, folder: Path, remedy: str):
         return builder if builder.is_prepared() else tfds.builder(name, data_dir=folder)
     except Exception as error:  # its registry raises many kinds, all meaning "no such dataset"
         raise ValueError(
-            f"tfds:{name} must be a TensorFlow dataset. Received: {_first_line(error)} {remedy}"
+            f"tfds:{name} must be a TensorFlow dataset. Received: {_summarize(error)} {remedy}"
         ) from error
 
 
-def _first(features, kind) -> str | None:
+def _choose_splits(known, *, with_test_split: bool) -> list[str]:
+    """train, and test if asked for; where there is neither, the first split there is."""
+    wanted = ("train", "test") if with_test_split else ("train",)
+    return [split for split in wanted if split in known] or list(known)[:1] or ["train"]
+
+
+def _find_feature(features, kind) -> str | None:
+    """The name of the first feature of a kind."""
     return next((key for key, feature in features.items() if isinstance(feature, kind)), None)
 
 
-def _classes(features, records):
-    """`Source.labels` of the first class feature, if there is one."""
+def _make_class_reader(features, records):
+    """`Source.labels` for the first class feature; None when there is none."""
     import tensorflow_datasets as tfds
 
-    key = _first(features, tfds.features.ClassLabel)
-    return key and (lambda: (features[key].names, np.array([record[key] for record in records()])))
+    key = _find_feature(features, tfds.features.ClassLabel)
+    if key is None:
+        return None
+
+    def labels():
+        return features[key].names, np.array([record[key] for record in records()])
+
+    return labels
 
 
-def _attributes(place: str, features, records):
-    """`Source.attributes` of a dictionary of attributes, as celeb_a has one."""
+def _make_attribute_reader(place: str, features, records):
+    """`Source.attributes` for a dictionary of attributes, such as celeb_a's; None without one."""
     if "attributes" not in features:
         return None
+
     known = list(features["attributes"])
 
     def attributes(wanted):
-        names = tuple(known[column] for column in columns_of(wanted, known, place))
-        return names, np.array(
-            [[record["attributes"][name] for name in names] for record in records()], np.float32
-        )
+        names = tuple(known[column] for column in find_attribute_columns(wanted, known, place))
+        rows = [[record["attributes"][name] for name in names] for record in records()]
+        return names, np.array(rows, np.float32)
 
     return attributes
 
 
-def _prepare(builder, name: str, remedy: str) -> None:
+def _download_if_missing(builder, name: str, remedy: str) -> None:
     if builder.is_prepared():
         return
-    if not _network():
+
+    if not _is_network_up():
         raise ValueError(
             f"tfds:{name} is not on this machine, and there is no network to fetch it. {remedy}"
         )
     try:
         builder.download_and_prepare()
-    except (
-        Exception
-    ) as error:  # quota pages, checksums, full disks: each library below raises its own
+    except Exception as error:  # quota pages, checksums, full disks: each library raises its own
         raise ValueError(
-            f"tfds:{name} could not be fetched: {_first_line(error)} {remedy}"
+            f"tfds:{name} could not be fetched: {_summarize(error)} {remedy}"
         ) from error
 
 
-def _network() -> bool:
-    """True when the dataset hosts answer within PROBE_SECONDS."""
+def _is_network_up() -> bool:
+    """True when the host of the datasets answers within NETWORK_SECONDS."""
     answered = threading.Event()
 
     def ask():
         with contextlib.suppress(OSError):
-            with contextlib.suppress(urllib.error.HTTPError):  # an answer too, whatever it says
-                urllib.request.urlopen(PROBE_URL, timeout=PROBE_SECONDS).close()
+            with contextlib.suppress(urllib.error.HTTPError):  # an answer, whatever it says
+                urllib.request.urlopen(NETWORK_URL, timeout=NETWORK_SECONDS).close()
             answered.set()
 
-    # In a thread, since looking up a host name has no time limit of its own; a daemon, so that nobody waits for it.
+    # In a thread, since looking up a host's name has no time limit of its own. The thread is a
+    # daemon, so that the program can end while it still waits.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    thread.join(PROBE_SECONDS)
+    thread.join(NETWORK_SECONDS)
     return answered.is_set()
 
 
-def _first_line(error: Exception) -> str:
-    line = next(
-        (line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__
-    )
-    return line[:200].rstrip(".") + "."
+def _summarize(error: Exception) -> str:
+    """The first line of an error that says anything, as a sentence."""
+    lines = (line.strip() for line in str(error).splitlines())
+    line = next(filter(None, lines), type(error).__name__)
+    return line[:SUMMARY_CHARACTERS].rstrip(".") + "."

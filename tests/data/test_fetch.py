@@ -1,4 +1,4 @@
-"""download.py against a real server on this machine: what arrives, what is refused, and what is said about it."""
+"""download.py and a real server on this machine: what arrives, what is refused, what is told."""
 
 import gzip
 import hashlib
@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 
 from data import fetch
-from data.sources.idx import find_idx, idx_source
-from data.sources.lsun import find_lmdbs, lmdb_source
+from data.sources.idx import find_idx_files, open_idx_files
+from data.sources.lsun import find_lmdb_folders, open_lmdb
 
 ROOT = Path(fetch.__file__).parents[1]
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -32,9 +32,11 @@ QUOTA_PAGE = (
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Gives `files` by path; without `ranges` it ignores Range; `drops` answers end half-way, once `go_on` is set.
+    """Serves `files` by path.
 
-    A path that begins with /page is a web page that calls itself binary, one that begins with /html does not.
+    Without `ranges` it ignores Range. `drops`: so many answers end half-way, once `go_on` is set. A
+    path that begins with /page gives a web page that calls itself binary; one that begins with
+    /html gives one that does not.
     """
 
     def __init__(self):
@@ -97,8 +99,8 @@ def server(monkeypatch):
         thread.join()
 
 
-def described(path: str, content: bytes, *urls: str) -> fetch.File:
-    return fetch.File(path, len(content), hashlib.sha256(content).hexdigest(), urls)
+def described(path: str, content: bytes, *urls: str) -> fetch.RemoteFile:
+    return fetch.RemoteFile(path, len(content), hashlib.sha256(content).hexdigest(), urls)
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def faces(server, monkeypatch, tmp_path):
 
     def run(*paths, file=None):
         file = file or described("faces.zip", CONTENT, *map(server.url, paths))
-        monkeypatch.setattr(fetch, "CELEBA", (file,))
+        monkeypatch.setattr(fetch, "CELEBA_FILES", (file,))
         return fetch.main(["celebA", "--data_dir", str(tmp_path / "data")])
 
     server.files["/good"] = CONTENT
@@ -134,12 +136,12 @@ def test_sizes_and_hashes_are_those_of_tensorflow_datasets():
     known = {
         Path(row[0]).name if "id=" not in row[0] else row[3]: (int(row[1]), row[2]) for row in rows
     }
-    files = [*fetch.CELEBA, *fetch.MNIST, *fetch.LSUN.values()]
+    files = [*fetch.CELEBA_FILES, *fetch.MNIST_FILES, *fetch.LSUN_SCENES.values()]
     assert len(files) == 16
     for file in files:
         assert (file.size, file.sha256) == known[Path(file.path).name], file.path
     ids = {row[0].rpartition("id=")[2] for row in rows}
-    assert {file.urls[0].rpartition("id=")[2] for file in fetch.CELEBA} <= ids
+    assert {file.urls[0].rpartition("id=")[2] for file in fetch.CELEBA_FILES} <= ids
 
 
 def test_a_file_arrives_and_is_not_fetched_again(faces, server, tmp_path, capsys):
@@ -221,7 +223,8 @@ def test_a_wrong_file_that_is_there_is_named_and_kept(
     place.write_bytes(content)
     assert faces("/good") == 1
     assert errors(capsys) == (
-        f"error: celebA: {place} must be the original. Received: {fault}. Move it away and run this again."
+        f"error: celebA: {place} must be the original. Received: {fault}. "
+        "Move it away and run this again."
     )
     assert place.read_bytes() == content
     assert not server.asked
@@ -275,8 +278,9 @@ def test_control_c_keeps_the_part(server, tmp_path):
     server.drops = 1
     server.go_on.clear()
     file = described("faces.zip", CONTENT, server.url("/good"))
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored where & started us
-    code += f"import sys; from data import fetch; fetch.CELEBA = (fetch.{file!r},); sys.exit(fetch.main(sys.argv[1:]))"
+    code = "import signal, sys; from data import fetch; "
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # & has it ignored
+    code += f"fetch.CELEBA_FILES = (fetch.{file!r},); sys.exit(fetch.main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "celebA", "--data_dir", str(tmp_path)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
@@ -301,8 +305,10 @@ def test_without_network_one_line_names_the_servers(faces, capsys, tmp_path):
 
 
 def test_too_little_room_is_told_before_fetching(faces, server, capsys):
-    assert faces(file=fetch.File("faces.zip", 10**18, "", (server.url("/good"),))) == 1
-    assert "must have 1000000000.0 GB free. Received: " in errors(capsys)
+    assert faces(file=fetch.RemoteFile("faces.zip", 10**18, "", (server.url("/good"),))) == 1
+    message = errors(capsys)
+    assert "must have room. Received: 1000000000.00 GB are needed for faces.zip, " in message
+    assert "GB are free. Make room, or choose another disk with --data_dir" in message
     assert not server.asked
 
 
@@ -312,16 +318,17 @@ def test_a_full_disk_is_one_line_and_no_reason_for_another_source(faces, server,
     (tmp_path / "data" / "faces.zip.part").symlink_to("/dev/full")
     assert faces("/good", "/good") == 1
     assert errors(capsys) == (
-        f"error: celebA: {tmp_path}/data must have room. Received: No space left on device. Make some and go on."
+        f"error: celebA: {tmp_path}/data must have room. Received: No space left on device. "
+        "Make room, or choose another disk with --data_dir; the same command goes on."
     )
     assert len(server.asked) == 1
 
 
 @pytest.fixture
 def digits(server, monkeypatch):
-    """MNIST's four files on the server, with 5 and 3 images, each offered at a broken mirror and at a good one."""
+    """MNIST's four files, with 5 and 3 images; each is at a broken mirror and at a good one."""
     files = []
-    for file in fetch.MNIST:
+    for file in fetch.MNIST_FILES:
         count = 5 if "train" in file.path else 3
         header = np.array([0x803, count, 28, 28], ">u4").tobytes()
         content = gzip.compress(
@@ -331,19 +338,21 @@ def digits(server, monkeypatch):
         files.append(
             described(file.path, content, server.url("/absent"), server.url(f"/{file.path}"))
         )
-    monkeypatch.setattr(fetch, "MNIST", tuple(files))
+    monkeypatch.setattr(fetch, "MNIST_FILES", tuple(files))
 
 
 def test_mnist_is_what_the_loader_reads(digits, tmp_path):
     assert fetch.main(["mnist", f"--data_dir={tmp_path}"]) == 0
     assert len(names(tmp_path / "mnist")) == 4
-    assert idx_source(find_idx(tmp_path / "mnist")).count == 8
+    assert open_idx_files(find_idx_files(tmp_path / "mnist")).count == 8
 
 
 def test_one_set_that_fails_keeps_no_other_from_being_fetched(
     faces, digits, server, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(fetch, "CELEBA", (described("faces.zip", CONTENT, server.url("/absent")),))
+    monkeypatch.setattr(
+        fetch, "CELEBA_FILES", (described("faces.zip", CONTENT, server.url("/absent")),)
+    )
     assert fetch.main(["celeba", "MNIST", "mnist", "--data_dir", str(tmp_path)]) == 1
     assert len(names(tmp_path / "mnist")) == 4
     message = errors(capsys)
@@ -351,8 +360,8 @@ def test_one_set_that_fails_keeps_no_other_from_being_fetched(
 
 
 @pytest.fixture
-def rooms(server, monkeypatch, tmp_path):
-    """LSUN's tower as a zip of a real LMDB of three entries, whose names try to leave the folder."""
+def tower(server, monkeypatch, tmp_path):
+    """LSUN's tower: a zip of a real LMDB with three entries. Its names try to leave the folder."""
     with (
         lmdb.open(str(tmp_path / "made")) as environment,
         environment.begin(write=True) as transaction,
@@ -366,35 +375,35 @@ def rooms(server, monkeypatch, tmp_path):
         archive.writestr("/tmp/outside.txt", "outside")
     server.files["/tower"] = buffer.getvalue()
     file = described("lsun/tower_train_lmdb.zip", buffer.getvalue(), server.url("/tower"))
-    monkeypatch.setattr(fetch, "LSUN", {"tower": file, "bedroom": file})
+    monkeypatch.setattr(fetch, "LSUN_SCENES", {"tower": file, "bedroom": file})
     return lambda: fetch.main(["LSUN", "--category", "Tower", "--data_dir", str(tmp_path / "data")])
 
 
-def test_lsun_is_unpacked_to_what_the_loader_reads(rooms, server, tmp_path):
-    assert rooms() == 0
+def test_lsun_is_unpacked_to_what_the_loader_reads(tower, server, tmp_path):
+    assert tower() == 0
     assert names(tmp_path / "data" / "lsun") == ["tower_train_lmdb"]
     assert names(tmp_path / "data" / "lsun" / "tower_train_lmdb") == ["data.mdb"]
     assert names(tmp_path / "data") == ["lsun"]
-    assert lmdb_source(*find_lmdbs(tmp_path / "data" / "lsun")).count == 3
-    assert rooms() == 0
+    assert open_lmdb(*find_lmdb_folders(tmp_path / "data" / "lsun")).count == 3
+    assert tower() == 0
     assert len(server.asked) == 1
 
 
-def test_lsun_keeps_a_zip_that_was_there(rooms, server, tmp_path):
+def test_lsun_keeps_a_zip_that_was_there(tower, server, tmp_path):
     archive = tmp_path / "data" / "lsun" / "tower_train_lmdb.zip"
     archive.parent.mkdir(parents=True)
     archive.write_bytes(server.files["/tower"])
-    assert rooms() == 0
+    assert tower() == 0
     assert names(archive.parent) == ["tower_train_lmdb", "tower_train_lmdb.zip"]
-    assert rooms() == 0
+    assert tower() == 0
     assert not server.asked
 
 
-def test_lsun_replaces_no_folder_of_the_user(rooms, server, tmp_path, capsys):
+def test_lsun_replaces_no_folder_of_the_user(tower, server, tmp_path, capsys):
     folder = tmp_path / "data" / "lsun" / "tower_train_lmdb"
     folder.mkdir(parents=True)
     (folder / "notes.txt").write_text("mine")
-    assert rooms() == 1
+    assert tower() == 1
     assert f"error: lsun: {folder} must hold data.mdb. Received: none. Move it away" in errors(
         capsys
     )

@@ -13,16 +13,9 @@ import pytest
 from PIL import Image
 
 import data
-import data.packing.decode
-import data.packing.encoded
-import data.packing.pack
-import data.packing.workers
-import data.sources.folder
-import data.sources.idx
-import data.sources.lsun
 from data.packing.decode import Geometry
-from data.packing.pack import load_pack
-from data.packing.workers import decode_all
+from data.packing.pack import load_or_make_pack
+from data.packing.workers import decode_images
 
 ROOT = Path(data.__file__).parent.parent
 GEOMETRY = Geometry(16, 16)
@@ -55,7 +48,7 @@ def png_header(width, height):
 
 def reason(image):
     """Why an image is skipped; None when it is not."""
-    ((_, what),) = decode_all([("image", image)], GEOMETRY, 3)[1]
+    ((_, what),) = decode_images([("image", image)], GEOMETRY, 3)[1]
     return what if isinstance(what, str) else None
 
 
@@ -64,7 +57,9 @@ def reasons(source):
 
 
 def pack_of(source, folder):
-    return load_pack(source, [folder], label="test", geometry=GEOMETRY, c_dim=3, settings={})
+    return load_or_make_pack(
+        source, [folder], label="test", geometry=GEOMETRY, c_dim=3, settings={}
+    )
 
 
 def zip_with(path, entries, method=zipfile.ZIP_DEFLATED):
@@ -84,7 +79,7 @@ def patched(path, offset, form, value):
 
 
 def megabytes(script, *arguments):
-    """What a script prints that ends with the print of peak() - before and more: (megabytes, the rest)."""
+    """Runs a script that prints a number of megabytes first; returns (megabytes, the rest)."""
     command = [sys.executable, "-c", PEAK + script, *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     used, rest = done.stdout.split(maxsplit=1)

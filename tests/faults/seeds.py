@@ -15,7 +15,7 @@ from PIL import Image
 
 from config.settings import SETTINGS, Config
 from data.packing.decode import Geometry
-from data.packing.pack import Pack, load_pack
+from data.packing.pack import Pack, load_or_make_pack
 from data.sources.source import Source
 
 ASKED = {
@@ -51,7 +51,7 @@ def load_squares() -> Pack:
         "four squares", "4", 4, lambda: ((str(k), np.full((8, 8), k, np.uint8)) for k in range(4))
     )
     with contextlib.redirect_stderr(io.StringIO()):
-        return load_pack(
+        return load_or_make_pack(
             source, [scratch() / "packs"], label="4", geometry=Geometry(8, 8), settings={}, c_dim=1
         )
 

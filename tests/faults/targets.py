@@ -16,10 +16,10 @@ from config import stored
 from config.presets import with_preset
 from config.settings import Config
 from data.packing.decode import Geometry
-from data.packing.workers import decode_all
-from data.sources.folder import zip_source
-from data.sources.idx import idx_source
-from data.sources.lsun import lmdb_source
+from data.packing.workers import decode_images
+from data.sources.folder import open_image_zip
+from data.sources.idx import open_idx_files
+from data.sources.lsun import open_lmdb
 from foreign import read_carpedm20, read_newmu, read_torch
 from tests.faults import seeds
 from tests.faults.seeds import ASKED, load_squares, scratch, written
@@ -42,7 +42,7 @@ def image_file(data: bytes) -> None:
 
 
 def _decode(items: list[tuple], channels: int = 3) -> None:
-    pixels, seen = decode_all(items, Geometry(SIDE, SIDE, (9, 9)), channels)
+    pixels, seen = decode_images(items, Geometry(SIDE, SIDE, (9, 9)), channels)
     reasons = [what for _, what in seen if isinstance(what, str)]
     assert len(seen) == len(items)
     assert len(pixels) == (len(items) - len(reasons)) * SIDE * SIDE * channels
@@ -52,19 +52,19 @@ def _decode(items: list[tuple], channels: int = 3) -> None:
 
 
 def zipped(data: bytes) -> None:
-    _items(lambda: zip_source(written("images.zip", data)))
+    _items(lambda: open_image_zip(written("images.zip", data)))
 
 
 def idx(data: bytes) -> None:
-    _items(lambda: idx_source([written("train-images-idx3-ubyte", data)]))
+    _items(lambda: open_idx_files([written("train-images-idx3-ubyte", data)]))
 
 
 def idx_gz(data: bytes) -> None:
-    _items(lambda: idx_source([written("gz/train-images-idx3-ubyte.gz", data)]))
+    _items(lambda: open_idx_files([written("gz/train-images-idx3-ubyte.gz", data)]))
 
 
 def lmdb(data: bytes) -> None:
-    _items(lambda: lmdb_source(written("lmdb/data.mdb", data).parent))
+    _items(lambda: open_lmdb(written("lmdb/data.mdb", data).parent))
 
 
 def _items(opened) -> None:

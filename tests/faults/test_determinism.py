@@ -2,18 +2,18 @@
 
 import json
 import os
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from program import run, state
 
-from data.batches import batches
+import data.batches
+from data.batches import prefetch_batches
 from data.packing import pack as packing
 from data.packing.decode import Geometry
-from data.packing.pack import load_pack
-from data.sources.folder import folder_source
+from data.packing.pack import load_or_make_pack
+from data.sources.folder import open_image_folder
 from system import memory
 
 
@@ -22,12 +22,12 @@ from system import memory
 def test_a_pack_is_the_same_whatever_the_number_of_cores(
     cores, processes, image_folder, tmp_path, monkeypatch
 ):
-    source = folder_source(image_folder(70))
+    source = open_image_folder(image_folder(70))
     settings = {"label": "faces", "geometry": Geometry(16, 16), "c_dim": "auto", "settings": {}}
-    plain = load_pack(source, [tmp_path / "plain"], **settings)
+    plain = load_or_make_pack(source, [tmp_path / "plain"], **settings)
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     monkeypatch.setattr(packing, "WORKERS_FROM", 0 if processes else 5000)
-    other = load_pack(source, [tmp_path / "other"], **settings)
+    other = load_or_make_pack(source, [tmp_path / "other"], **settings)
     assert other.images.tobytes() == plain.images.tobytes()
     assert json.dumps(other.manifest) == json.dumps(plain.manifest)
 
@@ -39,12 +39,10 @@ def test_batches_are_the_same_from_memory_and_disk_and_however_far_ahead(
     images = photos(30)
     np.save(tmp_path / "pack.npy", images)
     calls = [range(k, k + 2) for k in range(0, 20, 2)]
-    expected = [batch[0] for batch in batches(images, batch_size=7, seed=3, calls=calls)]
-    monkeypatch.setattr(
-        sys.modules["data.batches"], "PREFETCH", ahead
-    )  # the package has a function of that name
+    expected = [batch[0] for batch in prefetch_batches(images, batch_size=7, seed=3, calls=calls)]
+    monkeypatch.setattr(data.batches, "PREFETCH", ahead)
     for source in (images, np.load(tmp_path / "pack.npy", mmap_mode="r")):
-        found = [batch[0] for batch in batches(source, batch_size=7, seed=3, calls=calls)]
+        found = [batch[0] for batch in prefetch_batches(source, batch_size=7, seed=3, calls=calls)]
         np.testing.assert_array_equal(found, expected)
 
 

@@ -6,20 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import data.packing.decode
-import data.packing.encoded
 import data.packing.pack
-import data.packing.workers
-import data.sources.folder
-import data.sources.idx
-import data.sources.lsun
-from data.load import load
+from data import limits
+from data.load import load_dataset
 from data.sources.source import Source
 from tests.faults.hostile import pack_of, png
 
 
 def test_encoded_images_in_flight_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(data.packing.pack, "CHUNK_BYTES", 2**20)
+    monkeypatch.setattr(limits, "MAX_ENCODED_BYTES_IN_FLIGHT", 2**20)
     given, done, most = [], [], []
 
     class Bar(data.packing.pack.tqdm):
@@ -76,12 +71,12 @@ def test_packing_stops_as_soon_as_too_many_are_unreadable(tmp_path):
 )
 def test_a_manifest_that_is_not_ours_is_no_pack(tiny, image_folder, change):
     folder = image_folder(3)
-    load(tiny(dataset="faces"))
+    load_dataset(tiny(dataset="faces"))
     path = next((folder.parent / ".packs").glob("*.json"))
     good = json.loads(path.read_text())
     changed = {name: value for name, value in (good | change).items() if value is not None}
     path.write_text(json.dumps(changed))
-    assert len(load(tiny(dataset="faces")).images) == 3
+    assert len(load_dataset(tiny(dataset="faces")).images) == 3
     assert json.loads(path.read_text()) == good
 
 
@@ -90,7 +85,7 @@ def test_a_manifest_that_is_not_ours_is_no_pack(tiny, image_folder, change):
 )
 def test_an_array_of_another_kind_is_no_pack(tiny, image_folder, harm):
     folder = image_folder(3)
-    images = np.array(load(tiny(dataset="faces")).images)
+    images = np.array(load_dataset(tiny(dataset="faces")).images)
     path = next((folder.parent / ".packs").glob("*.npy"))
     others = {"float": images.astype(float), "flat": images.reshape(3, -1), "narrow": images[:, :8]}
     others["objects"] = np.array([{}, 1, "2"], object)
@@ -101,14 +96,14 @@ def test_an_array_of_another_kind_is_no_pack(tiny, image_folder, harm):
             np.savez(file, images=images)
     else:
         path.with_suffix(".json").write_text(harm)
-    np.testing.assert_array_equal(load(tiny(dataset="faces")).images, images)
+    np.testing.assert_array_equal(load_dataset(tiny(dataset="faces")).images, images)
 
 
 def test_a_pack_that_names_other_images_is_one_line_where_it_has_labels(tiny):
     config = tiny(dataset="digits", train_size=5, labels="own")
-    load(config)
+    load_dataset(config)
     path = next((Path(config.data_dir) / ".packs").glob("*.json"))
     for names in (list("abcde"), ["0", "1", "2", "3", "1797"], ["9" * 30] * 5):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"files": names}))
         with pytest.raises(ValueError, match=r"Delete .packs"):
-            load(config)
+            load_dataset(config)

@@ -13,7 +13,7 @@ import pytest
 from program import ROOT, is_one_line, run, run_here, start, tree, wait_for
 
 from data.packing.decode import Geometry
-from data.packing.pack import load_pack
+from data.packing.pack import load_or_make_pack
 from data.sources.source import Source
 from system import files, locks
 from system.files import replaced_folder, write_atomic
@@ -159,7 +159,7 @@ def test_one_packs_and_the_other_waits(tmp_path):
     def pack():
         barrier.wait()
         source = slow_source(40, made)
-        return load_pack(
+        return load_or_make_pack(
             source, [tmp_path], label="slow", geometry=Geometry(8, 8), c_dim="auto", settings={}
         )
 

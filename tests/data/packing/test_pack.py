@@ -1,39 +1,29 @@
+import json
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
 
 import data.packing.pack
 import data.packing.workers
-from data.packing.decode import Geometry, decode
-from data.packing.pack import CHUNK, load_pack
-from data.sources.folder import folder_source
+import data.sources.tfds
+from data import limits
+from data.load import load_dataset
+from data.packing.decode import Geometry, decode_image
+from data.packing.pack import load_or_make_pack
+from data.sources.folder import open_image_folder
+from data.sources.idx import open_digits
 from data.sources.source import Source
+from system.files import temporary
 
 GEOMETRY = Geometry(16, 16, (20, 18))
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def pack(source, folder):
-    return load_pack(source, [folder], label="test", geometry=GEOMETRY, c_dim=3, settings={})
-
-
-@pytest.fixture
-def jpegs(tmp_path, photos):
-    """A folder of 150 JPEGs, more than two chunks, of which six cannot be read: cut, empty or text."""
-    folder = tmp_path / "jpegs"
-    folder.mkdir()
-    for number, pixels in enumerate(photos(150)):
-        Image.fromarray(pixels).save(folder / f"{number:04d}.jpg")
-    for number, content in zip((0, 5, 63, 64, 100, 149), (b"", b"text", None) * 2, strict=True):
-        path = folder / f"{number:04d}.jpg"
-        path.write_bytes(path.read_bytes()[:400] if content is None else content)
-    return folder
+    return load_or_make_pack(
+        source, [folder], label="test", geometry=GEOMETRY, c_dim=3, settings={}
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,11 +37,11 @@ def test_a_pack_holds_what_decoding_one_by_one_gives(
     expected, names, skipped = [], [], []
     for path in sorted(jpegs.iterdir()):
         try:
-            expected.append(decode(path, GEOMETRY, 3).pixels)
+            expected.append(decode_image(path, GEOMETRY, 3).pixels)
             names.append(path.name)
         except Exception:
             skipped.append(path.name)
-    made = pack(folder_source(jpegs), tmp_path / "packs")
+    made = pack(open_image_folder(jpegs), tmp_path / "packs")
     np.testing.assert_array_equal(made.images, expected)
     assert made.manifest["files"] == names
     assert (
@@ -72,14 +62,14 @@ def test_no_more_than_a_chunk_is_read_ahead(tmp_path, monkeypatch, photos, cores
             update.append(n)
 
     def items():
-        for number in range(5 * CHUNK):
+        for number in range(5 * limits.MAX_IMAGES_IN_FLIGHT):
             given.append(number)
             yield str(number), photo
 
     monkeypatch.setattr(data.packing.pack, "tqdm", Bar)
-    pack(Source("test", "", 5 * CHUNK, items), tmp_path)
-    assert sum(update) == 5 * CHUNK
-    assert max(ahead) <= CHUNK
+    pack(Source("test", "", 5 * limits.MAX_IMAGES_IN_FLIGHT, items), tmp_path)
+    assert sum(update) == 5 * limits.MAX_IMAGES_IN_FLIGHT
+    assert max(ahead) <= limits.MAX_IMAGES_IN_FLIGHT
 
 
 def test_an_interruption_leaves_what_waits_in_line(tmp_path, monkeypatch, photos):
@@ -90,89 +80,103 @@ def test_an_interruption_leaves_what_waits_in_line(tmp_path, monkeypatch, photos
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    monkeypatch.setattr(data.packing.workers, "decode", interrupted)
+    monkeypatch.setattr(data.packing.workers, "decode_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         pack(
             Source("test", "", 500, lambda: ((str(k), photos(1)[0]) for k in range(500))), tmp_path
         )
-    assert len(decoded) < CHUNK
+    assert len(decoded) < limits.MAX_IMAGES_IN_FLIGHT
     assert not list(tmp_path.iterdir())
 
 
-def test_a_worker_gives_what_this_process_gives_even_when_it_dies(jpegs):
-    items = [(path.name, path) for path in sorted(jpegs.iterdir())[:8]]
-    items += [
-        ("array", np.zeros((30, 20), np.uint8)),
-        ("error", ValueError("no such entry")),
-        ("bytes", b"text"),
-    ]
-    expected = data.packing.workers.decode_all(items, GEOMETRY, 3)
-    worker = data.packing.workers.Worker()
-    assert worker(items, GEOMETRY, 3) == expected
-    worker.process.kill()
-    assert worker(items, GEOMETRY, 3) == expected
-    assert worker.process is None
-    worker.stop()
+def test_a_pack_is_made_once_and_again_when_files_change(tiny, image_folder, messages):
+    config = tiny(dataset="faces")
+    folder = image_folder(6)
+    first = load_dataset(config)
+    assert isinstance(first.images, np.memmap)
+    again = load_dataset(config)
+    np.testing.assert_array_equal(first.images, again.images)
+    assert sum("Packing" in message for message in messages) == 1
+    (folder / "0000.png").unlink()
+    assert len(load_dataset(config).images) == 5
+    assert (
+        len(list((folder.parent / ".packs").iterdir())) == 2
+    )  # the old pack and its manifest were replaced
 
 
-def test_a_worker_ends_with_its_parent_and_leaves_ctrl_c_to_it():
-    worker = data.packing.workers.Worker()
-    worker([], GEOMETRY, 3)
-    worker.process.send_signal(signal.SIGINT)
-    assert worker([], GEOMETRY, 3) == (b"", [])
-    worker.process.stdin.close()
-    assert worker.process.wait(timeout=30) == 0
-    worker.stop()
+@pytest.mark.parametrize("harm", ["cut", "no manifest", "manifest cut"])
+def test_a_damaged_pack_is_made_again(tiny, image_folder, harm):
+    config = tiny(dataset="faces")
+    folder = image_folder(6)
+    good = np.array(load_dataset(config).images)
+    pack = next((folder.parent / ".packs").glob("*.npy"))
+    if harm == "cut":
+        pack.write_bytes(pack.read_bytes()[:-1])
+    elif harm == "no manifest":
+        pack.with_suffix(".json").unlink()
+    else:
+        pack.with_suffix(".json").write_text("{")
+    np.testing.assert_array_equal(load_dataset(config).images, good)
 
 
-def test_where_no_process_can_be_started_threads_do_the_work(jpegs, tmp_path, monkeypatch):
-    monkeypatch.setattr(data.packing.pack, "WORKERS_FROM", 0)
-    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
-    assert len(pack(folder_source(jpegs), tmp_path / "packs").images) == 144
+@pytest.mark.parametrize(
+    ("good", "bad", "trains"), [(1, 3, True), (96, 4, True), (20, 4, False), (0, 1, False)]
+)
+def test_a_tenth_may_be_unreadable(good, bad, trains, tiny, image_folder):
+    config = tiny(dataset="faces")
+    folder = image_folder(good)
+    for number in range(bad):
+        (folder / f"bad{number}.png").touch()
+    if trains:
+        assert len(load_dataset(config).images) == good
+        return
+    with pytest.raises(ValueError, match=rf"Received: {bad} of {good + bad} in folder .*bad0.png"):
+        load_dataset(config)
+    assert not list((folder.parent / ".packs").iterdir())  # nothing half-written stays
 
 
-def test_a_script_without_a_main_guard_packs(jpegs, tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from config.settings import Config\nfrom data.load import load\nfrom data.packing import pack\n"
-        "pack.WORKERS_FROM = 0\n"
-        f"print(len(load(Config(dataset={str(jpegs)!r}, data_dir={str(tmp_path)!r}, c_dim=3)).images))\n"
+def test_a_pack_goes_to_out_dir_where_data_dir_cannot_be_written(tiny, image_folder, monkeypatch):
+    config = tiny(dataset="faces")
+    image_folder(2)
+    with monkeypatch.context() as patch:  # root may write anywhere
+        patch.setattr(os, "access", lambda path, mode: path == Path(config.out_dir) / ".packs")
+        load_dataset(config)
+    packs = list((Path(config.out_dir) / ".packs").glob("faces-*.npy"))
+    assert len(packs) == 1
+    assert load_dataset(config).images.filename == packs[0]  # found there from now on
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, mode: False)
+        with pytest.raises(ValueError, match="must be writable"):
+            load_dataset(tiny(dataset="faces", crop=False))
+
+
+def test_what_killed_processes_left_is_removed(tiny, image_folder):
+    folder = image_folder(2).parent / ".packs"
+    folder.mkdir()
+    (folder / "faces-1.tmp").touch()
+    with temporary(folder / "others") as others:
+        load_dataset(tiny(dataset="faces"))
+        assert list(folder.glob("*.tmp")) == [others]
+
+
+def test_the_manifest_tells_everything(tiny, image_folder):
+    folder = image_folder(2)
+    load_dataset(tiny(dataset="faces"))
+    manifest = json.loads(next((folder.parent / ".packs").glob("*.json")).read_text())
+    assert manifest["files"] == ["0000.png", "0001.png"]
+    assert manifest["sizes"] == [[24, 20, 2]]
+    assert manifest["skipped"] == {}
+
+
+def test_load_pack_takes_any_source(tmp_path):
+    pack = load_or_make_pack(
+        open_digits(limit=4),
+        [tmp_path],
+        label="digits",
+        geometry=Geometry(8, 8),
+        c_dim="auto",
+        settings={},
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(data.__file__).parents[1])}
-    done = subprocess.run(
-        [sys.executable, script], env=environment, capture_output=True, timeout=60, check=True
+    np.testing.assert_array_equal(
+        pack.images[..., 0], [image for _, image in open_digits(limit=4).items()]
     )
-    assert done.stdout == b"144\n"
-
-
-@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_jpegs_are_decoded_as_by_pillows_own_steps(tmp_path, photos, mode, orientation):
-    path, exif = tmp_path / "image.jpg", Image.Exif()
-    exif[0x0112] = orientation
-    Image.fromarray(photos(1)[0]).convert(mode).save(path, exif=exif)
-    for channels, wanted in MODES.items():
-        upright = ImageOps.exif_transpose(Image.open(path)).convert(wanted)
-        box = GEOMETRY.box(upright.height, upright.width)
-        expected = np.asarray(upright.resize((16, 16), Image.Resampling.BILINEAR, box)).reshape(
-            16, 16, channels
-        )
-        for image in (path, path.read_bytes()):
-            result = decode(image, GEOMETRY, channels)
-            np.testing.assert_array_equal(result.pixels, expected)
-            assert (result.size, result.gray) == ((upright.height, upright.width), mode == "L")
-
-
-@pytest.mark.parametrize("cut", [0, 1, 2, 20, 400])
-def test_a_cut_jpeg_in_a_folder_fails_as_pillow_says(tmp_path, photos, cut):
-    path = tmp_path / "image.jpg"
-    Image.fromarray(photos(1)[0]).save(path)
-    path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(OSError) as expected, Image.open(path) as image:
-        image.load()
-    with pytest.raises(type(expected.value)) as received:
-        decode(path, GEOMETRY, 3)
-    if (
-        cut == 400
-    ):  # "image file is truncated"; before that the message holds the path, or an object's address
-        assert str(received.value) == str(expected.value)

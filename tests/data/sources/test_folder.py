@@ -1,0 +1,43 @@
+import zipfile
+
+import pytest
+from PIL import Image
+
+from data.load import load_dataset
+from data.sources.folder import open_image_folder, open_image_zip
+
+
+def test_zip_entries_that_cannot_be_read_are_skipped(tmp_path, photos, tiny):
+    path = tmp_path / "images.zip"
+    Image.fromarray(photos(1)[0]).save(tmp_path / "image.png")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(tmp_path / "image.png", "good.png")
+        archive.write(tmp_path / "image.png", "spoiled.png")
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"IDAT") + 8] ^= 255  # in the second image: its checksum no longer holds
+    path.write_bytes(bytes(content))
+    pack = load_dataset(tiny(dataset=str(path)))
+    assert len(pack.images) == 1
+    assert len(pack.manifest["skipped"]) == 1
+    with pytest.raises(ValueError, match="a zip without any"):
+        open_image_zip(path, pattern="*.jpg")
+
+
+def test_folder_loops_and_patterns(tmp_path, photos):
+    folder = tmp_path / "images"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "loop").symlink_to(folder)
+    for name in ("one.png", "a/two.PNG", "a/three.jpg"):
+        Image.fromarray(photos(1)[0]).save(folder / name)
+    assert open_image_folder(folder).count == 3
+    assert [name for name, _ in open_image_folder(folder, pattern="*.png").items()] == [
+        "a/two.PNG",
+        "one.png",
+    ]
+    assert open_image_folder(folder, pattern="a/*").count == 2
+    assert open_image_folder(folder, pattern="*.bmp") is None
+    assert open_image_folder(folder, limit=1).count == 1
+    (folder / "a" / "run" / "checkpoints").mkdir(parents=True)
+    (folder / "a" / "run" / "config.json").touch()
+    (folder / "one.png").rename(folder / "a" / "run" / "drawn.png")
+    assert open_image_folder(folder).count == 2

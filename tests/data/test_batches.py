@@ -1,0 +1,54 @@
+import threading
+
+import numpy as np
+
+from data.batches import PREFETCH, Order, prefetch_batches
+
+
+def test_order_is_a_permutation_an_epoch_and_a_function_of_seed_and_step():
+    order = Order(10, seed=3)
+    stream = np.concatenate([order.indices(4 * step, 4 * step + 4) for step in range(5)])
+    assert sorted(stream[:10]) == sorted(stream[10:]) == list(range(10))
+    assert list(stream[:10]) != list(stream[10:])
+    np.testing.assert_array_equal(Order(10, seed=3).batches(range(3, 4), 4)[0], stream[12:16])
+    assert not np.array_equal(Order(10, seed=4).indices(0, 10), stream[:10])
+    np.testing.assert_array_equal(np.bincount(Order(3, seed=0).indices(0, 9)), [3, 3, 3])
+
+
+def test_batches_start_anywhere_and_come_any_number_a_call(photos):
+    images = photos(7)
+    singly = [range(step, step + 1) for step in range(6)]
+    whole = np.concatenate(
+        [batch for (batch,) in prefetch_batches(images, batch_size=3, seed=0, calls=singly)]
+    )
+    assert whole.shape == (6, 3, 24, 20, 3)
+    rest = [
+        batch
+        for (batch,) in prefetch_batches(
+            images, batch_size=3, seed=0, calls=[range(1, 2), range(2, 6)]
+        )
+    ]
+    np.testing.assert_array_equal(rest[0], whole[1:2])
+    np.testing.assert_array_equal(rest[1], whole[2:])
+    ((wrapped,),) = prefetch_batches(images, batch_size=20, seed=0, calls=[range(1)])
+    assert wrapped.shape == (1, 20, 24, 20, 3)
+
+
+def test_batches_are_gathered_ahead_by_one_thread_that_ends(photos):
+    before = threading.active_count()
+    calls = iter([range(step, step + 1) for step in range(100)])
+    some = prefetch_batches(photos(7), batch_size=3, seed=0, calls=calls)
+    next(some)
+    assert threading.active_count() == before + 1
+    assert next(calls).start == PREFETCH + 1  # no more than that are in memory
+    some.close()
+    assert threading.active_count() == before
+
+
+def test_labels_come_with_their_images(photos):
+    images = photos(7)
+    y = np.eye(7, dtype=np.float32)
+    for batch, batch_y in prefetch_batches(
+        images, y, batch_size=3, seed=0, calls=[range(2), range(2, 5)]
+    ):
+        np.testing.assert_array_equal(batch, images[np.argmax(batch_y, -1)])

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import data.sources.tfds
+from data.load import choose_geometry, load_dataset, probe_dataset
+
+
+def odd_folder(folder):
+    """One image of each kind that users bring, and three files that only look like images."""
+    (folder / "nested" / "deep").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    colour = rng.integers(0, 256, (30, 20, 3), dtype=np.uint8)
+    Image.fromarray(colour[..., 0]).save(folder / "gray.png")
+    Image.fromarray(np.dstack([colour, np.full((30, 20), 128, np.uint8)])).save(folder / "rgba.png")
+    Image.fromarray(colour).quantize(16).save(folder / "palette.gif")
+    Image.fromarray(colour[..., 0].astype(np.uint16) * 257).save(folder / "sixteen.png")
+    Image.fromarray(colour).convert("CMYK").save(folder / "cmyk.jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotate by 90 degrees to see it upright
+    Image.fromarray(colour).save(folder / "rotated.jpg", exif=exif)
+    Image.fromarray(colour).save(folder / "UPPER.JPEG")
+    Image.fromarray(colour).save(folder / "größe 猫.webp", lossless=True)
+    Image.fromarray(colour).save(folder / "nested" / "deep" / "image.bmp")
+    Image.fromarray(colour).save(folder / "scan.tiff")
+    (folder / "linked.png").symlink_to(folder / "gray.png")
+    (folder / "truncated.jpg").write_bytes((folder / "UPPER.JPEG").read_bytes()[:300])
+    (folder / "empty.png").touch()
+    (folder / "text.jpg").write_text("not an image")
+    (folder / "notes.txt").write_text("not even called one")
+    (folder / ".hidden.png").write_bytes((folder / "gray.png").read_bytes())
+    return {"truncated.jpg", "empty.png", "text.jpg"}
+
+
+def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages):
+    config = tiny(dataset="odd", c_dim="auto")
+    bad = odd_folder(Path(config.data_dir) / "odd")
+    pack = load_dataset(config)
+    assert set(pack.manifest["skipped"]) == bad
+    assert pack.images.shape == (11, 16, 16, 3)
+    skipped = next(
+        message for message in messages if message.startswith("skipped 3 unreadable of 14")
+    )
+    assert all(name in skipped for name in bad)
+    assert skipped.count("(not an image)") == 2
+    assert any("11 images" in message for message in messages)
+    assert any("transparent images: 1, put on white" in message for message in messages)
+    assert any("memorise" in message for message in messages)
+
+
+def test_one_line_says_what_was_found(tiny, messages, photos):
+    config = tiny(dataset="celebA", output_height=64, c_dim="auto")
+    folder = Path(config.data_dir) / "CelebA" / "img_align_celeba"
+    folder.mkdir(parents=True)
+    for number, pixels in enumerate(photos(3, 218, 178)):
+        Image.fromarray(pixels).save(folder / f"{number:06d}.jpg")
+    pack = load_dataset(config)
+    assert "found 3 images, 178x218 -> centre crop 108 -> 64x64" in messages
+    assert pack.images.shape == (3, 64, 64, 3)
+
+
+def test_everything_that_changes_pixels_makes_another_pack(tiny, image_folder):
+    image_folder(4)
+    changes = [
+        {},
+        {"crop": False},
+        {"input_height": 10},
+        {"output_height": 8},
+        {"c_dim": 1},
+        {"train_size": 2},
+        {"input_fname_pattern": "000[12]*"},
+    ]
+    packs = [np.array(load_dataset(tiny(dataset="faces", **change)).images) for change in changes]
+    assert len({pack.tobytes() for pack in packs}) == len(packs)
+    assert [len(pack) for pack in packs] == [4, 4, 4, 4, 4, 2, 2]
+
+
+def test_channels_are_gray_only_if_every_image_is(tiny, image_folder):
+    config = tiny(dataset="faces", c_dim="auto")
+    folder = image_folder(3)
+    assert load_dataset(config).images.shape[-1] == 3
+    assert probe_dataset(config) == (3, 3, None)
+    for path in folder.iterdir():
+        Image.open(path).convert("L").save(path)
+    gray = load_dataset(config).images
+    assert gray.shape[-1] == 1
+    assert probe_dataset(config) == (3, 1, None)
+    np.testing.assert_array_equal(gray, load_dataset(tiny(dataset="faces", c_dim=1)).images)
+    np.testing.assert_array_equal(gray, load_dataset(config).images)
+
+
+def test_a_missing_side_of_the_crop_follows_the_output(tiny):
+    def crop(**changes):
+        return choose_geometry(tiny(**changes)).crop
+
+    assert crop(dataset="celebA") == (108, 108)
+    assert crop(dataset="celebA", output_height=64, output_width=32) == (216, 108)
+    assert crop(dataset="celebA", output_height=32, output_width=64) == (108, 216)
+    assert crop(dataset="celebA", crop=False) is None
+    assert crop(dataset="cats") is None
+    assert crop(dataset="cats", input_width=50, output_height=32, output_width=16) == (100, 50)
+    assert crop(dataset="celebA", input_height=96, input_width=80) == (96, 80)
+
+
+def test_a_dry_run_fetches_nothing(tiny, monkeypatch):
+    monkeypatch.setattr(
+        data.sources.tfds, "_download_if_missing", lambda *_: pytest.fail("fetched")
+    )
+    with pytest.raises(ValueError, match="--train fetches it"):
+        probe_dataset(tiny(dataset="tfds:cifar10"))
