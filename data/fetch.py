@@ -4,7 +4,7 @@ python download.py celebA                     202,599 faces, 1.4 GB
 python download.py mnist celebA               several sets, one after the other
 python download.py lsun --category tower      one of LSUN's scenes; default: bedroom, 46 GB
 
-A download that was stopped goes on where it was.
+A download that was stopped resumes where it stopped.
 """
 
 import argparse
@@ -269,6 +269,13 @@ def fetch_file(
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     check_room(path.parent, file.size - _size_or_zero(part) + unpacked, path.name)
+    _fetch_from_any(file, path, part, unreachable)
+    os.replace(part, path)
+    return True
+
+
+def _fetch_from_any(file: RemoteFile, path: Path, part: Path, unreachable: dict[str, str]) -> None:
+    """Brings `part` to its full size from the first place that gives it."""
     failures = []
     for url in file.urls:
         host = urlsplit(url).netloc
@@ -281,9 +288,8 @@ def fetch_file(
             logging.info("%s: %s did not give it: %s.", path, host, error)
             continue
 
-        os.replace(part, path)
         logging.info("%s: fetched from %s.", path, host)
-        return True
+        return
 
     raise ValueError(
         f"{path.name} must come from one of its sources. Received: {'; '.join(failures)}. "
@@ -351,7 +357,7 @@ def _check_response(headers, first: bytes, start: int, size: int) -> None:
 
 
 def _write_chunks(chunks: Iterable[bytes], path: Path, total: int, start: int = 0) -> None:
-    """Adds the chunks to the `start` bytes that a file has, or with 0 begins it, under a bar."""
+    """Appends the chunks to a file of `start` bytes, or with 0 writes it anew; shows a bar."""
     bar = {"total": total, "initial": start, "desc": path.stem}
     with (
         open(path, "ab" if start else "wb") as file,
@@ -397,18 +403,20 @@ def find_unreachable_hosts(urls: Iterable[str]) -> dict[str, str]:
         return {}
 
     with ThreadPoolExecutor(len(servers)) as pool:
-        attempts = {
-            host: pool.submit(socket.create_connection, server, CONNECT_SECONDS)
-            for host, server in servers.items()
-        }
-    errors = {host: attempt.exception() for host, attempt in attempts.items()}
-    unreachable = {host: str(error) for host, error in errors.items() if error}
-    for host in servers.keys() - unreachable.keys():
-        attempts[host].result().close()
-
+        errors = dict(zip(servers, pool.map(_try_to_connect, servers.values()), strict=True))
+    unreachable = {host: error for host, error in errors.items() if error}
     if len(unreachable) == len(servers):
-        received = "; ".join(f"{host}: {reason}" for host, reason in unreachable.items())
+        received = "; ".join(f"{host}: {error}" for host, error in unreachable.items())
         raise ValueError(
             f"A source must be reachable. Received: {received}. Check the connection or the proxy."
         )
     return unreachable
+
+
+def _try_to_connect(server: tuple[str, int]) -> str:
+    """Why a server takes no connection; empty when it takes one."""
+    try:
+        socket.create_connection(server, CONNECT_SECONDS).close()
+    except Exception as error:  # a name may fail to be encoded, too
+        return str(error) or type(error).__name__
+    return ""

@@ -108,7 +108,7 @@ def _is_python_package(folder: Path) -> bool:
 def _open_place(path: Path, pattern: str, limit: int | None) -> Source:
     """What `path` holds: a zip, IDX files, an LMDB, images, or a zip of images.
 
-    Raises ValueError when it cannot be read, NoImagesError when it holds nothing of these.
+    Raises ValueError when it cannot be read, NoImagesError when it holds none of these.
     """
     try:
         if path.is_file():

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -51,15 +51,15 @@ def _read_own_labels(source: Source, files: Sequence[str]) -> Labels:
     if source.labels is None:
         raise ValueError(
             "--labels=own needs a dataset that comes with labels. "
-            f"Received: {source.place}. Try --labels=folder for a class a folder, attributes such "
-            "as --labels=Smiling for CelebA, or --labels=none."
+            f"Received: {source.place}. Try --labels=folder for one class per folder, attributes "
+            "such as --labels=Smiling for CelebA, or --labels=none."
         )
     names, classes = source.labels()
     return _encode_one_hot(names, _select_rows(classes, files))
 
 
 def _read_folder_labels(source: Source, files: Sequence[str]) -> Labels:
-    """A class a folder: the first one below the folder that holds everything."""
+    """One class per folder: the first one below the folder that holds everything."""
     if source.root is None:
         raise ValueError(
             f"--labels=folder needs images in folders. Received: {source.place}. "
@@ -69,21 +69,27 @@ def _read_folder_labels(source: Source, files: Sequence[str]) -> Labels:
     while all(len(parts) > 1 for parts in folders) and len({parts[0] for parts in folders}) == 1:
         folders = [parts[1:] for parts in folders]  # a zip often has one folder around everything
 
-    stray = next((name for name, parts in zip(files, folders, strict=True) if not parts), None)
     names = sorted({parts[0] for parts in folders if parts})
-    if stray is not None or len(names) < 2:
-        received = (
-            f"{escape_unprintable(stray)} in none"
-            if stray is not None
-            else f"one class, '{escape_unprintable(names[0])}'"
-        )
-        raise ValueError(
-            f"--labels=folder needs every image of {source.place} in one of two or more class "
-            f"folders. Received: {received}. Sort them into folders, or say --labels=none."
-        )
-
+    _check_class_folders(source, names, zip(files, folders, strict=True))
     numbers = {name: number for number, name in enumerate(names)}
     return _encode_one_hot(names, np.array([numbers[parts[0]] for parts in folders]))
+
+
+def _check_class_folders(source: Source, names: list[str], folders_of_files: Iterable) -> None:
+    """Raises ValueError for an image that is in no class folder, or for fewer than two classes."""
+    stray = next((name for name, parts in folders_of_files if not parts), None)
+    if stray is None and len(names) >= 2:
+        return
+
+    received = (
+        f"one class, '{escape_unprintable(names[0])}'"
+        if stray is None
+        else f"{escape_unprintable(stray)} in none"
+    )
+    raise ValueError(
+        f"--labels=folder needs every image of {source.place} in one of two or more class "
+        f"folders. Received: {received}. Sort them into folders, or say --labels=none."
+    )
 
 
 def _select_rows(array: np.ndarray, files: Sequence[str]) -> np.ndarray:
@@ -115,7 +121,9 @@ def _read_attributes_file(path: Path, wanted: Sequence[str], files: Sequence[str
     """
     size = path.stat().st_size
     if size > limits.MAX_ATTRIBUTES_BYTES:
-        raise ValueError(f"{path} must have a line of numbers an image. Received: {size:,} bytes.")
+        raise ValueError(
+            f"{path} must have a line of numbers for every image. Received: {size:,} bytes."
+        )
 
     with open(path, encoding="utf-8", errors="replace") as file:
         next(file, None)  # the count

@@ -12,7 +12,7 @@ MAX_PIXELS = 89_478_485  # Pillow's MAX_IMAGE_PIXELS, 256 MB in RGB: above, it w
 MAX_JPEG_SCANS = 500  # each takes time for the whole image; libjpeg-turbo's fuzzers stop there
 MAX_BYTES_READ_AT_ONCE = 16 * MB  # a larger file is read piece by piece, as it is decoded
 
-# Memory for decoding. MAX_WORKERS processes at MAX_WORKER_BYTES each take MAX_DECODING_BYTES.
+# Memory for decoding: MAX_WORKERS processes of MAX_WORKER_BYTES take MAX_DECODING_BYTES.
 MAX_DECODING_BYTES = 1 * GB  # for all images decoded at a time, unless a single one takes more
 MAX_UNGATED_BYTES = 8 * MB  # an image that takes less never waits for memory
 MAX_WORKERS = 16  # processes, of 45 MB each before they decode anything
@@ -21,17 +21,17 @@ MAX_FLOAT64_PIXELS = 2**20  # of a 16-bit or float image, scaled in float64 at a
 
 # Between a source and its pack.
 MAX_IMAGES_IN_FLIGHT = 64  # a zip's are in memory while they wait
-MAX_ENCODED_BYTES_IN_FLIGHT = 256 * MB  # large images: fewer are in flight
+MAX_ENCODED_BYTES_IN_FLIGHT = 256 * MB  # of large images fewer are in flight
 MAX_UNREADABLE_SHARE = 0.10  # of all images; beyond, the dataset itself is likely the mistake
-MAX_UNREADABLE_FORGIVEN = 3  # whatever their share, so that a handful of test files still trains
+MAX_UNREADABLE_FORGIVEN = 3  # whatever their share, so that one can train on a handful of files
 MAX_REASON_CHARACTERS = 120  # why an image was skipped; its file may have written the text
 
 # Folders and zips.
 MAX_FOLDER_DEPTH = 100  # os.walk calls itself for every folder in a folder
 MAX_ZIP_DIRECTORY_BYTES = 128 * MB  # a list of 2.8 million files; ImageNet's 1.3 million: 110 MB
-MAX_ENTRY_BYTES_UNCHECKED = 16 * MB  # a larger entry is refused if it inflates more than ...
-MAX_ENTRY_INFLATION = 100  # ... this many times; a JPEG inflates 1.1 times
-LZMA_PIECE_BYTES = 4096  # read at a time: zipfile lets them inflate without limit, to 30 MB at most
+MAX_ENTRY_INFLATION = 100  # bytes of an entry to its bytes in the zip; a JPEG has 1.1
+MAX_ENTRY_BYTES_UNCHECKED = 16 * MB  # smaller entries may inflate as they like
+LZMA_PIECE_BYTES = 4096  # read at a time: zipfile inflates all that it reads, here 30 MB at most
 MAX_FILES_DESCRIBED = 5000  # looked at to tell what a folder without images holds
 
 # IDX files, which are in memory as a whole.
@@ -43,5 +43,5 @@ MAX_LMDB_WAIT_SECONDS = 60  # for one image; a disk that sleeps takes ten
 
 # Labels.
 MAX_CLASSES = 22_000  # ImageNet-21k's; an image's label vector then has 88 kB
-MAX_ATTRIBUTES_BYTES = 256 * MB  # CelebA's have 27 MB; a file without line ends is read as one line
+MAX_ATTRIBUTES_BYTES = 256 * MB  # CelebA's file has 27 MB; one without line ends is one line
 MAX_ATTRIBUTES_LISTED = 50  # in an error; CelebA has 40

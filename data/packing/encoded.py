@@ -99,9 +99,9 @@ def open_image(image) -> Image.Image:
 def _read_or_open_file(path: Path) -> bytes | io.BufferedReader:
     """The bytes of a file, or a large file, open.
 
-    Small files are read at once: each of Pillow's many small reads would hand Python's lock to
-    another thread. Pillow never gets the path: it would map the file into memory, and a mapped file
-    that is cut while it is decoded ends the process.
+    Small files are read at once: each of Pillow's many small reads would hand the GIL to another
+    thread. Pillow never gets the path: it would map the file into memory, and a mapped file that is
+    cut while it is decoded kills the process.
     """
     descriptor = open_regular_descriptor(path)
     try:

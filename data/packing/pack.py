@@ -118,8 +118,8 @@ def _find_pack(request: PackRequest, folders: list[Path]) -> Pack | None:
     return None
 
 
-def _read_pack(path: Path, fingerprint: str, row: tuple[int, int, int]) -> Pack | None:
-    """The pack at `path` if it is whole, of these images and of `row`s (H, W, C), else None."""
+def _read_pack(path: Path, fingerprint: str, row_shape: tuple[int, int, int]) -> Pack | None:
+    """The pack at `path` if it is whole, of these images and this shape (H, W, C), else None."""
     try:
         manifest = json.loads(_manifest_path(path).read_text(encoding="utf-8"))
         images = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -129,7 +129,7 @@ def _read_pack(path: Path, fingerprint: str, row: tuple[int, int, int]) -> Pack 
     whole = (
         isinstance(images, np.ndarray)
         and images.dtype == np.uint8
-        and images.shape[1:] == row
+        and images.shape[1:] == row_shape
         and len(images)
     )
     ours = (
@@ -259,29 +259,14 @@ class ImageSummary:
 def _decode_in_parallel(
     source: Source, geometry: Geometry, channels: int
 ) -> Iterator[tuple[bytes, list[tuple]]]:
-    """Yields what `decode_images` returns for every few images, in order, using every core.
-
-    Each core has a thread. Where there are many images, a thread hands its tasks to a process.
-    """
+    """Yields what `decode_images` returns for every few images, in order, using every core."""
     cores = min(os.cpu_count() or 1, limits.MAX_WORKERS)
     in_flight = limits.MAX_IMAGES_IN_FLIGHT
     task_size = in_flight // (2 * cores)  # to hand over one image costs a good part of decoding it
-    workers = [Worker() for _ in range(cores)] if source.count >= WORKERS_FROM else []
-    idle = queue.SimpleQueue()
-    for decoder in [worker.decode for worker in workers] or [decode_images] * cores:
-        idle.put(decoder)
-
-    def decode_task(task: list[tuple]) -> tuple[bytes, list[tuple]]:
-        decoder = idle.get()
-        try:
-            return decoder(task, geometry, channels)
-        finally:
-            idle.put(decoder)
-
-    pool = concurrent.futures.ThreadPoolExecutor(cores)
     pending = deque()  # (future of a result, encoded bytes of its task), oldest first
     held = 0  # encoded bytes of all pending tasks
-    try:
+
+    with _start_decoders(cores, processes=source.count >= WORKERS_FROM) as submit:
         tasks = _group_into_tasks(source.items(), task_size)
         while True:
             while (
@@ -290,7 +275,7 @@ def _decode_in_parallel(
                 and (next_task := next(tasks, None))
             ):
                 task, encoded = next_task
-                pending.append((pool.submit(decode_task, task), encoded))
+                pending.append((submit(task, geometry, channels), encoded))
                 held += encoded
 
             if not pending:
@@ -298,6 +283,29 @@ def _decode_in_parallel(
             future, encoded = pending.popleft()
             yield future.result()
             held -= encoded
+
+
+@contextlib.contextmanager
+def _start_decoders(count: int, *, processes: bool):
+    """Yields a function that takes the arguments of `decode_images` and returns a future.
+
+    `count` threads do the work; with `processes`, each hands it to a process of its own.
+    """
+    workers = [Worker() for _ in range(count)] if processes else []
+    idle = queue.SimpleQueue()
+    for decoder in [worker.decode for worker in workers] or [decode_images] * count:
+        idle.put(decoder)
+
+    def decode_when_idle(*task) -> tuple[bytes, list[tuple]]:
+        decoder = idle.get()
+        try:
+            return decoder(*task)
+        finally:
+            idle.put(decoder)
+
+    pool = concurrent.futures.ThreadPoolExecutor(count)
+    try:
+        yield lambda *task: pool.submit(decode_when_idle, *task)
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for running tasks, not for pending ones
         for worker in workers:

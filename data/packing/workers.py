@@ -1,7 +1,4 @@
-"""Decoding in other processes, since threads wait half of their time for Python's lock.
-
-(Measured with small images, whose decoding holds the lock for much of its time.)
-"""
+"""Decoding in other processes: threads that decode small images wait half the time for the GIL."""
 
 import contextlib
 import pickle
@@ -63,12 +60,12 @@ def _explain_unreadable(error: Exception) -> str:
 class Worker:
     """A process that runs `decode_images`.
 
-    This process does the work where the other one does not start or dies, and for a task with an
-    image that takes more than MAX_WORKER_BYTES: only one process can see to it that not too many
-    large images are decoded at a time.
+    The caller's process does the work itself if that process does not start or dies. So it does for
+    a task with an image that takes more than MAX_WORKER_BYTES, since a MemoryGate counts the images
+    of one process only.
 
-    It is not one of multiprocessing's, which run the user's script again and fail where that has no
-    main guard.
+    multiprocessing would not do: its processes run the user's script again, and fail where that has
+    no main guard.
     """
 
     def __init__(self):

@@ -1,4 +1,4 @@
-"""A folder of images with whatever folders in it, or a zip of them, which is never unpacked."""
+"""A folder of images, nested or not, or a zip of them, which is read without unpacking it."""
 
 import contextlib
 import fnmatch
@@ -63,7 +63,7 @@ def walk_files(folder: Path):
     __MACOSX folders of zips and the runs of this program are left out.
     """
     seen = set()
-    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_log_left_out):
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_log_unreadable_folder):
         identity = os.path.realpath(parent)
         is_run = "config.json" in files and "checkpoints" in folders  # its pictures are no data
         if identity in seen or is_run:
@@ -85,7 +85,7 @@ def walk_files(folder: Path):
         yield from (file if relative == "." else os.path.join(relative, file) for file in files)
 
 
-def _log_left_out(error: OSError) -> None:
+def _log_unreadable_folder(error: OSError) -> None:
     name = escape_unprintable(error.filename)
     logging.warning("%s cannot be read and is left out: %s.", name, error.strerror)
 

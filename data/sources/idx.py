@@ -16,7 +16,7 @@ from system.text import escape_unprintable
 
 MAGIC_IMAGES = b"\0\0\x08\x03"  # unsigned bytes, three dimensions
 MAGIC_LABELS = b"\0\0\x08\x01"  # unsigned bytes, one dimension
-LEAST_CLASSES = 10  # MNIST's; a label of 10 or more, as EMNIST has them, makes more
+LEAST_CLASSES = 10  # as in MNIST; larger labels, as in EMNIST, make it more
 
 
 def find_idx_files(folder: Path) -> list[Path]:

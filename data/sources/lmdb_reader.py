@@ -1,6 +1,7 @@
-"""Writes an LMDB to stdout. A process of its own, since a damaged LMDB ends the one that reads it.
+"""Writes the entries of an LMDB to stdout, in a process of its own.
 
-(The library maps the file into memory; a page that is missing raises SIGBUS.)
+A damaged LMDB kills the process that reads it: the library maps the file into memory, and a page
+that is missing raises SIGBUS.
 
     python lmdb_reader.py FOLDER LIMIT MOST
 

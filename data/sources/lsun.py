@@ -56,7 +56,7 @@ class _ReaderProcess:
 
     def __init__(self, folder: Path, *, limit: int):
         self.folder = folder
-        self.silent_since = None  # the time at which a read began to wait; None: none waits
+        self.silent_since = None  # when the present read began to wait; None between two reads
         self.was_too_slow = False
         self.closed = threading.Event()
 
@@ -108,7 +108,7 @@ class _ReaderProcess:
         return content
 
     def _kill_when_silent(self) -> None:
-        """Kills the process when a read waits too long; the time between two reads is free."""
+        """Kills the process when a read waits too long. Between two reads no time is counted."""
         while not self.closed.wait(limits.MAX_LMDB_WAIT_SECONDS / 10):
             since = self.silent_since
             if since is not None and time.monotonic() - since > limits.MAX_LMDB_WAIT_SECONDS:
@@ -124,4 +124,4 @@ class _ReaderProcess:
         lines = self.process.stderr.read().decode("utf-8", "replace").splitlines()
         if lines:
             return escape_unprintable(lines[-1])
-        return f"one that ends its reader ({self.process.returncode})"
+        return f"one that kills its reader (exit code {self.process.returncode})"

@@ -12,7 +12,7 @@ import numpy as np
 from data.labels import find_attribute_columns
 from data.sources.source import Source
 
-NETWORK_URL = "https://storage.googleapis.com"  # which hosts the datasets
+NETWORK_URL = "https://storage.googleapis.com"  # the host of the datasets
 NETWORK_SECONDS = 10  # TensorFlow Datasets itself retries for minutes
 SUMMARY_CHARACTERS = 200  # of its errors, which may be pages long
 
@@ -36,35 +36,17 @@ def open_tfds(
 
     builder = _make_builder(name, folder, remedy)
     features = builder.info.features or {}
-    image = _find_feature(features, tfds.features.Image)
-    if image is None:
-        raise ValueError(
-            f"tfds:{name} must have images. Received: features {list(features)}. {remedy}"
-        )
-    if not fetch and not builder.is_prepared():
-        raise ValueError(
-            f"tfds:{name} is not on this machine yet, so a dry run cannot see it. "
-            "--train fetches it."
-        )
-    _download_if_missing(builder, name, remedy)
-
+    image = _find_image_feature(features, name, remedy)
+    _download_if_missing(builder, name, remedy, fetch=fetch)
     splits = _choose_splits(builder.info.splits, with_test_split=with_test_split)
-    count = sum(
-        builder.info.splits[split].num_examples for split in splits if split in builder.info.splits
-    )
-
-    def records(decoders=None):
-        sets = (
-            builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
-            for split in splits
-        )
-        return itertools.islice(itertools.chain.from_iterable(map(tfds.as_numpy, sets)), limit)
+    count = _count_images(builder.info.splits, splits)
 
     def items():
-        return ((str(number), record[image]) for number, record in enumerate(records()))
+        records = _read_records(builder, splits, limit)
+        return ((str(number), record[image]) for number, record in enumerate(records))
 
     def records_without_images():
-        return records({image: tfds.decode.SkipDecoding()})
+        return _read_records(builder, splits, limit, {image: tfds.decode.SkipDecoding()})
 
     return Source(
         f"tfds:{name}",
@@ -93,6 +75,31 @@ def _choose_splits(known, *, with_test_split: bool) -> list[str]:
     """train, and test if asked for; where there is neither, the first split there is."""
     wanted = ("train", "test") if with_test_split else ("train",)
     return [split for split in wanted if split in known] or list(known)[:1] or ["train"]
+
+
+def _count_images(known, splits: list[str]) -> int:
+    return sum(known[split].num_examples for split in splits if split in known)
+
+
+def _read_records(builder, splits: list[str], limit: int | None, decoders: dict | None = None):
+    """The records of all splits, one after the other, in the same order every time."""
+    import tensorflow_datasets as tfds
+
+    sets = (
+        builder.as_dataset(split=split, shuffle_files=False, decoders=decoders) for split in splits
+    )
+    return itertools.islice(itertools.chain.from_iterable(map(tfds.as_numpy, sets)), limit)
+
+
+def _find_image_feature(features, name: str, remedy: str) -> str:
+    import tensorflow_datasets as tfds
+
+    image = _find_feature(features, tfds.features.Image)
+    if image is None:
+        raise ValueError(
+            f"tfds:{name} must have images. Received: features {list(features)}. {remedy}"
+        )
+    return image
 
 
 def _find_feature(features, kind) -> str | None:
@@ -129,10 +136,15 @@ def _make_attribute_reader(place: str, features, records):
     return attributes
 
 
-def _download_if_missing(builder, name: str, remedy: str) -> None:
+def _download_if_missing(builder, name: str, remedy: str, *, fetch: bool) -> None:
     if builder.is_prepared():
         return
 
+    if not fetch:
+        raise ValueError(
+            f"tfds:{name} is not on this machine yet, so a dry run cannot see it. "
+            "--train fetches it."
+        )
     if not _is_network_up():
         raise ValueError(
             f"tfds:{name} is not on this machine, and there is no network to fetch it. {remedy}"
@@ -149,7 +161,7 @@ def _is_network_up() -> bool:
     """True when the host of the datasets answers within NETWORK_SECONDS."""
     answered = threading.Event()
 
-    def ask():
+    def ask_host():
         with contextlib.suppress(OSError):
             with contextlib.suppress(urllib.error.HTTPError):  # an answer, whatever it says
                 urllib.request.urlopen(NETWORK_URL, timeout=NETWORK_SECONDS).close()
@@ -157,7 +169,7 @@ def _is_network_up() -> bool:
 
     # In a thread, since looking up a host's name has no time limit of its own. The thread is a
     # daemon, so that the program can end while it still waits.
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=ask_host, daemon=True)
     thread.start()
     thread.join(NETWORK_SECONDS)
     return answered.is_set()
