@@ -140,6 +140,7 @@ def test_sizes_and_hashes_are_those_of_tensorflow_datasets():
     assert len(files) == 16
     for file in files:
         assert (file.size, file.sha256) == known[Path(file.path).name], file.path
+
     ids = {row[0].rpartition("id=")[2] for row in rows}
     assert {file.urls[0].rpartition("id=")[2] for file in fetch.CELEBA_FILES} <= ids
 
@@ -286,6 +287,7 @@ def test_control_c_keeps_the_part(server, tmp_path):
     deadline = time.monotonic() + 60
     while not (tmp_path / "faces.zip.part").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
+
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[1]
     server.go_on.set()
@@ -338,6 +340,7 @@ def digits(server, monkeypatch):
         files.append(
             described(file.path, content, server.url("/absent"), server.url(f"/{file.path}"))
         )
+
     monkeypatch.setattr(fetch, "MNIST_FILES", tuple(files))
 
 
@@ -368,11 +371,13 @@ def tower(server, monkeypatch, tmp_path):
     ):
         for key in (b"a", b"b", b"c"):
             transaction.put(key, b"image")
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.write(tmp_path / "made" / "data.mdb", "../../tower_train_lmdb/data.mdb")
         archive.writestr("../../outside.txt", "outside")
         archive.writestr("/tmp/outside.txt", "outside")
+
     server.files["/tower"] = buffer.getvalue()
     file = described("lsun/tower_train_lmdb.zip", buffer.getvalue(), server.url("/tower"))
     monkeypatch.setattr(fetch, "LSUN_SCENES", {"tower": file, "bedroom": file})

@@ -70,10 +70,12 @@ def test_places_without_images_say_what_they_hold(tiny, tmp_path, image_folder):
         (tmp_path / name).touch()
         (tmp_path / "data" / "phone").mkdir(exist_ok=True)
         (tmp_path / name).rename(tmp_path / "data" / "phone" / name)
+
     with pytest.raises(
         ValueError, match=r"data/phone must hold images .* Received: 2 .heic, 1 .txt\.$"
     ):
         load_dataset(tiny(dataset="phone"))
+
     with pytest.raises(ValueError, match=r"must hold files like \*.tga. Received: 2 .png"):
         load_dataset(tiny(dataset="faces", input_fname_pattern="*.tga"))
     with pytest.raises(

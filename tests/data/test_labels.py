@@ -81,11 +81,13 @@ def test_attributes_that_are_not_there(tiny, image_folder, tmp_path):
         ValueError, match=r"needs list_attr_celeba\.txt beside the images\. .*download\.py celebA"
     ):
         load_dataset(tiny(dataset="celebA", labels="Smiling"))
+
     write_attributes(tmp_path / "data" / "list_attr_celeba.txt", {"0000.png": ("1", "1", "1")})
     with pytest.raises(
         ValueError, match=r"among Hat, Smiling, Young .*Received: Smilng\. Did you mean Smiling\?"
     ):
         load_dataset(tiny(dataset="celebA", labels="Smilng"))
+
     with pytest.raises(ValueError, match=r"Received: none for 0001\.png and 0 more\."):
         load_dataset(tiny(dataset="celebA", labels="Smiling"))
 
@@ -117,6 +119,7 @@ def test_mnists_labels_follow_train_and_test_images(tiny, tmp_path, photos):
     for part, digits in (("train", [7, 2, 9]), ("t10k", [1, 0])):
         write_idx(folder / f"{part}-images-idx3-ubyte", photos(len(digits), 28, 28)[..., 0])
         write_idx(folder / f"{part}-labels-idx1-ubyte", np.array(digits))
+
     pack = load_dataset(tiny(dataset="mnist", labels="mnist"))
     np.testing.assert_array_equal(pack.labels.y.argmax(1), [7, 2, 9, 1, 0])
     write_idx(folder / "t10k-labels-idx1-ubyte", np.array([1]))
@@ -124,6 +127,7 @@ def test_mnists_labels_follow_train_and_test_images(tiny, tmp_path, photos):
         ValueError, match=r"a label for every image\. Received: 4 labels for 5 images\."
     ):
         load_dataset(tiny(dataset="mnist", labels="mnist"))
+
     (folder / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(ValueError, match="needs a dataset that comes with labels"):
         load_dataset(tiny(dataset="mnist", labels="mnist"))

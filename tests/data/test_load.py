@@ -84,6 +84,7 @@ def test_channels_are_gray_only_if_every_image_is(tiny, image_folder):
     assert probe_dataset(config) == (3, 3, None)
     for path in folder.iterdir():
         Image.open(path).convert("L").save(path)
+
     gray = load_dataset(config).images
     assert gray.shape[-1] == 1
     assert probe_dataset(config) == (3, 1, None)

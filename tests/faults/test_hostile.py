@@ -78,6 +78,7 @@ def test_only_regular_files_are_read(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX) as listening:
         monkeypatch.chdir(tmp_path)  # a socket's path has at most 100 characters
         listening.bind("socket.jpg")
+
     assert reasons(open_image_folder(tmp_path)) == {
         "dangling.jpg": "No such file or directory",
         "loop.jpg": "Too many levels of symbolic links",
@@ -107,6 +108,7 @@ def test_odd_names_are_told_in_one_line(tmp_path, tiny, capsys):
     ]
     for name in odd:
         (folder / name).write_bytes(png())
+
     (folder / "bad\n\x1b.png").touch()
     pack = load_dataset(tiny(dataset="odd"))
     assert sorted(pack.manifest["files"]) == sorted(odd)
@@ -162,6 +164,7 @@ def test_a_gate_lets_in_what_fits_and_one_that_never_does_alone():
         thread.start()
     for thread in threads:
         thread.join(30)
+
     assert len(most) == 24
     assert all(held <= 10 or held == 40 for held in most)
     assert gate.free == 10
@@ -212,6 +215,7 @@ def test_the_program_tells_a_hostile_folder_in_one_line(tmp_path):
     folder.mkdir(parents=True)
     for name in ("a", "b\n\x1b[31m", "c", "d"):
         os.mkfifo(folder / f"{name}.jpg")
+
     before = sorted(tmp_path.rglob("*"))
     arguments = [sys.executable, ROOT / "main.py", "--dataset=bad", "--train"]
     done = subprocess.run(

@@ -66,6 +66,7 @@ def test_names_in_zips_are_only_names(tmp_path):
         link = zipfile.ZipInfo("link.png")
         link.external_attr = 0o120777 << 16
         archive.writestr(link, "/etc/passwd")
+
     found = reasons(open_image_zip(path))
     assert found.pop("link.png") == "not an image"
     assert set(found.values()) == {None}
@@ -106,6 +107,7 @@ def test_a_cut_zip_and_one_with_an_endless_list_are_one_line(tmp_path, monkeypat
         path.write_bytes(whole[:size])
         with pytest.raises(ValueError, match="must be a zip of images"):
             open_image_zip(path)
+
     path.write_bytes(whole)
     assert open_image_zip(path).count == 50
     monkeypatch.setattr(limits, "MAX_ZIP_DIRECTORY_BYTES", 1000)
@@ -121,13 +123,13 @@ def test_a_pipe_called_zip_is_not_waited_for(tmp_path):
 
 def test_folders_too_deep_are_left_out(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for depth in range(
-        1200
-    ):  # os.walk calls itself, and the whole path is longer than a path may be
+    # os.walk calls itself, and the whole path is longer than a path may be.
+    for depth in range(1200):
         Path("d").mkdir()
         if depth < 3:
             Path("image.png").write_bytes(png())
         os.chdir("d")
+
     monkeypatch.chdir(tmp_path)
     assert open_image_folder(tmp_path).count == 3
     subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
@@ -139,6 +141,7 @@ def test_files_that_change_while_they_are_packed(tmp_path):
     folder.mkdir()
     for number in range(100):
         (folder / f"{number:03d}.bmp").write_bytes(png(40, 40))
+
     plain = open_image_folder(folder)
 
     def items():
@@ -166,6 +169,7 @@ def test_no_image_is_mapped_into_memory(tmp_path):
     with open_image(tmp_path / "large.bmp") as image:
         image.load()
         assert getattr(image, "map", None) is None
+
     assert reason(tmp_path / "large.bmp") is None
 
 
@@ -210,6 +214,7 @@ def test_gzipped_idx_files_do_not_inflate_further_than_they_say(tmp_path, monkey
     start = time.monotonic()
     with pytest.raises(ValueError, match="Received: 41 bytes or more"):
         read_idx(path)
+
     assert time.monotonic() - start < 1
     for shape in ((60_000, 2**16, 2**16), (2**32 - 1, 1, 1), (6_000_000, 1, 1)):
         path.write_bytes(gzip.compress(idx(*shape)))
@@ -217,6 +222,7 @@ def test_gzipped_idx_files_do_not_inflate_further_than_they_say(tmp_path, monkey
             ValueError, match=r"a header of .* images, .*; at most are 5,000,000 and 1,610,612,736"
         ):
             read_idx(path)
+
     path.write_bytes(bomb[:-20])
     with pytest.raises(ValueError, match="must be an IDX file"):
         read_idx(path)
@@ -238,6 +244,7 @@ def lmdb_folder(tmp_path):
     ):
         for number in range(200):
             transaction.put(f"{number:03d}".encode(), png() + bytes(3000))
+
     return tmp_path / "lmdb"
 
 
@@ -276,9 +283,8 @@ def test_an_image_in_an_lmdb_that_is_too_large_is_skipped(lmdb_folder, monkeypat
     assert all(isinstance(image, ValueError) for image in images)
 
 
-def test_hidden_lmdbs_and_folders_called_so_are_none(
-    tmp_path, tiny
-):  # find_lmdbs(...)[0] raised IndexError
+def test_hidden_lmdbs_and_folders_called_so_are_none(tmp_path, tiny):
+    """find_lmdb_folders(...)[0] raised IndexError."""
     for inner in (".hidden/data.mdb", "faces/data.mdb/x"):
         (tmp_path / "data" / "set" / inner).parent.mkdir(parents=True)
         (tmp_path / "data" / "set" / inner).touch()

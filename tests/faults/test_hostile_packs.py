@@ -44,6 +44,7 @@ def test_packing_stops_as_soon_as_too_many_are_unreadable(tmp_path):
         ValueError, match=r"Received: \d+ of the first \d+ in test: 1 \(not an image\)"
     ):
         pack_of(Source("test", "", 1000, items), tmp_path / "packs")
+
     assert len(given) < 400
     assert not list((tmp_path / "packs").iterdir())
 
@@ -96,6 +97,7 @@ def test_an_array_of_another_kind_is_no_pack(tiny, image_folder, harm):
             np.savez(file, images=images)
     else:
         path.with_suffix(".json").write_text(harm)
+
     np.testing.assert_array_equal(load_dataset(tiny(dataset="faces")).images, images)
 
 

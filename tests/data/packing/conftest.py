@@ -12,4 +12,5 @@ def jpegs(tmp_path, photos):
     for number, content in zip((0, 5, 63, 64, 100, 149), (b"", b"text", None) * 2, strict=True):
         path = folder / f"{number:04d}.jpg"
         path.write_bytes(path.read_bytes()[:400] if content is None else content)
+
     return folder

@@ -11,19 +11,13 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 @pytest.mark.parametrize(
     ("geometry", "size", "box"),
     [
-        (
-            Geometry(64, 64, (108, 108)),
-            (218, 178),
-            (35, 55, 143, 163),
-        ),  # the original's offsets for CelebA
+        # The original's offsets for CelebA.
+        (Geometry(64, 64, (108, 108)), (218, 178), (35, 55, 143, 163)),
         (Geometry(64, 64), (218, 178), (0, 20, 178, 198)),
         (Geometry(64, 32), (100, 100), (25, 0, 75, 100)),
         (Geometry(64, 64, squash=True), (218, 178), (0, 0, 178, 218)),
-        (
-            Geometry(64, 64, (108, 108)),
-            (50, 200),
-            (75, 0, 125, 50),
-        ),  # smaller than the crop: less is cut out
+        # Smaller than the crop: less is cut out.
+        (Geometry(64, 64, (108, 108)), (50, 200), (75, 0, 125, 50)),
         (Geometry(8, 512), (10, 10), (0, 4, 10, 5)),
     ],
 )
@@ -34,9 +28,8 @@ def test_crop_boxes(geometry, size, box):
 def test_crop_boxes_never_leave_the_image():
     rng = np.random.default_rng(0)
     for height, width, crop_height, crop_width in rng.integers(1, 300, (500, 4)).tolist():
-        left, top, right, bottom = Geometry(16, 16, (crop_height, crop_width)).crop_box(
-            height, width
-        )
+        geometry = Geometry(16, 16, (crop_height, crop_width))
+        left, top, right, bottom = geometry.crop_box(height, width)
         assert 0 <= left < right <= width
         assert 0 <= top < bottom <= height
 
@@ -46,17 +39,21 @@ def test_decoding_keeps_the_pixels_that_need_no_change(tmp_path):
     same = Geometry(16, 16)
     path = tmp_path / "image.png"
     Image.fromarray(colour).save(path)
+
     np.testing.assert_array_equal(decode_image(path, same, 3).pixels, colour)
     np.testing.assert_array_equal(decode_image(path.read_bytes(), same, 3).pixels, colour)
     np.testing.assert_array_equal(decode_image(colour, same, 3).pixels, colour)
+
     luma = np.round(colour @ [0.299, 0.587, 0.114])
     np.testing.assert_allclose(decode_image(colour, same, 1).pixels[..., 0], luma, atol=1)
     assert decode_image(colour, same, 4).pixels[..., 3].min() == 255
+
     sixteen = colour[..., 0].astype(np.uint16) * 257
     for brightness in (1, 257):  # a dark image stays dark
         Image.fromarray(sixteen // 257 * brightness).save(path)
         expected = np.round(colour[..., 0] * (brightness / 257))
         np.testing.assert_array_equal(decode_image(path, same, 1).pixels[..., 0], expected)
+
     clear = np.dstack([colour, np.zeros((16, 16), np.uint8)])
     assert (decode_image(clear, same, 3).pixels == 255).all()
     np.testing.assert_array_equal(decode_image(clear, same, 4).pixels[..., 3], 0)
@@ -101,7 +98,6 @@ def test_a_cut_jpeg_in_a_folder_fails_as_pillow_says(tmp_path, photos, cut):
         image.load()
     with pytest.raises(type(expected.value)) as received:
         decode_image(path, GEOMETRY, 3)
-    if (
-        cut == 400
-    ):  # "image file is truncated"; before that the message holds the path, or an object's address
+    # "image file is truncated". When more is cut, the message holds a path or an object's address.
+    if cut == 400:
         assert str(received.value) == str(expected.value)

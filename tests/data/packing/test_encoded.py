@@ -43,9 +43,11 @@ def test_a_large_file_is_read_as_it_is_decoded_and_gives_the_same_pixels(
     path.write_bytes(encode(pixels, "JPEG"))
     with open_image(path) as opened:
         expected = np.asarray(opened)
+
     monkeypatch.setattr(limits, "MAX_BYTES_READ_AT_ONCE", 100)
     with open_image(path) as opened:
         np.testing.assert_array_equal(np.asarray(opened), expected)
+
     monkeypatch.setattr(limits, "MAX_JPEG_SCANS", 0)
     with pytest.raises(ValueError, match="a JPEG of 1 scans, more than 0"):
         open_image(path)

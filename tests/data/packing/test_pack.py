@@ -41,6 +41,7 @@ def test_a_pack_holds_what_decoding_one_by_one_gives(
             names.append(path.name)
         except Exception:
             skipped.append(path.name)
+
     made = pack(open_image_folder(jpegs), tmp_path / "packs")
     np.testing.assert_array_equal(made.images, expected)
     assert made.manifest["files"] == names
@@ -52,7 +53,7 @@ def test_a_pack_holds_what_decoding_one_by_one_gives(
 
 
 @pytest.mark.parametrize("cores", [1, 3, 16, 100])
-def test_no_more_than_a_chunk_is_read_ahead(tmp_path, monkeypatch, photos, cores):
+def test_no_more_images_are_read_ahead_than_may_be_in_flight(tmp_path, monkeypatch, photos, cores):
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     photo, given, ahead, update = photos(1)[0], [], [], []
 
@@ -79,12 +80,14 @@ def test_an_interruption_leaves_what_waits_in_line(tmp_path, monkeypatch, photos
         decoded.append(image)
         raise KeyboardInterrupt
 
+    def items():
+        return ((str(k), photos(1)[0]) for k in range(500))
+
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     monkeypatch.setattr(data.packing.workers, "decode_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        pack(
-            Source("test", "", 500, lambda: ((str(k), photos(1)[0]) for k in range(500))), tmp_path
-        )
+        pack(Source("test", "", 500, items), tmp_path)
+
     assert len(decoded) < limits.MAX_IMAGES_IN_FLIGHT
     assert not list(tmp_path.iterdir())
 
@@ -97,11 +100,11 @@ def test_a_pack_is_made_once_and_again_when_files_change(tiny, image_folder, mes
     again = load_dataset(config)
     np.testing.assert_array_equal(first.images, again.images)
     assert sum("Packing" in message for message in messages) == 1
+
     (folder / "0000.png").unlink()
     assert len(load_dataset(config).images) == 5
-    assert (
-        len(list((folder.parent / ".packs").iterdir())) == 2
-    )  # the old pack and its manifest were replaced
+    # The old pack and its manifest were replaced.
+    assert len(list((folder.parent / ".packs").iterdir())) == 2
 
 
 @pytest.mark.parametrize("harm", ["cut", "no manifest", "manifest cut"])
@@ -116,6 +119,7 @@ def test_a_damaged_pack_is_made_again(tiny, image_folder, harm):
         pack.with_suffix(".json").unlink()
     else:
         pack.with_suffix(".json").write_text("{")
+
     np.testing.assert_array_equal(load_dataset(config).images, good)
 
 
@@ -130,8 +134,10 @@ def test_a_tenth_may_be_unreadable(good, bad, trains, tiny, image_folder):
     if trains:
         assert len(load_dataset(config).images) == good
         return
+
     with pytest.raises(ValueError, match=rf"Received: {bad} of {good + bad} in folder .*bad0.png"):
         load_dataset(config)
+
     assert not list((folder.parent / ".packs").iterdir())  # nothing half-written stays
 
 
@@ -141,6 +147,7 @@ def test_a_pack_goes_to_out_dir_where_data_dir_cannot_be_written(tiny, image_fol
     with monkeypatch.context() as patch:  # root may write anywhere
         patch.setattr(os, "access", lambda path, mode: path == Path(config.out_dir) / ".packs")
         load_dataset(config)
+
     packs = list((Path(config.out_dir) / ".packs").glob("faces-*.npy"))
     assert len(packs) == 1
     assert load_dataset(config).images.filename == packs[0]  # found there from now on
@@ -168,7 +175,7 @@ def test_the_manifest_tells_everything(tiny, image_folder):
     assert manifest["skipped"] == {}
 
 
-def test_load_pack_takes_any_source(tmp_path):
+def test_a_pack_is_made_of_any_source(tmp_path):
     pack = load_or_make_pack(
         open_digits(limit=4),
         [tmp_path],

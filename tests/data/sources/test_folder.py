@@ -13,6 +13,7 @@ def test_zip_entries_that_cannot_be_read_are_skipped(tmp_path, photos, tiny):
     with zipfile.ZipFile(path, "w") as archive:
         archive.write(tmp_path / "image.png", "good.png")
         archive.write(tmp_path / "image.png", "spoiled.png")
+
     content = bytearray(path.read_bytes())
     content[content.rindex(b"IDAT") + 8] ^= 255  # in the second image: its checksum no longer holds
     path.write_bytes(bytes(content))
@@ -29,6 +30,7 @@ def test_folder_loops_and_patterns(tmp_path, photos):
     (folder / "a" / "loop").symlink_to(folder)
     for name in ("one.png", "a/two.PNG", "a/three.jpg"):
         Image.fromarray(photos(1)[0]).save(folder / name)
+
     assert open_image_folder(folder).count == 3
     assert [name for name, _ in open_image_folder(folder, pattern="*.png").items()] == [
         "a/two.PNG",

@@ -28,6 +28,7 @@ def test_idx_files_plain_and_gzipped(tiny, tmp_path):
     )
     with pytest.raises(ValueError, match="as many bytes as its header says"):
         open_idx_files(find_idx_files(folder))
+
     (folder / "t10k-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b\x08spoiled")
     with pytest.raises(ValueError, match="cannot be read"):
         open_idx_files(find_idx_files(folder)[1:])

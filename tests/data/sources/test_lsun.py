@@ -14,6 +14,7 @@ def test_lsun_lmdb(tiny, tmp_path, photos):
         for number, pixels in enumerate(photos(3)):
             Image.fromarray(pixels).save(tmp_path / "image.webp", lossless=True)
             transaction.put(f"{number}".encode(), (tmp_path / "image.webp").read_bytes())
+
     config = tiny(dataset="lsun")
     pack = load_dataset(config)
     assert pack.images.shape == (3, 16, 16, 3)

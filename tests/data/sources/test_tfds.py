@@ -63,6 +63,7 @@ def test_without_network_celeba_says_where_to_put_it(tiny, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", "/nonexistent")
     with pytest.raises(ValueError) as error:
         load_dataset(tiny(dataset="celebA"))
+
     text = str(error.value)
     assert "no network" in text
     assert all(
