@@ -100,8 +100,11 @@ def _decode_opened(opened: Image.Image, geometry: Geometry, channels: int) -> De
     transparent = upright.has_transparency_data
 
     upright = _reduce_to_eight_bits(upright)
+    # Each step drops the image before it: two names for large ones would take another 340 MB.
     if transparent and channels != 4:
-        upright = _put_on_background(upright)
+        if upright.mode != "RGBA":
+            upright = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, BACKGROUND), upright)
     if upright.mode != MODES[channels]:  # to convert to the same mode would copy
         upright = upright.convert(MODES[channels])
 
@@ -130,12 +133,6 @@ def _has_gray_palette(image: Image.Image) -> bool:
 
     colours = np.array(image.getpalette("RGB")).reshape(-1, 3)  # (colours, RGB)
     return bool((colours == colours[:, :1]).all())
-
-
-def _put_on_background(image: Image.Image) -> Image.Image:
-    if image.mode != "RGBA":
-        image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image)
 
 
 def _reduce_to_eight_bits(image: Image.Image) -> Image.Image:
