@@ -86,8 +86,3 @@ def _find_label_indices(config: Config, label: str) -> list[int]:
             )
     # Names that differ in their case only are two labels: the exact one is meant.
     return [known.index(name) if name in known else lower.index(name.lower()) for name in names]
-
-
-# The names until main.py, sample.py and train.py use the new ones.
-rows, in_turn, chosen = list_picture_labels, cycle_labels, choose_labels
-canonical, name, ROWS = spell_label, name_label, MAX_PICTURE_ROWS
