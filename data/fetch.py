@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from config.settings import Config
 from system import console
-from system.files import replaced_folder
+from system.files import replace_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +180,7 @@ def prepare_lmdb(file: File, path: Path, blocked: dict[str, str]) -> None:
             f"{folder} must hold data.mdb. Received: none. Move it away and run this again."
         )
     fetched = fetch(file, path, blocked, unpacked=int(LMDB_GROWTH * file.size))
-    with zipfile.ZipFile(path) as archive, replaced_folder(folder) as temporary:
+    with zipfile.ZipFile(path) as archive, replace_folder(folder) as temporary:
         # Known names only, so that the zip has no say in where anything is written.
         members = [
             info

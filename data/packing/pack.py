@@ -22,8 +22,8 @@ from data.labels import Labels
 from data.packing.decode import Geometry
 from data.packing.workers import Worker, decode_all
 from data.sources.source import Source, printable
-from system.files import remove_leftovers, temporary, write_atomic
-from system.locks import waited_for
+from system.files import create_temporary, remove_leftovers, write_atomic
+from system.locks import wait_for_lock
 
 FORMAT = 1  # raise it when the same settings give other pixels or another manifest
 CHUNK = 64  # images in memory at a time, between the source and the pack; a zip's are there encoded
@@ -72,7 +72,7 @@ def load_pack(
     def make() -> Pack:
         channels = 3 if c_dim == "auto" else c_dim
         _check_room(folder, source.count * geometry.height * geometry.width * channels)
-        with temporary(folder / f"{stem}-{key}") as place:
+        with create_temporary(folder / f"{stem}-{key}") as place:
             manifest = _write(place, source, geometry, channels)
             if c_dim == "auto" and manifest["all_gray"]:
                 channels = 1
@@ -89,7 +89,7 @@ def load_pack(
     if pack := find():
         return pack
     folder = _writable(folders)
-    with waited_for(
+    with wait_for_lock(
         folder / f"{stem}-{key}.lock", f"Another process packs {source.place}; waiting for it."
     ):
         remove_leftovers(folder)
@@ -285,7 +285,7 @@ def _write_header(file, count: int, row: tuple[int, int, int]) -> None:
 
 def _keep_one_channel(path: Path) -> None:
     colours = np.load(path, mmap_mode="r")
-    with temporary(path) as place:
+    with create_temporary(path) as place:
         with open(place, "wb") as file:
             _write_header(file, len(colours), (*colours.shape[1:3], 1))
             for start in range(0, len(colours), CHUNK):

@@ -23,7 +23,7 @@ from data.packing.decode import Geometry, decode
 from data.packing.pack import load_pack
 from data.sources.folder import folder_source, zip_source
 from data.sources.idx import digits_source, find_idx, idx_source
-from system.files import temporary
+from system.files import create_temporary
 
 
 @pytest.fixture
@@ -247,7 +247,7 @@ def test_what_killed_processes_left_is_removed(tiny, image_folder):
     folder = image_folder(2).parent / ".packs"
     folder.mkdir()
     (folder / "faces-1.tmp").touch()
-    with temporary(folder / "others") as others:
+    with create_temporary(folder / "others") as others:
         load(tiny(dataset="faces"))
         assert list(folder.glob("*.tmp")) == [others]
 
