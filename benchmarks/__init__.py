@@ -1,1 +1,1 @@
-"""Timed scripts, each beside its peers: `python -m benchmarks.NAME`. results.md holds what came out."""
+"""Timed scripts with their peers: `python -m benchmarks.NAME`. results.md holds what came out."""

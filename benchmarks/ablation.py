@@ -1,4 +1,4 @@
-"""What each of our changes to the training step gains: the step beside steps that do one thing plainly.
+"""What each optimization of the training step gains: the step, and the step without each of them.
 
     python -m benchmarks.ablation [--rounds=5] [--precision=auto] [--seed=0]
 

@@ -1,10 +1,11 @@
-"""From files on disk to a trained model: seconds, images a second, and where the time of a step goes.
+"""From files on disk to a trained model: seconds, images a second, and where a step's time goes.
 
     python -m benchmarks.end_to_end [--images=3000] [--steps=40] [--seed=0]
 
-This runs `data.load` and `train` themselves, at the defaults but for the number of steps. Pictures and
-checkpoints are written twice, and the table spreads their cost over the 200 steps that lie between two
-of them by default. The step alone, on one batch, is timed before and after, as nothing may run beside it.
+This runs `data.load` and `train` themselves, at the defaults but for the number of steps. Pictures
+and checkpoints are written twice, and the table spreads their cost over the 200 steps that lie
+between two of them by default. The step alone, on one batch, is timed before and after, as nothing
+may run beside it.
 """
 
 import contextlib
@@ -57,7 +58,7 @@ def main(_) -> None:
 
 
 def time_run(config: Config) -> tuple[list[dict], str]:
-    """A row for each part of the loop's time at the default frequencies, and a note on the whole."""
+    """A row for each part of the loop at the default frequencies, and a note on the whole."""
     begin = time.perf_counter()
     from data.load import load
 
@@ -107,7 +108,7 @@ def spread_over_steps(spent: dict[str, list[float]]) -> list[dict]:
 
 
 def time_step_alone(config: Config, images) -> float:
-    """Seconds a step on one batch that is already a tensor: the median of ten, after two to warm up."""
+    """Seconds a step on one batch that is already a tensor: the median of ten, once warm."""
     import tensorflow as tf
 
     import ops
@@ -130,7 +131,7 @@ def time_step_alone(config: Config, images) -> float:
 
 @contextlib.contextmanager
 def record_parts():
-    """Yields a dictionary, part -> seconds each time; within the block the training loop fills it."""
+    """Yields a dictionary that the training loop fills within the block: part -> seconds."""
     import train
     from runs.checkpoints import Checkpoints
     from training.logs import Logs

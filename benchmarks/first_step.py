@@ -27,7 +27,7 @@ def add_part(part: str):
 
 
 def add_parts_to_imports(quietly_import_tensorflow):
-    """The same function, which also measures itself and patches `train` once that can be imported."""
+    """The same function, measured; it also patches `train`, which can be imported from then on."""
 
     def import_and_measure():
         spent["data: import, find, pack"] = time.time() - STARTED - sum(spent.values())

@@ -1,4 +1,4 @@
-"""What a training step costs at least, in FLOPs and bytes, and how fast this machine does either."""
+"""What a training step costs at least, in FLOPs and bytes, and this machine's rates of both."""
 
 import math
 from collections.abc import Callable
@@ -16,13 +16,14 @@ ADAM_BYTES = 4 * 8
 
 
 def count_step_flops(config: Config) -> int:
-    """FLOPs of the passes that a step needs: two for each multiplication, those with padding included.
+    """FLOPs of the passes that a step needs: two for each multiplication, also those by padding.
 
-    A layer's forward pass, the gradient of its weights and that of its input take the same number each.
+    A layer's forward pass, the gradient of its weights and that of its input take the same number
+    each.
 
-    D's update: G forward; D on real and on fake images, three passes each, without the images' gradient.
-    G's update: G and D forward, D's input gradients, and G's gradients, without that of z.
-    Without `alternate`, G's first update reuses the fakes of D's last one.
+    D's update: G forward; D on real and on fake images, three passes each, without the images'
+    gradient. G's update: G and D forward, D's input gradients, and G's gradients, without that of
+    z. Without `alternate`, G's first update reuses the fakes of D's last one.
     """
     layers = list_layers(config.network_config())
     generator = [layer.flops for layer in layers["generator"]]
@@ -38,10 +39,10 @@ def count_step_flops(config: Config) -> int:
 def count_step_bytes(config: Config, bytes_each: int) -> int:
     """Memory traffic of a step whose kernels fuse all they can; a kept number takes `bytes_each`.
 
-    Kept are each layer's output, and what batch norm and activation make of it where there is a norm.
-    Forward, such a tensor is written and read; backward, it is read, and its gradient written and
-    read. An update reads and writes its weights and their Adam in float32. The passes are those of
-    `count_step_flops`.
+    Kept are each layer's output, and what batch norm and activation make of it where there is a
+    norm. Forward, such a tensor is written and read; backward, it is read, and its gradient written
+    and read. An update reads and writes its weights and their Adam in float32. The passes are those
+    of `count_step_flops`.
     """
     layers = list_layers(config.network_config())
     g, d = (
@@ -64,8 +65,8 @@ def count_step_bytes(config: Config, bytes_each: int) -> int:
 def make_ceilings() -> dict[str, tuple[Callable[[int], None], int]]:
     """Name -> (a function that does something so many times, what one time amounts to).
 
-    For each dtype a product of square matrices, in FLOPs. On a GPU also a copy, in the bytes that it
-    reads and writes.
+    For each dtype a product of square matrices, in FLOPs. On a GPU also a copy, in the bytes that
+    it reads and writes.
     """
     flops = 2 * MATRIX_SIDE**3
     ceilings = {dtype: (make_matrix_product(dtype), flops) for dtype in ("float32", "bfloat16")}

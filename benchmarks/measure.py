@@ -26,9 +26,7 @@ PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "imageio", "torch")
 COLOUR = "#4878a8"  # of bars and lines
 
 
-def time_in_turn(
-    programs: dict[str, Callable[[], object]], rounds: int
-) -> dict[str, list[float]]:
+def time_in_turn(programs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """The seconds that each program takes in each round.
 
     In a round each runs once, so that all share the machine's drift. They must be warm.
@@ -115,7 +113,7 @@ def format_value(value) -> str:
 
 
 def describe_machine() -> dict:
-    """Processor, cores this process may use, memory in GB, GPUs if TensorFlow is loaded, Python, system."""
+    """What results depend on; its GPUs only when TensorFlow is loaded."""
     machine = {
         "processor": read_processor(),
         "cores": count_cores(),
@@ -123,9 +121,7 @@ def describe_machine() -> dict:
     }
     if "tensorflow" in sys.modules:
         config = sys.modules["tensorflow"].config
-        details = map(
-            config.experimental.get_device_details, config.list_physical_devices("GPU")
-        )
+        details = map(config.experimental.get_device_details, config.list_physical_devices("GPU"))
         machine["gpus"] = [detail.get("device_name") for detail in details]
     return machine | {"python": platform.python_version(), "system": platform.system()}
 

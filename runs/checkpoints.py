@@ -16,9 +16,9 @@ from config.settings import Config
 from gan import DCGAN
 from system.files import write_atomic
 
-# What TensorFlow raises for a damaged checkpoint. Truncated data: IndexError. A flipped bit, a missing
-# file: OpError. Another shape: ValueError. Missing variables: AssertionError. The others come from an
-# index full of nonsense.
+# What TensorFlow raises for a damaged checkpoint. Truncated data: IndexError. A flipped bit, a
+# missing file: OpError. Another shape: ValueError. Missing variables: AssertionError. The others
+# come from an index full of nonsense.
 DAMAGE_ERRORS = (
     IndexError,
     ValueError,
@@ -48,9 +48,10 @@ class DivergedError(ValueError):
 
 
 class Checkpoints:
-    """The last `max_to_keep` states of a run: networks, both optimizers, both loss scales and the step.
+    """The last `max_to_keep` states of a run: networks, optimizers, loss scales and the step.
 
-    Making this object removes what a kill in the middle of a save left, which TensorFlow never does.
+    Making this object removes what a kill in the middle of a save left, which TensorFlow never
+    does.
     """
 
     def __init__(self, dcgan: DCGAN, config: Config):
@@ -142,7 +143,7 @@ class Checkpoints:
                 os.fsync(file.fileno())
 
     def _write_list(self, paths: list[Path]) -> None:
-        """Writes the list that TensorFlow's own tools read; to us the checkpoints themselves count."""
+        """Writes the list that TensorFlow's own tools read. This program reads the files instead."""
         lines = [f'model_checkpoint_path: "{paths[-1].name}"\n']
         lines += [f'all_model_checkpoint_paths: "{path.name}"\n' for path in paths]
         write_atomic(self.folder / "checkpoint", "".join(lines).encode())
@@ -202,10 +203,11 @@ def _restore_newest(
     check_status: Callable[[object], object],
     check_finite: Callable[[], bool],
 ) -> Path | None:
-    """Restores the newest readable checkpoint in `folder`; returns its prefix, None if there is none.
+    """Restores the newest readable checkpoint in `folder`; returns its prefix, or None.
 
     check_status takes TensorFlow's status of the restoring and raises when something is missing;
-    check_finite tells whether what was restored is finite. Raises ValueError when no checkpoint is readable.
+    check_finite tells whether what was restored is finite. Raises ValueError when no checkpoint is
+    readable.
     """
     paths = list_checkpoints(folder)
     for path in reversed(paths):
@@ -223,9 +225,9 @@ def _restore_newest(
 
     if paths:
         raise ValueError(
-            f"A checkpoint must be readable to go on. Received: {len(paths)} in {folder}, all damaged; "
-            "they were left as they are. Bring back a copy of them, or start another run with "
-            "--out_name=NAME."
+            "A checkpoint must be readable to go on. "
+            f"Received: {len(paths)} in {folder}, all damaged; they were left as they are. "
+            "Bring back a copy of them, or start another run with --out_name=NAME."
         )
     return None
 
@@ -238,7 +240,7 @@ def _shorten(error: Exception) -> str:
 
 
 def _map_variables(owner: keras.Model | keras.optimizers.Optimizer) -> dict[str, tf.Variable]:
-    """Path in Keras -> variable. TensorFlow's own tracking misses layers in a Keras 3 model's lists."""
+    """Keras path -> variable. TensorFlow's tracking misses the layers in a Keras 3 model's lists."""
     variables = {variable.path: variable.value for variable in owner.variables}
     if len(variables) != len(owner.variables):
         raise ValueError(

@@ -9,13 +9,14 @@ from pathlib import Path
 from system.errors import add_path_to_errors
 from system.locks import try_to_own
 
-# Where a file system has no locks, a temporary file that nobody has written to for so long has no owner.
+# Where a file system has no locks, a temporary file that nobody has written to for so long has no
+# owner.
 STALE_SECONDS = 3600
 ASIDE = ".aside.tmp"  # ends the name of a folder that another one is replacing
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Writes a file under a temporary name and renames it: readers see the old one or the new one."""
+    """Writes a temporary file and renames it: readers see the old file or the new one."""
     with create_temporary(path) as draft:
         with open(draft, "wb") as file:
             file.write(content)
@@ -57,17 +58,18 @@ def check_writable(folder: Path) -> None:
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not (existing.is_dir() and os.access(existing, os.W_OK)):
         raise ValueError(
-            f"--out_dir must be a folder that can be written. Received: {existing}. Give another one."
+            "--out_dir must be a folder that can be written. "
+            f"Received: {existing}. Give another one."
         )
 
 
 @contextlib.contextmanager
 def create_temporary(path: Path, *, folder: bool = False):
-    """Yields a new, empty file or folder beside `path`; the block fills it and renames it to `path`.
+    """Yields a new file or folder beside `path`, which the block fills and renames to `path`.
 
     What is not renamed is removed after the block. Until then this process owns it, and
-    `remove_leftovers` in other processes leaves it alone. An OSError in the block that names no file
-    gets `path`.
+    `remove_leftovers` in other processes leaves it alone. An OSError in the block that names no
+    file gets `path`.
     """
     while True:
         draft = _create_beside(path, folder=folder)
@@ -106,7 +108,7 @@ def _create_beside(path: Path, *, folder: bool) -> Path:
 
 
 def _rename_over_folder(draft: Path, path: Path) -> None:
-    """Renames `draft` to `path`. A folder of that name is removed, or stays if the renaming fails."""
+    """Renames `draft` to `path` and removes what had that name; keeps it if the renaming fails."""
     if not path.exists():
         os.replace(draft, path)
         return
@@ -121,7 +123,7 @@ def _rename_over_folder(draft: Path, path: Path) -> None:
 
 
 def _remove_or_bring_back(path: Path) -> None:
-    """Removes a temporary file or folder; one that was moved aside gets its free name back instead."""
+    """Removes a temporary file or folder. One that was moved aside gets its name back if free."""
     if path.name.endswith(ASIDE):
         original = path.with_name(path.name.removesuffix(ASIDE).rpartition(".")[0])
         if not original.exists():

@@ -28,7 +28,8 @@ def lock_run(folder: Path):
     """Within the block only this process may change the run in `folder`, which need not exist yet.
 
     Raises ValueError when another process has the run, with its process id and host. Both are in
-    `folder`/lock, which is removed after the block. A lock that a killed process left is taken over.
+    `folder`/lock, which is removed after the block. A lock that a killed process left is taken
+    over.
     """
     new_folders = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +113,7 @@ def _open_and_lock(path: Path) -> int | None:
 
 
 def _try_lock(descriptor: int) -> bool | None:
-    """True: locked until it is closed. False: another process has it. None: there are no locks here."""
+    """True: locked until closed. False: another process has it. None: there are no locks here."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -162,7 +163,7 @@ def _read_holder(path: Path) -> str:
 
 
 def _warn_of_other_host(holder: str, folder: Path) -> None:
-    """Warns when a lock that is taken over is from another host, whose locks may not be seen here."""
+    """Warns when a lock is taken over from another host, whose own locks may not reach here."""
     if holder and not holder.endswith(f" on {socket.gethostname()}"):
         logging.warning(
             "%s did not end its work on %s; if it still runs there, stop it.", holder, folder

@@ -9,7 +9,8 @@ try:
 except ImportError:  # Windows
     resource = None
 
-# Limit and use of the container that this process may be in: Linux' control groups, versions 2 and 1.
+# Limit and use of the container that this process may be in: Linux' control groups, versions 2 and
+# 1.
 CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -17,7 +18,7 @@ CGROUPS = (
 
 
 def available_bytes() -> int | None:
-    """The least that the system, the container and the shell's limit still grant; None if none tells.
+    """The least that the system, the container and `ulimit` still grant; None if none tells.
 
     Memory that only caches files counts as available to the system, and as used in a container.
     """

@@ -20,9 +20,9 @@ FRAME = 16  # bytes of a record besides: that length and two checksums
 
 
 class Events:
-    """Writes summaries into `folder`; leaves out what cannot be written, warns once, and tries again later.
+    """Writes summaries into `folder`. What cannot be written is left out, with one warning.
 
-    A file whose end is damaged is cut back to its last whole record, and a new file goes on.
+    Later steps try again. A file whose end is damaged is cut back to its last whole record, and a new file goes on.
     """
 
     def __init__(self, folder: Path):
@@ -35,7 +35,7 @@ class Events:
 
     @contextlib.contextmanager
     def record_step(self, step: int):
-        """Within the block `tf.summary` writes for `step`; afterwards that is on disk, or left out."""
+        """Within the block `tf.summary` writes for `step`; then that is on disk, or left out."""
         if self.writer is None and not self._start_file():
             yield
             return
@@ -53,7 +53,8 @@ class Events:
         finally:
             if not is_whole:
                 self._abandon_file()
-            # This flushes too: in a `with` statement, a failure would leave this writer the default.
+            # This flushes too: in a `with` statement, a failure would leave this writer the
+            # default.
             default.__exit__(None, None, None)
 
     def close(self) -> None:
