@@ -105,12 +105,12 @@ def train_run(given: dict, _) -> dict | None:
     from data.label_choice import choose_labels
     from data.load import load
     from system.files import check_writable
-    from system.locks import run_lock
+    from system.locks import lock_run
 
     config = find_run_to_train(given)
     check_has_images(config)
     check_writable(config.run_dir)
-    with run_lock(config.run_dir):
+    with lock_run(config.run_dir):
         pack = load(config)  # before TensorFlow: what is wrong with the images shows at once
         names = pack.labels.names if pack.labels else None
         # A wrong --label is better known now than after the training.

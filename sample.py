@@ -16,7 +16,7 @@ from config.settings import Config
 from data import label_choice
 from model import Generator
 from runs.checkpoints import restore_networks
-from system.files import replaced_folder
+from system.files import replace_folder
 from utils import image_grid, png
 
 # Always this many images at a time: some devices choose their algorithms, and so the last digit, by
@@ -107,7 +107,7 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     z, y = sampler.inputs(config.seed, count, label)
 
     folder = config.sample_path / name_pictures(config, label)
-    with replaced_folder(folder) as temporary:
+    with replace_folder(folder) as temporary:
         write_pngs(sampler, z, y, count, temporary)
         np.save(temporary / "z.npy", z[:count].numpy())
         if y is not None:

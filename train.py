@@ -31,7 +31,7 @@ def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> C
     goes back to the newest checkpoint with half the learning rate, up to three times in a run; after that
     it raises ValueError. So it does when no checkpoint of the run is readable, when the labels are not the
     run's, and when memory runs out; OSError when a checkpoint cannot be written. One process at a time
-    may train a run: `system.locks.run_lock`.
+    may train a run: `system.locks.lock_run`.
     """
     config = settle_on_data(config, images, labels)
     if config.deterministic:

@@ -13,7 +13,7 @@ import ops
 from config.settings import Config
 from data.label_choice import choose_labels
 from sample import Sampler, name_pictures
-from system.files import replaced_folder
+from system.files import replace_folder
 from utils import image_grid, make_film_frame, png
 
 # From one end of a distribution of z to the other; 2.5 deviations of a normal one.
@@ -48,7 +48,7 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
     sampler = Sampler(config)
 
     folder = config.sample_path / f"visualize_{option}_{name_pictures(config, label)}"
-    with replaced_folder(folder) as temporary:
+    with replace_folder(folder) as temporary:
         if option == "0":
             images = sampler.images(config.seed, GRID_IMAGES, label)
             (temporary / "grid.png").write_bytes(png(image_grid(images)))

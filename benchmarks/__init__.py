@@ -1,1 +1,1 @@
-"""`python -m benchmarks.NAME`: one timed script a file, each with its peers; results.md holds what came out."""
+"""Timed scripts with their peers: `python -m benchmarks.NAME`. results.md holds what came out."""

@@ -1,13 +1,14 @@
-"""What each change to the training step gains: the step as it is, beside steps that each do one thing the plain way.
+"""What each optimization of the training step gains: the step, and the step without each of them.
 
     python -m benchmarks.ablation [--rounds=5] [--precision=auto] [--seed=0]
 
-Not part of `make bench`: it says why the step is written as it is, and results.md holds its figures.
+Not part of `make bench`: it says why the step is written as it is. results.md holds its figures.
 """
 
 import contextlib
 import os
 import statistics
+from collections.abc import Callable
 from unittest import mock
 
 from absl import app, flags
@@ -23,8 +24,7 @@ import gan
 import ops
 from benchmarks import measure
 from config.settings import Config
-from kernels import adam as optimizers
-from kernels import convolution
+from kernels import adam, convolution
 from system import devices
 
 FLAGS = flags.FLAGS
@@ -34,57 +34,61 @@ flags.DEFINE_integer("seed", 0, "of weights, images and latents")
 
 
 def draw_fakes_for_each_update(self, real, z, y=None, table=None):
-    """DCGAN.train_step for one update of D, without sharing its fakes with G."""
+    """DCGAN.train_step for one update of D, whose fakes G draws again instead of sharing them."""
     [(real, z, y)] = self.split(real, z, y)
     fake, _ = self.draw_fakes(z, y)
     results = self.update_discriminator(real, fake, y)
+
     for _ in range(self.config.g_updates):
         fake, tape = self.draw_fakes(z, y)
         g_loss = self.update_generator(tape, real, fake, y)
     return {**results, "g_loss": g_loss}
 
 
-PLAIN = {
-    "as it is": (),
+# Name -> patches, each an object, the name of its attribute, and the plain thing to put there.
+PLAIN_STEPS = {
+    "as it is": [],
     "TensorFlow's kernel gradients": [(convolution, "SMALL_MAP", 0)],
     "TensorFlow's enlarging to few channels": [(convolution, "FEW_CHANNELS", 0)],
-    "Keras' Adam, op by op": [(optimizers, "Adam", keras.optimizers.Adam)],
+    "Keras' Adam, op by op": [(adam, "Adam", keras.optimizers.Adam)],
     "a fake batch drawn for each network": [(gan.DCGAN, "train_step", draw_fakes_for_each_update)],
 }
-PLAIN["all of these"] = [patch for patches in PLAIN.values() for patch in patches]
+PLAIN_STEPS["all of these"] = [patch for patches in PLAIN_STEPS.values() for patch in patches]
 
 
 def main(_) -> None:
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
     config = Config(c_dim=3, seed=FLAGS.seed).resolve()
-    rng = np.random.default_rng(FLAGS.seed)
-    real = tf.constant(
-        rng.integers(
-            0, 256, (config.batch_size, *config.network_config().image_shape), dtype=np.uint8
-        )
-    )
-    z = ops.latents(FLAGS.seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist)
     precision = devices.choose_precision(FLAGS.precision)
-    steps = {name: traced(config, precision, patches, real, z) for name, patches in PLAIN.items()}
-    seconds = measure.in_turn(steps, FLAGS.rounds)
+    shape = (config.batch_size, *config.network_config().image_shape)
+    real = tf.constant(np.random.default_rng(FLAGS.seed).integers(0, 256, shape, dtype=np.uint8))
+    z = ops.latents(FLAGS.seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist)
+
+    steps = {
+        name: trace_patched(config, precision, patches, real, z)
+        for name, patches in PLAIN_STEPS.items()
+    }
+    seconds = measure.time_in_turn(steps, FLAGS.rounds)
+
     rows = [
         {
             "step": f"{name}, {precision}",
-            "ms": statistics.median(several) * 1e3,
-            "times as it is": measure.median_ratio(several, seconds["as it is"]),
+            "ms": statistics.median(taken) * 1e3,
+            "times as it is": measure.median_ratio(taken, seconds["as it is"]),
         }
-        for name, several in seconds.items()
+        for name, taken in seconds.items()
     ]
     measure.report("ablation", rows, seed=FLAGS.seed, bars="times as it is")
 
 
-def traced(config: Config, precision: str, patches: list, real, z):
-    """A step that has run once, while the patches were in place."""
+def trace_patched(config: Config, precision: str, patches: list, real, z) -> Callable[[], object]:
+    """A function that takes a step; it was traced, by one step, while the patches were in place."""
     with contextlib.ExitStack() as stack:
         for owner, name, plain in patches:
             stack.enter_context(mock.patch.object(owner, name, plain))
         dcgan = gan.DCGAN(config, precision=precision, jit=devices.choose_jit("auto"))
         dcgan.train_step(real, z)
+
     return lambda: dcgan.train_step(real, z)["g_loss"].numpy()
 
 

@@ -1,18 +1,19 @@
-"""From files on disk to a trained model: wall seconds, images a second, and what the time between two steps goes into.
+"""From files on disk to a trained model: seconds, images a second, and where a step's time goes.
 
     python -m benchmarks.end_to_end [--images=3000] [--steps=40] [--seed=0]
 
-`data.load` and `train` themselves, at the defaults but for the number of steps and how often pictures and checkpoints
-are written: twice here, and their cost is spread over the 200 steps that lie between two of them by default. The step
-alone is timed before and after, on one batch, as nothing may run beside it.
+This runs `data.load` and `train` themselves, at the defaults but for the number of steps. Pictures
+and checkpoints are written twice, and the table spreads their cost over the 200 steps that lie
+between two of them by default. The step alone, on one batch, is timed before and after, as nothing
+may run beside it.
 """
 
 import contextlib
-import functools
 import statistics
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -29,13 +30,19 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("seed", 0, "of images and training")
 
-PARTS = ("step", "waiting for images", "log", "pictures", "checkpoints")
+STEP, WAIT, LOG, PICTURES, CHECKPOINTS = PARTS = (
+    "step",
+    "waiting for images",
+    "log",
+    "pictures",
+    "checkpoints",
+)
 
 
 def main(_) -> None:
     logging.set_verbosity(logging.WARNING)
     with tempfile.TemporaryDirectory() as place:
-        folder = synthetic.jpegs(Path(place) / "images", FLAGS.images, FLAGS.seed)
+        folder = synthetic.write_jpegs(Path(place) / "images", FLAGS.images, FLAGS.seed)
         config = Config(
             dataset=str(folder),
             data_dir=place,
@@ -46,70 +53,74 @@ def main(_) -> None:
             ckpt_freq=FLAGS.steps // 2,
             seed=FLAGS.seed,
         )
-        rows, note = measured(config)
+        rows, note = time_run(config)
     measure.report("end_to_end", rows, seed=FLAGS.seed, bars="share of the time, %", note=note)
 
 
-def measured(config: Config) -> tuple[list[dict], str]:
-    """A row a part of the loop's time at the default frequencies, and a line about the whole."""
+def time_run(config: Config) -> tuple[list[dict], str]:
+    """A row for each part of the loop at the default frequencies, and a note on the whole."""
     begin = time.perf_counter()
     from data.load import load_dataset
 
     images = load_dataset(config).images
-    packed = time.perf_counter() - begin
+    packing = time.perf_counter() - begin
     import train
 
-    alone = [step_alone(config, images)]
-    with timed_parts() as spent:
+    alone = [time_step_alone(config, images)]
+    with record_parts() as spent:
         begin = time.perf_counter()
         train.train(config, images)
-        trained = time.perf_counter() - begin
-    alone.append(step_alone(config, images))
-    rows = at_default_frequencies(config, spent)
-    loop, step = sum(row["ms a step"] for row in rows) / 1e3, statistics.mean(alone)
-    rest = trained - sum(map(sum, spent.values()))
+        training = time.perf_counter() - begin
+    alone.append(time_step_alone(config, images))
+
+    rows = spread_over_steps(spent)
+    loop = sum(row["ms a step"] for row in rows) / 1e3
+    rest = training - sum(map(sum, spent.values()))
     note = (
-        f"{len(images):,} JPEGs, {config.batch_size * config.steps:,} images trained on: {packed + trained:.1f} s, of "
-        f"which {packed:.1f} s packing and {rest:.1f} s building, tracing and ending. {config.batch_size / loop:.1f} "
-        f"images/s. The step alone takes {alone[0] * 1e3:,.0f} ms before and {alone[1] * 1e3:,.0f} ms after: "
-        f"{step / loop:.1%} of a step with all that is around it."
+        f"{len(images):,} JPEGs, {config.batch_size * config.steps:,} images trained on: "
+        f"{packing + training:.1f} s, of which {packing:.1f} s packing and {rest:.1f} s building, "
+        f"tracing and ending. {config.batch_size / loop:.1f} images/s. The step alone takes "
+        f"{alone[0] * 1e3:,.0f} ms before and {alone[1] * 1e3:,.0f} ms after: "
+        f"{statistics.mean(alone) / loop:.1%} of a step with all that is around it."
     )
     return rows, note
 
 
-def at_default_frequencies(config: Config, spent: dict[str, list[float]]) -> list[dict]:
-    """Rows of milliseconds a step: the medians, each as often as it comes in Config's default number of steps."""
+def spread_over_steps(spent: dict[str, list[float]]) -> list[dict]:
+    """Rows of milliseconds a step: each part's median, as often as it comes by default."""
     from training.steps import LOG_EVERY_STEPS
 
-    every = {
-        "log": LOG_EVERY_STEPS,
-        "pictures": Config.sample_freq,
-        "checkpoints": Config.ckpt_freq,
+    steps_between = {
+        LOG: LOG_EVERY_STEPS,
+        PICTURES: Config.sample_freq,
+        CHECKPOINTS: Config.ckpt_freq,
     }
-    means = {
-        part: statistics.median(spent[part][1:] or spent[part]) / every.get(part, 1)
-        for part in PARTS
-    }
-    total = sum(means.values())
+    seconds = {}
+    for part in PARTS:
+        warm = spent[part][1:] or spent[part]  # the first time is slower
+        seconds[part] = statistics.median(warm) / steps_between.get(part, 1)
+
+    total = sum(seconds.values())
     return [
-        {"part": part, "ms a step": seconds * 1e3, "share of the time, %": 100 * seconds / total}
-        for part, seconds in means.items()
+        {"part": part, "ms a step": each * 1e3, "share of the time, %": 100 * each / total}
+        for part, each in seconds.items()
     ]
 
 
-def step_alone(config: Config, images) -> float:
-    """Seconds a step on one batch that is already a tensor, the median of ten or so."""
+def time_step_alone(config: Config, images) -> float:
+    """Seconds a step on one batch that is already a tensor: the median of ten, once warm."""
     import tensorflow as tf
 
     import ops
     from gan import DCGAN
     from system.devices import choose_jit, choose_precision
 
-    config = Config(c_dim=3, stem_width=config.stem_width, seed=config.seed).resolve()
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
+    config = Config(c_dim=3, stem_width=config.stem_width, seed=config.seed).resolve()
     dcgan = DCGAN(config, precision=choose_precision("auto"), jit=choose_jit("auto"))
     real = tf.constant(images[: config.batch_size])
     z = ops.latents(0, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist)
+
     seconds = []
     for _ in range(12):
         begin = time.perf_counter()
@@ -119,45 +130,57 @@ def step_alone(config: Config, images) -> float:
 
 
 @contextlib.contextmanager
-def timed_parts():
-    """Within the block the parts of the training loop note their seconds in the dictionary that is yielded."""
+def record_parts():
+    """Yields a dictionary that the training loop fills within the block: part -> seconds."""
     import train
     from runs.checkpoints import Checkpoints
     from training.logs import Logs
-    from training.steps import Steps
+    from training.pictures import Pictures
 
     spent = defaultdict(list)
 
-    def noting(original, part):
-        def noted(*arguments, **named):
-            begin = time.perf_counter()
-            try:
-                return original(*arguments, **named)
-            finally:
-                spent[part].append(time.perf_counter() - begin)
+    class TimedSteps(train.Steps):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            self.call = record_seconds(self.call, spent[STEP])
 
-        return noted
+        def _gather_inputs(self, calls):
+            return record_waits(super()._gather_inputs(calls), spent[WAIT])
 
-    def make_steps(*arguments, **named):
-        steps = Steps(*arguments, **named)
-        steps.call = noting(steps.call, "step")
-        inputs = steps._inputs
-        steps._inputs = lambda calls: iter(
-            noting(functools.partial(next, inputs(calls)), "waiting for images"), None
-        )
-        return steps
-
-    with contextlib.ExitStack() as patches:
-        for owner, name, part in (
-            (Logs, "step", "log"),
-            (train.Pictures, "fakes", "pictures"),
-            (Checkpoints, "save", "checkpoints"),
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(train, "Steps", TimedSteps))
+        for owner, method, part in (
+            (Logs, "step", LOG),
+            (Pictures, "write_fakes", PICTURES),
+            (Checkpoints, "save", CHECKPOINTS),
         ):
-            patches.enter_context(
-                mock.patch.object(owner, name, noting(getattr(owner, name), part))
-            )
-        patches.enter_context(mock.patch.object(train, "Steps", make_steps))
+            timed = record_seconds(getattr(owner, method), spent[part])
+            stack.enter_context(mock.patch.object(owner, method, timed))
         yield spent
+
+
+def record_seconds(function: Callable, seconds: list[float]) -> Callable:
+    """`function`, which also appends the seconds that each call takes."""
+
+    def call_and_record(*arguments, **options):
+        begin = time.perf_counter()
+        try:
+            return function(*arguments, **options)
+        finally:
+            seconds.append(time.perf_counter() - begin)
+
+    return call_and_record
+
+
+def record_waits(items: Iterator, seconds: list[float]) -> Iterator:
+    """The same items; appends the seconds that each was waited for."""
+    while True:
+        begin = time.perf_counter()
+        item = next(items, None)
+        seconds.append(time.perf_counter() - begin)
+        if item is None:
+            return
+        yield item
 
 
 if __name__ == "__main__":

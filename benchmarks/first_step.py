@@ -1,8 +1,8 @@
-"""main.py until its second step: prints seconds of the first step's parts as JSON. For benchmarks/startup.py.
+"""main.py up to its second step; prints the seconds of the first step's parts as JSON.
 
-  python -m benchmarks.first_step UNIX_TIME --dataset PATH --train ...
+    python -m benchmarks.first_step UNIX_TIME --dataset PATH --train ...
 
-UNIX_TIME is when the process was started.
+UNIX_TIME is when the process was started. benchmarks.startup runs this; it is of no use alone.
 """
 
 import contextlib
@@ -16,64 +16,68 @@ from system import devices
 
 STARTED = float(sys.argv.pop(1))
 spent = {"python, absl, main.py": time.time() - STARTED}
-steps = []
+steps = []  # (begin, end) of each
 
 
 @contextlib.contextmanager
-def timed(part: str):
+def add_part(part: str):
     begin = time.time()
     yield
     spent[part] = time.time() - begin
 
 
-def with_time_stamps(quietly_import_tensorflow):
-    def imported():
+def add_parts_to_imports(quietly_import_tensorflow):
+    """The same function, measured; it also patches `train`, which can be imported from then on."""
+
+    def import_and_measure():
         spent["data: import, find, pack"] = time.time() - STARTED - sum(spent.values())
-        with timed("import TensorFlow and Keras"):
+        with add_part("import TensorFlow and Keras"):
             quietly_import_tensorflow()
-        with timed("import the rest"):
-            measure_steps()
+        with add_part("import the rest"):
+            patch_train()
 
-    return imported
+    return import_and_measure
 
 
-def measure_steps() -> None:
+def patch_train() -> None:
+    """Makes `train` measure its networks, their tracing and the steps."""
     import train
 
     class TimedNetworks(train.DCGAN):
         def __init__(self, *arguments, **options):
-            with timed("networks, optimizers"):
+            with add_part("networks, optimizers"):
                 super().__init__(*arguments, **options)
 
     class TimedSteps(train.Steps):
         def __init__(self, *arguments, **options):
-            with timed("tracing the step"):
+            with add_part("tracing the step"):
                 super().__init__(*arguments, **options)
-            self.compiled, self.call = self.call, self.timed_call
+            self.untimed_call, self.call = self.call, self.timed_call
 
         def timed_call(self, *inputs):
             begin = time.time()
-            results = self.compiled(*inputs)
+            results = self.untimed_call(*inputs)
             float(results["g_loss"])  # waits for the device
             steps.append((begin, time.time()))
             if len(steps) == 2:
-                tell()
+                print_and_exit()
             return results
 
     train.DCGAN, train.Steps = TimedNetworks, TimedSteps
 
 
-def tell() -> None:
-    """Prints the parts and ends the process: a step's computing is what the second step takes."""
-    (began, first), (second_began, second) = steps
-    computing = second - second_began
-    spent["checkpoints, logs, pictures, first batch"] = began - STARTED - sum(spent.values())
-    spent["tracing the call, optimising the graph"] = first - began - computing
+def print_and_exit() -> None:
+    """Prints the parts and ends the process. Computing a step is what the second step takes."""
+    (first_begin, first_end), (second_begin, second_end) = steps
+    computing = second_end - second_begin
+    spent["checkpoints, logs, pictures, first batch"] = first_begin - STARTED - sum(spent.values())
+    spent["tracing the call, optimising the graph"] = first_end - first_begin - computing
     spent["computing a step"] = computing
-    spent["to the first step's end"] = first - STARTED
+    spent["to the first step's end"] = first_end - STARTED
+
     print(json.dumps(spent), flush=True)
     os._exit(0)
 
 
-devices.quietly_import_tensorflow = with_time_stamps(devices.quietly_import_tensorflow)
+devices.quietly_import_tensorflow = add_parts_to_imports(devices.quietly_import_tensorflow)
 sys.exit(main.main(sys.argv))

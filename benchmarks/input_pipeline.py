@@ -1,9 +1,10 @@
-"""Images a second from JPEGs to the pack and from the pack to batches, beside pipelines that decode in every epoch.
+"""Images a second from JPEGs to pack and from pack to batches; peers decode in every epoch.
 
-  python -m benchmarks.input_pipeline [--images=6000] [--rounds=3] [--seed=0]
+    python -m benchmarks.input_pipeline [--images=6000] [--rounds=3] [--seed=0]
 
-The JPEGs are made here, of CelebA's shape and size: 178x218, about 7 KB. Every pipeline crops 108x108 and resizes that
-to 64x64, bilinear with antialiasing. Each has a process of its own, for its memory's sake; they run in turn.
+The JPEGs are made here, of CelebA's shape and size: 178x218, about 7 KB. Every pipeline crops
+108x108 and resizes that to 64x64, bilinear with antialiasing. They run in turn; each has a process
+of its own, so that its memory is its own.
 """
 
 import functools
@@ -14,6 +15,7 @@ import os
 import statistics
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,43 +39,54 @@ TORCH = "PyTorch DataLoader, JPEGs every epoch"
 
 
 def main(_) -> None:
-    import measure  # late: the processes below import this file too, and its plotting would count as their memory
+    # Late: the pipelines' processes import this file too, and plotting would count as their memory.
+    from benchmarks import measure
 
     images, rounds, seed = flags.FLAGS.images, flags.FLAGS.rounds, flags.FLAGS.seed
     with tempfile.TemporaryDirectory() as folder:
-        make_images(Path(folder), images, seed)
-        seconds, memory = timed(folder, functools.partial(measure.in_turn, rounds=rounds))
-    rates = {
-        name: [(PACKED if "batches" in name else images) / s for s in seconds.get(name, [])]
-        for name in PIPELINES
-    }
-    rows = [row(name, rates[name], *memory.get(name, (None, None))) for name in PIPELINES]
-    for line in rows:
-        measured = rates[line["pipeline"]]
-        line["of the floor"] = measure.median_ratio(measured, rates[FLOOR]) if measured else None
+        write_images(Path(folder), images, seed)
+        time_in_turn = functools.partial(measure.time_in_turn, rounds=rounds)
+        seconds, memory = run_pipelines(folder, time_in_turn)
+
+    rates, rows = {}, []
+    for name in PIPELINES:
+        count = PACKED if "batches" in name else images
+        rates[name] = [count / each for each in seconds.get(name, [])]
+        rows.append(make_row(name, rates[name], memory.get(name)))
+    for row in rows:
+        measured = rates[row["pipeline"]]
+        row["of the floor"] = measure.median_ratio(measured, rates[FLOOR]) if measured else None
+
     note = (
-        f"{images:,} JPEGs, {rounds} rounds, {CORES} cores; batches of {BATCH} from a pack of {PACKED:,} images, "
-        f"{PACKED * 64 * 64 * 3 // 2**20} MB. Memory without that of further processes."
+        f"{images:,} JPEGs, {rounds} rounds, {CORES} cores; batches of {BATCH} from a pack of "
+        f"{PACKED:,} images, {PACKED * 64 * 64 * 3 // 2**20} MB. "
+        "Memory without that of further processes."
     )
     measure.report("input_pipeline", rows, seed=seed, bars="images/s", note=note)
 
 
-def timed(folder: str, in_turn) -> tuple[dict[str, list[float]], dict[str, tuple]]:
-    """Every pipeline's seconds in every round, and what its `Worker.finish` returns; without those that are absent."""
+def run_pipelines(
+    folder: str, time_in_turn: Callable[[dict], dict]
+) -> tuple[dict[str, list[float]], dict[str, "Memory"]]:
+    """Each pipeline's seconds in each round, and its memory; nothing of those that are absent."""
     workers = {}
     try:
         for name in PIPELINES:
             if name != TORCH or importlib.util.find_spec("torch"):
-                workers[name] = Worker(
-                    name, folder
-                )  # one by one, so that what has started is always ended
-        return in_turn(workers), {name: worker.finish() for name, worker in workers.items()}
+                workers[name] = Worker(name, folder)
+        seconds = time_in_turn(workers)
+        return seconds, {name: worker.finish() for name, worker in workers.items()}
     finally:
         for worker in workers.values():
             worker.process.terminate()
 
 
-def row(name: str, rates: list[float], imported: int | None, peak: int | None) -> dict:
+# Resident memory in MB after the imports and at its peak; None where the system does not tell.
+Memory = tuple[int | None, int | None]
+
+
+def make_row(name: str, rates: list[float], memory: Memory | None) -> dict:
+    imported, peak = memory or (None, None)
     return {
         "pipeline": name,
         "images/s": statistics.median(rates) if rates else None,
@@ -85,7 +98,7 @@ def row(name: str, rates: list[float], imported: int | None, peak: int | None) -
 
 
 class Worker:
-    """A pipeline in its own process; calling it runs the pipeline once over all images."""
+    """A pipeline in its own process, warm; calling it runs the pipeline once over all images."""
 
     def __init__(self, name: str, folder: str):
         context = multiprocessing.get_context("spawn")
@@ -99,8 +112,8 @@ class Worker:
         self.pipe.send(True)
         self.pipe.recv()
 
-    def finish(self) -> tuple[int | None, int | None]:
-        """Resident memory in MB after the imports, and at its peak."""
+    def finish(self) -> Memory:
+        """Ends the process; returns its memory."""
         self.pipe.send(False)
         memory = self.pipe.recv()
         self.process.join()
@@ -108,68 +121,78 @@ class Worker:
 
 
 def serve(pipe, name: str, folder: str) -> None:
+    """Runs in the worker's process: the pipeline, each time it receives True."""
     logging.set_verbosity(logging.ERROR)
     if "one core" in name and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
+
     pipeline = PIPELINES[name](Path(folder))
-    imported = resident("VmRSS")
-    pipeline()  # warm
+    imported = read_memory("VmRSS")
+    pipeline()  # warms up
     pipe.send("ready")
+
     while pipe.recv():
         pipeline()
         pipe.send("done")
-    pipe.send((imported, resident("VmHWM")))
+    pipe.send((imported, read_memory("VmHWM")))
 
 
-def resident(field: str) -> int | None:
-    """A line of /proc/self/status in MB; None where there is none. getrusage would count the parent's memory too."""
+def read_memory(field: str) -> int | None:
+    """A line of /proc/self/status in MB; None where there is none.
+
+    getrusage would count the parent's memory too.
+    """
     status = Path("/proc/self/status")
     if not status.exists():
         return None
     return int(status.read_text().partition(f"{field}:")[2].split()[0]) // 1024
 
 
-def make_images(folder: Path, count: int, seed: int) -> None:
-    """folder/jpegs, jpegs.zip of the same files, and pack.npy with PACKED images of noise."""
-    synthetic.jpegs(folder / "jpegs", count, seed)
+def write_images(folder: Path, count: int, seed: int) -> None:
+    """Writes jpegs/, jpegs.zip with the same files, and pack.npy with PACKED images of noise."""
+    synthetic.write_jpegs(folder / "jpegs", count, seed)
     with zipfile.ZipFile(folder / "jpegs.zip", "w") as archive:
-        for path in sorted((folder / "jpegs").iterdir()):
+        for path in list_jpegs(folder):
             archive.write(path, path.name)
+
     rng = np.random.default_rng(seed)
     pack = np.lib.format.open_memmap(folder / "pack.npy", "w+", np.uint8, (PACKED, 64, 64, 3))
     for image in pack:
         image[:] = np.frombuffer(rng.bytes(image.size), np.uint8).reshape(image.shape)
 
 
-def folder_to_pack(folder: Path):
-    return lambda: pack(open_image_folder(folder / "jpegs"))
+def list_jpegs(folder: Path) -> list[Path]:
+    return sorted((folder / "jpegs").iterdir())
 
 
-def zip_to_pack(folder: Path):
-    return lambda: pack(open_image_zip(folder / "jpegs.zip"))
+# Each of the following takes the folder of `write_images` and returns a pipeline: a function that
+# goes through all images once.
 
 
-def pack(source) -> None:
+def prepare_folder_packing(folder: Path) -> Callable[[], None]:
+    return lambda: make_pack(open_image_folder(folder / "jpegs"))
+
+
+def prepare_zip_packing(folder: Path) -> Callable[[], None]:
+    return lambda: make_pack(open_image_zip(folder / "jpegs.zip"))
+
+
+def make_pack(source) -> None:
     with tempfile.TemporaryDirectory() as place:
         load_or_make_pack(
             source, [Path(place)], label="benchmark", geometry=GEOMETRY, c_dim=3, settings={}
         )
 
 
-def pack_to_batches(folder: Path):
-    import tensorflow as tf  # noqa: F401, its memory is that of the imports
+def prepare_batches(folder: Path) -> Callable[[], None]:
+    import tensorflow as tf  # noqa: F401, so that its memory counts as that of the imports
 
     images = np.load(folder / "pack.npy", mmap_mode="r")
     calls = [range(step, step + 1) for step in range(PACKED // BATCH)]
-
-    def pipeline():
-        for (_batch,) in prefetch_batches(images, batch_size=BATCH, seed=0, calls=calls):
-            pass
-
-    return pipeline
+    return lambda: exhaust(prefetch_batches(images, batch_size=BATCH, seed=0, calls=calls))
 
 
-def tf_data(folder: Path):
+def prepare_tf_data(folder: Path) -> Callable[[], None]:
     import tensorflow as tf
 
     left, top, right, bottom = BOX
@@ -179,25 +202,26 @@ def tf_data(folder: Path):
         image = tf.io.decode_and_crop_jpeg(tf.io.read_file(path), window, channels=3)
         return tf.cast(tf.image.resize(image, (64, 64), "bilinear", antialias=True), tf.uint8)
 
-    paths = tf.data.Dataset.from_tensor_slices(
-        [str(path) for path in sorted((folder / "jpegs").iterdir())]
-    )
-    dataset = (
-        paths.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH).prefetch(tf.data.AUTOTUNE)
-    )
+    paths = tf.data.Dataset.from_tensor_slices([str(path) for path in list_jpegs(folder)])
+    images = paths.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = images.batch(BATCH).prefetch(tf.data.AUTOTUNE)
+    return lambda: exhaust(dataset)
 
-    def pipeline():
-        for _ in dataset:
-            pass
 
-    return pipeline
+def prepare_data_loader(folder: Path) -> Callable[[], None]:
+    import torch
+
+    loader = torch.utils.data.DataLoader(
+        Photos(folder), BATCH, num_workers=CORES, persistent_workers=True
+    )
+    return lambda: exhaust(loader)
 
 
 class Photos:
     """A PyTorch map-style dataset over the JPEGs."""
 
     def __init__(self, folder: Path):
-        self.paths = sorted((folder / "jpegs").iterdir())
+        self.paths = list_jpegs(folder)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -205,51 +229,43 @@ class Photos:
     def __getitem__(self, k: int):
         import torch
 
-        return torch.from_numpy(np.array(resized(self.paths[k])))
+        return torch.from_numpy(np.array(crop_and_resize(self.paths[k])))
 
 
-def data_loader(folder: Path):
-    import torch
-
-    loader = torch.utils.data.DataLoader(
-        Photos(folder), BATCH, num_workers=CORES, persistent_workers=True
-    )
-
-    def pipeline():
-        for _ in loader:
-            pass
-
-    return pipeline
-
-
-def pillow_alone(folder: Path):
+def prepare_pillow_alone(folder: Path) -> Callable[[], None]:
     pool = multiprocessing.Pool(CORES)
-    return lambda: pool.starmap(decode_share, [(folder, k) for k in range(CORES)], chunksize=1)
+    shares = [(folder, core) for core in range(CORES)]
+    return lambda: pool.starmap(decode_share, shares, chunksize=1)
 
 
-def decode_share(folder: Path, first: int) -> None:
-    for content in encoded(folder)[first::CORES]:
-        resized(io.BytesIO(content))
+def decode_share(folder: Path, core: int) -> None:
+    for content in read_jpegs(folder)[core::CORES]:
+        crop_and_resize(io.BytesIO(content))
 
 
 @functools.cache
-def encoded(folder: Path) -> list[bytes]:
-    return [path.read_bytes() for path in sorted((folder / "jpegs").iterdir())]
+def read_jpegs(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in list_jpegs(folder)]
 
 
-def resized(file) -> Image.Image:
+def crop_and_resize(file) -> Image.Image:
     with Image.open(file) as image:
         return image.resize((64, 64), Image.Resampling.BILINEAR, box=BOX)
 
 
+def exhaust(items) -> None:
+    for _ in items:
+        pass
+
+
 PIPELINES = {
-    "JPEG folder to pack": folder_to_pack,
-    "JPEG zip to pack": zip_to_pack,
-    FLOOR: pillow_alone,
-    "tf.data, JPEGs every epoch": tf_data,
-    TORCH: data_loader,
-    "pack to batches": pack_to_batches,
-    "pack to batches, one core": pack_to_batches,
+    "JPEG folder to pack": prepare_folder_packing,
+    "JPEG zip to pack": prepare_zip_packing,
+    FLOOR: prepare_pillow_alone,
+    "tf.data, JPEGs every epoch": prepare_tf_data,
+    TORCH: prepare_data_loader,
+    "pack to batches": prepare_batches,
+    "pack to batches, one core": prepare_batches,
 }
 
 

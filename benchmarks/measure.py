@@ -1,4 +1,7 @@
-"""What every benchmark shares: peers timed in turn, the machine described, a table, a line of JSON and a picture."""
+"""What the benchmarks share: timing peers in turn, and reporting the results with the machine.
+
+Results are printed as a table, appended to results/ as a line of JSON, and drawn.
+"""
 
 import json
 import os
@@ -20,11 +23,13 @@ import matplotlib.pyplot as plt
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "imageio", "torch")
+COLOUR = "#4878a8"  # of bars and lines
 
 
-def in_turn(programs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every program in every round. In a round each runs once, so that all share the machine's drift; they
-    must have been warmed up.
+def time_in_turn(programs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """The seconds that each program takes in each round.
+
+    In a round each runs once, so that all share the machine's drift. They must be warm.
     """
     seconds = {name: [] for name in programs}
     for _ in range(rounds):
@@ -36,62 +41,70 @@ def in_turn(programs: dict[str, Callable[[], object]], rounds: int) -> dict[str,
 
 
 def median_ratio(ones: list[float], others: list[float]) -> float:
-    """The median over the rounds of ones / others, as from `in_turn`."""
+    """The median over the rounds of ones / others, as `time_in_turn` returns them."""
     return statistics.median(one / other for one, other in zip(ones, others, strict=True))
 
 
 def report(name: str, rows: list[dict], *, seed: int, bars: str, note: str = "") -> None:
-    """Prints the rows, appends them to results/<name>.jsonl, and draws column `bars` to results/<name>.png.
+    """Prints the rows, appends them to results/<name>.jsonl, and draws results/<name>.png.
 
-    rows: dicts with the same keys, of which the first says what the row is; None where nothing could be measured.
+    rows: dicts with the same keys. The first value says what the row is; None is what could not be
+    measured. bars: the key of the column to draw.
     """
-    print(f"\n{table(rows)}\n{note}", flush=True)
-    record(name, {"seed": seed, "rows": rows, "note": note})
-    title = next(iter(rows[0]))
-    measured = [row for row in rows if row[bars] is not None][::-1]
-    figure, axes = plt.subplots(figsize=(9, 0.8 + 0.32 * len(measured)), layout="constrained")
-    drawn = axes.barh(
-        [row[title] for row in measured], [row[bars] for row in measured], color="#4878a8"
-    )
-    axes.bar_label(drawn, labels=[_text(row[bars]) for row in measured], padding=3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_xlabel(bars)
-    save(figure, name)
+    print(f"\n{format_table(rows)}\n{note}", flush=True)
+    append_record(name, {"seed": seed, "rows": rows, "note": note})
+    draw_bars(name, rows, bars)
 
 
-def record(name: str, content: dict) -> None:
-    """Appends one line to results/<name>.jsonl: when, where, with what and how, then the content."""
+def append_record(name: str, content: dict) -> None:
+    """Appends a line to results/<name>.jsonl: when, where, with what and how, then `content`."""
     RESULTS.mkdir(exist_ok=True)
     line = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "commit": commit(),
-        "command": command(),
+        "commit": read_commit(),
+        "command": shlex.join([Path(sys.executable).name, *sys.argv]),
+        "machine": describe_machine(),
+        "versions": list_versions(),
+        **content,
     }
-    line |= {"machine": machine(), "versions": versions()} | content
     with (RESULTS / f"{name}.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 
-def save(figure, name: str) -> None:
+def draw_bars(name: str, rows: list[dict], column: str) -> None:
+    """Draws results/<name>.png: a bar a row that has a value in `column`, from top to bottom."""
+    title = next(iter(rows[0]))
+    measured = [row for row in rows if row[column] is not None][::-1]
+    values = [row[column] for row in measured]
+
+    figure, axes = plt.subplots(figsize=(9, 0.8 + 0.32 * len(measured)), layout="constrained")
+    bars = axes.barh([row[title] for row in measured], values, color=COLOUR)
+    axes.bar_label(bars, labels=[format_value(value) for value in values], padding=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel(column)
+    save_figure(figure, name)
+
+
+def save_figure(figure, name: str) -> None:
     figure.savefig(RESULTS / f"{name}.png", dpi=100)
     plt.close(figure)
 
 
-def table(rows: list[dict]) -> str:
+def format_table(rows: list[dict]) -> str:
     """The rows as a Markdown table."""
     heads = list(rows[0])
-    cells = [heads, *([_text(row[head]) for head in heads] for row in rows)]
-    widths = [max(len(line[k]) for line in cells) for k in range(len(heads))]
-    lines = [
-        "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |"
-        for line in cells
-    ]
-    return "\n".join(
-        [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
-    )
+    lines = [heads, *([format_value(row[head]) for head in heads] for row in rows)]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(heads))]
+
+    texts = []
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        texts.append("| " + " | ".join(cells) + " |")
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([texts[0], rule, *texts[1:]])
 
 
-def _text(value) -> str:
+def format_value(value) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -99,56 +112,54 @@ def _text(value) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def machine() -> dict:
-    """Processor, cores this process may use, memory in GB, and the GPUs."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        named = [
-            line
-            for line in cpuinfo.read_text(encoding="utf-8").splitlines()
-            if line.startswith("model name")
-        ]
-        model = named[0].partition(":")[2].strip() if named else model
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    described = {
-        "processor": model,
-        "cores": cores,
+def describe_machine() -> dict:
+    """What results depend on; its GPUs only when TensorFlow is loaded."""
+    machine = {
+        "processor": read_processor(),
+        "cores": count_cores(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
     }
     if "tensorflow" in sys.modules:
-        tf = sys.modules["tensorflow"]
-        gpus = tf.config.list_physical_devices("GPU")
-        described["gpus"] = [
-            tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus
-        ]
-    return described | {"python": platform.python_version(), "system": platform.system()}
+        config = sys.modules["tensorflow"].config
+        details = map(config.experimental.get_device_details, config.list_physical_devices("GPU"))
+        machine["gpus"] = [detail.get("device_name") for detail in details]
+    return machine | {"python": platform.python_version(), "system": platform.system()}
 
 
-def versions() -> dict[str, str]:
-    installed = {}
+def read_processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def count_cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def list_versions() -> dict[str, str]:
+    versions = {}
     for package in PACKAGES:
         try:
-            installed[package] = metadata.version(package)
+            versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            installed[package] = "absent"
-    return installed
+            versions[package] = "absent"
+    return versions
 
 
-def commit() -> str:
-    """The repository's commit, with a + when files differ from it."""
-    git = ["git", "-C", str(Path(__file__).parent)]
+def read_commit() -> str:
+    """The repository's commit, with a + when files differ from it; "unknown" without git."""
     try:
-        head = subprocess.run(
-            [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-        )
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
-        )
+        head = run_git("rev-parse", "--short", "HEAD")
+        changes = run_git("status", "--porcelain", "-uno")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+    return head + ("+" if changes else "")
 
 
-def command() -> str:
-    return shlex.join([Path(sys.executable).name, *sys.argv])
+def run_git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,13 +1,14 @@
-"""Images a second from a run to PNG files, against what its generator alone and its SavedModel draw.
+"""Images a second from a run to PNG files, beside its generator alone and its SavedModel.
 
-  python -m benchmarks.sampling
+    python -m benchmarks.sampling [--rounds=2] [--images=4096] [--processes=2] [--seed=0]
 
-The run is a freshly initialised network of 64x64 and stem 512 in a temporary folder. Each program draws the same number
-of images in batches of 64; of --sample the time that --sample 64 takes is taken off, which is that of loading and
-tracing. Beside them the seconds of `main.py --sample 1` in a new process, and of importing TensorFlow alone.
+The run is an untrained network of 64x64 and stem 512 in a temporary folder. Each program draws
+--images images in batches of 64. For --sample, the time of a first batch is subtracted: it is spent
+on loading and tracing. The seconds of `main.py --sample 1` in a new process, and of importing
+TensorFlow alone, are rows of their own.
 
-Every round draws into new folders, deleted at the end: ext4 creates files twenty times as slowly for minutes after
-thousands were deleted. For the same reason, wait for that long before running it again.
+Every round draws into new folders, which are deleted at the end. Wait a few minutes before the next
+run: ext4 creates files twenty times as slowly for that long after thousands were deleted.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -30,6 +32,7 @@ import tensorflow as tf
 
 import ops
 from config.settings import Config
+from config.stored import write_config
 from export.saved_model import export
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
@@ -41,67 +44,62 @@ flags.DEFINE_integer("images", 4096, "images a program draws in a round")
 flags.DEFINE_integer("processes", 2, "new processes of each kind")
 flags.DEFINE_integer("seed", 0, "of weights and latents")
 
+ROOT = Path(__file__).parents[1]
+
 
 def main(_) -> None:
     logging.set_verbosity(logging.ERROR)
     with tempfile.TemporaryDirectory() as out_dir:
-        config = fresh_run(
-            Config(dataset="faces", c_dim=3, out_dir=out_dir, seed=FLAGS.seed).resolve()
-        )
-        seconds = measure.in_turn(warmed(programs(config)), FLAGS.rounds)
-        first = measure.in_turn(processes(out_dir), FLAGS.processes)
-    measure.report("sampling", rows(seconds, first), seed=FLAGS.seed, bars="images_per_second")
+        config = Config(dataset="faces", c_dim=3, out_dir=out_dir, seed=FLAGS.seed).resolve()
+        write_untrained_run(config)
+
+        programs = make_programs(config)
+        for program in programs.values():
+            program()  # warms up
+        seconds = measure.time_in_turn(programs, FLAGS.rounds)
+        process_seconds = measure.time_in_turn(make_processes(out_dir), FLAGS.processes)
+
+    rows = make_rows(seconds, process_seconds)
+    measure.report("sampling", rows, seed=FLAGS.seed, bars="images_per_second")
 
 
-def fresh_run(config: Config) -> Config:
-    """Writes what --sample and --export read of a run, with untrained weights."""
+def write_untrained_run(config: Config) -> None:
+    """Writes what --sample and --export read of a run."""
     Checkpoints(DCGAN(config), config).save(0)
-    (config.run_dir / "config.json").write_text(config.to_json(), encoding="utf-8")
-    return config
+    write_config(config)
 
 
-def programs(config: Config) -> dict:
-    """What a round runs, each drawing --images; "first" is --sample's first batch alone."""
-    generator = Sampler(config).generator
-    generate = tf.function(generator, autograph=False)
-    z = ops.latents(config.seed, FLAGS.images, z_dim=config.z_dim, z_dist=config.z_dist)
+def make_programs(config: Config) -> dict[str, Callable[[], object]]:
+    """What a round runs. Each draws --images, but "first" only --sample's first batch."""
+    generate = tf.function(Sampler(config).generator, autograph=False)
     saved = tf.saved_model.load(str(export(config))).signatures
+    z = ops.latents(config.seed, FLAGS.images, z_dim=config.z_dim, z_dist=config.z_dist)
+    seeds = itertools.count()  # each names a new folder
 
-    seeds = itertools.count()
+    def write_files(count: int) -> None:
+        sample(dataclasses.replace(config, seed=next(seeds)), count)
 
-    def files(count):
-        return sample(dataclasses.replace(config, seed=next(seeds)), count)
-
-    def in_batches(network):
+    def draw_in_batches(network: Callable) -> None:
         for start in range(0, FLAGS.images, DRAW_BATCH):
             images = network(z[start : start + DRAW_BATCH])
         images.numpy()  # waits for the device
 
+    def draw_saved_pngs() -> None:
+        seed, count = tf.constant(config.seed, tf.int64), tf.constant(FLAGS.images)
+        saved["sample"](seed=seed, count=count)["png_bytes"].numpy()
+
     return {
-        "generator": lambda: in_batches(generate),
-        "first": lambda: files(DRAW_BATCH),
-        "files": lambda: files(DRAW_BATCH + FLAGS.images),
-        "saved_images": lambda: in_batches(lambda z: saved["serving_default"](z=z)["images"]),
-        "saved_pngs": lambda: saved["sample"](
-            seed=tf.constant(config.seed, tf.int64), count=tf.constant(FLAGS.images)
-        )["png_bytes"].numpy(),
+        "generator": lambda: draw_in_batches(generate),
+        "first": lambda: write_files(DRAW_BATCH),
+        "files": lambda: write_files(DRAW_BATCH + FLAGS.images),
+        "saved_images": lambda: draw_in_batches(lambda z: saved["serving_default"](z=z)["images"]),
+        "saved_pngs": draw_saved_pngs,
     }
 
 
-def warmed(called: dict) -> dict:
-    for program in called.values():
-        program()
-    return called
-
-
-def processes(out_dir: str) -> dict:
-    def run(*arguments):
-        subprocess.run(
-            [sys.executable, *arguments],
-            check=True,
-            cwd=Path(__file__).parents[1],
-            capture_output=True,
-        )
+def make_processes(out_dir: str) -> dict[str, Callable[[], object]]:
+    def run(*arguments: str) -> None:
+        subprocess.run([sys.executable, *arguments], check=True, cwd=ROOT, capture_output=True)
 
     return {
         "main.py --sample 1": lambda: run("main.py", "--sample", "1", "--out_dir", out_dir),
@@ -109,29 +107,38 @@ def processes(out_dir: str) -> dict:
     }
 
 
-def rows(seconds: dict, first: dict) -> list[dict]:
-    files = [many - few for many, few in zip(seconds["files"], seconds["first"], strict=True)]
-    drawn = {
+def make_rows(
+    seconds: dict[str, list[float]], process_seconds: dict[str, list[float]]
+) -> list[dict]:
+    """Rows of images a second, and of seconds for what users wait for once."""
+    pairs = zip(seconds["files"], seconds["first"], strict=True)
+    drawing = {
         "generator alone": seconds["generator"],
-        "--sample, PNG files": files,
+        "--sample, PNG files": [files - first for files, first in pairs],
         "SavedModel, images": seconds["saved_images"],
         "SavedModel, encoded PNGs": seconds["saved_pngs"],
     }
-    table = [
+    rows = [
         {
             "program": name,
             "images_per_second": FLAGS.images / statistics.median(taken),
             "of_generator": measure.median_ratio(seconds["generator"], taken),
             "seconds": None,
         }
-        for name, taken in drawn.items()
+        for name, taken in drawing.items()
     ]
-    waits = {"--sample 64, all of it": seconds["first"], **first}
-    none = {"images_per_second": None, "of_generator": None}
-    return table + [
-        {"program": name, **none, "seconds": statistics.median(taken)}
-        for name, taken in waits.items()
-    ]
+
+    waiting = {"--sample 64, all of it": seconds["first"], **process_seconds}
+    for name, taken in waiting.items():
+        rows.append(
+            {
+                "program": name,
+                "images_per_second": None,
+                "of_generator": None,
+                "seconds": statistics.median(taken),
+            }
+        )
+    return rows
 
 
 if __name__ == "__main__":

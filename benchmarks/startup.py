@@ -1,9 +1,9 @@
 """Seconds from the command to the end of the first training step, and what they are made of.
 
-  python -m benchmarks.startup
+    python -m benchmarks.startup [--rounds=3] [--images=1000] [--seed=0]
 
-New processes of main.py --train at its defaults (64x64, stem 512, batch 64), on a folder of synthetic JPEGs: once where
-they have yet to be packed, once where they are packed already.
+Each time is a new process of main.py --train at its defaults (64x64, stem 512, batch 64), on a
+folder of synthetic JPEGs: first when they have yet to be packed, then when they are.
 """
 
 import json
@@ -26,44 +26,36 @@ flags.DEFINE_integer("seed", 0, "of the images and of the training")
 
 def main(_) -> None:
     with tempfile.TemporaryDirectory() as root:
-        folder = synthetic.jpegs(Path(root) / "images", FLAGS.images, FLAGS.seed)
-        first_step(folder, Path(root) / "unmeasured")  # brings the libraries' files into memory
-        places = [Path(root) / str(number) for number in range(FLAGS.rounds)]
-        processes = [
-            (first_step(folder, place), first_step(folder, place, run="again")) for place in places
-        ]
-    cold, warm = zip(*processes, strict=True)
+        folder = synthetic.write_jpegs(Path(root) / "images", FLAGS.images, FLAGS.seed)
+        # Brings the libraries' files into memory.
+        time_first_step(folder, Path(root) / "unmeasured", "first")
+
+        cold, warm = [], []
+        for number in range(FLAGS.rounds):
+            place = Path(root) / str(number)
+            cold.append(time_first_step(folder, place, "first"))
+            warm.append(time_first_step(folder, place, "again"))
+
     rows = [
-        {"part": part, "pack_to_make": median(cold, part), "packed": median(warm, part)}
+        {"part": part, "pack_to_make": find_median(cold, part), "packed": find_median(warm, part)}
         for part in warm[0]
     ]
     measure.report("startup", rows, seed=FLAGS.seed, bars="packed")
 
 
-def first_step(dataset: Path, place: Path, run: str = "run") -> dict[str, float]:
-    """Seconds by part of one new process, whose packs are in `place`."""
-    flags_given = [
-        f"--dataset={dataset}",
-        f"--data_dir={place}",
-        f"--out_dir={place / run}",
-        f"--seed={FLAGS.seed}",
-    ]
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.first_step",
-        str(time.time()),
-        *flags_given,
-        "--train",
-        "--steps=9",
-    ]
+def time_first_step(dataset: Path, place: Path, run: str) -> dict[str, float]:
+    """Seconds by part of one new process, with its packs in `place` and a run of its own there."""
+    command = [sys.executable, "-m", "benchmarks.first_step", str(time.time())]
+    command += [f"--dataset={dataset}", f"--data_dir={place}", f"--out_dir={place / run}"]
+    command += [f"--seed={FLAGS.seed}", "--train", "--steps=9"]
+
     done = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     return json.loads(done.stdout)
 
 
-def median(processes: list[dict[str, float]], part: str) -> float:
+def find_median(processes: list[dict[str, float]], part: str) -> float:
     return statistics.median(spent[part] for spent in processes)
 
 

@@ -1,26 +1,25 @@
-"""Pictures for the benchmarks, as the repository has none: seeded noise in the shape of CelebA's faces."""
+"""Photos, as the repository has none: seeded noise in the shape of CelebA's faces."""
 
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-HEIGHT, WIDTH = 218, 178  # of CelebA
+HEIGHT, WIDTH = 218, 178  # of CelebA's images
 
 
-def jpegs(folder: Path, count: int, seed: int) -> Path:
-    """Makes `folder` with so many JPEGs of about 7 KB."""
+def write_jpegs(folder: Path, count: int, seed: int) -> Path:
+    """Creates `folder` with `count` JPEGs of about 7 KB, and returns it."""
     rng = np.random.default_rng(seed)
     folder.mkdir()
     for number in range(count):
-        photo(rng).save(folder / f"{number:06d}.jpg", quality=75)
+        draw_photo(rng).save(folder / f"{number:06d}.jpg", quality=75)
     return folder
 
 
-def photo(rng: np.random.Generator) -> Image.Image:
-    """Smooth colours with soft edges and a camera's noise: they take as long to decode as CelebA's."""
+def draw_photo(rng: np.random.Generator) -> Image.Image:
+    """Smooth colours, soft edges and noise: such a JPEG takes as long to decode as CelebA's."""
     coarse = Image.fromarray(rng.integers(0, 256, (14, 11, 3), dtype=np.uint8))
     smooth = np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC), np.float32)
-    return Image.fromarray(
-        np.clip(smooth + rng.normal(0, 4, (HEIGHT, WIDTH, 1)), 0, 255).astype(np.uint8)
-    )
+    noise = rng.normal(0, 4, (HEIGHT, WIDTH, 1))
+    return Image.fromarray(np.clip(smooth + noise, 0, 255).astype(np.uint8))

@@ -1,17 +1,18 @@
-"""Our training step beside PyTorch's and plain Keras', and the time that its FLOPs take in a large matrix product.
+"""Our training step beside Keras' and PyTorch's, and its share of the machine's FLOP rate.
 
-    python -m benchmarks.train_step [--rounds=5] [--seed=0] [--quick]
+    python -m benchmarks.train_step [--rounds=5] [--seed=0] [--only=default ...] [--quick]
 
-Ours and the matrix products share this process, Keras and PyTorch have one each; while one works the others wait in
-their pipes. Threads are everybody's own default. `fit` makes one step an execution, its default.
+That rate is a large matrix product's. Ours and the matrix products share this process; Keras and
+PyTorch have one each, and while one works the others wait. Threads are everybody's own default.
+Keras' `fit` runs one step per execution, its default.
 
-The machine must be idle: PyTorch's threads wait for each other spinning, and a stranger on one of two cores made its
-smallest step twenty times as long, TensorFlow's at most twice.
+The machine must be idle: PyTorch's threads spin while they wait for each other. With another
+program on one of two cores, its smallest step took twenty times as long, TensorFlow's at most
+twice.
 """
 
 import dataclasses
 import functools
-import importlib
 import importlib.util
 import multiprocessing
 import os
@@ -25,7 +26,8 @@ from absl import app, flags
 from benchmarks import measure
 from config.settings import Config
 
-# A worker imports this file too: what imports TensorFlow stays inside the functions, so that PyTorch is alone in its.
+# A worker's process imports this file too. What imports TensorFlow stays inside the functions, so
+# that PyTorch has its process for itself.
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("seed", 0, "Of the weights, the images and the latents.")
@@ -58,52 +60,95 @@ TORCH = {
         "compiled": True,
     },
 }
-BEST_TORCH = (
-    "PyTorch bfloat16 channels_last"  # on a CPU; compiled it is as fast, but half a minute late
-)
+# Of those on a CPU: the compiled one is as fast, but takes half a minute to compile.
+BEST_TORCH = "PyTorch bfloat16 channels_last"
 ROUND_SECONDS = 0.5  # long enough for the clock and the pipe
 
 
-class Worker:
-    """A module's programs in a process of its own, so that its threads and settings are nobody else's."""
+def main(argv) -> None:
+    if argv[1:]:
+        raise app.UsageError(f"Unknown: {' '.join(argv[1:])}")
+    import tensorflow as tf
 
-    def __init__(self, module: str):
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, module), daemon=True)
-        self.process.start()
-        theirs.close()  # else the worker's end would not be noticed
+    tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
+    rows, notes = [], []
+    for title in FLAGS.only or list(CONFIGURATIONS)[: 2 if FLAGS.quick else None]:
+        some_rows, note = time_configuration(title)
+        print(measure.format_table(some_rows), note, sep="\n", flush=True)
+        rows += some_rows
+        notes.append(note)
 
-    def __call__(self, name: str, argument: tuple | int):
-        """Makes a program of (config, options, real, z), or runs it for so many steps; returns when that is done."""
-        self.pipe.send((name, argument))
-        self.pipe.recv()
-
-    def close(self):
-        self.pipe.send(None)
-        self.process.join()
+    measure.report(
+        "train_step", rows, seed=FLAGS.seed, bars="% of matrix rate", note="\n".join(notes)
+    )
 
 
-def _serve(pipe, module: str) -> None:
-    make, programs = importlib.import_module(module).program, {}
-    while (message := pipe.recv()) is not None:
-        name, argument = message
-        if isinstance(argument, int):
-            programs[name](argument)
-        else:
-            programs[name] = make(*argument)
-        pipe.send(name)
+def time_configuration(title: str) -> tuple[list[dict], str]:
+    """The rows of one of CONFIGURATIONS, and a note on its FLOPs and the ceilings."""
+    from benchmarks import floor
+
+    settings = (QUICK if FLAGS.quick else {}) | CONFIGURATIONS[title]
+    config = Config(c_dim=3, seed=FLAGS.seed, **settings).resolve()
+    is_default = title == "default"
+    rounds = FLAGS.rounds if is_default else -(-FLAGS.rounds // 2)
+
+    ceilings = floor.make_ceilings()
+    keras = Worker(make_keras_program)
+    torch = Worker(make_torch_program) if importlib.util.find_spec("torch") else None
+    programs = make_programs(config, keras, torch, all_variants=is_default)
+    runs = {name: program.run for name, program in programs.items() if program.run}
+    runs |= {name: run for name, (run, _) in ceilings.items()}
+    seconds = time_steps(runs, 1 if FLAGS.quick else rounds)
+    for worker in filter(None, (keras, torch)):
+        worker.close()
+
+    best_rates = {name: amount / min(seconds[name]) for name, (_, amount) in ceilings.items()}
+    note = f"{title}: {floor.count_step_flops(config) / 1e9:,.0f} GFLOP a step; "
+    note += ", ".join(f"{name} {rate / 1e9:,.0f} G/s" for name, rate in best_rates.items())
+    return make_rows(title, config, programs, seconds, best_rates), note
 
 
 @dataclasses.dataclass
 class Program:
-    """run(steps) trains; without PyTorch there is none."""
+    """run(steps) trains for so many steps; it is None without PyTorch."""
 
     dtype: str
     run: Callable[[int], object] | None
 
 
-def ours(config: Config, precision: str, real: np.ndarray, z: np.ndarray) -> Program:
+def make_programs(
+    config: Config, keras: "Worker", torch: "Worker | None", *, all_variants: bool
+) -> dict[str, Program]:
+    """Ours and its peers by name, ours first. all_variants: not only the best of each."""
+    from system.devices import choose_precision
+
+    precision = choose_precision("auto")
+    batch = config.batch_size * config.batches_a_step
+    rng = np.random.default_rng(FLAGS.seed)
+    real = rng.integers(0, 256, (batch, *config.network_config().image_shape), dtype=np.uint8)
+    z = rng.uniform(-1, 1, (batch, config.z_dim)).astype(np.float32)
+
+    programs = {f"ours {precision}": make_our_program(config, precision, real, z)}
+    if all_variants and precision != "float32":
+        programs["ours float32"] = make_our_program(config, "float32", real, z)
+
+    name = f"Keras fit {precision}"
+    policy = precision if precision == "float32" else f"mixed_{precision}"
+    keras.make(name, config, {"policy": policy}, real, z)
+    programs[name] = Program(precision, functools.partial(keras.run, name))
+
+    for name, options in TORCH.items():
+        if name != BEST_TORCH and not all_variants:
+            continue
+        run = None
+        if torch:
+            torch.make(name, config, options, real, z)
+            run = functools.partial(torch.run, name)
+        programs[name] = Program("bfloat16" if options.get("autocast") else "float32", run)
+    return programs
+
+
+def make_our_program(config: Config, precision: str, real: np.ndarray, z: np.ndarray) -> Program:
     from gan import DCGAN
     from system.devices import choose_jit
 
@@ -117,123 +162,102 @@ def ours(config: Config, precision: str, real: np.ndarray, z: np.ndarray) -> Pro
     return Program(precision, run)
 
 
-def peer(worker: Worker | None, name: str, dtype: str, *arguments) -> Program:
-    if worker is None:
-        return Program(dtype, None)
-    worker(name, arguments)
-    return Program(dtype, functools.partial(worker, name))
+def make_keras_program(*arguments) -> Callable[[int], None]:
+    from benchmarks import peers_keras
+
+    return peers_keras.make_program(*arguments)
 
 
-def programs_of(
-    config: Config, workers: dict[str, Worker | None], *, all_of_them: bool
-) -> dict[str, Program]:
-    from system.devices import choose_precision
+def make_torch_program(*arguments) -> Callable[[int], None]:
+    from benchmarks import peers_torch
 
-    rng = np.random.default_rng(FLAGS.seed)
-    batch, precision = config.batch_size * config.batches_a_step, choose_precision("auto")
-    real = rng.integers(0, 256, (batch, *config.network_config().image_shape), dtype=np.uint8)
-    z = rng.uniform(-1, 1, (batch, config.z_dim)).astype(np.float32)
-    programs = {f"ours {precision}": ours(config, precision, real, z)}
-    if all_of_them and precision != "float32":
-        programs["ours float32"] = ours(config, "float32", real, z)
-    policy = precision if precision == "float32" else f"mixed_{precision}"
-    name = f"Keras fit {precision}"
-    programs[name] = peer(
-        workers["peers_keras"], name, precision, config, {"policy": policy}, real, z
-    )
-    for name, options in TORCH.items():
-        if name == BEST_TORCH or all_of_them:
-            dtype = "bfloat16" if options.get("autocast") else "float32"
-            programs[name] = peer(workers["peers_torch"], name, dtype, config, options, real, z)
-    return programs
+    return peers_torch.make_program(*arguments)
 
 
-def timed(runs: dict[str, Callable[[int], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds a step of each in every round; a round is as many steps as ours takes ROUND_SECONDS for, or one."""
+class Worker:
+    """A process for a peer's programs, so that its threads and settings are nobody else's."""
+
+    def __init__(self, make_program: Callable[..., Callable[[int], None]]):
+        """make_program, of this file, takes what `make` does after the name; returns run(steps)."""
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, make_program), daemon=True)
+        self.process.start()
+        theirs.close()  # or we would not notice when the worker ends
+
+    def make(self, name: str, config: Config, options: dict, real: np.ndarray, z: np.ndarray):
+        self._send((name, (config, options, real, z)))
+
+    def run(self, name: str, steps: int) -> None:
+        self._send((name, steps))
+
+    def _send(self, message: tuple) -> None:
+        """Returns when the worker has done what the message says."""
+        self.pipe.send(message)
+        self.pipe.recv()
+
+    def close(self) -> None:
+        self.pipe.send(None)
+        self.process.join()
+
+
+def _serve(pipe, make_program) -> None:
+    """The worker's process: makes programs and runs them for so many steps, until it gets None."""
+    programs = {}
+    while (message := pipe.recv()) is not None:
+        name, argument = message
+        if isinstance(argument, int):
+            programs[name](argument)
+        else:
+            programs[name] = make_program(*argument)
+        pipe.send(name)
+
+
+def time_steps(runs: dict[str, Callable[[int], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds a step of each program in each round.
+
+    A round is as many steps as the first program, ours, takes in ROUND_SECONDS; at least one.
+    """
     for run in runs.values():
         run(1)  # traces and compiles
+
     begin = time.perf_counter()
     next(iter(runs.values()))(1)
     steps = max(1, round(ROUND_SECONDS / (time.perf_counter() - begin)))
-    seconds = measure.in_turn(
-        {name: functools.partial(run, steps) for name, run in runs.items()}, rounds
-    )
-    return {name: [s / steps for s in several] for name, several in seconds.items()}
+    programs = {name: functools.partial(run, steps) for name, run in runs.items()}
+    seconds = measure.time_in_turn(programs, rounds)
+    return {name: [each / steps for each in taken] for name, taken in seconds.items()}
 
 
-def rates(ceilings: dict, seconds: dict[str, list[float]]) -> dict[str, float]:
-    """The best round's FLOP/s or bytes/s. ceilings: name -> (program, amount)."""
-    return {name: amount / min(seconds[name]) for name, (_, amount) in ceilings.items()}
-
-
-def rows_of(
-    title: str, config: Config, programs: dict[str, Program], seconds: dict, best: dict
+def make_rows(
+    title: str,
+    config: Config,
+    programs: dict[str, Program],
+    seconds: dict[str, list[float]],
+    best_rates: dict[str, float],
 ) -> list[dict]:
-    from benchmarks.floor import step_bytes, step_flops
+    """A row a program, ours first. best_rates: FLOP/s by dtype, and bytes/s of a copy."""
+    from benchmarks.floor import count_step_bytes, count_step_flops
 
-    rows, reference = [], seconds[next(iter(programs))]
+    rows, ours = [], seconds[next(iter(programs))]
     for name, program in programs.items():
         if program.run is None:
             rows.append(dict.fromkeys(rows[0]) | {"program": f"{title}: {name} (absent)"})
             continue
+
         step = statistics.median(seconds[name])
         row = {
             "program": f"{title}: {name}",
             "ms a step": step * 1e3,
             "images/s": config.batch_size * config.d_updates / step,
-            "ours / it": measure.median_ratio(reference, seconds[name]),
-            "% of matrix rate": 100 * step_flops(config) / step / best[program.dtype],
+            "ours / it": measure.median_ratio(ours, seconds[name]),
+            "% of matrix rate": 100 * count_step_flops(config) / step / best_rates[program.dtype],
         }
-        if "copy" in best:
-            bytes_each = 4 if program.dtype == "float32" else 2
-            row["% of copy rate"] = 100 * step_bytes(config, bytes_each) / step / best["copy"]
+        if "copy" in best_rates:
+            moved = count_step_bytes(config, 4 if program.dtype == "float32" else 2)
+            row["% of copy rate"] = 100 * moved / step / best_rates["copy"]
         rows.append(row)
     return rows
-
-
-def measured(
-    title: str, config: Config, rounds: int, *, all_of_them: bool
-) -> tuple[list[dict], str]:
-    """The rows of one configuration and a line about its ceilings."""
-    from benchmarks import floor
-
-    there = {"peers_keras": True, "peers_torch": importlib.util.find_spec("torch") is not None}
-    workers = {module: Worker(module) if found else None for module, found in there.items()}
-    programs = programs_of(config, workers, all_of_them=all_of_them)
-    ceilings = floor.ceilings()
-    runs = {name: program.run for name, program in programs.items() if program.run}
-    runs |= {name: run for name, (run, _) in ceilings.items()}
-    seconds = timed(runs, rounds)
-    for worker in filter(None, workers.values()):
-        worker.close()
-    best = rates(ceilings, seconds)
-    line = f"{title}: {floor.step_flops(config) / 1e9:,.0f} GFLOP a step; "
-    line += ", ".join(f"{name} {rate / 1e9:,.0f} G/s" for name, rate in best.items())
-    return rows_of(title, config, programs, seconds, best), line
-
-
-def main(argv):
-    if argv[1:]:
-        raise app.UsageError(f"Unknown: {' '.join(argv[1:])}")
-    import tensorflow as tf
-
-    tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
-    rows, lines = [], []
-    chosen = FLAGS.only or list(CONFIGURATIONS)[: 2 if FLAGS.quick else None]
-    for title in chosen:
-        changes = CONFIGURATIONS[title]
-        config = Config(
-            c_dim=3, seed=FLAGS.seed, **(QUICK if FLAGS.quick else {}) | changes
-        ).resolve()
-        default = title == "default"
-        rounds = 1 if FLAGS.quick else FLAGS.rounds if default else -(-FLAGS.rounds // 2)
-        some, line = measured(title, config, rounds, all_of_them=default)
-        print(measure.table(some), line, sep="\n", flush=True)
-        rows += some
-        lines.append(line)
-    measure.report(
-        "train_step", rows, seed=FLAGS.seed, bars="% of matrix rate", note="\n".join(lines)
-    )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from config.catalog import CELEBA, LSUN, MNIST, NAMED_SETS
 from config.settings import Config
 from system import console
-from system.files import check_room, replaced_folder
+from system.files import check_room, replace_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +231,7 @@ def fetch_and_unpack_lmdb(file: RemoteFile, path: Path, unreachable: dict[str, s
         )
 
     fetched = fetch_file(file, path, unreachable, unpacked=int(LMDB_GROWTH * file.size))
-    with zipfile.ZipFile(path) as archive, replaced_folder(folder) as draft:
+    with zipfile.ZipFile(path) as archive, replace_folder(folder) as draft:
         _unpack_lmdb(archive, draft)
     if fetched:
         path.unlink()

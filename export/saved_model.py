@@ -14,9 +14,9 @@ from config.network import NetworkConfig
 from config.settings import Config
 from export.card import describe_model
 from model import Discriminator, Generator
-from runs.checkpoints import restore_networks, tensorflow_writes
+from runs.checkpoints import restore_networks, translate_write_errors
 from sample import DRAW_BATCH, fill_batches
-from system.files import replaced_folder, write_atomic
+from system.files import replace_folder, write_atomic
 
 # What one request may ask `sample` for, so that no caller can use up a server's memory: images, and
 # bytes of their pixels, which the PNGs may take once more. 4,096 images of up to 209x209 in colour, 682
@@ -143,7 +143,7 @@ def export(config: Config) -> Path:
         "discriminate": exported.discriminate,
     }
     folder = config.run_dir / "export" / "saved_model"
-    with replaced_folder(folder) as temporary, tensorflow_writes(folder):
+    with replace_folder(folder) as temporary, translate_write_errors(folder):
         tf.saved_model.save(exported, os.fspath(temporary), signatures=signatures)
     write_card(config, step)
 

@@ -26,7 +26,7 @@ from gan import DCGAN
 from runs.checkpoints import Checkpoints
 from runs.find import read_run
 from system.files import check_writable, write_atomic
-from system.locks import run_lock
+from system.locks import lock_run
 
 FORMATS = (
     "a TensorFlow 1 checkpoint of carpedm20/DCGAN-tensorflow (its prefix, such as model.b64-1002, or its folder), "
@@ -64,7 +64,7 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
             "Give another, or drop --import_weights to go on with it."
         )
     check_writable(config.run_dir)
-    with run_lock(config.run_dir):
+    with lock_run(config.run_dir):
         dcgan = _filled(weights, config)
         write_atomic(config.run_dir / ORIGIN, f"{weights.origin}\n".encode())
         write_config(config)  # a run counts once it has a checkpoint

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and the temporary ones that they are made from."""
+"""Files and folders that appear whole or not at all, and the temporary ones they are made from."""
 
 import contextlib
 import errno
@@ -7,30 +7,33 @@ import shutil
 import time
 from pathlib import Path
 
-from system.locks import named, owned
+from system.errors import add_path_to_errors
+from system.locks import try_to_own
 
-# Where a file system has no locks, a temporary that nobody has written to for so long counts as having no owner.
+# Where a file system has no locks, a temporary file that nobody has written to for so long has no
+# owner.
 STALE_SECONDS = 3600
-ASIDE = ".aside.tmp"
+ASIDE = ".aside.tmp"  # ends the name of a folder that another one is replacing
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Writes a file under a temporary name and renames it, so that readers see the old one or the new one."""
-    with temporary(path) as place:
-        with open(place, "wb") as file:
+    """Writes a temporary file and renames it: readers see the old file or the new one."""
+    with create_temporary(path) as draft:
+        with open(draft, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(place, path)
+        os.replace(draft, path)
 
 
-def append(path: Path, content: bytes) -> None:
-    """Adds to the end of a file, which is made if need be: all of it, or after an OSError nothing."""
+def append_or_undo(path: Path, content: bytes) -> None:
+    """Adds `content` to the end of a file, new or not. Adds nothing when it raises OSError."""
     with open(path, "ab", buffering=0) as file:
         size = file.tell()
         try:
             written = file.write(content)
-            if written < len(content):  # the disk is full, as the next try tells
+            if written < len(content):
+                # The disk is full; writing the rest raises the error that says so.
                 file.write(content[written:])
         except OSError:
             file.truncate(size)
@@ -38,14 +41,17 @@ def append(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def replaced_folder(path: Path):
-    """Yields an empty folder that takes the place of `path` when the block ends well, and vanishes when not."""
+def replace_folder(path: Path):
+    """Yields an empty folder that takes the place of `path` at the end of the block.
+
+    When the block raises, the new folder is removed and `path` stays as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
-    with temporary(path, folder=True) as place:
-        yield place
-        with put_aside(path) if path.exists() else contextlib.nullcontext():
-            os.replace(place, path)
+
+    with create_temporary(path, folder=True) as draft:
+        yield draft
+        _rename_over_folder(draft, path)
 
 
 def check_writable(folder: Path) -> None:
@@ -53,7 +59,8 @@ def check_writable(folder: Path) -> None:
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not (existing.is_dir() and os.access(existing, os.W_OK)):
         raise ValueError(
-            f"--out_dir must be a folder that can be written. Received: {existing}. Give another one."
+            "--out_dir must be a folder that can be written. "
+            f"Received: {existing}. Give another one."
         )
 
 
@@ -72,54 +79,77 @@ def check_room(folder: Path, needed: int, purpose: str) -> None:
 
 
 @contextlib.contextmanager
-def temporary(path: Path, *, folder: bool = False):
-    """Yields a new, empty file or folder beside `path`, to be renamed to it; what is left of it goes with the block.
+def create_temporary(path: Path, *, folder: bool = False):
+    """Yields a new file or folder beside `path`, which the block fills and renames to `path`.
 
-    It belongs to this process for as long as that lives: `remove_leftovers` of others leaves it alone. An OSError in
-    the block that has no file name gets the one of `path`.
+    What is not renamed is removed after the block. Until then this process owns it, and
+    `remove_leftovers` in other processes leaves it alone. An OSError in the block that names no
+    file gets `path`.
     """
     while True:
-        place = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(3).hex()}.tmp")
-        if folder:
-            place.mkdir(parents=True)
-        else:
-            os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        with owned(place) as mine:
-            if mine is not False:  # or another process found it before it had its lock
-                try:
-                    with named(path):
-                        yield place
-                    return
-                finally:
-                    _finish(place)
+        draft = _create_beside(path, folder=folder)
+        with try_to_own(draft) as is_mine:
+            if is_mine is False:
+                continue  # another process took it for a leftover before we had locked it
 
-
-@contextlib.contextmanager
-def put_aside(folder: Path):
-    """Within the block `folder` has another name; then it goes, or comes back where nothing took its place."""
-    aside = folder.with_name(f"{folder.name}.{os.urandom(3).hex()}{ASIDE}")
-    with owned(folder):
-        os.replace(folder, aside)
-        try:
-            yield
-        finally:
-            _finish(aside)
+            try:
+                with add_path_to_errors(path):
+                    yield draft
+                return
+            finally:
+                _remove_or_bring_back(draft)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes the temporaries in `folder` whose process is gone; what it had put aside for nothing comes back."""
-    for place in folder.glob("*.tmp"):
-        with contextlib.suppress(OSError), owned(place) as mine:  # another process was faster
-            if mine or (mine is None and time.time() - place.stat().st_mtime > STALE_SECONDS):
-                _finish(place)
+    """Removes the temporary files and folders in `folder` whose process is gone.
+
+    A folder that was being replaced when its process died gets its name back, if that is free.
+    """
+    for path in folder.glob("*.tmp"):
+        # An OSError means that another process was faster.
+        with contextlib.suppress(OSError), try_to_own(path) as is_mine:
+            if is_mine or (is_mine is None and _is_stale(path)):
+                _remove_or_bring_back(path)
 
 
-def _finish(place: Path) -> None:
-    if place.name.endswith(ASIDE):
-        target = place.with_name(place.name.removesuffix(ASIDE).rpartition(".")[0])
-        if not target.exists():
-            os.replace(place, target)
-    if place.is_dir():
-        shutil.rmtree(place, ignore_errors=True)
+def _create_beside(path: Path, *, folder: bool) -> Path:
+    """Creates <name>.<process>-<random>.tmp in the folder of `path`."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(3).hex()}.tmp")
+    if folder:
+        draft.mkdir(parents=True)
     else:
-        place.unlink(missing_ok=True)
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return draft
+
+
+def _rename_over_folder(draft: Path, path: Path) -> None:
+    """Renames `draft` to `path` and removes what had that name; keeps it if the renaming fails."""
+    if not path.exists():
+        os.replace(draft, path)
+        return
+
+    aside = path.with_name(f"{path.name}.{os.urandom(3).hex()}{ASIDE}")
+    with try_to_own(path):
+        os.replace(path, aside)
+        try:
+            os.replace(draft, path)
+        finally:
+            _remove_or_bring_back(aside)
+
+
+def _remove_or_bring_back(path: Path) -> None:
+    """Removes a temporary file or folder. One that was moved aside gets its name back if free."""
+    if path.name.endswith(ASIDE):
+        original = path.with_name(path.name.removesuffix(ASIDE).rpartition(".")[0])
+        if not original.exists():
+            os.replace(path, original)
+            return
+
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_stale(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > STALE_SECONDS

@@ -1,4 +1,8 @@
-"""Who owns a run, a pack or a temporary file: locks that the system releases however their process ends."""
+"""Who owns a run, a pack or a temporary file.
+
+A lock is the system's, which releases it when its process ends, however that happens. Where a file
+system has none, the process named in the lock file counts as the owner for as long as it runs.
+"""
 
 import contextlib
 import os
@@ -8,112 +12,108 @@ from pathlib import Path
 
 from absl import logging
 
+from system.errors import add_path_to_errors
+
 try:
     import fcntl
-except ImportError:  # Windows, which also renames and removes nothing that is open
+except ImportError:  # Windows
     fcntl = None
 
 POLL_SECONDS = 0.2
+MAX_HOLDER = 200  # characters of a lock file that are shown
 
 
 @contextlib.contextmanager
-def run_lock(folder: Path):
-    """Within the block this process alone may change the run in `folder`, which is made if need be.
+def lock_run(folder: Path):
+    """Within the block only this process may change the run in `folder`, which need not exist yet.
 
-    Raises ValueError with the other's process id and host when another has it. `folder`/lock, which holds both, goes
-    with the block; one that a killed process left is taken over.
+    Raises ValueError when another process has the run, with its process id and host. Both are in
+    `folder`/lock, which is removed after the block. A lock that a killed process left is taken
+    over.
     """
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    new_folders = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
+
     path = folder / "lock"
-    descriptor = _open_locked(path)
+    descriptor = _open_and_lock(path)
+    if descriptor is None:
+        holder = _read_holder(path) or "another process"
+        raise ValueError(
+            f"One process at a time may change a run. Received: {folder} is in use by {holder}. "
+            "Wait for it or stop it, or start another run with --out_name=NAME."
+        )
+
     try:
-        if descriptor is None:
-            raise ValueError(
-                f"One process at a time may change a run. Received: {folder} is in use by {_holder(path)}. "
-                "Wait for it or stop it, or start another run with --out_name=NAME."
-            )
-        left = _holder(path, "")
-        if left and not left.endswith(f" on {socket.gethostname()}"):
-            logging.warning(
-                "%s did not end its work on %s; if it still runs there, stop it.", left, folder
-            )
-        _sign(descriptor, path)
+        _warn_of_other_host(_read_holder(path), folder)
+        _write_holder(descriptor, path)
         yield
     finally:
-        if descriptor is not None:
-            _release(path, descriptor)
-            with contextlib.suppress(
-                OSError
-            ):  # a run that never began leaves no folder; others are not empty
-                for place in made:
-                    place.rmdir()
+        _remove_and_unlock(path, descriptor)
+        _remove_while_empty(new_folders)  # a run that never began leaves no folder
 
 
 @contextlib.contextmanager
-def waited_for(path: Path, message: str):
-    """Within the block this process has the lock file `path`; `message` is logged once when it has to wait for it."""
-    descriptor = _open_locked(path)
+def wait_for_lock(path: Path, message: str):
+    """Within the block this process has the lock file `path`.
+
+    When it has to wait for that, `message` is logged once.
+    """
+    descriptor = _open_and_lock(path)
     if descriptor is None:
         logging.info("%s", message)
     while descriptor is None:
         time.sleep(POLL_SECONDS)
-        descriptor = _open_locked(path)
+        descriptor = _open_and_lock(path)
+
     try:
-        _sign(descriptor, path)
+        _write_holder(descriptor, path)
         yield
     finally:
-        _release(path, descriptor)
+        _remove_and_unlock(path, descriptor)
 
 
 @contextlib.contextmanager
-def owned(place: Path):
-    """Locks a file or folder within the block and yields True; False when another process has it, or has removed it;
-    None where there are no locks.
+def try_to_own(path: Path):
+    """Locks a file or folder for the block, and yields whether this process owns it now.
+
+    False: another process owns it, or has removed it. None: there are no locks here.
     """
     if fcntl is None:
         yield None
         return
+
     try:
-        descriptor = os.open(place, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         yield False
         return
+
     try:
         locked = _try_lock(descriptor)
-        yield locked and _same_file(place, descriptor)
+        yield locked and _is_same_file(path, descriptor)
     finally:
         os.close(descriptor)
 
 
-def _open_locked(path: Path) -> int | None:
+def _open_and_lock(path: Path) -> int | None:
     """A descriptor of `path` that holds its lock, or None when another process has it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         locked = _try_lock(descriptor)
-        if locked is None:  # no locks here: the name in it must do
-            locked = not _lives(_holder(path, ""))
+        if locked is None:
+            locked = not _may_still_run(_read_holder(path))
+
         if not locked:
             os.close(descriptor)
             return None
-        if _same_file(path, descriptor):
+        if _is_same_file(path, descriptor):
             return descriptor
-        os.close(
-            descriptor
-        )  # its owner removed it between our opening and our locking: open the new one
-
-
-def _release(path: Path, descriptor: int) -> None:
-    """Removes a lock file while its lock is held, or where that cannot be, at once afterwards."""
-    if fcntl is None:
-        os.close(descriptor)
-    path.unlink(missing_ok=True)
-    if fcntl is not None:
+        # Its owner removed it after we had opened it and before we locked it: open the new one.
         os.close(descriptor)
 
 
 def _try_lock(descriptor: int) -> bool | None:
-    """True: locked until it is closed. False: another process has it. None: this file system has no locks."""
+    """True: locked until closed. False: another process has it. None: there are no locks here."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -123,47 +123,67 @@ def _try_lock(descriptor: int) -> bool | None:
     return True
 
 
-def _sign(descriptor: int, path: Path) -> None:
-    os.truncate(descriptor, 0)
-    with named(path):
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+def _remove_and_unlock(path: Path, descriptor: int) -> None:
+    """Removes a lock file while nobody else can lock it, and releases its lock."""
+    if fcntl is None:
+        os.close(descriptor)  # first, as Windows removes no open file
+        path.unlink(missing_ok=True)
+        return
+
+    path.unlink(missing_ok=True)
+    os.close(descriptor)
 
 
-@contextlib.contextmanager
-def named(path: Path):
-    """An OSError in the block that has no file name, as that of a full disk, gets the one of `path`."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or os.fspath(path)
-        raise
+def _remove_while_empty(folders: list[Path]) -> None:
+    """Removes folders in this order, up to the first one that is not empty."""
+    with contextlib.suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
-def _same_file(path: Path, descriptor: int) -> bool:
+def _is_same_file(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
 
 
-def _holder(path: Path, unknown: str = "another process") -> str:
+def _write_holder(descriptor: int, path: Path) -> None:
+    os.truncate(descriptor, 0)
+    with add_path_to_errors(path):
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+
+
+def _read_holder(path: Path) -> str:
+    """What a lock file says of its owner, "process 12 on host"; "" when nothing can be read."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()[:200] or unknown
+        return path.read_text(encoding="utf-8", errors="replace").strip()[:MAX_HOLDER]
     except OSError:
-        return unknown
+        return ""
 
 
-def _lives(holder: str) -> bool:
-    """True when `holder`, "process 12 on host", may still run; on another host nobody can tell."""
+def _warn_of_other_host(holder: str, folder: Path) -> None:
+    """Warns when a lock is taken over from another host, whose own locks may not reach here."""
+    if holder and not holder.endswith(f" on {socket.gethostname()}"):
+        logging.warning(
+            "%s did not end its work on %s; if it still runs there, stop it.", holder, folder
+        )
+
+
+def _may_still_run(holder: str) -> bool:
+    """Whether `holder`, "process 12 on host", may still run; on another host nobody can tell."""
     words = holder.split()
     if len(words) != 4 or not words[1].isdecimal():
         return False
-    if words[3] != socket.gethostname():
+
+    process, host = int(words[1]), words[3]
+    if host != socket.gethostname():
         return True
-    if int(words[1]) == os.getpid():
+    if process == os.getpid():
         return False
+
     try:
-        os.kill(int(words[1]), 0)
+        os.kill(process, 0)  # asks whether it exists
     except ProcessLookupError:
         return False
     except OSError:

@@ -1,4 +1,4 @@
-"""How much memory there is to use."""
+"""How much memory this process may still use."""
 
 import contextlib
 import os
@@ -9,7 +9,8 @@ try:
 except ImportError:  # Windows
     resource = None
 
-# (limit, use) of the container that this process may be in: version 2 of Linux' control groups, then version 1.
+# Limit and use of the container that this process may be in: Linux' control groups, versions 2 and
+# 1.
 CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -17,15 +18,16 @@ CGROUPS = (
 
 
 def available_bytes() -> int | None:
-    """What the system, the container or the shell's limit could still give, caches included; None where none says."""
-    free = [_of_machine(), _of_limit()]
-    for limit, used in CGROUPS:
-        with contextlib.suppress(OSError, ValueError):  # "max" is no number
-            free.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
-    return min((number for number in free if number is not None), default=None)
+    """The least that the system, the container and `ulimit` still grant; None if none tells.
+
+    Memory that only caches files counts as available to the system, and as used in a container.
+    """
+    grants = [_read_system_bytes(), _read_ulimit_bytes()]
+    grants += [_read_container_bytes(limit, used) for limit, used in CGROUPS]
+    return min((grant for grant in grants if grant is not None), default=None)
 
 
-def _of_machine() -> int | None:
+def _read_system_bytes() -> int | None:
     with contextlib.suppress(OSError), open("/proc/meminfo", encoding="utf-8") as file:
         for line in file:
             if line.startswith("MemAvailable:"):
@@ -33,15 +35,21 @@ def _of_machine() -> int | None:
     return None
 
 
-def _of_limit() -> int | None:
+def _read_container_bytes(limit: str, used: str) -> int | None:
+    with contextlib.suppress(OSError, ValueError):  # without a limit the file says "max"
+        return int(Path(limit).read_text()) - int(Path(used).read_text())
+    return None
+
+
+def _read_ulimit_bytes() -> int | None:
     """What `ulimit -v` leaves."""
-    if (
-        resource is None
-        or (limit := resource.getrlimit(resource.RLIMIT_AS)[0]) == resource.RLIM_INFINITY
-    ):
+    if resource is None:
         return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return None
+
     with contextlib.suppress(OSError):
-        return limit - int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf(
-            "SC_PAGE_SIZE"
-        )
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        return limit - pages * os.sysconf("SC_PAGE_SIZE")
     return None

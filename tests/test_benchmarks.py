@@ -30,7 +30,7 @@ def by_hand(*, batch):
 
 def test_step_flops_by_hand():
     config = Config(c_dim=3, g_updates=1)
-    assert floor.step_flops(config) == by_hand(batch=64) == pytest.approx(227.3e9, rel=1e-3)
+    assert floor.count_step_flops(config) == by_hand(batch=64) == pytest.approx(227.3e9, rel=1e-3)
 
 
 def test_step_flops_of_more_updates():
@@ -38,7 +38,9 @@ def test_step_flops_of_more_updates():
     config = Config(c_dim=3, stem_width=32)
 
     def flops(d, g, **changes):
-        return floor.step_flops(dataclasses.replace(config, d_updates=d, g_updates=g, **changes))
+        return floor.count_step_flops(
+            dataclasses.replace(config, d_updates=d, g_updates=g, **changes)
+        )
 
     generator_forward = flops(1, 1, alternate=True) - flops(1, 1)
     assert flops(1, 2) - flops(1, 1) == flops(3, 3) - flops(3, 2) > 0
@@ -54,7 +56,7 @@ def test_step_bytes_by_hand(tiny):
     g_weights = (9 * 512 + 64) + (25 * 32 * 16 + 16 + 32) + (25 * 16 * 3 + 3)
     d_weights = (25 * 3 * 16 + 16) + (25 * 16 * 32 + 32 + 64) + 513
     kept = 2 * g + 2 * 5 * d + 5 * d + 3 * g
-    assert floor.step_bytes(config, 2) == 8 * kept * 2 + 32 * (g_weights + d_weights)
+    assert floor.count_step_bytes(config, 2) == 8 * kept * 2 + 32 * (g_weights + d_weights)
 
 
 @pytest.mark.parametrize("kernel_size", [4, 5])
@@ -63,7 +65,8 @@ def test_peers_have_our_weights_and_shapes(tiny, peer, kernel_size):
     pytest.importorskip(peer, reason="the comparison takes PyTorch: pip install torch")
     config = tiny(kernel_size=kernel_size, output_height=32)
     theirs, dcgan = importlib.import_module(f"benchmarks.peers_{peer}"), DCGAN(config)
-    generator, discriminator = theirs.generator(config), theirs.discriminator(config)
+    network = config.network_config()
+    generator, discriminator = theirs.build_generator(network), theirs.build_discriminator(network)
     for ours, net in ((dcgan.generator, generator), (dcgan.discriminator, discriminator)):
         trainable = net.trainable_variables if peer == "keras" else net.parameters()
         assert sizes(trainable) == sizes(ours.trainable_variables)
@@ -84,7 +87,7 @@ def test_torch_updates_as_often_as_the_config_says(tiny, options):
     dcgan = importlib.import_module("benchmarks.peers_torch").TorchDCGAN(
         tiny(d_updates=2, g_updates=3), **options
     )
-    losses = dcgan.step(np.zeros((16, 16, 16, 3), np.uint8), np.zeros((16, 8), np.float32))
+    losses = dcgan.train_step(np.zeros((16, 16, 16, 3), np.uint8), np.zeros((16, 8), np.float32))
     assert all(math.isfinite(loss.item()) for loss in losses)
     for optimizer, updates in ((dcgan.d_optimizer, 2), (dcgan.g_optimizer, 3)):
         assert {int(state["step"]) for state in optimizer.state.values()} == {updates}

@@ -13,7 +13,7 @@ from runs.checkpoints import Checkpoints
 from runs.find import find_run, read_run
 from sample import Sampler, sample
 from system import console
-from system.files import replaced_folder, write_atomic
+from system.files import replace_folder, write_atomic
 from utils import image_grid, png, write_film
 
 
@@ -153,17 +153,17 @@ def test_film_has_a_frame_a_grid_but_not_endlessly_many(channels, tmp_path):
 
 def test_files_and_folders_appear_whole_or_not_at_all(tmp_path):
     folder = tmp_path / "folder"
-    with replaced_folder(folder) as temporary:
+    with replace_folder(folder) as temporary:
         (temporary / "a").write_text("first")
-    with pytest.raises(RuntimeError), replaced_folder(folder) as temporary:
+    with pytest.raises(RuntimeError), replace_folder(folder) as temporary:
         (temporary / "b").write_text("half")
         raise RuntimeError
     assert [path.name for path in folder.iterdir()] == ["a"]
-    with replaced_folder(folder) as temporary:
+    with replace_folder(folder) as temporary:
         (temporary / "c").write_text("second")
     assert [path.name for path in folder.iterdir()] == ["c"]
     (tmp_path / "folder.123.tmp" / "of a killed process").mkdir(parents=True)
-    with replaced_folder(folder):
+    with replace_folder(folder):
         pass
     write_atomic(tmp_path / "file", b"content")
     with pytest.raises(OSError):

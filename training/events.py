@@ -1,4 +1,8 @@
-"""TensorBoard's event files, looked after: TensorFlow is silent when it cannot write, and a gap hides all after it."""
+"""TensorBoard's event files, kept readable.
+
+TensorFlow is silent when it cannot write, and readers stop at the first damaged record: a disk that
+was full for a moment would hide everything after it.
+"""
 
 import contextlib
 import os
@@ -10,94 +14,101 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-ROOM = 16e6  # bytes that must be free before the next try
-HEADER, FRAME = (
-    struct.Struct("<Q"),
-    16,
-)  # a record: its length, and with three checksums 16 bytes around it
+MIN_FREE_BYTES = 16e6  # on the disk, before the next try
+LENGTH = struct.Struct("<Q")  # a record begins with the number of its bytes
+FRAME = 16  # bytes of a record besides: that length and two checksums
 
 
 class Events:
-    """A writer of summaries in `folder` that leaves out what cannot be written, says so once, and tries again later.
+    """Writes summaries into `folder`. What cannot be written is left out, with one warning.
 
-    The file is cut back to its last whole record, as readers stop at a damaged one.
+    Later steps try again. A file whose end is damaged is cut back to its last whole record, and a new file goes on.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.failed = False
-        self.writer = self.path = None
-        self._open()
+        self.has_failed = False
+        self.writer = None
+        self.path = None  # of the writer's file
+        self.end = 0  # bytes at its beginning that are known to be whole records
+        self._start_file()
 
     @contextlib.contextmanager
-    def at(self, step: int):
-        """Within the block `tf.summary` writes for this step; afterwards it is on disk, or left out."""
-        if self.writer is None and not self._open():
+    def record_step(self, step: int):
+        """Within the block `tf.summary` writes for `step`; then that is on disk, or left out."""
+        if self.writer is None and not self._start_file():
             yield
             return
-        default = self.writer.as_default(
-            np.int64(step)
-        )  # TensorFlow keeps every Python number that it meets
+
+        # An int64, as TensorFlow keeps every Python number that it meets.
+        default = self.writer.as_default(np.int64(step))
         default.__enter__()
-        whole = True
+        is_whole = True
         try:
             yield
             self.writer.flush()
-            whole = self._whole()
+            is_whole = self._advance_end()
         except (OSError, tf.errors.OpError):
-            whole = False
+            is_whole = False
         finally:
-            if not whole:
-                self._give_up()
-            # This flushes too: in a `with` statement, a failure would leave this writer the default.
+            if not is_whole:
+                self._abandon_file()
+            # This flushes too: in a `with` statement, a failure would leave this writer the
+            # default.
             default.__exit__(None, None, None)
 
     def close(self) -> None:
         if self.writer is not None:
             self.writer.close()
 
-    def _open(self) -> bool:
-        """Begins a file, if there may be room for one; False when there is none."""
+    def _start_file(self) -> bool:
+        """Creates the next file; False when there is no room for one."""
         try:
-            if self.failed and shutil.disk_usage(self.folder).free < ROOM:
+            if self.has_failed and shutil.disk_usage(self.folder).free < MIN_FREE_BYTES:
                 return False
-            before = set(self._files())
-            self.writer = tf.summary.create_file_writer(str(self.folder))
-            self.writer.flush()
-            [self.path] = set(self._files()) - before
-            self.end = 0  # of what is known to be whole
-            whole = self._whole()
+            self._create_writer()
+            is_whole = self._advance_end()
         except (OSError, ValueError, tf.errors.OpError):
-            whole = False
-        if not whole:
-            self._give_up()
-        return whole
+            is_whole = False
 
-    def _files(self) -> list[Path]:
-        return list(self.folder.glob("events.out.tfevents.*"))
+        if not is_whole:
+            self._abandon_file()
+        return is_whole
 
-    def _whole(self) -> bool:
-        """Whether the file ends with a whole record."""
+    def _create_writer(self) -> None:
+        """Raises ValueError when no file appears."""
+        before = self._list_files()
+        self.writer = tf.summary.create_file_writer(str(self.folder))
+        self.writer.flush()
+        [self.path] = self._list_files() - before
+        self.end = 0
+
+    def _list_files(self) -> set[Path]:
+        return set(self.folder.glob("events.out.tfevents.*"))
+
+    def _advance_end(self) -> bool:
+        """Moves `end` past the whole records; returns whether the file ends there."""
         size = self.path.stat().st_size
         with open(self.path, "rb") as file:
             while self.end + FRAME <= size:
                 file.seek(self.end)
-                (length,) = HEADER.unpack(file.read(HEADER.size))
+                (length,) = LENGTH.unpack(file.read(LENGTH.size))
                 if self.end + FRAME + length > size:
                     return False
                 self.end += FRAME + length
         return 0 < self.end == size
 
-    def _give_up(self) -> None:
+    def _abandon_file(self) -> None:
+        """Closes the file, cuts it back to its whole records, and warns the first time."""
         with contextlib.suppress(OSError, tf.errors.OpError):
-            if self.writer is not None:
-                self.writer.close()
+            self.close()
         with contextlib.suppress(OSError):
             if self.path is not None:
                 os.truncate(self.path, self.end)
         self.writer = self.path = None
-        if not self.failed:
-            self.failed = True
+
+        if not self.has_failed:
             logging.warning(
                 "TensorBoard's log in %s cannot be written; training goes on without.", self.folder
             )
+        self.has_failed = True

@@ -12,7 +12,7 @@ from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
 
 from config.settings import SETTINGS, Config
-from system.files import append, write_atomic
+from system.files import append_or_undo, write_atomic
 from training.diagnosis import WinningDiscriminator
 from training.events import Events
 
@@ -73,7 +73,7 @@ class Logs:
         line |= {"seconds": round(self.seconds, 3)}
         self._append_metrics(json.dumps(line) + "\n")
 
-        with self.events.at(step):
+        with self.events.record_step(step):
             for name in (*METRICS, *(scale for scale in LOSS_SCALES if scale in values)):
                 tf.summary.scalar(name, np.float32(values[name]))
             tf.summary.scalar("images_per_second", np.float32(speed))
@@ -82,7 +82,7 @@ class Logs:
         self.winning.check(step, values["d_fake"])
 
     def histograms(self, step: int, results: dict) -> None:
-        with self.events.at(step):
+        with self.events.record_step(step):
             # Tags of their own: TensorBoard shows a tag as what it was first.
             tf.summary.histogram("histogram/z", results["z"])
             tf.summary.histogram("histogram/d_real", tf.sigmoid(results["real_logits"]))
@@ -90,7 +90,7 @@ class Logs:
 
     def image(self, step: int, name: str, picture: np.ndarray) -> None:
         """picture (H, W, C) uint8."""
-        with self.events.at(step):
+        with self.events.record_step(step):
             tf.summary.image(name, picture[None])
 
     @property
@@ -100,7 +100,7 @@ class Logs:
     def _append_metrics(self, line: str) -> None:
         """Adds a line, whole or not at all; says once that lines cannot be written, and counts them."""
         try:
-            append(self._metrics_path, line.encode())
+            append_or_undo(self._metrics_path, line.encode())
         except OSError as error:
             self.lost_lines += 1
             if self.lost_lines == 1:
@@ -164,7 +164,7 @@ class Logs:
             value = getattr(self.config, name)
             if setting.hparam and value is not None:
                 shown[name] = ",".join(map(str, value)) if isinstance(value, tuple) else value
-        with self.events.at(0):
+        with self.events.record_step(0):
             hparams.hparams(shown, trial_id=self.config.name)
 
 

@@ -21,8 +21,8 @@ from data.labels import Labels
 from data.packing.decode import Geometry
 from data.packing.workers import Worker, decode_images
 from data.sources.source import Source
-from system.files import check_room, remove_leftovers, temporary, write_atomic
-from system.locks import waited_for
+from system.files import check_room, create_temporary, remove_leftovers, write_atomic
+from system.locks import wait_for_lock
 from system.text import escape_unprintable
 
 FORMAT = 1  # raise it when the same settings give other pixels or another manifest
@@ -103,7 +103,7 @@ def load_or_make_pack(
 
     folder = _choose_writable_folder(folders)
     message = f"Another process packs {source.place}; waiting for it."
-    with waited_for(request.lock_path(folder), message):
+    with wait_for_lock(request.lock_path(folder), message):
         remove_leftovers(folder)
         return _find_pack(request, folders) or _make_pack(request, folder)
 
@@ -181,7 +181,7 @@ def _make_pack(request: PackRequest, folder: Path) -> Pack:
     height, width, _ = request.row_shape(channels)
     check_room(folder, source.count * height * width * channels, "the decoded images")
 
-    with temporary(request.draft_path(folder)) as draft:
+    with create_temporary(request.draft_path(folder)) as draft:
         manifest = _write_images(draft, source, request.geometry, channels)
         if auto and manifest["all_gray"]:
             channels = 1
@@ -358,7 +358,7 @@ def _write_npy_header(file, count: int, row: tuple[int, int, int]) -> None:
 def _keep_one_channel(path: Path) -> None:
     """Rewrites a pack of gray RGB images (N, H, W, 3) as (N, H, W, 1)."""
     colours = np.load(path, mmap_mode="r")
-    with temporary(path) as draft:
+    with create_temporary(path) as draft:
         with open(draft, "wb") as file:
             _write_npy_header(file, len(colours), (*colours.shape[1:3], 1))
             step = limits.MAX_IMAGES_IN_FLIGHT

@@ -13,7 +13,7 @@ from config.settings import Config
 from config.stored import change_settings
 from gan import DCGAN
 from model import Generator
-from runs.checkpoints import Checkpoints, checkpoint_paths, restore_networks
+from runs.checkpoints import Checkpoints, list_checkpoints, restore_networks
 from runs.find import find_run_to_train, read_run
 from train import train
 
@@ -100,7 +100,7 @@ def not_finite(path, config):
     checkpoints = Checkpoints(DCGAN(config), config)
     checkpoints.restore()
     checkpoints.dcgan.discriminator.blocks[0].conv.bias.assign([np.nan] * 16)
-    checkpoints.finite = lambda: True
+    checkpoints.is_finite = lambda: True
     checkpoints.save(6)
 
 
@@ -141,7 +141,7 @@ def test_two_damaged_and_training_goes_on_from_the_third(trained):
     cut(0.5)(newest(trained, DATA), trained)
     gone(trained.checkpoint_path / f"step-4.{DATA}", trained)
     longer = train(change_settings(trained, {"steps": 8}), PICTURES)
-    assert [path.name for path in checkpoint_paths(trained.checkpoint_path)] == [
+    assert [path.name for path in list_checkpoints(trained.checkpoint_path)] == [
         "step-4",
         "step-6",
         "step-8",

@@ -13,7 +13,7 @@ from program import is_one_line, run, run_here, start, state, tree, wait_for
 
 from config.stored import change_settings
 from data.batches import open_row_reader
-from runs.checkpoints import checkpoint_paths
+from runs.checkpoints import list_checkpoints
 from runs.find import read_run
 from tests.foreign.test_import_weights import write_newmu
 from train import train
@@ -256,7 +256,7 @@ def test_a_full_disk_of_logs_only_warns_and_they_go_on_when_there_is_room(
     )  # a line may fit into what is left of a page
     assert len(list((config.run_dir / "logs").glob("events.out.tfevents.*"))) == 2
     assert events_of(config.run_dir) > 10
-    assert [path.name for path in checkpoint_paths(config.checkpoint_path)] == ["step-100"]
+    assert [path.name for path in list_checkpoints(config.checkpoint_path)] == ["step-100"]
 
 
 def test_a_line_of_metrics_is_written_whole_or_not_at_all(tiny, tmp_path, warned):
@@ -288,7 +288,7 @@ def test_a_full_disk_of_samples_only_warns(tiny, photos, warned, small_disk, tmp
         len([text for text in warned if "reals.png cannot be written: No space left" in text]) == 1
     )
     assert not [path for path in disk.iterdir() if path.name != "ballast"]
-    assert [path.name for path in checkpoint_paths(config.checkpoint_path)] == ["step-20"]
+    assert [path.name for path in list_checkpoints(config.checkpoint_path)] == ["step-20"]
 
 
 def test_a_film_that_cannot_be_written_only_warns(tiny, photos, warned, monkeypatch):

@@ -69,7 +69,7 @@ def start(photos: Path, steps: int) -> tuple[str, float, float]:
     seconds, lines, begin = None, [], time.monotonic()
     with (
         subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process,
-        soak.watched(process.pid) as peaks,
+        soak.watch_memory(process.pid) as peaks,
     ):
         for line in process.stderr:
             lines.append(line)

@@ -12,7 +12,7 @@ from program import is_one_line, run_here, state
 from config import checks
 from config.settings import Config
 from gan import DCGAN
-from runs.checkpoints import checkpoint_paths
+from runs.checkpoints import list_checkpoints
 from runs.find import find_run_to_train, read_run
 from train import train
 from training.steps import Steps
@@ -65,7 +65,7 @@ def inf_moment(dcgan):
 
 
 def all_finite(config):
-    for path in checkpoint_paths(config.checkpoint_path):
+    for path in list_checkpoints(config.checkpoint_path):
         reader = tf.train.load_checkpoint(str(path))
         for name in reader.get_variable_to_shape_map():
             value = reader.get_tensor(name)
@@ -120,7 +120,7 @@ def test_it_stops_after_three_tries_with_advice_and_keeps_what_was_saved(
         train(tiny(steps=40, ckpt_freq=10), images)
     assert len([text for text in warned if "Going back" in text]) == 3
     stored = read_run(tiny().run_dir)
-    assert [path.name for path in checkpoint_paths(stored.checkpoint_path)] == ["step-10"]
+    assert [path.name for path in list_checkpoints(stored.checkpoint_path)] == ["step-10"]
     assert all_finite(stored)
     given = {"out_dir": stored.out_dir, "data_dir": stored.data_dir, "output_height": 16}
     assert find_run_to_train(given).halvings == 3  # the same command
@@ -155,7 +155,7 @@ def test_an_overflow_in_float16_is_skipped_and_the_scale_shrinks(tiny, images, m
     config = train(tiny(steps=60, ckpt_freq=10, mixed_precision="float16"), images)
     assert (config.halvings, [text for text in warned if "Going back" in text]) == (0, [])
     assert all_finite(config)
-    reader = tf.train.load_checkpoint(str(checkpoint_paths(config.checkpoint_path)[-1]))
+    reader = tf.train.load_checkpoint(str(list_checkpoints(config.checkpoint_path)[-1]))
     assert reader.get_tensor("d_scale/.ATTRIBUTES/VARIABLE_VALUE") < 2.0**33
 
 

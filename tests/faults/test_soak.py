@@ -16,7 +16,9 @@ HEAP_GROWTH = 130
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
-    taken = soak.trained(soak.small(tmp_path_factory.mktemp("soak"), STEPS), EVERY)
+    taken = soak.train_and_sample(
+        soak.make_small_config(tmp_path_factory.mktemp("soak"), STEPS), EVERY
+    )
     assert taken[-1].step == STEPS
     return [sample for sample in taken if sample.step >= WARM]
 

@@ -16,12 +16,12 @@ from data.packing.decode import Geometry
 from data.packing.pack import load_or_make_pack
 from data.sources.source import Source
 from system import files, locks
-from system.files import replaced_folder, write_atomic
+from system.files import replace_folder, write_atomic
 
 HELD = """
 import pathlib, sys, time
 from system import files, locks
-with locks.run_lock(pathlib.Path(sys.argv[1])):
+with locks.lock_run(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -65,7 +65,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(held, tmp_path, caplog):
     run_dir = tmp_path / "out" / "run"
     assert (run_dir / "lock").read_text() == f"process {held.pid} on {socket.gethostname()}"
     (run_dir / "config.json").touch()
-    with locks.run_lock(run_dir):
+    with locks.lock_run(run_dir):
         assert (run_dir / "lock").read_text() == f"process {os.getpid()} on {socket.gethostname()}"
     assert [path.name for path in run_dir.iterdir()] == ["config.json"]
 
@@ -74,7 +74,7 @@ def test_a_lock_from_another_host_is_taken_over_with_a_warning(tmp_path, monkeyp
     said = []
     monkeypatch.setattr(locks.logging, "warning", lambda text, *values: said.append(text % values))
     (tmp_path / "lock").write_text("process 7 on elsewhere")
-    with locks.run_lock(tmp_path):
+    with locks.lock_run(tmp_path):
         assert "process 7 on elsewhere did not end its work" in said[0]
 
 
@@ -97,11 +97,11 @@ def test_where_the_file_system_has_no_locks_the_name_counts(holder, refused, tmp
         holder.replace("HOST", socket.gethostname()).replace("OURS", str(os.getpid()))
     )
     if refused:
-        with pytest.raises(ValueError, match="One process at a time"), locks.run_lock(folder):
+        with pytest.raises(ValueError, match="One process at a time"), locks.lock_run(folder):
             pass
     else:
         with (
-            locks.run_lock(folder),
+            locks.lock_run(folder),
             pytest.raises(ValueError, match="in use by"),
             other_process(monkeypatch, folder),
         ):
@@ -112,7 +112,7 @@ def other_process(monkeypatch, folder):
     """The lock as another process would ask for it, while this one lives."""
     pid = os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
-    return locks.run_lock(folder)
+    return locks.lock_run(folder)
 
 
 def test_a_run_that_never_began_leaves_no_folder(tmp_path, capsys):
@@ -123,8 +123,8 @@ def test_a_run_that_never_began_leaves_no_folder(tmp_path, capsys):
 
 def test_temporaries_belong_to_their_process(tmp_path):
     with (
-        files.temporary(tmp_path / "mine") as mine,
-        files.temporary(tmp_path / "folder", folder=True) as folder,
+        files.create_temporary(tmp_path / "mine") as mine,
+        files.create_temporary(tmp_path / "folder", folder=True) as folder,
     ):
         (tmp_path / "dead.12-abcdef.tmp").write_text("half")
         (tmp_path / "dead.13-abcdef.tmp").mkdir()
@@ -208,9 +208,9 @@ def test_where_there_are_no_locks_temporaries_go_by_their_age(tmp_path, monkeypa
     os.utime(tmp_path / "old.tmp", (0, 0))
     files.remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["new.tmp"]
-    with replaced_folder(tmp_path / "made") as folder:
+    with replace_folder(tmp_path / "made") as folder:
         (folder / "file").write_text("1")
-    with replaced_folder(tmp_path / "made") as folder:
+    with replace_folder(tmp_path / "made") as folder:
         (folder / "file").write_text("2")
     write_atomic(tmp_path / "one", b"3")
     assert tree(tmp_path) == {"made/file": b"2", "new.tmp": b"", "one": b"3"}
