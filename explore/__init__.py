@@ -1,1 +1,1 @@
-"""One experiment of the paper a file, and the arithmetic of the convolutions that its networks are made of."""
+"""What the paper's experiments draw (`--explore NAME`): a module each, with `run_experiment`."""

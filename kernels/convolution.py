@@ -155,7 +155,9 @@ def _kernel_gradient_by_convolution(x, dy, kernel_size, padding):
     x = tf.transpose(_pad_maps(x, kernel_size, padding), (3, 1, 2, 0))
     dy = tf.transpose(dy, (1, 2, 0, 3))  # (B, h, w, outputs) -> (h, w, B, outputs)
     gradient = tf.nn.conv2d(x, dy, 1, "VALID", dilations=STRIDE)
-    return tf.transpose(gradient, (1, 2, 0, 3))  # (inputs, k, k, outputs) -> (k, k, inputs, outputs)
+    return tf.transpose(
+        gradient, (1, 2, 0, 3)
+    )  # (inputs, k, k, outputs) -> (k, k, inputs, outputs)
 
 
 def runs_on_cpu() -> bool:
