@@ -20,7 +20,8 @@ GIF_MILLISECONDS = (40, 500)  # a frame, shortest and longest
 def encode_png(image: np.ndarray) -> bytes:
     """A PNG of uint8 pixels (H, W, C), C = 1, 3 or 4; the same pixels give the same bytes.
 
-    It is compressed by run lengths alone: what networks draw comes to the same size in half the time.
+    It is compressed by run lengths alone: what networks draw comes to the same size in half the
+    time.
     """
     if image.shape[-1] == 1:
         image = image.squeeze(-1)  # (H, W, 1) -> (H, W), as Pillow wants gray images
@@ -65,8 +66,8 @@ def write_film(grids: list[Path], path: Path) -> None:
 def make_film_frame(image: np.ndarray) -> np.ndarray:
     """A uint8 image, (H, W) or (H, W, C), as a frame of a GIF: (h, w) or (h, w, 3).
 
-    Of an image longer than GIF_SIDE it keeps every k-th pixel. RGBA goes on white, since a GIF's pixels
-    are either transparent or not.
+    Of an image longer than GIF_SIDE it keeps every k-th pixel. RGBA goes on white, since a GIF's
+    pixels are either transparent or not.
     """
     step = math.ceil(max(image.shape[:2]) / GIF_SIDE)
     image = image[::step, ::step].copy()  # a view would keep the whole grid in memory

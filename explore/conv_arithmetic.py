@@ -11,8 +11,9 @@ from explore.arithmetic.relations import convolution_matrix, output_size, transp
 from system.files import write_atomic
 from utils import encode_png
 
-# The guide's figures: i, k, s, p, d of a convolution, in the letters of explore/arithmetic/relations.py.
-# Each without dilation is drawn together with its transpose, which leads from o back to i.
+# The guide's figures: i, k, s, p, d of a convolution, in the letters of
+# explore/arithmetic/relations.py. Each without dilation is drawn together with its transpose, which
+# leads from o back to i.
 FIGURES = {
     "no_padding_no_strides": (4, 3, 1, 0, 1),
     "arbitrary_padding_no_strides": (5, 4, 1, 2, 1),
@@ -25,7 +26,8 @@ FIGURES = {
 }
 FRAME_MILLISECONDS = 300
 
-# Small numbers that can be followed by hand; weights that all differ can be found again in the matrix.
+# Small numbers that can be followed by hand; weights that all differ can be found again in the
+# matrix.
 MATRIX_IMAGE = np.array([[1, 0, 2, 0], [0, 1, 0, 1], [2, 0, 0, 1], [0, 1, 1, 0]])
 MATRIX_KERNEL = np.arange(1, 10).reshape(3, 3)  # (9,) -> (3, 3)
 
@@ -33,8 +35,8 @@ MATRIX_KERNEL = np.arange(1, 10).reshape(3, 3)  # (9,) -> (3, 3)
 def run_experiment(config: Config, folder: Path) -> list[Path]:
     """Writes the guide's fifteen animations, <figure>.gif, and matrix.png; returns the files.
 
-    matrix.png shows a convolution's matrix C, and products with C and with its transpose. Every experiment
-    is given a `config`; this one does not use it.
+    matrix.png shows a convolution's matrix C, and products with C and with its transpose. Every
+    experiment is given a `config`; this one does not use it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     contents = {

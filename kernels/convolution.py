@@ -1,10 +1,11 @@
 """The stride-2 convolution and its transpose, with the gradients that a CPU computes fastest.
 
-Both are made of three maps, each linear in x and in the kernel: the convolution shrinks
-x (B, H, W, inputs) to (B, h, w, outputs), the transpose enlarges again, and the gradient of the kernel
-correlates the large side with the small one (Dumoulin & Visin 2016, section 4). On a GPU all three are
-cuDNN's. On a CPU oneDNN is slow at enlarging to few channels and at the kernel gradient of small maps,
-so these two cases are rearranged into ordinary convolutions. The sums are the same, in another order.
+Both are made of three maps, each linear in x and in the kernel: the convolution shrinks x (B, H, W,
+inputs) to (B, h, w, outputs), the transpose enlarges again, and the gradient of the kernel
+correlates the large side with the small one (Dumoulin & Visin 2016, section 4). On a GPU all three
+are cuDNN's. On a CPU oneDNN is slow at enlarging to few channels and at the kernel gradient of
+small maps, so these two cases are rearranged into ordinary convolutions. The sums are the same, in
+another order.
 """
 
 import tensorflow as tf
@@ -55,9 +56,9 @@ def conv_transpose(
 def pad_widths(padding: str, side: int, kernel_size: int) -> tuple[int, int]:
     """Zeros (before, after) with which a stride-2 convolution maps `side` to ceil(side / 2).
 
-    This is relationship 6 of Dumoulin & Visin 2016. "same" splits the zeros evenly, as TensorFlow does: an
-    odd one goes after. "symmetric" puts (k - 1) // 2 before, as Theano and PyTorch do. For the 5x5 kernel on
-    even sides they differ: 1 + 2 against 2 + 1.
+    This is relationship 6 of Dumoulin & Visin 2016. "same" splits the zeros evenly, as TensorFlow
+    does: an odd one goes after. "symmetric" puts (k - 1) // 2 before, as Theano and PyTorch do. For
+    the 5x5 kernel on even sides they differ: 1 + 2 against 2 + 1.
     """
     total = (-(-side // STRIDE) - 1) * STRIDE + kernel_size - side
     before = (kernel_size - 1) // 2 if padding == "symmetric" else total // 2
@@ -97,8 +98,9 @@ def _enlarge_maps(x, kernel, size, padding):
 def _enlarge_maps_by_subpixels(x, kernel, size, padding):
     """The same by an ordinary convolution, which computes 2x2 pixels as the channels of one cell.
 
-    This is the sub-pixel convolution of Shi et al. 2016 (arXiv 1609.07009). In one dimension, with pixels
-    counted from the first zero of the padding: pixel 2r + a is the sum over m of x[r - m] * kernel[2m + a].
+    This is the sub-pixel convolution of Shi et al. 2016 (arXiv 1609.07009). In one dimension, with
+    pixels counted from the first zero of the padding: pixel 2r + a is the sum over m of x[r - m] *
+    kernel[2m + a].
     """
     kernel_size, outputs = kernel.shape[0], kernel.shape[2]
     taps = -(-kernel_size // STRIDE)  # the values of m
@@ -149,15 +151,15 @@ def _kernel_gradient(x, dy, kernel_shape, padding):
 def _kernel_gradient_by_convolution(x, dy, kernel_size, padding):
     """The same by an ordinary convolution, in which batch and channels have changed places.
 
-    dy becomes a dilated kernel that slides over x: each of its k x k places gives one tap of the gradient.
+    dy becomes a dilated kernel that slides over x: each of its k x k places gives one tap of the
+    gradient.
     """
     # (B, H, W, inputs) -> (inputs, H, W, B)
     x = tf.transpose(_pad_maps(x, kernel_size, padding), (3, 1, 2, 0))
     dy = tf.transpose(dy, (1, 2, 0, 3))  # (B, h, w, outputs) -> (h, w, B, outputs)
     gradient = tf.nn.conv2d(x, dy, 1, "VALID", dilations=STRIDE)
-    return tf.transpose(
-        gradient, (1, 2, 0, 3)
-    )  # (inputs, k, k, outputs) -> (k, k, inputs, outputs)
+    # (inputs, k, k, outputs) -> (k, k, inputs, outputs)
+    return tf.transpose(gradient, (1, 2, 0, 3))
 
 
 def runs_on_cpu() -> bool:

@@ -1,7 +1,7 @@
 """Draws a kernel that sweeps over its input, and the products of a convolution's matrix.
 
-Pictures are laid out in cells of PITCH x PITCH pixels, a cell for each number. A corner is the (x, y) of a
-grid's top left pixel; row and column count cells from there.
+Pictures are laid out in cells of PITCH x PITCH pixels, a cell for each number. A corner is the (x,
+y) of a grid's top left pixel; row and column count cells from there.
 """
 
 import functools
@@ -80,8 +80,8 @@ def draw_film(sweep: Sweep) -> np.ndarray:
 def draw_matrix_products(image: np.ndarray, kernel: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8: an image x, a 3x3 kernel, its matrix C, and the products y = C x and C^T y.
 
-    image (i, i); matrix (o * o, i * i). The weights of the kernel must differ, as each has one colour
-    wherever it stands. Numbers in the shape of x are blue, in the shape of y cyan.
+    image (i, i); matrix (o * o, i * i). The weights of the kernel must differ, as each has one
+    colour wherever it stands. Numbers in the shape of x are blue, in the shape of y cyan.
     """
     (rows, columns), side = matrix.shape, len(image)
     y = (matrix @ image.ravel()).reshape(side - 2, side - 2)  # (o * o,) -> (o, o)

@@ -1,11 +1,12 @@
 """The arithmetic of convolutions, after Dumoulin & Visin 2016 (arXiv 1603.07285), "the guide".
 
-The guide's fifteen relationships, the zeros of TensorFlow's SAME padding, and a convolution as a matrix.
+The guide's fifteen relationships, the zeros of TensorFlow's SAME padding, and a convolution as a
+matrix.
 
-All but the matrix treat one axis, as axes do not interact. The letters are the guide's, and count units
-along that axis: i input, o output, k kernel, s stride, d dilation, p zeros on each side. For a transposed
-convolution k, s and p are those of the convolution that it reverses, and i is its own input, the guide's
-i'. Sizes that cannot be laid out raise ValueError.
+All but the matrix treat one axis, as axes do not interact. The letters are the guide's, and count
+units along that axis: i input, o output, k kernel, s stride, d dilation, p zeros on each side. For
+a transposed convolution k, s and p are those of the convolution that it reverses, and i is its own
+input, the guide's i'. Sizes that cannot be laid out raise ValueError.
 """
 
 from typing import NamedTuple
@@ -54,8 +55,8 @@ def transpose_convolution(
 ) -> DirectConvolution:
     """The general form of relationships 8 to 14.
 
-    A convolution takes s different sizes to i. `a`, from 0 to s - 1, says which of them the transpose
-    leads back to.
+    A convolution takes s different sizes to i. `a`, from 0 to s - 1, says which of them the
+    transpose leads back to.
     """
     _check_integers(1, i=i, k=k, s=s)
     _check_integers(0, p=p, a=a)
@@ -186,8 +187,8 @@ RELATIONSHIPS = {
 def same_padding(i: int, k: int, s: int) -> tuple[int, int, int]:
     """TensorFlow's SAME: (o, zeros before, zeros after), where o = ceil(i / s).
 
-    An even number of zeros makes this relationship 6, with half of them as p. Of an odd number one more
-    comes after; the guide has no relationship for that.
+    An even number of zeros makes this relationship 6, with half of them as p. Of an odd number one
+    more comes after; the guide has no relationship for that.
     """
     _check_integers(1, i=i, k=k, s=s)
     o = -(-i // s)
@@ -198,9 +199,9 @@ def same_padding(i: int, k: int, s: int) -> tuple[int, int, int]:
 def same_crop(i: int, k: int, s: int, o: int) -> tuple[int, int]:
     """Units (before, after) that SAME crops from a transposed convolution of i units, to leave o.
 
-    The output that it crops has s(i - 1) + k units. o must be one of the s sizes that SAME takes to i: from
-    (i - 1)s + 1 to i * s. If k < s, the output may be shorter than o; then `after` is negative: TensorFlow
-    appends so many zeros, which no kernel reaches.
+    The output that it crops has s(i - 1) + k units. o must be one of the s sizes that SAME takes to
+    i: from (i - 1)s + 1 to i * s. If k < s, the output may be shorter than o; then `after` is
+    negative: TensorFlow appends so many zeros, which no kernel reaches.
     """
     _check_integers(1, i=i, k=k, s=s, o=o)
     smallest, largest = (i - 1) * s + 1, i * s
@@ -219,9 +220,10 @@ def convolution_matrix(
 ) -> csr_array:
     """A convolution of X as a matrix C (guide, section 4.1): Y.ravel() = C @ X.ravel().
 
-    Its transpose C.T is the transposed convolution. kernel (kh, kw) is not flipped, as in TensorFlow.
-    input_size: (H, W), or one number for both. padding: one number, or ((top, bottom), (left, right)).
-    C has shape (oh * ow, H * W) and holds kh * kw weights in a row, fewer where the kernel lies on padding.
+    Its transpose C.T is the transposed convolution. kernel (kh, kw) is not flipped, as in
+    TensorFlow. input_size: (H, W), or one number for both. padding: one number, or ((top, bottom),
+    (left, right)). C has shape (oh * ow, H * W) and holds kh * kw weights in a row, fewer where the
+    kernel lies on padding.
     """
     kernel = np.asarray(kernel)
     if kernel.ndim != 2:
