@@ -1,1 +1,4 @@
-"""What the paper's experiments draw (`--explore NAME`): a module each, with `run_experiment`."""
+"""The paper's experiments (`--explore NAME`), a module each with a `run_experiment`.
+
+arithmetic/ holds what explains the convolutions that the networks are made of.
+"""

@@ -1,4 +1,4 @@
-"""The animations of Dumoulin & Visin 2016 (arXiv 1603.07285), and a convolution as a sparse matrix."""
+"""The animations of Dumoulin & Visin 2016 (arXiv 1603.07285), and a convolution as a matrix."""
 
 from pathlib import Path
 
@@ -11,9 +11,8 @@ from explore.arithmetic.relations import convolution_matrix, output_size, transp
 from system.files import write_atomic
 from utils import encode_png
 
-# The guide's figures: i, k, s, p, d of a convolution, in the letters of
-# explore/arithmetic/relations.py. Each without dilation is drawn together with its transpose, which
-# leads from o back to i.
+# The guide's figures as i, k, s, p, d of a convolution; explore/arithmetic/relations.py explains
+# the letters. All but the dilated one are also drawn as a transpose, from o back to i.
 FIGURES = {
     "no_padding_no_strides": (4, 3, 1, 0, 1),
     "arbitrary_padding_no_strides": (5, 4, 1, 2, 1),
@@ -26,8 +25,7 @@ FIGURES = {
 }
 FRAME_MILLISECONDS = 300
 
-# Small numbers that can be followed by hand; weights that all differ can be found again in the
-# matrix.
+# Small numbers, to be followed by hand. No weight occurs twice, so each can be found in the matrix.
 MATRIX_IMAGE = np.array([[1, 0, 2, 0], [0, 1, 0, 1], [2, 0, 0, 1], [0, 1, 1, 0]])
 MATRIX_KERNEL = np.arange(1, 10).reshape(3, 3)  # (9,) -> (3, 3)
 
@@ -36,7 +34,7 @@ def run_experiment(config: Config, folder: Path) -> list[Path]:
     """Writes the guide's fifteen animations, <figure>.gif, and matrix.png; returns the files.
 
     matrix.png shows a convolution's matrix C, and products with C and with its transpose. Every
-    experiment is given a `config`; this one does not use it.
+    experiment gets a `config`; this one does not need it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
@@ -54,7 +52,7 @@ def run_experiment(config: Config, folder: Path) -> list[Path]:
 def plan_sweeps() -> dict[str, Sweep]:
     """What each of the guide's fifteen animations shows, by name.
 
-    They are seven convolutions, each followed by its transpose, and the dilated convolution.
+    There are seven convolutions, each followed by its transpose, and a dilated convolution.
     """
     sweeps = {}
     for name, sizes in FIGURES.items():
@@ -88,7 +86,8 @@ def _plan_transpose(i: int, k: int, s: int, p: int, d: int) -> Sweep:
 
     extra = f"  a={a}" if a else ""
     reversed_sizes = f"i'={units}  k={k}  s={s}  p={p}  ->  o'={direct.output}"
-    direct_sizes = f"i~'={direct.stretched}  k'={direct.kernel}  s'={direct.stride}  p'={direct.padding}{extra}"
+    direct_sizes = f"i~'={direct.stretched}  k'={direct.kernel}  s'={direct.stride}"
+    direct_sizes += f"  p'={direct.padding}{extra}"
     return Sweep(
         units=units,
         spacing=s,

@@ -1,8 +1,8 @@
-"""Trained weights of other implementations, read from their files and made into runs of this one.
+"""Trained weights of other implementations: their files are read, and made into a run of this one.
 
-import_weights.py   the way in: `--import_weights`, from files to a run with its first checkpoint
-carpedm20.py        reads carpedm20/DCGAN-tensorflow's TensorFlow 1 checkpoints newmu.py
-reads Newmu/dcgan_code's Theano arrays, the paper's own networks pytorch.py          reads the state
-dicts of pytorch/examples' DCGAN arrays.py           what the three return: arrays by the names of
-our variables, and the settings they imply
+- import_weights.py: the way in (`--import_weights`), from files to a run with its first checkpoint
+- carpedm20.py: reads TensorFlow 1 checkpoints of carpedm20/DCGAN-tensorflow
+- newmu.py: reads Theano arrays of Newmu/dcgan_code, the paper's own networks
+- pytorch.py: reads state dicts of pytorch/examples' DCGAN
+- arrays.py: what these three return, and the settings that the shapes of arrays imply
 """

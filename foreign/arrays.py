@@ -1,4 +1,4 @@
-"""What every format is read into: arrays by the names of our variables, and the settings they imply."""
+"""What every format is read into: arrays by our variables' names, and the settings they imply."""
 
 import dataclasses
 
@@ -16,24 +16,18 @@ MAX_BLOCKS = int(SETTINGS["blocks"].high)
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """Two networks of another implementation.
+    """A generator and, if there is one, a discriminator of another implementation."""
 
-    origin: the format and the files, in words. settings: values for Config by name. generator,
-    discriminator: arrays by the paths of our variables; there may be no discriminator. stem_area:
-    height times width of the stem's maps. is_size_known: False where images of several sizes have a
-    stem of this area.
-    """
-
-    origin: str
-    settings: dict
-    stem_area: int
-    generator: Arrays
+    origin: str  # the format and the files, in words
+    settings: dict  # values for Config, by name
+    stem_area: int  # height times width of the stem's maps
+    generator: Arrays  # by the paths of our variables, such as conv1/kernel
     discriminator: Arrays | None
-    is_size_known: bool = True
+    is_size_known: bool = True  # False where images of several sizes have a stem of this area
 
 
 def infer_settings(generator: Arrays, discriminator: Arrays | None) -> tuple[dict, int]:
-    """The settings that the arrays' shapes imply, and the area of the stem.
+    """Returns the settings that the arrays' shapes imply, and the stem's area.
 
     Raises ValueError when an array does not have the dimensions of its layer.
     """
@@ -42,7 +36,7 @@ def infer_settings(generator: Arrays, discriminator: Arrays | None) -> tuple[dic
 
     kernels = _convolution_kernels(generator)
     has_labels = "fc/kernel" in generator
-    # With labels a convolution takes the maps of the one before and y.
+    # With labels, the input of a convolution is the maps of the one before and y, side by side.
     y_dim = kernels[-1].shape[3] - kernels[-2].shape[2] if has_labels else 0
     first_dense = generator["fc/kernel" if y_dim else "stem/kernel"]
     widths = tuple(kernel.shape[3] - y_dim for kernel in kernels)
@@ -61,7 +55,7 @@ def infer_settings(generator: Arrays, discriminator: Arrays | None) -> tuple[dic
 
 
 def _infer_widths(g_widths: tuple[int, ...], discriminator: Arrays | None) -> dict:
-    """stem_width, with g_widths and d_widths only where they are not what follows from it."""
+    """stem_width, and those of g_widths and d_widths that Config would not derive from it."""
     settings = {"g_widths": g_widths}
     if discriminator:
         kernels = _convolution_kernels(discriminator)
@@ -73,8 +67,8 @@ def _infer_widths(g_widths: tuple[int, ...], discriminator: Arrays | None) -> di
 
     halved = tuple(max(stem_width >> k, MIN_WIDTH) for k in range(len(g_widths)))
     derived = {"g_widths": halved, "d_widths": halved[::-1]}
-    odd = {name: widths for name, widths in settings.items() if widths != derived[name]}
-    return odd | {"stem_width": stem_width}
+    underived = {name: widths for name, widths in settings.items() if widths != derived[name]}
+    return underived | {"stem_width": stem_width}
 
 
 def _may_be_stem_width(width: int) -> bool:

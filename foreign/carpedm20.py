@@ -7,7 +7,7 @@ from foreign.arrays import STATISTICS, Arrays, Weights, check_arrays_complete, i
 
 
 def find_tf1_prefix(path: Path) -> str | None:
-    """The prefix of the checkpoint that `path` belongs to, or in a folder of the newest; None without one."""
+    """The prefix of a checkpoint from one of its files, or of the newest one in a folder."""
     if path.is_dir():
         return _find_newest_prefix(path)
 
@@ -18,7 +18,7 @@ def find_tf1_prefix(path: Path) -> str | None:
 
 
 def _find_newest_prefix(folder: Path) -> str | None:
-    """The prefix that ends in the highest number, as the step is its end."""
+    """The prefix with the highest number at its end, which is the step."""
     files = [*folder.glob("*.index"), *folder.glob("*.meta")]
     prefixes = [file.with_suffix("") for file in files]
     numbered = [(_final_number(prefix.name), str(prefix)) for prefix in prefixes]
@@ -31,7 +31,7 @@ def _final_number(name: str) -> int:
 
 
 def read_carpedm20(prefix: str) -> Weights:
-    """A checkpoint of its model.py: the networks for 64x64 or another size, or the MNIST pair with labels.
+    """Reads the networks without labels, of any size, or those for MNIST, which have labels.
 
     Raises ValueError when the checkpoint is damaged, incomplete, or not of TensorFlow 1.
     """
@@ -63,22 +63,22 @@ def read_carpedm20(prefix: str) -> Weights:
 
 
 def _load_checkpoint(prefix: str) -> Arrays:
-    """Both networks' arrays by their names, without the scope generator/ or discriminator/."""
+    """Both networks' arrays by the checkpoint's names, without the scopes of the networks."""
     import tensorflow as tf
 
     try:
         reader = tf.train.load_checkpoint(prefix)
         stored = list(reader.get_variable_to_shape_map())
-        weights = [name for name in stored if re.search(r"(^|/)[gd]_", name)]
         arrays = {}
-        for name in weights:
-            if "Adam" not in name:  # Adam's moments of a weight are named after it
-                plain = re.sub(r"^(generator|discriminator)/", "", name)
-                arrays[plain] = reader.get_tensor(name)
+        for name in stored:
+            # Adam's moments have the name of their weight, with /Adam at its end.
+            if re.search(r"(^|/)[gd]_", name) and "Adam" not in name:
+                plain_name = re.sub(r"^(generator|discriminator)/", "", name)
+                arrays[plain_name] = reader.get_tensor(name)
     except Exception as error:  # OpError, and IndexError where bytes are missing
         raise ValueError(
-            f"{prefix} must be a whole TensorFlow checkpoint. Received: a damaged one, or another "
-            "file. Copy all its files again: .index, .meta, .data-00000-of-00001."
+            f"{prefix} must be a whole TensorFlow checkpoint. Received: an unreadable one, or "
+            "another file. Copy all its files again: .index, .meta, .data-00000-of-00001."
         ) from error
 
     if any(".ATTRIBUTES" in name for name in stored):
@@ -90,7 +90,7 @@ def _load_checkpoint(prefix: str) -> Arrays:
 
 
 def _map_unconditional_names(blocks: int) -> tuple[dict, dict]:
-    """Our names of variables to its names, for the generator and for the discriminator."""
+    """Two dicts, generator and discriminator: our variables' names -> the checkpoint's."""
     generator = {"stem/kernel": "g_h0_lin/Matrix", "stem/bias": "g_h0_lin/bias"}
     discriminator = {
         "logits/kernel": f"d_h{blocks}_lin/Matrix",
@@ -98,55 +98,55 @@ def _map_unconditional_names(blocks: int) -> tuple[dict, dict]:
     }
 
     for k in range(1, blocks + 1):
-        generator |= _map_convolution(f"conv{k}", f"g_h{k}")
-        generator |= _map_batch_norm(f"norm{k - 1}", f"g_bn{k - 1}")
-        discriminator |= _map_convolution(f"conv{k}", f"d_h{k - 1}_conv")
+        generator |= _map_convolution_names(f"conv{k}", f"g_h{k}")
+        generator |= _map_batch_norm_names(f"norm{k - 1}", f"g_bn{k - 1}")
+        discriminator |= _map_convolution_names(f"conv{k}", f"d_h{k - 1}_conv")
         if k > 1:
-            discriminator |= _map_batch_norm(f"norm{k}", f"d_bn{k - 1}")
+            discriminator |= _map_batch_norm_names(f"norm{k}", f"d_bn{k - 1}")
     return generator, discriminator
 
 
 def _map_conditional_names() -> tuple[dict, dict]:
-    """The same for its networks for MNIST, which have labels and one size."""
+    """The same for the networks for MNIST, which have labels."""
     generator = {
-        **_map_dense("fc", "g_h0_lin"),
-        **_map_batch_norm("fc_norm", "g_bn0"),
-        **_map_dense("stem", "g_h1_lin"),
-        **_map_batch_norm("norm0", "g_bn1"),
-        **_map_convolution("conv1", "g_h2"),
-        **_map_batch_norm("norm1", "g_bn2"),
-        **_map_convolution("conv2", "g_h3"),
+        **_map_dense_names("fc", "g_h0_lin"),
+        **_map_batch_norm_names("fc_norm", "g_bn0"),
+        **_map_dense_names("stem", "g_h1_lin"),
+        **_map_batch_norm_names("norm0", "g_bn1"),
+        **_map_convolution_names("conv1", "g_h2"),
+        **_map_batch_norm_names("norm1", "g_bn2"),
+        **_map_convolution_names("conv2", "g_h3"),
     }
     discriminator = {
-        **_map_convolution("conv1", "d_h0_conv"),
-        **_map_convolution("conv2", "d_h1_conv"),
-        **_map_batch_norm("norm2", "d_bn1"),
-        **_map_dense("fc", "d_h2_lin"),
-        **_map_batch_norm("fc_norm", "d_bn2"),
-        **_map_dense("logits", "d_h3_lin"),
+        **_map_convolution_names("conv1", "d_h0_conv"),
+        **_map_convolution_names("conv2", "d_h1_conv"),
+        **_map_batch_norm_names("norm2", "d_bn1"),
+        **_map_dense_names("fc", "d_h2_lin"),
+        **_map_batch_norm_names("fc_norm", "d_bn2"),
+        **_map_dense_names("logits", "d_h3_lin"),
     }
     return generator, discriminator
 
 
-def _map_convolution(ours: str, theirs: str) -> dict[str, str]:
+def _map_convolution_names(ours: str, theirs: str) -> dict[str, str]:
     return {f"{ours}/kernel": f"{theirs}/w", f"{ours}/bias": f"{theirs}/biases"}
 
 
-def _map_dense(ours: str, theirs: str) -> dict[str, str]:
+def _map_dense_names(ours: str, theirs: str) -> dict[str, str]:
     return {f"{ours}/kernel": f"{theirs}/Matrix", f"{ours}/bias": f"{theirs}/bias"}
 
 
-def _map_batch_norm(ours: str, theirs: str) -> dict[str, str]:
+def _map_batch_norm_names(ours: str, theirs: str) -> dict[str, str]:
     return {f"{ours}/{name}": f"{theirs}/{name}" for name in STATISTICS}
 
 
 def _convert_to_tanh_range(generator: Arrays, discriminator: Arrays, *, channels: int) -> None:
-    """Changes networks for pixels in [0, 1] to the same ones for [-1, 1], in place.
+    """Changes both networks, made for pixels in [0, 1], to work with [-1, 1]; in place.
 
-    2 sigmoid(x) - 1 = tanh(x / 2), so the generator's last layer is halved. The discriminator's
-    first convolution expects p = x / 2 + 1 / 2, so its kernel for the image is halved. The 1 / 2
-    moves to the kernels of the label maps: exactly one of these maps is 1 on the image, and all are
-    0 on its padding.
+    The generator ends in a sigmoid, ours in tanh: 2 sigmoid(x) - 1 = tanh(x / 2), so its last layer
+    is halved. The discriminator's first convolution expects p = x / 2 + 1 / 2 for our pixels x, so
+    its kernel for the image is halved. The 1 / 2 moves to the kernels of the label maps: exactly
+    one of these maps is 1 on the image, and all are 0 on its padding.
     """
     for name in ("conv2/kernel", "conv2/bias"):
         generator[name] = generator[name] / 2

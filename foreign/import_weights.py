@@ -29,21 +29,22 @@ FORMATS = (
 )
 ORIGIN_FILE = "imported_from.txt"  # in the run's folder
 
-# The generated images that missing moving statistics are estimated from: after so many batches the
-# values that they began with weigh 1.5% (ops.BN_MOMENTUM**40).
+# The generated images from which missing moving statistics are estimated. After 40 batches their
+# initial values weigh 1.5% (ops.BN_MOMENTUM**40).
 STATISTICS_BATCHES = 40
 STATISTICS_BATCH_SIZE = 64
 
 
 def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
-    """Makes the run folder `given["out_name"]` from the files in `names`; returns the run's config.
+    """Makes the run `given["out_name"]` from the files in `names`; returns its config.
 
-    names: a path, or two with a comma between. given: settings of the user, for what the files
-    leave open, such as z_dist. Raises ValueError when the files are of no known kind or incomplete,
-    when a setting contradicts them, or when the run exists; but with `again`, one that was made of
-    the same files is returned.
+    names: a path, or two with a comma between. given: the user's settings, for what the files leave
+    open, such as z_dist. again: return a run that was imported from the same files before.
+
+    Raises ValueError when the files are of no known kind or incomplete, when a setting contradicts
+    them, or when the run exists.
     """
-    _check_flags(given)
+    _check_import_flags(given)
     weights = read_foreign_files([_expand_home(name.strip()) for name in names.split(",")])
     chosen = {name: value for name, value in given.items() if value not in (None, "auto")}
     config = _derive_config(weights, chosen)
@@ -64,7 +65,7 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
     return config
 
 
-def _check_flags(given: dict) -> None:
+def _check_import_flags(given: dict) -> None:
     if not given.get("out_name"):
         raise ValueError(
             "--import_weights makes a run. Received: no name for it. Add --out_name=NAME."
@@ -114,10 +115,9 @@ def read_foreign_files(paths: list[Path]) -> Weights:
 
 
 def _derive_config(weights: Weights, given: dict) -> Config:
-    """The imported run's Config: what the weights imply, and `given` settings where they can differ.
+    """The run's Config: what the weights imply, and `given` settings for what they leave open.
 
-    Raises ValueError when a given setting contradicts the weights, or the size of the images does
-    not lead to their stem.
+    Raises ValueError when a given setting contradicts the weights.
     """
     size = _choose_size(weights, given)
     settings = {"dataset": IMPORTED} | weights.settings | size
@@ -129,12 +129,14 @@ def _derive_config(weights: Weights, given: dict) -> Config:
         ) from error
 
     _check_stem(weights, implied)
-    _check_given(implied, {name: value for name, value in given.items() if name not in size})
+    _check_given_settings(
+        implied, {name: value for name, value in given.items() if name not in size}
+    )
     return dataclasses.replace(implied, **given).resolve()
 
 
 def _choose_size(weights: Weights, given: dict) -> dict:
-    """output_height and output_width as given; without a height, the one that leads to the stem's area.
+    """output_height and output_width as given; a missing height follows from the stem's area.
 
     Without both, the images are taken for square.
     """
@@ -150,7 +152,7 @@ def _choose_size(weights: Weights, given: dict) -> dict:
 
 
 def _check_stem(weights: Weights, config: Config) -> None:
-    """Raises ValueError when images of the config's size have another stem than the weights."""
+    """Raises ValueError when images of this size do not halve to the stem of the weights."""
     (height, width), *larger_sizes = config.sizes
     if height * width == weights.stem_area:
         return
@@ -166,8 +168,8 @@ def _check_stem(weights: Weights, config: Config) -> None:
     )
 
 
-def _check_given(implied: Config, given: dict) -> None:
-    """Raises ValueError when a given setting is one that the weights fix at another value."""
+def _check_given_settings(implied: Config, given: dict) -> None:
+    """Raises ValueError when a given setting differs from what the weights imply."""
     for name in NETWORK_SETTINGS:
         if name not in given or name == "z_dist":
             continue
@@ -251,6 +253,6 @@ def _log_import(config: Config, weights: Weights, *, is_size_given: bool) -> Non
     if not weights.is_size_known and not is_size_given:
         logging.info(
             "the files leave the size open: "
-            "--output_height and --output_width say if it is another."
+            "if it is another, give --output_height and --output_width."
         )
     logging.info("the run is %s", config.run_dir)

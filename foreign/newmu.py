@@ -8,16 +8,17 @@ import numpy as np
 from config.presets import PRESETS
 from foreign.arrays import Arrays, Weights, infer_settings, join_names
 
-# How many dimensions its arrays have: k for a kernel, 2 or 4, and v for a gain or a shift, 1.
+# A network as text, a letter for each array by its dimensions: k is the kernel of a layer; v is a
+# vector, the gain or the shift of the batch norm after it.
 DIMENSION_LETTERS = {1: "v", 2: "k", 4: "k"}
 GENERATOR_PATTERN = r"(kvv)+k"  # every layer but the last has a batch norm
 DISCRIMINATOR_PATTERN = r"k(kvv)+k"  # every layer but the first and the last
 
 
 def read_newmu(folder: Path) -> Weights:
-    """The newest epoch's arrays, <epoch>_gen_params.jl_NN.npy and <epoch>_discrim_params.jl_NN.npy.
+    """Reads <epoch>_gen_params.jl_NN.npy and <epoch>_discrim_params.jl_NN.npy of the newest epoch.
 
-    Those of the discriminator may be missing. Raises ValueError when files are missing or damaged,
+    The discriminator may be missing. Raises ValueError when files are missing or damaged,
     or are not those of an unconditional DCGAN.
     """
     epoch = _find_newest_epoch(folder)
@@ -77,7 +78,7 @@ def _find_numbered_files(folder: Path, prefix: str) -> dict[int, Path]:
 
 
 def _check_layers(files: str, arrays: dict[int, np.ndarray], pattern: str) -> None:
-    """Raises ValueError when numbers are missing, or the arrays are not those of `pattern`'s layers."""
+    """Raises ValueError when a number is missing, or the arrays are not the layers of `pattern`."""
     missing = sorted(set(range(1, max(arrays, default=1) + 1)) - set(arrays))
     letters = [DIMENSION_LETTERS.get(array.ndim, "?") for array in arrays.values()]
     if not missing and re.fullmatch(pattern, "".join(letters)):
@@ -92,7 +93,9 @@ def _check_layers(files: str, arrays: dict[int, np.ndarray], pattern: str) -> No
 
 
 def _name_arrays(arrays: list[np.ndarray], first_layer: int) -> Arrays:
-    """Its arrays in order, each layer's kernel and then its gain and shift if it has any, by our names.
+    """The arrays by our names.
+
+    They come in order: each layer's kernel, then its gain and shift if it has any.
 
     first_layer: 0 for the generator, which begins with the stem; 1 for the discriminator, which
     begins with conv1.
@@ -111,5 +114,5 @@ def _name_arrays(arrays: list[np.ndarray], first_layer: int) -> Arrays:
 
 
 def _transpose_kernel(kernel: np.ndarray) -> np.ndarray:
-    """(a, b, k, k) -> (k, k, b, a), turned by 180 degrees: Theano convolves, TensorFlow correlates."""
+    """(a, b, k, k) -> (k, k, b, a), flipped, as Theano flips kernels and TensorFlow does not."""
     return kernel[:, :, ::-1, ::-1].transpose(2, 3, 1, 0)

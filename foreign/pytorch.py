@@ -22,7 +22,7 @@ NORM_NAMES = dict(zip(STATISTICS, ("weight", "bias", "running_mean", "running_va
 
 
 def read_torch(paths: list[Path]) -> Weights:
-    """The state dicts of its netG and netD, in any order; netG alone will do.
+    """Reads the state dicts of netG and netD, in any order; netG alone will do.
 
     Raises ValueError when PyTorch is missing, or the files are not what they must be.
     """
@@ -84,7 +84,7 @@ def _load_file(path: Path, torch):
     except FileNotFoundError as error:
         raise ValueError(f"{path} must be a file. Received: no such file.") from error
     except Exception as error:
-        # pickle, zip and torch each raise their own, and some advise to load what is unsafe.
+        # pickle, zip and torch each raise their own, and advise to load without the check.
         raise ValueError(
             f"{path} must be a state dict: torch.save(netG.state_dict(), path). "
             f"Received: what PyTorch cannot read as one ({type(error).__name__})."
@@ -106,8 +106,8 @@ def _check_tensors(path: Path, state, torch) -> None:
 
     tensors = state.values()
     numbers = sum(tensor.numel() for tensor in tensors)  # a small file may declare large tensors
-    is_odd = any(tensor.is_complex() or tensor.device.type != "cpu" for tensor in tensors)
-    if numbers > MAX_NUMBERS or is_odd:
+    are_real = all(tensor.device.type == "cpu" and not tensor.is_complex() for tensor in tensors)
+    if numbers > MAX_NUMBERS or not are_real:
         raise ValueError(
             f"{path} must hold at most {MAX_NUMBERS:,} real numbers. "
             f"Received: {numbers:,}, or other ones."
@@ -115,7 +115,7 @@ def _check_tensors(path: Path, state, torch) -> None:
 
 
 def _identify_network(path: Path, arrays: Arrays) -> str:
-    """Returns "generator" or "discriminator"; raises ValueError for any other network."""
+    """Says "generator" or "discriminator"; raises ValueError for any other network."""
     layers, norms = _list_layers(arrays), _list_norms(arrays)
     # netG has one layer without a batch norm, netD has two.
     kind = {1: "generator", 2: "discriminator"}.get(len(layers) - len(norms))
@@ -166,7 +166,7 @@ def _name_arrays(path: Path, arrays: Arrays, kind: str) -> Arrays:
 
 
 def _name_generator_layers(arrays: Arrays, layers: list[str]) -> Arrays:
-    """Its first layer, (z_dim, c, 4, 4) on a 1x1 input, is a dense layer to (c, 4, 4)."""
+    """netG's first convolution, (z_dim, c, 4, 4) on a 1x1 input, is a dense layer to (c, 4, 4)."""
     stem, *convs = layers
     kernel = arrays[stem + "weight"]
     named = {"stem/kernel": kernel.reshape(len(kernel), -1)}  # (z_dim, c, 4, 4) -> (z_dim, c * 16)
@@ -174,7 +174,7 @@ def _name_generator_layers(arrays: Arrays, layers: list[str]) -> Arrays:
         named[f"conv{k}/kernel"] = _transpose_kernel(arrays[conv + "weight"])
 
     if _has_biases(arrays, layers):
-        # The bias of a map is that of each of its units.
+        # A map has one bias, its 4x4 units in our dense layer have one each.
         named["stem/bias"] = np.repeat(_bias_or_zeros(arrays, stem, 1), KERNEL_SIZE**2)
         for k, conv in enumerate(convs, 1):
             named[f"conv{k}/bias"] = _bias_or_zeros(arrays, conv, 1)
@@ -182,7 +182,7 @@ def _name_generator_layers(arrays: Arrays, layers: list[str]) -> Arrays:
 
 
 def _name_discriminator_layers(arrays: Arrays, layers: list[str]) -> Arrays:
-    """Its last layer, (1, c, 4, 4) on a 4x4 input, is a dense layer from (c, 4, 4)."""
+    """netD's last convolution, (1, c, 4, 4) on a 4x4 input, is a dense layer from (c, 4, 4)."""
     *convs, head = layers
     # (1, c, 4, 4) -> (c * 16, 1)
     named = {"logits/kernel": arrays[head + "weight"].reshape(1, -1).T}
@@ -202,7 +202,7 @@ def _has_biases(arrays: Arrays, layers: list[str]) -> bool:
 
 
 def _bias_or_zeros(arrays: Arrays, layer: str, axis: int) -> np.ndarray:
-    """axis: that of the layer's outputs in its kernel."""
+    """The layer's bias; `axis` is the one of its outputs in its kernel."""
     return arrays.get(layer + "bias", np.zeros(arrays[layer + "weight"].shape[axis], np.float32))
 
 

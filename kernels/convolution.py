@@ -1,11 +1,13 @@
 """The stride-2 convolution and its transpose, with the gradients that a CPU computes fastest.
 
-Both are made of three maps, each linear in x and in the kernel: the convolution shrinks x (B, H, W,
-inputs) to (B, h, w, outputs), the transpose enlarges again, and the gradient of the kernel
-correlates the large side with the small one (Dumoulin & Visin 2016, section 4). On a GPU all three
-are cuDNN's. On a CPU oneDNN is slow at enlarging to few channels and at the kernel gradient of
-small maps, so these two cases are rearranged into ordinary convolutions. The sums are the same, in
-another order.
+Three operations are enough for both and their gradients (Dumoulin & Visin 2016, section 4). The
+convolution shrinks large maps (B, H, W, inputs) to small ones (B, h, w, outputs), its transpose
+enlarges small maps to large ones, and the gradient of the kernel correlates the large with the
+small.
+
+On a GPU cuDNN computes all three. On a CPU oneDNN is slow at enlarging to few channels, and at the
+kernel gradient of small maps. Here these two cases are rearranged into ordinary convolutions, which
+add the same products in another order.
 """
 
 import tensorflow as tf
@@ -96,11 +98,12 @@ def _enlarge_maps(x, kernel, size, padding):
 
 
 def _enlarge_maps_by_subpixels(x, kernel, size, padding):
-    """The same by an ordinary convolution, which computes 2x2 pixels as the channels of one cell.
+    """`_enlarge_maps` by an ordinary convolution: the 2x2 pixels of a cell are its channels.
 
-    This is the sub-pixel convolution of Shi et al. 2016 (arXiv 1609.07009). In one dimension, with
-    pixels counted from the first zero of the padding: pixel 2r + a is the sum over m of x[r - m] *
-    kernel[2m + a].
+    This is the sub-pixel convolution of Shi et al. 2016 (arXiv 1609.07009). Along one axis, counted
+    from the first zero of the padding:
+
+        pixel[2r + a] = sum over m of x[r - m] * kernel[2m + a]
     """
     kernel_size, outputs = kernel.shape[0], kernel.shape[2]
     taps = -(-kernel_size // STRIDE)  # the values of m
@@ -108,9 +111,9 @@ def _enlarge_maps_by_subpixels(x, kernel, size, padding):
     height, width = size
     cells = (-(-(top + height) // STRIDE), -(-(left + width) // STRIDE))  # the values of r
 
-    around = [(taps - 1, count - side) for count, side in zip(cells, x.shape[1:3], strict=True)]
+    zeros = [(taps - 1, count - side) for count, side in zip(cells, x.shape[1:3], strict=True)]
     kernel = _split_into_subpixels(kernel)
-    x = tf.nn.conv2d(tf.pad(x, [(0, 0), *around, (0, 0)]), kernel, 1, "VALID")
+    x = tf.nn.conv2d(tf.pad(x, [(0, 0), *zeros, (0, 0)]), kernel, 1, "VALID")
 
     # (B, r, s, 4 * outputs) -> (B, r, s, a, b, outputs)
     x = tf.reshape(x, (-1, *cells, 2, 2, outputs))
@@ -120,7 +123,10 @@ def _enlarge_maps_by_subpixels(x, kernel, size, padding):
 
 
 def _split_into_subpixels(kernel):
-    """(k, k, outputs, inputs) -> (taps, taps, inputs, 4 * outputs), flipped, for unit strides."""
+    """kernel (k, k, outputs, inputs) -> (taps, taps, inputs, 4 * outputs), for unit strides.
+
+    Place (2m + a, 2n + b) goes to tap (m, n), counted from the end, and to the sub-pixel (a, b).
+    """
     size, _, outputs, inputs = kernel.shape
     taps = -(-size // STRIDE)
     kernel = tf.pad(kernel, [(0, STRIDE * taps - size)] * 2 + [(0, 0)] * 2)
@@ -149,9 +155,9 @@ def _kernel_gradient(x, dy, kernel_shape, padding):
 
 
 def _kernel_gradient_by_convolution(x, dy, kernel_size, padding):
-    """The same by an ordinary convolution, in which batch and channels have changed places.
+    """`_kernel_gradient` by an ordinary convolution, in which batch and channels change places.
 
-    dy becomes a dilated kernel that slides over x: each of its k x k places gives one tap of the
+    dy becomes a dilated kernel that slides over x; each of its k x k positions gives one tap of the
     gradient.
     """
     # (B, H, W, inputs) -> (inputs, H, W, B)

@@ -1,7 +1,7 @@
 """Draws a kernel that sweeps over its input, and the products of a convolution's matrix.
 
-Pictures are laid out in cells of PITCH x PITCH pixels, a cell for each number. A corner is the (x,
-y) of a grid's top left pixel; row and column count cells from there.
+Every number or unit has a cell of PITCH x PITCH pixels. A `corner` is the top left pixel (x, y) of
+a grid of cells; rows and columns are counted from there, in cells.
 """
 
 import functools
@@ -36,9 +36,9 @@ WEIGHT_COLOURS = (
 
 
 class Sweep(NamedTuple):
-    """A direct convolution with square input and kernel; sizes are numbers of units along one side."""
+    """A direct convolution with square input and kernel; sizes are in cells along one side."""
 
-    units: int  # of the input
+    units: int  # of the input, without zeros
     spacing: int  # from one unit to the next; above 1 the cells between hold zeros
     before: int  # zeros at the top and on the left
     after: int  # zeros at the bottom and on the right
@@ -85,7 +85,7 @@ def draw_matrix_products(image: np.ndarray, kernel: np.ndarray, matrix: np.ndarr
     """
     (rows, columns), side = matrix.shape, len(image)
     y = (matrix @ image.ravel()).reshape(side - 2, side - 2)  # (o * o,) -> (o, o)
-    back = (matrix.T @ y.ravel()).reshape(side, side)  # (i * i,) -> (i, i)
+    transposed = (matrix.T @ y.ravel()).reshape(side, side)  # (i * i,) -> (i, i)
 
     # On the left are three rows of grids, as high together as C^T on the right.
     row_height = (columns - side) * PITCH // 2
@@ -99,7 +99,7 @@ def draw_matrix_products(image: np.ndarray, kernel: np.ndarray, matrix: np.ndarr
         (side + 1, 0, "kernel", kernel, weight_colour),
         (side + 5, 0, "y = C x", y, lambda _: CYAN),
         (0, 1, "C: a row for each unit of y, a column for each unit of x", matrix, weight_colour),
-        (0, 2, "C^T y", back, lambda _: BLUE),
+        (0, 2, "C^T y", transposed, lambda _: BLUE),
     )
     for cells, row, label, numbers, colour in grids:
         corner = (MARGIN + cells * PITCH, MARGIN + row * row_height)
@@ -119,7 +119,7 @@ def _draw_numbers(
     numbers: np.ndarray,
     colour: Callable[[int], Colour | None],
 ) -> None:
-    """A label, and below it a grid of numbers: on tiles of colour(number), or dashed where it is None."""
+    """A label and, below it, a grid of numbers on tiles of colour(number), or dashes for None."""
     pen = ImageDraw.Draw(canvas)
     left, top = corner
     pen.text((left + 2, top), label, INK, _font(TEXT_SIZE))
@@ -165,7 +165,7 @@ def _draw_background(sweep: Sweep) -> tuple[Image.Image, tuple, tuple]:
 def _draw_kernel(
     canvas: Image.Image, corner: tuple[int, int], sweep: Sweep, row: int, column: int
 ) -> None:
-    """Darkens what the kernel reads for the output's unit at (row, column), and outlines the kernel."""
+    """Darkens the cells under the kernel for the output's unit (row, column), and outlines them."""
     top, left = row * sweep.stride, column * sweep.stride
     taps = sweep.dilation * np.arange(sweep.kernel)
     for y, x in ((top + y, left + x) for y in taps for x in taps):

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 
 class DirectConvolution(NamedTuple):
-    """The direct convolution that computes a transposed one, by the same kernel flipped on every axis."""
+    """The direct convolution, by the flipped kernel, that computes a transposed one."""
 
     stretched: int  # i~' = s(i' - 1) + 1: the input with s - 1 zeros between its units
     kernel: int  # k' = k
@@ -55,8 +55,8 @@ def transpose_convolution(
 ) -> DirectConvolution:
     """The general form of relationships 8 to 14.
 
-    A convolution takes s different sizes to i. `a`, from 0 to s - 1, says which of them the
-    transpose leads back to.
+    A convolution with stride s maps s different input sizes to i. `a`, from 0 to s - 1, says to
+    which of them the transpose leads back.
     """
     _check_integers(1, i=i, k=k, s=s)
     _check_integers(0, p=p, a=a)
@@ -150,10 +150,7 @@ def transpose_with_padding_and_strides(*, i: int, k: int, s: int, p: int) -> Dir
 
 
 def transpose_with_extra_zeros(*, i: int, k: int, s: int, p: int, a: int) -> DirectConvolution:
-    """Relationship 14, the transpose of 6 where s leaves the remainder a = (i + 2p - k) mod s.
-
-    o' = s(i' - 1) + a + k - 2p
-    """
+    """Relationship 14, the transpose of 6: a = (i + 2p - k) mod s, o' = s(i' - 1) + a + k - 2p."""
     return transpose_convolution(i, k, s=s, p=p, a=a)
 
 
@@ -187,8 +184,8 @@ RELATIONSHIPS = {
 def same_padding(i: int, k: int, s: int) -> tuple[int, int, int]:
     """TensorFlow's SAME: (o, zeros before, zeros after), where o = ceil(i / s).
 
-    An even number of zeros makes this relationship 6, with half of them as p. Of an odd number one
-    more comes after; the guide has no relationship for that.
+    If the number of zeros is even, this is relationship 6 with half of them as p. If it is odd, the
+    extra zero comes after; the guide has no relationship for that.
     """
     _check_integers(1, i=i, k=k, s=s)
     o = -(-i // s)
@@ -197,11 +194,11 @@ def same_padding(i: int, k: int, s: int) -> tuple[int, int, int]:
 
 
 def same_crop(i: int, k: int, s: int, o: int) -> tuple[int, int]:
-    """Units (before, after) that SAME crops from a transposed convolution of i units, to leave o.
+    """Units (before, after) that SAME crops from a transposed convolution of i units, leaving o.
 
-    The output that it crops has s(i - 1) + k units. o must be one of the s sizes that SAME takes to
-    i: from (i - 1)s + 1 to i * s. If k < s, the output may be shorter than o; then `after` is
-    negative: TensorFlow appends so many zeros, which no kernel reaches.
+    Before the crop there are s(i - 1) + k units. o must be one of the s sizes that SAME maps to i,
+    from (i - 1)s + 1 to i * s. If k < s, there may be too few units: then `after` is negative, and
+    TensorFlow appends -after zeros, which no kernel reaches.
     """
     _check_integers(1, i=i, k=k, s=s, o=o)
     smallest, largest = (i - 1) * s + 1, i * s
@@ -218,12 +215,13 @@ def same_crop(i: int, k: int, s: int, o: int) -> tuple[int, int]:
 def convolution_matrix(
     kernel, input_size, stride: int = 1, padding=0, dilation: int = 1
 ) -> csr_array:
-    """A convolution of X as a matrix C (guide, section 4.1): Y.ravel() = C @ X.ravel().
+    """A convolution as a matrix C (guide, section 4.1).
 
-    Its transpose C.T is the transposed convolution. kernel (kh, kw) is not flipped, as in
-    TensorFlow. input_size: (H, W), or one number for both. padding: one number, or ((top, bottom),
-    (left, right)). C has shape (oh * ow, H * W) and holds kh * kw weights in a row, fewer where the
-    kernel lies on padding.
+    For X (H, W) and Y (oh, ow), Y.ravel() = C @ X.ravel(). C.T is the transposed convolution.
+
+    kernel (kh, kw) is not flipped, as in TensorFlow. input_size: (H, W), or one number for both.
+    padding: one number, or ((top, bottom), (left, right)). C (oh * ow, H * W) has kh * kw weights
+    in each row, fewer where the kernel reaches into the padding.
     """
     kernel = np.asarray(kernel)
     if kernel.ndim != 2:
@@ -249,9 +247,9 @@ def convolution_matrix(
 
 
 def _input_places(i: int, k: int, s: int, pads: np.ndarray, d: int) -> np.ndarray:
-    """(o, k): for each unit of the output, the unit of the input under each tap of the kernel.
+    """(o, k): for each unit of the output, the place in the input under each tap of the kernel.
 
-    In the padding it is negative, or i and beyond.
+    Places in the padding are below 0, or i and above.
     """
     before, after = pads
     _check_integers(0, before=before, after=after)
