@@ -37,9 +37,11 @@ def run_experiment(config: Config, folder: Path) -> list[Path]:
     experiment gets a `config`; this one does not need it.
     """
     folder.mkdir(parents=True, exist_ok=True)
+
     contents = {
         f"{name}.gif": _encode_gif(draw_film(sweep)) for name, sweep in plan_sweeps().items()
     }
+
     matrix = convolution_matrix(MATRIX_KERNEL, len(MATRIX_IMAGE)).toarray()
     picture = draw_matrix_products(MATRIX_IMAGE, MATRIX_KERNEL, matrix)
     contents["matrix.png"] = encode_png(picture)
@@ -59,12 +61,14 @@ def plan_sweeps() -> dict[str, Sweep]:
         sweeps[name] = _plan_convolution(*sizes)
         if name != "dilation":
             sweeps[f"{name}_transposed"] = _plan_transpose(*sizes)
+
     return sweeps
 
 
 def _plan_convolution(i: int, k: int, s: int, p: int, d: int) -> Sweep:
     o = output_size(i, k, s=s, p=p, d=d)
     dilation = f"  d={d}" if d > 1 else ""
+
     return Sweep(
         units=i,
         spacing=1,
@@ -88,6 +92,7 @@ def _plan_transpose(i: int, k: int, s: int, p: int, d: int) -> Sweep:
     reversed_sizes = f"i'={units}  k={k}  s={s}  p={p}  ->  o'={direct.output}"
     direct_sizes = f"i~'={direct.stretched}  k'={direct.kernel}  s'={direct.stride}"
     direct_sizes += f"  p'={direct.padding}{extra}"
+
     return Sweep(
         units=units,
         spacing=s,

@@ -49,6 +49,7 @@ def infer_settings(generator: Arrays, discriminator: Arrays | None) -> tuple[dic
         "bias": "stem/bias" in generator,
     }
     settings |= _infer_widths(widths, discriminator)
+
     if y_dim:
         settings |= {"y_dim": y_dim, "fc_width": generator["fc/kernel"].shape[1]}
     return settings, generator["stem/kernel"].shape[1] // widths[0]
@@ -67,8 +68,8 @@ def _infer_widths(g_widths: tuple[int, ...], discriminator: Arrays | None) -> di
 
     halved = tuple(max(stem_width >> k, MIN_WIDTH) for k in range(len(g_widths)))
     derived = {"g_widths": halved, "d_widths": halved[::-1]}
-    underived = {name: widths for name, widths in settings.items() if widths != derived[name]}
-    return underived | {"stem_width": stem_width}
+    explicit = {name: widths for name, widths in settings.items() if widths != derived[name]}
+    return explicit | {"stem_width": stem_width}
 
 
 def _may_be_stem_width(width: int) -> bool:

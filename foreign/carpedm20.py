@@ -59,6 +59,7 @@ def read_carpedm20(prefix: str) -> Weights:
             "stem_norm": "units",
             "dataset": "mnist",
         }
+
     return Weights(origin, settings, stem_area, generator, discriminator, is_size_known=False)
 
 
@@ -86,6 +87,7 @@ def _load_checkpoint(prefix: str) -> Arrays:
             f"{prefix} must be of TensorFlow 1. Received: one of TensorFlow 2. "
             "Runs of ours need no import."
         )
+
     return arrays
 
 

@@ -61,6 +61,7 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
         write_atomic(config.run_dir / ORIGIN_FILE, f"{weights.origin}\n".encode())
         write_config(config)
         Checkpoints(dcgan, config).save(0)  # last, as a run counts once it has a checkpoint
+
     _log_import(config, weights, is_size_given=bool(given.get("output_height")))
     return config
 
@@ -70,6 +71,7 @@ def _check_import_flags(given: dict) -> None:
         raise ValueError(
             "--import_weights makes a run. Received: no name for it. Add --out_name=NAME."
         )
+
     if given.get("preset"):
         raise ValueError(
             "Imported weights bring their own preset. "
@@ -161,6 +163,7 @@ def _check_stem(weights: Weights, config: Config) -> None:
     if weights.is_size_known:
         side = math.isqrt(weights.stem_area) << blocks
         raise ValueError(f"These networks draw {side}x{side}. Received: {received}. Drop the flag.")
+
     raise ValueError(
         f"--output_height and --output_width must halve {blocks} times to a stem of "
         f"{weights.stem_area} positions. Received: {received}, which comes to {height}x{width}. "
@@ -175,6 +178,7 @@ def _check_given_settings(implied: Config, given: dict) -> None:
             continue
         wanted = getattr(dataclasses.replace(Config(), **{name: given[name]}), name)
         fixed = getattr(implied, name)
+
         if wanted != fixed:
             raise ValueError(
                 f"--{name} is in the weights: {fixed}. Received: {wanted}. Drop the flag."
@@ -185,6 +189,7 @@ def _check_same_import(config: Config, weights: Weights, *, again: bool) -> None
     """Raises ValueError unless the run was imported from these files and `again` is set."""
     if again and _read_origin(config) == weights.origin:
         return
+
     raise ValueError(
         f"--out_name must be a new run. Received: {config.run_dir}, which exists. "
         "Give another, or drop --import_weights to go on with it."
@@ -224,6 +229,7 @@ def _assign_arrays(network: keras.Model, arrays: Arrays, origin: str) -> None:
                 f"{origin} must hold {name} of shape {shape}. Received: {received}. "
                 "Check that all files are of one model."
             )
+
         if not np.isfinite(array).all():
             raise ValueError(f"{origin} must hold finite numbers. Received: others in {name}.")
         variable.assign(array)
@@ -255,4 +261,5 @@ def _log_import(config: Config, weights: Weights, *, is_size_given: bool) -> Non
             "the files leave the size open: "
             "if it is another, give --output_height and --output_width."
         )
+
     logging.info("the run is %s", config.run_dir)

@@ -23,6 +23,7 @@ def read_newmu(folder: Path) -> Weights:
     """
     epoch = _find_newest_epoch(folder)
     generator = _read_network(folder, f"{epoch}_gen_params", is_generator=True)
+
     discriminator = None
     if any(folder.glob(f"{epoch}_discrim_params*")):
         discriminator = _read_network(folder, f"{epoch}_discrim_params", is_generator=False)
@@ -44,6 +45,7 @@ def _find_newest_epoch(folder: Path) -> int:
     names = sorted(path.name for path in folder.glob("*.npy"))
     matches = [re.match(r"(\d+)_gen_params", name) for name in names]
     epochs = [int(match[1]) for match in matches if match]
+
     if not epochs:
         raise ValueError(
             f"{folder} must hold *_gen_params.jl_NN.npy. Received: {join_names(names)}. "
@@ -55,6 +57,7 @@ def _find_newest_epoch(folder: Path) -> int:
 def _read_network(folder: Path, prefix: str, *, is_generator: bool) -> Arrays:
     """The arrays in the files <prefix>.jl_NN.npy, by our names."""
     paths = _find_numbered_files(folder, prefix)
+
     try:
         arrays = [np.load(path, allow_pickle=False) for path in paths.values()]
     except Exception as error:  # NumPy's reader of headers raises nearly anything
@@ -74,6 +77,7 @@ def _find_numbered_files(folder: Path, prefix: str) -> dict[int, Path]:
     for path in folder.iterdir():
         if match := re.fullmatch(rf"{prefix}\.jl_(\d+)\.npy", path.name):
             paths[int(match[1])] = path
+
     return dict(sorted(paths.items()))
 
 
@@ -108,6 +112,7 @@ def _name_arrays(arrays: list[np.ndarray], first_layer: int) -> Arrays:
             named["logits/kernel" if layer else "stem/kernel"] = kernel
         else:
             named[f"conv{layer}/kernel"] = _transpose_kernel(kernel)
+
         if norm and norm[0].ndim == 1:
             named |= {f"norm{layer}/gamma": norm[0], f"norm{layer}/beta": norm[1]}
     return named

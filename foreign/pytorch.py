@@ -34,11 +34,27 @@ def read_torch(paths: list[Path]) -> Weights:
             "pip install torch --index-url https://download.pytorch.org/whl/cpu"
         ) from error
 
+    networks = _read_networks(paths, torch)
+    generator, discriminator = networks["generator"], networks.get("discriminator")
+    settings, stem_area = infer_settings(generator, discriminator)
+
+    return Weights(
+        origin=f"pytorch/examples state dicts {', '.join(map(str, paths))}",
+        settings=PRESETS["tutorial"] | settings | {"stem_norm": "channels"},
+        stem_area=stem_area,
+        generator=generator,
+        discriminator=discriminator,
+    )
+
+
+def _read_networks(paths: list[Path], torch) -> dict[str, Arrays]:
+    """The arrays, by our names, of "generator" and, if it is there, "discriminator"."""
     networks = {}
     for path in paths:
         state = _load_state_dict(path, torch)
         kind = _identify_network(path, state)
         named = _name_arrays(path, state, kind)
+
         if kind in networks:
             raise ValueError(
                 "--import_weights takes one netG and one netD. "
@@ -50,21 +66,14 @@ def read_torch(paths: list[Path]) -> Weights:
     if "generator" not in networks:
         raise ValueError(f"--import_weights must name netG's file. Received: {files}. Add it.")
 
-    generator, discriminator = networks["generator"], networks.get("discriminator")
-    settings, stem_area = infer_settings(generator, discriminator)
-    return Weights(
-        origin=f"pytorch/examples state dicts {files}",
-        settings=PRESETS["tutorial"] | settings | {"stem_norm": "channels"},
-        stem_area=stem_area,
-        generator=generator,
-        discriminator=discriminator,
-    )
+    return networks
 
 
 def _load_state_dict(path: Path, torch) -> Arrays:
     """float32 arrays by PyTorch's names, without the prefix that DataParallel gives them."""
     state = _load_file(path, torch)
     _check_tensors(path, state, torch)
+
     try:
         return {
             str(name).removeprefix("module."): tensor.detach().float().numpy()
@@ -98,6 +107,7 @@ def _check_tensors(path: Path, state, torch) -> None:
         received = type(state).__name__
     elif others := [str(name) for name, value in state.items() if not torch.is_tensor(value)]:
         received = f"a dict of {join_names(others)}"
+
     if received:
         raise ValueError(
             f"{path} must be a state dict: torch.save(netG.state_dict(), path). "
@@ -160,6 +170,7 @@ def _name_arrays(path: Path, arrays: Arrays, kind: str) -> Arrays:
         named, first_norm = _name_generator_layers(arrays, layers), 0
     else:
         named, first_norm = _name_discriminator_layers(arrays, layers), 2
+
     for k, norm in enumerate(norms, first_norm):
         named |= {f"norm{k}/{name}": arrays[norm + part] for name, part in NORM_NAMES.items()}
     return named

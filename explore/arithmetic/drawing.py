@@ -74,6 +74,7 @@ def draw_film(sweep: Sweep) -> np.ndarray:
         _outline_cells(frame, output_corner, row, column, 1)
         _draw_kernel(frame, input_corner, sweep, row, column)
         frames.append(np.asarray(frame))
+
     return np.stack(frames)
 
 
@@ -104,6 +105,7 @@ def draw_matrix_products(image: np.ndarray, kernel: np.ndarray, matrix: np.ndarr
     for cells, row, label, numbers, colour in grids:
         corner = (MARGIN + cells * PITCH, MARGIN + row * row_height)
         _draw_numbers(canvas, corner, label, numbers, colour)
+
     _draw_numbers(canvas, (right, MARGIN), "C^T", matrix.T, weight_colour)
 
     note = "C^T y has the shape of x, not its numbers:\na transposed convolution is no inverse."
@@ -131,6 +133,7 @@ def _draw_numbers(
             _draw_tile(canvas, (left, top), row, column, fill)
         else:
             _draw_dashes(canvas, (left, top), row, column)
+
         middle = (left + (column + 0.5) * PITCH, top + (row + 0.5) * PITCH)
         ink = INK if fill else PALE
         pen.text(middle, str(number), ink, _font(DIGIT_SIZE), anchor="mm")
@@ -159,6 +162,7 @@ def _draw_background(sweep: Sweep) -> tuple[Image.Image, tuple, tuple]:
     for number, line in enumerate(sweep.caption):
         middle = (width // 2, caption_top + number * LINE_HEIGHT + LINE_HEIGHT // 2)
         ImageDraw.Draw(canvas).text(middle, line, INK, _font(TEXT_SIZE), anchor="mm")
+
     return canvas, output_corner, input_corner
 
 
@@ -174,6 +178,7 @@ def _draw_kernel(
         else:
             _draw_tile(canvas, corner, y, x, GREY)
             _draw_dashes(canvas, corner, y, x)
+
     _outline_cells(canvas, corner, top, left, 1 + int(taps[-1]))
 
 
@@ -219,6 +224,7 @@ def _rounded_square_mask(side: int, *, radius: int, **style) -> Image.Image:
     mask = Image.new("L", (large, large))
     square = (0, 0, large - 1, large - 1)
     ImageDraw.Draw(mask).rounded_rectangle(square, radius * SUPERSAMPLING, **style)
+
     return mask.reduce(SUPERSAMPLING)
 
 
@@ -229,6 +235,7 @@ def _dashes_mask() -> Image.Image:
     on = np.arange(TILE) % 4 < 2
     for edge in (0, -1):
         mask[edge, on] = mask[on, edge] = 255
+
     return Image.fromarray(mask)
 
 

@@ -33,6 +33,7 @@ def output_size(i: int, k: int, *, s: int = 1, p: int = 0, d: int = 1) -> int:
     """
     _check_integers(1, i=i, k=k, s=s, d=d)
     _check_integers(0, p=p)
+
     reach = dilated_kernel_size(k, d)
     if reach > i + 2 * p:
         raise ValueError(
@@ -60,11 +61,13 @@ def transpose_convolution(
     """
     _check_integers(1, i=i, k=k, s=s)
     _check_integers(0, p=p, a=a)
+
     if p > k - 1:
         raise ValueError(
             f"The padding of a transposed convolution must be at most k - 1 = {k - 1}. "
             f"Received: p = {p}. Try p = {k - 1}."
         )
+
     if a > s - 1:
         raise ValueError(
             f"The extra zeros a must be at most s - 1 = {s - 1}. "
@@ -78,6 +81,7 @@ def transpose_convolution(
             f"Received: {o}, of i' = {i}, k = {k}, s = {s}, p = {p}. "
             "Try a larger i' or a smaller p."
         )
+
     return DirectConvolution(s * (i - 1) + 1, k, 1, k - p - 1, a, o)
 
 
@@ -243,6 +247,7 @@ def convolution_matrix(
     rows, columns, weights = (
         np.broadcast_to(part, inside.shape)[inside] for part in (row, y * width + x, kernel)
     )
+
     return csr_array((weights, (rows, columns)), shape=shape)
 
 
