@@ -82,11 +82,11 @@ def import_foreign_weights(given: dict, wanted: set[str]) -> dict:
 
 
 def draw_experiment(given: dict, _) -> dict:
-    from explore.conv_arithmetic import run
+    from explore.conv_arithmetic import run_experiment
 
     config = Config(**with_preset(given))
     folder = Path(config.out_dir).expanduser() / "explore" / FLAGS.explore
-    logging.info("%s pictures are in %s", len(run(config, folder)), folder)
+    logging.info("%s pictures are in %s", len(run_experiment(config, folder)), folder)
     return given
 
 

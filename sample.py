@@ -17,7 +17,7 @@ from data import label_choice
 from model import Generator
 from runs.checkpoints import restore_networks
 from system.files import replace_folder
-from utils import image_grid, png
+from utils import encode_png, image_grid
 
 # Always this many images at a time: some devices choose their algorithms, and so the last digit, by
 # the size of a batch.
@@ -142,13 +142,13 @@ def write_pngs(sampler: Sampler, z, y, count: int, folder: Path) -> None:
                 first_images.append(images)
             bar.update(len(images))
 
-    (folder / "grid.png").write_bytes(png(image_grid(np.concatenate(first_images))))
+    (folder / "grid.png").write_bytes(encode_png(image_grid(np.concatenate(first_images))))
 
 
 def write_images(folder: Path, first: int, images: np.ndarray) -> None:
     """images (N, H, W, C) uint8 -> PNG files, numbered from `first`."""
     for number, image in enumerate(images, first):
-        (folder / f"{number:06d}.png").write_bytes(png(image))
+        (folder / f"{number:06d}.png").write_bytes(encode_png(image))
 
 
 def write_labels(config: Config, y: np.ndarray, folder: Path) -> None:

@@ -11,54 +11,70 @@ from PIL import Image
 
 from system.files import write_atomic
 
-GIF_FRAMES = 100  # at most, evenly spaced
-GIF_SIDE = 768  # pixels
-GIF_SECONDS = 10.0  # for the whole film
+GIF_FRAMES = 100  # at most; of more pictures, evenly spaced ones
+GIF_SIDE = 768  # pixels of the longer side, at most
+GIF_SECONDS = 10.0  # for all frames together
+GIF_MILLISECONDS = (40, 500)  # a frame, shortest and longest
 
 
-def png(image: np.ndarray) -> bytes:
+def encode_png(image: np.ndarray) -> bytes:
     """A PNG of uint8 pixels (H, W, C), C = 1, 3 or 4; the same pixels give the same bytes.
 
-    Runs are all that the deflation looks for: what networks draw comes to the same size in half of the time.
+    It is compressed by run lengths alone: what networks draw comes to the same size in half the
+    time.
     """
+    if image.shape[-1] == 1:
+        image = image.squeeze(-1)  # (H, W, 1) -> (H, W), as Pillow wants gray images
     content = io.BytesIO()
-    Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(
-        content, "PNG", compress_type=zlib.Z_RLE
-    )
+    Image.fromarray(image).save(content, "PNG", compress_type=zlib.Z_RLE)
     return content.getvalue()
 
 
 def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """(N, H, W, C) -> one picture of rows x columns images, by default as square as can be; empty places are black."""
+    """One picture of all images (N, H, W, C), in rows of `columns`; by default as square as can be.
+
+    Places that are left over in the last row are black.
+    """
     count, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
+
     blank = np.zeros((rows * columns - count, height, width, channels), images.dtype)
-    tiles = np.concatenate([images, blank]).reshape(rows, columns, height, width, channels)
-    return tiles.swapaxes(1, 2).reshape(
-        rows * height, columns * width, channels
-    )  # (r, h, c, w, C) -> (r*h, c*w, C)
+    tiles = np.concatenate([images, blank])
+    tiles = tiles.reshape(rows, columns, height, width, channels)
+    # (r, c, h, w, C) -> (r, h, c, w, C) -> (r * h, c * w, C)
+    return tiles.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
 
 
 def write_film(grids: list[Path], path: Path) -> None:
-    """A looping GIF of the grids that training left, in order; nothing when there are none."""
-    chosen = [grids[round(k)] for k in np.linspace(0, len(grids) - 1, min(len(grids), GIF_FRAMES))]
-    if not chosen:
+    """A looping GIF of the image files `grids`, in order; nothing when there are none.
+
+    Grids of another size than the last are left out.
+    """
+    if not grids:
         return
-    frames = [make_film_frame(iio.imread(grid)) for grid in chosen]
-    frames = [frame for frame in frames if frame.shape == frames[-1].shape]
-    milliseconds = min(500, max(40, 1000 * GIF_SECONDS / len(frames)))
-    write_atomic(
-        path,
-        iio.imwrite("<bytes>", np.stack(frames), extension=".gif", duration=milliseconds, loop=0),
-    )
+    places = np.linspace(0, len(grids) - 1, min(len(grids), GIF_FRAMES))
+    frames = [make_film_frame(iio.imread(grids[round(place)])) for place in places]
+    frames = np.stack([frame for frame in frames if frame.shape == frames[-1].shape])
+
+    shortest, longest = GIF_MILLISECONDS
+    duration = min(longest, max(shortest, 1000 * GIF_SECONDS / len(frames)))
+    gif = iio.imwrite("<bytes>", frames, extension=".gif", duration=duration, loop=0)
+    write_atomic(path, gif)
 
 
 def make_film_frame(image: np.ndarray) -> np.ndarray:
-    """An image as a GIF's frame: every k-th pixel of a large one; RGBA on white, as transparency is all or nothing."""
+    """A uint8 image, (H, W) or (H, W, C), as a frame of a GIF: (h, w) or (h, w, 3).
+
+    Of an image longer than GIF_SIDE it keeps every k-th pixel. RGBA goes on white, since a GIF's
+    pixels are either transparent or not.
+    """
     step = math.ceil(max(image.shape[:2]) / GIF_SIDE)
-    image = image[::step, ::step].copy()  # a view would keep the whole grid
-    if image.ndim < 3 or image.shape[-1] != 4:
-        return image.squeeze(-1) if image.shape[-1] == 1 and image.ndim == 3 else image
+    image = image[::step, ::step].copy()  # a view would keep the whole grid in memory
+    if image.ndim == 2 or image.shape[-1] == 3:
+        return image
+    if image.shape[-1] == 1:
+        return image.squeeze(-1)
+
     alpha = image[..., 3:] / 255.0
     return np.round(image[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)

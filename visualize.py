@@ -14,7 +14,7 @@ from config.settings import Config
 from data.label_choice import choose_labels
 from sample import Sampler, name_pictures
 from system.files import replace_folder
-from utils import image_grid, make_film_frame, png
+from utils import encode_png, image_grid, make_film_frame
 
 # From one end of a distribution of z to the other; 2.5 deviations of a normal one.
 RANGES = {
@@ -51,7 +51,7 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
     with replace_folder(folder) as temporary:
         if option == "0":
             images = sampler.images(config.seed, GRID_IMAGES, label)
-            (temporary / "grid.png").write_bytes(png(image_grid(images)))
+            (temporary / "grid.png").write_bytes(encode_png(image_grid(images)))
         else:
             WRITERS[option](config, temporary, prepare_sweeps(sampler, label))
     logging.info("the pictures of step %s are in %s", f"{sampler.step:,}", folder)
@@ -82,7 +82,7 @@ def write_rows(config: Config, folder: Path, draw_sweep: DrawSweep) -> None:
     rows = [draw_sweep(axis, COLUMNS) for axis in show_progress(range(config.z_dim))]
     for first in range(0, config.z_dim, ROWS):
         picture = image_grid(np.concatenate(rows[first : first + ROWS]), COLUMNS)
-        (folder / f"axes_{first:03d}.png").write_bytes(png(picture))
+        (folder / f"axes_{first:03d}.png").write_bytes(encode_png(picture))
 
 
 def write_films_of_random_axes(config: Config, folder: Path, draw_sweep: DrawSweep) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 MAX_TEXT = 4096  # characters of a setting: Linux's longest path
 MAX_WIDTH = 65536  # feature maps of a layer
+STEM_WIDTH_MULTIPLE = 16  # so that the widths of the first blocks, each half the last, are whole
 SHOWN = 200  # characters of what was received, in an error
 PATHS = ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir")
 
@@ -129,12 +130,18 @@ def _check_choice(config, name: str, choices: tuple) -> None:
         )
 
 
+def halves_evenly(stem_width: int) -> bool:
+    """Whether stem_width is a multiple of STEM_WIDTH_MULTIPLE; SETTINGS has its bounds."""
+    return stem_width % STEM_WIDTH_MULTIPLE == 0
+
+
 def _check_widths(config) -> None:
-    if config.stem_width % 16:
-        nearest = max(32, round(config.stem_width / 16) * 16)
+    if not halves_evenly(config.stem_width):
+        multiples = round(config.stem_width / STEM_WIDTH_MULTIPLE)
+        nearest = max(32, multiples * STEM_WIDTH_MULTIPLE)
         raise ValueError(
-            f"--stem_width must be a multiple of 16. Received: {config.stem_width}. "
-            f"Try --stem_width={nearest}."
+            f"--stem_width must be a multiple of {STEM_WIDTH_MULTIPLE}. "
+            f"Received: {config.stem_width}. Try --stem_width={nearest}."
         )
 
     short = min(config.height, config.width)

@@ -1,1 +1,4 @@
-"""One experiment of the paper a file, and the arithmetic of the convolutions that its networks are made of."""
+"""The paper's experiments (`--explore NAME`), a module each with a `run_experiment`.
+
+arithmetic/ holds what explains the convolutions that the networks are made of.
+"""

@@ -1,4 +1,4 @@
-"""Draws the convolutions of Dumoulin & Visin 2016 (arXiv 1603.07285) as animations, and one as a sparse matrix."""
+"""The animations of Dumoulin & Visin 2016 (arXiv 1603.07285), and a convolution as a matrix."""
 
 from pathlib import Path
 
@@ -6,12 +6,13 @@ import imageio.v3 as iio
 import numpy as np
 
 from config.settings import Config
-from explore.arithmetic.drawing import Sweep, film, matrix_picture
-from explore.arithmetic.relations import convolution_matrix, output_size, transposed
+from explore.arithmetic.drawing import Sweep, draw_film, draw_matrix_products
+from explore.arithmetic.relations import convolution_matrix, output_size, transpose_convolution
 from system.files import write_atomic
-from utils import png
+from utils import encode_png
 
-# The guide's figures: i, k, s, p, d of a convolution. Each without dilation is drawn with its transpose, o to i.
+# The guide's figures as i, k, s, p, d of a convolution; explore/arithmetic/relations.py explains
+# the letters. All but the dilated one are also drawn as a transpose, from o back to i.
 FIGURES = {
     "no_padding_no_strides": (4, 3, 1, 0, 1),
     "arbitrary_padding_no_strides": (5, 4, 1, 2, 1),
@@ -23,52 +24,88 @@ FIGURES = {
     "dilation": (7, 3, 1, 0, 2),
 }
 FRAME_MILLISECONDS = 300
-# Small numbers that can be followed by hand; every weight its own, to be found again in the matrix.
+
+# Small numbers, to be followed by hand. No weight occurs twice, so each can be found in the matrix.
 MATRIX_IMAGE = np.array([[1, 0, 2, 0], [0, 1, 0, 1], [2, 0, 0, 1], [0, 1, 1, 0]])
 MATRIX_KERNEL = np.arange(1, 10).reshape(3, 3)  # (9,) -> (3, 3)
 
 
-def run(config: Config, folder: Path) -> list[Path]:
-    """Writes the guide's fifteen animations as <figure>.gif, and matrix.png: both products with C and its transpose.
+def run_experiment(config: Config, folder: Path) -> list[Path]:
+    """Writes the guide's fifteen animations, <figure>.gif, and matrix.png; returns the files.
 
-    Returns the files. `config` is what every experiment gets; this one needs no run.
+    matrix.png shows a convolution's matrix C, and products with C and with its transpose. Every
+    experiment gets a `config`; this one does not need it.
     """
     folder.mkdir(parents=True, exist_ok=True)
+
+    contents = {
+        f"{name}.gif": _encode_gif(draw_film(sweep)) for name, sweep in plan_sweeps().items()
+    }
+
     matrix = convolution_matrix(MATRIX_KERNEL, len(MATRIX_IMAGE)).toarray()
-    contents = {f"{name}.gif": _gif(film(sweep)) for name, sweep in figures().items()}
-    contents["matrix.png"] = png(matrix_picture(MATRIX_IMAGE, MATRIX_KERNEL, matrix))
+    picture = draw_matrix_products(MATRIX_IMAGE, MATRIX_KERNEL, matrix)
+    contents["matrix.png"] = encode_png(picture)
+
     for name, content in contents.items():
         write_atomic(folder / name, content)
     return [folder / name for name in contents]
 
 
-def figures() -> dict[str, Sweep]:
-    """The guide's fifteen animations by name: seven convolutions, each with its transpose, and the dilated one."""
-    found = {}
-    for name, figure in FIGURES.items():
-        found[name] = _direct(*figure)
+def plan_sweeps() -> dict[str, Sweep]:
+    """What each of the guide's fifteen animations shows, by name.
+
+    There are seven convolutions, each followed by its transpose, and a dilated convolution.
+    """
+    sweeps = {}
+    for name, sizes in FIGURES.items():
+        sweeps[name] = _plan_convolution(*sizes)
         if name != "dilation":
-            found[f"{name}_transposed"] = _reversed(*figure)
-    return found
+            sweeps[f"{name}_transposed"] = _plan_transpose(*sizes)
+
+    return sweeps
 
 
-def _direct(i: int, k: int, s: int, p: int, d: int) -> Sweep:
+def _plan_convolution(i: int, k: int, s: int, p: int, d: int) -> Sweep:
     o = output_size(i, k, s=s, p=p, d=d)
-    gaps = f"  d={d}" if d > 1 else ""
-    return Sweep(i, 1, p, p, k, s, d, o, (f"i={i}  k={k}  s={s}  p={p}{gaps}  ->  o={o}",))
+    dilation = f"  d={d}" if d > 1 else ""
+
+    return Sweep(
+        units=i,
+        spacing=1,
+        before=p,
+        after=p,
+        kernel=k,
+        stride=s,
+        dilation=d,
+        output=o,
+        caption=(f"i={i}  k={k}  s={s}  p={p}{dilation}  ->  o={o}",),
+    )
 
 
-def _reversed(i: int, k: int, s: int, p: int, d: int) -> Sweep:
-    """The way back from a convolution's output to its input of i units, as the direct convolution that computes it."""
+def _plan_transpose(i: int, k: int, s: int, p: int, d: int) -> Sweep:
+    """The transpose of a convolution of i units, as the direct convolution that computes it."""
     units = output_size(i, k, s=s, p=p, d=d)
     a = (i + 2 * p - k) % s
-    t = transposed(units, k, s=s, p=p, a=a)
+    direct = transpose_convolution(units, k, s=s, p=p, a=a)
+
     extra = f"  a={a}" if a else ""
-    reverses = f"i'={units}  k={k}  s={s}  p={p}  ->  o'={t.output}"
-    computes = f"i~'={t.stretched}  k'={t.kernel}  s'={t.stride}  p'={t.padding}{extra}"
-    return Sweep(units, s, t.padding, t.padding + a, k, t.stride, d, t.output, (reverses, computes))
+    reversed_sizes = f"i'={units}  k={k}  s={s}  p={p}  ->  o'={direct.output}"
+    direct_sizes = f"i~'={direct.stretched}  k'={direct.kernel}  s'={direct.stride}"
+    direct_sizes += f"  p'={direct.padding}{extra}"
+
+    return Sweep(
+        units=units,
+        spacing=s,
+        before=direct.padding,
+        after=direct.padding + a,
+        kernel=k,
+        stride=direct.stride,
+        dilation=d,
+        output=direct.output,
+        caption=(reversed_sizes, direct_sizes),
+    )
 
 
-def _gif(frames: np.ndarray) -> bytes:
-    """frames (N, H, W, 3) uint8, shown for ever."""
+def _encode_gif(frames: np.ndarray) -> bytes:
+    """A GIF of frames (N, H, W, 3) uint8 that repeats for ever."""
     return iio.imwrite("<bytes>", frames, extension=".gif", duration=FRAME_MILLISECONDS, loop=0)

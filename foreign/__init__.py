@@ -1,18 +1,8 @@
-"""The files of other implementations, a module each: arrays by the names of our variables, and what they imply."""
+"""Trained weights of other implementations: their files are read, and made into a run of this one.
 
-from foreign.arrays import Arrays, Weights, listed
-from foreign.carpedm20 import read_carpedm20, tf1_prefix
-from foreign.newmu import read_newmu
-from foreign.pytorch import SUFFIXES as TORCH_SUFFIXES
-from foreign.pytorch import read_torch
-
-__all__ = [
-    "TORCH_SUFFIXES",
-    "Arrays",
-    "Weights",
-    "listed",
-    "read_carpedm20",
-    "read_newmu",
-    "read_torch",
-    "tf1_prefix",
-]
+- import_weights.py: the way in (`--import_weights`), from files to a run with its first checkpoint
+- carpedm20.py: reads TensorFlow 1 checkpoints of carpedm20/DCGAN-tensorflow
+- newmu.py: reads Theano arrays of Newmu/dcgan_code, the paper's own networks
+- pytorch.py: reads state dicts of pytorch/examples' DCGAN
+- arrays.py: what these three return, and the settings that the shapes of arrays imply
+"""

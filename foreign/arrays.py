@@ -1,60 +1,80 @@
-"""What every format comes to: arrays by the names of our variables, and the settings that their shapes imply."""
+"""What every format is read into: arrays by our variables' names, and the settings they imply."""
 
 import dataclasses
 
 import numpy as np
 
-from config.settings import MIN_WIDTH
+from config.checks import halves_evenly
+from config.network import MIN_WIDTH
+from config.settings import SETTINGS, Config
 
 Arrays = dict[str, np.ndarray]
 
-STATISTICS = ("gamma", "beta", "moving_mean", "moving_variance")
+STATISTICS = ("gamma", "beta", "moving_mean", "moving_variance")  # of a batch norm, in our names
+MAX_BLOCKS = int(SETTINGS["blocks"].high)
 
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """What was read. settings: for Config. generator, discriminator (or None): arrays by the paths of our variables."""
+    """A generator and, if there is one, a discriminator of another implementation."""
 
-    origin: str
-    settings: dict
-    stem_area: int  # positions of the stem, height times width
-    generator: Arrays
+    origin: str  # the format and the files, in words
+    settings: dict  # values for Config, by name
+    stem_area: int  # height times width of the stem's maps
+    generator: Arrays  # by the paths of our variables, such as conv1/kernel
     discriminator: Arrays | None
-    exact_size: bool = True  # False: several sizes of images come down to this stem
+    is_size_known: bool = True  # False where images of several sizes have a stem of this area
 
 
-def implied(generator: Arrays, discriminator: Arrays | None) -> tuple[dict, int]:
-    """The settings that the shapes imply, and the positions of the stem.
+def infer_settings(generator: Arrays, discriminator: Arrays | None) -> tuple[dict, int]:
+    """Returns the settings that the arrays' shapes imply, and the stem's area.
 
-    Raises ValueError when the arrays have not the dimensions of their layers.
+    Raises ValueError when an array does not have the dimensions of its layer.
     """
-    _check_dimensions(
-        generator | {f"discriminator's {name}": a for name, a in (discriminator or {}).items()}
-    )
-    convs = _convs(generator)
-    # With labels the inputs of a convolution are the maps of the one before and y.
-    y_dim = convs[-1].shape[3] - convs[-2].shape[2] if "fc/kernel" in generator else 0
-    widths = tuple(kernel.shape[3] - y_dim for kernel in convs)
-    z_inputs = generator["fc/kernel" if y_dim else "stem/kernel"].shape[0]
+    named = {f"discriminator's {name}": array for name, array in (discriminator or {}).items()}
+    _check_dimensions(generator | named)
+
+    kernels = _convolution_kernels(generator)
+    has_labels = "fc/kernel" in generator
+    # With labels, the input of a convolution is the maps of the one before and y, side by side.
+    y_dim = kernels[-1].shape[3] - kernels[-2].shape[2] if has_labels else 0
+    first_dense = generator["fc/kernel" if y_dim else "stem/kernel"]
+    widths = tuple(kernel.shape[3] - y_dim for kernel in kernels)
+
     settings = {
-        "kernel_size": convs[0].shape[0],
-        "blocks": len(convs),
-        "z_dim": z_inputs - y_dim,
-        "c_dim": convs[-1].shape[2],
-        "stem_width": 512,
-        "g_widths": widths,
+        "kernel_size": kernels[0].shape[0],
+        "blocks": len(kernels),
+        "z_dim": first_dense.shape[0] - y_dim,
+        "c_dim": kernels[-1].shape[2],
         "bias": "stem/bias" in generator,
     }
-    if discriminator:
-        settings["d_widths"] = tuple(kernel.shape[3] for kernel in _convs(discriminator))
-    if widths[0] % 16 == 0 and 32 <= widths[0] <= 8192:
-        halved = tuple(max(widths[0] >> k, MIN_WIDTH) for k in range(len(widths)))
-        settings["stem_width"] = widths[0]
-        plain = {"g_widths": halved, "d_widths": halved[::-1]}
-        settings = {name: value for name, value in settings.items() if plain.get(name) != value}
+    settings |= _infer_widths(widths, discriminator)
+
     if y_dim:
         settings |= {"y_dim": y_dim, "fc_width": generator["fc/kernel"].shape[1]}
     return settings, generator["stem/kernel"].shape[1] // widths[0]
+
+
+def _infer_widths(g_widths: tuple[int, ...], discriminator: Arrays | None) -> dict:
+    """stem_width, and those of g_widths and d_widths that Config would not derive from it."""
+    settings = {"g_widths": g_widths}
+    if discriminator:
+        kernels = _convolution_kernels(discriminator)
+        settings["d_widths"] = tuple(kernel.shape[3] for kernel in kernels)
+
+    stem_width = g_widths[0]
+    if not _may_be_stem_width(stem_width):
+        return settings | {"stem_width": Config.stem_width}
+
+    halved = tuple(max(stem_width >> k, MIN_WIDTH) for k in range(len(g_widths)))
+    derived = {"g_widths": halved, "d_widths": halved[::-1]}
+    explicit = {name: widths for name, widths in settings.items() if widths != derived[name]}
+    return explicit | {"stem_width": stem_width}
+
+
+def _may_be_stem_width(width: int) -> bool:
+    bounds = SETTINGS["stem_width"]
+    return bounds.low <= width <= bounds.high and halves_evenly(width)
 
 
 def _check_dimensions(arrays: Arrays) -> None:
@@ -63,22 +83,26 @@ def _check_dimensions(arrays: Arrays) -> None:
         if array.ndim != dimensions or 0 in array.shape or array.dtype.kind not in "fiu":
             raise ValueError(
                 f"The weights must be numbers, and {name} must have {dimensions} dimensions. "
-                f"Received: {array.dtype} of shape {array.shape}. Check that the files are of a DCGAN."
+                f"Received: {array.dtype} of shape {array.shape}. "
+                "Check that the files are of a DCGAN."
             )
 
 
-def _convs(network: Arrays) -> list[np.ndarray]:
-    return [network[f"conv{k}/kernel"] for k in range(1, 10) if f"conv{k}/kernel" in network]
+def _convolution_kernels(network: Arrays) -> list[np.ndarray]:
+    names = [f"conv{k}/kernel" for k in range(1, MAX_BLOCKS + 1)]
+    return [network[name] for name in names if name in network]
 
 
-def check_complete(origin: str, found: Arrays, wanted: list[str]) -> None:
-    missing = [name for name in wanted if name not in found]
+def check_arrays_complete(origin: str, arrays: Arrays, required: list[str]) -> None:
+    missing = [name for name in required if name not in arrays]
     if missing:
         raise ValueError(
-            f"{origin} must hold a whole DCGAN. Missing: {listed(missing)}. Received: {listed(sorted(found))}."
+            f"{origin} must hold a whole DCGAN. Missing: {join_names(missing)}. "
+            f"Received: {join_names(sorted(arrays))}."
         )
 
 
-def listed(names: list[str], most: int = 12) -> str:
+def join_names(names: list[str], most: int = 12) -> str:
+    """For errors: "a, b and 3 more", or "nothing"."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) + more) or "nothing"

@@ -1,4 +1,4 @@
-"""Trained weights of another implementation as a run of this one (`--import_weights`): to sample, export, train on."""
+"""Makes a run of trained weights of another implementation (`--import_weights`)."""
 
 import dataclasses
 import math
@@ -12,16 +12,10 @@ from absl import logging
 import ops
 from config.settings import IMPORTED, NETWORK_SETTINGS, Config
 from config.stored import write_config
-from foreign import (
-    TORCH_SUFFIXES,
-    Arrays,
-    Weights,
-    listed,
-    read_carpedm20,
-    read_newmu,
-    read_torch,
-    tf1_prefix,
-)
+from foreign.arrays import Arrays, Weights, join_names
+from foreign.carpedm20 import find_tf1_prefix, read_carpedm20
+from foreign.newmu import read_newmu
+from foreign.pytorch import TORCH_SUFFIXES, read_torch
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
 from runs.find import read_run
@@ -29,66 +23,72 @@ from system.files import check_writable, write_atomic
 from system.locks import lock_run
 
 FORMATS = (
-    "a TensorFlow 1 checkpoint of carpedm20/DCGAN-tensorflow (its prefix, such as model.b64-1002, or its folder), "
-    "a folder of Newmu/dcgan_code's *_gen_params.jl_01.npy ..., or netG.pth,netD.pth of pytorch/examples"
+    "a TensorFlow 1 checkpoint of carpedm20/DCGAN-tensorflow (its prefix, such as "
+    "model.b64-1002, or its folder), a folder of Newmu/dcgan_code's *_gen_params.jl_01.npy ..., or "
+    "netG.pth,netD.pth of pytorch/examples"
 )
-ORIGIN = "imported_from.txt"  # in the run's folder
-STATISTICS_BATCHES, STATISTICS_BATCH = 40, 64  # with which missing moving statistics are estimated
+ORIGIN_FILE = "imported_from.txt"  # in the run's folder
+
+# The generated images from which missing moving statistics are estimated. After 40 batches their
+# initial values weigh 1.5% (ops.BN_MOMENTUM**40).
+STATISTICS_BATCHES = 40
+STATISTICS_BATCH_SIZE = 64
 
 
 def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
-    """Makes the run folder `given["out_name"]` from the files in `names`, one path or two with a comma between.
+    """Makes the run `given["out_name"]` from the files in `names`; returns its config.
 
-    given: settings for what the files leave open, such as z_dist. Returns the run's config. Raises ValueError when the
-    files are of no known kind or incomplete, when a setting contradicts them, or when there is such a run, unless
-    it was made of the same files and `again` allows to go on with it.
+    names: a path, or two with a comma between. given: the user's settings, for what the files leave
+    open, such as z_dist. again: return a run that was imported from the same files before.
+
+    Raises ValueError when the files are of no known kind or incomplete, when a setting contradicts
+    them, or when the run exists.
     """
+    _check_import_flags(given)
+    weights = read_foreign_files([_expand_home(name.strip()) for name in names.split(",")])
+    chosen = {name: value for name, value in given.items() if value not in (None, "auto")}
+    config = _derive_config(weights, chosen)
+
+    stored = read_run(config.run_dir)
+    if stored:
+        _check_same_import(config, weights, again=again)
+        logging.info("%s was imported before: going on with it.", config.run_dir)
+        return stored
+
+    check_writable(config.run_dir)
+    with lock_run(config.run_dir):
+        dcgan = _build_imported_dcgan(weights, config)
+        write_atomic(config.run_dir / ORIGIN_FILE, f"{weights.origin}\n".encode())
+        write_config(config)
+        Checkpoints(dcgan, config).save(0)  # last, as a run counts once it has a checkpoint
+
+    _log_import(config, weights, is_size_given=bool(given.get("output_height")))
+    return config
+
+
+def _check_import_flags(given: dict) -> None:
     if not given.get("out_name"):
         raise ValueError(
             "--import_weights makes a run. Received: no name for it. Add --out_name=NAME."
         )
+
     if given.get("preset"):
         raise ValueError(
-            f"Imported weights bring their own preset. Received: --preset={given['preset']}. Drop it."
+            "Imported weights bring their own preset. "
+            f"Received: --preset={given['preset']}. Drop it."
         )
-    weights = read([_path(name.strip()) for name in names.split(",")])
-    config = settle(
-        weights, {name: value for name, value in given.items() if value not in (None, "auto")}
-    )
-    if stored := read_run(config.run_dir):
-        if again and _origin(config) == weights.origin:
-            logging.info("%s was imported before: going on with it.", config.run_dir)
-            return stored
-        raise ValueError(
-            f"--out_name must be a new run. Received: {config.run_dir}, which exists. "
-            "Give another, or drop --import_weights to go on with it."
-        )
-    check_writable(config.run_dir)
-    with lock_run(config.run_dir):
-        dcgan = _filled(weights, config)
-        write_atomic(config.run_dir / ORIGIN, f"{weights.origin}\n".encode())
-        write_config(config)  # a run counts once it has a checkpoint
-        Checkpoints(dcgan, config).save(0)
-    size = "x".join(map(str, config.network_config().image_shape))
-    logging.info(
-        "imported %s: images %s, z %s %s.", weights.origin, size, config.z_dim, config.z_dist
-    )
-    if not weights.exact_size and not given.get("output_height"):
-        logging.info(
-            "the files leave the size open: --output_height and --output_width say if it is another."
-        )
-    logging.info("the run is %s", config.run_dir)
-    return config
 
 
-def _path(name: str) -> Path:
-    return Path(os.path.expanduser(name))  # noqa: PTH111, as Path's own raises RuntimeError for ~nobody
+def _expand_home(name: str) -> Path:
+    # Path's own expanduser raises RuntimeError for ~nobody.
+    return Path(os.path.expanduser(name))  # noqa: PTH111
 
 
-def read(paths: list[Path]) -> Weights:
+def read_foreign_files(paths: list[Path]) -> Weights:
     """The weights in one path, or in two for generator and discriminator.
 
-    Raises ValueError that lists what was found and what is missing when they are of no known kind or incomplete.
+    Raises ValueError, with what was found and what is missing, when the files are of no known kind
+    or incomplete.
     """
     if all(path.suffix in TORCH_SUFFIXES for path in paths):
         return read_torch(paths)
@@ -96,110 +96,170 @@ def read(paths: list[Path]) -> Weights:
         raise ValueError(
             f"--import_weights takes two paths only for .pth files. Received: {paths[1]}. Give one."
         )
+
     path = paths[0]
     if path.suffix == ".npy" and path.is_file():
         raise ValueError(
-            f"--import_weights takes the folder of the arrays. Received: one of them. Give {path.parent}."
+            "--import_weights takes the folder of the arrays. "
+            f"Received: one of them. Give {path.parent}."
         )
     if path.is_dir() and any(path.glob("*_params.jl_*.npy")):
         return read_newmu(path)
-    prefix = tf1_prefix(path)
+
+    prefix = find_tf1_prefix(path)
     if prefix:
         return read_carpedm20(prefix)
-    found = (
-        listed(sorted(entry.name for entry in path.iterdir())) if path.is_dir() else "no such files"
-    )
-    raise ValueError(f"--import_weights must be {FORMATS}. Received: {path}: {found}.")
+
+    received = "no such files"
+    if path.is_dir():
+        received = join_names(sorted(entry.name for entry in path.iterdir()))
+    raise ValueError(f"--import_weights must be {FORMATS}. Received: {path}: {received}.")
 
 
-def settle(weights: Weights, given: dict) -> Config:
-    """The Config of the imported run: what the weights imply, and `given` settings where they leave a choice.
+def _derive_config(weights: Weights, given: dict) -> Config:
+    """The run's Config: what the weights imply, and `given` settings for what they leave open.
 
-    Raises ValueError when a given setting contradicts the weights, or is needed to tell the size of the images.
+    Raises ValueError when a given setting contradicts the weights.
     """
-    settings, blocks = {"dataset": IMPORTED} | weights.settings, weights.settings["blocks"]
-    size = {name: given[name] for name in ("output_height", "output_width") if name in given}
-    if "output_height" not in size:
-        columns = -(-size["output_width"] >> blocks) if size else math.isqrt(weights.stem_area)
-        size["output_height"] = weights.stem_area // columns << blocks
+    size = _choose_size(weights, given)
+    settings = {"dataset": IMPORTED} | weights.settings | size
     try:
-        implied = Config(**(settings | size))
+        implied = Config(**settings)
     except ValueError as error:
         raise ValueError(
             f"{weights.origin} must be networks that this program can build. Received: {error}"
         ) from error
-    _check_size(weights, implied)
-    for name in NETWORK_SETTINGS:
-        if name in given and name not in (*size, "z_dist"):
-            wanted = getattr(dataclasses.replace(Config(), **{name: given[name]}), name)
-            if wanted != getattr(implied, name):
-                raise ValueError(
-                    f"--{name} is in the weights: {getattr(implied, name)}. Received: {wanted}. Drop the flag."
-                )
+
+    _check_stem(weights, implied)
+    _check_given_settings(
+        implied, {name: value for name, value in given.items() if name not in size}
+    )
     return dataclasses.replace(implied, **given).resolve()
 
 
-def _check_size(weights: Weights, config: Config) -> None:
-    if math.prod(config.sizes[0]) == weights.stem_area:
+def _choose_size(weights: Weights, given: dict) -> dict:
+    """output_height and output_width as given; a missing height follows from the stem's area.
+
+    Without both, the images are taken for square.
+    """
+    size = {name: given[name] for name in ("output_height", "output_width") if name in given}
+    if "output_height" in size:
+        return size
+
+    blocks = weights.settings["blocks"]
+    columns = math.isqrt(weights.stem_area)
+    if "output_width" in size:
+        columns = -(-size["output_width"] >> blocks)  # halved `blocks` times, rounded up
+    return size | {"output_height": weights.stem_area // columns << blocks}
+
+
+def _check_stem(weights: Weights, config: Config) -> None:
+    """Raises ValueError when images of this size do not halve to the stem of the weights."""
+    (height, width), *larger_sizes = config.sizes
+    if height * width == weights.stem_area:
         return
-    (height, width), blocks = config.sizes[0], len(config.sizes) - 1
-    if weights.exact_size:
+
+    blocks, received = len(larger_sizes), f"{config.height}x{config.width}"
+    if weights.is_size_known:
         side = math.isqrt(weights.stem_area) << blocks
-        raise ValueError(
-            f"These networks draw {side}x{side}. Received: {config.height}x{config.width}. Drop the flag."
-        )
+        raise ValueError(f"These networks draw {side}x{side}. Received: {received}. Drop the flag.")
+
     raise ValueError(
-        f"--output_height and --output_width must halve {blocks} times to a stem of {weights.stem_area} positions. "
-        f"Received: {config.height}x{config.width}, which comes to {height}x{width}. "
+        f"--output_height and --output_width must halve {blocks} times to a stem of "
+        f"{weights.stem_area} positions. Received: {received}, which comes to {height}x{width}. "
         "Give the size of the images that the networks were trained on."
     )
 
 
-def _origin(config: Config) -> str:
-    """What the run was imported from, or nothing."""
-    path = config.run_dir / ORIGIN
+def _check_given_settings(implied: Config, given: dict) -> None:
+    """Raises ValueError when a given setting differs from what the weights imply."""
+    for name in NETWORK_SETTINGS:
+        if name not in given or name == "z_dist":
+            continue
+        wanted = getattr(dataclasses.replace(Config(), **{name: given[name]}), name)
+        fixed = getattr(implied, name)
+
+        if wanted != fixed:
+            raise ValueError(
+                f"--{name} is in the weights: {fixed}. Received: {wanted}. Drop the flag."
+            )
+
+
+def _check_same_import(config: Config, weights: Weights, *, again: bool) -> None:
+    """Raises ValueError unless the run was imported from these files and `again` is set."""
+    if again and _read_origin(config) == weights.origin:
+        return
+
+    raise ValueError(
+        f"--out_name must be a new run. Received: {config.run_dir}, which exists. "
+        "Give another, or drop --import_weights to go on with it."
+    )
+
+
+def _read_origin(config: Config) -> str:
+    """What the run was imported from; empty for a run that was not."""
+    path = config.run_dir / ORIGIN_FILE
     return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
 
-def _filled(weights: Weights, config: Config) -> DCGAN:
+def _build_imported_dcgan(weights: Weights, config: Config) -> DCGAN:
     dcgan = DCGAN(config)
-    _assign(dcgan.generator, weights.generator, weights.origin)
+    _assign_arrays(dcgan.generator, weights.generator, weights.origin)
     if weights.discriminator:
-        _assign(dcgan.discriminator, weights.discriminator, weights.origin)
+        _assign_arrays(dcgan.discriminator, weights.discriminator, weights.origin)
     else:
         logging.warning("there are no weights for the discriminator: it starts untrained.")
+
     if not any("moving_mean" in name for name in weights.generator):
-        _estimate_statistics(dcgan, config)
+        _estimate_moving_statistics(dcgan, config)
     return dcgan
 
 
-def _assign(network: keras.Model, arrays: Arrays, origin: str) -> None:
-    """Sets every variable; moving statistics may be missing."""
-    variables = {variable.path: variable for variable in network.variables}
-    for name, variable in variables.items():
-        if name not in arrays and "moving_" in name:
+def _assign_arrays(network: keras.Model, arrays: Arrays, origin: str) -> None:
+    """Sets every variable of the network; moving statistics without an array stay as they are."""
+    for variable in network.variables:
+        array = arrays.get(variable.path)
+        if array is None and "moving_" in variable.path:
             continue
-        shape = arrays[name].shape if name in arrays else "nothing"
-        if shape != tuple(variable.shape):
+
+        name, shape = f"{network.name} {variable.path}", tuple(variable.shape)
+        received = "nothing" if array is None else array.shape
+        if received != shape:
             raise ValueError(
-                f"{origin} must hold {network.name} {name} of shape {tuple(variable.shape)}. Received: {shape}. "
+                f"{origin} must hold {name} of shape {shape}. Received: {received}. "
                 "Check that all files are of one model."
             )
-        if not np.isfinite(arrays[name]).all():
-            raise ValueError(
-                f"{origin} must hold finite numbers. Received: others in {network.name} {name}."
-            )
-        variable.assign(arrays[name])
+
+        if not np.isfinite(array).all():
+            raise ValueError(f"{origin} must hold finite numbers. Received: others in {name}.")
+        variable.assign(array)
 
 
-def _estimate_statistics(dcgan: DCGAN, config: Config) -> None:
-    """Moving statistics for networks that came without, from generated images, so that --bn_statistics=moving works."""
-    for stream in range(STATISTICS_BATCHES):
+def _estimate_moving_statistics(dcgan: DCGAN, config: Config) -> None:
+    """Sets the moving statistics of both networks, so that --bn_statistics=moving works.
+
+    They are those of generated images: each batch that passes in training mode updates them.
+    """
+    for stream in range(1, STATISTICS_BATCHES + 1):
         z = ops.latents(
             config.seed,
-            STATISTICS_BATCH,
+            STATISTICS_BATCH_SIZE,
             z_dim=config.z_dim,
             z_dist=config.z_dist,
-            stream=stream + 1,
+            stream=stream,
         )
         dcgan.discriminator(dcgan.generator(z, training=True), training=True)
+
+
+def _log_import(config: Config, weights: Weights, *, is_size_given: bool) -> None:
+    size = "x".join(map(str, config.network_config().image_shape))
+    logging.info(
+        "imported %s: images %s, z %s %s.", weights.origin, size, config.z_dim, config.z_dist
+    )
+    if not weights.is_size_known and not is_size_given:
+        logging.info(
+            "the files leave the size open: "
+            "if it is another, give --output_height and --output_width."
+        )
+
+    logging.info("the run is %s", config.run_dir)

@@ -1,4 +1,4 @@
-"""Newmu/dcgan_code's Theano arrays: the paper's own networks."""
+"""Reads Newmu/dcgan_code's Theano arrays: the paper's own networks."""
 
 import re
 from pathlib import Path
@@ -6,76 +6,118 @@ from pathlib import Path
 import numpy as np
 
 from config.presets import PRESETS
-from foreign.arrays import Arrays, Weights, implied, listed
+from foreign.arrays import Arrays, Weights, infer_settings, join_names
+
+# A network as text, a letter for each array by its dimensions: k is the kernel of a layer; v is a
+# vector, the gain or the shift of the batch norm after it.
+DIMENSION_LETTERS = {1: "v", 2: "k", 4: "k"}
+GENERATOR_PATTERN = r"(kvv)+k"  # every layer but the last has a batch norm
+DISCRIMINATOR_PATTERN = r"k(kvv)+k"  # every layer but the first and the last
 
 
 def read_newmu(folder: Path) -> Weights:
-    """The arrays <epoch>_gen_params.jl_NN.npy and <epoch>_discrim_params.jl_NN.npy of the newest epoch in a folder."""
-    epochs = {
-        int(found[1])
-        for path in folder.glob("*.npy")
-        if (found := re.match(r"(\d+)_gen_params", path.name))
-    }
-    if not epochs:
-        names = listed(sorted(path.name for path in folder.glob("*.npy")))
-        raise ValueError(
-            f"{folder} must hold *_gen_params.jl_NN.npy. Received: {names}. Copy the folder again."
-        )
-    epoch = max(epochs)
-    generator = _newmu_arrays(folder, f"{epoch}_gen_params", first=0)
+    """Reads <epoch>_gen_params.jl_NN.npy and <epoch>_discrim_params.jl_NN.npy of the newest epoch.
+
+    The discriminator may be missing. Raises ValueError when files are missing or damaged,
+    or are not those of an unconditional DCGAN.
+    """
+    epoch = _find_newest_epoch(folder)
+    generator = _read_network(folder, f"{epoch}_gen_params", is_generator=True)
+
     discriminator = None
     if any(folder.glob(f"{epoch}_discrim_params*")):
-        discriminator = _newmu_arrays(folder, f"{epoch}_discrim_params", first=1)
-    settings, area = implied(generator, discriminator)
-    # Not in the arrays. The SVHN networks are the released ones of three blocks, and draw from a normal distribution.
+        discriminator = _read_network(folder, f"{epoch}_discrim_params", is_generator=False)
+
+    settings, stem_area = infer_settings(generator, discriminator)
+    # z_dist is not in the arrays. Three blocks are the released SVHN networks, which draw z from a
+    # normal distribution.
     z_dist = "normal01" if settings["blocks"] == 3 else "uniform_signed"
     return Weights(
-        f"Newmu/dcgan_code arrays {folder}/{epoch}_*",
-        PRESETS["paper"] | settings | {"z_dist": z_dist},
-        area,
-        generator,
-        discriminator,
+        origin=f"Newmu/dcgan_code arrays {folder}/{epoch}_*",
+        settings=PRESETS["paper"] | settings | {"z_dist": z_dist},
+        stem_area=stem_area,
+        generator=generator,
+        discriminator=discriminator,
     )
 
 
-def _newmu_arrays(folder: Path, stem: str, *, first: int) -> Arrays:
-    """Its files in order: each layer's kernel, then its gain and shift if it has any. The generator's `first` layer is
-    the stem, 0, the discriminator's the convolution 1.
+def _find_newest_epoch(folder: Path) -> int:
+    names = sorted(path.name for path in folder.glob("*.npy"))
+    matches = [re.match(r"(\d+)_gen_params", name) for name in names]
+    epochs = [int(match[1]) for match in matches if match]
 
-    Theano turns kernels by 180 degrees and puts channels first: (a, b, k, k) -> (k, k, b, a).
-    """
-    numbered = {
-        int(found[1]): path
-        for path in folder.iterdir()
-        if (found := re.fullmatch(rf"{stem}\.jl_(\d+)\.npy", path.name))
-    }
-    numbers, paths = sorted(numbered), [numbered[number] for number in sorted(numbered)]
-    missing = sorted(set(range(1, max(numbers, default=1) + 1)) - set(numbers))
+    if not epochs:
+        raise ValueError(
+            f"{folder} must hold *_gen_params.jl_NN.npy. Received: {join_names(names)}. "
+            "Copy the folder again."
+        )
+    return max(epochs)
+
+
+def _read_network(folder: Path, prefix: str, *, is_generator: bool) -> Arrays:
+    """The arrays in the files <prefix>.jl_NN.npy, by our names."""
+    paths = _find_numbered_files(folder, prefix)
+
     try:
-        loaded = [np.load(path, allow_pickle=False) for path in paths]
+        arrays = [np.load(path, allow_pickle=False) for path in paths.values()]
     except Exception as error:  # NumPy's reader of headers raises nearly anything
         raise ValueError(
             f"{folder} must hold whole .npy files. Received: {error}. Copy them again."
         ) from error
-    found = ", ".join(
-        f"{number:02d} {array.shape}" for number, array in zip(numbers, loaded, strict=True)
+
+    numbered = dict(zip(paths, arrays, strict=True))
+    pattern = GENERATOR_PATTERN if is_generator else DISCRIMINATOR_PATTERN
+    _check_layers(f"{folder}/{prefix}.jl_*", numbered, pattern)
+    return _name_arrays(arrays, first_layer=0 if is_generator else 1)
+
+
+def _find_numbered_files(folder: Path, prefix: str) -> dict[int, Path]:
+    """The files <prefix>.jl_NN.npy by NN, in order."""
+    paths = {}
+    for path in folder.iterdir():
+        if match := re.fullmatch(rf"{prefix}\.jl_(\d+)\.npy", path.name):
+            paths[int(match[1])] = path
+
+    return dict(sorted(paths.items()))
+
+
+def _check_layers(files: str, arrays: dict[int, np.ndarray], pattern: str) -> None:
+    """Raises ValueError when a number is missing, or the arrays are not the layers of `pattern`."""
+    missing = sorted(set(range(1, max(arrays, default=1) + 1)) - set(arrays))
+    letters = [DIMENSION_LETTERS.get(array.ndim, "?") for array in arrays.values()]
+    if not missing and re.fullmatch(pattern, "".join(letters)):
+        return
+
+    shapes = ", ".join(f"{number:02d} {array.shape}" for number, array in arrays.items())
+    gaps = f" Missing: {', '.join(f'{number:02d}' for number in missing)}." if missing else ""
+    raise ValueError(
+        f"{files} must be the arrays of an unconditional DCGAN, kernels with gain and shift. "
+        f"Received: {shapes or 'none'}.{gaps} Copy the folder again."
     )
-    pattern = "".join({1: "v", 2: "k", 4: "k"}.get(array.ndim, "?") for array in loaded)
-    expected = r"k(kvv)+k" if first else r"(kvv)+k"
-    if missing or not re.fullmatch(expected, pattern):
-        gaps = f" Missing: {', '.join(f'{number:02d}' for number in missing)}." if missing else ""
-        raise ValueError(
-            f"{folder}/{stem}.jl_* must be the arrays of an unconditional DCGAN, kernels with gain and shift. "
-            f"Received: {found or 'none'}.{gaps} Copy the folder again."
-        )
-    arrays = {}
-    kernels = [number for number, array in enumerate(loaded) if array.ndim > 1]
-    for layer, place in enumerate(kernels, first):
-        kernel, rest = loaded[place], loaded[place + 1 : place + 3]
+
+
+def _name_arrays(arrays: list[np.ndarray], first_layer: int) -> Arrays:
+    """The arrays by our names.
+
+    They come in order: each layer's kernel, then its gain and shift if it has any.
+
+    first_layer: 0 for the generator, which begins with the stem; 1 for the discriminator, which
+    begins with conv1.
+    """
+    named = {}
+    places = [place for place, array in enumerate(arrays) if array.ndim > 1]  # of the kernels
+    for layer, place in enumerate(places, first_layer):
+        kernel, norm = arrays[place], arrays[place + 1 : place + 3]
         if kernel.ndim == 2:
-            arrays["logits/kernel" if layer else "stem/kernel"] = kernel
+            named["logits/kernel" if layer else "stem/kernel"] = kernel
         else:
-            arrays[f"conv{layer}/kernel"] = kernel[:, :, ::-1, ::-1].transpose(2, 3, 1, 0)
-        if rest and rest[0].ndim == 1:
-            arrays |= {f"norm{layer}/gamma": rest[0], f"norm{layer}/beta": rest[1]}
-    return arrays
+            named[f"conv{layer}/kernel"] = _transpose_kernel(kernel)
+
+        if norm and norm[0].ndim == 1:
+            named |= {f"norm{layer}/gamma": norm[0], f"norm{layer}/beta": norm[1]}
+    return named
+
+
+def _transpose_kernel(kernel: np.ndarray) -> np.ndarray:
+    """(a, b, k, k) -> (k, k, b, a), flipped, as Theano flips kernels and TensorFlow does not."""
+    return kernel[:, :, ::-1, ::-1].transpose(2, 3, 1, 0)

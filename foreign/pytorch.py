@@ -1,4 +1,4 @@
-"""pytorch/examples' state dicts, dcgan/main.py's netG and netD."""
+"""Reads the state dicts of pytorch/examples' DCGAN: netG and netD of its dcgan/main.py."""
 
 import warnings
 from pathlib import Path
@@ -6,16 +6,26 @@ from pathlib import Path
 import numpy as np
 
 from config.presets import PRESETS
-from foreign.arrays import STATISTICS, Arrays, Weights, check_complete, implied, listed
+from foreign.arrays import (
+    STATISTICS,
+    Arrays,
+    Weights,
+    check_arrays_complete,
+    infer_settings,
+    join_names,
+)
 
-SUFFIXES = (".pth", ".pt")
+TORCH_SUFFIXES = (".pth", ".pt")
 MAX_NUMBERS = 2**28  # 1 GB; the example's networks have 6 million
-KERNEL = 4  # with its padding of 1
-NORM = dict(zip(STATISTICS, ("weight", "bias", "running_mean", "running_var"), strict=True))
+KERNEL_SIZE = 4  # of every convolution, with a padding of 1
+NORM_NAMES = dict(zip(STATISTICS, ("weight", "bias", "running_mean", "running_var"), strict=True))
 
 
 def read_torch(paths: list[Path]) -> Weights:
-    """The state dicts of its netG and netD, in any order; netG alone will do."""
+    """Reads the state dicts of netG and netD, in any order; netG alone will do.
+
+    Raises ValueError when PyTorch is missing, or the files are not what they must be.
+    """
     try:
         import torch
     except ImportError as error:
@@ -23,120 +33,189 @@ def read_torch(paths: list[Path]) -> Weights:
             "Reading .pth files takes PyTorch. Received: none here. "
             "pip install torch --index-url https://download.pytorch.org/whl/cpu"
         ) from error
+
+    networks = _read_networks(paths, torch)
+    generator, discriminator = networks["generator"], networks.get("discriminator")
+    settings, stem_area = infer_settings(generator, discriminator)
+
+    return Weights(
+        origin=f"pytorch/examples state dicts {', '.join(map(str, paths))}",
+        settings=PRESETS["tutorial"] | settings | {"stem_norm": "channels"},
+        stem_area=stem_area,
+        generator=generator,
+        discriminator=discriminator,
+    )
+
+
+def _read_networks(paths: list[Path], torch) -> dict[str, Arrays]:
+    """The arrays, by our names, of "generator" and, if it is there, "discriminator"."""
     networks = {}
     for path in paths:
-        kind, arrays = _network(path, _state_dict(path, torch))
+        state = _load_state_dict(path, torch)
+        kind = _identify_network(path, state)
+        named = _name_arrays(path, state, kind)
+
         if kind in networks:
             raise ValueError(
-                f"--import_weights takes one netG and one netD. Received: two of a {kind}. Drop {path}."
+                "--import_weights takes one netG and one netD. "
+                f"Received: two of a {kind}. Drop {path}."
             )
-        networks[kind] = arrays
+        networks[kind] = named
+
+    files = ", ".join(map(str, paths))
     if "generator" not in networks:
-        raise ValueError(
-            f"--import_weights must name netG's file. Received: {', '.join(map(str, paths))}. Add it."
-        )
-    settings, area = implied(networks["generator"], networks.get("discriminator"))
-    origin = f"pytorch/examples state dicts {', '.join(map(str, paths))}"
-    settings = PRESETS["tutorial"] | settings | {"stem_norm": "channels"}
-    return Weights(origin, settings, area, networks["generator"], networks.get("discriminator"))
+        raise ValueError(f"--import_weights must name netG's file. Received: {files}. Add it.")
+
+    return networks
 
 
-def _state_dict(path: Path, torch) -> Arrays:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the storages of old files
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise ValueError(f"{path} must be a file. Received: no such file.") from error
-    except Exception as error:  # pickle, zip and torch each have their own, with advice about loading what is unsafe
-        raise ValueError(
-            f"{path} must be a state dict: torch.save(netG.state_dict(), path). "
-            f"Received: what PyTorch cannot read as one ({type(error).__name__})."
-        ) from error
-    others = (
-        [str(name) for name, value in state.items() if not torch.is_tensor(value)]
-        if isinstance(state, dict)
-        else []
-    )
-    if others or not isinstance(state, dict):
-        raise ValueError(
-            f"{path} must be a state dict: torch.save(netG.state_dict(), path). "
-            f"Received: {f'a dict of {listed(others)}' if others else type(state).__name__}."
-        )
-    numbers = sum(
-        tensor.numel() for tensor in state.values()
-    )  # a small file can tell of large tensors
-    if numbers > MAX_NUMBERS or any(
-        tensor.is_complex() or tensor.device.type != "cpu" for tensor in state.values()
-    ):
-        raise ValueError(
-            f"{path} must hold at most {MAX_NUMBERS:,} real numbers. Received: {numbers:,}, or other ones."
-        )
+def _load_state_dict(path: Path, torch) -> Arrays:
+    """float32 arrays by PyTorch's names, without the prefix that DataParallel gives them."""
+    state = _load_file(path, torch)
+    _check_tensors(path, state, torch)
+
     try:
         return {
             str(name).removeprefix("module."): tensor.detach().float().numpy()
             for name, tensor in state.items()
         }
-    except (RuntimeError, TypeError) as error:  # sparse, quantised
+    except (RuntimeError, TypeError) as error:  # sparse or quantized tensors
         raise ValueError(
             f"{path} must hold plain arrays. Received: {type(error).__name__} from PyTorch."
         ) from error
 
 
-def _network(path: Path, arrays: Arrays) -> tuple[str, Arrays]:
-    """("generator" or "discriminator", its arrays by our names)."""
-    kernels = [name.removesuffix("weight") for name, array in arrays.items() if array.ndim == 4]
-    norms = [name.removesuffix("running_mean") for name in arrays if name.endswith("running_mean")]
-    kind = {1: "generator", 2: "discriminator"}.get(
-        len(kernels) - len(norms)
-    )  # layers without a batch norm
-    known = {norm + part for norm in norms for part in (*NORM.values(), "num_batches_tracked")}
-    known |= {kernel + part for kernel in kernels for part in ("weight", "bias")}
-    sizes = {array.shape[2:] for array in arrays.values() if array.ndim == 4}
-    if not norms or not kind or sizes != {(KERNEL, KERNEL)} or set(arrays) - known:
-        shown = sorted(
-            (name for name, array in arrays.items() if array.ndim), key=known.__contains__
-        )  # odd ones first
-        found = listed([f"{name} {tuple(arrays[name].shape)}" for name in shown])
+def _load_file(path: Path, torch):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the storages of old files
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} must be a file. Received: no such file.") from error
+    except Exception as error:
+        # pickle, zip and torch each raise their own, and advise to load without the check.
         raise ValueError(
-            f"{path} must be netG or netD of pytorch/examples/dcgan: 4x4 kernels, a batch norm after each but the last "
-            f"one (netG) or the first and the last (netD). Received: {found}."
+            f"{path} must be a state dict: torch.save(netG.state_dict(), path). "
+            f"Received: what PyTorch cannot read as one ({type(error).__name__})."
+        ) from error
+
+
+def _check_tensors(path: Path, state, torch) -> None:
+    """Raises ValueError unless `state` is a dict of tensors, not too large, of real numbers."""
+    received = None
+    if not isinstance(state, dict):
+        received = type(state).__name__
+    elif others := [str(name) for name, value in state.items() if not torch.is_tensor(value)]:
+        received = f"a dict of {join_names(others)}"
+
+    if received:
+        raise ValueError(
+            f"{path} must be a state dict: torch.save(netG.state_dict(), path). "
+            f"Received: {received}."
         )
-    check_complete(str(path), arrays, [norm + part for norm in norms for part in NORM.values()])
-    ours = _generator(arrays, kernels) if kind == "generator" else _discriminator(arrays, kernels)
-    for k, norm in enumerate(norms, 0 if kind == "generator" else 2):
-        ours |= {f"norm{k}/{name}": arrays[norm + part] for name, part in NORM.items()}
-    return kind, ours
+
+    tensors = state.values()
+    numbers = sum(tensor.numel() for tensor in tensors)  # a small file may declare large tensors
+    are_real = all(tensor.device.type == "cpu" and not tensor.is_complex() for tensor in tensors)
+    if numbers > MAX_NUMBERS or not are_real:
+        raise ValueError(
+            f"{path} must hold at most {MAX_NUMBERS:,} real numbers. "
+            f"Received: {numbers:,}, or other ones."
+        )
 
 
-def _generator(arrays: Arrays, layers: list[str]) -> Arrays:
-    """Its first layer, (z_dim, c, 4, 4) on a 1x1 input, is a dense layer to (c, 4, 4)."""
+def _identify_network(path: Path, arrays: Arrays) -> str:
+    """Says "generator" or "discriminator"; raises ValueError for any other network."""
+    layers, norms = _list_layers(arrays), _list_norms(arrays)
+    # netG has one layer without a batch norm, netD has two.
+    kind = {1: "generator", 2: "discriminator"}.get(len(layers) - len(norms))
+    kernel_sizes = {array.shape[2:] for array in arrays.values() if array.ndim == 4}
+
+    known = {
+        norm + part for norm in norms for part in (*NORM_NAMES.values(), "num_batches_tracked")
+    }
+    known |= {layer + part for layer in layers for part in ("weight", "bias")}
+    is_known = kernel_sizes == {(KERNEL_SIZE, KERNEL_SIZE)} and set(arrays) <= known
+    if norms and kind and is_known:
+        return kind
+
+    names = [name for name, array in arrays.items() if array.ndim]
+    names.sort(key=known.__contains__)  # unknown ones first
+    shapes = join_names([f"{name} {tuple(arrays[name].shape)}" for name in names])
+    raise ValueError(
+        f"{path} must be netG or netD of pytorch/examples/dcgan: 4x4 kernels, a batch norm after "
+        "each but the last one (netG) or the first and the last (netD). "
+        f"Received: {shapes}."
+    )
+
+
+def _list_layers(arrays: Arrays) -> list[str]:
+    """The convolutions' prefixes, such as "main.0.", in order."""
+    return [name.removesuffix("weight") for name, array in arrays.items() if array.ndim == 4]
+
+
+def _list_norms(arrays: Arrays) -> list[str]:
+    """The batch norms' prefixes, in order."""
+    end = "running_mean"
+    return [name.removesuffix(end) for name in arrays if name.endswith(end)]
+
+
+def _name_arrays(path: Path, arrays: Arrays, kind: str) -> Arrays:
+    """A network's arrays by our names, in our shapes."""
+    layers, norms = _list_layers(arrays), _list_norms(arrays)
+    required = [norm + part for norm in norms for part in NORM_NAMES.values()]
+    check_arrays_complete(str(path), arrays, required)
+
+    if kind == "generator":
+        named, first_norm = _name_generator_layers(arrays, layers), 0
+    else:
+        named, first_norm = _name_discriminator_layers(arrays, layers), 2
+
+    for k, norm in enumerate(norms, first_norm):
+        named |= {f"norm{k}/{name}": arrays[norm + part] for name, part in NORM_NAMES.items()}
+    return named
+
+
+def _name_generator_layers(arrays: Arrays, layers: list[str]) -> Arrays:
+    """netG's first convolution, (z_dim, c, 4, 4) on a 1x1 input, is a dense layer to (c, 4, 4)."""
     stem, *convs = layers
-    ours = {"stem/kernel": arrays[stem + "weight"].reshape(len(arrays[stem + "weight"]), -1)}
-    ours |= {f"conv{k}/kernel": _turned(arrays[conv + "weight"]) for k, conv in enumerate(convs, 1)}
-    biases = {f"conv{k}/bias": _bias(arrays, conv, 1) for k, conv in enumerate(convs, 1)}
-    biases["stem/bias"] = np.repeat(_bias(arrays, stem, 1), KERNEL**2)
-    return ours | biases if _biased(arrays, layers) else ours
+    kernel = arrays[stem + "weight"]
+    named = {"stem/kernel": kernel.reshape(len(kernel), -1)}  # (z_dim, c, 4, 4) -> (z_dim, c * 16)
+    for k, conv in enumerate(convs, 1):
+        named[f"conv{k}/kernel"] = _transpose_kernel(arrays[conv + "weight"])
+
+    if _has_biases(arrays, layers):
+        # A map has one bias, its 4x4 units in our dense layer have one each.
+        named["stem/bias"] = np.repeat(_bias_or_zeros(arrays, stem, 1), KERNEL_SIZE**2)
+        for k, conv in enumerate(convs, 1):
+            named[f"conv{k}/bias"] = _bias_or_zeros(arrays, conv, 1)
+    return named
 
 
-def _discriminator(arrays: Arrays, layers: list[str]) -> Arrays:
-    """Its last layer, (1, c, 4, 4) on a 4x4 input, is a dense layer from (c, 4, 4)."""
+def _name_discriminator_layers(arrays: Arrays, layers: list[str]) -> Arrays:
+    """netD's last convolution, (1, c, 4, 4) on a 4x4 input, is a dense layer from (c, 4, 4)."""
     *convs, head = layers
-    ours = {"logits/kernel": arrays[head + "weight"].reshape(1, -1).T}
-    ours |= {f"conv{k}/kernel": _turned(arrays[conv + "weight"]) for k, conv in enumerate(convs, 1)}
-    biases = {f"conv{k}/bias": _bias(arrays, conv, 0) for k, conv in enumerate(convs, 1)}
-    biases["logits/bias"] = _bias(arrays, head, 0)
-    return ours | biases if _biased(arrays, layers) else ours
+    # (1, c, 4, 4) -> (c * 16, 1)
+    named = {"logits/kernel": arrays[head + "weight"].reshape(1, -1).T}
+    for k, conv in enumerate(convs, 1):
+        named[f"conv{k}/kernel"] = _transpose_kernel(arrays[conv + "weight"])
+
+    if _has_biases(arrays, layers):
+        named["logits/bias"] = _bias_or_zeros(arrays, head, 0)
+        for k, conv in enumerate(convs, 1):
+            named[f"conv{k}/bias"] = _bias_or_zeros(arrays, conv, 0)
+    return named
 
 
-def _biased(arrays: Arrays, layers: list[str]) -> bool:
-    """The example has no biases, but they are PyTorch's default."""
+def _has_biases(arrays: Arrays, layers: list[str]) -> bool:
+    """False for the example itself; biases are PyTorch's default, which a variant may have kept."""
     return any(layer + "bias" in arrays for layer in layers)
 
 
-def _bias(arrays: Arrays, layer: str, axis: int) -> np.ndarray:
+def _bias_or_zeros(arrays: Arrays, layer: str, axis: int) -> np.ndarray:
+    """The layer's bias; `axis` is the one of its outputs in its kernel."""
     return arrays.get(layer + "bias", np.zeros(arrays[layer + "weight"].shape[axis], np.float32))
 
 
-def _turned(kernel: np.ndarray) -> np.ndarray:
+def _transpose_kernel(kernel: np.ndarray) -> np.ndarray:
     return kernel.transpose(2, 3, 1, 0)  # (a, b, k, k) -> (k, k, b, a)

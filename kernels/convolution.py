@@ -1,29 +1,37 @@
-"""The strided convolution and its transpose, with gradients in the forms that a CPU computes fastest.
+"""The stride-2 convolution and its transpose, with the gradients that a CPU computes fastest.
 
-Both consist of three linear maps: x (B, H, W, inputs) shrinks to (B, h, w, outputs), the transpose enlarges again, and
-the kernel's gradient correlates the two (Dumoulin & Visin 2016, section 4). A GPU takes cuDNN's for all three. On a CPU
-oneDNN's enlarging is slow for few channels and its kernel gradient for many: two of them are rearranged into ordinary
-convolutions there. The sums are the same, in another order.
+Three operations are enough for both and their gradients (Dumoulin & Visin 2016, section 4). The
+convolution shrinks large maps (B, H, W, inputs) to small ones (B, h, w, outputs), its transpose
+enlarges small maps to large ones, and the gradient of the kernel correlates the large with the
+small.
+
+On a GPU cuDNN computes all three. On a CPU oneDNN is slow at enlarging to few channels, and at the
+kernel gradient of small maps. Here these two cases are rearranged into ordinary convolutions, which
+add the same products in another order.
 """
 
 import tensorflow as tf
 
 STRIDE = 2
-FEW_CHANNELS = 4  # up to an image's, enlarging is 2 to 3 times as fast by sub-pixels
-SMALL_MAP = 64  # positions up to which the kernel's gradient is 1.1 to 7 times as fast with its roles swapped
+
+# Both limits were measured on CPUs (benchmarks/results.md).
+FEW_CHANNELS = 4  # up to an image's, enlarging by sub-pixels is 2 to 3 times as fast
+SMALL_MAP = 64  # positions; up to here the rearranged kernel gradient is 1.1 to 7 times as fast
 
 
 def conv(x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:
-    """x (B, H, W, inputs), kernel (k, k, inputs, outputs) -> (B, ceil(H/2), ceil(W/2), outputs)."""
+    """x (B, H, W, inputs), kernel (k, k, inputs, outputs) -> (B, ceil(H/2), ceil(W/2), outputs).
+
+    padding: "same" or "symmetric", see `pad_widths`.
+    """
 
     @tf.custom_gradient
     def apply(x, kernel):
         def gradient(dy):
-            return _enlarge(dy, kernel, x.shape[1:3], padding), _kernel_gradient(
-                x, dy, kernel.shape, padding
-            )
+            dx = _enlarge_maps(dy, kernel, x.shape[1:3], padding)
+            return dx, _kernel_gradient(x, dy, kernel.shape, padding)
 
-        return _shrink(x, kernel, padding), gradient
+        return _shrink_maps(x, kernel, padding), gradient
 
     return apply(x, kernel)
 
@@ -31,86 +39,112 @@ def conv(x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:
 def conv_transpose(
     x: tf.Tensor, kernel: tf.Tensor, size: tuple[int, int], padding: str
 ) -> tf.Tensor:
-    """x (B, h, w, inputs), kernel (k, k, outputs, inputs) -> (B, *size, outputs); size is 2h or 2h - 1, and w alike."""
+    """x (B, h, w, inputs), kernel (k, k, outputs, inputs) -> (B, *size, outputs).
+
+    size: (height, width), where height is 2h or 2h - 1, and width 2w or 2w - 1.
+    """
 
     @tf.custom_gradient
     def apply(x, kernel):
         def gradient(dy):
-            return _shrink(dy, kernel, padding), _kernel_gradient(dy, x, kernel.shape, padding)
+            dx = _shrink_maps(dy, kernel, padding)
+            return dx, _kernel_gradient(dy, x, kernel.shape, padding)
 
-        return _enlarge(x, kernel, size, padding), gradient
+        return _enlarge_maps(x, kernel, size, padding), gradient
 
     return apply(x, kernel)
 
 
-def pads(padding: str, side: int, kernel_size: int) -> tuple[int, int]:
+def pad_widths(padding: str, side: int, kernel_size: int) -> tuple[int, int]:
     """Zeros (before, after) with which a stride-2 convolution maps `side` to ceil(side / 2).
 
-    Dumoulin & Visin 2016, relationship 6. "same" puts the odd one after, as TensorFlow does; "symmetric" starts with
-    (k - 1) // 2 before, as Theano and PyTorch do. They differ for the 5x5 kernel on even sides: 1 + 2 against 2 + 1.
+    This is relationship 6 of Dumoulin & Visin 2016. "same" splits the zeros evenly, as TensorFlow
+    does: an odd one goes after. "symmetric" puts (k - 1) // 2 before, as Theano and PyTorch do. For
+    the 5x5 kernel on even sides they differ: 1 + 2 against 2 + 1.
     """
     total = (-(-side // STRIDE) - 1) * STRIDE + kernel_size - side
     before = (kernel_size - 1) // 2 if padding == "symmetric" else total // 2
     return before, total - before
 
 
-def _shrink(x, kernel, padding):
+def _pad_maps(x, kernel_size, padding):
+    rows, columns = (pad_widths(padding, side, kernel_size) for side in x.shape[1:3])
+    return tf.pad(x, [(0, 0), rows, columns, (0, 0)])
+
+
+def _shrink_maps(x, kernel, padding):
+    """x (B, H, W, inputs), kernel (k, k, inputs, outputs) -> (B, h, w, outputs)."""
     if padding == "same":
         return tf.nn.conv2d(x, kernel, STRIDE, "SAME")
-    # tf.pad, since a bfloat16 convolution with explicit padding takes thirty times as long on a CPU.
-    return tf.nn.conv2d(_padded(x, kernel.shape[0], padding), kernel, STRIDE, "VALID")
+
+    # tf.pad, as a bfloat16 convolution with explicit padding takes thirty times as long on a CPU.
+    return tf.nn.conv2d(_pad_maps(x, kernel.shape[0], padding), kernel, STRIDE, "VALID")
 
 
-def _padded(x, kernel_size, padding):
-    return tf.pad(x, [(0, 0), *(pads(padding, side, kernel_size) for side in x.shape[1:3]), (0, 0)])
-
-
-def _enlarge(x, kernel, size, padding):
+def _enlarge_maps(x, kernel, size, padding):
+    """x (B, h, w, inputs), kernel (k, k, outputs, inputs) -> (B, *size, outputs)."""
     height, width = size
     outputs, batch = kernel.shape[2], tf.shape(x)[0]
-    if outputs <= FEW_CHANNELS and _on_cpu():
-        return _enlarge_by_subpixels(x, kernel, size, padding)
+    if outputs <= FEW_CHANNELS and runs_on_cpu():
+        return _enlarge_maps_by_subpixels(x, kernel, size, padding)
+
     if padding == "same":
         return tf.nn.conv2d_transpose(x, kernel, (batch, height, width, outputs), STRIDE, "SAME")
-    (top, bottom), (left, right) = (pads(padding, side, kernel.shape[0]) for side in size)
-    whole = (batch, top + height + bottom, left + width + right, outputs)
-    x = tf.nn.conv2d_transpose(x, kernel, whole, STRIDE, "VALID")
+
+    (top, bottom), (left, right) = (pad_widths(padding, side, kernel.shape[0]) for side in size)
+    padded_shape = (batch, top + height + bottom, left + width + right, outputs)
+    x = tf.nn.conv2d_transpose(x, kernel, padded_shape, STRIDE, "VALID")
     return x[:, top : top + height, left : left + width]
 
 
-def _enlarge_by_subpixels(x, kernel, size, padding):
-    """An ordinary convolution draws the four pixels of a 2x2 cell as channels (Shi et al. 2016, arXiv 1609.07009).
+def _enlarge_maps_by_subpixels(x, kernel, size, padding):
+    """`_enlarge_maps` by an ordinary convolution: the 2x2 pixels of a cell are its channels.
 
-    With the zeros before it counted, pixel 2r + a of a row is the sum over m of x[r - m] * kernel[2m + a].
+    This is the sub-pixel convolution of Shi et al. 2016 (arXiv 1609.07009). Along one axis, counted
+    from the first zero of the padding:
+
+        pixel[2r + a] = sum over m of x[r - m] * kernel[2m + a]
     """
-    taps = -(-kernel.shape[0] // STRIDE)
-    outputs, inputs = kernel.shape[2:]
-    before = [pads(padding, side, kernel.shape[0])[0] for side in size]
-    cells = [-(-(start + side) // STRIDE) for start, side in zip(before, size, strict=True)]
-    around = [(taps - 1, count - side) for count, side in zip(cells, x.shape[1:3], strict=True)]
-    kernel = tf.pad(kernel, [(0, STRIDE * taps - kernel.shape[0])] * 2 + [(0, 0)] * 2)
-    kernel = tf.reshape(
-        kernel, (taps, 2, taps, 2, outputs, inputs)
-    )  # (m, a, n, b, outputs, inputs)
-    kernel = tf.transpose(
-        tf.reverse(kernel, [0, 2]), (0, 2, 5, 1, 3, 4)
-    )  # -> (m, n, inputs, a, b, outputs)
-    kernel = tf.reshape(kernel, (taps, taps, inputs, 4 * outputs))
-    x = tf.nn.conv2d(tf.pad(x, [(0, 0), *around, (0, 0)]), kernel, 1, "VALID")
-    x = tf.reshape(
-        x, (-1, *cells, 2, 2, outputs)
-    )  # (B, r, s, 4 * outputs) -> (B, r, s, a, b, outputs)
+    kernel_size, outputs = kernel.shape[0], kernel.shape[2]
+    taps = -(-kernel_size // STRIDE)  # the values of m
+    top, left = (pad_widths(padding, side, kernel_size)[0] for side in size)
+    height, width = size
+    cells = (-(-(top + height) // STRIDE), -(-(left + width) // STRIDE))  # the values of r
+
+    zeros = [(taps - 1, count - side) for count, side in zip(cells, x.shape[1:3], strict=True)]
+    kernel = _split_into_subpixels(kernel)
+    x = tf.nn.conv2d(tf.pad(x, [(0, 0), *zeros, (0, 0)]), kernel, 1, "VALID")
+
+    # (B, r, s, 4 * outputs) -> (B, r, s, a, b, outputs)
+    x = tf.reshape(x, (-1, *cells, 2, 2, outputs))
     x = tf.transpose(x, (0, 1, 3, 2, 4, 5))  # -> (B, r, a, s, b, outputs)
     x = tf.reshape(x, (-1, 2 * cells[0], 2 * cells[1], outputs))
-    return x[:, before[0] : before[0] + size[0], before[1] : before[1] + size[1]]
+    return x[:, top : top + height, left : left + width]
+
+
+def _split_into_subpixels(kernel):
+    """kernel (k, k, outputs, inputs) -> (taps, taps, inputs, 4 * outputs), for unit strides.
+
+    Place (2m + a, 2n + b) goes to tap (m, n), counted from the end, and to the sub-pixel (a, b).
+    """
+    size, _, outputs, inputs = kernel.shape
+    taps = -(-size // STRIDE)
+    kernel = tf.pad(kernel, [(0, STRIDE * taps - size)] * 2 + [(0, 0)] * 2)
+
+    # (2 * taps, 2 * taps, outputs, inputs) -> (m, a, n, b, outputs, inputs)
+    kernel = tf.reshape(kernel, (taps, 2, taps, 2, outputs, inputs))
+    # -> (m, n, inputs, a, b, outputs)
+    kernel = tf.transpose(tf.reverse(kernel, [0, 2]), (0, 2, 5, 1, 3, 4))
+    return tf.reshape(kernel, (taps, taps, inputs, 4 * outputs))
 
 
 def _kernel_gradient(x, dy, kernel_shape, padding):
     """x (B, H, W, inputs), dy (B, h, w, outputs) -> (k, k, inputs, outputs)."""
-    if dy.shape[1] * dy.shape[2] <= SMALL_MAP and _on_cpu():
-        return _kernel_gradient_swapped(x, dy, kernel_shape[0], padding)
+    if dy.shape[1] * dy.shape[2] <= SMALL_MAP and runs_on_cpu():
+        return _kernel_gradient_by_convolution(x, dy, kernel_shape[0], padding)
+
     if padding != "same":
-        x = _padded(x, kernel_shape[0], padding)
+        x = _pad_maps(x, kernel_shape[0], padding)
     return tf.raw_ops.Conv2DBackpropFilter(
         input=x,
         filter_sizes=kernel_shape,
@@ -120,16 +154,19 @@ def _kernel_gradient(x, dy, kernel_shape, padding):
     )
 
 
-def _kernel_gradient_swapped(x, dy, kernel_size, padding):
-    """Batch and channels change places: dy becomes a dilated kernel that slides over x, one position a tap."""
-    x = tf.transpose(
-        _padded(x, kernel_size, padding), (3, 1, 2, 0)
-    )  # (B, H, W, inputs) -> (inputs, H, W, B)
+def _kernel_gradient_by_convolution(x, dy, kernel_size, padding):
+    """`_kernel_gradient` by an ordinary convolution, in which batch and channels change places.
+
+    dy becomes a dilated kernel that slides over x; each of its k x k positions gives one tap of the
+    gradient.
+    """
+    # (B, H, W, inputs) -> (inputs, H, W, B)
+    x = tf.transpose(_pad_maps(x, kernel_size, padding), (3, 1, 2, 0))
     dy = tf.transpose(dy, (1, 2, 0, 3))  # (B, h, w, outputs) -> (h, w, B, outputs)
-    return tf.transpose(
-        tf.nn.conv2d(x, dy, 1, "VALID", dilations=STRIDE), (1, 2, 0, 3)
-    )  # (inputs, k, k, outputs) -> ...
+    gradient = tf.nn.conv2d(x, dy, 1, "VALID", dilations=STRIDE)
+    # (inputs, k, k, outputs) -> (k, k, inputs, outputs)
+    return tf.transpose(gradient, (1, 2, 0, 3))
 
 
-def _on_cpu() -> bool:
+def runs_on_cpu() -> bool:
     return not tf.config.list_physical_devices("GPU")

@@ -14,7 +14,7 @@ from runs.find import find_run, read_run
 from sample import Sampler, sample
 from system import console
 from system.files import replace_folder, write_atomic
-from utils import image_grid, png, write_film
+from utils import encode_png, image_grid, write_film
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_the_files_are_those_of_drawing_and_writing_one_after_the_other(trained)
     for number, image in enumerate(images):
         path = folder / f"{number:06d}.png"
         np.testing.assert_array_equal(iio.imread(path), image)
-        assert path.read_bytes() == png(image)
+        assert path.read_bytes() == encode_png(image)
 
 
 @pytest.mark.parametrize("failing", ["000017.png", "grid.png"])
@@ -131,7 +131,7 @@ def test_grids_are_as_square_as_can_be():
 def test_png_keeps_pixels_of_every_channel_count(tmp_path):
     for channels in (1, 3, 4):
         image = np.random.default_rng(0).integers(0, 256, (5, 4, channels), dtype=np.uint8)
-        decoded = iio.imread(png(image), extension=".png")
+        decoded = iio.imread(encode_png(image), extension=".png")
         np.testing.assert_array_equal(decoded.reshape(image.shape), image)
 
 
@@ -142,7 +142,7 @@ def test_film_has_a_frame_a_grid_but_not_endlessly_many(channels, tmp_path):
         image = np.full((8, 8, channels), number, np.uint8)
         image[..., 3:] = 255
         paths.append(tmp_path / f"train_{number:08d}.png")
-        paths[-1].write_bytes(png(image))
+        paths[-1].write_bytes(encode_png(image))
     write_film(paths[:3], tmp_path / "short.gif")
     write_film(paths, tmp_path / "long.gif")
     assert len(iio.imread(tmp_path / "short.gif")) == 3

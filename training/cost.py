@@ -5,7 +5,7 @@ import math
 
 from config.network import NetworkConfig
 from config.settings import Config
-from kernels.convolution import STRIDE, pads
+from kernels.convolution import STRIDE, pad_widths
 
 # Fitted to the peaks of eight runs on a CPU (64 and 128 pixels, stem 512 and 1024, batch 64 and 256,
 # float32 and bfloat16), which they meet within about a tenth.
@@ -121,7 +121,7 @@ def _conv(
         name,
         inputs,
         kernel,
-        tuple(pads(network.padding, side, kernel) for side in large),
+        tuple(pad_widths(network.padding, side, kernel) for side in large),
         output,
         field,
         parameters=weights + network.bias * output[2] + 2 * norm,

@@ -14,7 +14,7 @@ from model import Generator
 from sample import Sampler
 from system.files import write_atomic
 from training.logs import Logs
-from utils import image_grid, png, write_film
+from utils import encode_png, image_grid, write_film
 
 COLUMNS, COLUMNS_OF_LARGE = 8, 4  # of a grid
 LARGE = 128  # pixels: images above it are large
@@ -80,7 +80,7 @@ class Pictures:
 
     def _write(self, name: str, grid: np.ndarray) -> None:
         with self._warn_once():
-            write_atomic(self.config.sample_path / name, png(grid))
+            write_atomic(self.config.sample_path / name, encode_png(grid))
 
     @contextlib.contextmanager
     def _warn_once(self):

@@ -1,16 +1,24 @@
-"""The pictures of explore/conv_arithmetic.py: a kernel that sweeps over its input, and a convolution as a matrix."""
+"""Draws a kernel that sweeps over its input, and the products of a convolution's matrix.
+
+Every number or unit has a cell of PITCH x PITCH pixels. A `corner` is the top left pixel (x, y) of
+a grid of cells; rows and columns are counted from there, in cells.
+"""
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-PITCH, TILE = 30, 26  # pixels from cell to cell, and of a cell
-MARGIN = 16
-TEXT, DIGITS = 14, 12  # height of a font
-LABEL = 24  # a line above a grid
-SMOOTH = 4  # masks are drawn this much larger and averaged
+PITCH, TILE = 30, 26  # pixels from one cell to the next, and along a tile within it
+MARGIN = 16  # pixels
+TEXT_SIZE, DIGIT_SIZE = 14, 12  # of a font, in pixels
+LINE_HEIGHT = TEXT_SIZE + 6  # of the caption
+LABEL_HEIGHT = 24  # of the line above a grid
+SUPERSAMPLING = 4  # masks are drawn this much larger and averaged
+
+Colour = tuple[int, int, int]
 
 PAPER = (255, 255, 255)
 INK = (38, 50, 66)
@@ -18,7 +26,9 @@ PALE = (156, 167, 181)  # the dashes of a zero
 BLUE, BLUE_SHADED = (94, 160, 224), (38, 92, 158)  # a unit of the input; the same under the kernel
 CYAN, CYAN_SHADED = (112, 214, 206), (16, 138, 132)  # a unit of the output; the one being computed
 GREY = (203, 210, 219)  # a zero under the kernel
-TAPS = (  # one colour a weight of a 3x3 kernel: a hue a row, darker to the right
+
+# A colour for each weight of a 3x3 kernel: a hue for each row, darker to the right.
+WEIGHT_COLOURS = (
     *((255, 232, 196), (255, 212, 145), (250, 186, 88)),
     *((248, 214, 222), (242, 178, 193), (231, 137, 160)),
     *((226, 220, 248), (201, 190, 240), (172, 156, 228)),
@@ -26,9 +36,9 @@ TAPS = (  # one colour a weight of a 3x3 kernel: a hue a row, darker to the righ
 
 
 class Sweep(NamedTuple):
-    """A direct convolution of square input and kernel, sizes in units along one side."""
+    """A direct convolution with square input and kernel; sizes are in cells along one side."""
 
-    units: int  # of the input
+    units: int  # of the input, without zeros
     spacing: int  # from one unit to the next; above 1 the cells between hold zeros
     before: int  # zeros at the top and on the left
     after: int  # zeros at the bottom and on the right
@@ -38,150 +48,194 @@ class Sweep(NamedTuple):
     output: int
     caption: tuple[str, ...]  # lines
 
+    @property
+    def input_cells(self) -> int:
+        """Cells along the input with all its zeros."""
+        return self.before + self.spacing * (self.units - 1) + 1 + self.after
 
-def film(sweep: Sweep) -> np.ndarray:
-    """(o * o, H, W, 3) uint8: a frame for every unit of the output, row by row; the output is drawn above the input."""
-    still, upper, lower = _still(sweep)
+    def holds_unit(self, row: int, column: int) -> bool:
+        """Whether this cell of the input holds a unit, and not a zero."""
+        for place in (row - self.before, column - self.before):
+            if place % self.spacing or not 0 <= place // self.spacing < self.units:
+                return False
+        return True
+
+
+def draw_film(sweep: Sweep) -> np.ndarray:
+    """(o * o, H, W, 3) uint8: a frame for each unit of the output, row by row.
+
+    The output is drawn above the input.
+    """
+    background, output_corner, input_corner = _draw_background(sweep)
     frames = []
-    for row in range(sweep.output):
-        for column in range(sweep.output):
-            frame = still.copy()
-            _cell(frame, upper, row, column, CYAN_SHADED)
-            _frame(frame, upper, row, column, 1)
-            _shadow(frame, lower, sweep, row, column)
-            frames.append(np.asarray(frame))
+    for row, column in np.ndindex(sweep.output, sweep.output):
+        frame = background.copy()
+        _draw_tile(frame, output_corner, row, column, CYAN_SHADED)
+        _outline_cells(frame, output_corner, row, column, 1)
+        _draw_kernel(frame, input_corner, sweep, row, column)
+        frames.append(np.asarray(frame))
+
     return np.stack(frames)
 
 
-def matrix_picture(image: np.ndarray, kernel: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8: an image x (i, i), a 3x3 kernel, the kernel's matrix C (o * o, i * i), y = C x and C^T y.
+def draw_matrix_products(image: np.ndarray, kernel: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8: an image x, a 3x3 kernel, its matrix C, and the products y = C x and C^T y.
 
-    The weights must differ: each has one colour wherever it stands. What has the shape of x is blue, of y cyan.
+    image (i, i); matrix (o * o, i * i). The weights of the kernel must differ, as each has one
+    colour wherever it stands. Numbers in the shape of x are blue, in the shape of y cyan.
     """
     (rows, columns), side = matrix.shape, len(image)
-    product = (matrix @ image.ravel()).reshape(side - 2, side - 2)  # (o * o,) -> (o, o)
-    back = (matrix.T @ product.ravel()).reshape(side, side)  # (i * i,) -> (i, i)
-    tint = dict(zip(kernel.ravel().tolist(), TAPS, strict=True)).get
-    step = (
-        (columns - side) * PITCH // 2
-    )  # between the three rows on the left, as high together as C^T
+    y = (matrix @ image.ravel()).reshape(side - 2, side - 2)  # (o * o,) -> (o, o)
+    transposed = (matrix.T @ y.ravel()).reshape(side, side)  # (i * i,) -> (i, i)
+
+    # On the left are three rows of grids, as high together as C^T on the right.
+    row_height = (columns - side) * PITCH // 2
     right = MARGIN + (columns + 1) * PITCH
-    canvas = Image.new(
-        "RGB", (right + rows * PITCH + MARGIN, columns * PITCH + LABEL + 2 * MARGIN), PAPER
-    )
-    places = (  # cells from the left, row of three, label, numbers, colour of a number
+    size = (right + rows * PITCH + MARGIN, columns * PITCH + LABEL_HEIGHT + 2 * MARGIN)
+    canvas = Image.new("RGB", size, PAPER)
+
+    weight_colour = dict(zip(kernel.ravel().tolist(), WEIGHT_COLOURS, strict=True)).get
+    grids = (  # cells from the left, row of three, label, numbers, colour of a number
         (0, 0, "image x", image, lambda _: BLUE),
-        (side + 1, 0, "kernel", kernel, tint),
-        (side + 5, 0, "y = C x", product, lambda _: CYAN),
-        (0, 1, "C: a row for each unit of y, a column for each unit of x", matrix, tint),
-        (0, 2, "C^T y", back, lambda _: BLUE),
+        (side + 1, 0, "kernel", kernel, weight_colour),
+        (side + 5, 0, "y = C x", y, lambda _: CYAN),
+        (0, 1, "C: a row for each unit of y, a column for each unit of x", matrix, weight_colour),
+        (0, 2, "C^T y", transposed, lambda _: BLUE),
     )
-    for cells, row, label, numbers, colour in places:
-        _grid(canvas, (MARGIN + cells * PITCH, MARGIN + row * step), label, numbers, colour)
-    _grid(canvas, (right, MARGIN), "C^T", matrix.T, tint)
+    for cells, row, label, numbers, colour in grids:
+        corner = (MARGIN + cells * PITCH, MARGIN + row * row_height)
+        _draw_numbers(canvas, corner, label, numbers, colour)
+
+    _draw_numbers(canvas, (right, MARGIN), "C^T", matrix.T, weight_colour)
+
     note = "C^T y has the shape of x, not its numbers:\na transposed convolution is no inverse."
-    below = (MARGIN + (side + 1) * PITCH, MARGIN + 2 * step + LABEL)
-    ImageDraw.Draw(canvas).text(below, note, INK, _font(TEXT), spacing=6)
+    beside_last_grid = (MARGIN + (side + 1) * PITCH, MARGIN + 2 * row_height + LABEL_HEIGHT)
+    ImageDraw.Draw(canvas).text(beside_last_grid, note, INK, _font(TEXT_SIZE), spacing=6)
     return np.asarray(canvas)
 
 
-def _grid(canvas: Image.Image, corner: tuple, label: str, numbers: np.ndarray, colour) -> None:
-    """A label, and below it numbers on tiles of colour(number), dashed where that is None."""
+def _draw_numbers(
+    canvas: Image.Image,
+    corner: tuple[int, int],
+    label: str,
+    numbers: np.ndarray,
+    colour: Callable[[int], Colour | None],
+) -> None:
+    """A label and, below it, a grid of numbers on tiles of colour(number), or dashes for None."""
     pen = ImageDraw.Draw(canvas)
-    pen.text((corner[0] + 2, corner[1]), label, INK, _font(TEXT))
-    corner = (corner[0], corner[1] + LABEL)
+    left, top = corner
+    pen.text((left + 2, top), label, INK, _font(TEXT_SIZE))
+
+    top += LABEL_HEIGHT
     for (row, column), number in np.ndenumerate(numbers):
         fill = colour(int(number))
-        _cell(canvas, corner, row, column, fill)
-        middle = (corner[0] + (column + 0.5) * PITCH, corner[1] + (row + 0.5) * PITCH)
-        pen.text(middle, str(number), INK if fill else PALE, _font(DIGITS), anchor="mm")
+        if fill:
+            _draw_tile(canvas, (left, top), row, column, fill)
+        else:
+            _draw_dashes(canvas, (left, top), row, column)
+
+        middle = (left + (column + 0.5) * PITCH, top + (row + 0.5) * PITCH)
+        ink = INK if fill else PALE
+        pen.text(middle, str(number), ink, _font(DIGIT_SIZE), anchor="mm")
 
 
-def _still(sweep: Sweep) -> tuple[Image.Image, tuple, tuple]:
-    """What all frames share, with the top left corners (x, y) of the output and the input."""
-    side = _side(sweep)
-    text = max(_font(TEXT).getlength(line) for line in sweep.caption)
-    width = 2 * MARGIN + max(side * PITCH, sweep.output * PITCH, int(text) + 1)
-    upper = ((width - sweep.output * PITCH) // 2, MARGIN)
-    lower = ((width - side * PITCH) // 2, upper[1] + sweep.output * PITCH + MARGIN)
-    bottom = lower[1] + side * PITCH + MARGIN // 2
-    line_height = TEXT + 6
-    canvas = Image.new(
-        "RGB", (width, bottom + len(sweep.caption) * line_height + MARGIN // 2), PAPER
-    )
+def _draw_background(sweep: Sweep) -> tuple[Image.Image, tuple, tuple]:
+    """What all frames share, and the corners of the output and of the input."""
+    input_side, output_side = sweep.input_cells * PITCH, sweep.output * PITCH
+    text_width = max(_font(TEXT_SIZE).getlength(line) for line in sweep.caption)
+    width = 2 * MARGIN + max(input_side, output_side, int(text_width) + 1)
+    output_corner = ((width - output_side) // 2, MARGIN)
+    input_corner = ((width - input_side) // 2, MARGIN + output_side + MARGIN)
+
+    caption_top = input_corner[1] + input_side + MARGIN // 2
+    height = caption_top + len(sweep.caption) * LINE_HEIGHT + MARGIN // 2
+    canvas = Image.new("RGB", (width, height), PAPER)
+
     for row, column in np.ndindex(sweep.output, sweep.output):
-        _cell(canvas, upper, row, column, CYAN)
-    for row, column in np.ndindex(side, side):
-        _cell(canvas, lower, row, column, BLUE if _is_unit(sweep, row, column) else None)
+        _draw_tile(canvas, output_corner, row, column, CYAN)
+    for row, column in np.ndindex(sweep.input_cells, sweep.input_cells):
+        if sweep.holds_unit(row, column):
+            _draw_tile(canvas, input_corner, row, column, BLUE)
+        else:
+            _draw_dashes(canvas, input_corner, row, column)
+
     for number, line in enumerate(sweep.caption):
-        middle = (width // 2, bottom + number * line_height + line_height // 2)
-        ImageDraw.Draw(canvas).text(middle, line, INK, _font(TEXT), anchor="mm")
-    return canvas, upper, lower
+        middle = (width // 2, caption_top + number * LINE_HEIGHT + LINE_HEIGHT // 2)
+        ImageDraw.Draw(canvas).text(middle, line, INK, _font(TEXT_SIZE), anchor="mm")
+
+    return canvas, output_corner, input_corner
 
 
-def _shadow(canvas: Image.Image, corner: tuple, sweep: Sweep, row: int, column: int) -> None:
-    """Darkens what the kernel reads for one unit of the output, and frames it."""
+def _draw_kernel(
+    canvas: Image.Image, corner: tuple[int, int], sweep: Sweep, row: int, column: int
+) -> None:
+    """Darkens the cells under the kernel for the output's unit (row, column), and outlines them."""
     top, left = row * sweep.stride, column * sweep.stride
     taps = sweep.dilation * np.arange(sweep.kernel)
     for y, x in ((top + y, left + x) for y in taps for x in taps):
-        unit = _is_unit(sweep, y, x)
-        _cell(canvas, corner, y, x, BLUE_SHADED if unit else GREY)
-        if not unit:
-            _cell(canvas, corner, y, x, None)
-    _frame(canvas, corner, top, left, 1 + int(taps[-1]))
+        if sweep.holds_unit(y, x):
+            _draw_tile(canvas, corner, y, x, BLUE_SHADED)
+        else:
+            _draw_tile(canvas, corner, y, x, GREY)
+            _draw_dashes(canvas, corner, y, x)
+
+    _outline_cells(canvas, corner, top, left, 1 + int(taps[-1]))
 
 
-def _side(sweep: Sweep) -> int:
-    """Cells along the input with all its zeros."""
-    return sweep.before + sweep.spacing * (sweep.units - 1) + 1 + sweep.after
+def _draw_tile(
+    canvas: Image.Image, corner: tuple[int, int], row: int, column: int, colour: Colour
+) -> None:
+    canvas.paste(colour, _tile_place(corner, row, column), _tile_mask())
 
 
-def _is_unit(sweep: Sweep, row: int, column: int) -> bool:
-    offsets = (row - sweep.before, column - sweep.before)
-    return all(at % sweep.spacing == 0 and 0 <= at // sweep.spacing < sweep.units for at in offsets)
+def _draw_dashes(canvas: Image.Image, corner: tuple[int, int], row: int, column: int) -> None:
+    """The dashed square of a zero."""
+    canvas.paste(PALE, _tile_place(corner, row, column), _dashes_mask())
 
 
-def _cell(canvas: Image.Image, corner: tuple, row: int, column: int, colour: tuple | None) -> None:
-    """A filled tile, or the dashes of a zero where there is no colour."""
-    place = (
-        corner[0] + column * PITCH + (PITCH - TILE) // 2,
-        corner[1] + row * PITCH + (PITCH - TILE) // 2,
-    )
-    canvas.paste(colour or PALE, place, _dashes() if colour is None else _tile())
+def _tile_place(corner: tuple[int, int], row: int, column: int) -> tuple[int, int]:
+    gap = (PITCH - TILE) // 2
+    return corner[0] + column * PITCH + gap, corner[1] + row * PITCH + gap
 
 
-def _frame(canvas: Image.Image, corner: tuple, row: int, column: int, cells: int) -> None:
-    canvas.paste(
-        INK, (corner[0] + column * PITCH - 1, corner[1] + row * PITCH - 1), _outline(cells)
-    )
-
-
-@functools.cache
-def _tile() -> Image.Image:
-    return _rounded(TILE, radius=4, fill=255)
+def _outline_cells(
+    canvas: Image.Image, corner: tuple[int, int], row: int, column: int, cells: int
+) -> None:
+    """A line around `cells` x `cells` cells, of which (row, column) is the first."""
+    place = (corner[0] + column * PITCH - 1, corner[1] + row * PITCH - 1)
+    canvas.paste(INK, place, _outline_mask(cells))
 
 
 @functools.cache
-def _outline(cells: int) -> Image.Image:
+def _tile_mask() -> Image.Image:
+    return _rounded_square_mask(TILE, radius=4, fill=255)
+
+
+@functools.cache
+def _outline_mask(cells: int) -> Image.Image:
     """A line in the gap around `cells` x `cells` cells."""
-    return _rounded(cells * PITCH + 2, radius=6, outline=255, width=2 * SMOOTH)
+    side = cells * PITCH + 2
+    return _rounded_square_mask(side, radius=6, outline=255, width=2 * SUPERSAMPLING)
 
 
-def _rounded(side: int, *, radius: int, **style) -> Image.Image:
-    """A mask (L) of a rounded square."""
-    mask = Image.new("L", (side * SMOOTH, side * SMOOTH))
-    square = (0, 0, side * SMOOTH - 1, side * SMOOTH - 1)
-    ImageDraw.Draw(mask).rounded_rectangle(square, radius * SMOOTH, **style)
-    return mask.reduce(SMOOTH)
+def _rounded_square_mask(side: int, *, radius: int, **style) -> Image.Image:
+    """(side, side) in mode L; radius in pixels, style for Pillow's rounded_rectangle."""
+    large = side * SUPERSAMPLING
+    mask = Image.new("L", (large, large))
+    square = (0, 0, large - 1, large - 1)
+    ImageDraw.Draw(mask).rounded_rectangle(square, radius * SUPERSAMPLING, **style)
+
+    return mask.reduce(SUPERSAMPLING)
 
 
 @functools.cache
-def _dashes() -> Image.Image:
-    """A mask (L) of a square of dashes, 2 pixels on and 2 off."""
+def _dashes_mask() -> Image.Image:
+    """A square outline in mode L, 2 pixels on and 2 off."""
     mask = np.zeros((TILE, TILE), np.uint8)
     on = np.arange(TILE) % 4 < 2
     for edge in (0, -1):
         mask[edge, on] = mask[on, edge] = 255
+
     return Image.fromarray(mask)
 
 

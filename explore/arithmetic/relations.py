@@ -1,9 +1,12 @@
-"""Convolution arithmetic: the fifteen relationships of Dumoulin & Visin 2016 (arXiv 1603.07285), TensorFlow's SAME, and
-the convolution as a matrix.
+"""The arithmetic of convolutions, after Dumoulin & Visin 2016 (arXiv 1603.07285), "the guide".
 
-One axis at a time, since axes do not interact: i input, o output, k kernel, s stride, d dilation in units, p zeros on
-each side. For a transposed convolution k, s and p are those of the convolution that it reverses and i is its own input,
-the guide's i'. Whatever cannot be laid out raises ValueError.
+The guide's fifteen relationships, the zeros of TensorFlow's SAME padding, and a convolution as a
+matrix.
+
+All but the matrix treat one axis, as axes do not interact. The letters are the guide's, and count
+units along that axis: i input, o output, k kernel, s stride, d dilation, p zeros on each side. For
+a transposed convolution k, s and p are those of the convolution that it reverses, and i is its own
+input, the guide's i'. Sizes that cannot be laid out raise ValueError.
 """
 
 from typing import NamedTuple
@@ -12,8 +15,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 
-class Transposed(NamedTuple):
-    """A transposed convolution as a direct one, with the same kernel flipped on every axis."""
+class DirectConvolution(NamedTuple):
+    """The direct convolution, by the flipped kernel, that computes a transposed one."""
 
     stretched: int  # i~' = s(i' - 1) + 1: the input with s - 1 zeros between its units
     kernel: int  # k' = k
@@ -24,144 +27,169 @@ class Transposed(NamedTuple):
 
 
 def output_size(i: int, k: int, *, s: int = 1, p: int = 0, d: int = 1) -> int:
-    """o = floor((i + 2p - k - (k - 1)(d - 1)) / s) + 1: the general form of relationships 1 to 7 and 15."""
+    """The general form of relationships 1 to 7 and 15.
+
+    o = floor((i + 2p - k - (k - 1)(d - 1)) / s) + 1
+    """
     _check_integers(1, i=i, k=k, s=s, d=d)
     _check_integers(0, p=p)
-    reach = dilated_kernel(k, d)
+
+    reach = dilated_kernel_size(k, d)
     if reach > i + 2 * p:
         raise ValueError(
             f"The kernel must fit into the {i + 2 * p} units of the padded input. "
-            f"Received: {reach} units, from k = {k} and d = {d}. Try a smaller k or d, or a larger p."
+            f"Received: {reach} units, from k = {k} and d = {d}. "
+            "Try a smaller k or d, or a larger p."
         )
+
     return (i + 2 * p - reach) // s + 1
 
 
-def dilated_kernel(k: int, d: int) -> int:
+def dilated_kernel_size(k: int, d: int) -> int:
     """Units from end to end of a kernel with d - 1 gaps between its taps: k + (k - 1)(d - 1)."""
     _check_integers(1, k=k, d=d)
     return k + (k - 1) * (d - 1)
 
 
-def transposed(i: int, k: int, *, s: int = 1, p: int = 0, a: int = 0) -> Transposed:
-    """The general form of relationships 8 to 14; `a` tells apart the s sizes that a convolution takes to i."""
+def transpose_convolution(
+    i: int, k: int, *, s: int = 1, p: int = 0, a: int = 0
+) -> DirectConvolution:
+    """The general form of relationships 8 to 14.
+
+    A convolution with stride s maps s different input sizes to i. `a`, from 0 to s - 1, says to
+    which of them the transpose leads back.
+    """
     _check_integers(1, i=i, k=k, s=s)
     _check_integers(0, p=p, a=a)
+
     if p > k - 1:
         raise ValueError(
             f"The padding of a transposed convolution must be at most k - 1 = {k - 1}. "
             f"Received: p = {p}. Try p = {k - 1}."
         )
+
     if a > s - 1:
         raise ValueError(
-            f"The extra zeros a must be at most s - 1 = {s - 1}. Received: a = {a}. Try a = {s - 1}."
+            f"The extra zeros a must be at most s - 1 = {s - 1}. "
+            f"Received: a = {a}. Try a = {s - 1}."
         )
+
     o = s * (i - 1) + a + k - 2 * p
     if o < 1:
         raise ValueError(
             f"The output, s(i' - 1) + a + k - 2p units, must have at least 1. "
-            f"Received: {o}, of i' = {i}, k = {k}, s = {s}, p = {p}. Try a larger i' or a smaller p."
+            f"Received: {o}, of i' = {i}, k = {k}, s = {s}, p = {p}. "
+            "Try a larger i' or a smaller p."
         )
-    return Transposed(s * (i - 1) + 1, k, 1, k - p - 1, a, o)
+
+    return DirectConvolution(s * (i - 1) + 1, k, 1, k - p - 1, a, o)
 
 
-def unit_strides(*, i: int, k: int) -> int:
+def size_with_unit_strides(*, i: int, k: int) -> int:
     """Relationship 1, no padding and unit strides: o = (i - k) + 1."""
     return output_size(i, k)
 
 
-def padded(*, i: int, k: int, p: int) -> int:
+def size_with_padding(*, i: int, k: int, p: int) -> int:
     """Relationship 2, padding and unit strides: o = (i - k) + 2p + 1."""
     return output_size(i, k, p=p)
 
 
-def half_padded(*, i: int, k: int) -> int:
-    """Relationship 3, half (or "same") padding p = (k - 1) / 2 of an odd kernel, unit strides: o = i."""
-    return output_size(i, k, p=_half(k))
+def size_with_half_padding(*, i: int, k: int) -> int:
+    """Relationship 3, half (or "same") padding p = (k - 1) / 2, odd kernel, unit strides: o = i."""
+    return output_size(i, k, p=_half_padding(k))
 
 
-def full_padded(*, i: int, k: int) -> int:
+def size_with_full_padding(*, i: int, k: int) -> int:
     """Relationship 4, full padding p = k - 1 and unit strides: o = i + (k - 1)."""
     return output_size(i, k, p=k - 1)
 
 
-def strided(*, i: int, k: int, s: int) -> int:
+def size_with_strides(*, i: int, k: int, s: int) -> int:
     """Relationship 5, no padding: o = floor((i - k) / s) + 1."""
     return output_size(i, k, s=s)
 
 
-def padded_strided(*, i: int, k: int, s: int, p: int) -> int:
+def size_with_padding_and_strides(*, i: int, k: int, s: int, p: int) -> int:
     """Relationship 6, padding and strides: o = floor((i + 2p - k) / s) + 1."""
     return output_size(i, k, s=s, p=p)
 
 
-def pooled(*, i: int, k: int, s: int) -> int:
+def size_after_pooling(*, i: int, k: int, s: int) -> int:
     """Relationship 7, pooling of any kind over k units: o = floor((i - k) / s) + 1."""
     return output_size(i, k, s=s)
 
 
-def transposed_unit_strides(*, i: int, k: int) -> Transposed:
+def transpose_with_unit_strides(*, i: int, k: int) -> DirectConvolution:
     """Relationship 8, the transpose of 1: p' = k - 1, o' = i' + (k - 1)."""
-    return transposed(i, k)
+    return transpose_convolution(i, k)
 
 
-def transposed_padded(*, i: int, k: int, p: int) -> Transposed:
+def transpose_with_padding(*, i: int, k: int, p: int) -> DirectConvolution:
     """Relationship 9, the transpose of 2: p' = k - p - 1, o' = i' + (k - 1) - 2p."""
-    return transposed(i, k, p=p)
+    return transpose_convolution(i, k, p=p)
 
 
-def transposed_half_padded(*, i: int, k: int) -> Transposed:
+def transpose_with_half_padding(*, i: int, k: int) -> DirectConvolution:
     """Relationship 10, the transpose of 3: p' = p, o' = i'."""
-    return transposed(i, k, p=_half(k))
+    return transpose_convolution(i, k, p=_half_padding(k))
 
 
-def transposed_full_padded(*, i: int, k: int) -> Transposed:
+def transpose_with_full_padding(*, i: int, k: int) -> DirectConvolution:
     """Relationship 11, the transpose of 4: p' = 0, o' = i' - (k - 1)."""
-    return transposed(i, k, p=k - 1)
+    return transpose_convolution(i, k, p=k - 1)
 
 
-def transposed_strided(*, i: int, k: int, s: int) -> Transposed:
+def transpose_with_strides(*, i: int, k: int, s: int) -> DirectConvolution:
     """Relationship 12, the transpose of 5 where s divides i - k: p' = k - 1, o' = s(i' - 1) + k."""
-    return transposed(i, k, s=s)
+    return transpose_convolution(i, k, s=s)
 
 
-def transposed_padded_strided(*, i: int, k: int, s: int, p: int) -> Transposed:
-    """Relationship 13, the transpose of 6 where s divides i + 2p - k: p' = k - p - 1, o' = s(i' - 1) + k - 2p."""
-    return transposed(i, k, s=s, p=p)
+def transpose_with_padding_and_strides(*, i: int, k: int, s: int, p: int) -> DirectConvolution:
+    """Relationship 13, the transpose of 6 where s divides i + 2p - k.
+
+    p' = k - p - 1, o' = s(i' - 1) + k - 2p
+    """
+    return transpose_convolution(i, k, s=s, p=p)
 
 
-def transposed_padded_strided_odd(*, i: int, k: int, s: int, p: int, a: int) -> Transposed:
-    """Relationship 14, the transpose of 6 where a = (i + 2p - k) mod s: o' = s(i' - 1) + a + k - 2p."""
-    return transposed(i, k, s=s, p=p, a=a)
+def transpose_with_extra_zeros(*, i: int, k: int, s: int, p: int, a: int) -> DirectConvolution:
+    """Relationship 14, the transpose of 6: a = (i + 2p - k) mod s, o' = s(i' - 1) + a + k - 2p."""
+    return transpose_convolution(i, k, s=s, p=p, a=a)
 
 
-def dilated(*, i: int, k: int, s: int, p: int, d: int) -> int:
-    """Relationship 15, d - 1 gaps between the taps: o = floor((i + 2p - k - (k - 1)(d - 1)) / s) + 1."""
+def size_with_dilation(*, i: int, k: int, s: int, p: int, d: int) -> int:
+    """Relationship 15, dilation, d - 1 gaps between the taps.
+
+    o = floor((i + 2p - k - (k - 1)(d - 1)) / s) + 1
+    """
     return output_size(i, k, s=s, p=p, d=d)
 
 
 RELATIONSHIPS = {
-    1: unit_strides,
-    2: padded,
-    3: half_padded,
-    4: full_padded,
-    5: strided,
-    6: padded_strided,
-    7: pooled,
-    8: transposed_unit_strides,
-    9: transposed_padded,
-    10: transposed_half_padded,
-    11: transposed_full_padded,
-    12: transposed_strided,
-    13: transposed_padded_strided,
-    14: transposed_padded_strided_odd,
-    15: dilated,
+    1: size_with_unit_strides,
+    2: size_with_padding,
+    3: size_with_half_padding,
+    4: size_with_full_padding,
+    5: size_with_strides,
+    6: size_with_padding_and_strides,
+    7: size_after_pooling,
+    8: transpose_with_unit_strides,
+    9: transpose_with_padding,
+    10: transpose_with_half_padding,
+    11: transpose_with_full_padding,
+    12: transpose_with_strides,
+    13: transpose_with_padding_and_strides,
+    14: transpose_with_extra_zeros,
+    15: size_with_dilation,
 }
 
 
 def same_padding(i: int, k: int, s: int) -> tuple[int, int, int]:
-    """TensorFlow's SAME: (o, before, after), with o = ceil(i / s); of an odd number of zeros the odd one comes after.
+    """TensorFlow's SAME: (o, zeros before, zeros after), where o = ceil(i / s).
 
-    An even number of zeros is relationship 6 with half of them as p; an odd number is no relationship of the guide.
+    If the number of zeros is even, this is relationship 6 with half of them as p. If it is odd, the
+    extra zero comes after; the guide has no relationship for that.
     """
     _check_integers(1, i=i, k=k, s=s)
     o = -(-i // s)
@@ -169,19 +197,21 @@ def same_padding(i: int, k: int, s: int) -> tuple[int, int, int]:
     return o, zeros // 2, zeros - zeros // 2
 
 
-def same_transposed(i: int, k: int, s: int, o: int) -> tuple[int, int]:
-    """(before, after): what SAME crops from the full transposed output of s(i' - 1) + k units to leave o.
+def same_crop(i: int, k: int, s: int, o: int) -> tuple[int, int]:
+    """Units (before, after) that SAME crops from a transposed convolution of i units, leaving o.
 
-    Legal are the s sizes that SAME takes to i, from (i - 1)s + 1 to i * s. Where k < s the full output may be the
-    smaller one: then `after` is negative, and counts the zeros that TensorFlow appends, which no kernel reaches.
+    Before the crop there are s(i - 1) + k units. o must be one of the s sizes that SAME maps to i,
+    from (i - 1)s + 1 to i * s. If k < s, there may be too few units: then `after` is negative, and
+    TensorFlow appends -after zeros, which no kernel reaches.
     """
     _check_integers(1, i=i, k=k, s=s, o=o)
     smallest, largest = (i - 1) * s + 1, i * s
     if not smallest <= o <= largest:
         raise ValueError(
-            f"The output of a SAME transposed convolution of {i} units, stride {s}, must have {smallest} to {largest} "
-            f"units. Received: {o}. Try {largest}."
+            f"The output of a SAME transposed convolution of {i} units, stride {s}, "
+            f"must have {smallest} to {largest} units. Received: {o}. Try {largest}."
         )
+
     _, before, _ = same_padding(o, k, s)
     return before, s * (i - 1) + k - o - before
 
@@ -189,52 +219,61 @@ def same_transposed(i: int, k: int, s: int, o: int) -> tuple[int, int]:
 def convolution_matrix(
     kernel, input_size, stride: int = 1, padding=0, dilation: int = 1
 ) -> csr_array:
-    """The convolution as a matrix C (guide, section 4.1): Y.ravel() = C @ X.ravel(), and C.T is its transpose.
+    """A convolution as a matrix C (guide, section 4.1).
 
-    kernel (kh, kw), not flipped, as in TensorFlow; input_size (H, W) or one number for both; padding one number, or
-    ((top, bottom), (left, right)). C is (oh * ow, H * W) and holds kh * kw weights a row, fewer where padding is read.
+    For X (H, W) and Y (oh, ow), Y.ravel() = C @ X.ravel(). C.T is the transposed convolution.
+
+    kernel (kh, kw) is not flipped, as in TensorFlow. input_size: (H, W), or one number for both.
+    padding: one number, or ((top, bottom), (left, right)). C (oh * ow, H * W) has kh * kw weights
+    in each row, fewer where the kernel reaches into the padding.
     """
     kernel = np.asarray(kernel)
     if kernel.ndim != 2:
         raise ValueError(
-            f"The kernel must have shape (kh, kw). Received: {kernel.shape}. Give one channel at a time."
+            f"The kernel must have shape (kh, kw). Received: {kernel.shape}. "
+            "Give one channel at a time."
         )
+
     height, width = np.broadcast_to(input_size, 2)
     pads = np.broadcast_to(padding, (2, 2))
-    y = _taps(height, kernel.shape[0], stride, pads[0], dilation)[
-        :, None, :, None
-    ]  # (oh, kh) -> (oh, 1, kh, 1)
-    x = _taps(width, kernel.shape[1], stride, pads[1], dilation)[
-        None, :, None, :
-    ]  # (ow, kw) -> (1, ow, 1, kw)
-    shape = (y.shape[0] * x.shape[1], height * width)
-    row = np.arange(shape[0]).reshape(y.shape[0], x.shape[1], 1, 1)  # (oh * ow) -> (oh, ow, 1, 1)
+    y = _input_places(height, kernel.shape[0], stride, pads[0], dilation)  # (oh, kh)
+    x = _input_places(width, kernel.shape[1], stride, pads[1], dilation)  # (ow, kw)
+    shape = (len(y) * len(x), height * width)
+    row = np.arange(shape[0]).reshape(len(y), len(x), 1, 1)  # (oh * ow) -> (oh, ow, 1, 1)
+
+    y = y[:, None, :, None]  # (oh, kh) -> (oh, 1, kh, 1)
+    x = x[None, :, None, :]  # (ow, kw) -> (1, ow, 1, kw)
     inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)  # (oh, ow, kh, kw)
     rows, columns, weights = (
         np.broadcast_to(part, inside.shape)[inside] for part in (row, y * width + x, kernel)
     )
+
     return csr_array((weights, (rows, columns)), shape=shape)
 
 
-def _taps(i: int, k: int, s: int, pads: np.ndarray, d: int) -> np.ndarray:
-    """(o, k): the unit of the input under each tap of each window, negative or past the end in the padding."""
+def _input_places(i: int, k: int, s: int, pads: np.ndarray, d: int) -> np.ndarray:
+    """(o, k): for each unit of the output, the place in the input under each tap of the kernel.
+
+    Places in the padding are below 0, or i and above.
+    """
     before, after = pads
     _check_integers(0, before=before, after=after)
     _check_integers(1, i=i)
+
     o = output_size(i + before + after, k, s=s, d=d)
     return s * np.arange(o)[:, None] + d * np.arange(k) - before
 
 
-def _half(k: int) -> int:
+def _half_padding(k: int) -> int:
     if k % 2 == 0:
         raise ValueError(f"Half padding needs an odd kernel. Received: k = {k}. Try k = {k + 1}.")
     return k // 2
 
 
-def _check_integers(least: int, **named) -> None:
-    for name, value in named.items():
-        if not isinstance(value, int | np.integer) or value < least:
-            remedy = f"Try {name} = {least}."
+def _check_integers(least: int, **numbers) -> None:
+    for name, number in numbers.items():
+        if not isinstance(number, int | np.integer) or number < least:
             raise ValueError(
-                f"{name} must be a whole number of at least {least}. Received: {value}. {remedy}"
+                f"{name} must be a whole number of at least {least}. "
+                f"Received: {number}. Try {name} = {least}."
             )

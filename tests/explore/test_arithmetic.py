@@ -15,9 +15,9 @@ from explore.arithmetic import drawing, relations
 from explore.arithmetic.relations import (
     RELATIONSHIPS,
     convolution_matrix,
+    same_crop,
     same_padding,
-    same_transposed,
-    transposed,
+    transpose_convolution,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -174,7 +174,7 @@ def test_a_convolution_takes_its_transpose_back_to_the_same_size():
         i, k, s, p = (found[name] for name in "iksp")
         if p < k:
             o = relations.output_size(i, k, s=s, p=p)
-            assert transposed(o, k, s=s, p=p, a=(i + 2 * p - k) % s).output == i
+            assert transpose_convolution(o, k, s=s, p=p, a=(i + 2 * p - k) % s).output == i
 
 
 def random_geometries(count):
@@ -222,7 +222,7 @@ def test_dilation_is_a_convolution_with_the_stretched_kernel():
     for x, kernel, geometry in random_geometries(100):
         dilation = geometry.pop("dilation")
         wide = stretched(kernel, dilation, 0, 0)
-        assert wide.shape == tuple(relations.dilated_kernel(k, dilation) for k in kernel.shape)
+        assert wide.shape == tuple(relations.dilated_kernel_size(k, dilation) for k in kernel.shape)
         matrix = convolution_matrix(kernel, x.shape, dilation=dilation, **geometry)
         difference = matrix - convolution_matrix(wide, x.shape, **geometry)
         assert abs(difference).max() == 0
@@ -258,13 +258,13 @@ def test_same_is_a_convolution_of_the_padded_input(k):
 
 
 @pytest.mark.parametrize("k", range(1, 8))
-def test_same_transposed_is_the_full_output_cropped(k):
+def test_same_crop_is_what_tensorflow_crops(k):
     kernel = normal(k, k)
     for s, i in itertools.product(range(1, 5), range(1, 13)):
         y = normal(i, i)
         whole = np.pad(full_transposed(y, kernel, s), (0, s))  # zeros for a negative crop
         for o in range((i - 1) * s + 1, i * s + 1):
-            before, after = same_transposed(i, k, s, o)
+            before, after = same_crop(i, k, s, o)
             assert before + o + after == s * (i - 1) + k
             assert after >= (0 if k >= s else k - s)
             expected = tf_conv_transpose(y, kernel, (o, o), s, "SAME")
@@ -275,13 +275,13 @@ def test_same_transposed_is_the_full_output_cropped(k):
 
 def test_the_networks_of_dcgan_pad_and_crop_as_they_should():
     assert [same_padding(64, k, 2) for k in (3, 4, 5)] == [(32, 0, 1), (32, 1, 1), (32, 1, 2)]
-    assert [same_transposed(4, 5, 2, o) for o in (7, 8)] == [(2, 2), (1, 2)]
+    assert [same_crop(4, 5, 2, o) for o in (7, 8)] == [(2, 2), (1, 2)]
 
 
-def test_tensorflow_refuses_the_sizes_that_same_transposed_refuses():
+def test_tensorflow_refuses_the_sizes_that_same_crop_refuses():
     for o in (6, 9):
         with pytest.raises(ValueError, match=rf"must have 7 to 8 units\. Received: {o}\. Try 8\."):
-            same_transposed(4, 5, 2, o)
+            same_crop(4, 5, 2, o)
         with pytest.raises((ValueError, tf.errors.OpError)):
             tf_conv_transpose(normal(4, 4), normal(5, 5), (o, o), 2, "SAME")
 
@@ -361,7 +361,7 @@ def test_there_are_fifteen_relationships_and_each_says_its_number():
 def drawn(tmp_path_factory):
     """The pictures' folder and the list that draw gives."""
     folder = tmp_path_factory.mktemp("pictures") / "conv"
-    return folder, conv_arithmetic.run(Config(), folder)
+    return folder, conv_arithmetic.run_experiment(Config(), folder)
 
 
 def test_draw_writes_the_guides_fifteen_figures_and_the_matrix(drawn):

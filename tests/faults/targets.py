@@ -20,7 +20,9 @@ from data.packing.workers import decode_images
 from data.sources.folder import open_image_zip
 from data.sources.idx import open_idx_files
 from data.sources.lsun import open_lmdb
-from foreign import read_carpedm20, read_newmu, read_torch
+from foreign.carpedm20 import read_carpedm20
+from foreign.newmu import read_newmu
+from foreign.pytorch import read_torch
 from tests.faults import seeds
 from tests.faults.seeds import ASKED, load_squares, scratch, written
 

@@ -9,7 +9,8 @@ import pytest
 from config.settings import SETTINGS, Config
 from config.stored import read_config, read_json
 from foreign import import_weights as weights
-from foreign import read_newmu, read_torch
+from foreign.newmu import read_newmu
+from foreign.pytorch import read_torch
 from tests.faults import seeds
 
 
@@ -140,7 +141,7 @@ def test_a_cut_checkpoint_of_tensorflow_1_is_one_line(
         for size in (0, 10, len(whole) // 2, len(whole) - 1):
             path.write_bytes(whole[:size])
             with pytest.raises(ValueError, match="must be a whole TensorFlow checkpoint"):
-                weights.read([type(tmp_path)(prefix)])
+                weights.read_foreign_files([type(tmp_path)(prefix)])
         path.write_bytes(whole)
 
 

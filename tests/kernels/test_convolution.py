@@ -15,7 +15,7 @@ def plain_conv(x, kernel, padding):
         return tf.nn.conv2d(x, kernel, 2, "SAME")
     zeros = [
         (0, 0),
-        *(convolution.pads(padding, side, kernel.shape[0]) for side in x.shape[1:3]),
+        *(convolution.pad_widths(padding, side, kernel.shape[0]) for side in x.shape[1:3]),
         (0, 0),
     ]
     return tf.nn.conv2d(x, kernel, 2, zeros)
@@ -74,7 +74,7 @@ def test_every_form_agrees_in_every_dtype(dtype, monkeypatch):
     tolerance = {tf.float32: 1e-5, tf.bfloat16: 2e-2, tf.float16: 5e-3}[dtype]
     x, kernel = random(5, 8, 8, 3, dtype=dtype), random(5, 5, 3, 16, dtype=dtype)
     ours = gradients_of(lambda x, k: convolution.conv(x, k, "same"), x, kernel)
-    monkeypatch.setattr(convolution, "_on_cpu", lambda: False)
+    monkeypatch.setattr(convolution, "runs_on_cpu", lambda: False)
     plain = gradients_of(lambda x, k: convolution.conv(x, k, "same"), x, kernel)
     for one, other in zip(ours, plain, strict=True):
         assert one.dtype == dtype
