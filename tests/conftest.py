@@ -1,18 +1,20 @@
-"""Settings small enough that a training step takes milliseconds, and images to train on."""
+"""The repository's folder, settings so small that a training step takes milliseconds, and images."""
 
 import os
+from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault(
-    "CUDA_VISIBLE_DEVICES", "-1"
-)  # results are compared bit for bit, which GPUs do not promise
+# Results are compared bit for bit, which GPUs do not promise.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from config.settings import Config
+
+ROOT = Path(__file__).parents[1]  # of the repository: `from conftest import ROOT`
 
 
 @pytest.fixture

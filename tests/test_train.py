@@ -1,12 +1,12 @@
 import dataclasses
 import json
-import os
 import signal
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 import tensorflow as tf
+from program import signal_after
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import ops
@@ -21,7 +21,6 @@ from sample import Sampler
 from train import train
 from training import logs
 from training.logs import Logs
-from training.steps import Steps
 from utils import image_grid
 
 
@@ -45,19 +44,6 @@ def metrics(config):
         json.loads(line)
         for line in (config.run_dir / "logs" / "metrics.jsonl").read_text().splitlines()
     ]
-
-
-def signal_after(monkeypatch, step, number=signal.SIGTERM):
-    """Sends this process a real signal once it has trained `step` more steps."""
-    original = Steps.run
-
-    def run(self, calls):
-        for done, results in enumerate(original(self, calls), 1):
-            if done == step:
-                os.kill(os.getpid(), number)
-            yield results
-
-    monkeypatch.setattr(Steps, "run", run)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,6 +1,7 @@
 """The real program in a process of its own, and what it left behind."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import tensorflow as tf
 from absl.testing import flagsaver
+from conftest import ROOT
 
 import main
+from system.signals import STOPPING
+from training.steps import Steps
 
-ROOT = Path(__file__).parents[2]
 TINY = (
     "--output_height=16",
     "--stem_width=32",
@@ -47,9 +50,27 @@ def run(*flags, **options) -> tuple[int, str]:
 
 
 def run_here(*flags, tiny: tuple = TINY) -> int:
-    """The same in this process: the exit code. What flags said before is forgotten."""
-    with flagsaver.flagsaver():
-        return main.main(["main.py", *tiny, *map(str, flags)])
+    """The same in this process: the exit code. Flags and signal handlers are as before afterwards."""
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    try:
+        with flagsaver.flagsaver():
+            return main.main(["main.py", *tiny, *map(str, flags)])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def signal_after(monkeypatch, step: int, number: int = signal.SIGTERM) -> None:
+    """Sends this process a real signal once it has trained `step` more steps."""
+    original = Steps.run
+
+    def run(self, calls):
+        for done, results in enumerate(original(self, calls), 1):
+            if done == step:
+                os.kill(os.getpid(), number)
+            yield results
+
+    monkeypatch.setattr(Steps, "run", run)
 
 
 def wait_for(process: subprocess.Popen, text: str) -> str:
