@@ -9,23 +9,17 @@ from pathlib import Path
 
 import tensorflow as tf
 from absl.testing import flagsaver
-from conftest import ROOT
+from conftest import ROOT, TINY
 
 import main
 from system.signals import STOPPING
 from training.steps import Steps
 
-TINY = (
-    "--output_height=16",
-    "--stem_width=32",
-    "--z_dim=8",
-    "--batch_size=8",
-    "--mixed_precision=float32",
-)
+TINY_FLAGS = tuple(f"--{name}={value}" for name, value in TINY.items() if name != "c_dim")
 
 
 def command(*flags, launcher: tuple = ("main.py",)) -> list[str]:
-    return [sys.executable, *launcher, *TINY, *map(str, flags)]
+    return [sys.executable, *launcher, *TINY_FLAGS, *map(str, flags)]
 
 
 def start(*flags, launcher: tuple = ("main.py",), **options) -> subprocess.Popen:
@@ -49,7 +43,7 @@ def run(*flags, **options) -> tuple[int, str]:
     return process.returncode, said
 
 
-def run_here(*flags, tiny: tuple = TINY) -> int:
+def run_here(*flags, tiny: tuple = TINY_FLAGS) -> int:
     """The same in this process: the exit code. Flags and signal handlers are as before afterwards."""
     handlers = {number: signal.getsignal(number) for number in STOPPING}
     try:

@@ -12,7 +12,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from conftest import ROOT
-from program import TINY, run_here, signal_after, state
+from program import TINY_FLAGS, run_here, signal_after, state
 
 import main
 from config.settings import Config
@@ -194,7 +194,7 @@ def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(call, caplog, t
 
     def flags(name):
         places = [f"--out_dir={tmp_path}", f"--data_dir={tmp_path / 'data'}", f"--out_name={name}"]
-        return [*TINY, *places, "--train", "--steps=30", "--ckpt_freq=10"]
+        return [*TINY_FLAGS, *places, "--train", "--steps=30", "--ckpt_freq=10"]
 
     assert call(*flags("straight"))[0] == 0
     moment = ["os.rename", "checkpoints/checkpoint", "2", "0"]
@@ -214,7 +214,7 @@ def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(call, caplog, t
 def test_a_signal_stands_for_the_later_actions_too(call, caplog, tmp_path, monkeypatch):
     signal_after(monkeypatch, 5)
     places = [f"--out_dir={tmp_path}", f"--data_dir={tmp_path / 'data'}"]
-    code, _, err = call("--train", "--sample=3", "--steps=100", *TINY, *places)
+    code, _, err = call("--train", "--sample=3", "--steps=100", *TINY_FLAGS, *places)
     assert code == 0, err
     assert "stopped and saved at step 5" in caplog.text
     assert not list(tmp_path.glob("*/samples/seed_*"))
@@ -228,7 +228,7 @@ def test_two_datasets_of_one_name_are_two_runs(call, tmp_path):
                 tmp_path / parent / "train" / f"{number}.png",
                 np.full((16, 16), 99 * number, np.uint8),
             )
-    flags = ["--train", "--steps=1", *TINY, "--out_dir", tmp_path / "out"]
+    flags = ["--train", "--steps=1", *TINY_FLAGS, "--out_dir", tmp_path / "out"]
     assert call("--dataset", tmp_path / "cats" / "train", *flags)[0] == 0
     code, _, err = call("--dataset", tmp_path / "dogs" / "train", *flags)
     assert code == 1
