@@ -12,7 +12,7 @@ from absl.testing import flagsaver
 from conftest import ROOT, TINY
 
 import main
-from system.signals import STOPPING
+from system.signals import STOP_SIGNALS
 from training.steps import Steps
 
 TINY_FLAGS = tuple(f"--{name}={value}" for name, value in TINY.items() if name != "c_dim")
@@ -45,7 +45,7 @@ def run(*flags, **options) -> tuple[int, str]:
 
 def run_here(*flags, tiny: tuple = TINY_FLAGS) -> int:
     """The same in this process: the exit code. Flags and signal handlers are as before afterwards."""
-    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         with flagsaver.flagsaver():
             return main.main(["main.py", *tiny, *map(str, flags)])

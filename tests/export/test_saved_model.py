@@ -37,7 +37,9 @@ def trained(tmp_path_factory):
     dcgan, rng = DCGAN(config), np.random.default_rng(0)
     real = tf.constant(rng.integers(0, 256, (8, 16, 16, 3), dtype=np.uint8))
     for step in range(3):
-        dcgan.train_step.python_function(real, ops.latents(0, 8, z_dim=8, z_dist=config.z_dist, stream=step))
+        dcgan.train_step.python_function(
+            real, ops.latents(0, 8, z_dim=8, z_dist=config.z_dist, stream=step)
+        )
     Checkpoints(dcgan, config).save(3)
     export(config)
     return config
