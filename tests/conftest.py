@@ -1,12 +1,12 @@
-"""Settings small enough that a training step takes milliseconds, and images to train on."""
+"""The repository's folder, settings so small that a training step takes milliseconds, and images."""
 
 import os
+from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault(
-    "CUDA_VISIBLE_DEVICES", "-1"
-)  # results are compared bit for bit, which GPUs do not promise
+# Results are compared bit for bit, which GPUs do not promise.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 import pytest
@@ -14,23 +14,26 @@ from PIL import Image
 
 from config.settings import Config
 
+ROOT = Path(__file__).parents[1]  # of the repository: `from conftest import ROOT`
+
+# Settings for 16x16 images and narrow networks.
+TINY = {
+    "output_height": 16,
+    "c_dim": 3,
+    "stem_width": 32,
+    "z_dim": 8,
+    "batch_size": 8,
+    "mixed_precision": "float32",
+}
+
 
 @pytest.fixture
 def tiny(tmp_path):
-    """A factory of Configs for 16x16 images and narrow networks, writing below tmp_path."""
+    """A factory of Configs of TINY networks, writing below tmp_path."""
 
     def make(**changes):
-        settings = {
-            "output_height": 16,
-            "c_dim": 3,
-            "stem_width": 32,
-            "z_dim": 8,
-            "batch_size": 8,
-            "mixed_precision": "float32",
-            "out_dir": str(tmp_path / "out"),
-            "data_dir": str(tmp_path / "data"),
-        }
-        return Config(**(settings | changes))
+        places = {"out_dir": str(tmp_path / "out"), "data_dir": str(tmp_path / "data")}
+        return Config(**(TINY | places | changes))
 
     return make
 

@@ -1,4 +1,5 @@
-"""The command line as a user meets it: real processes, real exit codes."""
+"""The command line as a user meets it, with its exit codes: real processes, and in this one where TensorFlow is loaded,
+whose import takes seconds."""
 
 import dataclasses
 import json
@@ -6,17 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from conftest import ROOT
+from program import TINY_FLAGS, run_here, signal_after, state
 
 import main
 from config.settings import Config
-
-ROOT = Path(main.__file__).parent
 
 
 def command(*arguments, cwd=None, **options):
@@ -31,6 +30,17 @@ def command(*arguments, cwd=None, **options):
         **options,
     )
     return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def call(capsys):
+    """Runs main.py's main in this process; returns (exit code, stdout, stderr). What it logs is in caplog."""
+
+    def run(*arguments):
+        code = run_here(*arguments, tiny=())
+        return (code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -121,31 +131,32 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
     assert all(len(line) < 140 for line in done.stdout.splitlines())
 
 
-def test_config_file_then_command_line(tmp_path):
+def test_config_file_then_command_line(call, tmp_path):
     path = tmp_path / "settings.json"
     path.write_text(json.dumps({"stem_width": 64, "steps": 9, "z_dim": 20}))
-    code, out, err = command(
+    code, out, err = call(
         "--config", path, "--dry_run", "--z_dim", "30", "--epoch", "1", "--out_dir", tmp_path
     )
     assert code == 0, err
     settings = json.loads(out[: out.index("}\n") + 1])
     assert (settings["stem_width"], settings["z_dim"], settings["steps"]) == (64, 30, None)
+
     path.write_text(json.dumps({"stemwidth": 64}))
-    code, _, err = command("--config", path, "--train")
+    code, _, err = call("--config", path, "--train")
     assert code == 1
     assert "Did you mean stem_width?" in err
     assert err.count("\n") == 1
 
 
-def test_dry_run_tells_and_writes_nothing(tmp_path):
-    code, out, err = command("--dry_run", "--data_dir", tmp_path, "--out_dir", tmp_path / "out")
+def test_dry_run_tells_and_writes_nothing(call, tmp_path):
+    code, out, err = call("--dry_run", "--data_dir", tmp_path, "--out_dir", tmp_path / "out")
     assert (code, err) == (0, "")
     facts = ["64x64x1", "4x4x512", "conv4", "logits", "702 steps", "GB while training"]
     assert all(fact in out for fact in [*facts, "1,797: largest centre crop -> 64x64"])
     assert os.listdir(tmp_path) == []
 
 
-def test_train_sample_and_export_in_one_line_then_again(tmp_path):
+def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
     small = ["--output_height", 16, "--stem_width", 32, "--z_dim", 8, "--batch_size", 16]
     places = ["--out_dir", tmp_path / "out", "--data_dir", tmp_path / "data"]
     code, out, err = command("--train", "--sample", 3, "--export", "--steps", 4, *small, *places)
@@ -162,15 +173,15 @@ def test_train_sample_and_export_in_one_line_then_again(tmp_path):
     )
 
     # The same flags go on, sampling needs neither data nor sizes, and networks keep their shape.
-    code, _, err = command("--train", "--steps", 6, *small, *places)
-    assert code == 0
-    assert "going on at step 4, until step 6" in err
-    code, _, err = command(
+    code, _, err = call("--train", "--steps", 6, *small, *places)
+    assert code == 0, err
+    assert "going on at step 4, until step 6" in caplog.text
+    code, _, err = call(
         "--sample", 2, "--seed", 7, "--out_dir", tmp_path / "out", "--data_dir", "/nonexistent"
     )
     assert code == 0, err
-    assert "2 images of step 6" in err
-    code, _, err = command("--train", "--steps", 6, *small, *places, "--kernel_size", 4)
+    assert "2 images of step 6" in caplog.text
+    code, _, err = call("--train", "--steps", 6, *small, *places, "--kernel_size", 4)
     assert code == 1
     assert err == (
         f"error: --kernel_size is fixed once a run has started: {run} has 5. Received: 4. "
@@ -178,84 +189,38 @@ def test_train_sample_and_export_in_one_line_then_again(tmp_path):
     )
 
 
-def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(tmp_path):
-    def arguments(name):
-        small = [
-            "--output_height",
-            16,
-            "--stem_width",
-            32,
-            "--z_dim",
-            8,
-            "--batch_size",
-            16,
-            "--ckpt_freq",
-            10,
-        ]
-        places = ["--out_dir", tmp_path, "--data_dir", tmp_path / "data", "--out_name", name]
-        return [*small, *places, "--train", "--steps", 200]
+def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(call, caplog, tmp_path):
+    """Killed when it is about to enter its second checkpoint; faults/test_kills.py has 35 more moments."""
 
-    assert command(*arguments("straight"))[0] == 0
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "main.py"), *map(str, arguments("killed"))],
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-    )
-    state = tmp_path / "killed" / "checkpoints" / "checkpoint"
-    while not state.exists():
-        time.sleep(0.01)
-        assert process.poll() is None
-    time.sleep(0.1)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    assert not (tmp_path / "killed" / "samples" / "train_00000200.png").exists()
-    code, _, err = command(*arguments("killed"))
+    def flags(name):
+        places = [f"--out_dir={tmp_path}", f"--data_dir={tmp_path / 'data'}", f"--out_name={name}"]
+        return [*TINY_FLAGS, *places, "--train", "--steps=30", "--ckpt_freq=10"]
+
+    assert call(*flags("straight"))[0] == 0
+    moment = ["os.rename", "checkpoints/checkpoint", "2", "0"]
+    killed = [sys.executable, ROOT / "tests/faults/killed.py", *moment, *flags("killed")]
+    assert subprocess.run(killed, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "samples" / "train_00000030.png").exists()
+
+    code, _, err = call(*flags("killed"))
     assert code == 0, err
-    assert "going on at step" in err
-    last = [
-        tmp_path / name / "checkpoints" / "step-200.data-00000-of-00001"
-        for name in ("straight", "killed")
-    ]
-    assert last[0].read_bytes() == last[1].read_bytes()
+    assert "going on at step" in caplog.text
+    assert state(tmp_path / "straight") == state(tmp_path / "killed")
+    last = "samples/train_00000030.png"
+    pictures = [(tmp_path / name / last).read_bytes() for name in ("straight", "killed")]
+    assert pictures[0] == pictures[1]
 
 
-def test_a_signal_stands_for_the_later_actions_too(tmp_path):
-    flags = [
-        "--train",
-        "--sample",
-        3,
-        "--steps",
-        100000,
-        "--output_height",
-        16,
-        "--stem_width",
-        32,
-        "--out_dir",
-        tmp_path,
-    ]
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            str(ROOT / "main.py"),
-            *map(str, flags),
-            "--data_dir",
-            str(tmp_path / "data"),
-        ],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    for line in process.stderr:
-        if line.startswith("step 20 "):
-            break
-    process.terminate()
-    rest = process.stderr.read()
-    assert process.wait() == 0
-    assert "stopped and saved at step" in rest
+def test_a_signal_stands_for_the_later_actions_too(call, caplog, tmp_path, monkeypatch):
+    signal_after(monkeypatch, 5)
+    places = [f"--out_dir={tmp_path}", f"--data_dir={tmp_path / 'data'}"]
+    code, _, err = call("--train", "--sample=3", "--steps=100", *TINY_FLAGS, *places)
+    assert code == 0, err
+    assert "stopped and saved at step 5" in caplog.text
     assert not list(tmp_path.glob("*/samples/seed_*"))
 
 
-def test_two_datasets_of_one_name_are_two_runs(tmp_path):
+def test_two_datasets_of_one_name_are_two_runs(call, tmp_path):
     for parent in ("cats", "dogs"):
         (tmp_path / parent / "train").mkdir(parents=True)
         for number in range(3):
@@ -263,30 +228,20 @@ def test_two_datasets_of_one_name_are_two_runs(tmp_path):
                 tmp_path / parent / "train" / f"{number}.png",
                 np.full((16, 16), 99 * number, np.uint8),
             )
-    flags = [
-        "--train",
-        "--steps",
-        1,
-        "--output_height",
-        16,
-        "--stem_width",
-        32,
-        "--out_dir",
-        tmp_path / "out",
-    ]
-    assert command("--dataset", tmp_path / "cats" / "train", *flags)[0] == 0
-    code, _, err = command("--dataset", tmp_path / "dogs" / "train", *flags)
+    flags = ["--train", "--steps=1", *TINY_FLAGS, "--out_dir", tmp_path / "out"]
+    assert call("--dataset", tmp_path / "cats" / "train", *flags)[0] == 0
+    code, _, err = call("--dataset", tmp_path / "dogs" / "train", *flags)
     assert code == 1
     assert "was trained on" in err
     assert "--out_name=NAME" in err
-    code, _, err = command("--dataset", tmp_path / "cats" / "train", *flags, "--seed", 3)
+    code, _, err = call("--dataset", tmp_path / "cats" / "train", *flags, "--seed", 3)
     assert code == 1
     assert "--seed is fixed once a run has started" in err
 
 
-def test_a_label_that_the_data_lack_stops_before_the_training(tmp_path):
+def test_a_label_that_the_data_lack_stops_before_the_training(call, tmp_path):
     where = ["--out_dir", tmp_path / "out", "--data_dir", tmp_path / "data"]
-    code, _, err = command("--labels", "digits", "--train", "--sample", 3, "--label", "ten", *where)
+    code, _, err = call("--labels", "digits", "--train", "--sample", 3, "--label", "ten", *where)
     assert code == 1
     assert err.splitlines()[-1].startswith("error: --label must be among 0, 1, 2")
     assert not (tmp_path / "out" / "digits-64x64").exists()
@@ -307,14 +262,3 @@ def test_actions_that_do_not_go_together(arguments, message):
     assert (code, out) == (1, "")
     assert err.startswith(f"error: {message}")
     assert err.count("\n") == 1
-
-
-def test_tensorflow_comes_without_what_keras_wraps_which_can_still_be_imported():
-    script = """
-import sys
-from system import devices
-devices.quietly_import_tensorflow()
-assert "keras" in sys.modules and not any(name.startswith(("sklearn", "scipy.stats")) for name in sys.modules)
-import sklearn.datasets
-"""
-    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)

@@ -199,9 +199,9 @@ def trained(dcgan, step):
     [
         ({"g_updates": 2}, 1e-5),
         ({"g_updates": 1, "d_updates": 2, "kernel_size": 4}, 1e-5),
-        ({"output_height": 37, "padding": "symmetric"}, 1e-5),
+        ({"output_height": 19, "padding": "symmetric", "g_updates": 1}, 1e-5),
         # Batch norm of units blows rounding errors up: from 1e-7 to 1e-3 in ten steps.
-        (LABELLED | {"steps": 3, "batch_size": 64}, 1e-4),
+        (LABELLED | {"steps": 3, "batch_size": 64, "g_updates": 1}, 1e-4),
     ],
 )
 def test_ten_fast_steps_are_ten_plain_ones(settings, tolerance, tiny, monkeypatch):
@@ -291,7 +291,7 @@ def test_low_precision_trains_and_infers_in_float32(precision, tiny):
     plain, low = DCGAN(config), DCGAN(config, precision=precision)
     real, z = batch(config)
     np.testing.assert_array_equal(plain.generator(z), low.generator(z))
-    a, b = plain.train_step(real, z), low.train_step(real, z)
+    a, b = (dcgan.train_step.python_function(real, z) for dcgan in (plain, low))
     assert b["real_logits"].dtype == b["d_loss"].dtype == tf.float32
     np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=0.05)
     assert low.generator(z, training=True).dtype == tf.float32

@@ -2,22 +2,20 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from absl.testing import flagsaver
+from conftest import ROOT
 from PIL import Image
+from program import run_here
 
 import main
 from config.flags import choose_actions, given_settings, parse
 from config.presets import with_preset
 from config.settings import Config
 from data import fetch
-
-ROOT = Path(main.__file__).parent
 
 # As its README has them (2017 to 2020), without the prompts.
 ORIGINAL = """
@@ -100,7 +98,7 @@ def test_the_readme_is_short():
     assert len(text.split()) <= 900
 
 
-def test_its_custom_dataset_trains_and_is_tested(tmp_path):
+def test_its_custom_dataset_trains_and_is_tested(tmp_path, monkeypatch, caplog):
     """The original README's last two commands, with a shorter training and a smaller network."""
     rng = np.random.default_rng(0)
     (tmp_path / "datasets" / "eyes").mkdir(parents=True)
@@ -110,19 +108,10 @@ def test_its_custom_dataset_trains_and_is_tested(tmp_path):
             Image.fromarray(pixels).save(tmp_path / "datasets" / "eyes" / f"{number}_{kind}.png")
     line = ["--dataset=eyes", "--data_dir", "../datasets/", "--input_fname_pattern=*_cropped.png"]
     (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
 
-    def run(*arguments):
-        command = [sys.executable, str(ROOT / "main.py"), *line, *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path / "work", capture_output=True, text=True, check=False
-        )
-
-    done = run("--train", "--steps", "1", "--stem_width", "32", "--batch_size", "4")
-    assert done.returncode == 0, done.stderr
-    assert "found 4 images" in done.stderr
-    done = run()
-    assert done.returncode == 0, done.stderr
-    assert (
-        len(list((tmp_path / "work" / "out" / "eyes-64x64" / "samples" / "seed_0").glob("0*.png")))
-        == 64
-    )
+    short = ["--train", "--steps", "1", "--stem_width", "32", "--batch_size", "4"]
+    assert run_here(*line, *short, tiny=()) == 0
+    assert "found 4 images" in caplog.text
+    assert run_here(*line, tiny=()) == 0
+    assert len(list(Path("out/eyes-64x64/samples/seed_0").glob("0*.png"))) == 64

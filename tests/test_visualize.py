@@ -53,11 +53,12 @@ def test_1_is_a_row_an_axis_from_end_to_end(z_dist, low, high, trained):
     np.testing.assert_array_equal(picture[16:32], image_grid(row, COLUMNS))
 
 
-@pytest.mark.parametrize(("option", "c_dim"), [("2", 3), ("3", 1), ("4", 4)])
-def test_gifs_go_there_and_back(option, c_dim, trained):
-    folder = visualize(trained(c_dim=c_dim, z_dim=18), option)
+# Colours take a GIF's writer ten times as long as gray: they get few axes.
+@pytest.mark.parametrize(("option", "c_dim", "z_dim"), [("2", 1, 18), ("3", 3, 2), ("4", 4, 18)])
+def test_gifs_go_there_and_back(option, c_dim, z_dim, trained):
+    folder = visualize(trained(c_dim=c_dim, z_dim=z_dim), option)
     names = sorted(path.name for path in folder.iterdir())
-    every = [f"axis_{axis:03d}.gif" for axis in range(18)]
+    every = [f"axis_{axis:03d}.gif" for axis in range(z_dim)]
     if option == "2":
         assert len(names) == 16
         assert set(names) < set(every)

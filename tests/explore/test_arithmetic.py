@@ -1,12 +1,12 @@
 import itertools
 import subprocess
 import sys
-from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import ROOT
 from scipy import ndimage
 
 from config.settings import Config
@@ -20,7 +20,6 @@ from explore.arithmetic.relations import (
     transpose_convolution,
 )
 
-ROOT = Path(__file__).parents[2]
 # name: i, o, p, k, s, d (arXiv 1603.07285, the animations)
 GUIDE = {
     "no_padding_no_strides": (4, 2, 0, 3, 1, 1),

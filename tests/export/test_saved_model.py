@@ -6,8 +6,10 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import TINY
 
 import ops
+from config.settings import Config
 from config.stored import change_settings
 from data import label_choice
 from export.frozen import freeze
@@ -28,20 +30,28 @@ for number, png in enumerate(drawn["png_bytes"].numpy()):
 """
 
 
-@pytest.fixture
-def trained(tiny, photos):
-    """A run after three real steps, so that the moving statistics differ from their initial values."""
-    config = tiny(seed=3).resolve()
-    dcgan = DCGAN(config)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run after three real steps, so that the moving statistics differ from their initial values; exported."""
+    config = Config(**TINY, seed=3, out_dir=str(tmp_path_factory.mktemp("trained"))).resolve()
+    dcgan, rng = DCGAN(config), np.random.default_rng(0)
+    real = tf.constant(rng.integers(0, 256, (8, 16, 16, 3), dtype=np.uint8))
     for step in range(3):
-        z = ops.latents(0, 8, z_dim=8, z_dist=config.z_dist, stream=step)
-        dcgan.train_step.python_function(tf.constant(photos(8, 16, 16)), z)
+        dcgan.train_step.python_function(
+            real, ops.latents(0, 8, z_dim=8, z_dist=config.z_dist, stream=step)
+        )
     Checkpoints(dcgan, config).save(3)
+    export(config)
     return config
 
 
+@pytest.fixture(scope="module")
+def signatures(trained):
+    return tf.saved_model.load(str(trained.run_dir / "export" / "saved_model")).signatures
+
+
 def test_plain_tensorflow_draws_the_pixels_of_sample(trained, tmp_path):
-    folder = export(trained)
+    folder = trained.run_dir / "export" / "saved_model"
     drawn = sample(trained, 70)
     (tmp_path / "drawn").mkdir()
     subprocess.run(
@@ -54,8 +64,7 @@ def test_plain_tensorflow_draws_the_pixels_of_sample(trained, tmp_path):
         )
 
 
-def test_signatures_take_any_batch(trained):
-    signatures = tf.saved_model.load(str(export(trained))).signatures
+def test_signatures_take_any_batch(trained, signatures):
     assert set(signatures) == {"serving_default", "sample", "discriminate"}
     discriminator = Discriminator(trained.network_config())
     restore_networks(trained, discriminator=discriminator)
@@ -73,25 +82,24 @@ def test_signatures_take_any_batch(trained):
         )
 
 
-def test_one_request_may_not_ask_for_any_number(trained):
-    sample = tf.saved_model.load(str(export(trained))).signatures["sample"]
+def test_one_request_may_not_ask_for_any_number(signatures):
+    sample = signatures["sample"]
     for count in (-1, -(2**31), MAX_COUNT + 1, 2**31 - 1):
         rule = f"count must be from 0 to {MAX_COUNT}. Received: {count}. Ask for fewer"
         with pytest.raises(tf.errors.InvalidArgumentError, match=rule):
             sample(seed=tf.constant(0, tf.int64), count=tf.constant(count))
 
 
-def test_no_images_are_no_images(trained):
-    signatures = tf.saved_model.load(str(export(trained))).signatures
+def test_no_images_are_no_images(signatures):
     assert signatures["serving_default"](z=tf.zeros((0, 8)))["images"].shape == (0, 16, 16, 3)
     assert signatures["discriminate"](images=tf.zeros((0, 16, 16, 3)))["logits"].shape == (0, 1)
     drawn = signatures["sample"](seed=tf.constant(0, tf.int64), count=tf.constant(0))
     assert (drawn["png_bytes"].shape, drawn["z"].shape) == ((0,), (0, 8))
 
 
-def test_images_of_another_size_are_an_error(trained):
+def test_images_of_another_size_are_an_error(signatures):
     """They gave several logits each."""
-    discriminate = tf.saved_model.load(str(export(trained))).signatures["discriminate"]
+    discriminate = signatures["discriminate"]
     for side in (8, 32):
         with pytest.raises(
             tf.errors.InvalidArgumentError, match="not compatible with expected shape"
@@ -100,7 +108,7 @@ def test_images_of_another_size_are_an_error(trained):
 
 
 def test_the_card_describes_the_model(trained):
-    card = json.loads((export(trained).parent / "model_card.json").read_text())
+    card = json.loads((trained.run_dir / "export" / "model_card.json").read_text())
     assert (card["z_dim"], card["z_dist"], card["step"]) == (8, "uniform_signed", 3)
     assert (card["height"], card["width"], card["channels"]) == (16, 16, 3)
     assert card["flags"]["stem_width"] == 32

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from conftest import TINY
 from program import is_one_line, run_here, tree
 
 from config.settings import Config
@@ -24,14 +25,7 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.u
 def original(tmp_path_factory):
     """A run with checkpoints of the steps 2, 4 and 6."""
     out = str(tmp_path_factory.mktemp("original"))
-    sizes = {
-        "output_height": 16,
-        "stem_width": 32,
-        "z_dim": 8,
-        "batch_size": 8,
-        "mixed_precision": "float32",
-    }
-    config = Config(**sizes, steps=6, ckpt_freq=2, dataset="faces", out_dir=out, out_name="run")
+    config = Config(**TINY, steps=6, ckpt_freq=2, dataset="faces", out_dir=out, out_name="run")
     return train(config, PICTURES)
 
 
@@ -46,6 +40,12 @@ def trained(original, tmp_path):
 
 def restored(config) -> int:
     return Checkpoints(DCGAN(config), config).restore()
+
+
+@pytest.fixture(scope="module")
+def weights(original):
+    """The generator's variables at the steps 4 and 6."""
+    return {step: generator_at(original, step) for step in (4, 6)}
 
 
 def generator_at(config, step) -> list[bytes]:
@@ -116,8 +116,7 @@ DAMAGE = [
 
 
 @pytest.mark.parametrize("kind, harm", DAMAGE)
-def test_the_checkpoint_before_is_used(kind, harm, trained):
-    weights = {step: generator_at(trained, step) for step in (4, 6)}
+def test_the_checkpoint_before_is_used(kind, harm, trained, weights):
     harm(newest(trained, kind), trained)
     assert restored(trained) == 4
     generator = Generator(trained)

@@ -11,7 +11,8 @@ import time
 import psutil
 import pytest
 import tensorflow as tf
-from program import ROOT, run, start, state, tree, wait_for
+from conftest import ROOT
+from program import run, start, state, tree, wait_for
 
 pytestmark = pytest.mark.slow
 

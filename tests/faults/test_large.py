@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 from benchmarks import soak
 
-ROOT = Path(__file__).parents[2]
 IMAGES = 100_000
 FOLDERS = 100
 KINDS = 8  # different files; 12,500 names each, below the 65,000 of ext4

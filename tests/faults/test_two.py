@@ -10,7 +10,8 @@ import time
 
 import numpy as np
 import pytest
-from program import ROOT, is_one_line, run, run_here, start, tree, wait_for
+from conftest import ROOT
+from program import is_one_line, run, run_here, start, tree, wait_for
 
 from data.packing.decode import Geometry
 from data.packing.pack import load_or_make_pack

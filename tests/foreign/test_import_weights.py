@@ -5,12 +5,12 @@ import itertools
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from absl import logging
+from conftest import ROOT
 from scipy import signal
 
 import ops
@@ -24,7 +24,6 @@ from runs.checkpoints import Checkpoints, restore_networks
 from sample import DRAW_BATCH, Sampler
 from train import train
 
-ROOT = Path(__file__).parents[2]
 SVHN = ROOT.parent / "shared" / "reference" / "newmu_svhn"
 v1 = tf.compat.v1
 

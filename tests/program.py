@@ -1,6 +1,7 @@
 """The real program in a process of its own, and what it left behind."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -8,21 +9,17 @@ from pathlib import Path
 
 import tensorflow as tf
 from absl.testing import flagsaver
+from conftest import ROOT, TINY
 
 import main
+from system.signals import STOP_SIGNALS
+from training.steps import Steps
 
-ROOT = Path(__file__).parents[2]
-TINY = (
-    "--output_height=16",
-    "--stem_width=32",
-    "--z_dim=8",
-    "--batch_size=8",
-    "--mixed_precision=float32",
-)
+TINY_FLAGS = tuple(f"--{name}={value}" for name, value in TINY.items() if name != "c_dim")
 
 
 def command(*flags, launcher: tuple = ("main.py",)) -> list[str]:
-    return [sys.executable, *launcher, *TINY, *map(str, flags)]
+    return [sys.executable, *launcher, *TINY_FLAGS, *map(str, flags)]
 
 
 def start(*flags, launcher: tuple = ("main.py",), **options) -> subprocess.Popen:
@@ -46,10 +43,28 @@ def run(*flags, **options) -> tuple[int, str]:
     return process.returncode, said
 
 
-def run_here(*flags, tiny: tuple = TINY) -> int:
-    """The same in this process: the exit code. What flags said before is forgotten."""
-    with flagsaver.flagsaver():
-        return main.main(["main.py", *tiny, *map(str, flags)])
+def run_here(*flags, tiny: tuple = TINY_FLAGS) -> int:
+    """The same in this process: the exit code. Flags and signal handlers are as before afterwards."""
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        with flagsaver.flagsaver():
+            return main.main(["main.py", *tiny, *map(str, flags)])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def signal_after(monkeypatch, step: int, number: int = signal.SIGTERM) -> None:
+    """Sends this process a real signal once it has trained `step` more steps."""
+    original = Steps.run
+
+    def run(self, calls):
+        for done, results in enumerate(original(self, calls), 1):
+            if done == step:
+                os.kill(os.getpid(), number)
+            yield results
+
+    monkeypatch.setattr(Steps, "run", run)
 
 
 def wait_for(process: subprocess.Popen, text: str) -> str:
