@@ -7,6 +7,8 @@ import types
 import typing
 from pathlib import Path
 
+from system.text import escape_unprintable
+
 MAX_TEXT = 4096  # characters of a setting: Linux's longest path
 MAX_WIDTH = 65536  # feature maps of a layer
 STEM_WIDTH_MULTIPLE = 16  # so that the widths of the first blocks, each half the last, are whole
@@ -47,7 +49,7 @@ def check_names(settings: dict, source: str, known: list[str]) -> None:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"Did you mean {close[0]}?" if close else "python main.py --help lists them."
             raise ValueError(
-                f"{source} may only hold flags of main.py. Received: {shown(name)}. {hint}"
+                f"{source} may only hold flags of main.py. Received: {shorten(name)}. {hint}"
             )
 
 
@@ -62,7 +64,7 @@ def _check_type(config, field: dataclasses.Field) -> None:
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
         raise ValueError(
-            f"--{field.name} must be of type {wanted}. Received: {shown(repr(value))}."
+            f"--{field.name} must be of type {wanted}. Received: {shorten(repr(value))}."
         )
 
     if isinstance(value, tuple):
@@ -72,7 +74,7 @@ def _check_type(config, field: dataclasses.Field) -> None:
         if not all(type(item) is item_type for item in value):
             raise ValueError(
                 f"--{field.name} must be a list of {item_type.__name__}. "
-                f"Received: {shown(str(list(value)))}."
+                f"Received: {shorten(str(list(value)))}."
             )
 
 
@@ -83,7 +85,7 @@ def _check_text(config, name: str) -> None:
         if isinstance(value, str) and not _fits_a_path(value):
             raise ValueError(
                 f"--{name} must be text of at most {MAX_TEXT} characters that a path can hold. "
-                f"Received: {shown(value)}. {_remedy(config, name)}"
+                f"Received: {shorten(value)}. {_remedy(config, name)}"
             )
 
 
@@ -97,10 +99,9 @@ def _fits_a_path(text: str) -> bool:
     return True
 
 
-def shown(text: str) -> str:
-    """A value for an error: the start of a long one, and what cannot be printed as escapes."""
-    start = text[:SHOWN] + ("..." if len(text) > SHOWN else "")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in start)
+def shorten(text: str) -> str:
+    """A received value for an error: the start of a long one, with what is unprintable as escapes."""
+    return escape_unprintable(text, limit=SHOWN)
 
 
 def _check_range(config, name: str, low, high) -> None:
@@ -112,12 +113,12 @@ def _check_range(config, name: str, low, high) -> None:
         # 5 is likelier a slip for a common size than for the smallest one.
         remedy = f"Try --{name}=16." if is_side else _remedy(config, name)
         raise ValueError(
-            f"--{name} must be at least {low}. Received: {shown(str(value))}. {remedy}"
+            f"--{name} must be at least {low}. Received: {shorten(str(value))}. {remedy}"
         )
     if not value <= high:
         remedy = f"Try --{name}={high}." if is_side else _remedy(config, name)
         raise ValueError(
-            f"--{name} must be at most {high}. Received: {shown(str(value))}. {remedy}"
+            f"--{name} must be at most {high}. Received: {shorten(str(value))}. {remedy}"
         )
 
 
@@ -126,7 +127,7 @@ def _check_choice(config, name: str, choices: tuple) -> None:
     if value not in choices:
         listed = ", ".join(map(str, choices))
         raise ValueError(
-            f"--{name} must be one of {listed}. Received: {shown(str(value))}. {_remedy(config, name)}"
+            f"--{name} must be one of {listed}. Received: {shorten(str(value))}. {_remedy(config, name)}"
         )
 
 
@@ -156,7 +157,7 @@ def _check_widths(config) -> None:
     for name in ("g_widths", "d_widths"):
         widths, blocks = getattr(config, name), len(config.sizes) - 1
         if widths and (len(widths) != blocks or min(widths) < 1 or max(widths) > MAX_WIDTH):
-            received = shown(",".join(map(str, widths)))
+            received = shorten(",".join(map(str, widths)))
             raise ValueError(
                 f"--{name} must be {blocks} numbers of feature maps, one a block, "
                 f"at most {MAX_WIDTH}. Received: {received}. Leave it out."
@@ -175,13 +176,13 @@ def _check_paths(config) -> None:
         # Path's own expanduser raises RuntimeError.
         if path.startswith("~") and os.path.expanduser(path) == path:  # noqa: PTH111
             raise ValueError(
-                f"--{name} must be a path. Received: {shown(path)}, of nobody here. Write it out."
+                f"--{name} must be a path. Received: {shorten(path)}, of nobody here. Write it out."
             )
 
     name = config.out_name
     if name and (Path(name).name != name or name == ".."):
         raise ValueError(
-            f"--out_name must be a plain name, without folders. Received: {shown(name)}. "
+            f"--out_name must be a plain name, without folders. Received: {shorten(name)}. "
             "Folders go to --out_dir."
         )
 

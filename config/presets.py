@@ -1,11 +1,12 @@
-"""Defaults that make the networks and the training those of another implementation (`--preset`)."""
+"""Defaults that make networks and training those of another implementation (`--preset`)."""
 
-from config.settings import OWN_LABELS, Config, canonical
+from config.catalog import MNIST, canonical
+from config.settings import OWN_LABELS, Config
 
-# Where each differs from Config's own defaults, which are those of carpedm20/DCGAN-tensorflow.
+# Where each differs from Config's own defaults, which are carpedm20/DCGAN-tensorflow's.
 PRESETS = {
     "reference": {},
-    # Radford et al. 2016, section 4, and what their code does besides (github.com/Newmu/dcgan_code).
+    # Radford et al. 2016, section 4, and their code besides (github.com/Newmu/dcgan_code).
     "paper": {
         "stem_width": 1024,
         "bias": False,
@@ -36,18 +37,19 @@ PRESETS = {
     },
 }
 # The networks that carpedm20 and the paper's code keep for MNIST: from 7x7 to 28x28, with labels.
-MNIST_SIDE = 28
 MNIST_PRESETS = {
     "reference": {"blocks": 2, "stem_width": 128, "g_widths": (128, 128), "d_widths": (11, 74)},
     "paper": {"blocks": 2, "stem_width": 128, "l2": 2.5e-5},
     "tutorial": {},
 }
+SHAPE_SETTINGS = ("stem_width", "blocks", "g_widths", "d_widths")
 
 
 def with_preset(settings: dict) -> dict:
-    """`settings` (name -> value, as flags give them) on top of the defaults of their "preset" and their dataset.
+    """The defaults of the preset and of the dataset, with `settings` on top.
 
-    Raises ValueError when there is no such preset.
+    settings: name -> value, as flags give them, "preset" among them. Raises ValueError when there is
+    no such preset.
     """
     settings = dict(settings)
     preset = settings.pop("preset", None) or "reference"
@@ -55,13 +57,22 @@ def with_preset(settings: dict) -> dict:
         raise ValueError(
             f"--preset must be one of {', '.join(PRESETS)}. Received: {preset}. Leave it out."
         )
+
     defaults = PRESETS[preset]
     dataset = settings.get("dataset", Config.dataset)
-    if isinstance(dataset, str) and canonical(dataset) == "mnist":
-        own = settings.get("labels", "own") in OWN_LABELS
-        defaults = defaults | {"output_height": MNIST_SIDE, "labels": "own" if own else "none"}
-        sides = [settings.get(name) or MNIST_SIDE for name in ("output_height", "output_width")]
-        shaped = any(name in settings for name in ("stem_width", "blocks", "g_widths", "d_widths"))
-        if own and sides == [MNIST_SIDE] * 2 and not shaped:
-            defaults = defaults | MNIST_PRESETS[preset]
+    if isinstance(dataset, str) and canonical(dataset) == MNIST.name:
+        defaults = defaults | _choose_mnist_defaults(settings, preset)
     return defaults | settings
+
+
+def _choose_mnist_defaults(settings: dict, preset: str) -> dict:
+    """MNIST's own size and labels; its own networks too, unless `settings` ask for another shape."""
+    side = MNIST.output_side
+    own_labels = settings.get("labels", MNIST.labels) in OWN_LABELS
+    defaults = {"output_height": side, "labels": "own" if own_labels else "none"}
+
+    sides = [settings.get(name) or side for name in ("output_height", "output_width")]
+    is_shaped = any(name in settings for name in SHAPE_SETTINGS)
+    if own_labels and sides == [side, side] and not is_shaped:
+        defaults |= MNIST_PRESETS[preset]
+    return defaults

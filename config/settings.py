@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from config import checks
+from config.catalog import canonical
 from config.network import MIN_STEM_SIDE, MIN_WIDTH, NetworkConfig
 
 DATA, MODEL, DETAILS, TRAINING, RUN = (
@@ -493,14 +494,6 @@ def dataset_label(dataset: str) -> str:
     return path.stem if path.suffix.lower() == ".zip" else path.name or "root"
 
 
-def canonical(dataset: str) -> str:
-    """A named set in the original's spelling, whatever the case; a path without its last slash."""
-    dataset = dataset.rstrip("/") or dataset
-    plain = dataset.lower().replace("_", "").replace("-", "")
-    named = {"celeba": "celebA", "mnist": "mnist", "lsun": "lsun", "digits": "digits"}
-    return named.get(plain, dataset)
-
-
 def _canonical_labels(labels: str) -> str:
     word = labels.strip().lower()
     if word in ("none", "folder", *OWN_LABELS):
@@ -526,7 +519,7 @@ def _parse_tuple(name: str, value):
     parts = [part.strip() for part in value.split(",")]
     if not all(part.isdecimal() for part in parts):
         raise ValueError(
-            f"--{name} must be numbers with commas between. Received: {checks.shown(value)}. "
+            f"--{name} must be numbers with commas between. Received: {checks.shorten(value)}. "
             f"Try --{name}=256,128."
         )
     return tuple(map(int, parts))

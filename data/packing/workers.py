@@ -9,8 +9,7 @@ from pathlib import Path
 from PIL import UnidentifiedImageError
 
 from data import limits
-from data.packing.decode import Geometry, decode_image
-from data.packing.encoded import DECODING_MEMORY, TooLargeForWorkerError
+from data.packing.decode import DECODING_MEMORY, Geometry, TooLargeForWorkerError, decode_image
 from system.text import escape_unprintable
 
 # What a worker runs. Ctrl-C reaches every process of a terminal; a worker leaves it to its parent.

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from absl import logging
 
 from data import limits
-from data.packing.encoded import check_encoded_size
+from data.packing.decode import check_encoded_size
 from data.sources.source import IMAGE_SUFFIXES, Source, fingerprint_file, open_regular_file
 from system.text import escape_unprintable
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from data import limits
-from data.packing.encoded import check_encoded_size
+from data.packing.decode import check_encoded_size
 from data.sources.folder import walk_files
 from data.sources.lmdb_reader import RECORD
 from data.sources.source import Source, fingerprint_file

@@ -16,8 +16,7 @@ from PIL import EpsImagePlugin, Image
 import data.packing.workers
 from data import limits
 from data.load import load_dataset
-from data.packing.decode import Geometry, decode_image
-from data.packing.encoded import MemoryGate
+from data.packing.decode import Geometry, MemoryGate, decode_image
 from data.packing.workers import Worker, decode_images
 from data.sources.folder import open_image_folder
 from tests.faults.hostile import (

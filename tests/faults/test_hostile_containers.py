@@ -16,7 +16,7 @@ from PIL import Image
 
 from data import limits
 from data.load import load_dataset
-from data.packing.encoded import open_image
+from data.packing.decode import open_image
 from data.sources.folder import open_image_folder, open_image_zip
 from data.sources.idx import read_idx
 from data.sources.lsun import open_lmdb

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from data import limits
-from data.packing.encoded import (
+from data.packing.decode import (
     check_encoded_size,
     check_pixel_count,
     estimate_decoding_bytes,
