@@ -6,6 +6,8 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
 BIN = .venv/bin
+# How many tests run at once: each worker holds a TensorFlow of its own, about a gigabyte.
+JOBS ?= 2
 
 .PHONY: train test test-slow bench install lint format clean
 
@@ -13,7 +15,7 @@ train: $(BIN)/.installed
 	$(BIN)/python main.py --dataset digits --output_height 32 --stem_width 128 --sample_freq 100 --train
 
 test: $(BIN)/.installed-dev
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" -n $(JOBS) --dist worksteal
 
 test-slow: $(BIN)/.installed-dev
 	$(BIN)/python -m pytest -q -m slow

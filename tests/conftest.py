@@ -1,7 +1,6 @@
-"""The repository's folder, settings so small that a training step takes milliseconds, and images."""
+"""Settings small enough that a training step takes milliseconds, and images to train on."""
 
 import os
-from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -10,21 +9,10 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 import pytest
+from common import TINY
 from PIL import Image
 
 from config.settings import Config
-
-ROOT = Path(__file__).parents[1]  # of the repository: `from conftest import ROOT`
-
-# Settings for 16x16 images and narrow networks.
-TINY = {
-    "output_height": 16,
-    "c_dim": 3,
-    "stem_width": 32,
-    "z_dim": 8,
-    "batch_size": 8,
-    "mixed_precision": "float32",
-}
 
 
 @pytest.fixture

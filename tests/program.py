@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 from absl.testing import flagsaver
-from conftest import ROOT, TINY
+from common import ROOT, TINY
 
 import main
 from system.signals import STOP_SIGNALS

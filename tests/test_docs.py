@@ -1,15 +1,13 @@
 """What the documents say holds: the preset tables, the links, the files and tests they name."""
 
 import re
-from pathlib import Path
 
 import pytest
+from common import ROOT
 
-import main
 from config.presets import MNIST_PRESETS, PRESETS, with_preset
 from config.settings import Config
 
-ROOT = Path(main.__file__).parent
 DOCUMENTS = sorted(
     path for folder in (".", "docs", "data", "benchmarks") for path in ROOT.glob(f"{folder}/*.md")
 )

@@ -4,8 +4,8 @@ import ast
 from pathlib import Path
 
 import pytest
+from common import ROOT
 
-ROOT = Path(__file__).parents[1]
 ORDER = [  # a room may import from those in the lines above its own, and from itself
     ["system"],
     ["config"],

@@ -11,7 +11,7 @@ import sys
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from conftest import ROOT
+from common import ROOT
 from program import TINY_FLAGS, run_here, signal_after, state
 
 import main

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from absl.testing import flagsaver
-from conftest import ROOT
+from common import ROOT
 from PIL import Image
 from program import run_here
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from common import ROOT
 
 from config import catalog
 from config.catalog import NAMED_SETS, canonical, fold_spelling
@@ -64,6 +65,5 @@ def test_it_imports_no_tensorflow_no_numpy_and_nothing_of_ours():
         "print([name for name in sys.modules if name.partition('.')[0] in "
         "('tensorflow', 'numpy', 'config', 'data', 'system')])"
     )
-    root = Path(catalog.__file__).parents[1]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     assert done.stdout == b"['config', 'config.catalog']\n"

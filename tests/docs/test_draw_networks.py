@@ -2,16 +2,13 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from common import ROOT
 from PIL import Image
 
-import main
 from config.settings import Config
 from docs.draw_networks import discriminator_maps, draw, generator_maps
-
-ROOT = Path(main.__file__).parent
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT
+from common import ROOT
 from scipy import ndimage
 
 from config.settings import Config

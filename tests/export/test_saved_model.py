@@ -6,7 +6,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY
+from common import TINY
 
 import ops
 from config.settings import Config

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import TINY
+from common import TINY
 from program import is_one_line, run_here, tree
 
 from config.settings import Config
@@ -119,7 +119,7 @@ DAMAGE = [
 def test_the_checkpoint_before_is_used(kind, harm, trained, weights):
     harm(newest(trained, kind), trained)
     assert restored(trained) == 4
-    generator = Generator(trained)
+    generator = Generator(trained.network_config())
     step = restore_networks(trained, generator=generator)  # 6 where only the rest is damaged
     assert [variable.numpy().tobytes() for variable in generator.variables] == weights[step]
 

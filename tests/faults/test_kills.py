@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 import tensorflow as tf
-from conftest import ROOT
+from common import ROOT
 from program import run, start, state, tree, wait_for
 
 pytestmark = pytest.mark.slow

@@ -5,12 +5,12 @@ import dataclasses
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 import tensorflow as tf
+from common import ROOT
 
 import ops
 from config.settings import Config
@@ -20,7 +20,7 @@ from model import Discriminator, Generator
 from runs.checkpoints import Checkpoints, restore_networks
 from sample import Sampler
 
-REST = Path(__file__).parent / "rest.py"
+REST = ROOT / "tests/faults/rest.py"
 REQUESTS = 1000
 SIZES = (1, 3, 65)
 WARM = 300  # requests after which the server's memory has seen the largest ones

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from common import ROOT
 from program import is_one_line, run, run_here, start, tree, wait_for
 
 from data.packing.decode import Geometry

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import logging
-from conftest import ROOT
+from common import ROOT
 from scipy import signal
 
 import ops

@@ -1,11 +1,10 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from common import ROOT
 
-from system import text
 from system.text import escape_unprintable
 
 
@@ -36,6 +35,5 @@ def test_a_long_text_is_cut_before_it_is_escaped():
 def test_it_imports_nothing_of_ours_and_no_tensorflow():
     code = "import sys; before = set(sys.modules); import system.text; "
     code += "print(sorted(set(sys.modules) - before))"
-    root = Path(text.__file__).parents[1]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     assert done.stdout == b"['system', 'system.text']\n"
