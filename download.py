@@ -1,4 +1,4 @@
-"""Fetches the public datasets, as `python download.py` of carpedm20/DCGAN-tensorflow did; data/fetch.py is the code."""
+"""Downloads public datasets, as the original's download.py did; the code is data/fetch.py."""
 
 import sys
 

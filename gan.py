@@ -13,8 +13,8 @@ class DCGAN:
     """Both networks, their optimizers with loss scalers, and `train_step`, compiled.
 
     precision: float32, bfloat16 or float16, the dtype of the convolutions while training. Weights,
-    statistics, logits, tanh and losses are float32 in all three. float16 gets a dynamic loss scaler for
-    each optimizer.
+    statistics, logits, tanh and losses are float32 in all three. float16 gets a dynamic loss scaler
+    for each optimizer.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class DCGAN:
     def train_step(self, real, z, y=None, table=None) -> dict[str, tf.Tensor]:
         """Updates D `d_updates` times, then G `g_updates` times.
 
-        real (N * B, H, W, C) uint8, or their rows (N * B,) in `table` (M, H, W, C) uint8;
-        z (N * B, z_dim) float32; with labels y (N * B, y_dim) float32; N = config.batches_a_step. Returns
-        the losses, float32 scalars, and the logits of D's last update, before it.
+        real (N * B, H, W, C) uint8, or their rows (N * B,) in `table` (M, H, W, C) uint8; z (N * B,
+        z_dim) float32; with labels y (N * B, y_dim) float32; N = config.batches_a_step. Returns the
+        losses, float32 scalars, and the logits of D's last update, before it.
 
-        Each update of D takes a new batch. G's first update judges the last fakes that D saw, the others
-        draw them again from the same z. carpedm20 updates G twice "to make sure that d_loss does not go to
-        zero", the paper once.
+        Each update of D takes a new batch. G's first update judges the last fakes that D saw, the
+        others draw them again from the same z. carpedm20 updates G twice "to make sure that d_loss
+        does not go to zero", the paper once.
         """
         if table is not None:
             real = tf.gather(table, real)
@@ -84,7 +84,7 @@ class DCGAN:
         return {**results, "g_loss": g_loss}
 
     def split(self, real, z, y) -> list[tuple]:
-        """One (real, z, y) for each batch of the step, with real images as floats, as fake ones are."""
+        """(real, z, y) for each batch of the step; real images become floats, like fake ones."""
         count = self.config.batches_a_step
         reals = [ops.to_float(part) for part in tf.split(real, count)]
         ys = [None] * count if y is None else tf.split(y, count)

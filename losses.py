@@ -1,7 +1,8 @@
-"""What each network minimizes. To try another loss, add it to LOSSES: nothing else knows how one works.
+"""What each network minimizes. To try another loss, add it to LOSSES: nothing else knows how one
+works.
 
-The logits come from the discriminator, (B, 1) float32 for a real and for a fake batch; its probability of
-"real" is D = sigmoid(logit). Every loss is a float32 scalar.
+The logits come from the discriminator, (B, 1) float32 for a real and for a fake batch; its
+probability of "real" is D = sigmoid(logit). Every loss is a float32 scalar.
 """
 
 from collections.abc import Callable
@@ -14,8 +15,8 @@ class Loss(NamedTuple):
     """Both players' losses, as functions of (real_logits, fake_logits).
 
     discriminator returns two terms, of the real and of the fake batch, whose sum it minimizes.
-    compares: whether the generator's loss looks at the real logits too (a relativistic one does), which
-    costs a further forward pass; where it does not, real_logits is None.
+    compares: whether the generator's loss looks at the real logits too (a relativistic one does),
+    which costs a further forward pass; where it does not, real_logits is None.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -30,13 +31,14 @@ def discriminator_bce(
 
     -log sigmoid(x) = softplus(-x), and -log(1 - sigmoid(x)) = softplus(x).
     tf.nn.sigmoid_cross_entropy_with_logits computes the same, but its gradient is a sum of several
-    tensors, which TensorFlow adds in the order in which its threads finish: equal runs would differ in their last bits.
+    tensors, which TensorFlow adds in the order in which its threads finish: equal runs would differ
+    in their last bits.
     """
     return tf.reduce_mean(tf.nn.softplus(-real_logits)), tf.reduce_mean(tf.nn.softplus(fake_logits))
 
 
 def generator_bce(_, fake_logits: tf.Tensor) -> tf.Tensor:
-    """-E log D(G(z)), the non-saturating form (Goodfellow et al. 2014, section 3), as all references."""
+    """-E log D(G(z)): the non-saturating form (Goodfellow et al. 2014, section 3)."""
     return tf.reduce_mean(tf.nn.softplus(-fake_logits))
 
 

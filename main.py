@@ -1,11 +1,11 @@
 """DCGAN (Radford, Metz and Chintala 2016) for TensorFlow 2: trains, samples, exports.
 
-  python main.py --dataset celebA --train          train, or go on training, on CelebA
-  python main.py --dataset /my/images --train      ... on any folder or zip of images
-  python main.py --dataset celebA --sample 100     draw 100 images with what was trained
-  python main.py --dataset celebA --export         write a SavedModel
-  python main.py --dataset mnist --sample 9 --label 7      ... of one class, if it was trained with labels
-  python main.py --import_weights PATH --out_name NAME     make a run of another implementation's weights
+python main.py --dataset celebA --train          train, or go on training, on CelebA python main.py
+--dataset /my/images --train      ... on any folder or zip of images python main.py --dataset celebA
+--sample 100     draw 100 images with what was trained python main.py --dataset celebA --export
+write a SavedModel python main.py --dataset mnist --sample 9 --label 7      ... of one class, if it
+was trained with labels python main.py --import_weights PATH --out_name NAME     make a run of
+another implementation's weights
 
 Flags are --name=value or --name value; on-off flags are --train and --notrain.
 --verbosity=1 shows tracebacks and the libraries' own messages.

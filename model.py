@@ -5,7 +5,8 @@ Without labels, at 64x64:
     z 100 -> Stem 4x4x512 -> UpBlock 8x8x256 -> 16x16x128 -> 32x32x64 -> 64x64x3
     64x64x3 -> DownBlock 32x32x64 -> 16x16x128 -> 8x8x256 -> 4x4x512 -> logit
 
-Inside, both compute in `train_dtype` while they train and in float32 otherwise; what comes out is float32.
+Inside, both compute in `train_dtype` while they train and in float32 otherwise; what comes out is
+float32.
 """
 
 import math
@@ -20,10 +21,10 @@ from config.network import NetworkConfig
 class Generator(keras.Model):
     """Maps latents to images (Radford et al. 2016, section 3 and figure 1).
 
-    z (B, z_dim) -> (B, H, W, C) float32 in [-1, 1]; with labels also y (B, y_dim) float32 in [0, 1]. The
-    stem is a dense layer to (B, h, w, stem_width); each block doubles the side and halves the width. With
-    labels, a dense block comes before the stem, and y is joined to the input of every layer, as in
-    carpedm20's network for MNIST.
+    z (B, z_dim) -> (B, H, W, C) float32 in [-1, 1]; with labels also y (B, y_dim) float32 in [0,
+    1]. The stem is a dense layer to (B, h, w, stem_width); each block doubles the side and halves
+    the width. With labels, a dense block comes before the stem, and y is joined to the input of
+    every layer, as in carpedm20's network for MNIST.
     """
 
     def __init__(self, config: NetworkConfig, train_dtype: str = "float32"):

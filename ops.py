@@ -1,7 +1,7 @@
 """What the networks are made of: layers, latents, and the one place where pixels change range.
 
-Every layer computes in the dtype of its input and keeps its weights in float32, so that one line of a
-network's `call` decides its precision. Layers create their weights when they are constructed.
+Every layer computes in the dtype of its input and keeps its weights in float32, so that one line of
+a network's `call` decides its precision. Layers create their weights when they are constructed.
 """
 
 import keras
@@ -85,10 +85,11 @@ class Conv(Linear):
 
 
 class ConvTranspose(Linear):
-    """Stride-2 transposed convolution to an explicit size: x (B, h, w, inputs) -> (B, *size, outputs).
+    """Stride-2 transposed convolution to an explicit size: x (B, h, w, inputs) -> (B, *size,
+    outputs).
 
-    It is the gradient of `Conv` with respect to its input (Dumoulin & Visin 2016, section 4), hence the
-    kernel's (k, k, outputs, inputs). `size` is 2h or 2h - 1 on each axis: both are halved to h.
+    It is the gradient of `Conv` with respect to its input (Dumoulin & Visin 2016, section 4), hence
+    the kernel's (k, k, outputs, inputs). `size` is 2h or 2h - 1 on each axis: both are halved to h.
     """
 
     def __init__(
@@ -119,9 +120,10 @@ class ConvTranspose(Linear):
 class BatchNorm(Layer):
     """Batch normalization over all axes but the last, in one fused op (Ioffe & Szegedy 2015).
 
-    x (B, H, W, channels) or (B, channels), float32, bfloat16 or float16; statistics are always float32.
-    Inference uses the moving statistics, or with `statistics` "batch" those of its batch, as the paper's
-    own code does. The moving variance takes the unbiased estimate n/(n-1), as TensorFlow 1's fused op did.
+    x (B, H, W, channels) or (B, channels), float32, bfloat16 or float16; statistics are always
+    float32. Inference uses the moving statistics, or with `statistics` "batch" those of its batch,
+    as the paper's own code does. The moving variance takes the unbiased estimate n/(n-1), as
+    TensorFlow 1's fused op did.
     """
 
     def __init__(
@@ -170,8 +172,8 @@ class BatchNorm(Layer):
 def join_labels(x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor:
     """x with the labels y (B, y_dim) beside it; x as it is without labels.
 
-    (B, n) -> (B, n + y_dim), and (B, H, W, C) -> (B, H, W, C + y_dim), with a constant map for each entry
-    of y (carpedm20's conv_cond_concat).
+    (B, n) -> (B, n + y_dim), and (B, H, W, C) -> (B, H, W, C + y_dim), with a constant map for each
+    entry of y (carpedm20's conv_cond_concat).
     """
     if y is None:
         return x
@@ -186,10 +188,11 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
 
 
 def latents(seed, count, *, z_dim: int, z_dist: str, stream=0) -> tf.Tensor:
-    """z (count, z_dim) float32, a pure function of (seed, stream); the first rows do not depend on count.
+    """z (count, z_dim) float32, a pure function of (seed, stream); the first rows do not depend on
+    count.
 
-    Stream 0 feeds grids, samples and exports; training step s, counted from 1, uses stream s. Call it
-    outside XLA-compiled functions, where TensorFlow's generators give other numbers.
+    Stream 0 feeds grids, samples and exports; training step s, counted from 1, uses stream s. Call
+    it outside XLA-compiled functions, where TensorFlow's generators give other numbers.
     """
     key = tf.stack([tf.cast(seed, tf.int64), tf.cast(stream, tf.int64)])
     shape = (count, z_dim)

@@ -27,12 +27,16 @@ IMAGES_A_THREAD = 16  # which one of the threads that write files takes at a tim
 
 
 class Sampler:
-    """Draws with a generator: latents -> pixels. The same z gives the same bytes, whatever the count."""
+    """Draws with a generator: latents -> pixels.
+
+    The same z gives the same bytes, whatever the count.
+    """
 
     def __init__(self, config: Config, generator: Generator | None = None):
         """Takes the generator of a trained run, or the one given.
 
-        step: how long the run's generator was trained. Raises ValueError when the run has no checkpoint.
+        step: how long the run's generator was trained. Raises ValueError when the run has no
+        checkpoint.
         """
         self.config = config
         self.generator = generator
@@ -45,7 +49,7 @@ class Sampler:
         )
 
     def images(self, seed: int, count: int, label: str | None = None) -> np.ndarray:
-        """uint8 (count, H, W, C): what `--sample count --seed seed --label label` writes to files."""
+        """uint8 (count, H, W, C): what --sample, --seed and --label write to files."""
         return self.draw(*self.inputs(seed, count, label))[:count]
 
     def inputs(self, seed: int, count: int, label: str | None = None) -> tuple:
@@ -99,8 +103,8 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     """Writes `count` images of a trained run to <sample_dir>/seed_<seed>/; returns that folder.
 
     With a label the folder is seed_<seed>_<label>/. It holds 000000.png ..., grid.png, z.npy
-    (count, z_dim) float32, and with labels y.npy (count, y_dim) and labels.txt, a line an image. The same
-    seed and step give the same files; the first images do not depend on `count`.
+    (count, z_dim) float32, and with labels y.npy (count, y_dim) and labels.txt, a line an image.
+    The same seed and step give the same files; the first images do not depend on `count`.
     """
     label_choice.choose_labels(config, label, 1)  # a wrong label shows before anything is restored
     sampler = Sampler(config)

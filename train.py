@@ -24,14 +24,15 @@ from training.steps import Steps, choose_on_device, choose_steps_per_call
 
 
 def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> Config | None:
-    """Trains until `config.total_steps`, from the run's newest checkpoint on; returns the run's settings.
+    """Trains until `config.total_steps`, from the run's newest checkpoint on; returns the run's
+    settings.
 
-    images (N, H, W, C) uint8 and labels, as `data.load.load` gives them. Ctrl-C, SIGTERM and SIGHUP end it
-    early with everything saved, and None is returned. When losses or weights become NaN or infinite, it
-    goes back to the newest checkpoint with half the learning rate, up to three times in a run; after that
-    it raises ValueError. So it does when no checkpoint of the run is readable, when the labels are not the
-    run's, and when memory runs out; OSError when a checkpoint cannot be written. One process at a time
-    may train a run: `system.locks.lock_run`.
+    images (N, H, W, C) uint8 and labels, as `data.load.load` gives them. Ctrl-C, SIGTERM and SIGHUP
+    end it early with everything saved, and None is returned. When losses or weights become NaN or
+    infinite, it goes back to the newest checkpoint with half the learning rate, up to three times
+    in a run; after that it raises ValueError. So it does when no checkpoint of the run is readable,
+    when the labels are not the run's, and when memory runs out; OSError when a checkpoint cannot be
+    written. One process at a time may train a run: `system.locks.lock_run`.
     """
     config = settle_on_data(config, images, labels)
     if config.deterministic:
@@ -99,11 +100,7 @@ def prepare_folders(config: Config) -> None:
 
 
 def run_steps(
-    dcgan: DCGAN,
-    images: np.ndarray,
-    labels: Labels | None,
-    checkpoints: Checkpoints,
-    steps: range,
+    dcgan: DCGAN, images: np.ndarray, labels: Labels | None, checkpoints: Checkpoints, steps: range
 ) -> bool:
     """Trains for `steps`, counted from 0; False when a signal stopped it."""
     config, total = dcgan.config, steps.stop

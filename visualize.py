@@ -1,4 +1,4 @@
-"""What the latents do (`--visualize`): the five pictures of carpedm20/DCGAN-tensorflow's utils.py."""
+"""What the latents do (`--visualize`): the five pictures of the original's utils.py."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -17,11 +17,7 @@ from system.files import replace_folder
 from utils import encode_png, image_grid, make_film_frame
 
 # From one end of a distribution of z to the other; 2.5 deviations of a normal one.
-RANGES = {
-    "uniform_signed": (-1.0, 1.0),
-    "uniform_unsigned": (0.0, 1.0),
-    "normal01": (-2.5, 2.5),
-}
+RANGES = {"uniform_signed": (-1.0, 1.0), "uniform_unsigned": (0.0, 1.0), "normal01": (-2.5, 2.5)}
 GRID_IMAGES = 64
 COLUMNS, ROWS = 16, 32  # steps of a sweep in a picture, and axes in one
 FRAMES = 32  # of a sweep in a film
@@ -34,13 +30,15 @@ DrawSweep = Callable[[int, int], np.ndarray]  # (axis, steps) -> uint8 (steps, H
 
 
 def visualize(config: Config, option: str, label: str | None = None) -> Path:
-    """Draws into <sample_dir>/visualize_<option>_seed_<seed>/, with a label ..._<label>/; returns it.
+    """Draws into <sample_dir>/visualize_<option>_seed_<seed>/, with a label ..._<label>/; returns
+    it.
 
-    "0": grid.png of random latents. "1": axes_000.png ..., a row for each axis of z, which goes from one
-    end of its distribution to the other while the others stay. "2": GIFs of such sweeps for a few random
-    axes, there and back. "3": for every axis. "4": the first hundred axes in one merged.gif, in reading
-    order. All start from the seed's first latent. (The original starts from zero, where an image says
-    little about others.) With labels, axis k shows the k-th label in turn, or `label`.
+    "0": grid.png of random latents. "1": axes_000.png ..., a row for each axis of z, which goes
+    from one end of its distribution to the other while the others stay. "2": GIFs of such sweeps
+    for a few random axes, there and back. "3": for every axis. "4": the first hundred axes in one
+    merged.gif, in reading order. All start from the seed's first latent. (The original starts from
+    zero, where an image says little about others.) With labels, axis k shows the k-th label in
+    turn, or `label`.
     """
     if option != "0":  # images of a sweep are too alike to be normalized by their own statistics
         config = dataclasses.replace(config, bn_statistics="moving")

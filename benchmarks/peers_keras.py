@@ -140,12 +140,7 @@ def make_program(
         on_train_batch_begin=lambda batch, logs: go.get(),
         on_train_batch_end=lambda batch, logs: done.put(logs),
     )
-    settings = {
-        "steps_per_epoch": sys.maxsize,
-        "shuffle": False,
-        "verbose": 0,
-        "callbacks": [hold],
-    }
+    settings = {"steps_per_epoch": sys.maxsize, "shuffle": False, "verbose": 0, "callbacks": [hold]}
     threading.Thread(
         target=model.fit, args=[images.prefetch(tf.data.AUTOTUNE)], kwargs=settings, daemon=True
     ).start()

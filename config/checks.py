@@ -34,12 +34,13 @@ def check(config) -> None:
     _check_crop(config)
     if not config.labels.strip(", "):
         raise ValueError(
-            "--labels must be none, own, folder or attributes. Received: nothing. Try --labels=none."
+            "--labels must be none, own, folder or attributes. Received: nothing. "
+            "Try --labels=none."
         )
 
 
 def check_names(settings: dict, source: str, known: list[str]) -> None:
-    """Raises ValueError when `settings` from `source` are no object or hold a name that is not `known`."""
+    """Raises ValueError unless `settings`, from `source`, is a dict of `known` names."""
     if not isinstance(settings, dict):
         raise ValueError(
             f"{source} must hold one JSON object of settings. Received: {type(settings).__name__}."
@@ -100,7 +101,7 @@ def _fits_a_path(text: str) -> bool:
 
 
 def shorten(text: str) -> str:
-    """A received value for an error: the start of a long one, with what is unprintable as escapes."""
+    """A received value for an error: the start of a long one, printable."""
     return escape_unprintable(text, limit=SHOWN)
 
 
@@ -127,7 +128,8 @@ def _check_choice(config, name: str, choices: tuple) -> None:
     if value not in choices:
         listed = ", ".join(map(str, choices))
         raise ValueError(
-            f"--{name} must be one of {listed}. Received: {shorten(str(value))}. {_remedy(config, name)}"
+            f"--{name} must be one of {listed}. Received: {shorten(str(value))}. "
+            f"{_remedy(config, name)}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The command line: a flag for every setting, made from its declaration, and the flags of the actions."""
+"""The command line: a flag for each setting, made from its declaration, and the actions' flags."""
 
 import dataclasses
 import re
@@ -114,7 +114,7 @@ def _define_setting(field: dataclasses.Field, setting: Setting) -> None:
 
 
 def parse(argv: list[str]) -> None:
-    """Fills FLAGS. Raises ValueError for a value of the wrong type and for a word that is no flag."""
+    """Fills FLAGS. Raises ValueError for a value of the wrong type and for stray words."""
     try:
         stray = FLAGS(argv)[1:]
     except flags.IllegalFlagValueError as error:

@@ -48,8 +48,8 @@ SHAPE_SETTINGS = ("stem_width", "blocks", "g_widths", "d_widths")
 def with_preset(settings: dict) -> dict:
     """The defaults of the preset and of the dataset, with `settings` on top.
 
-    settings: name -> value, as flags give them, "preset" among them. Raises ValueError when there is
-    no such preset.
+    settings: name -> value, as flags give them, "preset" among them. Raises ValueError when there
+    is no such preset.
     """
     settings = dict(settings)
     preset = settings.pop("preset", None) or "reference"
@@ -66,7 +66,7 @@ def with_preset(settings: dict) -> dict:
 
 
 def _choose_mnist_defaults(settings: dict, preset: str) -> dict:
-    """MNIST's own size and labels; its own networks too, unless `settings` ask for another shape."""
+    """MNIST's own size and labels; its networks too, unless `settings` ask for another shape."""
     side = MNIST.output_side
     own_labels = settings.get("labels", MNIST.labels) in OWN_LABELS
     defaults = {"output_height": side, "labels": "own" if own_labels else "none"}

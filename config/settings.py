@@ -118,11 +118,7 @@ class Config:
         fixed="network",
     )
     kernel_size: int = declare(
-        5,
-        MODEL,
-        "5 as in the paper, or 4, which overlaps evenly",
-        choices=(5, 4),
-        fixed="network",
+        5, MODEL, "5 as in the paper, or 4, which overlaps evenly", choices=(5, 4), fixed="network"
     )
     blocks: int | None = declare(
         None,
@@ -381,12 +377,12 @@ class Config:
 
     @property
     def one_hot(self) -> bool:
-        """True for classes, of which an image has one; False for attributes, of which it has any."""
+        """Whether labels are classes, one an image, and not attributes, any number of them."""
         return self.labels in ("own", "folder")
 
     @property
     def batches_a_step(self) -> int:
-        """Batches in a step: one for each discriminator update, with `alternate` one for any update."""
+        """Batches in a step: one for each update of D, and with `alternate` for those of G too."""
         return self.d_updates + (self.g_updates if self.alternate else 0)
 
     @property
@@ -418,7 +414,7 @@ class Config:
         return self.steps or -(-self.epoch * images // self.images_a_step)
 
     def resolve(self) -> "Config":
-        """The same settings with the derived ones written out: a run keeps them if a rule changes."""
+        """The same settings, the derived ones written out: a run keeps them if a rule changes."""
         stem_norm = self.stem_norm
         if (
             stem_norm == "auto"
@@ -502,7 +498,7 @@ def _canonical_labels(labels: str) -> str:
 
 
 def _default_blocks(short: int) -> int:
-    """As many halvings as leave a stem that rounds to at least 4 pixels: 28 -> 3, 64 and 108 -> 4."""
+    """Halvings that leave a stem of at least 4 pixels, rounded: 28 -> 3, 64 and 108 -> 4."""
     blocks = 1
     while short / 2 ** (blocks + 1) >= MIN_STEM_SIDE - 0.5:
         blocks += 1

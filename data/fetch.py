@@ -176,11 +176,7 @@ def parse_arguments(argv: list[str]) -> tuple[list[str], Path, str]:
 
 def fetch_sets(names: list[str], data_dir: Path, scene: str) -> int:
     """Fetches one set after the other; one that fails does not stop the next. Returns 0 or 1."""
-    files = {
-        CELEBA.name: CELEBA_FILES,
-        MNIST.name: MNIST_FILES,
-        LSUN.name: (LSUN_SCENES[scene],),
-    }
+    files = {CELEBA.name: CELEBA_FILES, MNIST.name: MNIST_FILES, LSUN.name: (LSUN_SCENES[scene],)}
     jobs = {name: {_locate_file(file, data_dir): file for file in files[name]} for name in names}
     missing = [file for job in jobs.values() for path, file in job.items() if not path.exists()]
     unreachable = find_unreachable_hosts(url for file in missing for url in file.urls)

@@ -87,16 +87,8 @@ def captions(config: Config) -> tuple[list[tuple[str, str]], list[tuple[str, str
 
     up = (f"transposed conv {kernel}", "batch norm, ReLU")
     down = (f"conv {kernel}", "batch norm, leaky ReLU")
-    generator = [
-        ("dense, reshape", "batch norm, ReLU"),
-        *[up] * (blocks - 1),
-        (up[0], "tanh"),
-    ]
-    discriminator = [
-        (down[0], "leaky ReLU"),
-        *[down] * (blocks - 1),
-        ("flatten, dense", ""),
-    ]
+    generator = [("dense, reshape", "batch norm, ReLU"), *[up] * (blocks - 1), (up[0], "tanh")]
+    discriminator = [(down[0], "leaky ReLU"), *[down] * (blocks - 1), ("flatten, dense", "")]
 
     return generator, discriminator
 
@@ -165,10 +157,7 @@ def draw_arrow(page: Page, start: tuple[float, float], end: tuple[float, float])
 
     page.line(ARROW, start, base, width=1.5)
     page.polygon(
-        ARROW,
-        end,
-        (base[0] + 4 * dy, base[1] + 4 * dx),
-        (base[0] - 4 * dy, base[1] - 4 * dx),
+        ARROW, end, (base[0] + 4 * dy, base[1] + 4 * dx), (base[0] - 4 * dy, base[1] - 4 * dx)
     )
 
 

@@ -12,11 +12,12 @@ from system.files import write_atomic
 
 
 def freeze(config: Config) -> Path:
-    """Writes <run>/export/generator.pb and discriminator.pb, with constants for weights; returns the folder.
+    """Writes <run>/export/generator.pb and discriminator.pb, with constants for weights; returns
+    the folder.
 
-    tf.compat.v1.import_graph_def loads them, for any batch: z:0 to images:0, images:0 to logits:0 and
-    probability:0, both with y:0 if there are labels. Raises ValueError when the run has no readable
-    checkpoint.
+    tf.compat.v1.import_graph_def loads them, for any batch: z:0 to images:0, images:0 to logits:0
+    and probability:0, both with y:0 if there are labels. Raises ValueError when the run has no
+    readable checkpoint.
     """
     exported, step = restore_exported(config)
     folder = config.run_dir / "export"
@@ -36,7 +37,7 @@ def freeze(config: Config) -> Path:
 
 
 def name_outputs(function) -> tf.types.experimental.PolymorphicFunction:
-    """The function with outputs that keep their names in the graph; freezing calls them Identity."""
+    """The function with outputs named in the graph, where freezing calls them Identity."""
 
     def named(*inputs):
         return {name: tf.identity(tensor, name=name) for name, tensor in function(*inputs).items()}

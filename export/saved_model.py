@@ -19,8 +19,8 @@ from sample import DRAW_BATCH, fill_batches
 from system.files import replace_folder, write_atomic
 
 # What one request may ask `sample` for, so that no caller can use up a server's memory: images, and
-# bytes of their pixels, which the PNGs may take once more. 4,096 images of up to 209x209 in colour, 682
-# of 512x512.
+# bytes of their pixels, which the PNGs may take once more. 4,096 images of up to 209x209 in colour,
+# 682 of 512x512.
 MAX_COUNT = 4096
 MAX_BYTES = 2**29
 
@@ -29,18 +29,19 @@ class Exported(tf.Module):
     """The signatures of the SavedModel, all float32 in inference mode and for any batch size.
 
     serving_default: z (B, z_dim) -> images (B, H, W, C) float32 in [-1, 1].
-    sample: seed int64, count int32 -> png_bytes (count,) encoded images, z (count, z_dim): the pixels of
-    `--sample`.
-    discriminate: images (B, H, W, C) float32 in [-1, 1] -> logits (B, 1), probability (B, 1) of being real.
+    sample: seed int64, count int32 -> png_bytes (count,) encoded images, z (count, z_dim): the
+    pixels of `--sample`.
+    discriminate: images (B, H, W, C) float32 in [-1, 1] -> logits (B, 1), probability (B, 1) of
+    being real.
 
-    With labels each takes y (B, y_dim) float32 as well, `sample` y (count, y_dim). A count below 0 or above
-    `max_count`, other shapes and a y of other rows are InvalidArgumentErrors. TensorFlow Serving's REST
-    sends an output that is called ..._bytes as base64; `sample` takes its "inputs", as scalars have no rows
-    for its "instances".
+    With labels each takes y (B, y_dim) float32 as well, `sample` y (count, y_dim). A count below 0
+    or above `max_count`, other shapes and a y of other rows are InvalidArgumentErrors. TensorFlow
+    Serving's REST sends an output that is called ..._bytes as base64; `sample` takes its "inputs",
+    as scalars have no rows for its "instances".
 
-    Where batch norm uses the statistics of the batch, `discriminate` needs a batch of different images, and
-    `sample` fills up its last batch with y from the beginning, so that only whole batches are sure to be
-    those of `--sample`.
+    Where batch norm uses the statistics of the batch, `discriminate` needs a batch of different
+    images, and `sample` fills up its last batch with y from the beginning, so that only whole
+    batches are sure to be those of `--sample`.
     """
 
     def __init__(self, generator: Generator, discriminator: Discriminator):
@@ -112,7 +113,7 @@ def make_discriminate(discriminator: Discriminator):
 
 
 def draw_in_batches(generator: Generator, z, y, finish) -> tf.Tensor:
-    """`finish` of the images (N, H, W, C) of z (N, z_dim), y (N, y_dim) or None, DRAW_BATCH at a time."""
+    """`finish` of the images (N, H, W, C) of z (N, z_dim) and y (N, y_dim) or None, in batches."""
     count = tf.shape(z)[0]
     inputs = [part for part in fill_batches(generator, z, y) if part is not None]
     # (N padded, dim) -> (batches, DRAW_BATCH, dim)
@@ -132,7 +133,8 @@ def max_count(network: NetworkConfig) -> int:
 
 
 def export(config: Config) -> Path:
-    """Writes <run>/export/saved_model/ and model_card.json beside it; returns the SavedModel's folder.
+    """Writes <run>/export/saved_model/ and model_card.json beside it; returns the SavedModel's
+    folder.
 
     Raises ValueError when the run has no readable checkpoint.
     """
@@ -177,7 +179,8 @@ def compile_signature(function, **specs) -> tf.types.experimental.PolymorphicFun
 
     @functools.wraps(function)  # for the names of its arguments
     def check_shapes(*inputs):
-        # A loaded signature takes any shape: images four times as large would give four logits each.
+        # A loaded signature takes any shape: images four times as large would give four logits
+        # each.
         specified = zip(inputs, named, strict=False)  # without labels y is None, and last
         return function(*(tf.ensure_shape(tensor, spec.shape) for tensor, spec in specified))
 
@@ -190,7 +193,7 @@ def pad_rows(tensor: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
 
 
 def require(condition: tf.Tensor, tensor: tf.Tensor, rule: str, *received: tf.Tensor) -> tf.Tensor:
-    """`tensor`, once `condition`, a bool scalar, holds; else an InvalidArgumentError that says `rule`."""
+    """`tensor` if `condition`, a bool scalar, holds; else an InvalidArgumentError with `rule`."""
     assertion = tf.debugging.Assert(condition, [tf.strings.format(rule, received)])
     with tf.control_dependencies([assertion]):
         return tf.identity(tensor)

@@ -48,8 +48,9 @@ class Adam(keras.optimizers.Adam):
 class KingmaAdam(Adam):
     """Adam as Algorithm 1 of Kingma & Ba 2015 writes it, and as Theano and PyTorch have it.
 
-    w -= lr * m^ / (sqrt(v^) + epsilon). Keras and TensorFlow 1 add epsilon to the root of the uncorrected
-    v; here it shrinks with sqrt(1 - beta_2**t), which comes to the same as adding it to the corrected one.
+    w -= lr * m^ / (sqrt(v^) + epsilon). Keras and TensorFlow 1 add epsilon to the root of the
+    uncorrected v; here it shrinks with sqrt(1 - beta_2**t), which comes to the same as adding it to
+    the corrected one.
     """
 
     def epsilon_at(self, step):

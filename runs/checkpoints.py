@@ -143,7 +143,7 @@ class Checkpoints:
                 os.fsync(file.fileno())
 
     def _write_list(self, paths: list[Path]) -> None:
-        """Writes the list that TensorFlow's own tools read. This program reads the files instead."""
+        """Writes the list that TensorFlow's own tools read; this program goes by the files."""
         lines = [f'model_checkpoint_path: "{paths[-1].name}"\n']
         lines += [f'all_model_checkpoint_paths: "{path.name}"\n' for path in paths]
         write_atomic(self.folder / "checkpoint", "".join(lines).encode())
@@ -240,7 +240,7 @@ def _shorten(error: Exception) -> str:
 
 
 def _map_variables(owner: keras.Model | keras.optimizers.Optimizer) -> dict[str, tf.Variable]:
-    """Keras path -> variable. TensorFlow's tracking misses the layers in a Keras 3 model's lists."""
+    """Keras path -> variable. TensorFlow's tracking misses layers in a Keras 3 model's lists."""
     variables = {variable.path: variable.value for variable in owner.variables}
     if len(variables) != len(owner.variables):
         raise ValueError(

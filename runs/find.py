@@ -15,8 +15,8 @@ RUNS_LISTED = 10  # in an error
 def find_run_to_train(given: dict) -> Config:
     """The settings to train with: a new run's, or those of the run that exists with `given` on top.
 
-    given: name -> value, as the user gave them. Raises ValueError when the run that exists has other
-    images, another preset or other networks.
+    given: name -> value, as the user gave them. Raises ValueError when the run that exists has
+    other images, another preset or other networks.
     """
     fresh = Config(**with_preset(given))
     stored = read_run(fresh.run_dir)
@@ -62,7 +62,10 @@ def check_has_images(config: Config) -> None:
 
 
 def _without_preset(given: dict) -> dict:
-    """What the user said besides. A run knows its own defaults, so those of a preset may not change it."""
+    """What the user said besides.
+
+    A run knows its own defaults, so those of a preset may not change it.
+    """
     return {name: value for name, value in given.items() if name != "preset"}
 
 
@@ -94,7 +97,7 @@ def _check_preset(given: dict, fresh: Config, stored: Config) -> None:
 
 
 def _find_only_fit(wanted: Config, given: dict) -> Config:
-    """The only run beside `wanted` that has its dataset and networks. Raises ValueError otherwise."""
+    """The only run beside `wanted` with its dataset and networks. Raises ValueError otherwise."""
     runs = _read_runs(wanted.run_dir.parent)
     fits = [] if wanted.out_name else [run for run in runs.values() if _fits(run, wanted, given)]
     if len(fits) == 1:

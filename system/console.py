@@ -18,7 +18,7 @@ def set_up() -> None:
 
 
 def is_ours_or_an_error(record) -> bool:
-    """Keeps the libraries' chatter, which goes to the same log, out of it; --verbosity=1 lets it in."""
+    """Keeps the libraries' chatter out of the log; --verbosity=1 lets it in."""
     ours = "site-packages" not in record.pathname
     return ours or record.levelno >= PYTHON_ERROR or logging.get_verbosity() >= logging.DEBUG
 

@@ -44,7 +44,7 @@ def quietly_import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def hide_modules(*names: str):
-    """Within the block, importing these fails as if they were not installed, unless already imported."""
+    """Within the block, importing these fails as if they were not installed."""
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))
     try:

@@ -14,10 +14,11 @@ FAREWELL = b"\nended at once; the same command goes on from the last checkpoint.
 
 
 class Interruption:
-    """Once installed, the first stop signal raises KeyboardInterrupt, and the next kills the process.
+    """Once installed, the first stop signal raises KeyboardInterrupt, and the next kills the
+    process.
 
-    received: whether one came. TensorFlow turns a KeyboardInterrupt during tracing into errors of its
-    own.
+    received: whether one came. TensorFlow turns a KeyboardInterrupt during tracing into errors of
+    its own.
     """
 
     received = False
@@ -37,8 +38,8 @@ class Interruption:
 def catch_stop_signals():
     """Yields an event that the first stop signal sets; the second one ends the process at once.
 
-    At once: even while TensorFlow computes, when Python's own handlers have to wait. What is on disk is
-    whole then, as after a kill. Only the main thread may enter the block.
+    At once: even while TensorFlow computes, when Python's own handlers have to wait. What is on
+    disk is whole then, as after a kill. Only the main thread may enter the block.
     """
     stop = threading.Event()
     before = {number: signal.getsignal(number) for number in _handled_signals()}

@@ -1,4 +1,6 @@
-"""What tests everywhere need: the repository's folder, and settings so small that a step takes milliseconds."""
+"""What tests everywhere need: the repository's folder, and settings so small that a step takes
+milliseconds.
+"""
 
 from pathlib import Path
 

@@ -3,10 +3,10 @@
     python tests/compare_with.py COMMIT [CASE ...]
 
 Run it after a change that must not change any number. Each case trains 20 steps from the same seed,
-draws 20 images and exports a SavedModel, all through main.py, so it does not matter where the code of
-either side lies. It compares every variable of the checkpoint, every picture, the losses in
-metrics.jsonl, and what the SavedModel's signatures return. The case "goes on" begins a run with COMMIT
-and ends it with this tree.
+draws 20 images and exports a SavedModel, all through main.py, so it does not matter where the code
+of either side lies. It compares every variable of the checkpoint, every picture, the losses in
+metrics.jsonl, and what the SavedModel's signatures return. The case "goes on" begins a run with
+COMMIT and ends it with this tree.
 """
 
 import io

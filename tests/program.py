@@ -44,7 +44,7 @@ def run(*flags, **options) -> tuple[int, str]:
 
 
 def run_here(*flags, tiny: tuple = TINY_FLAGS) -> int:
-    """The same in this process: the exit code. Flags and signal handlers are as before afterwards."""
+    """The same in this process: the exit code. Restores flags and signal handlers."""
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         with flagsaver.flagsaver():
@@ -68,7 +68,10 @@ def signal_after(monkeypatch, step: int, number: int = signal.SIGTERM) -> None:
 
 
 def wait_for(process: subprocess.Popen, text: str) -> str:
-    """Reads what it says until `text` comes. Fails when it ends without, or takes more than two minutes."""
+    """Reads what it says until `text` comes.
+
+    Fails when it ends without, or takes more than two minutes.
+    """
     said, timer = "", threading.Timer(120, process.kill)
     timer.start()
     for line in process.stderr:

@@ -1,4 +1,6 @@
-"""The benchmarks' peers do the work that ours does, and the count of that work agrees with one by hand."""
+"""The benchmarks' peers do the work that ours does, and the count of that work agrees with one by
+hand.
+"""
 
 import dataclasses
 import importlib
@@ -34,7 +36,9 @@ def test_step_flops_by_hand():
 
 
 def test_step_flops_of_more_updates():
-    """Each costs what it costs alone; only the fakes of D's last update are used twice, and with `alternate` none."""
+    """Each costs what it costs alone; only the fakes of D's last update are used twice, and with
+    `alternate` none.
+    """
     config = Config(c_dim=3, stem_width=32)
 
     def flops(d, g, **changes):

@@ -27,7 +27,7 @@ MODULES = sorted({path for paths in MODULES for path in paths})
 
 
 def imports_of(path: Path):
-    """(module, line, whether at the top of the file) for every import, those inside functions too."""
+    """(module, line, whether at the top) for every import, those in functions too."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

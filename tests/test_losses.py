@@ -29,7 +29,9 @@ def test_bce_of_a_discriminator_that_cannot_tell_is_log_2():
 
 
 def test_another_loss_needs_nothing_but_its_functions(tiny):
-    """A relativistic one (Jolicoeur-Martineau 2018), by hand: each network's loss is of the differences."""
+    """A relativistic one (Jolicoeur-Martineau 2018), by hand: each network's loss is of the
+    differences.
+    """
 
     def discriminator_rp(real_logits, fake_logits):
         return tf.reduce_mean(tf.nn.softplus(fake_logits - real_logits)), tf.constant(0.0)

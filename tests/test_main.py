@@ -1,5 +1,5 @@
-"""The command line as a user meets it, with its exit codes: real processes, and in this one where TensorFlow is loaded,
-whose import takes seconds."""
+"""The command line as a user meets it, with its exit codes: real processes, and in this one where
+TensorFlow is loaded, whose import takes seconds."""
 
 import dataclasses
 import json
@@ -34,7 +34,10 @@ def command(*arguments, cwd=None, **options):
 
 @pytest.fixture
 def call(capsys):
-    """Runs main.py's main in this process; returns (exit code, stdout, stderr). What it logs is in caplog."""
+    """Runs main.py's main in this process; returns (exit code, stdout, stderr).
+
+    What it logs is in caplog.
+    """
 
     def run(*arguments):
         code = run_here(*arguments, tiny=())
@@ -67,7 +70,8 @@ def call(capsys):
         ),
         (
             ["--out_dir", "README.md"],
-            f"error: --out_dir must be a folder that can be written. Received: {ROOT}/README.md. Give another one.",
+            f"error: --out_dir must be a folder that can be written. Received: {ROOT}/README.md. "
+            f"Give another one.",
         ),
         (
             ["--epoch", "2", "--steps", "3"],
@@ -76,7 +80,8 @@ def call(capsys):
         (["--sample", "0"], "error: --sample must be at least 1. Received: 0. Try --sample=64."),
         (
             ["--nocrop", "--input_height", "108"],
-            "error: --nocrop squashes the whole image, so --input_height and --input_width have nothing to crop. "
+            "error: --nocrop squashes the whole image, so --input_height and --input_width have "
+            "nothing to crop. "
             "Received: 108. Say --crop, or leave out the crop's size.",
         ),
         (
@@ -96,14 +101,15 @@ def test_unknown_datasets_and_runs_are_one_line(tmp_path):
     code, _, err = command("--dataset", "nosuch", "--train", cwd=tmp_path)
     assert code == 1
     assert err == (
-        "error: --dataset must be digits, celebA, mnist, lsun, tfds:NAME, a folder in --data_dir or a path to images. "
+        "error: --dataset must be digits, celebA, mnist, lsun, tfds:NAME, a folder in "
+        "--data_dir or a path to images. "
         "Received: nosuch. In data: cats.\n"
     )
     code, _, err = command("--sample", "4", cwd=tmp_path)
     assert code == 1
     assert (
-        err
-        == "error: --out_name must be a trained run in ./out. Received: digits-64x64. Add --train first.\n"
+        err == "error: --out_name must be a trained run in ./out. Received: digits-64x64. "
+        "Add --train first.\n"
     )
 
 
@@ -115,17 +121,17 @@ def test_no_action_says_which_there_are():
 
 
 def test_help_names_every_flag_in_groups_without_tensorflow():
-    script = "import sys, main; code = main.main(['main.py', '--help']); sys.exit(code or 'tensorflow' in sys.modules)"
+    script = (
+        "import sys, main; code = main.main(['main.py', '--help']); "
+        "sys.exit(code or 'tensorflow' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     groups = [line for line in done.stdout.splitlines() if line.endswith(":") and " " not in line]
     assert groups == ["actions:", "data:", "model:", "training:", "run:", "details:"]
     flags = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  --")}
-    settings = {field.name for field in dataclasses.fields(Config)} - {
-        "label_names",
-        "halvings",
-    }
+    settings = {field.name for field in dataclasses.fields(Config)} - {"label_names", "halvings"}
     others = {*main.ACTIONS, "label", "visualize_option", "preset", "config"}
     assert flags == {f"--{name}" for name in settings | others}
     assert all(len(line) < 140 for line in done.stdout.splitlines())
@@ -190,7 +196,9 @@ def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
 
 
 def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(call, caplog, tmp_path):
-    """Killed when it is about to enter its second checkpoint; faults/test_kills.py has 35 more moments."""
+    """Killed when it is about to enter its second checkpoint; faults/test_kills.py has 35 more
+    moments.
+    """
 
     def flags(name):
         places = [f"--out_dir={tmp_path}", f"--data_dir={tmp_path / 'data'}", f"--out_name={name}"]

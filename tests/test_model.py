@@ -98,7 +98,8 @@ def test_eager_equals_graph(tiny):
         )
         np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-4)
         np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=1e-4)
-    # Images rather than weights: a bias before a batch norm has no gradient but rounding, which Adam makes large.
+    # Images rather than weights: a bias before a batch norm has no gradient but rounding, which
+    # Adam makes large.
     np.testing.assert_allclose(
         eager.generator(batch(config)[1]), graph.generator(batch(config)[1]), atol=1e-3
     )
@@ -137,7 +138,9 @@ def test_jit_equals_no_jit_with_labels_and_with_the_papers_details(tiny):
 
 
 def plain_step(dcgan, real, z, y=None):
-    """carpedm20's step as its model.py orders it, nothing shared: D on real and fake apart, then G on the same z."""
+    """carpedm20's step as its model.py orders it, nothing shared: D on real and fake apart, then G
+    on the same z.
+    """
     g, d = dcgan.generator, dcgan.discriminator
     count = dcgan.config.batches_a_step
     ys = [None] * count if y is None else tf.split(y, count)
@@ -174,9 +177,8 @@ def layers_before_a_norm(network):
 
 
 def trained(dcgan, step):
-    """(losses of `steps`, or ten, and trained weights by name), without the biases that batch norm cancels:
-    rounding errors alone move those.
-    """
+    """(losses of `steps`, or ten, and trained weights by name), without the biases that batch norm
+    cancels: rounding errors alone move those."""
     compiled, losses = tf.function(step, autograph=False), []
     for seed in range(dcgan.config.steps or 10):
         inputs = batch(dcgan.config, seed)
@@ -213,7 +215,8 @@ def test_ten_fast_steps_are_ten_plain_ones(settings, tolerance, tiny, monkeypatc
     np.testing.assert_allclose(losses, plain_losses, rtol=1e-5)
     for name, weight in weights.items():
         apart = np.abs(weight - plain_weights[name])
-        # Adam divides by the gradient's size: where that is near zero, a rounding error weighs as much as a gradient.
+        # Adam divides by the gradient's size: where that is near zero, a rounding error weighs as
+        # much as a gradient.
         assert np.quantile(apart, 0.995) < tolerance, name
         assert apart.max() < 5 * tolerance, name
 
@@ -230,7 +233,9 @@ def test_ten_fast_steps_in_low_precision(precision, tolerance, tiny, monkeypatch
 
 
 def test_moving_averages_count_a_fake_batch_once(tiny):
-    """After a step with one fake batch they are 0.9 * start + 0.1 * the batch's, here by the layers one by one."""
+    """After a step with one fake batch they are 0.9 * start + 0.1 * the batch's, here by the layers
+    one by one.
+    """
     config = tiny(g_updates=1)
     dcgan, twin = DCGAN(config), Generator(config.network_config())
     real, z = batch(config)
@@ -244,7 +249,9 @@ def test_moving_averages_count_a_fake_batch_once(tiny):
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_no_sum_in_the_step_depends_on_the_threads(precision, tiny):
-    """AddN adds in the order in which its inputs come free: with three or more that changes the last bits."""
+    """AddN adds in the order in which its inputs come free: with three or more that changes the
+    last bits.
+    """
     config = tiny(d_updates=2)
     graph = (
         DCGAN(config, precision=precision).train_step.get_concrete_function(*batch(config)).graph
@@ -257,7 +264,9 @@ def test_no_sum_in_the_step_depends_on_the_threads(precision, tiny):
 
 
 def test_adam_is_tensorflow_1s(tiny):
-    """Two updates by hand: lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + 1e-8), b1 = 0.5, b2 = 0.999."""
+    """Two updates by hand: lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + 1e-8), b1 = 0.5, b2 =
+    0.999.
+    """
     dcgan = DCGAN(tiny(learning_rate=0.01))
     network = dcgan.generator
     bias = network.stem.dense.bias
@@ -361,7 +370,9 @@ def test_networks_with_labels_take_every_size_and_tell_labels_apart(height, widt
 
 
 def test_labels_go_to_every_layer_but_the_last_convolutions_output(tiny):
-    """REFERENCES: carpedm20 joins y to z, to the dense layers and to the maps, in D also to the image."""
+    """REFERENCES: carpedm20 joins y to z, to the dense layers and to the maps, in D also to the
+    image.
+    """
     config = tiny(fc_width=16, **LABELLED)
     generator, discriminator = (
         Generator(config.network_config()),
@@ -385,7 +396,9 @@ def test_labels_go_to_every_layer_but_the_last_convolutions_output(tiny):
 
 
 def test_alternating_gives_every_update_a_batch_and_the_generator_the_first(tiny):
-    """The same two minibatches by hand, in the order of Newmu/dcgan_code: G on the first, then D on the second."""
+    """The same two minibatches by hand, in the order of Newmu/dcgan_code: G on the first, then D on
+    the second.
+    """
     config = tiny(alternate=True, g_updates=1)
     ours, plain = DCGAN(config), DCGAN(config)
     real, z = batch(config)
@@ -419,7 +432,9 @@ def test_l2_is_added_to_the_gradient_of_every_weight(precision, tiny, monkeypatc
 
 
 def test_kingmas_adam_is_algorithm_1(tiny):
-    """Kingma & Ba 2015: p -= lr * m^ / (sqrt(v^) + 1e-8), with gradients for which TensorFlow's form differs."""
+    """Kingma & Ba 2015: p -= lr * m^ / (sqrt(v^) + 1e-8), with gradients for which TensorFlow's
+    form differs.
+    """
     results = {}
     for form in ("kingma", "tensorflow"):
         dcgan = DCGAN(tiny(learning_rate=0.01, adam_form=form))
@@ -455,7 +470,9 @@ def test_presets_train_eager_and_compiled_alike(preset, tiny):
 
 
 def test_the_papers_networks_have_no_biases_and_a_gain_for_every_unit():
-    """The shapes of Newmu/dcgan_code, faces/train_uncond_dcgan.py, with its 128 as the last layer's width."""
+    """The shapes of Newmu/dcgan_code, faces/train_uncond_dcgan.py, with its 128 as the last layer's
+    width.
+    """
     config = Config(**with_preset({"preset": "paper"}), c_dim=3)
     generator, discriminator = (
         Generator(config.network_config()),

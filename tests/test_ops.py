@@ -37,7 +37,9 @@ def test_conv_is_the_definition(kernel_size, size, padding):
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (7, 8)])
 @pytest.mark.parametrize("padding", ["same", "symmetric"])
 def test_conv_transpose_is_the_adjoint_of_conv(kernel_size, size, padding):
-    """<conv(x), y> = <x, conv_transpose(y)> for the same kernel (Dumoulin & Visin 2016, section 4.1)."""
+    """<conv(x), y> = <x, conv_transpose(y)> for the same kernel (Dumoulin & Visin 2016, section
+    4.1).
+    """
     rng = np.random.default_rng(0)
     down = ops.Conv(2, 3, kernel_size=kernel_size, padding=padding, name="down", seed=0)
     up = ops.ConvTranspose(

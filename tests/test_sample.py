@@ -19,7 +19,9 @@ from utils import encode_png, image_grid, write_film
 
 @pytest.fixture
 def trained(tiny):
-    """A factory of runs that have a checkpoint (of untrained networks: their pixels are as good as any)."""
+    """A factory of runs that have a checkpoint (of untrained networks: their pixels are as good as
+    any).
+    """
 
     def make(**changes):
         config = tiny(**changes).resolve()

@@ -26,7 +26,9 @@ from utils import image_grid
 
 @pytest.fixture
 def tiny(tiny):
-    """One block and one update each: the loop is the same for any networks, and tracing small ones is faster."""
+    """One block and one update each: the loop is the same for any networks, and tracing small ones
+    is faster.
+    """
     return lambda **changes: tiny(**({"blocks": 1, "g_updates": 1} | changes))
 
 

@@ -1,4 +1,4 @@
-"""What the networks' layers compute and take: shapes, parameters, FLOPs and the memory of a step."""
+"""What layers compute and take: shapes, parameters, FLOPs, and the memory of a step."""
 
 import dataclasses
 import math
@@ -7,8 +7,8 @@ from config.network import NetworkConfig
 from config.settings import Config
 from kernels.convolution import STRIDE, pad_widths
 
-# Fitted to the peaks of eight runs on a CPU (64 and 128 pixels, stem 512 and 1024, batch 64 and 256,
-# float32 and bfloat16), which they meet within about a tenth.
+# Fitted to the peaks of eight runs on a CPU (64 and 128 pixels, stem 512 and 1024, batch 64 and
+# 256, float32 and bfloat16), which they meet within about a tenth.
 BYTES_A_WEIGHT = 24  # the weight, its gradient, Adam's two moments, and copies on the way
 TENSORS_A_LAYER = 4  # kept for the backward pass: convolution, batch norm, activation, a gradient
 TENSORFLOW_BYTES = 750e6  # the library itself
@@ -18,8 +18,8 @@ TENSORFLOW_BYTES = 750e6  # the library itself
 class LayerCost:
     """One layer with its batch norm. inputs, output: (h, w, channels) or (units,), labels included.
 
-    kernel is 0 for a dense layer. pads: zeros (before, after) on both axes. field: pixels along one side
-    that a unit sees, or, in the generator, that it reaches; 0 for all of them.
+    kernel is 0 for a dense layer. pads: zeros (before, after) on both axes. field: pixels along one
+    side that a unit sees, or, in the generator, that it reaches; 0 for all of them.
     """
 
     name: str
@@ -133,7 +133,8 @@ def _conv(
 def _field_of_convolutions(kernel: int, count: int) -> int:
     """Pixels along one side that a unit sees through so many stride-2 convolutions.
 
-    Without the image's border; by symmetry also the pixels that a unit reaches through transposed ones.
+    Without the image's border; by symmetry also the pixels that a unit reaches through transposed
+    ones.
     """
     field = 1
     for _ in range(count):

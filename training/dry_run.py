@@ -11,8 +11,8 @@ from system.devices import choose_jit, choose_precision
 from training.cost import LayerCost, list_layers, training_bytes
 
 LEGEND = """\
-i, k, s, p -> o   input, kernel, stride, zeros before+after (cropped, where the layer enlarges), output
-                  (Dumoulin & Visin 2016)
+i, k, s, p -> o   input, kernel, stride, zeros before+after (cropped, where the layer enlarges),
+                  output (Dumoulin & Visin 2016)
 overlap           uneven where k is no multiple of s: the layer can leave a checkerboard
                   (Odena et al. 2016)
 field             pixels of the image that a unit sees; in the generator, those that it reaches

@@ -22,7 +22,8 @@ FRAME = 16  # bytes of a record besides: that length and two checksums
 class Events:
     """Writes summaries into `folder`. What cannot be written is left out, with one warning.
 
-    Later steps try again. A file whose end is damaged is cut back to its last whole record, and a new file goes on.
+    Later steps try again. A file whose end is damaged is cut back to its last whole record, and a
+    new file goes on.
     """
 
     def __init__(self, folder: Path):

@@ -23,7 +23,8 @@ LOSS_SCALES = ("g_loss_scale", "d_loss_scale")  # in float16
 class Logs:
     """A context for the loop: `step` reports scalars, `histograms` distributions, `image` pictures.
 
-    metrics.jsonl loses the steps after the start of `steps`: a killed process wrote them, and they run again.
+    metrics.jsonl loses the steps after the start of `steps`: a killed process wrote them, and they
+    run again.
     """
 
     def __init__(self, config: Config, steps: range, images: int):
@@ -63,7 +64,7 @@ class Logs:
         self.bar.update(steps)
 
     def step(self, step: int, results: dict) -> None:
-        """Reports the results of `DCGAN.train_step`, and d_real and d_fake, the means of D(x) and D(G(z))."""
+        """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z))."""
         values = mean_scalars(results)
         speed = self._measure_speed(step)
         epoch = step * self.config.images_a_step / self.images
@@ -98,7 +99,7 @@ class Logs:
         return self.folder / "metrics.jsonl"
 
     def _append_metrics(self, line: str) -> None:
-        """Adds a line, whole or not at all; says once that lines cannot be written, and counts them."""
+        """Adds a line, whole or not at all; warns of the first that cannot be written."""
         try:
             append_or_undo(self._metrics_path, line.encode())
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The pictures that training leaves in samples/: the reals, a grid now and then, and a film of the grids."""
+"""What training leaves in samples/: the reals, a grid now and then, a film of the grids."""
 
 import contextlib
 from pathlib import Path
@@ -21,13 +21,17 @@ LARGE = 128  # pixels: images above it are large
 
 
 class Pictures:
-    """Draws from fixed latents as training goes on. With labels a row shows one label, a column one z.
+    """Draws from fixed latents as training goes on. With labels a row shows one label, a column one
+    z.
 
     What cannot be written is said once: training is worth more than its pictures.
     """
 
     def __init__(self, config: Config, generator: Generator, start: int):
-        """start: steps done so far. Grids of later steps go: a killed process left them, and they are drawn again."""
+        """start: steps done so far.
+
+        Grids of later steps go: a killed process left them, and they are drawn again.
+        """
         self.config = config
         self.failed = False
         for path in self._grids():
@@ -47,7 +51,7 @@ class Pictures:
         return tf.tile(z[: self.columns], (len(self.rows), 1)), self.rows.repeat(self.columns, 0)
 
     def write_reals(self, logs: Logs, images: np.ndarray, y: np.ndarray | None) -> None:
-        """samples/reals.png: what the discriminator will see; a wrong crop shows before the first step."""
+        """samples/reals.png: what D will see, so that a wrong crop shows before the first step."""
         if y is None:
             chosen = Order(len(images), self.config.seed).indices(0, self.count)
         else:
@@ -65,7 +69,7 @@ class Pictures:
         )
 
     def write_fakes(self, logs: Logs, step: int, results: dict) -> None:
-        """samples/train_<step>.png; with --G_img_sum TensorBoard gets the step's own latents too."""
+        """samples/train_<step>.png; with --G_img_sum the step's own latents in TensorBoard too."""
         grid = image_grid(self.sampler.draw(*self.inputs)[: self.count], self.columns)
         self._write(f"train_{step:08d}.png", grid)
         logs.image(step, "samples", grid)

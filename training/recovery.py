@@ -13,8 +13,8 @@ from runs.checkpoints import DivergedError
 MAX_HALVINGS = 3  # of the learning rate in a run: to an eighth
 MIN_LOSS_SCALE = 1.0  # below it float16's scaler has nothing left to try
 
-# How TensorFlow's parts say that memory ran out: oneDNN, CUDA, the runtime. Its own allocator raises
-# ResourceExhaustedError.
+# How TensorFlow's parts say that memory ran out: oneDNN, CUDA, the runtime. Its own allocator
+# raises ResourceExhaustedError.
 NO_MEMORY = (
     "could not create a primitive",
     "out of memory",
@@ -28,8 +28,8 @@ BOILERPLATE = ("Graph execution error", "Detected at node", "<stack traces", "[[
 def check_finite(step: int, results: dict) -> bool:
     """Whether the losses are finite, as they must be for a state that is worth going back to.
 
-    Raises DivergedError when they are not. A float16 step that overflowed was skipped: that is no error
-    as long as the loss scales can shrink.
+    Raises DivergedError when they are not. A float16 step that overflowed was skipped: that is no
+    error as long as the loss scales can shrink.
     """
     losses = {name: float(results[name]) for name in ("d_loss", "g_loss")}
     scales = [float(value) for name, value in results.items() if name.endswith("_loss_scale")]
@@ -50,8 +50,8 @@ def halve_learning_rate(config: Config, error: DivergedError) -> Config:
     if config.halvings >= MAX_HALVINGS:
         rate = config.current_learning_rate
         raise ValueError(
-            f"{error} Halving the learning rate {config.halvings} times, to {rate:g}, did not help. "
-            f"What was saved is intact: go on with --learning_rate={rate / 10:g} "
+            f"{error} Halving the learning rate {config.halvings} times, to {rate:g}, did not "
+            f"help. What was saved is intact: go on with --learning_rate={rate / 10:g} "
             f"(the default is {Config.learning_rate:g}) or with --mixed_precision=float32."
         ) from error
 

@@ -31,7 +31,7 @@ def plan_calls(config: Config, steps: range, at_most: int) -> list[range]:
 
 
 def divide(steps: range, at_most: int, *every: int) -> Iterator[range]:
-    """`steps` in ranges of `at_most`, cut after the first step and at each multiple of one of `every`."""
+    """`steps` in ranges of `at_most`, cut after the first and at multiples of each of `every`."""
     start = steps.start
     while start < steps.stop:
         ends = [start + at_most, steps.stop, *(start - start % n + n for n in every)]

@@ -19,10 +19,10 @@ UPLOAD = 4096  # images at a time
 class Steps:
     """Trains `dcgan` on images (N, H, W, C) uint8 and, with labels, y (N, y_dim) float32.
 
-    on_device: the images are copied to the device once, as a table from which the compiled step gathers
-    its batch. Otherwise a thread gathers them in memory, or from the pack on disk, and every call brings
-    its own. Batches and latents are functions of (seed, step), so neither this nor the division into
-    calls changes a result.
+    on_device: the images are copied to the device once, as a table from which the compiled step
+    gathers its batch. Otherwise a thread gathers them in memory, or from the pack on disk, and
+    every call brings its own. Batches and latents are functions of (seed, step), so neither this
+    nor the division into calls changes a result.
     """
 
     def __init__(
@@ -50,7 +50,8 @@ class Steps:
         )
 
     def run(self, calls: Iterable[range]) -> Iterator[dict]:
-        """Takes the steps of each of `calls`, counted from 0, and yields the results of its last one.
+        """Takes the steps of each of `calls`, counted from 0, and yields the results of its last
+        one.
 
         They are those of `DCGAN.train_step`, with the step's z, and with labels its y.
         """
@@ -114,5 +115,5 @@ def choose_on_device(wanted: str, images: np.ndarray) -> bool:
 
 
 def choose_steps_per_call(wanted: int | None) -> int:
-    """None -> 1 on a CPU; on a GPU, whose steps take milliseconds, as many as between two log lines."""
+    """None -> 1 on a CPU; on a GPU, whose steps take milliseconds, those between two log lines."""
     return wanted or (LOG_EVERY_STEPS if tf.config.list_physical_devices("GPU") else 1)

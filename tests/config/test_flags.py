@@ -1,4 +1,4 @@
-"""Flags made from the declarations of the settings; tests/test_main.py meets them as a user does."""
+"""Flags made from the settings' declarations; tests/test_main.py meets them as a user does."""
 
 import dataclasses
 import json

@@ -73,7 +73,8 @@ def test_widths_halve_from_the_stem():
         ({"batch_size": "64"}, "--batch_size must be of type int. Received: '64'."),
         (
             {"out_name": "a/b"},
-            "--out_name must be a plain name, without folders. Received: a/b. Folders go to --out_dir.",
+            "--out_name must be a plain name, without folders. Received: a/b. Folders go to "
+            "--out_dir.",
         ),
         ({"epoch": True}, "--epoch must be of type int. Received: True."),
     ],
@@ -235,7 +236,8 @@ def test_labels_need_their_names_before_networks_are_built():
         ({"dataset": 5}, "--dataset must be of type str. Received: 5."),
         (
             {"preset": ["paper"]},
-            "--preset must be one of reference, paper, tutorial. Received: ['paper']. Leave it out.",
+            "--preset must be one of reference, paper, tutorial. Received: ['paper']. Leave it "
+            "out.",
         ),
         (
             {"dataset": "mnist", "output_height": [1]},

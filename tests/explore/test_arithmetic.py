@@ -52,7 +52,9 @@ def tf_conv_transpose(y, kernel, size, stride, padding):
 
 
 def full_transposed(y, kernel, s):
-    """By the definition: every unit of y (i', i') adds the kernel times itself, s further on, to zeros."""
+    """By the definition: every unit of y (i', i') adds the kernel times itself, s further on, to
+    zeros.
+    """
     k = len(kernel)
     out = np.zeros([s * (n - 1) + k for n in y.shape], np.float32)
     for row, column in np.ndindex(y.shape):
@@ -136,7 +138,7 @@ def transposes():
 
 @pytest.mark.parametrize("number", range(8, 15))
 def test_a_transposed_convolution_is_a_direct_one_on_the_stretched_input(number):
-    """Sizes and numbers, against C.T, against TensorFlow's convolution, and against the definition."""
+    """Sizes and numbers against C.T, TensorFlow's convolution, and the definition."""
     cases = [
         case
         for case in transposes()
@@ -186,11 +188,7 @@ def random_geometries(count):
             yield (
                 rng.normal(size=size).astype(np.float32),
                 rng.normal(size=kernel_size).astype(np.float32),
-                {
-                    "stride": stride,
-                    "padding": pads.tolist(),
-                    "dilation": dilation,
-                },
+                {"stride": stride, "padding": pads.tolist(), "dilation": dilation},
             )
             count -= 1
 

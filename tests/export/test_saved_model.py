@@ -32,7 +32,9 @@ for number, png in enumerate(drawn["png_bytes"].numpy()):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run after three real steps, so that the moving statistics differ from their initial values; exported."""
+    """A run after three real steps, so that the moving statistics differ from their initial values;
+    exported.
+    """
     config = Config(**TINY, seed=3, out_dir=str(tmp_path_factory.mktemp("trained"))).resolve()
     dcgan, rng = DCGAN(config), np.random.default_rng(0)
     real = tf.constant(rng.integers(0, 256, (8, 16, 16, 3), dtype=np.uint8))

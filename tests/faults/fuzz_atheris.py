@@ -1,7 +1,9 @@
-"""Guided by coverage: pip install atheris, then python tests/faults/fuzz_atheris.py TARGET [libFuzzer's flags].
+"""Guided by coverage: pip install atheris, then python tests/faults/fuzz_atheris.py TARGET
+[libFuzzer's flags].
 
-python tests/faults/fuzz_atheris.py image -max_total_time=60 starts from the seeds of targets.py, which names the
-targets. What fails is left in the current folder as crash-*; it belongs into test_hostile.py once it is mended.
+python tests/faults/fuzz_atheris.py image -max_total_time=60 starts from the seeds of targets.py,
+which names the targets. What fails is left in the current folder as crash-*; it belongs into
+test_hostile.py once it is mended.
 """
 
 import sys

@@ -1,12 +1,14 @@
-"""TensorFlow Serving's REST without the server: requests in, answers out, by a SavedModel's metadata alone.
+"""TensorFlow Serving's REST without the server: requests in, answers out, by a SavedModel's
+metadata alone.
 
     python -I rest.py REQUESTS ANSWERS THREADS
 
-A line of REQUESTS is a JSON list: the SavedModel's folder and a request, {"signature_name", "instances" or "inputs"}
-as in https://www.tensorflow.org/tfx/serving/api_rest, or {"signature_name", "tensors"} for what gRPC carries besides:
-any dtype and shape. A line of ANSWERS is the memory in MB, a tab, and what the server would send. Both of
-TensorFlow's ways are taken and must agree: the server's own, a session that runs the tensors that the metadata names,
-and the signature's function. With several THREADS they answer at once. Imports nothing but TensorFlow.
+A line of REQUESTS is a JSON list: the SavedModel's folder and a request, {"signature_name",
+"instances" or "inputs"} as in https://www.tensorflow.org/tfx/serving/api_rest, or
+{"signature_name", "tensors"} for what gRPC carries besides: any dtype and shape. A line of ANSWERS
+is the memory in MB, a tab, and what the server would send. Both of TensorFlow's ways are taken and
+must agree: the server's own, a session that runs the tensors that the metadata names, and the
+signature's function. With several THREADS they answer at once. Imports nothing but TensorFlow.
 """
 
 import base64
@@ -24,7 +26,9 @@ REFUSALS = (ValueError, TypeError, tf.errors.OpError)  # anything else is a faul
 
 
 class Model:
-    """A loaded SavedModel: `answer` is what the server makes of a request, `metadata` what it knows of the model."""
+    """A loaded SavedModel: `answer` is what the server makes of a request, `metadata` what it knows
+    of the model.
+    """
 
     def __init__(self, folder: str):
         self.session = tf.compat.v1.Session(graph=tf.Graph())
@@ -132,7 +136,7 @@ def only(inputs) -> str:
 
 
 def tensor(value, dtype: int) -> tf.Tensor:
-    """Nested lists -> a tensor; ValueError for ragged ones, and for what the dtype does not hold."""
+    """Nested lists -> a tensor; ValueError for ragged ones and what the dtype cannot hold."""
     for leaf in leaves(value):
         if isinstance(leaf, bool) or not isinstance(leaf, int | float):
             raise TypeError(
@@ -152,7 +156,9 @@ def leaves(value):
 
 
 def write(outputs: dict, *, row: bool) -> dict:
-    """json_tensor.cc's MakeJsonFromTensors: base64 for strings whose alias ends in _bytes, UTF-8 for the others."""
+    """json_tensor.cc's MakeJsonFromTensors: base64 for strings whose alias ends in _bytes, UTF-8
+    for the others.
+    """
     written = {alias: listed(array, alias.endswith("_bytes")) for alias, array in outputs.items()}
     if not row:
         return {"outputs": written if len(written) > 1 else next(iter(written.values()))}

@@ -18,16 +18,7 @@ from data.packing.decode import Geometry
 from data.packing.pack import Pack, load_or_make_pack
 from data.sources.source import Source
 
-ASKED = {
-    *SETTINGS,
-    "preset",
-    "label",
-    "sample",
-    "train",
-    "dry_run",
-    "visualize_option",
-    "config",
-}
+ASKED = {*SETTINGS, "preset", "label", "sample", "train", "dry_run", "visualize_option", "config"}
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """Whatever bytes come in: each target raises only when something happens that never may.
 
-What may: ValueError, OSError and flags.Error, which main.py tells in one line, and images skipped with a reason.
+What may: ValueError, OSError and flags.Error, which main.py tells in one line, and images skipped
+with a reason.
 """
 
 import contextlib
@@ -145,7 +146,9 @@ def pack(data: bytes) -> None:
 
 
 def _pack_is_whole(suffix: str, data: bytes) -> None:
-    """Whatever one of its files holds, the pack has the images, or says in one line that it cannot be written."""
+    """Whatever one of its files holds, the pack has the images, or says in one line that it cannot
+    be written.
+    """
     load_squares()
     next((scratch() / "packs").glob(f"*{suffix}")).write_bytes(data)
     made = load_squares()

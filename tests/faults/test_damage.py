@@ -1,4 +1,6 @@
-"""Damaged states: the newest that can be read goes on; when there is none, one line says so and nothing is lost."""
+"""Damaged states: the newest that can be read goes on; when there is none, one line says so and
+nothing is lost.
+"""
 
 import dataclasses
 import json

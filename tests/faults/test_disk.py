@@ -1,4 +1,6 @@
-"""Disks that are full, read-only or gone: one line, what was there stays, and the same command goes on afterwards."""
+"""Disks that are full, read-only or gone: one line, what was there stays, and the same command goes
+on afterwards.
+"""
 
 import contextlib
 import json
@@ -25,7 +27,9 @@ pytestmark = pytest.mark.slow  # most of its tests take three to nine seconds
 
 @contextlib.contextmanager
 def limit(size: int):
-    """Within the block no file of this process can grow past `size` bytes, as if the disk, or a quota, were full."""
+    """Within the block no file of this process can grow past `size` bytes, as if the disk, or a
+    quota, were full.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

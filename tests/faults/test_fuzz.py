@@ -1,4 +1,6 @@
-"""Thousands of mutated files and command lines, the same ones every time; fuzz_atheris.py looks further."""
+"""Thousands of mutated files and command lines, the same ones every time; fuzz_atheris.py looks
+further.
+"""
 
 import collections
 
@@ -29,7 +31,9 @@ TRIED = collections.Counter()
 
 @st.composite
 def mutated(draw, seeds: list[bytes]) -> bytes:
-    """One of `seeds`, as it is, or cut, with bits flipped, bytes overwritten or put in, or another one's end."""
+    """One of `seeds`, as it is, or cut, with bits flipped, bytes overwritten or put in, or another
+    one's end.
+    """
     content = bytearray(draw(st.sampled_from(seeds)))
     place = st.integers(0, len(content))
     kind = draw(st.sampled_from(("whole", "cut", "flip", "overwrite", "magic", "insert", "splice")))

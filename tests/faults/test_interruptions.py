@@ -1,4 +1,6 @@
-"""Ctrl-C, SIGTERM and a closed terminal: once saves and exits with 0, twice exits at once; both lose nothing."""
+"""Ctrl-C, SIGTERM and a closed terminal: once saves and exits with 0, twice exits at once; both
+lose nothing.
+"""
 
 import signal
 import time
@@ -16,7 +18,9 @@ def flags(place, *others):
 
 
 def heard(*flags):
-    """A process that hears of every signal, also where a shell started these tests in the background."""
+    """A process that hears of every signal, also where a shell started these tests in the
+    background.
+    """
     return start(
         *flags, preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in NUMBERS]
     )

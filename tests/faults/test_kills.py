@@ -1,4 +1,4 @@
-"""kill -9 at every kind of moment: the same command goes on, and ends as if nothing had happened."""
+"""kill -9 at every kind of moment: the same command goes on as if nothing had happened."""
 
 import concurrent.futures
 import json
@@ -139,7 +139,9 @@ def losses(run_dir) -> dict:
 
 
 def test_26_chosen_moments(folder, undisturbed, tmp_path):
-    """Four runs, each killed again and again, two at a time; at the end all four are as the undisturbed one."""
+    """Four runs, each killed again and again, two at a time; at the end all four are as the
+    undisturbed one.
+    """
 
     def chain(number):
         place = tmp_path / str(number)
@@ -165,7 +167,9 @@ def test_a_finished_run_loses_nothing_when_its_results_are_written_again(
 
 
 def test_10_random_moments(folder, undisturbed, tmp_path):
-    """Two runs, killed five times each by the clock; a start that is done before its time does not count. Seed 0."""
+    """Two runs, killed five times each by the clock; a start that is done before its time does not
+    count. Seed 0.
+    """
     place_of, chosen = undisturbed[0], random.Random(0)
     delays = [[chosen.uniform(0.05, 0.8) * undisturbed[1] for _ in range(15)] for _ in range(2)]
 

@@ -1,4 +1,6 @@
-"""100,000 image files: the real program packs them in bounded memory, and then starts as if there were none."""
+"""100,000 image files: the real program packs them in bounded memory, and then starts as if there
+were none.
+"""
 
 import os
 import shutil
@@ -18,7 +20,8 @@ from benchmarks import soak
 IMAGES = 100_000
 FOLDERS = 100
 KINDS = 8  # different files; 12,500 names each, below the 65,000 of ext4
-WARM_SECONDS = 20  # from the program's start to its first step, with the pack there; most of it TensorFlow's import
+# From the program's start to its first step, with the pack there; mostly TensorFlow's import.
+WARM_SECONDS = 20
 PEAK_GB = 2.0  # the program and its workers together
 ROOM = 2**30  # bytes; the pack takes 77 MB
 FLAGS = [
@@ -36,7 +39,10 @@ FLAGS = [
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder in memory where there is one: 100,000 names are hard on a disk. Removed afterwards, whatever happens."""
+    """A folder in memory where there is one: 100,000 names are hard on a disk.
+
+    Removed afterwards, whatever happens.
+    """
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < ROOM:
         yield tmp_path
@@ -63,7 +69,9 @@ def linked_images(place: Path) -> Path:
 
 
 def start(photos: Path, steps: int) -> tuple[str, float, float]:
-    """Runs main.py: its messages, its seconds until the last step is logged, and the peak GB of it and its workers."""
+    """Runs main.py: its messages, its seconds until the last step is logged, and the peak GB of it
+    and its workers.
+    """
     command = [sys.executable, ROOT / "main.py", "--dataset", photos, *FLAGS, "--steps", str(steps)]
     command += ["--out_dir", photos.parent / "out", "--data_dir", photos.parent / "data"]
     seconds, lines, begin = None, [], time.monotonic()
@@ -88,7 +96,8 @@ def test_a_hundred_thousand_files(place):
     again, warm_seconds, warm_peak = start(photos, 2)
     assert "Packing" not in again
     print(
-        f"{IMAGES:,} files: first step after {pack_seconds:.1f} s with packing and {warm_seconds:.1f} s without; "
+        f"{IMAGES:,} files: first step after {pack_seconds:.1f} s with packing and "
+        f"{warm_seconds:.1f} s without; "
         f"peak memory {pack_peak:.2f} GB and {warm_peak:.2f} GB"
     )
     assert warm_seconds < WARM_SECONDS
@@ -96,7 +105,8 @@ def test_a_hundred_thousand_files(place):
     (pack,) = (place / "data" / ".packs").glob("*.npy")
     images = np.load(pack, mmap_mode="r")
     assert images.shape == (IMAGES, 16, 16, 3)
-    # In the order of the names: folder 00 has every hundredth number, and eight of those are the eight files in turn.
+    # In the order of the names: folder 00 has every hundredth number, and eight of those are the
+    # eight files in turn.
     assert len(np.unique(images[:KINDS].reshape(KINDS, -1), axis=0)) == KINDS
     for first in (KINDS, 999 * KINDS, IMAGES - KINDS):
         np.testing.assert_array_equal(images[first : first + KINDS], images[:KINDS])

@@ -1,4 +1,6 @@
-"""Numbers that are none any more, and memory that is none: going back, saying so, and never saving them."""
+"""Numbers that are none any more, and memory that is none: going back, saying so, and never saving
+them.
+"""
 
 import dataclasses
 import math
@@ -178,8 +180,7 @@ def test_other_errors_of_tensorflow_are_one_line_too(tiny, images, monkeypatch):
 
     monkeypatch.setattr(DCGAN, "train_step", broken)
     with pytest.raises(
-        ValueError,
-        match=r"TensorFlow could not take a step: cuDNN has failed. What was saved is",
+        ValueError, match=r"TensorFlow could not take a step: cuDNN has failed. What was saved is"
     ):
         train(tiny(steps=2), images)
 
@@ -190,7 +191,10 @@ def test_too_little_memory_is_said_before_the_first_step(tiny, images, monkeypat
     assert "A step needs about 0.8 GB of memory, and 0.5 GB are free." in warned[0]
 
 
-ONEDNN = "Graph execution error:\n\nOperation received an exception:Status: 1, message: could not create a primitive"
+ONEDNN = (
+    "Graph execution error:\n\nOperation received an exception:Status: 1, "
+    "message: could not create a primitive"
+)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +226,7 @@ def test_no_memory_is_one_line_with_the_estimate_and_what_to_lower(
     said = capsys.readouterr().err
     assert is_one_line(said)
     assert (
-        "Out of memory: a training step needs about 0.8 GB. Lower --batch_size=8 or --stem_width=32. "
+        "Out of memory: a training step needs about 0.8 GB. Lower --batch_size=8 or "
+        "--stem_width=32. "
         "--data_on_device=off saves" in said
     )

@@ -1,4 +1,6 @@
-"""The SavedModel as a server runs it: 1,000 requests, half of them wrong in some way, get what they should."""
+"""The SavedModel as a server runs it: 1,000 requests, half of them wrong in some way, get what they
+should.
+"""
 
 import base64
 import dataclasses
@@ -39,7 +41,7 @@ class Served:
     discriminator: Discriminator
 
     def generate(self, z, y=None):
-        """In whole batches where the statistics are those of the batch, as the signature promises."""
+        """In whole batches where statistics are of the batch, as the signature promises."""
         if self.config.bn_statistics == "batch":
             return draw_in_batches(self.generator, z, y, tf.identity).numpy()
         return self.generator(z, y).numpy()
@@ -117,7 +119,9 @@ def written(form, signature, tensors) -> dict:
 
 
 def column(answer, alias, shape):
-    """An output (B, *shape) float32 of an answer in any form; its own shape is checked where the answer tells it."""
+    """An output (B, *shape) float32 of an answer in any form; its own shape is checked where the
+    answer tells it.
+    """
     assert "error" not in answer, answer["error"]
     if "predictions" in answer:
         values = [row[alias] if isinstance(row, dict) else row for row in answer["predictions"]]
@@ -198,7 +202,9 @@ def sample(rng, model, count=None):
 
 
 def assert_same_pixels(ones, others):
-    """But for a few that lie between two levels: TensorFlow fuses more layers for a server than for a direct call."""
+    """But for a few that lie between two levels: TensorFlow fuses more layers for a server than for
+    a direct call.
+    """
     apart = np.abs(ones.astype(int) - others)
     assert apart.max() <= 1 and (apart > 0).mean() < 0.01
 
@@ -398,7 +404,8 @@ def wrong_ones(asked, answered) -> list[str]:
             check(answer)
         except AssertionError as error:
             found.append(
-                f"{kind} {model.config.name} {str(request)[:200]} -> {str(answer)[:200]}: {str(error)[:200]}"
+                f"{kind} {model.config.name} {str(request)[:200]} -> {str(answer)[:200]}: "
+                f"{str(error)[:200]}"
             )
     return found
 
@@ -412,7 +419,8 @@ def test_a_thousand_requests(models, tmp_path):
     assert not found, f"{len(found)} wrong answers:\n" + "\n".join(found[:5])
     memory = [megabytes for megabytes, _ in answered]
     print(
-        f"memory after {WARM} requests {memory[WARM]} MB, at most {max(memory)} MB, at the end {memory[-1]} MB"
+        f"memory after {WARM} requests {memory[WARM]} MB, at most {max(memory)} MB, at the end "
+        f"{memory[-1]} MB"
     )
     assert memory[-1] < max(memory[:WARM]) + GROWTH
     assert max(memory) < 2000

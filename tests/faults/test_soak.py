@@ -7,10 +7,11 @@ from benchmarks import soak
 
 STEPS = 2400
 EVERY = 50
-WARM = 1200  # by then every function is traced, and pictures, checkpoints and histograms have been written twice
+# By then every function is traced, and pictures, checkpoints and histograms are written twice.
+WARM = 1200
 RSS_GROWTH = 20  # MB; the allocator's own ups and downs are some 10 MB on a busy machine
-# Bytes a step of the main thread's heap, which moved by up to 25 without a leak. TensorFlow keeps every Python number
-# that becomes a tensor, 650 bytes each: one a step is five times this.
+# Bytes a step of the main thread's heap, which moved by up to 25 without a leak. TensorFlow keeps
+# every Python number that becomes a tensor, 650 bytes each: one a step is five times this.
 HEAP_GROWTH = 130
 
 

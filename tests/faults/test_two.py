@@ -1,4 +1,4 @@
-"""Two processes at once: on one run the second is refused; on one dataset they make one good pack."""
+"""Two processes at once: the second on a run is refused; two on a dataset make one pack."""
 
 import concurrent.futures
 import os

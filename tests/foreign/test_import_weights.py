@@ -1,4 +1,6 @@
-"""Every format against an independent forward pass: TensorFlow 1's own graph, SciPy, PyTorch's own modules."""
+"""Every format against an independent forward pass: TensorFlow 1's own graph, SciPy, PyTorch's own
+modules.
+"""
 
 import contextlib
 import itertools
@@ -125,7 +127,9 @@ def conditional(z, images, y, rng, gf=4, df=3, fc=8):
 
 
 def tf1_checkpoint(folder, build, *inputs, version=v1.train.SaverDef.V2):
-    """Saves a randomly initialised graph as TensorFlow 1 did; returns the prefix and what the graph computes."""
+    """Saves a randomly initialised graph as TensorFlow 1 did; returns the prefix and what the graph
+    computes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with v1.Graph().as_default(), v1.Session() as session:
         outputs = build(*(tf.constant(array) for array in inputs), np.random.default_rng(0))
@@ -178,7 +182,9 @@ def test_carpedm20_by_folder_and_in_tensorflow_0s_format(tmp_path):
 
 
 def test_carpedm20s_conditional_pair_for_mnist(tmp_path):
-    """Theirs draws and sees [0, 1], ours [-1, 1]; zeros round the image are black there and gray here."""
+    """Theirs draws and sees [0, 1], ours [-1, 1]; zeros round the image are black there and gray
+    here.
+    """
     z, images = random_inputs(28, 1, low=0)
     y = np.eye(10, dtype=np.float32)[[3, 1, 4, 1, 5]]
     prefix, (drawn, logits) = tf1_checkpoint(tmp_path / "theirs", conditional, z, images, y)
@@ -195,7 +201,9 @@ def test_carpedm20s_conditional_pair_for_mnist(tmp_path):
 
 
 def test_mnist_by_default_has_the_shapes_of_carpedm20s(tmp_path):
-    """In full size, so that real checkpoints load: 11 and 74 maps in D, 128 and 128 in G, 1024 units."""
+    """In full size, so that real checkpoints load: 11 and 74 maps in D, 128 and 128 in G, 1024
+    units.
+    """
     from config.presets import with_preset
     from config.settings import Config
 
@@ -223,7 +231,9 @@ def test_mnist_by_default_has_the_shapes_of_carpedm20s(tmp_path):
 
 
 def write_newmu(folder, rng, *, blocks=3, width=2, z_dim=6, channels=3):
-    """Small arrays in its order; returns what gen and discrim of its train_uncond_dcgan.py compute from them."""
+    """Small arrays in its order; returns what gen and discrim of its train_uncond_dcgan.py compute
+    from them.
+    """
     folder.mkdir()
     normal = lambda *shape: rng.normal(0, 0.2, shape).astype(np.float32)  # noqa: E731
     gain = lambda maps: [1 + normal(maps), normal(maps)]  # noqa: E731
@@ -251,7 +261,9 @@ def theano_norm(x, gain, shift):
 
 
 def theano_conv(x, w):
-    """dnn_conv(x, w, subsample=(2, 2), border_mode=(2, 2)): true convolution, with the kernel turned."""
+    """dnn_conv(x, w, subsample=(2, 2), border_mode=(2, 2)): true convolution, with the kernel
+    turned.
+    """
     padded = np.pad(x, [(0, 0), (0, 0), (2, 2), (2, 2)])
     maps = [
         [
@@ -264,7 +276,9 @@ def theano_conv(x, w):
 
 
 def theano_deconv(x, w):
-    """Its adjoint to twice the size: zeros between, correlation, and a crop of the two rows that the padding was."""
+    """Its adjoint to twice the size: zeros between, correlation, and a crop of the two rows that
+    the padding was.
+    """
     count, inputs, height, width = x.shape
     stretched = np.zeros((count, inputs, 2 * height, 2 * width))
     stretched[:, :, ::2, ::2] = x
@@ -501,7 +515,9 @@ def test_what_is_no_such_file_is_told(tmp_path):
 
 
 def test_import_sample_and_export_from_the_command_line(tmp_path):
-    """One line imports, samples and exports; the SavedModel in plain TensorFlow draws the original's pixels."""
+    """One line imports, samples and exports; the SavedModel in plain TensorFlow draws the
+    original's pixels.
+    """
     z, images = random_inputs(64, 3)
     prefix, (drawn, logits) = tf1_checkpoint(tmp_path / "theirs", unconditional, z, images)
     line = [

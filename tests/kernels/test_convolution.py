@@ -26,7 +26,9 @@ def random(*shape, dtype=tf.float64):
 
 
 def gradients_of(function, x, kernel):
-    """(output, its gradient by x, and by the kernel) for an upstream gradient that differs everywhere."""
+    """(output, its gradient by x, and by the kernel) for an upstream gradient that differs
+    everywhere.
+    """
     with tf.GradientTape() as tape:
         tape.watch([x, kernel])
         y = function(x, kernel)
@@ -70,7 +72,9 @@ def test_transpose_is_the_gradient_of_the_convolution(sides, channels, kernel_si
 
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16, tf.float16])
 def test_every_form_agrees_in_every_dtype(dtype, monkeypatch):
-    """The forms for a CPU beside those for a GPU: to float32's rounding, and to two or three bits of the low dtypes."""
+    """The forms for a CPU beside those for a GPU: to float32's rounding, and to two or three bits
+    of the low dtypes.
+    """
     tolerance = {tf.float32: 1e-5, tf.bfloat16: 2e-2, tf.float16: 5e-3}[dtype]
     x, kernel = random(5, 8, 8, 3, dtype=dtype), random(5, 5, 3, 16, dtype=dtype)
     ours = gradients_of(lambda x, k: convolution.conv(x, k, "same"), x, kernel)

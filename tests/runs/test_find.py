@@ -8,7 +8,9 @@ from runs.find import find_run, find_run_to_train
 
 @pytest.fixture
 def paper_run(tiny):
-    """A run of the paper's preset, made small by flags of its own; returns what a user says to find it again."""
+    """A run of the paper's preset, made small by flags of its own; returns what a user says to find
+    it again.
+    """
     config = tiny(
         **(with_preset({"preset": "paper"}) | {"stem_width": 32, "batch_size": 8, "l2": 0.0})
     ).resolve()

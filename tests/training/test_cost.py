@@ -39,7 +39,9 @@ def test_layer_table_is_true(kernel_size, padding, labels, tiny):
 
 
 def test_flops_and_parameters_of_the_originals_64x64_networks():
-    """By hand: a layer from (32, 32, 64) to (16, 16, 128) multiplies 16 * 16 * 5 * 5 * 64 * 128 times."""
+    """By hand: a layer from (32, 32, 64) to (16, 16, 128) multiplies 16 * 16 * 5 * 5 * 64 * 128
+    times.
+    """
     config = Config(c_dim=3)
     generator, discriminator = list_layers(config.network_config()).values()
     assert discriminator[1].flops == generator[3].flops == 2 * 16 * 16 * 5 * 5 * 64 * 128
@@ -48,7 +50,9 @@ def test_flops_and_parameters_of_the_originals_64x64_networks():
 
 
 def test_the_field_is_what_a_unit_sees(tiny):
-    """By gradients through the convolutions of a wide input: the pixels with any influence on one unit."""
+    """By gradients through the convolutions of a wide input: the pixels with any influence on one
+    unit.
+    """
     config = tiny(output_height=128, blocks=3)
     network = Discriminator(config.network_config())
     rows = list_discriminator(network.config)

@@ -15,7 +15,7 @@ LABELLED = {"labels": "own", "label_names": ("a", "b", "c")}
 
 @pytest.fixture
 def tiny(tiny):
-    """One block and one update each, unless a test says more: tracing them takes most of the time."""
+    """One block and one update each, unless a test says more: tracing takes most of the time."""
     return lambda **changes: tiny(**({"blocks": 1, "g_updates": 1} | changes))
 
 
@@ -30,7 +30,7 @@ def labels_for(config, count=21):
 
 
 def trained(config, calls, **how):
-    """(losses and latents at the end of every call, all weights), of a new pair on the same images."""
+    """(losses and latents at the end of every call, all weights) of a new pair, same images."""
     dcgan = DCGAN(config, jit=how.pop("jit", False))
     found = Steps(dcgan, images_for(config), labels_for(config), **how).run(calls)
     results = [{name: value.numpy() for name, value in result.items()} for result in found]
