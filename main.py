@@ -91,10 +91,10 @@ def draw_experiment(given: dict, _) -> dict:
 
 
 def print_outlook(given: dict, _) -> None:
-    from data.load import probe
+    from data.load import probe_dataset
 
     config = find_run_to_train(given)
-    outlook = probe(config)
+    outlook = probe_dataset(config)
     devices.quietly_import_tensorflow()
     from training.dry_run import describe
 
@@ -103,7 +103,7 @@ def print_outlook(given: dict, _) -> None:
 
 def train_run(given: dict, _) -> dict | None:
     from data.label_choice import choose_labels
-    from data.load import load
+    from data.load import load_dataset
     from system.files import check_writable
     from system.locks import lock_run
 
@@ -111,7 +111,9 @@ def train_run(given: dict, _) -> dict | None:
     check_has_images(config)
     check_writable(config.run_dir)
     with lock_run(config.run_dir):
-        pack = load(config)  # before TensorFlow: what is wrong with the images shows at once
+        pack = load_dataset(
+            config
+        )  # before TensorFlow: what is wrong with the images shows at once
         names = pack.labels.names if pack.labels else None
         # A wrong --label is better known now than after the training.
         choose_labels(dataclasses.replace(config, label_names=names), FLAGS.label, 1)

@@ -107,7 +107,3 @@ class Order:
         """The image numbers (len(steps), batch_size) of these steps, counted from 0."""
         numbers = self.indices(steps.start * batch_size, steps.stop * batch_size)
         return numbers.reshape(len(steps), batch_size)
-
-
-# The name until training/steps.py uses the new one.
-batches = prefetch_batches

@@ -255,7 +255,7 @@ def fetch_file(
     no room.
     """
     if path.exists():
-        if fault := _describe_fault(path, file):
+        if fault := _describe_wrong_file(path, file):
             raise ValueError(
                 f"{path} must be the original. Received: {fault}. Move it away and run this again."
             )
@@ -264,13 +264,15 @@ def fetch_file(
 
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    check_room(path.parent, file.size - _size_or_zero(part) + unpacked, path.name)
-    _fetch_from_any(file, path, part, unreachable)
+    check_room(path.parent, file.size - _file_size_or_zero(part) + unpacked, path.name)
+    _fetch_from_any_url(file, path, part, unreachable)
     os.replace(part, path)
     return True
 
 
-def _fetch_from_any(file: RemoteFile, path: Path, part: Path, unreachable: dict[str, str]) -> None:
+def _fetch_from_any_url(
+    file: RemoteFile, path: Path, part: Path, unreachable: dict[str, str]
+) -> None:
     """Brings `part` to its full size from the first place that gives it."""
     failures = []
     for url in file.urls:
@@ -278,7 +280,7 @@ def _fetch_from_any(file: RemoteFile, path: Path, part: Path, unreachable: dict[
         try:
             if host in unreachable:
                 raise MirrorError(unreachable[host])
-            _fetch_from(url, file, part)
+            _fetch_from_url(url, file, part)
         except MirrorError as error:
             failures.append(f"{host}: {error}")
             logging.info("%s: %s did not give it: %s.", path, host, error)
@@ -294,26 +296,28 @@ def _fetch_from_any(file: RemoteFile, path: Path, part: Path, unreachable: dict[
     )
 
 
-def _fetch_from(url: str, file: RemoteFile, part: Path) -> None:
+def _fetch_from_url(url: str, file: RemoteFile, part: Path) -> None:
     """Brings `part` to its full size, over as many connections as it takes, and checks it.
 
     Raises MirrorError when a connection brings nothing, or what it brought is wrong.
     """
-    while (before := _size_or_zero(part)) < file.size:
+    while (before := _file_size_or_zero(part)) < file.size:
         try:
-            chunks = _stream_from(url, file, before)
+            chunks = _stream_from_url(url, file, before)
             start = next(chunks)
             _write_chunks(chunks, part, file.size, start)
         except MirrorError:
-            if _size_or_zero(part) <= before:  # otherwise the next connection goes on from there
+            if (
+                _file_size_or_zero(part) <= before
+            ):  # otherwise the next connection goes on from there
                 raise
 
-    if fault := _describe_fault(part, file):
+    if fault := _describe_wrong_file(part, file):
         part.unlink()
         raise MirrorError(fault)
 
 
-def _stream_from(url: str, file: RemoteFile, start: int) -> Iterator:
+def _stream_from_url(url: str, file: RemoteFile, start: int) -> Iterator:
     """Yields the position at which the bytes begin, `start` or 0, then the bytes to the file's end.
 
     Raises MirrorError when the server gives something else, or the connection ends too early.
@@ -363,9 +367,9 @@ def _write_chunks(chunks: Iterable[bytes], path: Path, total: int, start: int = 
             target.write(chunk)
 
 
-def _describe_fault(path: Path, file: RemoteFile) -> str:
+def _describe_wrong_file(path: Path, file: RemoteFile) -> str:
     """What is wrong with the file at `path`; empty when nothing is."""
-    size = _size_or_zero(path)
+    size = _file_size_or_zero(path)
     digest = hashlib.sha256()
     with (
         open(path, "rb") as opened,
@@ -382,7 +386,7 @@ def _describe_fault(path: Path, file: RemoteFile) -> str:
     return ""
 
 
-def _size_or_zero(path: Path) -> int:
+def _file_size_or_zero(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 

@@ -61,7 +61,7 @@ def _open_first_candidate(
     first_error = None
     for path in _list_candidates(config.dataset, data_dir):
         try:
-            return _open_place(path, config.input_fname_pattern, config.train_size), None
+            return _open_dataset_at(path, config.input_fname_pattern, config.train_size), None
         except ValueError as error:
             first_error = first_error or error
     return None, first_error
@@ -105,7 +105,7 @@ def _is_python_package(folder: Path) -> bool:
     return False
 
 
-def _open_place(path: Path, pattern: str, limit: int | None) -> Source:
+def _open_dataset_at(path: Path, pattern: str, limit: int | None) -> Source:
     """What `path` holds: a zip, IDX files, an LMDB, images, or a zip of images.
 
     Raises ValueError when it cannot be read, NoImagesError when it holds none of these.

@@ -28,7 +28,7 @@ def load_dataset(config: Config) -> Pack:
     no such labels.
     """
     source = find_source(config)
-    geometry = choose_geometry(config)
+    geometry = choose_crop_and_resize(config)
     pack = load_or_make_pack(
         source,
         list_pack_folders(config),
@@ -41,7 +41,7 @@ def load_dataset(config: Config) -> Pack:
             "limit": config.train_size,
         },
     )
-    _log_images(pack, geometry)
+    _log_dataset_summary(pack, geometry)
 
     labels = read_labels(config, source, pack.manifest["files"])
     if labels:
@@ -68,11 +68,11 @@ def probe_dataset(config: Config) -> tuple[int, int, tuple[str, ...] | None]:
 
 def _decode_or_none(image, config: Config) -> Decoded | None:
     with contextlib.suppress(Exception):  # damaged files raise nearly anything
-        return decode_image(image, choose_geometry(config), 3)
+        return decode_image(image, choose_crop_and_resize(config), 3)
     return None
 
 
-def choose_geometry(config: Config) -> Geometry:
+def choose_crop_and_resize(config: Config) -> Geometry:
     """The crop and the resize that the flags ask for.
 
     One side of a crop implies the other by the output's shape.
@@ -98,7 +98,7 @@ def list_pack_folders(config: Config) -> list[Path]:
     return [Path(parent).expanduser() / ".packs" for parent in (config.data_dir, config.out_dir)]
 
 
-def _log_images(pack: Pack, geometry: Geometry) -> None:
+def _log_dataset_summary(pack: Pack, geometry: Geometry) -> None:
     """One line about what was found, and one for each thing that a user should know of."""
     manifest, channels = pack.manifest, pack.images.shape[-1]
     sizes = _describe_sizes(manifest["sizes"])
@@ -149,7 +149,3 @@ def _log_label_shares(labels: Labels) -> None:
     shares = zip(labels.names, labels.y.mean(0), strict=True)
     listed = (f"{name} {share:.1%}" for name, share in itertools.islice(shares, SHARES_LOGGED))
     logging.info("labels: %s", ", ".join(listed))
-
-
-# The names until main.py and training/dry_run.py use the new ones.
-load, probe, geometry_of = load_dataset, probe_dataset, choose_geometry

@@ -9,6 +9,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 import pytest
+from absl import logging
 from common import TINY
 from PIL import Image
 
@@ -49,3 +50,26 @@ def image_folder(tmp_path, photos):
         return folder
 
     return make
+
+
+@pytest.fixture
+def jpegs(tmp_path, photos):
+    """A folder of 150 JPEGs, more than may be in flight; six are unreadable: cut, empty or text."""
+    folder = tmp_path / "jpegs"
+    folder.mkdir()
+    for number, pixels in enumerate(photos(150)):
+        Image.fromarray(pixels).save(folder / f"{number:04d}.jpg")
+    for number, content in zip((0, 5, 63, 64, 100, 149), (b"", b"text", None) * 2, strict=True):
+        path = folder / f"{number:04d}.jpg"
+        path.write_bytes(path.read_bytes()[:400] if content is None else content)
+
+    return folder
+
+
+@pytest.fixture
+def messages(monkeypatch):
+    """Everything logged, as text."""
+    said = []
+    for level in ("info", "warning"):
+        monkeypatch.setattr(logging, level, lambda text, *values: said.append(text % values))
+    return said

@@ -5,7 +5,7 @@ import json
 import math
 
 from config.settings import Config
-from data.load import geometry_of
+from data.load import choose_crop_and_resize
 from kernels.convolution import STRIDE
 from system.devices import choose_jit, choose_precision
 from training.cost import LayerCost, list_layers, training_bytes
@@ -22,7 +22,7 @@ MFLOP             of the forward pass of one image: two for each multiplication"
 def describe(config: Config, outlook: tuple) -> str:
     """The settings, both networks' layers and the memory to train them.
 
-    outlook: (images, channels, names of the labels or None), as from `data.load.probe`.
+    outlook: (images, channels, names of the labels or None), as from `data.load.probe_dataset`.
     """
     images, channels, label_names = outlook
     precision = choose_precision(config.mixed_precision)
@@ -35,7 +35,7 @@ def describe(config: Config, outlook: tuple) -> str:
     jit = "with XLA" if choose_jit(config.jit) else "without XLA"
     disk = images * math.prod(network.image_shape) / 1e9
     summary = (
-        f"images   {images:,}: {geometry_of(config)}\n"
+        f"images   {images:,}: {choose_crop_and_resize(config)}\n"
         f"run      {config.run_dir}, {config.total_steps(images):,} steps, {precision} {jit}\n"
         f"memory   about {training_bytes(config, precision) / 1e9:.1f} GB while training\n"
         f"disk     {disk:.2f} GB for the decoded images"

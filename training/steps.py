@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow.python.client import device_lib
 
 import ops
-from data.batches import Order, batches
+from data.batches import Order, prefetch_batches
 from gan import DCGAN
 from training.schedule import LOG_EVERY_STEPS
 
@@ -63,7 +63,9 @@ class Steps:
     def _gather_inputs(self, calls: Iterable[range]) -> Iterator[tuple[np.ndarray, ...]]:
         seed = self.dcgan.config.seed
         if self.table is None:
-            return batches(self.images, self.y, batch_size=self.batch, seed=seed, calls=calls)
+            return prefetch_batches(
+                self.images, self.y, batch_size=self.batch, seed=seed, calls=calls
+            )
 
         order = Order(len(self.images), seed)
         rows = (order.batches(call, self.batch) for call in calls)

@@ -74,7 +74,7 @@ class PackRequest:
     @property
     def _key(self) -> str:
         geometry = dataclasses.asdict(self.geometry)
-        return _hash_settings({"format": FORMAT, "geometry": geometry, **self.settings})
+        return _hash_pack_settings({"format": FORMAT, "geometry": geometry, **self.settings})
 
 
 def load_or_make_pack(
@@ -182,10 +182,10 @@ def _make_pack(request: PackRequest, folder: Path) -> Pack:
     check_room(folder, source.count * height * width * channels, "the decoded images")
 
     with create_temporary(request.draft_path(folder)) as draft:
-        manifest = _write_images(draft, source, request.geometry, channels)
+        manifest = _decode_into_npy(draft, source, request.geometry, channels)
         if auto and manifest["all_gray"]:
             channels = 1
-            _keep_one_channel(draft)
+            _rewrite_with_one_channel(draft)
         manifest |= {
             "fingerprint": source.fingerprint,
             "c_dim_auto": auto,
@@ -196,7 +196,7 @@ def _make_pack(request: PackRequest, folder: Path) -> Pack:
     return Pack(np.load(path, mmap_mode="r"), manifest)
 
 
-def _write_images(path: Path, source: Source, geometry: Geometry, channels: int) -> dict:
+def _decode_into_npy(path: Path, source: Source, geometry: Geometry, channels: int) -> dict:
     """Decodes all images into an .npy at `path`; returns the manifest of what was seen."""
     summary = ImageSummary()
     row = geometry.height, geometry.width, channels
@@ -211,7 +211,9 @@ def _write_images(path: Path, source: Source, geometry: Geometry, channels: int)
             bar.update(len(seen))
             file.write(pixels)
             summary.add(seen)
-            if _are_too_many(len(summary.skipped), source.count):  # the rest cannot make up for it
+            if _are_too_many_unreadable(
+                len(summary.skipped), source.count
+            ):  # the rest cannot make up for it
                 break
 
         _check_enough_readable(source, summary)
@@ -326,7 +328,7 @@ def _group_into_tasks(items: Iterable[tuple], size: int) -> Iterator[tuple[list[
         yield task, encoded
 
 
-def _are_too_many(skipped: int, total: int) -> bool:
+def _are_too_many_unreadable(skipped: int, total: int) -> bool:
     """True when `skipped` of `total` images are more than may be unreadable."""
     most = max(limits.MAX_UNREADABLE_FORGIVEN, limits.MAX_UNREADABLE_SHARE * total)
     return skipped > most
@@ -335,7 +337,7 @@ def _are_too_many(skipped: int, total: int) -> bool:
 def _check_enough_readable(source: Source, summary: ImageSummary) -> None:
     readable, skipped = len(summary.names), len(summary.skipped)
     total = readable + skipped
-    if readable and not _are_too_many(skipped, total):
+    if readable and not _are_too_many_unreadable(skipped, total):
         return
 
     reasons = itertools.islice(summary.skipped.items(), 3)
@@ -355,7 +357,7 @@ def _write_npy_header(file, count: int, row: tuple[int, int, int]) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _keep_one_channel(path: Path) -> None:
+def _rewrite_with_one_channel(path: Path) -> None:
     """Rewrites a pack of gray RGB images (N, H, W, 3) as (N, H, W, 1)."""
     colours = np.load(path, mmap_mode="r")
     with create_temporary(path) as draft:
@@ -379,5 +381,5 @@ def _manifest_path(pack: Path) -> Path:
     return pack.with_suffix(".json")
 
 
-def _hash_settings(settings: dict) -> str:
+def _hash_pack_settings(settings: dict) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

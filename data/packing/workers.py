@@ -17,8 +17,8 @@ WORKER_SCRIPT = f"""
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from data.packing.workers import serve_parent
-serve_parent()
+from data.packing.workers import serve_decoding_tasks
+serve_decoding_tasks()
 """
 
 
@@ -104,7 +104,7 @@ class Worker:
             process.stdin.close()
 
 
-def serve_parent() -> None:
+def serve_decoding_tasks() -> None:
     """A worker's side: reads pickled tasks from stdin and writes results, until its parent is gone.
 
     A task is the arguments of `decode_images`. Its result is None if an image is too large.

@@ -67,7 +67,8 @@ def _make_builder(name: str, folder: Path, remedy: str):
         return builder if builder.is_prepared() else tfds.builder(name, data_dir=folder)
     except Exception as error:  # its registry raises many kinds, all meaning "no such dataset"
         raise ValueError(
-            f"tfds:{name} must be a TensorFlow dataset. Received: {_summarize(error)} {remedy}"
+            f"tfds:{name} must be a TensorFlow dataset. "
+            f"Received: {_summarize_error(error)} {remedy}"
         ) from error
 
 
@@ -153,7 +154,7 @@ def _download_if_missing(builder, name: str, remedy: str, *, fetch: bool) -> Non
         builder.download_and_prepare()
     except Exception as error:  # quota pages, checksums, full disks: each library raises its own
         raise ValueError(
-            f"tfds:{name} could not be fetched: {_summarize(error)} {remedy}"
+            f"tfds:{name} could not be fetched: {_summarize_error(error)} {remedy}"
         ) from error
 
 
@@ -175,7 +176,7 @@ def _is_network_up() -> bool:
     return answered.is_set()
 
 
-def _summarize(error: Exception) -> str:
+def _summarize_error(error: Exception) -> str:
     """The first line of an error that says anything, as a sentence."""
     lines = (line.strip() for line in str(error).splitlines())
     line = next(filter(None, lines), type(error).__name__)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import data.sources.tfds
-from data.load import choose_geometry, load_dataset, probe_dataset
+from data.load import choose_crop_and_resize, load_dataset, probe_dataset
 
 
 def odd_folder(folder):
@@ -94,7 +94,7 @@ def test_channels_are_gray_only_if_every_image_is(tiny, image_folder):
 
 def test_a_missing_side_of_the_crop_follows_the_output(tiny):
     def crop(**changes):
-        return choose_geometry(tiny(**changes)).crop
+        return choose_crop_and_resize(tiny(**changes)).crop
 
     assert crop(dataset="celebA") == (108, 108)
     assert crop(dataset="celebA", output_height=64, output_width=32) == (216, 108)
