@@ -259,7 +259,8 @@ def _log_import(config: Config, weights: Weights, *, is_size_given: bool) -> Non
     if not weights.is_size_known and not is_size_given:
         logging.info(
             "the files leave the size open: "
-            "if it is another, give --output_height and --output_width."
+            "if the images were not %s, give --output_height and --output_width.",
+            f"{config.height}x{config.width}",
         )
 
     logging.info("the run is %s", config.run_dir)
