@@ -27,12 +27,12 @@ def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> C
     """Trains until `config.total_steps`, from the run's newest checkpoint on; returns the run's
     settings.
 
-    images (N, H, W, C) uint8 and labels, as `data.load.load_dataset` gives them. Ctrl-C, SIGTERM and SIGHUP
-    end it early with everything saved, and None is returned. When losses or weights become NaN or
-    infinite, it goes back to the newest checkpoint with half the learning rate, up to three times
-    in a run; after that it raises ValueError. So it does when no checkpoint of the run is readable,
-    when the labels are not the run's, and when memory runs out; OSError when a checkpoint cannot be
-    written. One process at a time may train a run: `system.locks.lock_run`.
+    images (N, H, W, C) uint8 and labels, as `data.load.load_dataset` gives them. Ctrl-C, SIGTERM
+    and SIGHUP end it early with everything saved, and None is returned. When losses or weights
+    become NaN or infinite, it goes back to the newest checkpoint with half the learning rate, up to
+    three times in a run; after that it raises ValueError. So it does when no checkpoint of the run
+    is readable, when the labels are not the run's, and when memory runs out; OSError when a
+    checkpoint cannot be written. One process at a time may train a run: `system.locks.lock_run`.
     """
     config = settle_on_data(config, images, labels)
     if config.deterministic:
