@@ -33,7 +33,8 @@ def test_tensorflow_comes_without_what_keras_wraps_which_can_still_be_imported()
 import sys
 from system import devices
 devices.quietly_import_tensorflow()
-assert "keras" in sys.modules and not any(name.startswith(("sklearn", "scipy.stats")) for name in sys.modules)
+assert "keras" in sys.modules
+assert not any(name.startswith(("sklearn", "scipy.stats")) for name in sys.modules)
 import sklearn.datasets
 """
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)

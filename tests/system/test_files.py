@@ -94,7 +94,7 @@ def test_a_temporary_that_another_process_takes_for_a_leftover_is_made_again(tmp
 
 
 def test_what_is_appended_is_there_whole_or_not_at_all(tmp_path):
-    """A limit on the size of files stands for a full disk: the first write is cut short, the next one fails."""
+    """A limit on the size of files stands for a full disk: it cuts the first write short."""
     path = tmp_path / "lines"
     append_or_undo(path, b"one\n")
     append_or_undo(path, b"two\n")

@@ -1,4 +1,7 @@
-"""The first signal asks, the second ends at once; faults/test_interruptions.py has the program itself."""
+"""The first signal asks, the second ends at once.
+
+tests/faults/test_interruptions.py sends them to the program itself.
+"""
 
 import os
 import signal
@@ -18,7 +21,7 @@ with catch_stop_signals() as stop:
     while not stop.is_set():
         time.sleep(0.01)
     print("asked", flush=True)
-    # In C and without the interpreter's lock, as TensorFlow: Python's own handlers wait for its end.
+    # In C and without the interpreter's lock, as TensorFlow: Python's handlers wait for its end.
     hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
 """
 
