@@ -1,6 +1,8 @@
 """Settings small enough that a training step takes milliseconds, and images to train on."""
 
 import os
+import subprocess
+import sys
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -10,7 +12,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import numpy as np
 import pytest
 from absl import logging
-from common import TINY
+from common import ROOT, TINY
 from PIL import Image
 
 from config.settings import Config
@@ -73,3 +75,25 @@ def messages(monkeypatch):
     for level in ("info", "warning"):
         monkeypatch.setattr(logging, level, lambda text, *values: said.append(text % values))
     return said
+
+
+HELD = """
+import pathlib, sys, time
+from system import locks
+with locks.lock_run(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def held(tmp_path):
+    """Another process that has the run's lock."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HELD, tmp_path / "out" / "run"], cwd=ROOT, stdout=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"held\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()

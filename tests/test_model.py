@@ -13,7 +13,6 @@ from gan import DCGAN
 from kernels import adam as optimizers
 from kernels import convolution
 from model import Discriminator, Generator
-from system import devices
 
 SIZES = [(8, 8), (28, 28), (32, 32), (48, 48), (64, 64), (100, 100), (128, 128), (64, 32), (33, 47)]
 
@@ -326,24 +325,6 @@ def test_same_seed_same_weights(tiny):
     first, same, other = (weights_of(DCGAN(tiny(seed=seed))) for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
-
-
-def test_precision_and_jit_are_chosen_by_the_machine(monkeypatch):
-    assert devices.choose_precision("float16") == "float16"
-    assert devices.choose_precision("auto") in ("bfloat16", "float32")
-    assert devices.choose_jit("on")
-    assert not devices.choose_jit("off")
-    monkeypatch.setattr(
-        tf.config, "list_physical_devices", lambda kind: ["gpu"] if kind == "GPU" else []
-    )
-    for capability, precision in (((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")):
-        monkeypatch.setattr(
-            tf.config.experimental,
-            "get_device_details",
-            lambda _, c=capability: {"compute_capability": c},
-        )
-        assert devices.choose_precision("auto") == precision
-    assert devices.choose_jit("auto")
 
 
 @pytest.mark.parametrize(("height", "width", "c_dim"), [(28, 28, 1), (33, 47, 4), (64, 64, 3)])

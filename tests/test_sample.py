@@ -13,8 +13,7 @@ from runs.checkpoints import Checkpoints
 from runs.find import find_run, read_run
 from sample import Sampler, sample
 from system import console
-from system.files import replace_folder, write_atomic
-from utils import encode_png, image_grid, write_film
+from utils import encode_png, image_grid
 
 
 @pytest.fixture
@@ -121,56 +120,6 @@ def test_a_moved_run_is_itself(trained):
     elsewhere = config.run_dir.parent.parent / "elsewhere"
     config.run_dir.parent.rename(elsewhere)
     assert read_run(elsewhere / "renamed").run_dir == elsewhere / "renamed"
-
-
-def test_grids_are_as_square_as_can_be():
-    images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 3, 1), np.uint8)
-    grid = image_grid(images)
-    assert grid.shape == (4, 9, 1)
-    assert grid[::2, ::3, 0].tolist() == [[0, 1, 2], [3, 4, 0]]
-
-
-def test_png_keeps_pixels_of_every_channel_count(tmp_path):
-    for channels in (1, 3, 4):
-        image = np.random.default_rng(0).integers(0, 256, (5, 4, channels), dtype=np.uint8)
-        decoded = iio.imread(encode_png(image), extension=".png")
-        np.testing.assert_array_equal(decoded.reshape(image.shape), image)
-
-
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_film_has_a_frame_a_grid_but_not_endlessly_many(channels, tmp_path):
-    paths = []
-    for number in range(130):
-        image = np.full((8, 8, channels), number, np.uint8)
-        image[..., 3:] = 255
-        paths.append(tmp_path / f"train_{number:08d}.png")
-        paths[-1].write_bytes(encode_png(image))
-    write_film(paths[:3], tmp_path / "short.gif")
-    write_film(paths, tmp_path / "long.gif")
-    assert len(iio.imread(tmp_path / "short.gif")) == 3
-    assert len(iio.imread(tmp_path / "long.gif")) == 100
-    write_film([], tmp_path / "none.gif")
-    assert not (tmp_path / "none.gif").exists()
-
-
-def test_files_and_folders_appear_whole_or_not_at_all(tmp_path):
-    folder = tmp_path / "folder"
-    with replace_folder(folder) as temporary:
-        (temporary / "a").write_text("first")
-    with pytest.raises(RuntimeError), replace_folder(folder) as temporary:
-        (temporary / "b").write_text("half")
-        raise RuntimeError
-    assert [path.name for path in folder.iterdir()] == ["a"]
-    with replace_folder(folder) as temporary:
-        (temporary / "c").write_text("second")
-    assert [path.name for path in folder.iterdir()] == ["c"]
-    (tmp_path / "folder.123.tmp" / "of a killed process").mkdir(parents=True)
-    with replace_folder(folder):
-        pass
-    write_atomic(tmp_path / "file", b"content")
-    with pytest.raises(OSError):
-        write_atomic(tmp_path / "none" / "file", b"content")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_with_the_statistics_of_the_batch_the_first_still_do_not_depend_on_n(trained):

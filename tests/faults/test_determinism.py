@@ -16,7 +16,6 @@ from data.packing import pack as packing
 from data.packing.decode import Geometry
 from data.packing.pack import load_or_make_pack
 from data.sources.folder import open_image_folder
-from system import memory
 
 
 @pytest.mark.parametrize("processes", [False, True])
@@ -80,7 +79,3 @@ def test_the_flag_reaches_tensorflow(tiny, photos, monkeypatch):
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: asked.append(1))
     training.train(tiny(steps=1, deterministic=True), photos(20, 16, 16))
     assert asked == [1]
-
-
-def test_available_memory_is_a_plausible_number():
-    assert 10e6 < memory.available_bytes() < 1e14

@@ -17,7 +17,7 @@ from config.stored import change_settings
 from data.batches import open_row_reader
 from runs.checkpoints import list_checkpoints
 from runs.find import read_run
-from tests.foreign.test_import_weights import write_newmu
+from tests.foreign.originals import write_newmu
 from train import train
 from training.logs import Logs
 from training.steps import Steps

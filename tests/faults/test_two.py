@@ -3,29 +3,16 @@
 import concurrent.futures
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
-from common import ROOT
 from program import is_one_line, run, run_here, start, tree, wait_for
 
 from data.packing.decode import Geometry
 from data.packing.pack import load_or_make_pack
 from data.sources.source import Source
-from system import files, locks
-from system.files import replace_folder, write_atomic
-
-HELD = """
-import pathlib, sys, time
-from system import files, locks
-with locks.lock_run(pathlib.Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(60)
-"""
 
 
 def flags(tmp_path, *others):
@@ -38,19 +25,6 @@ def flags(tmp_path, *others):
     )
 
 
-@pytest.fixture
-def held(tmp_path):
-    """Another process that has the run's lock."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HELD, tmp_path / "out" / "run"], cwd=ROOT, stdout=subprocess.PIPE
-    )
-    assert process.stdout.readline() == b"held\n"
-    yield process
-    process.kill()
-    process.wait()
-    process.stdout.close()
-
-
 def test_a_second_process_is_refused_with_pid_and_host(held, tmp_path, image_folder, capsys):
     image_folder(10)
     assert run_here(*flags(tmp_path, "--train")) == 1
@@ -60,88 +34,10 @@ def test_a_second_process_is_refused_with_pid_and_host(held, tmp_path, image_fol
     assert not (tmp_path / "data" / ".packs").exists()  # before anything was done
 
 
-def test_the_lock_of_a_killed_process_is_taken_over(held, tmp_path, caplog):
-    held.kill()
-    held.wait()
-    run_dir = tmp_path / "out" / "run"
-    assert (run_dir / "lock").read_text() == f"process {held.pid} on {socket.gethostname()}"
-    (run_dir / "config.json").touch()
-    with locks.lock_run(run_dir):
-        assert (run_dir / "lock").read_text() == f"process {os.getpid()} on {socket.gethostname()}"
-    assert [path.name for path in run_dir.iterdir()] == ["config.json"]
-
-
-def test_a_lock_from_another_host_is_taken_over_with_a_warning(tmp_path, monkeypatch):
-    said = []
-    monkeypatch.setattr(locks.logging, "warning", lambda text, *values: said.append(text % values))
-    (tmp_path / "lock").write_text("process 7 on elsewhere")
-    with locks.lock_run(tmp_path):
-        assert "process 7 on elsewhere did not end its work" in said[0]
-
-
-@pytest.mark.parametrize(
-    "holder, refused",
-    [
-        ("process 1 on HOST", True),
-        ("process 1 on elsewhere", True),
-        ("process 999999999 on HOST", False),
-        ("process OURS on HOST", False),
-        ("nonsense", False),
-        ("", False),
-    ],
-)
-def test_where_the_file_system_has_no_locks_the_name_counts(holder, refused, tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "fcntl", None)
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "lock").write_text(
-        holder.replace("HOST", socket.gethostname()).replace("OURS", str(os.getpid()))
-    )
-    if refused:
-        with pytest.raises(ValueError, match="One process at a time"), locks.lock_run(folder):
-            pass
-    else:
-        with (
-            locks.lock_run(folder),
-            pytest.raises(ValueError, match="in use by"),
-            other_process(monkeypatch, folder),
-        ):
-            pass
-
-
-def other_process(monkeypatch, folder):
-    """The lock as another process would ask for it, while this one lives."""
-    pid = os.getpid()
-    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
-    return locks.lock_run(folder)
-
-
 def test_a_run_that_never_began_leaves_no_folder(tmp_path, capsys):
     assert run_here("--dataset=/nowhere/at/all", f"--out_dir={tmp_path / 'out'}", "--train") == 1
     assert is_one_line(capsys.readouterr().err)
     assert not list((tmp_path / "out").glob("*"))
-
-
-def test_temporaries_belong_to_their_process(tmp_path):
-    with (
-        files.create_temporary(tmp_path / "mine") as mine,
-        files.create_temporary(tmp_path / "folder", folder=True) as folder,
-    ):
-        (tmp_path / "dead.12-abcdef.tmp").write_text("half")
-        (tmp_path / "dead.13-abcdef.tmp").mkdir()
-        files.remove_leftovers(tmp_path)
-        assert sorted(tmp_path.iterdir()) == sorted([mine, folder])
-    assert not list(tmp_path.iterdir())
-
-
-def test_what_was_put_aside_for_nothing_comes_back(tmp_path):
-    (tmp_path / "saved_model.abcdef.aside.tmp").mkdir()
-    (tmp_path / "saved_model.abcdef.aside.tmp" / "weights").write_text("precious")
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other.abcdef.aside.tmp").mkdir()
-    files.remove_leftovers(tmp_path)
-    assert tree(tmp_path) == {"saved_model/weights": b"precious"}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "saved_model"]
 
 
 def slow_source(count, made):
@@ -200,32 +96,3 @@ def test_two_real_processes_on_one_dataset_and_then_on_one_run(tmp_path, image_f
     first.communicate()
     assert run(*flags(tmp_path, "--train", "--steps=1"))[0] == 0
     assert not (tmp_path / "out" / "run" / "lock").exists()
-
-
-def test_where_there_are_no_locks_temporaries_go_by_their_age(tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "fcntl", None)
-    for name in ("old", "new"):
-        (tmp_path / f"{name}.tmp").touch()
-    os.utime(tmp_path / "old.tmp", (0, 0))
-    files.remove_leftovers(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["new.tmp"]
-    with replace_folder(tmp_path / "made") as folder:
-        (folder / "file").write_text("1")
-    with replace_folder(tmp_path / "made") as folder:
-        (folder / "file").write_text("2")
-    write_atomic(tmp_path / "one", b"3")
-    assert tree(tmp_path) == {"made/file": b"2", "new.tmp": b"", "one": b"3"}
-
-
-def test_a_temporary_that_another_process_takes_for_a_leftover_is_made_again(tmp_path, monkeypatch):
-    original, taken = locks._try_lock, []
-
-    def try_lock(descriptor):
-        if not taken:  # between its making and its lock
-            taken.extend(tmp_path.iterdir())
-            taken[0].unlink()
-        return original(descriptor)
-
-    monkeypatch.setattr(locks, "_try_lock", try_lock)
-    write_atomic(tmp_path / "one", b"content")
-    assert tree(tmp_path) == {"one": b"content"}

@@ -1,0 +1,68 @@
+"""How the program talks."""
+
+import errno
+import logging as python_logging
+import os
+
+import pytest
+from absl import logging
+
+from system import console
+
+
+@pytest.fixture(autouse=True)
+def _verbosity_as_before():
+    before = logging.get_verbosity()
+    yield
+    logging.set_verbosity(before)
+
+
+def record(level, text, path="/home/me/dcgan/train.py"):
+    return python_logging.LogRecord("absl", level, path, 1, text, (), None)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("--z_dim must\n  be at least 1."), "--z_dim must be at least 1."),
+        (MemoryError(), "Out of memory. Close other programs, or lower --batch_size."),
+        (
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/x.png"),
+            "out/x.png cannot be used: No space left on device. "
+            "Make room there, or give another --out_dir; the same command goes on.",
+        ),
+        (
+            PermissionError(errno.EACCES, os.strerror(errno.EACCES), "out"),
+            "out cannot be used: Permission denied.",
+        ),
+        (OSError(errno.EIO, os.strerror(errno.EIO)), "A file cannot be used: Input/output error."),
+        (OSError("plain words"), "plain words"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_code_1(error, line, capsys):
+    assert console.fail(error) == 1
+    assert capsys.readouterr() == ("", f"error: {line}\n")
+
+
+def test_the_libraries_talk_only_when_they_fail_or_are_asked():
+    library = "/venv/lib/python3.11/site-packages/tensorflow/x.py"
+    logging.set_verbosity(logging.INFO)
+    assert console.is_ours_or_an_error(record(python_logging.INFO, "found 3 images"))
+    assert not console.is_ours_or_an_error(record(python_logging.WARNING, "retracing", library))
+    assert console.is_ours_or_an_error(record(python_logging.ERROR, "no device", library))
+    logging.set_verbosity(logging.DEBUG)
+    assert console.is_ours_or_an_error(record(python_logging.WARNING, "retracing", library))
+
+
+@pytest.mark.parametrize(
+    ("level", "line"),
+    [
+        (python_logging.INFO, "3% done"),
+        (python_logging.WARNING, "warning: 3% done"),
+        (python_logging.ERROR, "error: 3% done"),
+    ],
+)
+def test_an_event_is_its_message_alone(level, line):
+    one = record(level, "%s done")
+    one.args = ("3%",)
+    assert console.Formatter().format(one) == line

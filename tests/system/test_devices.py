@@ -1,0 +1,66 @@
+"""TensorFlow's import, and what suits the machine."""
+
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+from common import ROOT
+
+from system import devices
+
+
+def test_precision_and_jit_are_chosen_by_the_machine(monkeypatch):
+    assert devices.choose_precision("float16") == "float16"
+    assert devices.choose_precision("auto") in ("bfloat16", "float32")
+    assert devices.choose_jit("on")
+    assert not devices.choose_jit("off")
+    monkeypatch.setattr(
+        tf.config, "list_physical_devices", lambda kind: ["gpu"] if kind == "GPU" else []
+    )
+    for capability, precision in (((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")):
+        monkeypatch.setattr(
+            tf.config.experimental,
+            "get_device_details",
+            lambda _, c=capability: {"compute_capability": c},
+        )
+        assert devices.choose_precision("auto") == precision
+    assert devices.choose_jit("auto")
+
+
+def test_tensorflow_comes_without_what_keras_wraps_which_can_still_be_imported():
+    script = """
+import sys
+from system import devices
+devices.quietly_import_tensorflow()
+assert "keras" in sys.modules
+assert not any(name.startswith(("sklearn", "scipy.stats")) for name in sys.modules)
+import sklearn.datasets
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [("fpu sse avx512_bf16", "bfloat16"), ("fpu amx_bf16", "bfloat16"), ("fpu avx2", "float32")],
+)
+def test_a_cpu_that_has_bfloat16_gets_it(flags, precision, monkeypatch):
+    monkeypatch.setattr(devices, "_cpu_flags", lambda: set(flags.split()))
+    assert devices.choose_precision("auto") == precision
+
+
+def test_hidden_modules_fail_to_import_and_come_back():
+    assert "this" not in sys.modules
+    with devices.hide_modules("this", "json"), pytest.raises(ImportError):
+        import this  # noqa: F401
+    assert "this" not in sys.modules
+    with devices.hide_modules("json"):
+        import json
+    assert json.loads("[1]") == [1]  # imported before, so it stays
+
+
+def test_the_device_is_named(monkeypatch):
+    assert devices.device_type() == "CPU"
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    assert devices.device_type() == "GPU"
+    assert not devices.nvidia_gpu_is_unused()

@@ -1,0 +1,98 @@
+"""Locks between processes; faults/test_two.py has the program itself."""
+
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from system import locks
+
+
+def test_the_lock_of_a_killed_process_is_taken_over(held, tmp_path, caplog):
+    held.kill()
+    held.wait()
+    run_dir = tmp_path / "out" / "run"
+    assert (run_dir / "lock").read_text() == f"process {held.pid} on {socket.gethostname()}"
+    (run_dir / "config.json").touch()
+    with locks.lock_run(run_dir):
+        assert (run_dir / "lock").read_text() == f"process {os.getpid()} on {socket.gethostname()}"
+    assert [path.name for path in run_dir.iterdir()] == ["config.json"]
+
+
+def test_a_lock_from_another_host_is_taken_over_with_a_warning(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(locks.logging, "warning", lambda text, *values: said.append(text % values))
+    (tmp_path / "lock").write_text("process 7 on elsewhere")
+    with locks.lock_run(tmp_path):
+        assert "process 7 on elsewhere did not end its work" in said[0]
+
+
+@pytest.mark.parametrize(
+    "holder, refused",
+    [
+        ("process 1 on HOST", True),
+        ("process 1 on elsewhere", True),
+        ("process 999999999 on HOST", False),
+        ("process OURS on HOST", False),
+        ("nonsense", False),
+        ("", False),
+    ],
+)
+def test_where_the_file_system_has_no_locks_the_name_counts(holder, refused, tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "fcntl", None)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "lock").write_text(
+        holder.replace("HOST", socket.gethostname()).replace("OURS", str(os.getpid()))
+    )
+    if refused:
+        with pytest.raises(ValueError, match="One process at a time"), locks.lock_run(folder):
+            pass
+    else:
+        with (
+            locks.lock_run(folder),
+            pytest.raises(ValueError, match="in use by"),
+            other_process(monkeypatch, folder),
+        ):
+            pass
+
+
+def other_process(monkeypatch, folder):
+    """The lock as another process would ask for it, while this one lives."""
+    pid = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: pid + 1)
+    return locks.lock_run(folder)
+
+
+def test_who_waits_for_a_lock_gets_it_when_it_is_free_and_says_so_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "POLL_SECONDS", 0.01)
+    said, order = [], []
+    monkeypatch.setattr(locks.logging, "info", lambda text, *values: said.append(text % values))
+
+    def wait():
+        with locks.wait_for_lock(tmp_path / "lock", "waiting"):
+            order.append("waiter")
+
+    with locks.wait_for_lock(tmp_path / "lock", "nobody is there"):
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        time.sleep(0.1)
+        order.append("owner")
+    waiter.join(10)
+    assert (order, said) == (["owner", "waiter"], ["waiting"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_has_one_owner(tmp_path):
+    path = tmp_path / "draft"
+    path.touch()
+    with locks.try_to_own(path) as is_mine:
+        assert is_mine
+        with locks.try_to_own(path) as is_mine_too:
+            assert is_mine_too is False
+    with locks.try_to_own(path) as is_mine_now:
+        assert is_mine_now
+    with locks.try_to_own(tmp_path / "gone") as is_mine_there:
+        assert is_mine_there is False

@@ -1,0 +1,83 @@
+"""The first signal asks, the second ends at once.
+
+tests/faults/test_interruptions.py sends them to the program itself.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from common import ROOT
+
+from system.signals import STOP_SIGNALS, Interruption, catch_stop_signals
+
+BUSY = """
+import hashlib, time
+from system.signals import catch_stop_signals
+with catch_stop_signals() as stop:
+    print("ready", flush=True)
+    while not stop.is_set():
+        time.sleep(0.01)
+    print("asked", flush=True)
+    # In C and without the interpreter's lock, as TensorFlow: Python's handlers wait for its end.
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+"""
+
+
+@pytest.fixture
+def handlers():
+    """The handlers of this process, put back afterwards."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield before
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_the_first_signal_sets_the_event_and_handlers_come_back(number, handlers):
+    with catch_stop_signals() as stop:
+        assert not stop.is_set()
+        os.kill(os.getpid(), number)
+        assert stop.wait(10)
+    assert {one: signal.getsignal(one) for one in STOP_SIGNALS} == handlers
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored(handlers):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with catch_stop_signals() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop.wait(0.1)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+def test_the_second_signal_ends_the_process_even_while_it_computes():
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "asked\n"
+    process.send_signal(signal.SIGTERM)
+    try:
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "ended at once" in said
+
+
+def test_an_interruption_is_an_exception_once_and_then_deadly(handlers):
+    interruption = Interruption()
+    interruption.install()
+    assert not interruption.received
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+    assert interruption.received
+    assert all(signal.getsignal(number) == signal.SIG_DFL for number in STOP_SIGNALS)
