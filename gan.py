@@ -54,9 +54,9 @@ class DCGAN:
         """
         if table is not None:
             real = tf.gather(table, real)
-        batches = self.split(real, z, y)
+        batches = self.split_batches(real, z, y)
         if self.config.alternate:
-            return self.alternate(batches)
+            return self.alternate_updates(batches)
 
         for real, z, y in batches:
             fake, tape = self.draw_fakes(z, y)
@@ -68,7 +68,7 @@ class DCGAN:
             g_loss = self.update_generator(tape, real, fake, y)
         return {**results, "g_loss": g_loss}
 
-    def alternate(self, batches: list[tuple]) -> dict[str, tf.Tensor]:
+    def alternate_updates(self, batches: list[tuple]) -> dict[str, tf.Tensor]:
         """Every update has a batch of its own, and G is first, as in the paper's code.
 
         (Its real images go unused in G's updates, unless the loss compares.)
@@ -83,7 +83,7 @@ class DCGAN:
             results = self.update_discriminator(real, fake, y)
         return {**results, "g_loss": g_loss}
 
-    def split(self, real, z, y) -> list[tuple]:
+    def split_batches(self, real, z, y) -> list[tuple]:
         """(real, z, y) for each batch of the step; real images become floats, like fake ones."""
         count = self.config.batches_a_step
         reals = [ops.to_float(part) for part in tf.split(real, count)]

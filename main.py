@@ -17,7 +17,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from config.flags import FLAGS, choose_actions, define_flags, given_settings, help_text, parse
+from config.flags import FLAGS, choose_actions, define_flags, given_settings, help_text, parse_flags
 from config.presets import with_preset
 from config.settings import NETWORK_SETTINGS, Config
 from runs.find import check_has_images, find_run, find_run_to_train
@@ -31,7 +31,7 @@ define_flags()
 
 def main(argv: list[str]) -> int:
     """Parses the command line and carries out the actions asked for; returns the exit code."""
-    console.set_up()
+    console.set_up_logging()
     interruption = Interruption()
     interruption.install()
     if any(argument in HELP for argument in argv):
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
         return 0
 
     try:
-        parse(argv)
+        parse_flags(argv)
         run_actions(given_settings(), choose_actions([*ACTIONS]))
     except KeyboardInterrupt:
         return report_interruption()
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
         if interruption.received:
             return report_interruption()
         if isinstance(error, (ValueError, flags.Error, OSError, MemoryError)):
-            return console.fail(error)
+            return console.print_error(error)
         raise
     return 0
 

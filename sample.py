@@ -50,9 +50,9 @@ class Sampler:
 
     def images(self, seed: int, count: int, label: str | None = None) -> np.ndarray:
         """uint8 (count, H, W, C): what --sample, --seed and --label write to files."""
-        return self.draw(*self.inputs(seed, count, label))[:count]
+        return self.draw(*self.choose_inputs(seed, count, label))[:count]
 
-    def inputs(self, seed: int, count: int, label: str | None = None) -> tuple:
+    def choose_inputs(self, seed: int, count: int, label: str | None = None) -> tuple:
         """z and y, or None without labels, for at least `count` images, in whole batches.
 
         Whole, so that the companions of the last images are the same whatever the count.
@@ -108,7 +108,7 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     """
     label_choice.choose_labels(config, label, 1)  # a wrong label shows before anything is restored
     sampler = Sampler(config)
-    z, y = sampler.inputs(config.seed, count, label)
+    z, y = sampler.choose_inputs(config.seed, count, label)
 
     folder = config.sample_path / name_pictures(config, label)
     with replace_folder(folder) as temporary:

@@ -19,7 +19,7 @@ from training.cost import training_bytes
 from training.logs import Logs
 from training.pictures import Pictures
 from training.recovery import check_finite, explain_failed_step, halve_learning_rate
-from training.schedule import find_due, plan_calls
+from training.schedule import find_what_is_due, plan_calls
 from training.steps import Steps, choose_on_device, choose_steps_per_call
 
 
@@ -115,18 +115,20 @@ def run_steps(
 
         for call, results in zip(calls, trainer.run(calls), strict=True):
             step = call.stop  # so many are done
-            logs.advance(len(call))
+            logs.advance_bar(len(call))
             stopping = stop.is_set()  # read once: a later signal ends the next step
             is_last = step == total or stopping
-            due = find_due(config, step, is_first=call.start == steps.start, is_last=is_last)
+            due = find_what_is_due(
+                config, step, is_first=call.start == steps.start, is_last=is_last
+            )
 
             if any(due):
                 results |= dcgan.loss_scales()
                 is_finite = check_finite(step, results)
             if due.log:
-                logs.step(step, results)
+                logs.log_step(step, results)
             if due.draw:
-                logs.histograms(step, results)
+                logs.log_histograms(step, results)
                 pictures.write_fakes(logs, step, results)
             if step == total:
                 pictures.write_film()

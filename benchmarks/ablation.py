@@ -35,7 +35,7 @@ flags.DEFINE_integer("seed", 0, "of weights, images and latents")
 
 def draw_fakes_for_each_update(self, real, z, y=None, table=None):
     """DCGAN.train_step for one update of D, whose fakes G draws again instead of sharing them."""
-    [(real, z, y)] = self.split(real, z, y)
+    [(real, z, y)] = self.split_batches(real, z, y)
     fake, _ = self.draw_fakes(z, y)
     results = self.update_discriminator(real, fake, y)
 

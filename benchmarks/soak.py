@@ -111,7 +111,7 @@ def record_samples(batch_size: int, every: int):
     from training.logs import Logs
 
     samples, process = [], psutil.Process()
-    advance = Logs.advance
+    advance = Logs.advance_bar
     step, begin = 0, time.perf_counter()
 
     def advance_and_sample(logs: Logs, steps: int) -> None:

@@ -16,7 +16,7 @@ SHOWN = 200  # characters of what was received, in an error
 PATHS = ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir")
 
 
-def check(config) -> None:
+def check_config(config) -> None:
     """Raises ValueError when a value or a combination of a Config is not allowed."""
     for field in dataclasses.fields(config):
         _check_type(config, field)
@@ -50,7 +50,8 @@ def check_names(settings: dict, source: str, known: list[str]) -> None:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"Did you mean {close[0]}?" if close else "python main.py --help lists them."
             raise ValueError(
-                f"{source} may only hold flags of main.py. Received: {shorten(name)}. {hint}"
+                f"{source} may only hold flags of main.py. "
+                f"Received: {shorten_for_error(name)}. {hint}"
             )
 
 
@@ -65,7 +66,7 @@ def _check_type(config, field: dataclasses.Field) -> None:
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
         raise ValueError(
-            f"--{field.name} must be of type {wanted}. Received: {shorten(repr(value))}."
+            f"--{field.name} must be of type {wanted}. Received: {shorten_for_error(repr(value))}."
         )
 
     if isinstance(value, tuple):
@@ -75,7 +76,7 @@ def _check_type(config, field: dataclasses.Field) -> None:
         if not all(type(item) is item_type for item in value):
             raise ValueError(
                 f"--{field.name} must be a list of {item_type.__name__}. "
-                f"Received: {shorten(str(list(value)))}."
+                f"Received: {shorten_for_error(str(list(value)))}."
             )
 
 
@@ -86,7 +87,7 @@ def _check_text(config, name: str) -> None:
         if isinstance(value, str) and not _fits_a_path(value):
             raise ValueError(
                 f"--{name} must be text of at most {MAX_TEXT} characters that a path can hold. "
-                f"Received: {shorten(value)}. {_remedy(config, name)}"
+                f"Received: {shorten_for_error(value)}. {_remedy(config, name)}"
             )
 
 
@@ -100,7 +101,7 @@ def _fits_a_path(text: str) -> bool:
     return True
 
 
-def shorten(text: str) -> str:
+def shorten_for_error(text: str) -> str:
     """A received value for an error: the start of a long one, printable."""
     return escape_unprintable(text, limit=SHOWN)
 
@@ -114,12 +115,12 @@ def _check_range(config, name: str, low, high) -> None:
         # 5 is likelier a slip for a common size than for the smallest one.
         remedy = f"Try --{name}=16." if is_side else _remedy(config, name)
         raise ValueError(
-            f"--{name} must be at least {low}. Received: {shorten(str(value))}. {remedy}"
+            f"--{name} must be at least {low}. Received: {shorten_for_error(str(value))}. {remedy}"
         )
     if not value <= high:
         remedy = f"Try --{name}={high}." if is_side else _remedy(config, name)
         raise ValueError(
-            f"--{name} must be at most {high}. Received: {shorten(str(value))}. {remedy}"
+            f"--{name} must be at most {high}. Received: {shorten_for_error(str(value))}. {remedy}"
         )
 
 
@@ -128,7 +129,7 @@ def _check_choice(config, name: str, choices: tuple) -> None:
     if value not in choices:
         listed = ", ".join(map(str, choices))
         raise ValueError(
-            f"--{name} must be one of {listed}. Received: {shorten(str(value))}. "
+            f"--{name} must be one of {listed}. Received: {shorten_for_error(str(value))}. "
             f"{_remedy(config, name)}"
         )
 
@@ -159,7 +160,7 @@ def _check_widths(config) -> None:
     for name in ("g_widths", "d_widths"):
         widths, blocks = getattr(config, name), len(config.sizes) - 1
         if widths and (len(widths) != blocks or min(widths) < 1 or max(widths) > MAX_WIDTH):
-            received = shorten(",".join(map(str, widths)))
+            received = shorten_for_error(",".join(map(str, widths)))
             raise ValueError(
                 f"--{name} must be {blocks} numbers of feature maps, one a block, "
                 f"at most {MAX_WIDTH}. Received: {received}. Leave it out."
@@ -178,14 +179,15 @@ def _check_paths(config) -> None:
         # Path's own expanduser raises RuntimeError.
         if path.startswith("~") and os.path.expanduser(path) == path:  # noqa: PTH111
             raise ValueError(
-                f"--{name} must be a path. Received: {shorten(path)}, of nobody here. Write it out."
+                f"--{name} must be a path. Received: {shorten_for_error(path)}, of nobody here. "
+                "Write it out."
             )
 
     name = config.out_name
     if name and (Path(name).name != name or name == ".."):
         raise ValueError(
-            f"--out_name must be a plain name, without folders. Received: {shorten(name)}. "
-            "Folders go to --out_dir."
+            "--out_name must be a plain name, without folders. "
+            f"Received: {shorten_for_error(name)}. Folders go to --out_dir."
         )
 
 

@@ -113,7 +113,7 @@ def _define_setting(field: dataclasses.Field, setting: Setting) -> None:
         flags.DEFINE_string(field.name, field.default, setting.help, **group)
 
 
-def parse(argv: list[str]) -> None:
+def parse_flags(argv: list[str]) -> None:
     """Fills FLAGS. Raises ValueError for a value of the wrong type and for stray words."""
     try:
         stray = FLAGS(argv)[1:]

@@ -335,7 +335,7 @@ class Config:
         for name in ("g_widths", "d_widths", "label_names"):
             object.__setattr__(self, name, _parse_tuple(name, getattr(self, name)))
 
-        checks.check(self)
+        checks.check_config(self)
         object.__setattr__(self, "dataset", canonical(self.dataset))
         object.__setattr__(self, "labels", _canonical_labels(self.labels))
 
@@ -515,7 +515,7 @@ def _parse_tuple(name: str, value):
     parts = [part.strip() for part in value.split(",")]
     if not all(part.isdecimal() for part in parts):
         raise ValueError(
-            f"--{name} must be numbers with commas between. Received: {checks.shorten(value)}. "
-            f"Try --{name}=256,128."
+            f"--{name} must be numbers with commas between. "
+            f"Received: {checks.shorten_for_error(value)}. Try --{name}=256,128."
         )
     return tuple(map(int, parts))

@@ -136,12 +136,12 @@ def main(argv: list[str]) -> int:
 
     Returns the exit code: 0, 1 when one of them failed, or 130 when interrupted.
     """
-    console.set_up()
+    console.set_up_logging()
     flags.FLAGS.mark_as_parsed()  # argparse parses here; without this, absl's log complains
     try:
         return fetch_sets(*parse_arguments(argv))
     except (ValueError, OSError) as error:
-        return console.fail(error)
+        return console.print_error(error)
     except KeyboardInterrupt:
         logging.info("interrupted; the same command goes on from here.")
         return 130
@@ -188,7 +188,7 @@ def fetch_sets(names: list[str], data_dir: Path, scene: str) -> int:
                 fetch = fetch_and_unpack_lmdb if name == LSUN.name else fetch_file
                 fetch(file, path, unreachable)
         except (ValueError, OSError) as error:
-            status = console.fail(ValueError(f"{name}: {_explain_failure(error, data_dir)}"))
+            status = console.print_error(ValueError(f"{name}: {_explain_failure(error, data_dir)}"))
             continue
 
         command = f"python main.py --dataset {name} --data_dir {data_dir} --train"
@@ -202,7 +202,7 @@ def _explain_failure(error: Exception, data_dir: Path) -> str:
             f"{data_dir} must have room. Received: {error.strerror}. "
             "Make room, or choose another disk with --data_dir; the same command goes on."
         )
-    return console.explain(error)
+    return console.explain_error(error)
 
 
 def _locate_file(file: RemoteFile, data_dir: Path) -> Path:

@@ -84,7 +84,7 @@ def make_sample(generator: Generator):
     rule = f"count must be from 0 to {most}. Received: {{}}. Ask for fewer, with several seeds."
 
     def sample(seed, count, y=None):
-        count = require((count >= 0) & (count <= most), count, rule, count)
+        count = require_in_graph((count >= 0) & (count <= most), count, rule, count)
         whole = count + -count % DRAW_BATCH
         z = ops.latents(seed, whole, z_dim=network.z_dim, z_dist=network.z_dist)
         if y is not None:
@@ -192,7 +192,9 @@ def pad_rows(tensor: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     return tf.pad(tensor, [(0, rows), *[(0, 0)] * (len(tensor.shape) - 1)])
 
 
-def require(condition: tf.Tensor, tensor: tf.Tensor, rule: str, *received: tf.Tensor) -> tf.Tensor:
+def require_in_graph(
+    condition: tf.Tensor, tensor: tf.Tensor, rule: str, *received: tf.Tensor
+) -> tf.Tensor:
     """`tensor` if `condition`, a bool scalar, holds; else an InvalidArgumentError with `rule`."""
     assertion = tf.debugging.Assert(condition, [tf.strings.format(rule, received)])
     with tf.control_dependencies([assertion]):
@@ -202,4 +204,4 @@ def require(condition: tf.Tensor, tensor: tf.Tensor, rule: str, *received: tf.Te
 def check_rows(y: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     rows = tf.shape(y)[0]
     rule = "y must have a row for each image. Received: {} rows for {}."
-    return require(rows == count, y, rule, rows, count)
+    return require_in_graph(rows == count, y, rule, rows, count)

@@ -99,7 +99,9 @@ def _check_preset(given: dict, fresh: Config, stored: Config) -> None:
 def _find_only_fit(wanted: Config, given: dict) -> Config:
     """The only run beside `wanted` with its dataset and networks. Raises ValueError otherwise."""
     runs = _read_runs(wanted.run_dir.parent)
-    fits = [] if wanted.out_name else [run for run in runs.values() if _fits(run, wanted, given)]
+    fits = (
+        [] if wanted.out_name else [run for run in runs.values() if _run_fits(run, wanted, given)]
+    )
     if len(fits) == 1:
         return fits[0]
 
@@ -115,7 +117,7 @@ def _find_only_fit(wanted: Config, given: dict) -> Config:
     )
 
 
-def _fits(run: Config, wanted: Config, given: dict) -> bool:
+def _run_fits(run: Config, wanted: Config, given: dict) -> bool:
     if "dataset" in given and not same_dataset(run.dataset, wanted.dataset):
         return False
     asked = [name for name in NETWORK_SETTINGS if name in given]

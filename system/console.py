@@ -9,7 +9,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limi
 PYTHON_ERROR = logging.converter.absl_to_standard(logging.ERROR)
 
 
-def set_up() -> None:
+def set_up_logging() -> None:
     """Sends absl's log to stderr in plain lines."""
     logging.use_absl_handler()
     logging.get_absl_handler().setFormatter(Formatter())
@@ -32,15 +32,15 @@ class Formatter(logging.PythonFormatter):
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
-def fail(error: Exception) -> int:
+def print_error(error: Exception) -> int:
     """Prints one line on stderr, the traceback too with --verbosity=1; returns the exit code 1."""
     logging.debug("Traceback:", exc_info=error)
-    message = " ".join(explain(error).split())
+    message = " ".join(explain_error(error).split())
     print(f"error: {message}", file=sys.stderr)
     return 1
 
 
-def explain(error: Exception) -> str:
+def explain_error(error: Exception) -> str:
     """What an error says; the system's in the form of ours."""
     if isinstance(error, MemoryError):
         return "Out of memory. Close other programs, or lower --batch_size."

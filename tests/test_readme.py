@@ -12,7 +12,7 @@ from PIL import Image
 from program import run_here
 
 import main
-from config.flags import choose_actions, given_settings, parse
+from config.flags import choose_actions, given_settings, parse_flags
 from config.presets import with_preset
 from config.settings import Config
 from data import fetch
@@ -47,7 +47,7 @@ def commands(text):
 def parsed(line):
     """(settings, actions) that the program takes a line of main.py for."""
     with flagsaver.flagsaver():
-        parse(shlex.split(line)[1:])
+        parse_flags(shlex.split(line)[1:])
         return Config(**with_preset(given_settings())), choose_actions([*main.ACTIONS])
 
 

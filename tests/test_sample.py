@@ -80,7 +80,7 @@ def test_a_full_disk_leaves_no_folder_and_is_one_line(failing, trained, monkeypa
     with pytest.raises(OSError) as raised:
         sample(config, 200)
     assert list(config.sample_path.iterdir()) == []
-    assert console.fail(raised.value) == 1
+    assert console.print_error(raised.value) == 1
     line = (
         "cannot be used: No space left on device. Make room there, or give another --out_dir; "
         "the same command goes on."

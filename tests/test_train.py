@@ -200,7 +200,7 @@ def test_a_discriminator_that_wins_is_said_once(tiny, monkeypatch):
     with Logs(tiny(g_updates=2), range(2000), images=20) as log:
         for step in range(100, 2001, 100):
             fooled = step in (100, 500)
-            log.step(step, {**results, "fake_logits": tf.constant([[0.0 if fooled else -9.0]])})
+            log.log_step(step, {**results, "fake_logits": tf.constant([[0.0 if fooled else -9.0]])})
             assert len(said) == (step >= 1000)
     assert "--g_updates=3" in said[0]
 

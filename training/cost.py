@@ -42,22 +42,24 @@ def list_generator(network: NetworkConfig) -> list[LayerCost]:
     y, channels = network.y_dim, [*network.generator_widths, network.image_shape[-1]]
     layers, inputs = [], network.z_dim + y
     if y:
-        layers.append(_dense("fc", inputs, (network.fc_width,), network, norm=network.fc_width))
+        layers.append(
+            _dense_cost("fc", inputs, (network.fc_width,), network, norm=network.fc_width)
+        )
         inputs = network.fc_width + y
 
     units = math.prod(network.stem_shape)
     normed = units if network.stem_norm == "units" else channels[0]
-    layers.append(_dense("stem", inputs, network.stem_shape, network, norm=normed))
+    layers.append(_dense_cost("stem", inputs, network.stem_shape, network, norm=normed))
 
     last = len(channels) - 1
     for k in range(1, len(channels)):
         small, large = network.sizes[k - 1], network.sizes[k]
         inputs = (*small, channels[k - 1] + y)
         norm = 0 if k == last else channels[k]
-        field = _field_of_convolutions(network.kernel_size, last - k)
-        layers.append(_conv(f"conv{k}", inputs, (*large, channels[k]), network, norm, field))
+        field = _receptive_field(network.kernel_size, last - k)
+        layers.append(_conv_cost(f"conv{k}", inputs, (*large, channels[k]), network, norm, field))
 
-    reached = _field_of_convolutions(network.kernel_size, last)
+    reached = _receptive_field(network.kernel_size, last)
     return [
         dataclasses.replace(layer, field=reached) if layer.name == "stem" else layer
         for layer in layers
@@ -71,14 +73,18 @@ def list_discriminator(network: NetworkConfig) -> list[LayerCost]:
     for k in range(1, len(channels)):
         inputs = (*sizes[k - 1], channels[k - 1] + y)
         norm = 0 if k == 1 else channels[k]
-        field = _field_of_convolutions(network.kernel_size, k)
-        layers.append(_conv(f"conv{k}", inputs, (*sizes[k], channels[k]), network, norm, field))
+        field = _receptive_field(network.kernel_size, k)
+        layers.append(
+            _conv_cost(f"conv{k}", inputs, (*sizes[k], channels[k]), network, norm, field)
+        )
 
     features = network.features + y
     if y:
-        layers.append(_dense("fc", features, (network.fc_width,), network, norm=network.fc_width))
+        layers.append(
+            _dense_cost("fc", features, (network.fc_width,), network, norm=network.fc_width)
+        )
         features = network.fc_width + y
-    return [*layers, _dense("logits", features, (1,), network, norm=0)]
+    return [*layers, _dense_cost("logits", features, (1,), network, norm=0)]
 
 
 def training_bytes(config: Config, precision: str) -> float:
@@ -94,7 +100,7 @@ def training_bytes(config: Config, precision: str) -> float:
     return TENSORFLOW_BYTES + weights * BYTES_A_WEIGHT + kept * config.batch_size * bytes_each
 
 
-def _dense(
+def _dense_cost(
     name: str, inputs: int, output: tuple[int, ...], network: NetworkConfig, norm: int
 ) -> LayerCost:
     """norm: channels of the batch norm that follows, 0 for none."""
@@ -105,7 +111,7 @@ def _dense(
     )
 
 
-def _conv(
+def _conv_cost(
     name: str,
     inputs: tuple[int, int, int],
     output: tuple[int, int, int],
@@ -130,7 +136,7 @@ def _conv(
     )
 
 
-def _field_of_convolutions(kernel: int, count: int) -> int:
+def _receptive_field(kernel: int, count: int) -> int:
     """Pixels along one side that a unit sees through so many stride-2 convolutions.
 
     Without the image's border; by symmetry also the pixels that a unit reaches through transposed

@@ -21,7 +21,7 @@ LOSS_SCALES = ("g_loss_scale", "d_loss_scale")  # in float16
 
 
 class Logs:
-    """A context for the loop: `step` reports scalars, `histograms` distributions, `image` pictures.
+    """A context in which the loop reports what it does.
 
     metrics.jsonl loses the steps after the start of `steps`: a killed process wrote them, and they
     run again.
@@ -60,10 +60,10 @@ class Logs:
         self.bar.close()
         self.events.close()
 
-    def advance(self, steps: int) -> None:
+    def advance_bar(self, steps: int) -> None:
         self.bar.update(steps)
 
-    def step(self, step: int, results: dict) -> None:
+    def log_step(self, step: int, results: dict) -> None:
         """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z))."""
         values = mean_scalars(results)
         speed = self._measure_speed(step)
@@ -79,17 +79,17 @@ class Logs:
                 tf.summary.scalar(name, np.float32(values[name]))
             tf.summary.scalar("images_per_second", np.float32(speed))
 
-        self._show(step, epoch, values, speed)
+        self._show_progress(step, epoch, values, speed)
         self.winning.check(step, values["d_fake"])
 
-    def histograms(self, step: int, results: dict) -> None:
+    def log_histograms(self, step: int, results: dict) -> None:
         with self.events.record_step(step):
             # Tags of their own: TensorBoard shows a tag as what it was first.
             tf.summary.histogram("histogram/z", results["z"])
             tf.summary.histogram("histogram/d_real", tf.sigmoid(results["real_logits"]))
             tf.summary.histogram("histogram/d_fake", tf.sigmoid(results["fake_logits"]))
 
-    def image(self, step: int, name: str, picture: np.ndarray) -> None:
+    def log_image(self, step: int, name: str, picture: np.ndarray) -> None:
         """picture (H, W, C) uint8."""
         with self.events.record_step(step):
             tf.summary.image(name, picture[None])
@@ -117,7 +117,7 @@ class Logs:
         self.seconds += now - then
         return (step - last_step) * self.config.images_a_step / max(now - then, 1e-9)
 
-    def _show(self, step: int, epoch: float, values: dict, speed: float) -> None:
+    def _show_progress(self, step: int, epoch: float, values: dict, speed: float) -> None:
         losses = f"d_loss {values['d_loss']:.3f}  g_loss {values['g_loss']:.3f}"
         if not self.bar.disable:
             self.bar.set_postfix_str(f"{losses}  {speed:,.0f} img/s", refresh=False)

@@ -34,7 +34,7 @@ class Pictures:
         """
         self.config = config
         self.failed = False
-        for path in self._grids():
+        for path in self._list_grids():
             if int(path.stem.removeprefix("train_")) > start:
                 path.unlink()
 
@@ -45,7 +45,7 @@ class Pictures:
         self.inputs = self._fixed_inputs()
 
     def _fixed_inputs(self) -> tuple:
-        z, _ = self.sampler.inputs(self.config.seed, self.count)
+        z, _ = self.sampler.choose_inputs(self.config.seed, self.count)
         if self.rows is None:
             return (z,)
         return tf.tile(z[: self.columns], (len(self.rows), 1)), self.rows.repeat(self.columns, 0)
@@ -57,8 +57,8 @@ class Pictures:
         else:
             chosen = self._find_reals_by_row(y)
         grid = image_grid(images[chosen], self.columns)
-        self._write("reals.png", grid)
-        logs.image(0, "reals", grid)
+        self._write_picture("reals.png", grid)
+        logs.log_image(0, "reals", grid)
 
     def _find_reals_by_row(self, y: np.ndarray) -> np.ndarray:
         """The first images that have each row's labels; any images for labels that none has."""
@@ -71,23 +71,23 @@ class Pictures:
     def write_fakes(self, logs: Logs, step: int, results: dict) -> None:
         """samples/train_<step>.png; with --G_img_sum the step's own latents in TensorBoard too."""
         grid = image_grid(self.sampler.draw(*self.inputs)[: self.count], self.columns)
-        self._write(f"train_{step:08d}.png", grid)
-        logs.image(step, "samples", grid)
+        self._write_picture(f"train_{step:08d}.png", grid)
+        logs.log_image(step, "samples", grid)
 
         if self.config.G_img_sum:
             inputs = [results[name][: self.count] for name in ("z", "y") if name in results]
-            logs.image(step, "G", image_grid(self.sampler.draw(*inputs), self.columns))
+            logs.log_image(step, "G", image_grid(self.sampler.draw(*inputs), self.columns))
 
     def write_film(self) -> None:
-        with self._warn_once():
-            write_film(self._grids(), self.config.sample_path / "training.gif")
+        with self._warn_of_failure_once():
+            write_film(self._list_grids(), self.config.sample_path / "training.gif")
 
-    def _write(self, name: str, grid: np.ndarray) -> None:
-        with self._warn_once():
+    def _write_picture(self, name: str, grid: np.ndarray) -> None:
+        with self._warn_of_failure_once():
             write_atomic(self.config.sample_path / name, encode_png(grid))
 
     @contextlib.contextmanager
-    def _warn_once(self):
+    def _warn_of_failure_once(self):
         try:
             yield
         except OSError as error:
@@ -97,5 +97,5 @@ class Pictures:
                 )
             self.failed = True
 
-    def _grids(self) -> list[Path]:
+    def _list_grids(self) -> list[Path]:
         return sorted(self.config.sample_path.glob("train_" + "[0-9]" * 8 + ".png"))

@@ -7,7 +7,7 @@ import pytest
 from absl.testing import flagsaver
 
 import main
-from config.flags import FLAGS, choose_actions, given_settings, parse
+from config.flags import FLAGS, choose_actions, given_settings, parse_flags
 from config.settings import SETTINGS, Config
 
 
@@ -18,12 +18,12 @@ def _flags_as_before():
 
 
 def settings_of(*arguments):
-    parse(["main.py", *arguments])
+    parse_flags(["main.py", *arguments])
     return given_settings()
 
 
 def actions_of(*arguments):
-    parse(["main.py", *arguments])
+    parse_flags(["main.py", *arguments])
     return choose_actions([*main.ACTIONS])
 
 

@@ -236,7 +236,7 @@ def test_a_full_disk_of_logs_only_warns_and_they_go_on_when_there_is_room(
     config = tiny(steps=100, sample_freq=20, ckpt_freq=100, out_name="run")
     disk = small_disk(config.run_dir / "logs", 32)
     stack = contextlib.ExitStack()
-    original = Logs.advance
+    original = Logs.advance_bar
 
     def advance(self, steps):
         original(self, steps)
@@ -245,7 +245,7 @@ def test_a_full_disk_of_logs_only_warns_and_they_go_on_when_there_is_room(
         if self.bar.n == 70:
             stack.close()
 
-    monkeypatch.setattr("training.logs.Logs.advance", advance)
+    monkeypatch.setattr("training.logs.Logs.advance_bar", advance)
     monkeypatch.setattr(
         "training.logs.tqdm.update", lambda bar, steps: setattr(bar, "n", bar.n + steps)
     )
@@ -270,13 +270,13 @@ def test_a_line_of_metrics_is_written_whole_or_not_at_all(tiny, tmp_path, warned
     results |= {"real_logits": tf.constant([[0.0]]), "fake_logits": tf.constant([[0.0]])}
     path = tiny().run_dir / "logs" / "metrics.jsonl"
     with Logs(tiny(), range(100), images=20) as logs:
-        logs.step(20, results)
+        logs.log_step(20, results)
         size = path.stat().st_size
         with limit(size + 30):
-            logs.step(40, results)
-            logs.step(60, results)
+            logs.log_step(40, results)
+            logs.log_step(60, results)
         assert path.stat().st_size == size
-        logs.step(80, results)
+        logs.log_step(80, results)
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [20, 80]
     assert [text for text in warned if "metrics.jsonl" in text] == [
         f"{path} cannot be written: File too large. Training goes on."

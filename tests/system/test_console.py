@@ -40,7 +40,7 @@ def record(level, text, path="/home/me/dcgan/train.py"):
     ],
 )
 def test_an_error_is_one_line_and_exit_code_1(error, line, capsys):
-    assert console.fail(error) == 1
+    assert console.print_error(error) == 1
     assert capsys.readouterr() == ("", f"error: {line}\n")
 
 

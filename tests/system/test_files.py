@@ -7,8 +7,7 @@ import resource
 import pytest
 from program import tree
 
-from system import files, locks
-from system.console import explain
+from system import console, files, locks
 from system.files import append_or_undo, check_room, check_writable, replace_folder, write_atomic
 
 
@@ -17,7 +16,7 @@ def test_a_disk_without_room_is_told_before_the_work(tmp_path):
     with pytest.raises(OSError, match="GB are needed for the images") as error:
         check_room(tmp_path, 10**18, "the images")
     assert error.value.errno == errno.ENOSPC
-    line = explain(error.value)
+    line = console.explain_error(error.value)
     assert line.startswith(f"{tmp_path} cannot be used: 1000000000.00 GB are needed for the images")
     assert "Make room there" in line
 
