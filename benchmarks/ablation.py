@@ -65,7 +65,7 @@ def main(_) -> None:
     z = ops.latents(FLAGS.seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist)
 
     steps = {
-        name: trace_patched(config, precision, patches, real, z)
+        name: make_patched_step(config, precision, patches, real, z)
         for name, patches in PLAIN_STEPS.items()
     }
     seconds = measure.time_in_turn(steps, FLAGS.rounds)
@@ -81,8 +81,10 @@ def main(_) -> None:
     measure.report("ablation", rows, seed=FLAGS.seed, bars="times as it is")
 
 
-def trace_patched(config: Config, precision: str, patches: list, real, z) -> Callable[[], object]:
-    """A function that takes a step; it was traced, by one step, while the patches were in place."""
+def make_patched_step(
+    config: Config, precision: str, patches: list, real, z
+) -> Callable[[], object]:
+    """A function that takes a training step, which is traced while the patches are in place."""
     with contextlib.ExitStack() as stack:
         for owner, name, plain in patches:
             stack.enter_context(mock.patch.object(owner, name, plain))

@@ -30,13 +30,12 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("seed", 0, "of images and training")
 
-STEP, WAIT, LOG, PICTURES, CHECKPOINTS = PARTS = (
-    "step",
-    "waiting for images",
-    "log",
-    "pictures",
-    "checkpoints",
-)
+STEP = "step"
+WAIT = "waiting for images"
+LOG = "log"
+PICTURES = "pictures"
+CHECKPOINTS = "checkpoints"
+PARTS = (STEP, WAIT, LOG, PICTURES, CHECKPOINTS)
 
 
 def main(_) -> None:
@@ -87,7 +86,7 @@ def time_run(config: Config) -> tuple[list[dict], str]:
 
 
 def spread_over_steps(spent: dict[str, list[float]]) -> list[dict]:
-    """Rows of milliseconds a step: each part's median, as often as it comes by default."""
+    """Rows of milliseconds a step: each part's median over the default steps between two of it."""
     from training.steps import LOG_EVERY_STEPS
 
     steps_between = {
@@ -160,7 +159,7 @@ def record_parts():
 
 
 def record_seconds(function: Callable, seconds: list[float]) -> Callable:
-    """`function`, which also appends the seconds that each call takes."""
+    """Wraps `function`: each call also appends the seconds that it took."""
 
     def call_and_record(*arguments, **options):
         begin = time.perf_counter()
@@ -173,7 +172,7 @@ def record_seconds(function: Callable, seconds: list[float]) -> Callable:
 
 
 def record_waits(items: Iterator, seconds: list[float]) -> Iterator:
-    """The same items; appends the seconds that each was waited for."""
+    """Yields the same items; appends the seconds that the caller waited for each."""
     while True:
         begin = time.perf_counter()
         item = next(items, None)

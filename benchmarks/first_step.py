@@ -20,20 +20,20 @@ steps = []  # (begin, end) of each
 
 
 @contextlib.contextmanager
-def add_part(part: str):
+def time_part(part: str):
     begin = time.time()
     yield
     spent[part] = time.time() - begin
 
 
-def add_parts_to_imports(quietly_import_tensorflow):
-    """The same function, measured; it also patches `train`, which can be imported from then on."""
+def measure_imports(quietly_import_tensorflow):
+    """Wraps the function: times itself and what came before, then imports and patches `train`."""
 
     def import_and_measure():
         spent["data: import, find, pack"] = time.time() - STARTED - sum(spent.values())
-        with add_part("import TensorFlow and Keras"):
+        with time_part("import TensorFlow and Keras"):
             quietly_import_tensorflow()
-        with add_part("import the rest"):
+        with time_part("import the rest"):
             patch_train()
 
     return import_and_measure
@@ -45,12 +45,12 @@ def patch_train() -> None:
 
     class TimedNetworks(train.DCGAN):
         def __init__(self, *arguments, **options):
-            with add_part("networks, optimizers"):
+            with time_part("networks, optimizers"):
                 super().__init__(*arguments, **options)
 
     class TimedSteps(train.Steps):
         def __init__(self, *arguments, **options):
-            with add_part("tracing the step"):
+            with time_part("tracing the step"):
                 super().__init__(*arguments, **options)
             self.untimed_call, self.call = self.call, self.timed_call
 
@@ -79,5 +79,5 @@ def print_and_exit() -> None:
     os._exit(0)
 
 
-devices.quietly_import_tensorflow = add_parts_to_imports(devices.quietly_import_tensorflow)
+devices.quietly_import_tensorflow = measure_imports(devices.quietly_import_tensorflow)
 sys.exit(main.main(sys.argv))

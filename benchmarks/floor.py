@@ -16,7 +16,7 @@ ADAM_BYTES = 4 * 8
 
 
 def count_step_flops(config: Config) -> int:
-    """FLOPs of the passes that a step needs: two for each multiplication, also those by padding.
+    """FLOPs of the passes that a step needs: two for each multiplication, padding included.
 
     A layer's forward pass, the gradient of its weights and that of its input take the same number
     each.
@@ -39,10 +39,10 @@ def count_step_flops(config: Config) -> int:
 def count_step_bytes(config: Config, bytes_each: int) -> int:
     """Memory traffic of a step whose kernels fuse all they can; a kept number takes `bytes_each`.
 
-    Kept are each layer's output, and what batch norm and activation make of it where there is a
-    norm. Forward, such a tensor is written and read; backward, it is read, and its gradient written
-    and read. An update reads and writes its weights and their Adam in float32. The passes are those
-    of `count_step_flops`.
+    The kept tensors are each layer's output and, where there is a batch norm, what norm and
+    activation make of it. Forward, one is written and read; backward, it is read, and its gradient
+    written and read. An update reads and writes its weights and their Adam in float32. The passes
+    are those of `count_step_flops`.
     """
     layers = list_layers(config.network_config())
     g, d = (
@@ -53,7 +53,7 @@ def count_step_bytes(config: Config, bytes_each: int) -> int:
         sum(layer.parameters for layer in network) for network in layers.values()
     )
 
-    forward, backward = 2, 3
+    forward, backward = 2, 3  # readings and writings of a kept tensor
     d_update = forward * g + 2 * (forward + backward) * d
     g_update = (forward + backward) * (g + d)
     shared = 0 if config.alternate else forward * g
@@ -63,10 +63,10 @@ def count_step_bytes(config: Config, bytes_each: int) -> int:
 
 
 def make_ceilings() -> dict[str, tuple[Callable[[int], None], int]]:
-    """Name -> (a function that does something so many times, what one time amounts to).
+    """Name -> (function, FLOPs or bytes); the function runs an operation so many times.
 
-    For each dtype a product of square matrices, in FLOPs. On a GPU also a copy, in the bytes that
-    it reads and writes.
+    For each dtype that is a product of square matrices. On a GPU there is a copy too, whose bytes
+    are read and written.
     """
     flops = 2 * MATRIX_SIDE**3
     ceilings = {dtype: (make_matrix_product(dtype), flops) for dtype in ("float32", "bfloat16")}

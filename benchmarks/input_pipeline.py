@@ -37,6 +37,9 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 FLOOR = "Pillow's decode and resize alone, a process a core"
 TORCH = "PyTorch DataLoader, JPEGs every epoch"
 
+# Resident memory in MB after the imports and at its peak; None where the system does not tell.
+Memory = tuple[int | None, int | None]
+
 
 def main(_) -> None:
     # Late: the pipelines' processes import this file too, and plotting would count as their memory.
@@ -45,8 +48,7 @@ def main(_) -> None:
     images, rounds, seed = flags.FLAGS.images, flags.FLAGS.rounds, flags.FLAGS.seed
     with tempfile.TemporaryDirectory() as folder:
         write_images(Path(folder), images, seed)
-        time_in_turn = functools.partial(measure.time_in_turn, rounds=rounds)
-        seconds, memory = run_pipelines(folder, time_in_turn)
+        seconds, memory = run_pipelines(folder, rounds)
 
     rates, rows = {}, []
     for name in PIPELINES:
@@ -65,24 +67,20 @@ def main(_) -> None:
     measure.report("input_pipeline", rows, seed=seed, bars="images/s", note=note)
 
 
-def run_pipelines(
-    folder: str, time_in_turn: Callable[[dict], dict]
-) -> tuple[dict[str, list[float]], dict[str, "Memory"]]:
-    """Each pipeline's seconds in each round, and its memory; nothing of those that are absent."""
+def run_pipelines(folder: str, rounds: int) -> tuple[dict[str, list[float]], dict[str, Memory]]:
+    """Seconds in each round and memory, by the pipeline's name; without PyTorch its are missing."""
+    from benchmarks import measure
+
     workers = {}
     try:
         for name in PIPELINES:
             if name != TORCH or importlib.util.find_spec("torch"):
                 workers[name] = Worker(name, folder)
-        seconds = time_in_turn(workers)
+        seconds = measure.time_in_turn(workers, rounds)
         return seconds, {name: worker.finish() for name, worker in workers.items()}
     finally:
         for worker in workers.values():
             worker.process.terminate()
-
-
-# Resident memory in MB after the imports and at its peak; None where the system does not tell.
-Memory = tuple[int | None, int | None]
 
 
 def make_row(name: str, rates: list[float], memory: Memory | None) -> dict:
@@ -121,7 +119,7 @@ class Worker:
 
 
 def serve(pipe, name: str, folder: str) -> None:
-    """Runs in the worker's process: the pipeline, each time it receives True."""
+    """The worker's process: runs the pipeline whenever it receives True; False ends it."""
     logging.set_verbosity(logging.ERROR)
     if "one core" in name and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])

@@ -29,9 +29,10 @@ COLOUR = "#4878a8"  # of bars and lines
 def time_in_turn(programs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """The seconds that each program takes in each round.
 
-    In a round each runs once, so that all share the machine's drift. They must be warm.
+    Each runs once in a round, so that all share the machine's drift. The caller warms them up.
     """
     seconds = {name: [] for name in programs}
+
     for _ in range(rounds):
         for name, program in programs.items():
             begin = time.perf_counter()
@@ -67,6 +68,7 @@ def append_record(name: str, content: dict) -> None:
         "versions": list_versions(),
         **content,
     }
+
     with (RESULTS / f"{name}.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
@@ -74,7 +76,8 @@ def append_record(name: str, content: dict) -> None:
 def draw_bars(name: str, rows: list[dict], column: str) -> None:
     """Draws results/<name>.png: a bar a row that has a value in `column`, from top to bottom."""
     title = next(iter(rows[0]))
-    measured = [row for row in rows if row[column] is not None][::-1]
+    measured = [row for row in rows if row[column] is not None]
+    measured.reverse()  # the axis begins at the bottom
     values = [row[column] for row in measured]
 
     figure, axes = plt.subplots(figsize=(9, 0.8 + 0.32 * len(measured)), layout="constrained")
@@ -100,6 +103,7 @@ def format_table(rows: list[dict]) -> str:
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
         texts.append("| " + " | ".join(cells) + " |")
+
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([texts[0], rule, *texts[1:]])
 
@@ -113,16 +117,18 @@ def format_value(value) -> str:
 
 
 def describe_machine() -> dict:
-    """What results depend on; its GPUs only when TensorFlow is loaded."""
+    """Processor, cores, memory and system; the GPUs only when TensorFlow is loaded."""
     machine = {
         "processor": read_processor(),
         "cores": count_cores(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
     }
+
     if "tensorflow" in sys.modules:
         config = sys.modules["tensorflow"].config
         details = map(config.experimental.get_device_details, config.list_physical_devices("GPU"))
         machine["gpus"] = [detail.get("device_name") for detail in details]
+
     return machine | {"python": platform.python_version(), "system": platform.system()}
 
 

@@ -4,8 +4,8 @@
     python -m benchmarks.soak --pack=200000 [--seed=0]
 
 The first trains with small steps (16x16, stem 32, batch 8, scikit-learn's digits) through `train`
-itself, with a log line every 20 steps, pictures and a checkpoint every 500, and a sample of the
-process every 1,000, whose own time does not count.
+itself, with a log line every 20 steps, and pictures and a checkpoint every 500. Every 1,000 steps
+it takes a sample of the process; the time for that does not count.
 
 The second packs JPEGs of CelebA's shape through `data.load`. They are few files under many names,
 so that they stay in memory and no disk is measured.
@@ -31,7 +31,7 @@ from config.settings import Config
 FLAGS = flags.FLAGS
 SAMPLE_EVERY = 1000  # steps
 WARM = 2000  # steps, by which TensorFlow's arenas and the allocator have their size: growth counts
-DIFFERENT = 2000  # JPEGs under the names that are packed
+DIFFERENT_JPEGS = 2000  # under the names that are packed
 WATCH_SECONDS = 0.1  # between two looks at the packing processes' memory
 
 
@@ -242,10 +242,10 @@ def measure_packing(place: Path, count: int, seed: int) -> None:
 
 
 def link_jpegs(place: Path, count: int, seed: int) -> Path:
-    """Creates a folder with `count` names for at most DIFFERENT JPEGs, and returns it."""
+    """Creates a folder with `count` names for at most DIFFERENT_JPEGS JPEGs, and returns it."""
     from benchmarks import synthetic
 
-    different = synthetic.write_jpegs(place / "different", min(count, DIFFERENT), seed)
+    different = synthetic.write_jpegs(place / "different", min(count, DIFFERENT_JPEGS), seed)
     files = sorted(different.iterdir())
     folder = place / "images"
     folder.mkdir()

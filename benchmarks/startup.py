@@ -2,8 +2,8 @@
 
     python -m benchmarks.startup [--rounds=3] [--images=1000] [--seed=0]
 
-Each time is a new process of main.py --train at its defaults (64x64, stem 512, batch 64), on a
-folder of synthetic JPEGs: first when they have yet to be packed, then when they are.
+Every timing starts a new process of main.py --train at its defaults (64x64, stem 512, batch 64) on
+a folder of synthetic JPEGs: first without a pack of them, then with it.
 """
 
 import json

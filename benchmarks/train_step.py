@@ -3,7 +3,7 @@
     python -m benchmarks.train_step [--rounds=5] [--seed=0] [--only=default ...] [--quick]
 
 That rate is a large matrix product's. Ours and the matrix products share this process; Keras and
-PyTorch have one each, and while one works the others wait. Threads are everybody's own default.
+PyTorch have one each, and while one works the others wait. Each keeps its own default of threads.
 Keras' `fit` runs one step per execution, its default.
 
 The machine must be idle: PyTorch's threads spin while they wait for each other. With another
@@ -60,7 +60,7 @@ TORCH = {
         "compiled": True,
     },
 }
-# Of those on a CPU: the compiled one is as fast, but takes half a minute to compile.
+# On a CPU. The compiled one is as fast, but takes half a minute to compile.
 BEST_TORCH = "PyTorch bfloat16 channels_last"
 ROUND_SECONDS = 0.5  # long enough for the clock and the pipe
 
@@ -92,12 +92,13 @@ def time_configuration(title: str) -> tuple[list[dict], str]:
     is_default = title == "default"
     rounds = FLAGS.rounds if is_default else -(-FLAGS.rounds // 2)
 
-    ceilings = floor.make_ceilings()
     keras = Worker(make_keras_program)
     torch = Worker(make_torch_program) if importlib.util.find_spec("torch") else None
     programs = make_programs(config, keras, torch, all_variants=is_default)
+    ceilings = floor.make_ceilings()
     runs = {name: program.run for name, program in programs.items() if program.run}
     runs |= {name: run for name, (run, _) in ceilings.items()}
+
     seconds = time_steps(runs, 1 if FLAGS.quick else rounds)
     for worker in filter(None, (keras, torch)):
         worker.close()
@@ -178,7 +179,7 @@ class Worker:
     """A process for a peer's programs, so that its threads and settings are nobody else's."""
 
     def __init__(self, make_program: Callable[..., Callable[[int], None]]):
-        """make_program, of this file, takes what `make` does after the name; returns run(steps)."""
+        """make_program(config, options, real, z) -> run(steps), a function that can be imported."""
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, make_program), daemon=True)

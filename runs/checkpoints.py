@@ -50,8 +50,7 @@ class DivergedError(ValueError):
 class Checkpoints:
     """The last `max_to_keep` states of a run: networks, optimizers, loss scales and the step.
 
-    Making this object removes what a kill in the middle of a save left, which TensorFlow never
-    does.
+    Creating one removes what a kill in the middle of a save left: TensorFlow never does.
     """
 
     def __init__(self, dcgan: DCGAN, config: Config):
@@ -89,8 +88,9 @@ class Checkpoints:
             self.state,
             self.folder,
             check_status=lambda status: status.assert_consumed(),
-            check_finite=self.is_finite,
+            is_finite=self.is_finite,
         )
+
         for optimizer in (self.g_adam, self.d_adam):
             # The one in the checkpoint would win over the flag.
             optimizer.learning_rate = self.config.current_learning_rate
@@ -120,20 +120,22 @@ class Checkpoints:
         self.step.assign(step)
         self.folder.mkdir(parents=True, exist_ok=True)
         prefix = self.folder / f"step-{step}"
+
         try:
             self._write_state(prefix)
             paths = [path for path in list_checkpoints(self.folder) if _parse_step(path) <= step]
             paths = paths[-self.config.max_to_keep :]
             self._write_list(paths)
         except OSError:
-            self._remove(prefix)  # it would take the room that the next try needs
+            self._remove_files(prefix)  # it would take the room that the next try needs
             raise
+
         self._remove_before(_parse_step(paths[0]))
 
     def _write_state(self, prefix: Path) -> None:
         """Writes the files of a checkpoint, and waits until the disk has them.
 
-        So not even a power failure takes them after their predecessors have been removed.
+        Otherwise a power failure could take them when their predecessors are already removed.
         """
         with translate_write_errors(prefix):
             self.state.write(os.fspath(prefix))
@@ -143,7 +145,7 @@ class Checkpoints:
                 os.fsync(file.fileno())
 
     def _write_list(self, paths: list[Path]) -> None:
-        """Writes the list that TensorFlow's own tools read; this program goes by the files."""
+        """Writes the list that TensorFlow's own tools read. This program goes by the files."""
         lines = [f'model_checkpoint_path: "{paths[-1].name}"\n']
         lines += [f'all_model_checkpoint_paths: "{path.name}"\n' for path in paths]
         write_atomic(self.folder / "checkpoint", "".join(lines).encode())
@@ -154,7 +156,7 @@ class Checkpoints:
             if _parse_step(path) < step:
                 path.unlink(missing_ok=True)
 
-    def _remove(self, prefix: Path) -> None:
+    def _remove_files(self, prefix: Path) -> None:
         with contextlib.suppress(OSError):
             for path in self.folder.glob(f"{prefix.name}.*"):
                 path.unlink(missing_ok=True)
@@ -168,19 +170,21 @@ def restore_networks(config: Config, **networks: keras.Model) -> int:
     """
     step = tf.Variable(0, dtype=tf.int64)
     variables = {name: _map_variables(network) for name, network in networks.items()}
+
     path = _restore_newest(
         tf.train.Checkpoint(step=step, **variables),
         config.checkpoint_path,
         check_status=lambda status: status.assert_existing_objects_matched(),
-        check_finite=lambda: _is_finite(*networks.values()),
+        is_finite=lambda: _is_finite(*networks.values()),
     )
+
     if not path:
         raise ValueError(f"{config.run_dir} has no checkpoint. Add --train.")
     return int(step)
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The prefixes of the checkpoints that have an index, by their steps."""
+    """The prefixes of the checkpoints that have an index, in the order of their steps."""
     indices = [path for path in folder.glob("step-*.index") if _parse_step(path) >= 0]
     return sorted((path.with_suffix("") for path in indices), key=_parse_step)
 
@@ -201,26 +205,27 @@ def _restore_newest(
     folder: Path,
     *,
     check_status: Callable[[object], object],
-    check_finite: Callable[[], bool],
+    is_finite: Callable[[], bool],
 ) -> Path | None:
     """Restores the newest readable checkpoint in `folder`; returns its prefix, or None.
 
-    check_status takes TensorFlow's status of the restoring and raises when something is missing;
-    check_finite tells whether what was restored is finite. Raises ValueError when no checkpoint is
-    readable.
+    check_status takes TensorFlow's status of the restoring and raises when something is missing.
+    is_finite tells whether what was restored is. Raises ValueError when no checkpoint is readable.
     """
     paths = list_checkpoints(folder)
+
     for path in reversed(paths):
         try:
             # expect_partial: a failure would otherwise log the name of every variable.
             check_status(state.read(os.fspath(path)).expect_partial())
-            if not check_finite():
+            if not is_finite():
                 raise ValueError("it holds NaN or infinity")
+
             return path
         except DAMAGE_ERRORS as error:
             logging.warning(
                 "checkpoint %s cannot be read (%s); trying the one before it.",
-                *(path, _shorten(error)),
+                *(path, _shorten_error(error)),
             )
 
     if paths:
@@ -232,7 +237,7 @@ def _restore_newest(
     return None
 
 
-def _shorten(error: Exception) -> str:
+def _shorten_error(error: Exception) -> str:
     """An error's first line, without the node of the graph that TensorFlow begins with."""
     first_line = (str(error).splitlines() or [""])[0]
     reason = re.sub(r"^\{\{.*?\}\} *", "", first_line)[:MAX_REASON]

@@ -10,8 +10,7 @@ from pathlib import Path
 from system.errors import add_path_to_errors
 from system.locks import try_to_own
 
-# Where a file system has no locks, a temporary file that nobody has written to for so long has no
-# owner.
+# Without locks, a temporary file that nobody has written to for so long counts as a leftover.
 STALE_SECONDS = 3600
 ASIDE = ".aside.tmp"  # ends the name of a folder that another one is replacing
 
@@ -27,7 +26,7 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def append_or_undo(path: Path, content: bytes) -> None:
-    """Adds `content` to the end of a file, new or not. Adds nothing when it raises OSError."""
+    """Appends to a file, or creates it. After an OSError the file is as it was before."""
     with open(path, "ab", buffering=0) as file:
         size = file.tell()
         try:
@@ -55,8 +54,9 @@ def replace_folder(path: Path):
 
 
 def check_writable(folder: Path) -> None:
-    """Raises ValueError when `folder` could not be made: now rather than after packing."""
+    """Raises ValueError when `folder` cannot be written or created: now, not after packing."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+
     if not (existing.is_dir() and os.access(existing, os.W_OK)):
         raise ValueError(
             "--out_dir must be a folder that can be written. "
@@ -123,7 +123,7 @@ def _create_beside(path: Path, *, folder: bool) -> Path:
 
 
 def _rename_over_folder(draft: Path, path: Path) -> None:
-    """Renames `draft` to `path` and removes what had that name; keeps it if the renaming fails."""
+    """Renames `draft` to `path`. A folder of that name is removed, or kept if that fails."""
     if not path.exists():
         os.replace(draft, path)
         return
@@ -138,7 +138,7 @@ def _rename_over_folder(draft: Path, path: Path) -> None:
 
 
 def _remove_or_bring_back(path: Path) -> None:
-    """Removes a temporary file or folder. One that was moved aside gets its name back if free."""
+    """Removes a temporary file or folder. One moved aside gets its name back if that is free."""
     if path.name.endswith(ASIDE):
         original = path.with_name(path.name.removesuffix(ASIDE).rpartition(".")[0])
         if not original.exists():

@@ -1,7 +1,7 @@
 """Who owns a run, a pack or a temporary file.
 
-A lock is the system's, which releases it when its process ends, however that happens. Where a file
-system has none, the process named in the lock file counts as the owner for as long as it runs.
+The operating system releases a lock when its process ends, however that happens. Where a file
+system has no locks, the process named in a lock file counts as its owner for as long as it runs.
 """
 
 import contextlib
@@ -171,13 +171,13 @@ def _warn_of_other_host(holder: str, folder: Path) -> None:
 
 
 def _may_still_run(holder: str) -> bool:
-    """Whether `holder`, "process 12 on host", may still run; on another host nobody can tell."""
+    """Whether `holder`, "process 12 on host", may still run. True on another host."""
     words = holder.split()
     if len(words) != 4 or not words[1].isdecimal():
         return False
 
     process, host = int(words[1]), words[3]
-    if host != socket.gethostname():
+    if host != socket.gethostname():  # nobody can tell
         return True
     if process == os.getpid():
         return False

@@ -9,8 +9,8 @@ try:
 except ImportError:  # Windows
     resource = None
 
-# Limit and use of the container that this process may be in: Linux' control groups, versions 2 and
-# 1.
+# Limit and use of the container that this process may be in, in version 2 of Linux' control groups
+# and in version 1.
 CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),

@@ -15,15 +15,14 @@ import tensorflow as tf
 from absl import logging
 
 MIN_FREE_BYTES = 16e6  # on the disk, before the next try
-LENGTH = struct.Struct("<Q")  # a record begins with the number of its bytes
-FRAME = 16  # bytes of a record besides: that length and two checksums
+LENGTH = struct.Struct("<Q")  # the head of a record: the bytes of its content
+FRAME = 16  # bytes of a record besides its content: the length and two checksums
 
 
 class Events:
     """Writes summaries into `folder`. What cannot be written is left out, with one warning.
 
-    Later steps try again. A file whose end is damaged is cut back to its last whole record, and a
-    new file goes on.
+    Later steps try again, in a new file; the damaged one is cut back to its last whole record.
     """
 
     def __init__(self, folder: Path):
@@ -45,6 +44,7 @@ class Events:
         default = self.writer.as_default(np.int64(step))
         default.__enter__()
         is_whole = True
+
         try:
             yield
             self.writer.flush()
@@ -54,8 +54,7 @@ class Events:
         finally:
             if not is_whole:
                 self._abandon_file()
-            # This flushes too: in a `with` statement, a failure would leave this writer the
-            # default.
+            # This flushes too: in a `with`, a failure would leave this writer the default.
             default.__exit__(None, None, None)
 
     def close(self) -> None:
@@ -67,6 +66,7 @@ class Events:
         try:
             if self.has_failed and shutil.disk_usage(self.folder).free < MIN_FREE_BYTES:
                 return False
+
             self._create_writer()
             is_whole = self._advance_end()
         except (OSError, ValueError, tf.errors.OpError):
@@ -77,10 +77,11 @@ class Events:
         return is_whole
 
     def _create_writer(self) -> None:
-        """Raises ValueError when no file appears."""
+        """Starts a writer and finds its file. Raises ValueError when none appears."""
         before = self._list_files()
         self.writer = tf.summary.create_file_writer(str(self.folder))
         self.writer.flush()
+
         [self.path] = self._list_files() - before
         self.end = 0
 
@@ -97,6 +98,7 @@ class Events:
                 if self.end + FRAME + length > size:
                     return False
                 self.end += FRAME + length
+
         return 0 < self.end == size
 
     def _abandon_file(self) -> None:
