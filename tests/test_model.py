@@ -221,12 +221,13 @@ def test_ten_fast_steps_are_ten_plain_ones(settings, tolerance, tiny, monkeypatc
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.03), ("float16", 0.005)])
-def test_ten_fast_steps_in_low_precision(precision, tolerance, tiny, monkeypatch):
+def test_five_fast_steps_in_low_precision(precision, tolerance, tiny, monkeypatch):
     """Both ways have rounding errors of their own: the losses stay within `tolerance`."""
-    fast = DCGAN(tiny(), precision=precision)
+    config = tiny(g_updates=1, steps=5)
+    fast = DCGAN(config, precision=precision)
     losses, _ = trained(fast, fast.train_step.python_function)
     make_plain(monkeypatch)
-    plain = DCGAN(tiny(), precision=precision)
+    plain = DCGAN(config, precision=precision)
     plain_losses, _ = trained(plain, functools.partial(plain_step, plain))
     np.testing.assert_allclose(losses, plain_losses, rtol=tolerance)
 
@@ -238,7 +239,7 @@ def test_moving_averages_count_a_fake_batch_once(tiny):
     config = tiny(g_updates=1)
     dcgan, twin = DCGAN(config), Generator(config.network_config())
     real, z = batch(config)
-    dcgan.train_step(real, z)
+    dcgan.train_step.python_function(real, z)
     maps = twin.blocks[0].conv(twin.stem(z, None, training=True)).numpy()
     norm, count = dcgan.generator.blocks[0].norm, maps[..., 0].size
     np.testing.assert_allclose(norm.moving_mean, 0.1 * maps.mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
@@ -287,7 +288,7 @@ def test_d_updates_see_one_part_of_the_batch_each(tiny):
     config = tiny(d_updates=3, g_updates=1)
     dcgan = DCGAN(config)
     real, z = batch(config)
-    results = dcgan.train_step(real, z)
+    results = dcgan.train_step.python_function(real, z)
     assert results["real_logits"].shape == (config.batch_size, 1)
     assert int(dcgan.d_optimizer.iterations) == 3
     assert int(dcgan.g_optimizer.iterations) == 1
