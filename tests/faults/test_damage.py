@@ -27,7 +27,16 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.u
 def original(tmp_path_factory):
     """A run with checkpoints of the steps 2, 4 and 6."""
     out = str(tmp_path_factory.mktemp("original"))
-    config = Config(**TINY, blocks=1, g_updates=1, steps=6, ckpt_freq=2, dataset="faces", out_dir=out, out_name="run")
+    config = Config(
+        **TINY,
+        blocks=1,
+        g_updates=1,
+        steps=6,
+        ckpt_freq=2,
+        dataset="faces",
+        out_dir=out,
+        out_name="run",
+    )
     return train(config, PICTURES)
 
 
