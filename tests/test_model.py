@@ -221,12 +221,13 @@ def test_ten_fast_steps_are_ten_plain_ones(settings, tolerance, tiny, monkeypatc
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.03), ("float16", 0.005)])
-def test_ten_fast_steps_in_low_precision(precision, tolerance, tiny, monkeypatch):
+def test_five_fast_steps_in_low_precision(precision, tolerance, tiny, monkeypatch):
     """Both ways have rounding errors of their own: the losses stay within `tolerance`."""
-    fast = DCGAN(tiny(), precision=precision)
+    config = tiny(g_updates=1, steps=5)
+    fast = DCGAN(config, precision=precision)
     losses, _ = trained(fast, fast.train_step.python_function)
     make_plain(monkeypatch)
-    plain = DCGAN(tiny(), precision=precision)
+    plain = DCGAN(config, precision=precision)
     plain_losses, _ = trained(plain, functools.partial(plain_step, plain))
     np.testing.assert_allclose(losses, plain_losses, rtol=tolerance)
 
@@ -238,7 +239,7 @@ def test_moving_averages_count_a_fake_batch_once(tiny):
     config = tiny(g_updates=1)
     dcgan, twin = DCGAN(config), Generator(config.network_config())
     real, z = batch(config)
-    dcgan.train_step(real, z)
+    dcgan.train_step.python_function(real, z)
     maps = twin.blocks[0].conv(twin.stem(z, None, training=True)).numpy()
     norm, count = dcgan.generator.blocks[0].norm, maps[..., 0].size
     np.testing.assert_allclose(norm.moving_mean, 0.1 * maps.mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
@@ -262,32 +263,11 @@ def test_no_sum_in_the_step_depends_on_the_threads(precision, tiny):
     assert max(sums) == 2
 
 
-def test_adam_is_tensorflow_1s(tiny):
-    """Two updates by hand: lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + 1e-8), b1 = 0.5, b2 =
-    0.999.
-    """
-    dcgan = DCGAN(tiny(learning_rate=0.01))
-    network = dcgan.generator
-    bias = network.stem.dense.bias
-    rng = np.random.default_rng(0)
-    m = v = expected = np.zeros(bias.shape)
-    for t in (1, 2):
-        gradients = [tf.zeros(w.shape) for w in network.trainable_variables]
-        place = next(k for k, w in enumerate(network.trainable_variables) if w is bias)
-        g = rng.normal(size=bias.shape) * 1e-6
-        gradients[place] = tf.constant(g, tf.float32)
-        dcgan.g_optimizer.apply(gradients, network.trainable_variables)
-        m, v = 0.5 * m + 0.5 * g, 0.999 * v + 0.001 * g**2
-        rate = 0.01 * np.sqrt(1 - 0.999**t) / (1 - 0.5**t)
-        expected = expected - rate * m / (np.sqrt(v) + 1e-8)
-    np.testing.assert_allclose(bias, expected, rtol=1e-3)
-
-
 def test_d_updates_see_one_part_of_the_batch_each(tiny):
     config = tiny(d_updates=3, g_updates=1)
     dcgan = DCGAN(config)
     real, z = batch(config)
-    results = dcgan.train_step(real, z)
+    results = dcgan.train_step.python_function(real, z)
     assert results["real_logits"].shape == (config.batch_size, 1)
     assert int(dcgan.d_optimizer.iterations) == 3
     assert int(dcgan.g_optimizer.iterations) == 1
@@ -304,21 +284,6 @@ def test_low_precision_trains_and_infers_in_float32(precision, tiny):
     np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=0.05)
     assert low.generator(z, training=True).dtype == tf.float32
     assert {variable.dtype for variable in low.generator.variables} == {"float32"}
-
-
-def test_float16_skips_an_overflow_and_halves_only_that_scale(tiny):
-    dcgan = DCGAN(tiny(), precision="float16")
-    weights = dcgan.discriminator.trainable_variables
-    before = [w.numpy() for w in weights]
-    scales = {name: float(scale) for name, scale in dcgan.loss_scales().items()}
-    dcgan.d_optimizer.apply([tf.fill(w.shape, np.inf) for w in weights], weights)
-    after = {name: float(scale) for name, scale in dcgan.loss_scales().items()}
-    assert all(np.array_equal(a, w.numpy()) for a, w in zip(before, weights, strict=True))
-    assert after == {
-        "g_loss_scale": scales["g_loss_scale"],
-        "d_loss_scale": scales["d_loss_scale"] / 2,
-    }
-    assert DCGAN(tiny()).loss_scales() == {}
 
 
 def test_same_seed_same_weights(tiny):
@@ -410,29 +375,6 @@ def test_l2_is_added_to_the_gradient_of_every_weight(precision, tiny, monkeypatc
     weights = [w.numpy() for w in dcgan.discriminator.trainable_variables]
     for without, with_l2, weight in zip(seen[0.0], seen[0.25], weights, strict=True):
         np.testing.assert_allclose(with_l2 - without, 0.25 * weight * scale, atol=2e-4 * scale)
-
-
-def test_kingmas_adam_is_algorithm_1(tiny):
-    """Kingma & Ba 2015: p -= lr * m^ / (sqrt(v^) + 1e-8), with gradients for which TensorFlow's
-    form differs.
-    """
-    results = {}
-    for form in ("kingma", "tensorflow"):
-        dcgan = DCGAN(tiny(learning_rate=0.01, adam_form=form))
-        network, bias = dcgan.generator, dcgan.generator.stem.dense.bias
-        place = next(k for k, w in enumerate(network.trainable_variables) if w is bias)
-        rng = np.random.default_rng(0)
-        m = v = expected = np.zeros(bias.shape)
-        for t in (1, 2, 3):
-            gradients = [tf.zeros(w.shape) for w in network.trainable_variables]
-            g = rng.normal(size=bias.shape) * 1e-8
-            gradients[place] = tf.constant(g, tf.float32)
-            dcgan.g_optimizer.apply(gradients, network.trainable_variables)
-            m, v = 0.5 * m + 0.5 * g, 0.999 * v + 0.001 * g**2
-            expected = expected - 0.01 * (m / (1 - 0.5**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-        results[form] = bias.numpy()
-    np.testing.assert_allclose(results["kingma"], expected, rtol=1e-3, atol=1e-7)
-    assert not np.allclose(results["tensorflow"], expected, rtol=0.1)
 
 
 @pytest.mark.parametrize("preset", ["paper", "tutorial"])

@@ -10,7 +10,6 @@ import ops
 from config.stored import change_settings
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
-from runs.find import find_run, read_run
 from sample import Sampler, sample
 from system import console
 from utils import encode_png, image_grid
@@ -86,40 +85,6 @@ def test_a_full_disk_leaves_no_folder_and_is_one_line(failing, trained, monkeypa
         "the same command goes on."
     )
     assert capsys.readouterr().err == f"error: {config.sample_path / 'seed_0'} {line}\n"
-
-
-def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
-    out = {"out_dir": tiny().out_dir}
-    with pytest.raises(ValueError, match=r"Received: digits-64x64. Add --train first.$"):
-        find_run(out)
-    faces = trained(dataset="celebA")
-    assert find_run(out) == faces
-    assert find_run({**out, "dataset": "celebA", "seed": 3}).seed == 3
-    trained(dataset="cats")
-    assert find_run({**out, "dataset": "CelebA"}) == faces
-    with pytest.raises(
-        ValueError, match=r"Runs there: cats-16x16, celebA-16x16; pick one with --out_name"
-    ):
-        find_run(out)
-    damaged = Path(out["out_dir"]) / "damaged"
-    damaged.mkdir()
-    (damaged / "config.json").write_text("{")
-    with pytest.raises(ValueError, match=r"damaged/config.json is not JSON.*Delete it"):
-        find_run({**out, "out_name": "damaged"})
-    with pytest.raises(ValueError, match="Received: nosuch"):
-        find_run({**out, "out_name": "nosuch"})
-    with pytest.raises(ValueError, match="--z_dim is fixed"):
-        find_run({**out, "out_name": "cats-16x16", "z_dim": 3})
-
-
-def test_a_moved_run_is_itself(trained):
-    config = trained()
-    config.run_dir.rename(config.run_dir.parent / "renamed")
-    moved = find_run({"out_dir": config.out_dir, "out_name": "renamed"})
-    assert sample(moved, 1).parent.parent.name == "renamed"
-    elsewhere = config.run_dir.parent.parent / "elsewhere"
-    config.run_dir.parent.rename(elsewhere)
-    assert read_run(elsewhere / "renamed").run_dir == elsewhere / "renamed"
 
 
 def test_with_the_statistics_of_the_batch_the_first_still_do_not_depend_on_n(trained):

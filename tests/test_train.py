@@ -5,7 +5,6 @@ import signal
 import imageio.v3 as iio
 import numpy as np
 import pytest
-import tensorflow as tf
 from program import signal_after
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -19,8 +18,6 @@ from runs.checkpoints import Checkpoints, restore_networks
 from runs.find import read_run
 from sample import Sampler
 from train import train
-from training import logs
-from training.logs import Logs
 from utils import image_grid
 
 
@@ -147,15 +144,6 @@ def test_a_finished_run_stays_as_it_is_and_a_longer_one_goes_on(tiny, images):
     assert state(config)[0] == 5
 
 
-def test_only_the_last_checkpoints_stay_and_leftovers_go(tiny, images):
-    config = tiny(steps=5, ckpt_freq=1, max_to_keep=2)
-    leftover = config.checkpoint_path / "step-1_temp"
-    leftover.mkdir(parents=True)
-    train(config, images)
-    names = {path.name.split(".")[0] for path in config.checkpoint_path.iterdir()}
-    assert names == {"checkpoint", "step-4", "step-5"}
-
-
 def test_precision_and_learning_rate_may_change_between_sessions(tiny, images):
     config = train(tiny(steps=1), images)
     for steps, precision in ((2, "float16"), (3, "bfloat16"), (4, "float32")):
@@ -188,21 +176,6 @@ def test_neither_several_steps_a_call_nor_a_table_changes_a_run(tiny, images):
     ]
     assert grids[0] == grids[1]
     assert {"train_00000012.png", "train_00000024.png", "train_00000030.png"} < set(grids[0])
-
-
-def test_a_discriminator_that_wins_is_said_once(tiny, monkeypatch):
-    said = []
-    monkeypatch.setattr(logs.logging, "warning", lambda text, *values: said.append(text % values))
-    results = {
-        name: tf.constant(0.5) for name in ("d_loss", "g_loss", "d_loss_real", "d_loss_fake")
-    }
-    results["real_logits"] = tf.constant([[9.0]])
-    with Logs(tiny(g_updates=2), range(2000), images=20) as log:
-        for step in range(100, 2001, 100):
-            fooled = step in (100, 500)
-            log.log_step(step, {**results, "fake_logits": tf.constant([[0.0 if fooled else -9.0]])})
-            assert len(said) == (step >= 1000)
-    assert "--g_updates=3" in said[0]
 
 
 def test_fewer_images_than_a_batch(tiny, images):

@@ -77,5 +77,5 @@ def test_the_flag_reaches_tensorflow(tiny, photos, monkeypatch):
 
     asked = []
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: asked.append(1))
-    training.train(tiny(steps=1, deterministic=True), photos(20, 16, 16))
+    training.train(tiny(steps=1, blocks=1, g_updates=1, deterministic=True), photos(20, 16, 16))
     assert asked == [1]

@@ -5,12 +5,11 @@ on afterwards.
 import contextlib
 import json
 import os
-import resource
 import subprocess
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from disks import count_events, limit
 from program import is_one_line, run, run_here, start, state, tree, wait_for
 
 from config.stored import change_settings
@@ -23,19 +22,6 @@ from training.logs import Logs
 from training.steps import Steps
 
 pytestmark = pytest.mark.slow  # most of its tests take three to nine seconds
-
-
-@contextlib.contextmanager
-def limit(size: int):
-    """Within the block no file of this process can grow past `size` bytes, as if the disk, or a
-    quota, were full.
-    """
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture
@@ -205,14 +191,6 @@ def warned(monkeypatch):
     return said
 
 
-def events_of(run_dir) -> int:
-    """Summaries in the files, read to their last byte; raises when a record is damaged."""
-    count = 0
-    for path in (run_dir / "logs").glob("events.out.tfevents.*"):
-        count += sum(1 for _ in tf.data.TFRecordDataset(str(path)))
-    return count
-
-
 def test_tensorboards_log_alone_only_warns(tiny, photos, warned):
     config = tiny(steps=60, sample_freq=1, ckpt_freq=60, out_name="run")
     images = photos(20, 16, 16)
@@ -220,7 +198,7 @@ def test_tensorboards_log_alone_only_warns(tiny, photos, warned):
     with limit(int(size)):
         assert train(config, images)
     assert len([text for text in warned if "TensorBoard's log in" in text]) == 1
-    assert events_of(config.run_dir) > 10
+    assert count_events(config.run_dir) > 10
     assert state(config.run_dir)
     assert len(list(config.sample_path.glob("train_*.png"))) == 60
 
@@ -259,28 +237,8 @@ def test_a_full_disk_of_logs_only_warns_and_they_go_on_when_there_is_room(
         {1, 20, 80, 100} <= set(steps) <= {1, 20, 40, 60, 80, 100}
     )  # a line may fit into what is left of a page
     assert len(list((config.run_dir / "logs").glob("events.out.tfevents.*"))) == 2
-    assert events_of(config.run_dir) > 10
+    assert count_events(config.run_dir) > 10
     assert [path.name for path in list_checkpoints(config.checkpoint_path)] == ["step-100"]
-
-
-def test_a_line_of_metrics_is_written_whole_or_not_at_all(tiny, tmp_path, warned):
-    results = {
-        name: tf.constant(0.5) for name in ("d_loss", "g_loss", "d_loss_real", "d_loss_fake")
-    }
-    results |= {"real_logits": tf.constant([[0.0]]), "fake_logits": tf.constant([[0.0]])}
-    path = tiny().run_dir / "logs" / "metrics.jsonl"
-    with Logs(tiny(), range(100), images=20) as logs:
-        logs.log_step(20, results)
-        size = path.stat().st_size
-        with limit(size + 30):
-            logs.log_step(40, results)
-            logs.log_step(60, results)
-        assert path.stat().st_size == size
-        logs.log_step(80, results)
-    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [20, 80]
-    assert [text for text in warned if "metrics.jsonl" in text] == [
-        f"{path} cannot be written: File too large. Training goes on."
-    ]
 
 
 def test_a_full_disk_of_samples_only_warns(tiny, photos, warned, small_disk, tmp_path):

@@ -474,5 +474,5 @@ def test_saved_model_cli_shows_all_that_a_client_needs(models):
 
 def test_large_pictures_lower_the_most_that_one_request_gets():
     assert max_count(Config(c_dim=3).network_config()) == MAX_COUNT
-    largest = Config(c_dim=4, output_height=512)
-    assert max_count(largest.network_config()) * 512 * 512 * 4 == 2**29
+    largest = Config(c_dim=4, output_height=512).network_config()
+    assert max_count(largest) * 512 * 512 * 4 == 2**29

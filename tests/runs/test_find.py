@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 
 from config.presets import with_preset
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
-from runs.find import find_run, find_run_to_train
+from runs.find import find_run, find_run_to_train, read_run
+from sample import sample
 
 
 @pytest.fixture
@@ -48,3 +51,52 @@ def test_runs_made_before_labels_go_on_without(tiny):
     (config.run_dir / "config.json").write_text(config.to_json())
     given = {"out_dir": config.out_dir, "dataset": "mnist"}
     assert find_run_to_train(given) == find_run(given) == config
+
+
+@pytest.fixture
+def trained(tiny):
+    """A factory of runs that have a checkpoint (of untrained networks: their pixels are as good as
+    any).
+    """
+
+    def make(**changes):
+        config = tiny(**changes).resolve()
+        Checkpoints(DCGAN(config), config).save(5)
+        (config.run_dir / "config.json").write_text(config.to_json())
+        return config
+
+    return make
+
+
+def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
+    out = {"out_dir": tiny().out_dir}
+    with pytest.raises(ValueError, match=r"Received: digits-64x64. Add --train first.$"):
+        find_run(out)
+    faces = trained(dataset="celebA")
+    assert find_run(out) == faces
+    assert find_run({**out, "dataset": "celebA", "seed": 3}).seed == 3
+    trained(dataset="cats")
+    assert find_run({**out, "dataset": "CelebA"}) == faces
+    with pytest.raises(
+        ValueError, match=r"Runs there: cats-16x16, celebA-16x16; pick one with --out_name"
+    ):
+        find_run(out)
+    damaged = Path(out["out_dir"]) / "damaged"
+    damaged.mkdir()
+    (damaged / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"damaged/config.json is not JSON.*Delete it"):
+        find_run({**out, "out_name": "damaged"})
+    with pytest.raises(ValueError, match="Received: nosuch"):
+        find_run({**out, "out_name": "nosuch"})
+    with pytest.raises(ValueError, match="--z_dim is fixed"):
+        find_run({**out, "out_name": "cats-16x16", "z_dim": 3})
+
+
+def test_a_moved_run_is_itself(trained):
+    config = trained()
+    config.run_dir.rename(config.run_dir.parent / "renamed")
+    moved = find_run({"out_dir": config.out_dir, "out_name": "renamed"})
+    assert sample(moved, 1).parent.parent.name == "renamed"
+    elsewhere = config.run_dir.parent.parent / "elsewhere"
+    config.run_dir.parent.rename(elsewhere)
+    assert read_run(elsewhere / "renamed").run_dir == elsewhere / "renamed"

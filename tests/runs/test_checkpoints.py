@@ -1,0 +1,99 @@
+"""A run's state, saved and restored; faults/test_damage.py damages it."""
+
+import errno
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gan import DCGAN
+from runs.checkpoints import (
+    Checkpoints,
+    DivergedError,
+    list_checkpoints,
+    restore_networks,
+    translate_write_errors,
+)
+
+
+def values_of(dcgan):
+    """Every number of the state: networks, moments, steps taken and loss scales."""
+    owners = (dcgan.generator, dcgan.discriminator)
+    owners += (dcgan.g_scaler.inner_optimizer, dcgan.d_scaler.inner_optimizer)
+    scales = [dcgan.g_scaler.dynamic_scale, dcgan.d_scaler.dynamic_scale]
+    scales += [dcgan.g_scaler.step_counter, dcgan.d_scaler.step_counter]
+    variables = [variable for owner in owners for variable in owner.variables] + scales
+    return [(v.path, v.numpy()) for v in variables if "learning_rate" not in v.path]
+
+
+def scramble(dcgan):
+    """Gives every variable another value, each its own."""
+    rng = np.random.default_rng(0)
+    for owner in (dcgan.generator, dcgan.discriminator, dcgan.g_scaler, dcgan.d_scaler):
+        for variable in owner.variables:
+            noise = rng.uniform(1, 100, variable.shape)
+            variable.assign(noise.astype(variable.dtype))
+
+
+def test_all_of_the_state_comes_back(tiny):
+    config = tiny()
+    saved, other = DCGAN(config), DCGAN(config)
+    scramble(saved)
+    Checkpoints(saved, config).save(7)
+    assert Checkpoints(other, config).restore() == 7
+    expected, found = values_of(saved), values_of(other)
+    assert len(expected) == len(found) > 40
+    for (name, value), (_, restored) in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(restored, value, err_msg=name)
+
+
+def test_the_learning_rate_is_the_configs_not_the_checkpoints(tiny):
+    config = tiny(learning_rate=1e-3)
+    Checkpoints(DCGAN(config), config).save(1)
+    changed = tiny(learning_rate=1e-4, halvings=1)
+    dcgan = DCGAN(changed)
+    Checkpoints(dcgan, changed).restore()
+    assert float(dcgan.g_scaler.inner_optimizer.learning_rate) == pytest.approx(5e-5)
+
+
+def test_only_the_last_checkpoints_stay_and_leftovers_go(tiny):
+    config = tiny(max_to_keep=2)
+    leftover = config.checkpoint_path / "step-1_temp"
+    leftover.mkdir(parents=True)
+    checkpoints = Checkpoints(DCGAN(config), config)
+    assert not leftover.exists()
+    for step in (8, 9, 10):
+        checkpoints.save(step)
+    names = {path.name.split(".")[0] for path in config.checkpoint_path.iterdir()}
+    assert names == {"checkpoint", "step-9", "step-10"}
+    assert [path.name for path in list_checkpoints(config.checkpoint_path)] == ["step-9", "step-10"]
+    assert tf.train.latest_checkpoint(config.checkpoint_path).endswith("step-10")
+
+
+def test_what_is_not_finite_is_not_saved(tiny):
+    config = tiny()
+    dcgan = DCGAN(config)
+    checkpoints = Checkpoints(dcgan, config)
+    checkpoints.save(1)
+    moments = dcgan.d_scaler.inner_optimizer._velocities[0]
+    moments.assign(moments + np.inf)
+    with pytest.raises(DivergedError, match="at step 2"):
+        checkpoints.save(2)
+    assert [path.name for path in list_checkpoints(config.checkpoint_path)] == ["step-1"]
+
+
+def test_without_a_checkpoint_there_is_nothing_to_restore(tiny):
+    config = tiny()
+    dcgan = DCGAN(config)
+    assert Checkpoints(dcgan, config).restore() == 0
+    with pytest.raises(ValueError, match=r"has no checkpoint\. Add --train\."):
+        restore_networks(config, generator=dcgan.generator)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_tensorflows_words_for_a_failed_write_become_the_systems_error(number, tmp_path):
+    words = f"{tmp_path}/x.data; {os.strerror(number)} [Op:SaveV2]"
+    with pytest.raises(OSError) as error, translate_write_errors(tmp_path / "x"):
+        raise tf.errors.UnknownError(None, None, words)
+    assert (error.value.errno, error.value.filename) == (number, str(tmp_path / "x"))

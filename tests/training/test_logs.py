@@ -1,0 +1,108 @@
+"""metrics.jsonl, TensorBoard's summaries and the lines of the log."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from disks import limit
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from training.logs import Logs
+
+LOSSES = {"d_loss": 1.5, "g_loss": 0.5, "d_loss_real": 1.25, "d_loss_fake": 0.25}
+
+
+def results(**changes):
+    """What a step gives: D(x) = 1/2 and 3/4, D(G(z)) = 1/4, from their logits."""
+    values = {name: tf.constant(value) for name, value in (LOSSES | changes).items()}
+    logits = {"real_logits": [[0.0], [np.log(3)]], "fake_logits": [[-np.log(3)]]}
+    return values | {name: tf.constant(value, tf.float32) for name, value in logits.items()}
+
+
+def read_metrics(config):
+    lines = (config.run_dir / "logs" / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_a_line_of_metrics_by_hand(tiny, monkeypatch):
+    """Four seconds for ten steps of eight images, of twenty in an epoch."""
+    clock = iter([100.0, 104.0])
+    monkeypatch.setattr("training.logs.time.monotonic", lambda: next(clock))
+    config = tiny()
+    with Logs(config, range(100), images=20) as logs:
+        logs.log_step(10, results())
+    assert read_metrics(config) == [
+        {"step": 10, "epoch": 4.0, "images_per_second": 20.0}
+        | LOSSES
+        | {"d_real": 0.625, "d_fake": 0.25, "seconds": 4.0}
+    ]
+
+
+def test_tensorboard_gets_the_same_numbers(tiny):
+    config = tiny()
+    with Logs(config, range(100), images=20) as logs:
+        logs.log_step(10, results(g_loss_scale=1024.0))
+    events = EventAccumulator(str(config.run_dir / "logs"), size_guidance={"tensors": 0})
+    events.Reload()
+    [line] = read_metrics(config)
+    for name in (*LOSSES, "d_real", "d_fake", "images_per_second"):
+        [event] = events.Tensors(name)
+        assert event.step == 10
+        assert tf.make_ndarray(event.tensor_proto) == pytest.approx(line[name], rel=1e-3)
+    assert tf.make_ndarray(events.Tensors("g_loss_scale")[0].tensor_proto) == 1024
+
+
+def test_a_continued_run_drops_what_runs_again_and_adds_to_the_time(tiny, monkeypatch):
+    config = tiny()
+    folder = config.run_dir / "logs"
+    folder.mkdir(parents=True)
+    lines = ['{"step": 20, "seconds": 7.5}', '{"step": 40, "seconds": 9.0}', '["no entry"]', '{"st']
+    (folder / "metrics.jsonl").write_text("\n".join(lines))
+    clock = iter([0.0, 1.0])
+    monkeypatch.setattr("training.logs.time.monotonic", lambda: next(clock))
+    with Logs(config, range(20, 100), images=20) as logs:
+        logs.log_step(21, results())
+    assert [(line["step"], line["seconds"]) for line in read_metrics(config)] == [
+        (20, 7.5),
+        (21, 8.5),
+    ]
+
+
+def test_a_loss_that_is_no_number_is_null(tiny):
+    """A step in float16 that was skipped has none, and JSON has no NaN."""
+    config = tiny()
+    with Logs(config, range(100), images=20) as logs:
+        logs.log_step(1, results(g_loss=np.nan))
+    assert read_metrics(config)[0]["g_loss"] is None
+
+
+def test_a_step_is_a_line_of_the_log_with_the_time_that_is_left(tiny, messages, monkeypatch):
+    """Ten steps of 8 images in 4 seconds leave 90 steps, which take 36."""
+    clock = iter([0.0, 1.0, 5.0])
+    monkeypatch.setattr("training.logs.time.monotonic", lambda: next(clock))
+    with Logs(tiny(), range(101), images=20) as logs:
+        logs.bar.disable = True  # as where no terminal is
+        logs.log_step(1, results())
+        logs.log_step(11, results())
+    shown = "d_loss 1.500  g_loss 0.500  D(x) 0.62  D(G(z)) 0.25"
+    assert messages == [
+        f"step 1 of 101  epoch 0.40  {shown}",
+        f"step 11 of 101  epoch 4.40  {shown}  20 img/s  0:36 left",
+    ]
+
+
+def test_a_line_of_metrics_is_written_whole_or_not_at_all(tiny, messages):
+    path = tiny().run_dir / "logs" / "metrics.jsonl"
+    with Logs(tiny(), range(100), images=20) as logs:
+        logs.log_step(20, results())
+        size = path.stat().st_size
+        with limit(size + 30):
+            logs.log_step(40, results())
+            logs.log_step(60, results())
+        assert path.stat().st_size == size
+        logs.log_step(80, results())
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [20, 80]
+    assert [text for text in messages if "metrics.jsonl" in text] == [
+        f"{path} cannot be written: File too large. Training goes on."
+    ]
