@@ -18,7 +18,7 @@ test: $(BIN)/.installed-dev
 	$(BIN)/python -m pytest -q -m "not slow" -n $(JOBS) --dist worksteal
 
 test-slow: $(BIN)/.installed-dev
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m slow -n $(JOBS) --dist worksteal
 
 BENCHMARKS = train_step input_pipeline sampling startup scaling end_to_end
 

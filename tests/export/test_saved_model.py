@@ -6,16 +6,13 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tensorflow as tf
-from common import TINY
 
 import ops
-from config.settings import Config
 from config.stored import change_settings
 from data import label_choice
-from export.frozen import freeze
 from export.saved_model import MAX_COUNT, export
 from gan import DCGAN
-from model import Discriminator, Generator
+from model import Discriminator
 from runs.checkpoints import Checkpoints, restore_networks
 from sample import sample
 
@@ -28,23 +25,6 @@ drawn = sample(seed=tf.constant(3, tf.int64), count=tf.constant(70))
 for number, png in enumerate(drawn["png_bytes"].numpy()):
     open(f"{out}/{number:06d}.png", "wb").write(png)
 """
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A run after three real steps, so that the moving statistics differ from their initial values;
-    exported.
-    """
-    config = Config(**TINY, seed=3, out_dir=str(tmp_path_factory.mktemp("trained"))).resolve()
-    dcgan, rng = DCGAN(config), np.random.default_rng(0)
-    real = tf.constant(rng.integers(0, 256, (8, 16, 16, 3), dtype=np.uint8))
-    for step in range(3):
-        dcgan.train_step.python_function(
-            real, ops.latents(0, 8, z_dim=8, z_dist=config.z_dist, stream=step)
-        )
-    Checkpoints(dcgan, config).save(3)
-    export(config)
-    return config
 
 
 @pytest.fixture(scope="module")
@@ -109,43 +89,11 @@ def test_images_of_another_size_are_an_error(signatures):
             discriminate(images=tf.zeros((4, side, side, 3)))
 
 
-def test_the_card_describes_the_model(trained):
-    card = json.loads((trained.run_dir / "export" / "model_card.json").read_text())
-    assert (card["z_dim"], card["z_dist"], card["step"]) == (8, "uniform_signed", 3)
-    assert (card["height"], card["width"], card["channels"]) == (16, 16, 3)
-    assert card["flags"]["stem_width"] == 32
-    assert card["frozen_graphs"]["generator.pb"] == "z:0 -> images:0"
-
-
 def test_a_run_without_a_checkpoint_is_an_error_and_leaves_nothing(tiny):
     config = tiny()
     with pytest.raises(ValueError, match="has no checkpoint"):
         export(config)
     assert not (config.run_dir / "export").exists()
-
-
-def test_frozen_graphs_in_tensorflow_1s_way(trained):
-    """import_graph_def in a session, any batch, the pixels and logits of the networks."""
-    folder = freeze(trained)
-    generator, discriminator = (
-        Generator(trained.network_config()),
-        Discriminator(trained.network_config()),
-    )
-    restore_networks(trained, generator=generator, discriminator=discriminator)
-    for count in (1, 5):
-        z = ops.latents(4, count, z_dim=8, z_dist="normal01").numpy()
-        images = run_frozen(folder / "generator.pb", {"z:0": z}, "images:0")
-        np.testing.assert_allclose(images, generator(z), atol=1e-6)
-        logits = run_frozen(folder / "discriminator.pb", {"images:0": images}, "logits:0")
-        np.testing.assert_allclose(logits, discriminator(images), atol=1e-5)
-
-
-def run_frozen(path, feed, fetch):
-    definition = tf.compat.v1.GraphDef()
-    definition.ParseFromString(path.read_bytes())
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        tf.compat.v1.import_graph_def(definition, name="")
-        return session.run(fetch, feed)
 
 
 @pytest.mark.parametrize("statistics", ["moving", "batch"])
@@ -175,10 +123,6 @@ def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
     card = json.loads((config.run_dir / "export" / "model_card.json").read_text())
     assert (card["labels"], card["batch_norm"]) == (["a", "b"], statistics)
     assert "exactly one 1" in card["y"]
-    frozen = run_frozen(
-        freeze(config) / "generator.pb", {"z:0": drawn["z"].numpy(), "y:0": y}, "images:0"
-    )
-    np.testing.assert_allclose(frozen, images, atol=1e-6)
 
 
 def test_with_the_statistics_of_the_batch_one_image_is_not_its_own_batch(tiny):

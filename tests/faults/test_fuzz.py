@@ -26,6 +26,7 @@ INPUTS = {
     "torch_file": 300,
 }
 LEAST = 5000  # in all, without PyTorch's
+SHARE_TRIED = 0.9  # of its inputs, at least: Hypothesis may leave out what it had before
 TRIED = collections.Counter()
 
 
@@ -80,11 +81,8 @@ def test_mutated_input_does_no_harm(name):
         target(content)
 
     tried()
+    assert TRIED[name] >= SHARE_TRIED * INPUTS[name]
 
 
-@pytest.mark.slow
-def test_thousands_were_tried():
-    if not {*TRIED} >= {*INPUTS} - {"torch_file"}:
-        pytest.skip("only some of the targets ran")
-    print(dict(TRIED))
-    assert sum(TRIED.values()) >= LEAST
+def test_thousands_are_tried():
+    assert SHARE_TRIED * sum(INPUTS[name] for name in INPUTS if name != "torch_file") >= LEAST

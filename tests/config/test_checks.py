@@ -1,0 +1,149 @@
+"""What a Config must satisfy, each with the line that says so."""
+
+import pytest
+
+from config.checks import check_names
+from config.presets import with_preset
+from config.settings import SETTINGS, Config
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"output_height": 5},
+            "--output_height must be at least 8. Received: 5. Try --output_height=16.",
+        ),
+        (
+            {"output_width": 513},
+            "--output_width must be at most 512. Received: 513. Try --output_width=512.",
+        ),
+        (
+            {"stem_width": 500},
+            "--stem_width must be a multiple of 16. Received: 500. Try --stem_width=496.",
+        ),
+        (
+            {"kernel_size": 3},
+            "--kernel_size must be one of 5, 4. Received: 3. Try --kernel_size=5.",
+        ),
+        (
+            {"z_dist": "normal"},
+            "--z_dist must be one of uniform_signed, uniform_unsigned, normal01. Received: normal. "
+            "Try --z_dist=uniform_signed.",
+        ),
+        ({"dataset": ""}, "--dataset must not be empty. Received: nothing. Try --dataset=digits."),
+        ({"batch_size": 0}, "--batch_size must be at least 1. Received: 0. Try --batch_size=64."),
+        (
+            {"learning_rate": float("nan")},
+            "--learning_rate must be at most 1. Received: nan. Try --learning_rate=0.0002.",
+        ),
+        ({"batch_size": "64"}, "--batch_size must be of type int. Received: '64'."),
+        (
+            {"out_name": "a/b"},
+            "--out_name must be a plain name, without folders. Received: a/b. Folders go to "
+            "--out_dir.",
+        ),
+        ({"epoch": True}, "--epoch must be of type int. Received: True."),
+    ],
+)
+def test_one_value_out_of_range(settings, message):
+    with pytest.raises(ValueError) as error:
+        Config(**settings)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"crop": False, "input_height": 108}, "--nocrop squashes"),
+        ({"blocks": 7, "output_height": 64}, "Try --blocks=4"),
+    ],
+)
+def test_contradictions(settings, words):
+    with pytest.raises(ValueError, match=words):
+        Config(**settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"dataset": 5}, "--dataset must be of type str. Received: 5."),
+        (
+            {"preset": ["paper"]},
+            "--preset must be one of reference, paper, tutorial. Received: ['paper']. Leave it "
+            "out.",
+        ),
+        (
+            {"dataset": "mnist", "output_height": [1]},
+            "--output_height must be of type int. Received: [1].",
+        ),
+        (
+            {"g_widths": ["a", "b", "c", "d"]},
+            "--g_widths must be a list of int. Received: ['a', 'b', 'c', 'd'].",
+        ),
+        (
+            {"g_widths": [1.5, 2, 3, 4]},
+            "--g_widths must be a list of int. Received: [1.5, 2, 3, 4].",
+        ),
+        (
+            {"label_names": "cat,dog"},
+            "--label_names must be of type tuple or null. Received: 'cat,dog'.",
+        ),
+    ],
+)
+def test_json_of_the_wrong_types_is_one_line(given, message):
+    with pytest.raises(ValueError) as error:
+        Config(**with_preset(given))
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        (
+            {"out_dir": "a" * 5000},
+            "--out_dir must be text of at most 4096 characters that a path can hold. "
+            f"Received: {'a' * 200}...",
+        ),
+        ({"dataset": "a\0b"}, r"--dataset must be text .* Received: a\x00b. Try --dataset=digits."),
+        ({"out_name": ".."}, "--out_name must be a plain name, without folders. Received: .."),
+        ({"labels": ", ,"}, "--labels must be none, own, folder or attributes. Received: nothing."),
+        ({"blocks": 6, "output_height": 64}, "--blocks must leave a stem of at least 2 pixels"),
+        ({"g_widths": "8,8,8,0"}, "--g_widths must be 4 numbers of feature maps"),
+        ({"data_dir": "~nobody-here/x"}, "--data_dir must be a path. Received: ~nobody-here/x"),
+    ],
+)
+def test_what_no_run_can_have(settings, line):
+    with pytest.raises(ValueError) as error:
+        Config(**settings)
+    start, *rest = line.split(".*")
+    assert str(error.value).startswith(start)
+    assert all(part in str(error.value) for part in rest)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, setting in SETTINGS.items() if setting.low is not None]
+)
+def test_bounds_are_what_the_declaration_says(name):
+    """The bounds themselves pass, the next values do not; other rules may still forbid them."""
+    low, high = SETTINGS[name].low, SETTINGS[name].high
+    step = 1 if isinstance(low, int) and isinstance(high, int) else 1e-12
+    for value, rule in ((low - step, "at least"), (high + step, "at most")):
+        with pytest.raises(ValueError, match=f"--{name} must be {rule}"):
+            Config(**{name: value})
+    for value in (low, high):
+        try:
+            Config(**{name: value})
+        except ValueError as error:
+            assert f"--{name} must be at " not in str(error)
+
+
+def test_a_name_that_is_none_is_told_with_the_one_that_was_meant():
+    check_names({"epoch": 1}, "x.json", ["epoch"])
+    with pytest.raises(ValueError, match=r"^x.json may only .* Received: epoc. Did you mean epoch"):
+        check_names({"epoc": 1}, "x.json", ["epoch"])
+    with pytest.raises(ValueError, match=r"Received: \\x1b.* python main.py --help lists them\."):
+        check_names({"\x1b": 1}, "x.json", ["epoch"])
+    with pytest.raises(ValueError, match=r"one JSON object of settings\. Received: list"):
+        check_names([], "x.json", ["epoch"])

@@ -1,0 +1,80 @@
+"""config.json, and what a continued run may change."""
+
+import json
+
+import pytest
+
+from config.settings import Config
+from config.stored import MAX_JSON, change_settings, from_dict, read_config, read_json, write_config
+
+
+def test_json_round_trip(tmp_path):
+    config = Config(dataset="celeba", output_width=32, c_dim=3).resolve()
+    path = tmp_path / "config.json"
+    path.write_text(config.to_json())
+    assert read_config(path) == config
+    assert config.dataset == "celebA"
+    assert (config.blocks, config.out_name) == (3, "celebA-64x32")
+
+
+def test_json_errors_name_the_file(tmp_path):
+    path = tmp_path / "bad.json"
+    path.write_text("{")
+    with pytest.raises(ValueError, match=r"bad.json is not JSON"):
+        read_json(path)
+    with pytest.raises(ValueError, match=r"missing.json cannot be read"):
+        read_json(tmp_path / "missing.json")
+    with pytest.raises(ValueError, match=r"Did you mean batch_size\?"):
+        from_dict(json.loads('{"batchsize": 3}'), "x.json")
+    with pytest.raises(ValueError, match="one JSON object"):
+        from_dict([], "x.json")
+
+
+def test_a_run_keeps_its_networks_and_takes_new_lengths():
+    stored = Config(c_dim=3, steps=100).resolve()
+    longer = change_settings(
+        stored, {"epoch": 50, "batch_size": 32, "c_dim": "auto", "blocks": None}
+    )
+    assert (longer.epoch, longer.steps, longer.batch_size, longer.c_dim) == (50, None, 32, 3)
+    assert change_settings(stored, {"seed": 7}).seed == 7  # for sampling
+    with pytest.raises(ValueError, match="--seed is fixed"):
+        change_settings(stored, {"seed": 7}, for_training=True)
+    with pytest.raises(ValueError) as error:
+        change_settings(stored, {"stem_width": 1024})
+    assert str(error.value) == (
+        "--stem_width is fixed once a run has started: out/digits-64x64 has 512. Received: 1024. "
+        "Drop the flag, or start another run with --out_name=NAME."
+    )
+
+
+def test_a_file_of_settings_may_have_windows_mark_but_not_any_size(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_bytes(b"\xef\xbb\xbf" + b'{"epoch": 3}')
+    assert read_json(path) == {"epoch": 3}
+    path.write_text(json.dumps({"dataset": "a" * MAX_JSON}))
+    with pytest.raises(ValueError, match=r"must hold settings\. Received: more than"):
+        read_json(path)
+    with pytest.raises(ValueError, match=r"must be a file\. Received: a folder"):
+        read_json(tmp_path)
+
+
+def test_a_damaged_config_tells_the_way_out(tmp_path):
+    config = Config(out_dir=str(tmp_path), out_name="run")
+    config.run_dir.mkdir()
+    write_config(config)
+    path = config.run_dir / "config.json"
+    assert read_config(path) == config
+    path.write_text(path.read_text().replace('"epoch": 25', '"epoch": 0'))
+    with pytest.raises(ValueError) as error:
+        read_config(path)
+    assert str(error.value) == (
+        f"{path}: --epoch must be at least 1. Received: 0. Try --epoch=25. "
+        "Delete it and give the run's flags again, or use another --out_name."
+    )
+
+
+def test_another_learning_rate_forgets_the_halvings():
+    stored = Config(halvings=2)
+    assert change_settings(stored, {"epoch": 9}).halvings == 2
+    assert change_settings(stored, {"learning_rate": stored.learning_rate}).halvings == 2
+    assert change_settings(stored, {"learning_rate": 1e-4}).halvings == 0

@@ -1,0 +1,32 @@
+import json
+
+import pytest
+
+from config.settings import Config
+from export.card import describe_model
+
+
+def test_the_card_describes_the_model(trained):
+    card = json.loads((trained.run_dir / "export" / "model_card.json").read_text())
+    assert (card["z_dim"], card["z_dist"], card["step"]) == (8, "uniform_signed", 3)
+    assert (card["height"], card["width"], card["channels"]) == (16, 16, 3)
+    assert card["flags"]["stem_width"] == 32
+    assert card["frozen_graphs"]["generator.pb"] == "z:0 -> images:0"
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"), [("own", "exactly one 1"), ("Smiling,Male", "a 1 for each attribute")]
+)
+def test_labels_are_explained(labels, words):
+    config = Config(c_dim=3, labels=labels, label_names=("Smiling", "Male"))
+    card = describe_model(config, step=3, max_count=64)
+    assert words in card["y"]
+    assert card["labels"] == ("Smiling", "Male")
+    assert "y (B, 2) float32" in card["signatures"]["sample"]
+    assert card["frozen_graphs"]["generator.pb"] == "z:0, y:0 -> images:0"
+
+
+def test_without_labels_there_is_no_y():
+    card = describe_model(Config(c_dim=1), step=3, max_count=64)
+    assert (card["y"], card["labels"]) == (None, None)
+    assert "y" not in card["signatures"]["serving_default"].split(" -> ")[0]

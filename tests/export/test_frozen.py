@@ -1,0 +1,42 @@
+import numpy as np
+import tensorflow as tf
+
+import ops
+from export.frozen import freeze
+from gan import DCGAN
+from model import Discriminator, Generator
+from runs.checkpoints import Checkpoints, restore_networks
+
+
+def test_frozen_graphs_in_tensorflow_1s_way(trained):
+    """import_graph_def in a session, any batch, the pixels and logits of the networks."""
+    folder = freeze(trained)
+    generator, discriminator = (
+        Generator(trained.network_config()),
+        Discriminator(trained.network_config()),
+    )
+    restore_networks(trained, generator=generator, discriminator=discriminator)
+    for count in (1, 5):
+        z = ops.latents(4, count, z_dim=8, z_dist="normal01").numpy()
+        images = run_frozen(folder / "generator.pb", {"z:0": z}, "images:0")
+        np.testing.assert_allclose(images, generator(z), atol=1e-6)
+        logits = run_frozen(folder / "discriminator.pb", {"images:0": images}, "logits:0")
+        np.testing.assert_allclose(logits, discriminator(images), atol=1e-5)
+
+
+def run_frozen(path, feed, fetch):
+    definition = tf.compat.v1.GraphDef()
+    definition.ParseFromString(path.read_bytes())
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.import_graph_def(definition, name="")
+        return session.run(fetch, feed)
+
+
+def test_with_labels_a_frozen_generator_takes_y(tiny):
+    config = tiny(labels="folder", label_names=("a", "b"), fc_width=16, blocks=1).resolve()
+    dcgan = DCGAN(config)
+    Checkpoints(dcgan, config).save(0)
+    z = ops.latents(3, 2, z_dim=8, z_dist="normal01").numpy()
+    y = np.eye(2, dtype=np.float32)
+    images = run_frozen(freeze(config) / "generator.pb", {"z:0": z, "y:0": y}, "images:0")
+    np.testing.assert_allclose(images, dcgan.generator(z, y), atol=1e-6)

@@ -1,0 +1,265 @@
+"""The training step against one that shares nothing, and against itself compiled in other ways."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from inputs import LABELLED, batch
+
+import ops
+from config.presets import PRESETS
+from gan import DCGAN
+from kernels import adam as optimizers
+from kernels import convolution
+from model import Generator
+
+
+def weights_of(dcgan):
+    networks = (dcgan.generator, dcgan.discriminator)
+    return [variable.numpy() for network in networks for variable in network.variables]
+
+
+def test_eager_equals_graph(tiny):
+    config = tiny()
+    eager, graph = DCGAN(config), DCGAN(config)
+    for seed in range(3):
+        a, b = (
+            eager.train_step.python_function(*batch(config, seed)),
+            graph.train_step(*batch(config, seed)),
+        )
+        np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-4)
+        np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=1e-4)
+    # Images rather than weights: a bias before a batch norm has no gradient but rounding, which
+    # Adam makes large.
+    np.testing.assert_allclose(
+        eager.generator(batch(config)[1]), graph.generator(batch(config)[1]), atol=1e-3
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("float32", 1e-4), ("float16", 0.02), ("bfloat16", 0.05)]
+)
+def test_jit_equals_no_jit(precision, tolerance, tiny):
+    config = tiny(g_updates=1)
+    plain, jit = (DCGAN(config, precision=precision, jit=jit) for jit in (False, True))
+    for seed in range(2):
+        a, b = (
+            plain.train_step.python_function(*batch(config, seed)),
+            jit.train_step(*batch(config, seed)),
+        )
+        np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=tolerance)
+        np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=tolerance)
+
+
+@pytest.mark.slow
+def test_jit_equals_no_jit_with_labels_and_with_the_papers_details(tiny):
+    details = {
+        name: value
+        for name, value in PRESETS["paper"].items()
+        if name not in ("stem_width", "batch_size")
+    }
+    config = tiny(**details, **LABELLED, fc_width=16)
+    plain, jit = DCGAN(config), DCGAN(config, jit=True)
+    real, z = batch(config)
+    y = tf.one_hot(tf.range(len(z)) % 3, 3)
+    a, b = plain.train_step.python_function(real, z, y), jit.train_step(real, z, y)
+    np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-4)
+    np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=1e-4)
+
+
+def plain_step(dcgan, real, z, y=None):
+    """carpedm20's step as its model.py orders it, nothing shared: D on real and fake apart, then G
+    on the same z.
+    """
+    g, d = dcgan.generator, dcgan.discriminator
+    count = dcgan.config.batches_a_step
+    ys = [None] * count if y is None else tf.split(y, count)
+    parts = zip(tf.split(real, count), tf.split(z, count), ys, strict=True)
+    for real_part, z_part, y_part in parts:
+        with tf.GradientTape() as tape:
+            yes = d(tf.cast(real_part, tf.float32) / 127.5 - 1, y_part, training=True)
+            no = d(g(z_part, y_part, training=True), y_part, training=True)
+            d_loss = tf.reduce_mean(tf.math.softplus(-yes)) + tf.reduce_mean(tf.math.softplus(no))
+            scaled = dcgan.d_optimizer.scale_loss(d_loss)
+        dcgan.d_optimizer.apply(tape.gradient(scaled, d.trainable_variables), d.trainable_variables)
+    for _ in range(dcgan.config.g_updates):
+        with tf.GradientTape() as tape:
+            no = d(g(z_part, y_part, training=True), y_part, training=True)
+            g_loss = tf.reduce_mean(tf.math.softplus(-no))
+            scaled = dcgan.g_optimizer.scale_loss(g_loss)
+        dcgan.g_optimizer.apply(tape.gradient(scaled, g.trainable_variables), g.trainable_variables)
+    return {"d_loss": d_loss, "g_loss": g_loss}
+
+
+def make_plain(monkeypatch):
+    """From here on networks take TensorFlow's own convolutions, and optimizers are Keras' Adam."""
+    monkeypatch.setattr(convolution, "runs_on_cpu", lambda: False)
+    monkeypatch.setattr(optimizers, "Adam", keras.optimizers.Adam)
+
+
+def layers_before_a_norm(network):
+    """Those whose bias the batch norm after them cancels."""
+    owners = [*network.blocks, getattr(network, "stem", None), network.label_block]
+    for owner in filter(None, owners):
+        layer = getattr(owner, "conv", None) or owner.dense
+        if owner.norm and owner.norm.gamma.shape == layer.bias.shape:
+            yield layer
+
+
+def trained(dcgan, step):
+    """(losses of `steps`, or ten, and trained weights by name), without the biases that batch norm
+    cancels: rounding errors alone move those."""
+    compiled, losses = tf.function(step, autograph=False), []
+    for seed in range(dcgan.config.steps or 10):
+        inputs = batch(dcgan.config, seed)
+        y = [tf.one_hot(tf.range(len(inputs[0])) % 3, 3)] if dcgan.config.y_dim else []
+        results = compiled(*inputs, *y)
+        losses += [float(results["d_loss"]), float(results["g_loss"])]
+    weights = {}
+    for network in (dcgan.generator, dcgan.discriminator):
+        cancelled = {layer.bias.path for layer in layers_before_a_norm(network)}
+        weights |= {
+            f"{network.name}/{w.path}": w.numpy()
+            for w in network.trainable_variables
+            if w.path not in cancelled
+        }
+    return losses, weights
+
+
+@pytest.mark.parametrize(
+    ("settings", "tolerance"),
+    [
+        ({"g_updates": 2}, 1e-5),
+        ({"g_updates": 1, "d_updates": 2, "kernel_size": 4}, 1e-5),
+        ({"output_height": 19, "padding": "symmetric", "g_updates": 1}, 1e-5),
+        # Batch norm of units blows rounding errors up: from 1e-7 to 1e-3 in ten steps.
+        (LABELLED | {"steps": 3, "batch_size": 64, "g_updates": 1}, 1e-4),
+    ],
+)
+def test_ten_fast_steps_are_ten_plain_ones(settings, tolerance, tiny, monkeypatch):
+    fast = DCGAN(tiny(**settings))
+    losses, weights = trained(fast, fast.train_step.python_function)
+    make_plain(monkeypatch)
+    plain = DCGAN(tiny(**settings))
+    plain_losses, plain_weights = trained(plain, functools.partial(plain_step, plain))
+    np.testing.assert_allclose(losses, plain_losses, rtol=1e-5)
+    for name, weight in weights.items():
+        apart = np.abs(weight - plain_weights[name])
+        # Adam divides by the gradient's size: where that is near zero, a rounding error weighs as
+        # much as a gradient.
+        assert np.quantile(apart, 0.995) < tolerance, name
+        assert apart.max() < 5 * tolerance, name
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.03), ("float16", 0.005)])
+def test_five_fast_steps_in_low_precision(precision, tolerance, tiny, monkeypatch):
+    """Both ways have rounding errors of their own: the losses stay within `tolerance`."""
+
+    def make():
+        dcgan = DCGAN(tiny(g_updates=1, steps=5), precision=precision)
+        # Far from overflow: at its edge a rounding error decides whether a step is skipped.
+        for scaler in (dcgan.g_scaler, dcgan.d_scaler):
+            scaler.dynamic_scale.assign(2.0**8)
+        return dcgan
+
+    fast = make()
+    losses, _ = trained(fast, fast.train_step.python_function)
+    make_plain(monkeypatch)
+    plain = make()
+    plain_losses, _ = trained(plain, functools.partial(plain_step, plain))
+    np.testing.assert_allclose(losses, plain_losses, rtol=tolerance)
+
+
+def test_moving_averages_count_a_fake_batch_once(tiny):
+    """After a step with one fake batch they are 0.9 * start + 0.1 * the batch's, here by the layers
+    one by one.
+    """
+    config = tiny(g_updates=1)
+    dcgan, twin = DCGAN(config), Generator(config.network_config())
+    real, z = batch(config)
+    dcgan.train_step.python_function(real, z)
+    maps = twin.blocks[0].conv(twin.stem(z, None, training=True)).numpy()
+    norm, count = dcgan.generator.blocks[0].norm, maps[..., 0].size
+    np.testing.assert_allclose(norm.moving_mean, 0.1 * maps.mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
+    variance = maps.var((0, 1, 2)) * count / (count - 1)
+    np.testing.assert_allclose(norm.moving_variance, 0.9 + 0.1 * variance, rtol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_no_sum_in_the_step_depends_on_the_threads(precision, tiny):
+    """AddN adds in the order in which its inputs come free: with three or more that changes the
+    last bits.
+    """
+    config = tiny(d_updates=2)
+    graph = (
+        DCGAN(config, precision=precision).train_step.get_concrete_function(*batch(config)).graph
+    )
+    sums = [
+        len(operation.inputs) for operation in graph.get_operations() if operation.type == "AddN"
+    ]
+    assert sums
+    assert max(sums) == 2
+
+
+def test_d_updates_see_one_part_of_the_batch_each(tiny):
+    config = tiny(d_updates=3, g_updates=1)
+    dcgan = DCGAN(config)
+    real, z = batch(config)
+    results = dcgan.train_step.python_function(real, z)
+    assert results["real_logits"].shape == (config.batch_size, 1)
+    assert int(dcgan.d_optimizer.iterations) == 3
+    assert int(dcgan.g_optimizer.iterations) == 1
+
+
+def test_alternating_gives_every_update_a_batch_and_the_generator_the_first(tiny):
+    """The same two minibatches by hand, in the order of Newmu/dcgan_code: G on the first, then D on
+    the second.
+    """
+    config = tiny(alternate=True, g_updates=1)
+    ours, plain = DCGAN(config), DCGAN(config)
+    real, z = batch(config)
+    assert len(z) == 2 * config.batch_size
+    ours.train_step.python_function(real, z)
+    fake, tape = plain.draw_fakes(z[:8], None)
+    plain.update_generator(tape, None, fake, None)
+    fake, _ = plain.draw_fakes(z[8:], None)
+    plain.update_discriminator(ops.to_float(real[8:]), fake, None)
+    for a, b in zip(weights_of(ours), weights_of(plain), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-7)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_l2_is_added_to_the_gradient_of_every_weight(precision, tiny, monkeypatch):
+    """Newmu/dcgan_code, lib/updates.py: g += l2 * p, before Adam; in float16 after unscaling."""
+    seen = {}
+    for l2 in (0.0, 0.25):
+        dcgan = DCGAN(tiny(l2=l2), precision=precision)
+
+        def record(gradients, weights, key=l2):
+            seen[key] = [g.numpy() for g in gradients]
+
+        real, z = batch(dcgan.config)
+        monkeypatch.setattr(dcgan.d_optimizer, "apply", record)
+        dcgan.update_discriminator(ops.to_float(real), dcgan.draw_fakes(z, None)[0], None)
+        scale = float(dcgan.d_optimizer.scale_loss(tf.constant(1.0)))
+    weights = [w.numpy() for w in dcgan.discriminator.trainable_variables]
+    for without, with_l2, weight in zip(seen[0.0], seen[0.25], weights, strict=True):
+        np.testing.assert_allclose(with_l2 - without, 0.25 * weight * scale, atol=2e-4 * scale)
+
+
+@pytest.mark.parametrize("preset", ["paper", "tutorial"])
+def test_presets_train_eager_and_compiled_alike(preset, tiny):
+    settings = {k: v for k, v in PRESETS[preset].items() if k not in ("stem_width", "batch_size")}
+    config = tiny(**settings)
+    eager, graph = DCGAN(config), DCGAN(config)
+    for seed in range(2):
+        a, b = (
+            eager.train_step.python_function(*batch(config, seed)),
+            graph.train_step(*batch(config, seed)),
+        )
+        np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-3)
+    operations = graph.train_step.get_concrete_function(*batch(config)).graph.get_operations()
+    assert max(len(operation.inputs) for operation in operations if operation.type == "AddN") == 2

@@ -1,0 +1,45 @@
+"""What is said before the first step."""
+
+import pytest
+
+from system import devices
+from training import announcements
+from training.announcements import announce
+
+SAID = {"total": 5000, "precision": "float32", "jit": False, "step_bytes": 3e9}
+
+
+@pytest.fixture(autouse=True)
+def _much_memory(monkeypatch):
+    monkeypatch.setattr(announcements, "available_bytes", lambda: 1e12)
+
+
+@pytest.mark.parametrize(
+    ("start", "jit", "line"),
+    [
+        (0, False, "starting, until step 5,000, on CPU in float32."),
+        (1200, True, "going on at step 1,200, until step 5,000, on CPU in float32 with XLA."),
+    ],
+)
+def test_it_says_what_begins_and_where_to_watch(start, jit, line, tiny, messages):
+    config = tiny(out_name="it's a run")
+    announce(config, **SAID | {"start": start, "jit": jit})
+    assert messages[0] == f"{config.run_dir}: {line}"
+    assert messages[1].startswith("watch it with: tensorboard --logdir '/")
+    assert """/it'"'"'s a run/logs'""" in messages[1]  # as a shell takes it
+    assert len(messages) == 2
+
+
+def test_it_warns_of_too_little_memory_where_that_is_known(tiny, messages, monkeypatch):
+    for free in (None, 3e9, 2.9e9):
+        monkeypatch.setattr(announcements, "available_bytes", lambda free=free: free)
+        announce(tiny(), **SAID, start=0)
+    [warning] = [text for text in messages if "memory" in text]
+    assert "needs about 3.0 GB of memory, and 2.9 GB are free." in warning
+    assert "--batch_size=8 or --stem_width=32" in warning
+
+
+def test_it_warns_of_a_gpu_that_lies_idle(tiny, messages, monkeypatch):
+    monkeypatch.setattr(devices, "nvidia_gpu_is_unused", lambda: True)
+    announce(tiny(), **SAID, start=0)
+    assert any("pip install 'tensorflow[and-cuda]" in text for text in messages)

@@ -1,0 +1,39 @@
+"""What --dry_run prints, read back and counted."""
+
+import json
+import math
+
+from config.settings import Config
+from model import Discriminator, Generator
+from training.dry_run import describe
+
+
+def test_it_tells_the_settings_the_layers_and_what_they_need():
+    config = Config(output_height=33, output_width=47, stem_width=32, labels="folder")
+    text = describe(config, (1000, 3, ("a", "b")))
+    end = text.index("\n}\n") + 3
+    settings = json.loads(text[:end])
+    assert (settings["c_dim"], settings["label_names"]) == (3, ["a", "b"])
+    told = Config(**settings)
+
+    lines = text[end:].splitlines()
+    totals = [line.split()[1] for line in lines if line.startswith("  total")]
+    for network, total in zip((Generator, Discriminator), totals, strict=True):
+        weights = network(told.network_config()).trainable_variables
+        assert int(total.replace(",", "")) == sum(math.prod(weight.shape) for weight in weights)
+
+    facts = {line[:9].strip(): line[9:] for line in lines if line[:9].strip()}
+    assert facts["images"].startswith("1,000: ")
+    assert "391 steps" in facts["run"]  # 25 epochs of 1,000 images in batches of 64
+    assert facts["disk"] == "0.00 GB for the decoded images"  # 33 * 47 * 3 * 1000 = 4.7 MB
+
+
+def test_a_layer_is_a_line_with_its_arithmetic():
+    """The second convolution of the original's discriminator."""
+    text = describe(Config(), (64, 3, None))
+    [line] = [line for line in text.splitlines() if "32x32x64" in line and "16x16x128" in line][1:]
+    name, inputs, kernel, stride, pads, output, overlap, field, parameters, megaflops = line.split()
+    assert (name, inputs, output) == ("conv2", "32x32x64", "16x16x128")
+    assert (kernel, stride, pads, overlap, field) == ("5", "2", "1+2", "uneven", "13")
+    assert int(parameters.replace(",", "")) == 5 * 5 * 64 * 128 + 128 + 2 * 128
+    assert float(megaflops) == round(2 * 16 * 16 * 5 * 5 * 64 * 128 / 1e6, 1)
