@@ -87,7 +87,7 @@ def _check_text(config, name: str) -> None:
         if isinstance(value, str) and not _fits_a_path(value):
             raise ValueError(
                 f"--{name} must be text of at most {MAX_TEXT} characters that a path can hold. "
-                f"Received: {shorten_for_error(value)}. {_remedy(config, name)}"
+                f"Received: {shorten_for_error(value)}. {_suggest_value(config, name)}"
             )
 
 
@@ -113,12 +113,12 @@ def _check_range(config, name: str, low, high) -> None:
     is_side = name in ("output_height", "output_width")
     if value < low:
         # 5 is likelier a slip for a common size than for the smallest one.
-        remedy = f"Try --{name}=16." if is_side else _remedy(config, name)
+        remedy = f"Try --{name}=16." if is_side else _suggest_value(config, name)
         raise ValueError(
             f"--{name} must be at least {low}. Received: {shorten_for_error(str(value))}. {remedy}"
         )
     if not value <= high:
-        remedy = f"Try --{name}={high}." if is_side else _remedy(config, name)
+        remedy = f"Try --{name}={high}." if is_side else _suggest_value(config, name)
         raise ValueError(
             f"--{name} must be at most {high}. Received: {shorten_for_error(str(value))}. {remedy}"
         )
@@ -130,7 +130,7 @@ def _check_choice(config, name: str, choices: tuple) -> None:
         listed = ", ".join(map(str, choices))
         raise ValueError(
             f"--{name} must be one of {listed}. Received: {shorten_for_error(str(value))}. "
-            f"{_remedy(config, name)}"
+            f"{_suggest_value(config, name)}"
         )
 
 
@@ -171,7 +171,7 @@ def _check_paths(config) -> None:
     for name in ("dataset", "data_dir", "out_dir"):
         if not getattr(config, name).strip():
             raise ValueError(
-                f"--{name} must not be empty. Received: nothing. {_remedy(config, name)}"
+                f"--{name} must not be empty. Received: nothing. {_suggest_value(config, name)}"
             )
 
     for name in PATHS:
@@ -200,6 +200,6 @@ def _check_crop(config) -> None:
         )
 
 
-def _remedy(config, name: str) -> str:
+def _suggest_value(config, name: str) -> str:
     default = getattr(type(config), name)
     return "Leave it out." if default in (None, "") else f"Try --{name}={default}."

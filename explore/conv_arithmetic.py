@@ -6,8 +6,12 @@ import imageio.v3 as iio
 import numpy as np
 
 from config.settings import Config
-from explore.arithmetic.drawing import Sweep, draw_film, draw_matrix_products
-from explore.arithmetic.relations import convolution_matrix, output_size, transpose_convolution
+from explore.arithmetic.drawing import Sweep, draw_convolution_as_matrix, draw_film
+from explore.arithmetic.relations import (
+    convolution_matrix,
+    output_size,
+    transposed_convolution_sizes,
+)
 from system.files import write_atomic
 from utils import encode_png
 
@@ -43,7 +47,7 @@ def run_experiment(config: Config, folder: Path) -> list[Path]:
     }
 
     matrix = convolution_matrix(MATRIX_KERNEL, len(MATRIX_IMAGE)).toarray()
-    picture = draw_matrix_products(MATRIX_IMAGE, MATRIX_KERNEL, matrix)
+    picture = draw_convolution_as_matrix(MATRIX_IMAGE, MATRIX_KERNEL, matrix)
     contents["matrix.png"] = encode_png(picture)
 
     for name, content in contents.items():
@@ -86,7 +90,7 @@ def _plan_transpose(i: int, k: int, s: int, p: int, d: int) -> Sweep:
     """The transpose of a convolution of i units, as the direct convolution that computes it."""
     units = output_size(i, k, s=s, p=p, d=d)
     a = (i + 2 * p - k) % s
-    direct = transpose_convolution(units, k, s=s, p=p, a=a)
+    direct = transposed_convolution_sizes(units, k, s=s, p=p, a=a)
 
     extra = f"  a={a}" if a else ""
     reversed_sizes = f"i'={units}  k={k}  s={s}  p={p}  ->  o'={direct.output}"

@@ -131,7 +131,7 @@ def _derive_config(weights: Weights, given: dict) -> Config:
         ) from error
 
     _check_stem(weights, implied)
-    _check_given_settings(
+    _check_flags_match_weights(
         implied, {name: value for name, value in given.items() if name not in size}
     )
     return dataclasses.replace(implied, **given).resolve()
@@ -171,7 +171,7 @@ def _check_stem(weights: Weights, config: Config) -> None:
     )
 
 
-def _check_given_settings(implied: Config, given: dict) -> None:
+def _check_flags_match_weights(implied: Config, given: dict) -> None:
     """Raises ValueError when a given setting differs from what the weights imply."""
     for name in NETWORK_SETTINGS:
         if name not in given or name == "z_dist":

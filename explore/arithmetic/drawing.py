@@ -78,7 +78,9 @@ def draw_film(sweep: Sweep) -> np.ndarray:
     return np.stack(frames)
 
 
-def draw_matrix_products(image: np.ndarray, kernel: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def draw_convolution_as_matrix(
+    image: np.ndarray, kernel: np.ndarray, matrix: np.ndarray
+) -> np.ndarray:
     """(H, W, 3) uint8: an image x, a 3x3 kernel, its matrix C, and the products y = C x and C^T y.
 
     image (i, i); matrix (o * o, i * i). The weights of the kernel must differ, as each has one
@@ -190,7 +192,7 @@ def _draw_tile(
 
 def _draw_dashes(canvas: Image.Image, corner: tuple[int, int], row: int, column: int) -> None:
     """The dashed square of a zero."""
-    canvas.paste(PALE, _tile_place(corner, row, column), _dashes_mask())
+    canvas.paste(PALE, _tile_place(corner, row, column), _draw_dashed_square())
 
 
 def _tile_place(corner: tuple[int, int], row: int, column: int) -> tuple[int, int]:
@@ -229,7 +231,7 @@ def _rounded_square_mask(side: int, *, radius: int, **style) -> Image.Image:
 
 
 @functools.cache
-def _dashes_mask() -> Image.Image:
+def _draw_dashed_square() -> Image.Image:
     """A square outline in mode L, 2 pixels on and 2 off."""
     mask = np.zeros((TILE, TILE), np.uint8)
     on = np.arange(TILE) % 4 < 2

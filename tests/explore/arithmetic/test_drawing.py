@@ -9,8 +9,8 @@ from explore.arithmetic.drawing import (
     GREY,
     WEIGHT_COLOURS,
     Sweep,
+    draw_convolution_as_matrix,
     draw_film,
-    draw_matrix_products,
 )
 from explore.arithmetic.relations import convolution_matrix
 
@@ -69,6 +69,6 @@ def test_the_output_stands_above_the_input_and_the_windows_run_row_by_row():
 def test_a_weight_has_one_colour_wherever_it_stands():
     """Each of nine weights: once in the kernel, four times in C and four times in C transposed."""
     kernel, image = np.arange(1, 10).reshape(3, 3), np.eye(4, dtype=int)
-    picture = draw_matrix_products(image, kernel, convolution_matrix(kernel, 4).toarray())
+    picture = draw_convolution_as_matrix(image, kernel, convolution_matrix(kernel, 4).toarray())
     tiles = np.array([count(picture, colour) for colour in WEIGHT_COLOURS])
     assert tiles.min() > 0.9 * tiles.max() > 0

@@ -12,7 +12,7 @@ from explore.arithmetic.relations import (
     convolution_matrix,
     same_crop,
     same_padding,
-    transpose_convolution,
+    transposed_convolution_sizes,
 )
 
 
@@ -158,7 +158,7 @@ def test_a_convolution_takes_its_transpose_back_to_the_same_size():
         i, k, s, p = (found[name] for name in "iksp")
         if p < k:
             o = relations.output_size(i, k, s=s, p=p)
-            assert transpose_convolution(o, k, s=s, p=p, a=(i + 2 * p - k) % s).output == i
+            assert transposed_convolution_sizes(o, k, s=s, p=p, a=(i + 2 * p - k) % s).output == i
 
 
 def random_geometries(count):
