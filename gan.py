@@ -45,8 +45,8 @@ class DCGAN:
         """Updates D `d_updates` times, then G `g_updates` times.
 
         real (N * B, H, W, C) uint8, or their rows (N * B,) in `table` (M, H, W, C) uint8; z (N * B,
-        z_dim) float32; with labels y (N * B, y_dim) float32; N = config.batches_a_step. Returns the
-        losses, float32 scalars, and the logits of D's last update, before it.
+        z_dim) float32; with labels y (N * B, y_dim) float32; N = config.batches_per_step. Returns
+        the losses, float32 scalars, and the logits that D gave before its last update.
 
         Each update of D takes a new batch. G's first update judges the last fakes that D saw, the
         others draw them again from the same z. carpedm20 updates G twice "to make sure that d_loss
@@ -71,7 +71,7 @@ class DCGAN:
     def alternate_updates(self, batches: list[tuple]) -> dict[str, tf.Tensor]:
         """Every update has a batch of its own, and G is first, as in the paper's code.
 
-        (Its real images go unused in G's updates, unless the loss compares.)
+        (G's updates ignore their real images, unless the loss compares.)
         """
         g_updates = self.config.g_updates
         for real, z, y in batches[:g_updates]:
@@ -85,7 +85,7 @@ class DCGAN:
 
     def split_batches(self, real, z, y) -> list[tuple]:
         """(real, z, y) for each batch of the step; real images become floats, like fake ones."""
-        count = self.config.batches_a_step
+        count = self.config.batches_per_step
         reals = [ops.to_float(part) for part in tf.split(real, count)]
         ys = [None] * count if y is None else tf.split(y, count)
         return list(zip(reals, tf.split(z, count), ys, strict=True))
@@ -115,7 +115,7 @@ class DCGAN:
         }
 
     def update_generator(self, tape: tf.GradientTape, real, fake, y) -> tf.Tensor:
-        """One update by what the discriminator says of `fake`, which `tape` saw being drawn."""
+        """One update from D's verdict on `fake`, which `tape` saw being drawn."""
         with tape:  # goes on recording
             real_logits = None
             if self.loss.compares:

@@ -1,5 +1,5 @@
-"""What each network minimizes. To try another loss, add it to LOSSES: nothing else knows how one
-works.
+"""What each network minimizes. To try another loss, add it to LOSSES and pass it to DCGAN: nothing
+else knows how one works.
 
 The logits come from the discriminator, (B, 1) float32 for a real and for a fake batch; its
 probability of "real" is D = sigmoid(logit). Every loss is a float32 scalar.

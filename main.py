@@ -1,11 +1,11 @@
 """DCGAN (Radford, Metz and Chintala 2016) for TensorFlow 2: trains, samples, exports.
 
-python main.py --dataset celebA --train          train, or go on training, on CelebA python main.py
---dataset /my/images --train      ... on any folder or zip of images python main.py --dataset celebA
---sample 100     draw 100 images with what was trained python main.py --dataset celebA --export
-write a SavedModel python main.py --dataset mnist --sample 9 --label 7      ... of one class, if it
-was trained with labels python main.py --import_weights PATH --out_name NAME     make a run of
-another implementation's weights
+  python main.py --dataset celebA --train                  train, or resume training, on CelebA
+  python main.py --dataset /my/images --train              ... on any folder or zip of images
+  python main.py --dataset celebA --sample 100             draw 100 images from the trained run
+  python main.py --dataset celebA --export                 write a SavedModel
+  python main.py --dataset mnist --sample 9 --label 7      ... of one class, if trained with labels
+  python main.py --import_weights PATH --out_name NAME     import another implementation's weights
 
 Flags are --name=value or --name value; on-off flags are --train and --notrain.
 --verbosity=1 shows tracebacks and the libraries' own messages.
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
 
 
 def report_interruption() -> int:
-    """Says so, and returns the exit code: 0 where training loses nothing, else 130."""
+    """Logs it; returns the exit code: 0 if training can resume, else 130."""
     logging.info("interrupted.")
     return 0 if FLAGS.is_parsed() and FLAGS.train else 130
 
@@ -76,7 +76,7 @@ def import_foreign_weights(given: dict, wanted: set[str]) -> dict:
     devices.quietly_import_tensorflow()
     from foreign.import_weights import import_weights
 
-    # The same command goes on with a run that was imported before, if there is more for it to do.
+    # The same command resumes a run already imported, if other actions were given.
     import_weights(FLAGS.import_weights, given, again=len(wanted) > 1)
     return {name: value for name, value in given.items() if name not in NETWORK_SETTINGS}
 
@@ -111,11 +111,10 @@ def train_run(given: dict, _) -> dict | None:
     check_has_images(config)
     check_writable(config.run_dir)
     with lock_run(config.run_dir):
-        pack = load_dataset(
-            config
-        )  # before TensorFlow: what is wrong with the images shows at once
+        # Before TensorFlow: what is wrong with the images shows at once
+        pack = load_dataset(config)
         names = pack.labels.names if pack.labels else None
-        # A wrong --label is better known now than after the training.
+        # Rejects a wrong --label now, not after the training.
         choose_labels(dataclasses.replace(config, label_names=names), FLAGS.label, 1)
 
         devices.quietly_import_tensorflow()
@@ -134,7 +133,7 @@ def draw_samples(given: dict, _) -> dict:
     return given
 
 
-def draw_latents(given: dict, _) -> dict:
+def draw_latent_effects(given: dict, _) -> dict:
     config = find_run(given)
     devices.quietly_import_tensorflow()
     from visualize import visualize
@@ -167,7 +166,7 @@ ACTIONS = {  # by the flag that asks for them, in the order in which they run
     "dry_run": print_outlook,
     "train": train_run,
     "sample": draw_samples,
-    "visualize": draw_latents,
+    "visualize": draw_latent_effects,
     "export": export_saved_model,
     "freeze": export_frozen_graphs,
 }

@@ -23,8 +23,8 @@ class Generator(keras.Model):
 
     z (B, z_dim) -> (B, H, W, C) float32 in [-1, 1]; with labels also y (B, y_dim) float32 in [0,
     1]. The stem is a dense layer to (B, h, w, stem_width); each block doubles the side and halves
-    the width. With labels, a dense block comes before the stem, and y is joined to the input of
-    every layer, as in carpedm20's network for MNIST.
+    the number of maps. With labels, a dense block comes before the stem, and y is joined to the
+    input of every layer, as in carpedm20's network for MNIST.
     """
 
     def __init__(self, config: NetworkConfig, train_dtype: str = "float32"):
@@ -45,7 +45,7 @@ class Generator(keras.Model):
             UpBlock(config, number, channels, seed) for number in range(1, len(channels))
         ]
         for norm in (self.stem.norm, *(block.norm for block in self.blocks[:-1])):
-            norm.draw_gain(config.gain_stddev, seed)  # after all kernels: a seed means this order
+            norm.draw_gain(config.gain_stddev, seed)  # a seed's weights depend on this order
         self.built = True  # every weight exists by now
 
     def call(self, z, y=None, training: bool = False):
@@ -173,7 +173,7 @@ class DownBlock(ops.Layer):
 
 
 class DenseBlock(ops.Layer):
-    """What networks with labels have besides: dense layer, batch norm, activation.
+    """Added to networks with labels: dense layer, batch norm, activation.
 
     x (B, inputs - y_dim), y (B, y_dim) -> (B, fc_width).
     """

@@ -89,7 +89,7 @@ class ConvTranspose(Linear):
     outputs).
 
     It is the gradient of `Conv` with respect to its input (Dumoulin & Visin 2016, section 4), hence
-    the kernel's (k, k, outputs, inputs). `size` is 2h or 2h - 1 on each axis: both are halved to h.
+    the kernel's (k, k, outputs, inputs). `size` is 2h or 2h - 1 on each axis: Conv maps both to h.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class BatchNorm(Layer):
         self.moving_variance = self.weight("moving_variance", (channels,), "ones", trainable=False)
 
     def draw_gain(self, stddev: float, seed) -> None:
-        """Lets the gain begin as N(1, stddev) instead of 1; draws nothing for 0."""
+        """Draws the initial gain from N(1, stddev); stddev 0 leaves it at 1."""
         if stddev:
             self.gamma.assign(normal(seed, 1.0, stddev)(self.gamma.shape))
 
@@ -162,9 +162,8 @@ class BatchNorm(Layer):
         return maps[:, 0, 0] if is_flat else maps  # (B, 1, 1, channels) -> (B, channels)
 
     def _update(self, moving, batch, dtype) -> None:
-        if (
-            dtype == tf.float16
-        ):  # an overflowing step is skipped, and must leave nothing here either
+        # An overflowing step is skipped, and must leave nothing here either
+        if dtype == tf.float16:
             batch = tf.where(tf.math.is_finite(batch), batch, moving.value)
         moving.assign(moving.value * BN_MOMENTUM + batch * (1 - BN_MOMENTUM))
 

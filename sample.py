@@ -23,7 +23,7 @@ from utils import encode_png, image_grid
 # the size of a batch.
 DRAW_BATCH = 64
 GRID_IMAGES = 16 * DRAW_BATCH  # in one grid.png, at most
-IMAGES_A_THREAD = 16  # which one of the threads that write files takes at a time
+IMAGES_PER_THREAD = 16  # written by one thread at a time, as one task
 
 
 class Sampler:
@@ -35,7 +35,7 @@ class Sampler:
     def __init__(self, config: Config, generator: Generator | None = None):
         """Takes the generator of a trained run, or the one given.
 
-        step: how long the run's generator was trained. Raises ValueError when the run has no
+        step: the training step of the checkpoint. Raises ValueError when the run has no
         checkpoint.
         """
         self.config = config
@@ -55,7 +55,7 @@ class Sampler:
     def choose_inputs(self, seed: int, count: int, label: str | None = None) -> tuple:
         """z and y, or None without labels, for at least `count` images, in whole batches.
 
-        Whole, so that the companions of the last images are the same whatever the count.
+        Whole, so that the last images share a batch with the same others at any count.
         """
         whole = count + -count % DRAW_BATCH
         y = label_choice.choose_labels(self.config, label, whole)
@@ -89,7 +89,7 @@ class Sampler:
 def fill_batches(generator: Generator, z, y=None) -> tuple[tf.Tensor, tf.Tensor | None]:
     """z and y with further rows up to whole batches: other latents, and y from its beginning.
 
-    Where batch norm uses the statistics of the batch, these have a say in the images.
+    With batch statistics in batch norm, the added rows influence the images.
     """
     config, count = generator.config, tf.shape(z)[0]
     others = ops.latents(0, DRAW_BATCH, z_dim=config.z_dim, z_dist=config.z_dist)
@@ -134,9 +134,9 @@ def write_pngs(sampler: Sampler, z, y, count: int, folder: Path) -> None:
     ):
         for first, batch in sampler.draw_batches(z, y):
             images = batch[: count - first]
-            parts = range(0, len(images), IMAGES_A_THREAD)
+            parts = range(0, len(images), IMAGES_PER_THREAD)
             writing = [
-                threads.submit(write_images, folder, first + k, images[k : k + IMAGES_A_THREAD])
+                threads.submit(write_images, folder, first + k, images[k : k + IMAGES_PER_THREAD])
                 for k in parts
             ]
             # Waits: drawing on the same cores meanwhile would cost more than it gains.

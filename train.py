@@ -30,9 +30,9 @@ def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> C
     images (N, H, W, C) uint8 and labels, as `data.load.load_dataset` gives them. Ctrl-C, SIGTERM
     and SIGHUP end it early with everything saved, and None is returned. When losses or weights
     become NaN or infinite, it goes back to the newest checkpoint with half the learning rate, up to
-    three times in a run; after that it raises ValueError. So it does when no checkpoint of the run
-    is readable, when the labels are not the run's, and when memory runs out; OSError when a
-    checkpoint cannot be written. One process at a time may train a run: `system.locks.lock_run`.
+    three times in a run; after that it raises ValueError, as it does when no checkpoint of the run
+    is readable, the labels are not the run's, or memory runs out; OSError when a checkpoint cannot
+    be written. One process at a time may train a run: `system.locks.lock_run`.
     """
     config = settle_on_data(config, images, labels)
     if config.deterministic:
@@ -48,7 +48,7 @@ def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> C
 
 
 def settle_on_data(config: Config, images: np.ndarray, labels: Labels | None) -> Config:
-    """The settings with what the data tell: channels and the names of the labels.
+    """The settings with the data's channels and names of labels.
 
     Raises ValueError when the run that exists has other labels.
     """
@@ -65,7 +65,7 @@ def settle_on_data(config: Config, images: np.ndarray, labels: Labels | None) ->
 def train_until_divergence(
     config: Config, images: np.ndarray, labels: Labels | None
 ) -> Config | None:
-    """`train`, but for raising DivergedError at the first loss that is not finite."""
+    """Like `train`, but raises DivergedError at the first loss that is not finite."""
     precision, jit = choose_precision(config.mixed_precision), choose_jit(config.jit)
     dcgan = DCGAN(config, precision=precision, jit=jit)
     checkpoints = Checkpoints(dcgan, config)
@@ -90,7 +90,7 @@ def train_until_divergence(
 
 
 def prepare_folders(config: Config) -> None:
-    """Makes the run's folders, without what a killed process left, and writes config.json."""
+    """Makes the run's folders, removes a killed process's leftovers, writes config.json."""
     for folder in (config.run_dir, config.sample_path):
         folder.mkdir(parents=True, exist_ok=True)
     places = (config.run_dir, config.sample_path, config.checkpoint_path)
@@ -114,9 +114,9 @@ def run_steps(
         pictures.write_reals(logs, images, y)
 
         for call, results in zip(calls, trainer.run(calls), strict=True):
-            step = call.stop  # so many are done
+            step = call.stop  # steps done so far
             logs.advance_bar(len(call))
-            stopping = stop.is_set()  # read once: a later signal ends the next step
+            stopping = stop.is_set()  # read once; later signals end the next one
             is_last = step == total or stopping
             due = find_what_is_due(
                 config, step, is_first=call.start == steps.start, is_last=is_last
@@ -132,9 +132,8 @@ def run_steps(
                 pictures.write_fakes(logs, step, results)
             if step == total:
                 pictures.write_film()
-            if (
-                due.save and is_finite
-            ):  # last: a kill before it means that all of this is done again
+            # Last: a kill before it means that all of this is done again
+            if due.save and is_finite:
                 checkpoints.save(step)
             if stopping:
                 break
@@ -143,7 +142,7 @@ def run_steps(
 
 
 def say_how_it_ended(config: Config, step: int, total: int) -> bool:
-    """Returns whether it got to the end."""
+    """Logs the outcome; True if complete."""
     if step < total:
         logging.info(
             "stopped and saved at step %s; the same command goes on from there.", f"{step:,}"

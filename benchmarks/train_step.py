@@ -124,7 +124,7 @@ def make_programs(
     from system.devices import choose_precision
 
     precision = choose_precision("auto")
-    batch = config.batch_size * config.batches_a_step
+    batch = config.batch_size * config.batches_per_step
     rng = np.random.default_rng(FLAGS.seed)
     real = rng.integers(0, 256, (batch, *config.network_config().image_shape), dtype=np.uint8)
     z = rng.uniform(-1, 1, (batch, config.z_dim)).astype(np.float32)

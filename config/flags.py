@@ -60,16 +60,14 @@ def _define_action_flags() -> None:
         **group,
     )
     flags.DEFINE_boolean("train", False, "train, or go on where the run stopped", **group)
-    flags.DEFINE_integer("sample", None, "draw so many images to PNG files", **group)
+    flags.DEFINE_integer("sample", None, "draw N images as PNG files", **group)
     flags.DEFINE_string(
         "label",
         None,
-        "... of these classes, 3 or cat,dog; with these attributes, Smiling; default: all in turn",
+        "labels for --sample and --visualize: 3, or cat,dog, or Smiling; default: all in turn",
         **group,
     )
-    flags.DEFINE_boolean(
-        "visualize", False, "draw what the latents do, as visualize_option says", **group
-    )
+    flags.DEFINE_boolean("visualize", False, "show what each z does; see visualize_option", **group)
     flags.DEFINE_enum(
         "visualize_option",
         "1",
@@ -145,7 +143,7 @@ def _explain_illegal_value(error: flags.IllegalFlagValueError) -> str:
 def given_settings() -> dict:
     """The settings that the user gave, name -> value: --config's, the command line's on top.
 
-    Raises ValueError when they contradict each other, or when the file is no JSON of settings.
+    Raises ValueError when they contradict each other, or the file is not JSON settings.
     """
     names = [name for name in (*SETTINGS, "preset") if name in FLAGS]
     given = {name: FLAGS[name].value for name in names if FLAGS[name].present}
@@ -184,7 +182,7 @@ def choose_actions(actions: list[str]) -> set[str]:
     if FLAGS.label is not None and not wanted & {"sample", "visualize"}:
         raise ValueError(
             f"--label goes with --sample or --visualize. Received: {FLAGS.label} alone. "
-            f"Add --sample=64; to train with labels, it is --labels={FLAGS.label}."
+            f"Add --sample=64; to train with labels, use --labels={FLAGS.label}."
         )
     if "dry_run" in wanted and (others := wanted & {"import_weights", "explore"}):
         raise ValueError(

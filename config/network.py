@@ -3,9 +3,8 @@
 import dataclasses
 import math
 
-MIN_STEM_SIDE = (
-    4  # pixels on the short side where the first block starts (Radford et al. 2016, figure 1)
-)
+# Pixels on the short side where the first block starts (Radford et al. 2016, figure 1).
+MIN_STEM_SIDE = 4
 MIN_WIDTH = 4  # feature maps; reached only by narrow stems at large sizes
 
 

@@ -13,13 +13,8 @@ from config import checks
 from config.catalog import canonical
 from config.network import MIN_STEM_SIDE, MIN_WIDTH, NetworkConfig
 
-DATA, MODEL, DETAILS, TRAINING, RUN = (
-    "data",
-    "model",
-    "details",
-    "training",
-    "run",
-)  # groups of --help
+# Groups of --help
+DATA, MODEL, DETAILS, TRAINING, RUN = ("data", "model", "details", "training", "run")
 MIN_SIDE, MAX_SIDE = 8, 512  # pixels
 MAX_COUNT = 2**31 - 1  # of images or steps, as TensorFlow and the file formats count
 IMPORTED = "imported"  # the dataset of a run that --import_weights made, until it is trained on one
@@ -30,7 +25,7 @@ OWN_LABELS = ("own", "mnist", "digits", "tfds")  # words for the labels that com
 class Setting:
     """What is declared of a setting besides its name, type and default.
 
-    fixed: "network" if trained weights hang on it, so that a run keeps it for life; "training" if a
+    fixed: "network" if trained weights need it, so that a run keeps it for life; "training" if a
     continued training does (the order of the data, the latents of the grids). low, high: inclusive.
     """
 
@@ -106,7 +101,7 @@ class Config:
         fixed="network",
     )
     train_size: int | None = declare(
-        None, DATA, "use only the first so many images", low=1, high=MAX_COUNT
+        None, DATA, "use only the first N images", low=1, high=MAX_COUNT
     )
 
     stem_width: int = declare(
@@ -145,7 +140,7 @@ class Config:
         fixed="network",
     )
     label_names: tuple[str, ...] | None = declare(
-        None, MODEL, "what the labels are called; the data tell", flag=False
+        None, MODEL, "names of the labels; from the data", flag=False
     )
 
     fc_width: int = declare(
@@ -177,7 +172,7 @@ class Config:
     padding: str = declare(
         "same",
         DETAILS,
-        "same as TensorFlow, or symmetric as Theano and PyTorch",
+        "same (TensorFlow) or symmetric (Theano, PyTorch)",
         choices=("same", "symmetric"),
         fixed="network",
     )
@@ -191,7 +186,7 @@ class Config:
     stem_norm: str = declare(
         "auto",
         DETAILS,
-        "batch norm of the stem by map or by unit; auto: channels, with labels units",
+        "batch norm of the stem; auto: channels, or units with labels",
         choices=("auto", "channels", "units"),
         fixed="network",
     )
@@ -232,16 +227,12 @@ class Config:
         False, DETAILS, "give every update a batch of its own, generator first (paper's code)"
     )
     l2: float = declare(
-        0.0,
-        DETAILS,
-        "add this times each weight to its gradient (paper's code: 1e-5)",
-        low=0,
-        high=1,
+        0.0, DETAILS, "times each weight, added to its gradient (paper's code: 1e-5)", low=0, high=1
     )
 
-    epoch: int = declare(25, TRAINING, "how often to show each image", low=1, high=MAX_COUNT)
+    epoch: int = declare(25, TRAINING, "passes over the images", low=1, high=MAX_COUNT)
     steps: int | None = declare(
-        None, TRAINING, "train for so many steps instead", low=1, high=MAX_COUNT
+        None, TRAINING, "number of steps, in place of --epoch", low=1, high=MAX_COUNT
     )
     batch_size: int = declare(
         64, TRAINING, "images in a discriminator update (paper: 128)", low=1, high=65536
@@ -280,7 +271,7 @@ class Config:
     steps_per_call: int | None = declare(
         None,
         TRAINING,
-        "steps between two looks at signals and logs, same results; default: 1, on GPUs 20",
+        "steps between checks for signals and logs; default: 1, on GPUs 20",
         low=1,
         high=MAX_COUNT,
     )
@@ -326,7 +317,7 @@ class Config:
         3, RUN, "how many checkpoints to keep", low=1, high=MAX_COUNT, hparam=False
     )
     G_img_sum: bool = declare(
-        False, RUN, "also show each sampled step's own latents in TensorBoard"
+        False, RUN, "also show images from each sampled step's own z in TensorBoard"
     )
 
     def __post_init__(self):
@@ -372,7 +363,7 @@ class Config:
 
     @property
     def y_dim(self) -> int:
-        """Length of a label vector; 0 without labels, and until the data have told their names."""
+        """Length of a label vector; 0 without labels, or until the data are loaded."""
         return len(self.label_names or ())
 
     @property
@@ -381,13 +372,13 @@ class Config:
         return self.labels in ("own", "folder")
 
     @property
-    def batches_a_step(self) -> int:
+    def batches_per_step(self) -> int:
         """Batches in a step: one for each update of D, and with `alternate` for those of G too."""
         return self.d_updates + (self.g_updates if self.alternate else 0)
 
     @property
-    def images_a_step(self) -> int:
-        return self.batch_size * self.batches_a_step
+    def images_per_step(self) -> int:
+        return self.batch_size * self.batches_per_step
 
     @property
     def name(self) -> str:
@@ -411,14 +402,13 @@ class Config:
 
     def total_steps(self, images: int) -> int:
         """`steps` if set, else as many as show each of `images` images `epoch` times."""
-        return self.steps or -(-self.epoch * images // self.images_a_step)
+        return self.steps or -(-self.epoch * images // self.images_per_step)
 
     def resolve(self) -> "Config":
         """The same settings, the derived ones written out: a run keeps them if a rule changes."""
         stem_norm = self.stem_norm
-        if (
-            stem_norm == "auto"
-        ):  # carpedm20 normalises maps, but in its conditional network every unit
+        # Carpedm20 normalises maps, but in its conditional network every unit
+        if stem_norm == "auto":
             stem_norm = "channels" if self.labels == "none" else "units"
 
         return dataclasses.replace(
@@ -432,7 +422,7 @@ class Config:
     def network_config(self) -> NetworkConfig:
         """What both networks are built from.
 
-        Raises ValueError while the data have yet to tell c_dim or the names of the labels.
+        Raises ValueError until c_dim and the names of the labels are known.
         """
         if self.c_dim == "auto":
             raise ValueError(

@@ -61,8 +61,8 @@ def read_json(path: Path) -> dict:
 def change_settings(stored: Config, given: dict, *, for_training: bool = False) -> Config:
     """A stored run's settings with `given` ones (name -> value) on top.
 
-    Raises ValueError if `given` would change what its weights hang on, or, `for_training`, what a
-    continued training hangs on besides. None and "auto" leave those as they are.
+    Raises ValueError if `given` would change what its weights need, or, `for_training`, what a
+    resumed training also depends on. None and "auto" leave those as they are.
     """
     kinds = ("network", "training") if for_training else ("network",)
     fixed = [name for name, setting in SETTINGS.items() if setting.fixed in kinds]

@@ -307,9 +307,8 @@ def _fetch_from_url(url: str, file: RemoteFile, part: Path) -> None:
             start = next(chunks)
             _write_chunks(chunks, part, file.size, start)
         except MirrorError:
-            if (
-                _file_size_or_zero(part) <= before
-            ):  # otherwise the next connection goes on from there
+            # Otherwise the next connection goes on from there
+            if _file_size_or_zero(part) <= before:
                 raise
 
     if fault := _describe_wrong_file(part, file):

@@ -7,7 +7,7 @@ from absl import logging
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from config.settings import Config
-from export.saved_model import restore_exported, write_card
+from export.saved_model import build_exported, write_card
 from system.files import write_atomic
 
 
@@ -19,7 +19,7 @@ def freeze(config: Config) -> Path:
     and probability:0, both with y:0 if there are labels. Raises ValueError when the run has no
     readable checkpoint.
     """
-    exported, step = restore_exported(config)
+    exported, step = build_exported(config)
     folder = config.run_dir / "export"
     folder.mkdir(parents=True, exist_ok=True)
 

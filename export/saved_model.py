@@ -35,9 +35,9 @@ class Exported(tf.Module):
     being real.
 
     With labels each takes y (B, y_dim) float32 as well, `sample` y (count, y_dim). A count below 0
-    or above `max_count`, other shapes and a y of other rows are InvalidArgumentErrors. TensorFlow
-    Serving's REST sends an output that is called ..._bytes as base64; `sample` takes its "inputs",
-    as scalars have no rows for its "instances".
+    or above `max_count`, a wrong shape and a wrong number of rows raise InvalidArgumentError.
+    TensorFlow Serving's REST sends an output that is called ..._bytes as base64; `sample` takes its
+    "inputs", as scalars have no rows for its "instances".
 
     Where batch norm uses the statistics of the batch, `discriminate` needs a batch of different
     images, and `sample` fills up its last batch with y from the beginning, so that only whole
@@ -101,7 +101,7 @@ def make_discriminate(discriminator: Discriminator):
     """discriminate as a Python function."""
 
     def discriminate(images, y=None):
-        # Fused as a server runs them, convolutions give no images the shape of their input: so at
+        # A server's fused convolutions return their input's shape for an empty batch, so at
         # least one image goes in.
         count = tf.shape(images)[0]
         missing = tf.cast(count == 0, tf.int32)
@@ -122,9 +122,8 @@ def draw_in_batches(generator: Generator, z, y, finish) -> tf.Tensor:
     shape = generator.config.image_shape
     dtype = finish(tf.zeros((1, *shape))).dtype
     images = tf.map_fn(lambda batch: finish(generator(*batch)), batches, fn_output_signature=dtype)
-    return tf.reshape(images, (-1, *shape))[
-        :count
-    ]  # (batches, DRAW_BATCH, H, W, C) -> (N, H, W, C)
+    # (batches, DRAW_BATCH, H, W, C) -> (N, H, W, C)
+    return tf.reshape(images, (-1, *shape))[:count]
 
 
 def max_count(network: NetworkConfig) -> int:
@@ -138,7 +137,7 @@ def export(config: Config) -> Path:
 
     Raises ValueError when the run has no readable checkpoint.
     """
-    exported, step = restore_exported(config)
+    exported, step = build_exported(config)
     signatures = {
         "serving_default": exported.generate,
         "sample": exported.sample,
@@ -158,7 +157,7 @@ def export(config: Config) -> Path:
     return folder
 
 
-def restore_exported(config: Config) -> tuple[Exported, int]:
+def build_exported(config: Config) -> tuple[Exported, int]:
     """The signatures with the weights of the run's newest checkpoint, and its step."""
     network = config.network_config()
     generator, discriminator = Generator(network), Discriminator(network)
@@ -174,7 +173,7 @@ def write_card(config: Config, step: int) -> None:
 
 
 def compile_signature(function, **specs) -> tf.types.experimental.PolymorphicFunction:
-    """`function` for inputs of these names, dtypes and shapes; others are InvalidArgumentErrors."""
+    """`function` for inputs of these names, dtypes and shapes; others raise that error."""
     named = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()]
 
     @functools.wraps(function)  # for the names of its arguments

@@ -62,10 +62,7 @@ def check_has_images(config: Config) -> None:
 
 
 def _without_preset(given: dict) -> dict:
-    """What the user said besides.
-
-    A run knows its own defaults, so those of a preset may not change it.
-    """
+    """`given` without the preset: a run knows its own defaults."""
     return {name: value for name, value in given.items() if name != "preset"}
 
 
@@ -77,7 +74,7 @@ def _accept_other_dataset(stored: Config, fresh: Config) -> None:
             f"A run goes on with its own dataset: {message} Start another with --out_name=NAME."
         )
     if stored.dataset != IMPORTED:
-        logging.warning("%s Going on with that.", message)
+        logging.warning("%s Using the latter.", message)
 
 
 def _check_preset(given: dict, fresh: Config, stored: Config) -> None:
@@ -128,7 +125,7 @@ def _read_runs(out_dir: Path) -> dict[str, Config]:
     """Every trained run in out_dir by its folder's name."""
     found = {}
     for path in sorted(out_dir.glob("*/config.json")):
-        with contextlib.suppress(ValueError):  # a damaged run is no reason not to find the others
+        with contextlib.suppress(ValueError):  # a damaged run must not hide the others
             if run := read_run(path.parent):
                 found[run.name] = run
     return found

@@ -10,7 +10,7 @@ LABELLED = {"labels": "own", "label_names": ("a", "b", "c")}
 
 def batch(config, seed=0):
     rng = np.random.default_rng(seed)
-    count = config.batch_size * config.batches_a_step
+    count = config.batch_size * config.batches_per_step
     real = tf.constant(
         rng.integers(0, 256, (count, *config.network_config().image_shape), dtype=np.uint8)
     )

@@ -24,9 +24,8 @@ def by_hand(*, batch):
     d_first = tap * 32 * 32 * 3 * 64
     d_rest = tap * (16 * 16 * 64 * 128 + 8 * 8 * 128 * 256 + 4 * 4 * 256 * 512) + 2 * 4 * 4 * 512
     d_update = (g_stem + g_blocks) + 2 * (2 * d_first + 3 * d_rest)
-    g_update = (2 * d_first + 2 * d_rest) + (
-        g_stem + 2 * g_blocks
-    )  # its fakes are those of D's update
+    # Its fakes are those of D's update
+    g_update = (2 * d_first + 2 * d_rest) + (g_stem + 2 * g_blocks)
     return batch * (d_update + g_update)
 
 
@@ -52,9 +51,8 @@ def test_step_flops_of_more_updates():
 
 
 def test_step_bytes_by_hand(tiny):
-    config = tiny(
-        g_updates=1
-    )  # 16x16, stem 32: z 8 -> 4x4x32 -> 8x8x16 -> 16x16x3; 8x8x16 -> 4x4x32 -> 1
+    # 16x16, stem 32: z 8 -> 4x4x32 -> 8x8x16 -> 16x16x3; 8x8x16 -> 4x4x32 -> 1
+    config = tiny(g_updates=1)
     g = 2 * 4 * 4 * 32 + 2 * 8 * 8 * 16 + 16 * 16 * 3
     d = 8 * 8 * 16 + 2 * 4 * 4 * 32 + 1
     g_weights = (9 * 512 + 64) + (25 * 32 * 16 + 16 + 32) + (25 * 16 * 3 + 3)

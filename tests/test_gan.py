@@ -75,7 +75,7 @@ def plain_step(dcgan, real, z, y=None):
     on the same z.
     """
     g, d = dcgan.generator, dcgan.discriminator
-    count = dcgan.config.batches_a_step
+    count = dcgan.config.batches_per_step
     ys = [None] * count if y is None else tf.split(y, count)
     parts = zip(tf.split(real, count), tf.split(z, count), ys, strict=True)
     for real_part, z_part, y_part in parts:

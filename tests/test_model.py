@@ -63,9 +63,8 @@ def test_every_size_builds_trains_a_step_and_comes_out_exactly(height, width, c_
     dcgan = DCGAN(config)
     before = weights_of(dcgan)
     real, z = batch(config)
-    results = dcgan.train_step.python_function(
-        real, z
-    )  # eager: tracing every size would take minutes
+    # Eager: tracing every size would take minutes
+    results = dcgan.train_step.python_function(real, z)
     assert np.isfinite([results["d_loss"], results["g_loss"]]).all()
     assert dcgan.generator(z).shape == (2, height, width, c_dim)
     assert dcgan.discriminator(ops.to_float(real)).shape == (2, 1)
@@ -128,9 +127,8 @@ def test_labels_go_to_every_layer_but_the_last_convolutions_output(tiny):
         for v in (*generator.variables, *discriminator.variables)
         if "kernel" in v.path
     }
-    assert (
-        inputs["fc/kernel"][0] == 4 * 4 * 32 + 3
-    )  # the discriminator's, of the same name as the generator's
+    # The discriminator's, of the same name as the generator's
+    assert inputs["fc/kernel"][0] == 4 * 4 * 32 + 3
     assert inputs["logits/kernel"] == (16 + 3, 1)
     assert {v.path: v.shape for v in generator.variables}["fc/kernel"] == (8 + 3, 16)
     assert {v.path: v.shape for v in generator.variables}["stem/kernel"] == (16 + 3, 4 * 4 * 32)

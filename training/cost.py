@@ -9,8 +9,8 @@ from kernels.convolution import STRIDE, pad_widths
 
 # Fitted to the peaks of eight runs on a CPU (64 and 128 pixels, stem 512 and 1024, batch 64 and
 # 256, float32 and bfloat16), which they meet within about a tenth.
-BYTES_A_WEIGHT = 24  # the weight, its gradient, Adam's two moments, and copies on the way
-TENSORS_A_LAYER = 4  # kept for the backward pass: convolution, batch norm, activation, a gradient
+BYTES_PER_WEIGHT = 24  # the weight, its gradient, Adam's two moments, and copies on the way
+TENSORS_PER_LAYER = 4  # kept for the backward pass: convolution, batch norm, activation, a gradient
 TENSORFLOW_BYTES = 750e6  # the library itself
 
 
@@ -95,9 +95,9 @@ def training_bytes(config: Config, precision: str) -> float:
         for name in ("generator", "discriminator")
     )
     weights = sum(layer.parameters for network in layers.values() for layer in network)
-    kept = max(2 * discriminator, generator + discriminator) * TENSORS_A_LAYER
+    kept = max(2 * discriminator, generator + discriminator) * TENSORS_PER_LAYER
     bytes_each = 4 if precision == "float32" else 2
-    return TENSORFLOW_BYTES + weights * BYTES_A_WEIGHT + kept * config.batch_size * bytes_each
+    return TENSORFLOW_BYTES + weights * BYTES_PER_WEIGHT + kept * config.batch_size * bytes_each
 
 
 def _dense_cost(
@@ -137,7 +137,7 @@ def _conv_cost(
 
 
 def _receptive_field(kernel: int, count: int) -> int:
-    """Pixels along one side that a unit sees through so many stride-2 convolutions.
+    """Pixels along one side that a unit sees through `count` stride-2 convolutions.
 
     Without the image's border; by symmetry also the pixels that a unit reaches through transposed
     ones.

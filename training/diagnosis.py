@@ -11,7 +11,7 @@ WINNING_STEPS = 500
 
 
 class WinningDiscriminator:
-    """Warns once when D has told every fake for long: G then learns nothing more."""
+    """Warns once when D has long spotted every fake: G then stops learning."""
 
     def __init__(self, config: Config, start: int):
         self.config = config

@@ -35,12 +35,12 @@ class Events:
 
     @contextlib.contextmanager
     def record_step(self, step: int):
-        """Within the block `tf.summary` writes for `step`; then that is on disk, or left out."""
+        """In this block `tf.summary` writes for `step`; on exit, it is on disk or dropped."""
         if self.writer is None and not self._start_file():
             yield
             return
 
-        # An int64, as TensorFlow keeps every Python number that it meets.
+        # np.int64: TensorFlow caches every Python int, without limit.
         default = self.writer.as_default(np.int64(step))
         default.__enter__()
         is_whole = True

@@ -23,8 +23,8 @@ LOSS_SCALES = ("g_loss_scale", "d_loss_scale")  # in float16
 class Logs:
     """A context in which the loop reports what it does.
 
-    metrics.jsonl loses the steps after the start of `steps`: a killed process wrote them, and they
-    run again.
+    Drops the lines of metrics.jsonl after the start of `steps`: a killed process wrote them, and
+    these steps run again.
     """
 
     def __init__(self, config: Config, steps: range, images: int):
@@ -41,7 +41,7 @@ class Logs:
         self.seconds = self._truncate_metrics(start)  # of training, over all processes
         self.lost_lines = 0
         self.winning = WinningDiscriminator(config, start)
-        # A bar only where a terminal shows it.
+        # disable=None shows a bar only in a terminal.
         self.bar = tqdm(
             total=steps.stop,
             initial=start,
@@ -67,7 +67,7 @@ class Logs:
         """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z))."""
         values = mean_scalars(results)
         speed = self._measure_speed(step)
-        epoch = step * self.config.images_a_step / self.images
+        epoch = step * self.config.images_per_step / self.images
 
         line = {"step": step, "epoch": round(epoch, 4), "images_per_second": round(speed, 2)}
         line |= {name: _round_for_json(values[name]) for name in METRICS}
@@ -84,7 +84,7 @@ class Logs:
 
     def log_histograms(self, step: int, results: dict) -> None:
         with self.events.record_step(step):
-            # Tags of their own: TensorBoard shows a tag as what it was first.
+            # Tags of their own: TensorBoard gives each tag one type.
             tf.summary.histogram("histogram/z", results["z"])
             tf.summary.histogram("histogram/d_real", tf.sigmoid(results["real_logits"]))
             tf.summary.histogram("histogram/d_fake", tf.sigmoid(results["fake_logits"]))
@@ -115,7 +115,7 @@ class Logs:
         (last_step, then), now = self.last, time.monotonic()
         self.last = (step, now)
         self.seconds += now - then
-        return (step - last_step) * self.config.images_a_step / max(now - then, 1e-9)
+        return (step - last_step) * self.config.images_per_step / max(now - then, 1e-9)
 
     def _show_progress(self, step: int, epoch: float, values: dict, speed: float) -> None:
         losses = f"d_loss {values['d_loss']:.3f}  g_loss {values['g_loss']:.3f}"
@@ -123,7 +123,7 @@ class Logs:
             self.bar.set_postfix_str(f"{losses}  {speed:,.0f} img/s", refresh=False)
             return
 
-        seconds_left = (self.bar.total - step) * self.config.images_a_step / max(speed, 1e-9)
+        seconds_left = (self.bar.total - step) * self.config.images_per_step / max(speed, 1e-9)
         left = f"  {speed:,.0f} img/s  {_format_clock(seconds_left)} left"
         if step == self.start + 1:  # its speed is that of the compilation
             left = ""

@@ -24,13 +24,13 @@ class Pictures:
     """Draws from fixed latents as training goes on. With labels a row shows one label, a column one
     z.
 
-    What cannot be written is said once: training is worth more than its pictures.
+    A failed write is reported once: training is worth more than its pictures.
     """
 
     def __init__(self, config: Config, generator: Generator, start: int):
         """start: steps done so far.
 
-        Grids of later steps go: a killed process left them, and they are drawn again.
+        Deletes grids of later steps: a killed process left them, and they are redrawn.
         """
         self.config = config
         self.failed = False
@@ -69,7 +69,7 @@ class Pictures:
         )
 
     def write_fakes(self, logs: Logs, step: int, results: dict) -> None:
-        """samples/train_<step>.png; with --G_img_sum the step's own latents in TensorBoard too."""
+        """samples/train_<step>.png; with --G_img_sum also images from the step's own z."""
         grid = image_grid(self.sampler.draw(*self.inputs)[: self.count], self.columns)
         self._write_picture(f"train_{step:08d}.png", grid)
         logs.log_image(step, "samples", grid)

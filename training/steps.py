@@ -34,7 +34,7 @@ class Steps:
         on_device: bool = False,
     ):
         self.dcgan, self.images, self.y = dcgan, images, y
-        self.batch = dcgan.config.images_a_step
+        self.batch = dcgan.config.images_per_step
         self.table = upload(images) if on_device else None
 
         # What each step takes: images, or their rows in the table, and y.
@@ -57,7 +57,7 @@ class Steps:
         """
         starts, calls = itertools.tee(calls)
         for call, inputs in zip(starts, self._gather_inputs(calls), strict=True):
-            # An int64, as TensorFlow keeps every Python number that it meets.
+            # np.int64: TensorFlow caches every Python int, without limit.
             yield self.call(np.int64(call.start), *inputs)
 
     def _gather_inputs(self, calls: Iterable[range]) -> Iterator[tuple[np.ndarray, ...]]:

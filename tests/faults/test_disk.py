@@ -88,10 +88,8 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize(
-    (
-        "action",
-        "disk",
-    ),  # training under so low a limit has its own test, as its log would be limited too
+    # Training under so low a limit has its own test, as its log would be limited too
+    ("action", "disk"),
     [
         (action, disk)
         for action in ACTIONS
@@ -233,9 +231,8 @@ def test_a_full_disk_of_logs_only_warns_and_they_go_on_when_there_is_room(
         json.loads(line)["step"]
         for line in (config.run_dir / "logs" / "metrics.jsonl").read_text().splitlines()
     ]
-    assert (
-        {1, 20, 80, 100} <= set(steps) <= {1, 20, 40, 60, 80, 100}
-    )  # a line may fit into what is left of a page
+    # A line may fit into what is left of a page
+    assert {1, 20, 80, 100} <= set(steps) <= {1, 20, 40, 60, 80, 100}
     assert len(list((config.run_dir / "logs").glob("events.out.tfevents.*"))) == 2
     assert count_events(config.run_dir) > 10
     assert [path.name for path in list_checkpoints(config.checkpoint_path)] == ["step-100"]
@@ -326,9 +323,8 @@ def test_a_mount_that_vanishes_while_it_trains(image_folder, small_disk, tmp_pat
     )
     process = start(*flags, "--steps=200000", "--ckpt_freq=20")
     wait_for(process, "step 40 of")
-    subprocess.run(
-        ["umount", "-l", disk], check=True
-    )  # what is open stays usable, what is not is gone
+    # What is open stays usable, what is not is gone
+    subprocess.run(["umount", "-l", disk], check=True)
     wait_for(process, "step ")
     process.terminate()
     assert (process.communicate(timeout=60), process.returncode)[1] == 0

@@ -96,9 +96,8 @@ def test_a_path_of_nobody_is_one_line(tmp_path):  # Path.expanduser raised Runti
         weights.import_weights("~nobody-there/x", {"out_name": "a", "out_dir": str(tmp_path)})
 
 
-def test_a_header_of_an_array_that_does_not_end_is_one_line(
-    tmp_path,
-):  # NumPy raised tokenize.TokenError
+# NumPy raised tokenize.TokenError
+def test_a_header_of_an_array_that_does_not_end_is_one_line(tmp_path):
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (6L, ".ljust(117) + b"\n"
     (tmp_path / "1_gen_params.jl_00.npy").write_bytes(
         b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
@@ -116,9 +115,8 @@ def test_arrays_of_odd_shapes_are_one_line(tmp_path, number):  # ZeroDivisionErr
         read_newmu(tmp_path)
 
 
-def test_tensors_that_are_no_plain_arrays_are_one_line(
-    tmp_path,
-):  # ZeroDivisionError, TypeError; 400 TB
+# ZeroDivisionError, TypeError; 400 TB
+def test_tensors_that_are_no_plain_arrays_are_one_line(tmp_path):
     pytest.importorskip("torch")
     for content in seeds.torch_files()[2:]:
         (tmp_path / "netG.pth").write_bytes(content)
@@ -127,9 +125,8 @@ def test_tensors_that_are_no_plain_arrays_are_one_line(
         assert "\n" not in str(error.value)
 
 
-def test_a_cut_checkpoint_of_tensorflow_1_is_one_line(
-    tmp_path,
-):  # IndexError: Read less bytes than requested
+# IndexError: Read less bytes than requested
+def test_a_cut_checkpoint_of_tensorflow_1_is_one_line(tmp_path):
     import tensorflow as tf
 
     with tf.compat.v1.Graph().as_default(), tf.compat.v1.Session() as session:

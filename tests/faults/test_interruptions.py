@@ -49,9 +49,8 @@ def test_once_while_it_trains_saves_and_exits_with_0(number, tmp_path):
 def test_once_before_the_first_step_ends_with_one_line(text, tmp_path):
     process = heard(*flags(tmp_path, "--steps=100000"))
     wait_for(process, text)
-    if (
-        text != "Packing"
-    ):  # what follows takes some seconds: TensorFlow's import, the networks, the compiled step
+    # What follows takes some seconds: TensorFlow's import, the networks, the compiled step
+    if text != "Packing":
         time.sleep(0.7)
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=60)[1]
@@ -111,9 +110,8 @@ def test_other_actions_end_with_130_and_leave_nothing_half_written(action, tmp_p
     time.sleep(4.5)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[1]
-    done = (
-        " is in " in said or " are in " in said
-    )  # then the signal may meet a Python that takes itself apart
+    # Then the signal may meet a Python that takes itself apart
+    done = " is in " in said or " are in " in said
     assert process.returncode == 130 or (done and process.returncode in (0, -signal.SIGINT)), said
     assert "Traceback" not in said
     assert not list(tmp_path.rglob("*.tmp"))

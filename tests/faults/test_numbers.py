@@ -91,9 +91,8 @@ def test_one_accident_goes_back_with_half_the_learning_rate(
     assert all_finite(config)
     straight = train(dataclasses.replace(config, out_name="straight", steps=10, halvings=0), images)
     longer = train(dataclasses.replace(straight, steps=40, halvings=1), images)
-    assert state(config.run_dir) == state(
-        longer.run_dir
-    )  # 10 steps as they were, 30 with half the rate
+    # 10 steps as they were, 30 with half the rate
+    assert state(config.run_dir) == state(longer.run_dir)
 
 
 def test_gradients_that_are_no_numbers(tiny, images, monkeypatch, warned):

@@ -41,8 +41,7 @@ def test_a_step_leaves_nothing_on_the_heap(samples):
     if samples[0].heap_mb is None:
         pytest.skip("the C library does not tell")
     sizes = [sample.heap_mb * 2**20 for sample in samples]
-    grown = (
-        np.median(np.diff(sizes)) / EVERY
-    )  # what happens once, such as a table that doubles, is no leak
+    # What happens once, such as a table that doubles, is no leak
+    grown = np.median(np.diff(sizes)) / EVERY
     print(f"{grown:.0f} bytes a step")
     assert grown < HEAP_GROWTH

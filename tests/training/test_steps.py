@@ -42,7 +42,7 @@ def trained(config, calls, **how):
 def by_hand(config, count):
     """As `trained`, with the batch and the latents of every step fetched here."""
     dcgan, images, y = DCGAN(config), images_for(config), labels_for(config)
-    order, batch = Order(len(images), config.seed), config.batch_size * config.batches_a_step
+    order, batch = Order(len(images), config.seed), config.batch_size * config.batches_per_step
     for step in range(count):
         rows = order.indices(step * batch, (step + 1) * batch)
         z = ops.latents(
@@ -74,9 +74,8 @@ def test_calls_start_where_an_earlier_process_stopped(on_device, tiny):
     config = tiny()
     whole, _ = trained(config, [range(1), range(1, 3), range(3, 4)], on_device=on_device)
     (last,), _ = trained(config, [range(3, 4)], on_device=on_device)
-    np.testing.assert_array_equal(
-        last["z"], whole[-1]["z"]
-    )  # the same stream; the weights are others
+    # The same stream; the weights are others
+    np.testing.assert_array_equal(last["z"], whole[-1]["z"])
 
 
 def test_with_xla_the_table_and_several_steps_a_call_agree(tiny):
