@@ -111,7 +111,7 @@ def train_run(given: dict, _) -> dict | None:
     check_has_images(config)
     check_writable(config.run_dir)
     with lock_run(config.run_dir):
-        # Before TensorFlow: what is wrong with the images shows at once
+        # Before TensorFlow, so that bad images are reported at once.
         pack = load_dataset(config)
         names = pack.labels.names if pack.labels else None
         # Rejects a wrong --label now, not after the training.

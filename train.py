@@ -117,10 +117,8 @@ def run_steps(
             step = call.stop  # steps done so far
             logs.advance_bar(len(call))
             stopping = stop.is_set()  # read once; later signals end the next one
-            is_last = step == total or stopping
-            due = find_what_is_due(
-                config, step, is_first=call.start == steps.start, is_last=is_last
-            )
+            is_first, is_last = call.start == steps.start, step == total or stopping
+            due = find_what_is_due(config, step, is_first=is_first, is_last=is_last)
 
             if any(due):
                 results |= dcgan.loss_scales()
@@ -132,7 +130,7 @@ def run_steps(
                 pictures.write_fakes(logs, step, results)
             if step == total:
                 pictures.write_film()
-            # Last: a kill before it means that all of this is done again
+            # Last: after an earlier kill, all of this is redone from the checkpoint before.
             if due.save and is_finite:
                 checkpoints.save(step)
             if stopping:
@@ -144,9 +142,8 @@ def run_steps(
 def say_how_it_ended(config: Config, step: int, total: int) -> bool:
     """Logs the outcome; True if complete."""
     if step < total:
-        logging.info(
-            "stopped and saved at step %s; the same command goes on from there.", f"{step:,}"
-        )
+        logging.info("stopped and saved at step %s; the same command resumes there.", f"{step:,}")
         return False
+
     logging.info("the pictures are in %s", config.sample_path)
     return True

@@ -13,7 +13,7 @@ from config import checks
 from config.catalog import canonical
 from config.network import MIN_STEM_SIDE, MIN_WIDTH, NetworkConfig
 
-# Groups of --help
+# Groups of --help.
 DATA, MODEL, DETAILS, TRAINING, RUN = ("data", "model", "details", "training", "run")
 MIN_SIDE, MAX_SIDE = 8, 512  # pixels
 MAX_COUNT = 2**31 - 1  # of images or steps, as TensorFlow and the file formats count
@@ -407,7 +407,7 @@ class Config:
     def resolve(self) -> "Config":
         """The same settings, the derived ones written out: a run keeps them if a rule changes."""
         stem_norm = self.stem_norm
-        # Carpedm20 normalises maps, but in its conditional network every unit
+        # carpedm20 normalizes maps, but every unit in its network with labels.
         if stem_norm == "auto":
             stem_norm = "channels" if self.labels == "none" else "units"
 
