@@ -28,9 +28,11 @@ with catch_stop_signals() as stop:
 
 @pytest.fixture
 def handlers():
-    """The handlers of this process, put back afterwards."""
+    """Handlers that hear of every signal, even under nohup or &; put back afterwards."""
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    yield before
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    yield {number: signal.getsignal(number) for number in STOP_SIGNALS}
     for number, handler in before.items():
         signal.signal(number, handler)
 
