@@ -64,7 +64,8 @@ class Sampler:
 
     def draw(self, z, y=None) -> np.ndarray:
         """z (N, z_dim), with labels y (N, y_dim) -> uint8 (N, H, W, C), in inference mode."""
-        return np.concatenate([images for _, images in self.draw_batches(z, y)])
+        nothing = np.empty((0, *self.generator.config.image_shape), np.uint8)
+        return np.concatenate([nothing, *(images for _, images in self.draw_batches(z, y))])
 
     def draw_batches(self, z, y=None) -> Iterator[tuple[int, np.ndarray]]:
         """(number of the first image, uint8 images) for each DRAW_BATCH of `draw`'s.
@@ -78,7 +79,7 @@ class Sampler:
             part = slice(first, first + DRAW_BATCH)
             return self._draw_batch(zs[part], None if ys is None else ys[part])
 
-        upcoming = start_drawing(0)
+        upcoming = start_drawing(0) if count else None
         for first in range(0, count, DRAW_BATCH):
             images = upcoming
             if first + DRAW_BATCH < count:

@@ -149,7 +149,7 @@ def record_parts():
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(train, "Steps", TimedSteps))
         for owner, method, part in (
-            (Logs, "step", LOG),
+            (Logs, "log_step", LOG),
             (Pictures, "write_fakes", PICTURES),
             (Checkpoints, "save", CHECKPOINTS),
         ):

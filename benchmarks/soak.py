@@ -123,7 +123,7 @@ def record_samples(batch_size: int, every: int):
             samples.append(take_sample(process, step, speed))
             begin = time.perf_counter()
 
-    with mock.patch.object(Logs, "advance", advance_and_sample):
+    with mock.patch.object(Logs, "advance_bar", advance_and_sample):
         yield samples
 
 

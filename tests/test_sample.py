@@ -60,6 +60,7 @@ def test_the_files_are_those_of_drawing_and_writing_one_after_the_other(trained)
     z = ops.latents(0, 150, z_dim=8, z_dist=config.z_dist)
     images = Sampler(config).draw(z)
     np.testing.assert_array_equal(images, Sampler(config).images(seed=0, count=150))
+    assert Sampler(config).draw(z[:0]).shape == (0, 16, 16, 3)
     for number, image in enumerate(images):
         path = folder / f"{number:06d}.png"
         np.testing.assert_array_equal(iio.imread(path), image)

@@ -116,7 +116,7 @@ def test_it_stops_after_three_tries_with_advice_and_keeps_what_was_saved(
     poison(monkeypatch, 13, nan_weight, times=99)
     with pytest.raises(
         ValueError,
-        match=r"3 halvings of the learning rate, to 2.5e-05, did not help. What was saved",
+        match=r"Halving the learning rate 3 times, to 2.5e-05, did not help. What was saved",
     ):
         train(tiny(steps=40, ckpt_freq=10), images)
     assert len([text for text in warned if "Going back" in text]) == 3
