@@ -61,7 +61,7 @@ def test_once_before_the_first_step_ends_with_one_line(text, tmp_path):
 
 
 def test_twice_exits_at_once_also_while_tensorflow_computes(tmp_path):
-    big = ("--output_height=64", "--stem_width=512", "--batch_size=256", "--dataset=digits")
+    big = ("--output_height=64", "--stem_width=512", "--batch_size=128", "--dataset=digits")
     process = heard(*flags(tmp_path, "--steps=1000", *big))
     wait_for(process, "step 1 of")
     time.sleep(1)  # in the midst of a step, which takes seconds
