@@ -120,8 +120,8 @@ def train_run(given: dict, _) -> dict | None:
         devices.quietly_import_tensorflow()
         from train import train
 
-        finished = train(config, pack.images, pack.labels)
-    return given if finished else None  # a signal that stops the training stops what follows, too
+        trained = train(config, pack.images, pack.labels)
+    return given if trained else None  # a signal that stops the training stops what follows, too
 
 
 def draw_samples(given: dict, _) -> dict:

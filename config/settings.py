@@ -368,7 +368,7 @@ class Config:
 
     @property
     def one_hot(self) -> bool:
-        """Whether labels are classes, one an image, and not attributes, any number of them."""
+        """True for classes, one for each image; False for attributes, any number of them."""
         return self.labels in ("own", "folder")
 
     @property
@@ -433,7 +433,6 @@ class Config:
                 "label_names must be known to build networks. Received: none. Load the data first."
             )
 
-        resolved = self.resolve()
         return NetworkConfig(
             image_shape=(self.height, self.width, self.c_dim),
             z_dim=self.z_dim,
@@ -447,7 +446,7 @@ class Config:
             bias=self.bias,
             padding=self.padding,
             stem_order=self.stem_order,
-            stem_norm=resolved.stem_norm,
+            stem_norm=self.resolve().stem_norm,
             bn_statistics=self.bn_statistics,
             bn_epsilon=self.bn_epsilon,
             gain_stddev=self.gain_stddev,

@@ -97,3 +97,20 @@ def held(tmp_path):
     process.kill()
     process.wait()
     process.stdout.close()
+
+
+@pytest.fixture
+def trained(tiny):
+    """A factory of runs with a checkpoint of step 5. The networks are untrained: any pixels do."""
+    # Late, as most tests need no TensorFlow.
+    from config.stored import write_config
+    from gan import DCGAN
+    from runs.checkpoints import Checkpoints
+
+    def make(**changes):
+        config = tiny(**changes).resolve()
+        Checkpoints(DCGAN(config), config).save(5)
+        write_config(config)
+        return config
+
+    return make

@@ -21,16 +21,19 @@ def weights_of(dcgan):
     return [variable.numpy() for network in networks for variable in network.variables]
 
 
+def losses_agree(eager, graph, seed, *, rtol):
+    """One step of each on the same batch: the first as Python, the second compiled."""
+    inputs = batch(eager.config, seed)
+    a, b = eager.train_step.python_function(*inputs), graph.train_step(*inputs)
+    for name in ("d_loss", "g_loss"):
+        np.testing.assert_allclose(a[name], b[name], rtol=rtol)
+
+
 def test_eager_equals_graph(tiny):
     config = tiny()
     eager, graph = DCGAN(config), DCGAN(config)
     for seed in range(3):
-        a, b = (
-            eager.train_step.python_function(*batch(config, seed)),
-            graph.train_step(*batch(config, seed)),
-        )
-        np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-4)
-        np.testing.assert_allclose(a["g_loss"], b["g_loss"], rtol=1e-4)
+        losses_agree(eager, graph, seed, rtol=1e-4)
     # Images rather than weights: a bias before a batch norm has no gradient but rounding, which
     # Adam makes large.
     np.testing.assert_allclose(
@@ -256,10 +259,6 @@ def test_presets_train_eager_and_compiled_alike(preset, tiny):
     config = tiny(**settings)
     eager, graph = DCGAN(config), DCGAN(config)
     for seed in range(2):
-        a, b = (
-            eager.train_step.python_function(*batch(config, seed)),
-            graph.train_step(*batch(config, seed)),
-        )
-        np.testing.assert_allclose(a["d_loss"], b["d_loss"], rtol=1e-3)
+        losses_agree(eager, graph, seed, rtol=1e-3)
     operations = graph.train_step.get_concrete_function(*batch(config)).graph.get_operations()
     assert max(len(operation.inputs) for operation in operations if operation.type == "AddN") == 2

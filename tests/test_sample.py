@@ -8,26 +8,9 @@ import pytest
 
 import ops
 from config.stored import change_settings
-from gan import DCGAN
-from runs.checkpoints import Checkpoints
 from sample import Sampler, sample
 from system import console
 from utils import encode_png, image_grid
-
-
-@pytest.fixture
-def trained(tiny):
-    """A factory of runs that have a checkpoint (of untrained networks: their pixels are as good as
-    any).
-    """
-
-    def make(**changes):
-        config = tiny(**changes).resolve()
-        Checkpoints(DCGAN(config), config).save(5)
-        (config.run_dir / "config.json").write_text(config.to_json())
-        return config
-
-    return make
 
 
 @pytest.mark.parametrize("count", [1, 7, 130])

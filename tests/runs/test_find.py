@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from config.presets import with_preset
+from config.stored import write_config
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
 from runs.find import find_run, find_run_to_train, read_run
@@ -18,7 +19,7 @@ def paper_run(tiny):
         **(with_preset({"preset": "paper"}) | {"stem_width": 32, "batch_size": 8, "l2": 0.0})
     ).resolve()
     Checkpoints(DCGAN(config), config).save(1)
-    (config.run_dir / "config.json").write_text(config.to_json())
+    write_config(config)
     return config, {"out_dir": config.out_dir, "output_height": 16}
 
 
@@ -48,24 +49,9 @@ def test_runs_made_before_labels_go_on_without(tiny):
     """An old config.json of mnist has no labels, which are the default of a new one."""
     config = tiny(dataset="mnist", output_height=28, c_dim=1).resolve()
     Checkpoints(DCGAN(config), config).save(1)
-    (config.run_dir / "config.json").write_text(config.to_json())
+    write_config(config)
     given = {"out_dir": config.out_dir, "dataset": "mnist"}
     assert find_run_to_train(given) == find_run(given) == config
-
-
-@pytest.fixture
-def trained(tiny):
-    """A factory of runs that have a checkpoint (of untrained networks: their pixels are as good as
-    any).
-    """
-
-    def make(**changes):
-        config = tiny(**changes).resolve()
-        Checkpoints(DCGAN(config), config).save(5)
-        (config.run_dir / "config.json").write_text(config.to_json())
-        return config
-
-    return make
 
 
 def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
