@@ -104,7 +104,7 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     """Writes `count` images of a trained run to <sample_dir>/seed_<seed>/; returns that folder.
 
     With a label the folder is seed_<seed>_<label>/. It holds 000000.png ..., grid.png, z.npy
-    (count, z_dim) float32, and with labels y.npy (count, y_dim) and labels.txt, a line for each image.
+    (count, z_dim) float32, and with labels y.npy (count, y_dim) and labels.txt, one line per image.
     The same seed and step give the same files; the first images do not depend on `count`.
     """
     label_choice.choose_labels(config, label, 1)  # a wrong label shows before anything is restored
