@@ -55,10 +55,15 @@ def check_names(settings: dict, source: str, known: list[str]) -> None:
             )
 
 
+def list_types(field: dataclasses.Field) -> tuple:
+    """The types that a field's annotation allows: `int | None` -> (int, NoneType)."""
+    is_union = isinstance(field.type, types.UnionType)
+    return typing.get_args(field.type) if is_union else (field.type,)
+
+
 def _check_type(config, field: dataclasses.Field) -> None:
     value = getattr(config, field.name)
-    union = isinstance(field.type, types.UnionType)
-    hints = typing.get_args(field.type) if union else (field.type,)
+    hints = list_types(field)
     kinds = tuple(typing.get_origin(hint) or hint for hint in hints)
     if float in kinds:
         kinds += (int,)

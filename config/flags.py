@@ -2,8 +2,6 @@
 
 import dataclasses
 import re
-import types
-import typing
 
 from absl import flags
 
@@ -93,19 +91,17 @@ def _define_action_flags() -> None:
 
 def _define_setting(field: dataclasses.Field, setting: Setting) -> None:
     """One flag. Choices among words make it an enum; otherwise the type of the field decides."""
-    hints = (
-        typing.get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
-    )
+    kinds = checks.list_types(field)
     group = {"module_name": setting.group}
 
     if setting.choices and any(isinstance(choice, str) for choice in setting.choices):
         words = [str(choice) for choice in setting.choices]
         flags.DEFINE_enum(field.name, str(field.default), words, setting.help, **group)
-    elif bool in hints:
+    elif bool in kinds:
         flags.DEFINE_boolean(field.name, field.default, setting.help, **group)
-    elif int in hints:
+    elif int in kinds:
         flags.DEFINE_integer(field.name, field.default, setting.help, **group)
-    elif float in hints:
+    elif float in kinds:
         flags.DEFINE_float(field.name, field.default, setting.help, **group)
     else:
         flags.DEFINE_string(field.name, field.default, setting.help, **group)

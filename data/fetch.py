@@ -307,7 +307,7 @@ def _fetch_from_url(url: str, file: RemoteFile, part: Path) -> None:
             start = next(chunks)
             _write_chunks(chunks, part, file.size, start)
         except MirrorError:
-            # Otherwise the next connection goes on from there
+            # Otherwise the next connection goes on from there.
             if _file_size_or_zero(part) <= before:
                 raise
 

@@ -211,7 +211,7 @@ def _decode_into_npy(path: Path, source: Source, geometry: Geometry, channels: i
             bar.update(len(seen))
             file.write(pixels)
             summary.add(seen)
-            # The rest cannot make up for it
+            # The rest cannot make up for it.
             if _are_too_many_unreadable(len(summary.skipped), source.count):
                 break
 
