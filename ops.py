@@ -157,12 +157,12 @@ class BatchNorm(Layer):
             is_training=use_batch,
         )
         if training:
-            self._update(self.moving_mean, mean, x.dtype)
-            self._update(self.moving_variance, variance, x.dtype)
+            self._update_moving(self.moving_mean, mean, x.dtype)
+            self._update_moving(self.moving_variance, variance, x.dtype)
         return maps[:, 0, 0] if is_flat else maps  # (B, 1, 1, channels) -> (B, channels)
 
-    def _update(self, moving, batch, dtype) -> None:
-        # An overflowing step is skipped, and must leave nothing here either
+    def _update_moving(self, moving, batch, dtype) -> None:
+        # An overflowing step is skipped, and must leave nothing here either.
         if dtype == tf.float16:
             batch = tf.where(tf.math.is_finite(batch), batch, moving.value)
         moving.assign(moving.value * BN_MOMENTUM + batch * (1 - BN_MOMENTUM))
