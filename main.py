@@ -102,7 +102,7 @@ def print_outlook(given: dict, _) -> None:
 
 
 def train_run(given: dict, _) -> dict | None:
-    from data.label_choice import choose_labels
+    from data.label_choice import choose_label_vectors
     from data.load import load_dataset
     from system.files import check_writable
     from system.locks import lock_run
@@ -115,7 +115,7 @@ def train_run(given: dict, _) -> dict | None:
         pack = load_dataset(config)
         names = pack.labels.names if pack.labels else None
         # Rejects a wrong --label now, not after the training.
-        choose_labels(dataclasses.replace(config, label_names=names), FLAGS.label, 1)
+        choose_label_vectors(dataclasses.replace(config, label_names=names), FLAGS.label, 1)
 
         devices.quietly_import_tensorflow()
         from train import train

@@ -58,7 +58,7 @@ class Sampler:
         Whole, so that the last images share a batch with the same others at any count.
         """
         whole = count + -count % DRAW_BATCH
-        y = label_choice.choose_labels(self.config, label, whole)
+        y = label_choice.choose_label_vectors(self.config, label, whole)
         z = ops.latents(seed, whole, z_dim=self.config.z_dim, z_dist=self.config.z_dist)
         return z, y
 
@@ -107,7 +107,9 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     (count, z_dim) float32, and with labels y.npy (count, y_dim) and labels.txt, one line per image.
     The same seed and step give the same files; the first images do not depend on `count`.
     """
-    label_choice.choose_labels(config, label, 1)  # a wrong label shows before anything is restored
+    label_choice.choose_label_vectors(
+        config, label, 1
+    )  # a wrong label shows before anything is restored
     sampler = Sampler(config)
     z, y = sampler.choose_inputs(config.seed, count, label)
 
@@ -159,7 +161,8 @@ def write_images(folder: Path, first: int, images: np.ndarray) -> None:
 def write_labels(config: Config, y: np.ndarray, folder: Path) -> None:
     np.save(folder / "y.npy", y)
     lines = [
-        f"{number:06d}.png {label_choice.name_label(config, row)}\n" for number, row in enumerate(y)
+        f"{number:06d}.png {label_choice.name_label_vector(config, row)}\n"
+        for number, row in enumerate(y)
     ]
     (folder / "labels.txt").write_text("".join(lines), encoding="utf-8")
 
@@ -169,4 +172,4 @@ def name_pictures(config: Config, label: str | None) -> str:
     name = f"seed_{config.seed}"
     if label is None:
         return name
-    return name + "_" + re.sub(r"[^\w,.+-]+", "-", label_choice.spell_label(config, label))
+    return name + "_" + re.sub(r"[^\w,.+-]+", "-", label_choice.spell_label_names(config, label))

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 import ops
 from config.settings import Config
-from data.label_choice import choose_labels
+from data.label_choice import choose_label_vectors
 from sample import Sampler, name_pictures
 from system.files import replace_folder
 from utils import encode_png, image_grid, make_film_frame
@@ -42,7 +42,7 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
     """
     if option != "0":  # images of a sweep are too alike to be normalized by their own statistics
         config = dataclasses.replace(config, bn_statistics="moving")
-    choose_labels(config, label, 1)  # a wrong label shows before anything is restored
+    choose_label_vectors(config, label, 1)  # a wrong label shows before anything is restored
     sampler = Sampler(config)
 
     folder = config.sample_path / f"visualize_{option}_{name_pictures(config, label)}"
@@ -59,7 +59,7 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
 def prepare_sweeps(sampler: Sampler, label: str | None) -> DrawSweep:
     """A function that draws the sweep of an axis, each axis with its label."""
     config = sampler.config
-    y = choose_labels(config, label, config.z_dim)
+    y = choose_label_vectors(config, label, config.z_dim)
 
     def draw_sweep(axis: int, steps: int) -> np.ndarray:
         z = sweep_latents(config, axis, steps)

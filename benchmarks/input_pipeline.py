@@ -30,7 +30,7 @@ from data.packing.pack import load_or_make_pack
 from data.sources.folder import open_image_folder, open_image_zip
 
 GEOMETRY = Geometry(64, 64, (108, 108))
-BOX = GEOMETRY.crop_box(HEIGHT, WIDTH)
+BOX = GEOMETRY.find_crop_box(HEIGHT, WIDTH)
 BATCH = 64
 PACKED = 20_480  # images in the pack that batches are taken from: 240 MB
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -37,11 +37,11 @@ def prefetch_batches(
     order = Order(len(images), seed)
 
     def gather(call: range) -> tuple[np.ndarray, ...]:
-        rows = order.batches(call, batch_size)  # (n, batch_size)
+        rows = order.pick_shuffled_batches(call, batch_size)  # (n, batch_size)
         return (read_rows(rows),) if y is None else (read_rows(rows), y[rows])
 
     with (
-        open_row_reader(images) as read_rows,
+        open_image_row_reader(images) as read_rows,
         concurrent.futures.ThreadPoolExecutor(1, "gather") as thread,
     ):
         ahead = collections.deque()
@@ -54,7 +54,7 @@ def prefetch_batches(
 
 
 @contextlib.contextmanager
-def open_row_reader(images: np.ndarray):
+def open_image_row_reader(images: np.ndarray):
     """Yields a function that takes rows (n, B), numbers of images, and returns images[rows].
 
     It reads a memory-mapped array from its file instead. A disk that fails or vanishes is then an
@@ -89,13 +89,13 @@ class Order:
     def __init__(self, size: int, seed: int):
         self.size = size
         self.seed = seed
-        self.permutation = functools.lru_cache(maxsize=2)(self._shuffle_epoch)
+        self.permutation = functools.lru_cache(maxsize=2)(self._shuffle_images_of_epoch)
 
-    def _shuffle_epoch(self, epoch: int) -> np.ndarray:
+    def _shuffle_images_of_epoch(self, epoch: int) -> np.ndarray:
         generator = np.random.Generator(np.random.Philox([self.seed, epoch]))
         return generator.permutation(self.size)
 
-    def indices(self, start: int, stop: int) -> np.ndarray:
+    def pick_shuffled_images(self, start: int, stop: int) -> np.ndarray:
         """The image numbers (stop - start,) at these places of the sequence."""
         epochs, places = np.divmod(np.arange(start, stop), self.size)
         parts = [
@@ -103,7 +103,7 @@ class Order:
         ]
         return np.concatenate(parts)
 
-    def batches(self, steps: range, batch_size: int) -> np.ndarray:
+    def pick_shuffled_batches(self, steps: range, batch_size: int) -> np.ndarray:
         """The image numbers (len(steps), batch_size) of these steps, counted from 0."""
-        numbers = self.indices(steps.start * batch_size, steps.stop * batch_size)
+        numbers = self.pick_shuffled_images(steps.start * batch_size, steps.stop * batch_size)
         return numbers.reshape(len(steps), batch_size)

@@ -139,7 +139,7 @@ def main(argv: list[str]) -> int:
     console.set_up_logging()
     flags.FLAGS.mark_as_parsed()  # argparse parses here; without this, absl's log complains
     try:
-        return fetch_sets(*parse_arguments(argv))
+        return fetch_datasets(*parse_download_arguments(argv))
     except (ValueError, OSError) as error:
         return console.print_error(error)
     except KeyboardInterrupt:
@@ -147,7 +147,7 @@ def main(argv: list[str]) -> int:
         return 130
 
 
-def parse_arguments(argv: list[str]) -> tuple[list[str], Path, str]:
+def parse_download_arguments(argv: list[str]) -> tuple[list[str], Path, str]:
     """(canonical names of the sets, data_dir, LSUN's scene). Raises ValueError for unknown ones."""
     parser = _Parser(
         "download.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -174,21 +174,26 @@ def parse_arguments(argv: list[str]) -> tuple[list[str], Path, str]:
     return names, Path(given.data_dir).expanduser(), given.category.lower()
 
 
-def fetch_sets(names: list[str], data_dir: Path, scene: str) -> int:
+def fetch_datasets(names: list[str], data_dir: Path, scene: str) -> int:
     """Fetches one set after the other; one that fails does not stop the next. Returns 0 or 1."""
     files = {CELEBA.name: CELEBA_FILES, MNIST.name: MNIST_FILES, LSUN.name: (LSUN_SCENES[scene],)}
-    jobs = {name: {_locate_file(file, data_dir): file for file in files[name]} for name in names}
+    jobs = {
+        name: {_locate_downloaded_file(file, data_dir): file for file in files[name]}
+        for name in names
+    }
     missing = [file for job in jobs.values() for path, file in job.items() if not path.exists()]
-    unreachable = find_unreachable_hosts(url for file in missing for url in file.urls)
+    unreachable = find_unreachable_mirrors(url for file in missing for url in file.urls)
 
     status = 0
     for name, job in jobs.items():
         try:
             for path, file in job.items():
-                fetch = fetch_and_unpack_lmdb if name == LSUN.name else fetch_file
+                fetch = fetch_and_unpack_lmdb if name == LSUN.name else fetch_dataset_file
                 fetch(file, path, unreachable)
         except (ValueError, OSError) as error:
-            status = console.print_error(ValueError(f"{name}: {_explain_failure(error, data_dir)}"))
+            status = console.print_error(
+                ValueError(f"{name}: {_explain_failed_download(error, data_dir)}")
+            )
             continue
 
         command = f"python main.py --dataset {name} --data_dir {data_dir} --train"
@@ -196,7 +201,7 @@ def fetch_sets(names: list[str], data_dir: Path, scene: str) -> int:
     return status
 
 
-def _explain_failure(error: Exception, data_dir: Path) -> str:
+def _explain_failed_download(error: Exception, data_dir: Path) -> str:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"{data_dir} must have room. Received: {error.strerror}. "
@@ -205,7 +210,7 @@ def _explain_failure(error: Exception, data_dir: Path) -> str:
     return console.explain_error(error)
 
 
-def _locate_file(file: RemoteFile, data_dir: Path) -> Path:
+def _locate_downloaded_file(file: RemoteFile, data_dir: Path) -> Path:
     """Where the file is, CelebA's also in its folder and LSUN's unpacked; else where it belongs."""
     path = data_dir / file.path
     places = [path.with_suffix("") / "data.mdb", path, *data_dir.glob(f"[Cc]eleb[Aa]/{path.name}")]
@@ -226,14 +231,14 @@ def fetch_and_unpack_lmdb(file: RemoteFile, path: Path, unreachable: dict[str, s
             f"{folder} must hold data.mdb. Received: none. Move it away and run this again."
         )
 
-    fetched = fetch_file(file, path, unreachable, unpacked=int(LMDB_GROWTH * file.size))
+    fetched = fetch_dataset_file(file, path, unreachable, unpacked=int(LMDB_GROWTH * file.size))
     with zipfile.ZipFile(path) as archive, replace_folder(folder) as draft:
-        _unpack_lmdb(archive, draft)
+        _unpack_lmdb_zip(archive, draft)
     if fetched:
         path.unlink()
 
 
-def _unpack_lmdb(archive: zipfile.ZipFile, folder: Path) -> None:
+def _unpack_lmdb_zip(archive: zipfile.ZipFile, folder: Path) -> None:
     """Takes the LMDB's two files alone, so that the zip has no say in where anything is written."""
     wanted = ("data.mdb", "lock.mdb")
     members = [info for info in archive.infolist() if Path(info.filename).name in wanted]
@@ -241,10 +246,10 @@ def _unpack_lmdb(archive: zipfile.ZipFile, folder: Path) -> None:
     for info in members:
         with archive.open(info) as source:
             chunks = iter(lambda: source.read(CHUNK_BYTES), b"")
-            _write_chunks(chunks, folder / Path(info.filename).name, info.file_size)
+            _write_downloaded_chunks(chunks, folder / Path(info.filename).name, info.file_size)
 
 
-def fetch_file(
+def fetch_dataset_file(
     file: RemoteFile, path: Path, unreachable: dict[str, str], *, unpacked: int = 0
 ) -> bool:
     """Brings `file` to `path`; False when it was there already.
@@ -255,7 +260,7 @@ def fetch_file(
     no room.
     """
     if path.exists():
-        if fault := _describe_wrong_file(path, file):
+        if fault := _describe_wrong_download(path, file):
             raise ValueError(
                 f"{path} must be the original. Received: {fault}. Move it away and run this again."
             )
@@ -264,13 +269,13 @@ def fetch_file(
 
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    check_room(path.parent, file.size - _file_size_or_zero(part) + unpacked, path.name)
-    _fetch_from_any_url(file, path, part, unreachable)
+    check_room(path.parent, file.size - _count_downloaded_bytes(part) + unpacked, path.name)
+    _download_from_any_mirror(file, path, part, unreachable)
     os.replace(part, path)
     return True
 
 
-def _fetch_from_any_url(
+def _download_from_any_mirror(
     file: RemoteFile, path: Path, part: Path, unreachable: dict[str, str]
 ) -> None:
     """Brings `part` to its full size from the first place that gives it."""
@@ -280,7 +285,7 @@ def _fetch_from_any_url(
         try:
             if host in unreachable:
                 raise MirrorError(unreachable[host])
-            _fetch_from_url(url, file, part)
+            _download_from_mirror(url, file, part)
         except MirrorError as error:
             failures.append(f"{host}: {error}")
             logging.info("%s: %s did not give it: %s.", path, host, error)
@@ -296,27 +301,27 @@ def _fetch_from_any_url(
     )
 
 
-def _fetch_from_url(url: str, file: RemoteFile, part: Path) -> None:
+def _download_from_mirror(url: str, file: RemoteFile, part: Path) -> None:
     """Brings `part` to its full size, over as many connections as it takes, and checks it.
 
     Raises MirrorError when a connection brings nothing, or what it brought is wrong.
     """
-    while (before := _file_size_or_zero(part)) < file.size:
+    while (before := _count_downloaded_bytes(part)) < file.size:
         try:
-            chunks = _stream_from_url(url, file, before)
+            chunks = _stream_download(url, file, before)
             start = next(chunks)
-            _write_chunks(chunks, part, file.size, start)
+            _write_downloaded_chunks(chunks, part, file.size, start)
         except MirrorError:
             # Otherwise the next connection goes on from there.
-            if _file_size_or_zero(part) <= before:
+            if _count_downloaded_bytes(part) <= before:
                 raise
 
-    if fault := _describe_wrong_file(part, file):
+    if fault := _describe_wrong_download(part, file):
         part.unlink()
         raise MirrorError(fault)
 
 
-def _stream_from_url(url: str, file: RemoteFile, start: int) -> Iterator:
+def _stream_download(url: str, file: RemoteFile, start: int) -> Iterator:
     """Yields the position at which the bytes begin, `start` or 0, then the bytes to the file's end.
 
     Raises MirrorError when the server gives something else, or the connection ends too early.
@@ -327,7 +332,7 @@ def _stream_from_url(url: str, file: RemoteFile, start: int) -> Iterator:
         with urllib.request.urlopen(request, timeout=SILENCE_SECONDS) as response:
             given_range = response.headers.get("Content-Range", "")
             done = start if given_range.startswith(f"bytes {start}-") else 0
-            _check_response(response.headers, response.peek(), done, file.size)
+            _check_download_response(response.headers, response.peek(), done, file.size)
 
             yield done
             while done < file.size:
@@ -343,7 +348,7 @@ def _stream_from_url(url: str, file: RemoteFile, start: int) -> Iterator:
         raise MirrorError(f"the connection ended after {done:,} of {file.size:,} bytes")
 
 
-def _check_response(headers, first: bytes, start: int, size: int) -> None:
+def _check_download_response(headers, first: bytes, start: int, size: int) -> None:
     """Raises MirrorError for a web page, such as one about quotas, and for another size."""
     if headers.get_content_type() == "text/html" or (not start and WEB_PAGE.match(first)):
         titles = re.findall(rb"<title>(.*?)</title>", first, re.DOTALL)
@@ -355,7 +360,9 @@ def _check_response(headers, first: bytes, start: int, size: int) -> None:
         raise MirrorError(f"{start + int(length):,} bytes instead of {size:,}")
 
 
-def _write_chunks(chunks: Iterable[bytes], path: Path, total: int, start: int = 0) -> None:
+def _write_downloaded_chunks(
+    chunks: Iterable[bytes], path: Path, total: int, start: int = 0
+) -> None:
     """Appends the chunks to a file of `start` bytes, or with 0 writes it anew; shows a bar."""
     bar = {"total": total, "initial": start, "desc": path.stem}
     with (
@@ -366,9 +373,9 @@ def _write_chunks(chunks: Iterable[bytes], path: Path, total: int, start: int = 
             target.write(chunk)
 
 
-def _describe_wrong_file(path: Path, file: RemoteFile) -> str:
+def _describe_wrong_download(path: Path, file: RemoteFile) -> str:
     """What is wrong with the file at `path`; empty when nothing is."""
-    size = _file_size_or_zero(path)
+    size = _count_downloaded_bytes(path)
     digest = hashlib.sha256()
     with (
         open(path, "rb") as opened,
@@ -385,11 +392,11 @@ def _describe_wrong_file(path: Path, file: RemoteFile) -> str:
     return ""
 
 
-def _file_size_or_zero(path: Path) -> int:
+def _count_downloaded_bytes(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def find_unreachable_hosts(urls: Iterable[str]) -> dict[str, str]:
+def find_unreachable_mirrors(urls: Iterable[str]) -> dict[str, str]:
     """The hosts that take no connection, and why; all are tried at the same time.
 
     Raises ValueError when there are hosts, but none can be reached.
@@ -402,7 +409,9 @@ def find_unreachable_hosts(urls: Iterable[str]) -> dict[str, str]:
         return {}
 
     with ThreadPoolExecutor(len(servers)) as pool:
-        errors = dict(zip(servers, pool.map(_try_to_connect, servers.values()), strict=True))
+        errors = dict(
+            zip(servers, pool.map(_explain_unreachable_mirror, servers.values()), strict=True)
+        )
     unreachable = {host: error for host, error in errors.items() if error}
     if len(unreachable) == len(servers):
         received = "; ".join(f"{host}: {error}" for host, error in unreachable.items())
@@ -412,7 +421,7 @@ def find_unreachable_hosts(urls: Iterable[str]) -> dict[str, str]:
     return unreachable
 
 
-def _try_to_connect(server: tuple[str, int]) -> str:
+def _explain_unreachable_mirror(server: tuple[str, int]) -> str:
     """Why a server takes no connection; empty when it takes one."""
     try:
         socket.create_connection(server, CONNECT_SECONDS).close()

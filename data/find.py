@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from config.catalog import DIGITS, NAMED_SETS, fold_spelling
 from config.settings import Config
 from data import limits
-from data.sources.folder import open_image_folder, open_image_zip, walk_files
+from data.sources.folder import open_image_folder, open_image_zip, walk_dataset_files
 from data.sources.idx import find_idx_files, open_digits, open_idx_files
 from data.sources.source import IMAGE_SUFFIXES, Source
 from system.text import escape_unprintable
@@ -21,7 +21,7 @@ class NoImagesError(ValueError):
     """The place is there, but it holds no image."""
 
 
-def find_source(config: Config, *, fetch: bool = True) -> Source:
+def find_dataset_source(config: Config, *, fetch: bool = True) -> Source:
     """Finds the images of `config.dataset`.
 
     A set that only TensorFlow Datasets has is downloaded, if `fetch` allows. Raises ValueError when
@@ -34,7 +34,7 @@ def find_source(config: Config, *, fetch: bool = True) -> Source:
         remedy = f"Datasets: {TFDS_OVERVIEW}."
         return _open_tfds_in_data_dir(name.removeprefix("tfds:"), config, remedy, fetch=fetch)
 
-    source, error = _open_first_candidate(config, data_dir)
+    source, error = _open_first_dataset_place(config, data_dir)
     if source:
         return source
 
@@ -50,16 +50,16 @@ def find_source(config: Config, *, fetch: bool = True) -> Source:
     raise ValueError(
         "--dataset must be digits, celebA, mnist, lsun, tfds:NAME, a folder in --data_dir or a "
         f"path to images. Received: {escape_unprintable(name)}. "
-        f"{remedy or _describe_data_dir(data_dir)}"
+        f"{remedy or _describe_datasets_in_data_dir(data_dir)}"
     )
 
 
-def _open_first_candidate(
+def _open_first_dataset_place(
     config: Config, data_dir: Path
 ) -> tuple[Source | None, ValueError | None]:
     """The first place that has the images, or the error of the first one that should have them."""
     first_error = None
-    for path in _list_candidates(config.dataset, data_dir):
+    for path in _list_dataset_places(config.dataset, data_dir):
         try:
             return _open_dataset_at(path, config.input_fname_pattern, config.train_size), None
         except ValueError as error:
@@ -67,7 +67,7 @@ def _open_first_candidate(
     return None, first_error
 
 
-def _list_candidates(name: str, data_dir: Path) -> list[Path]:
+def _list_dataset_places(name: str, data_dir: Path) -> list[Path]:
     """The paths that `name` may mean, the likeliest first.
 
     A name with a slash is a path, from here or from data_dir. Any other name is a folder or a zip
@@ -78,27 +78,27 @@ def _list_candidates(name: str, data_dir: Path) -> list[Path]:
         return [place for place in (path, data_dir / path) if place.exists()]
 
     named = NAMED_SETS.get(name)
-    wanted = {_fold_file_name(name), *(named.folder_names if named else ())}
-    entries = _list_folder(data_dir)
+    wanted = {_fold_dataset_spelling(name), *(named.folder_names if named else ())}
+    entries = _list_data_dir(data_dir)
     exact = [entry for entry in entries if entry.name == name]
-    alike = [e for e in entries if e.name != name and _fold_file_name(e.name) in wanted]
+    alike = [e for e in entries if e.name != name and _fold_dataset_spelling(e.name) in wanted]
     here = [path] if path.exists() and named is None else []
-    return [place for place in exact + alike + here if not _is_python_package(place)]
+    return [place for place in exact + alike + here if not _is_code_not_images(place)]
 
 
-def _list_folder(folder: Path) -> list[Path]:
+def _list_data_dir(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError:
         return []
 
 
-def _fold_file_name(name: str) -> str:
+def _fold_dataset_spelling(name: str) -> str:
     """The spelling of a folder's or a zip's name, without .zip."""
     return fold_spelling(name.lower().removesuffix(".zip"))
 
 
-def _is_python_package(folder: Path) -> bool:
+def _is_code_not_images(folder: Path) -> bool:
     """True for folders of code, such as our own data/sources/, which lies in data_dir."""
     with contextlib.suppress(OSError):
         return (folder / "__init__.py").is_file()
@@ -112,15 +112,15 @@ def _open_dataset_at(path: Path, pattern: str, limit: int | None) -> Source:
     """
     try:
         if path.is_file():
-            return _open_file(path, pattern, limit)
-        return _open_folder(path, pattern, limit)
+            return _open_dataset_zip(path, pattern, limit)
+        return _open_dataset_folder(path, pattern, limit)
     except OSError as error:
         raise ValueError(
             f"{path} must be readable. Received: {error.strerror}. Change its permissions."
         ) from error
 
 
-def _open_file(path: Path, pattern: str, limit: int | None) -> Source:
+def _open_dataset_zip(path: Path, pattern: str, limit: int | None) -> Source:
     if path.suffix.lower() in IMAGE_SUFFIXES:
         raise ValueError(
             f"--dataset must be a folder or a zip. Received: one image, {path}. "
@@ -129,10 +129,10 @@ def _open_file(path: Path, pattern: str, limit: int | None) -> Source:
     return open_image_zip(path, pattern=pattern, limit=limit)
 
 
-def _open_folder(path: Path, pattern: str, limit: int | None) -> Source:
+def _open_dataset_folder(path: Path, pattern: str, limit: int | None) -> Source:
     if idx_files := find_idx_files(path):
         return open_idx_files(idx_files, limit=limit)
-    if source := _open_only_lmdb(path, limit):
+    if source := _open_only_lmdb_below(path, limit):
         return source
     if source := open_image_folder(path, pattern=pattern, limit=limit):
         return source
@@ -146,10 +146,12 @@ def _open_folder(path: Path, pattern: str, limit: int | None) -> Source:
         return open_image_zip(zips[0], pattern=pattern, limit=limit)
 
     wanted = f"files like {pattern}" if pattern else f"images ({', '.join(sorted(IMAGE_SUFFIXES))})"
-    raise NoImagesError(f"{path} must hold {wanted}. Received: {_describe_files(path)}.")
+    raise NoImagesError(
+        f"{path} must hold {wanted}. Received: {_describe_files_without_images(path)}."
+    )
 
 
-def _open_only_lmdb(path: Path, limit: int | None) -> Source | None:
+def _open_only_lmdb_below(path: Path, limit: int | None) -> Source | None:
     """The LMDB in and below `path`, if there is one. Raises ValueError when there are several."""
     if not (any(path.glob("data.mdb")) or any(path.glob("*/data.mdb"))):
         return None
@@ -182,16 +184,16 @@ def _open_tfds_in_data_dir(
     )
 
 
-def _describe_files(folder: Path) -> str:
+def _describe_files_without_images(folder: Path) -> str:
     """The kinds of files in a folder, the most frequent first, judged by the first few thousand."""
-    os.listdir(folder)  # raises where walk_files would see nothing
-    names = itertools.islice(walk_files(folder), limits.MAX_FILES_DESCRIBED)
+    os.listdir(folder)  # raises where walk_dataset_files would see nothing
+    names = itertools.islice(walk_dataset_files(folder), limits.MAX_FILES_DESCRIBED)
     kinds = Counter(PurePath(name).suffix.lower() or "without suffix" for name in names)
     listed = (f"{count} {escape_unprintable(kind)}" for kind, count in kinds.most_common(4))
     return ", ".join(listed) or "no files"
 
 
-def _describe_data_dir(data_dir: Path) -> str:
+def _describe_datasets_in_data_dir(data_dir: Path) -> str:
     """The names of what may be datasets in data_dir, as a sentence."""
     try:
         entries = sorted(data_dir.iterdir())
@@ -203,7 +205,7 @@ def _describe_data_dir(data_dir: Path) -> str:
         for entry in entries
         if (entry.is_dir() or entry.suffix.lower() == ".zip")
         and not entry.name.startswith((".", "__"))
-        and not _is_python_package(entry)
+        and not _is_code_not_images(entry)
     ]
     if not names:
         return f"{data_dir} holds no folder and no zip."

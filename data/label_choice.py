@@ -27,21 +27,21 @@ def list_picture_labels(config: Config) -> np.ndarray:
     return combinations[:, ::-1].copy()  # so that the first attribute changes fastest
 
 
-def cycle_labels(config: Config, count: int) -> np.ndarray | None:
+def cycle_label_vectors(config: Config, count: int) -> np.ndarray | None:
     """y (count, y_dim): `list_picture_labels` over and over; None for a network without labels."""
     if not config.y_dim:
         return None
     return np.resize(list_picture_labels(config), (count, config.y_dim))
 
 
-def choose_labels(config: Config, label: str | None, count: int) -> np.ndarray | None:
-    """y (count, y_dim) for --label; without one, as `cycle_labels`.
+def choose_label_vectors(config: Config, label: str | None, count: int) -> np.ndarray | None:
+    """y (count, y_dim) for --label; without one, as `cycle_label_vectors`.
 
     label: classes with commas between, which take turns; or the attributes that are on, or "none".
     Raises ValueError, which lists the labels there are, when one is unknown or there are none.
     """
     if label is None:
-        return cycle_labels(config, count)
+        return cycle_label_vectors(config, count)
 
     indices = _find_label_indices(config, label)
     y = np.eye(config.y_dim, dtype=np.float32)[indices]  # (labels, y_dim)
@@ -50,17 +50,17 @@ def choose_labels(config: Config, label: str | None, count: int) -> np.ndarray |
     return np.resize(y, (count, config.y_dim))
 
 
-def spell_label(config: Config, label: str) -> str:
+def spell_label_names(config: Config, label: str) -> str:
     """A --label with every name spelled as the run spells it."""
-    return _join_names(config, _find_label_indices(config, label))
+    return _join_label_names(config, _find_label_indices(config, label))
 
 
-def name_label(config: Config, y: np.ndarray) -> str:
+def name_label_vector(config: Config, y: np.ndarray) -> str:
     """The --label for a label vector y (y_dim,)."""
-    return _join_names(config, np.flatnonzero(y))
+    return _join_label_names(config, np.flatnonzero(y))
 
 
-def _join_names(config: Config, indices) -> str:
+def _join_label_names(config: Config, indices) -> str:
     return ",".join(config.label_names[index] for index in indices) or NO_ATTRIBUTE
 
 

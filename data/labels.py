@@ -27,7 +27,7 @@ class Labels:
     y: np.ndarray
 
 
-def read_labels(config: Config, source: Source, files: Sequence[str]) -> Labels | None:
+def read_dataset_labels(config: Config, source: Source, files: Sequence[str]) -> Labels | None:
     """The labels that `config.labels` asks for; None when it asks for none.
 
     files: the names of the images, in the order of the rows of y. Raises ValueError when there are
@@ -43,8 +43,8 @@ def read_labels(config: Config, source: Source, files: Sequence[str]) -> Labels 
     wanted = tuple(config.labels.split(","))
     if source.attributes is not None:
         names, y = source.attributes(wanted)
-        return Labels(names, _select_rows(y, files))
-    return _read_attributes_file(_find_attributes_file(config, source), wanted, files)
+        return Labels(names, _select_label_rows(y, files))
+    return _read_attribute_labels(_find_attributes_file(config, source), wanted, files)
 
 
 def _read_own_labels(source: Source, files: Sequence[str]) -> Labels:
@@ -55,7 +55,7 @@ def _read_own_labels(source: Source, files: Sequence[str]) -> Labels:
             "such as --labels=Smiling for CelebA, or --labels=none."
         )
     names, classes = source.labels()
-    return _encode_one_hot(names, _select_rows(classes, files))
+    return _encode_one_hot_labels(names, _select_label_rows(classes, files))
 
 
 def _read_folder_labels(source: Source, files: Sequence[str]) -> Labels:
@@ -72,7 +72,7 @@ def _read_folder_labels(source: Source, files: Sequence[str]) -> Labels:
     names = sorted({parts[0] for parts in folders if parts})
     _check_class_folders(source, names, zip(files, folders, strict=True))
     numbers = {name: number for number, name in enumerate(names)}
-    return _encode_one_hot(names, np.array([numbers[parts[0]] for parts in folders]))
+    return _encode_one_hot_labels(names, np.array([numbers[parts[0]] for parts in folders]))
 
 
 def _check_class_folders(source: Source, names: list[str], folders_of_files: Iterable) -> None:
@@ -92,7 +92,7 @@ def _check_class_folders(source: Source, names: list[str], folders_of_files: Ite
     )
 
 
-def _select_rows(array: np.ndarray, files: Sequence[str]) -> np.ndarray:
+def _select_label_rows(array: np.ndarray, files: Sequence[str]) -> np.ndarray:
     """The rows of `array` (count, ...) for images whose names are their numbers."""
     try:
         return array[np.array([int(name) for name in files], int)]
@@ -103,7 +103,7 @@ def _select_rows(array: np.ndarray, files: Sequence[str]) -> np.ndarray:
         ) from error
 
 
-def _encode_one_hot(names: Sequence[str], classes: np.ndarray) -> Labels:
+def _encode_one_hot_labels(names: Sequence[str], classes: np.ndarray) -> Labels:
     """classes (N,): numbers into `names`."""
     if len(names) > limits.MAX_CLASSES:
         raise ValueError(
@@ -115,7 +115,7 @@ def _encode_one_hot(names: Sequence[str], classes: np.ndarray) -> Labels:
     return Labels(tuple(map(escape_unprintable, names)), y)
 
 
-def _read_attributes_file(path: Path, wanted: Sequence[str], files: Sequence[str]) -> Labels:
+def _read_attribute_labels(path: Path, wanted: Sequence[str], files: Sequence[str]) -> Labels:
     """Columns of a file in CelebA's format: a count, a line of names, then for every image a line
     of its name and 1 or -1 for each attribute.
     """

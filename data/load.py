@@ -9,8 +9,8 @@ from absl import logging
 
 from config.catalog import NAMED_SETS
 from config.settings import Config, dataset_label
-from data.find import find_source
-from data.labels import Labels, read_labels
+from data.find import find_dataset_source
+from data.labels import Labels, read_dataset_labels
 from data.packing.decode import BACKGROUND, Decoded, Geometry, decode_image
 from data.packing.pack import Pack, load_or_make_pack
 from system.text import escape_unprintable
@@ -27,7 +27,7 @@ def load_dataset(config: Config) -> Pack:
     Raises ValueError when the dataset is not found, cannot be fetched, is mostly unreadable, or has
     no such labels.
     """
-    source = find_source(config)
+    source = find_dataset_source(config)
     geometry = choose_crop_and_resize(config)
     pack = load_or_make_pack(
         source,
@@ -43,7 +43,7 @@ def load_dataset(config: Config) -> Pack:
     )
     _log_dataset_summary(pack, geometry)
 
-    labels = read_labels(config, source, pack.manifest["files"])
+    labels = read_dataset_labels(config, source, pack.manifest["files"])
     if labels:
         _log_label_shares(labels)
     return dataclasses.replace(pack, labels=labels)
@@ -54,19 +54,19 @@ def probe_dataset(config: Config) -> tuple[int, int, tuple[str, ...] | None]:
 
     Judges the channels by the first few images. Fetches and writes nothing.
     """
-    source, channels = find_source(config, fetch=False), config.c_dim
+    source, channels = find_dataset_source(config, fetch=False), config.c_dim
     if channels == "auto":
         images = (image for _, image in itertools.islice(source.items(), PROBED_IMAGES))
-        decoded = [_decode_or_none(image, config) for image in images]
+        decoded = [_decode_image_or_none(image, config) for image in images]
         channels = 3 if any(image and not image.gray for image in decoded) else 1
 
     needs_files = config.labels not in ("none", "own")
     files = [name for name, _ in source.items()] if needs_files else []
-    labels = read_labels(config, source, files)
+    labels = read_dataset_labels(config, source, files)
     return source.count, channels, labels and labels.names
 
 
-def _decode_or_none(image, config: Config) -> Decoded | None:
+def _decode_image_or_none(image, config: Config) -> Decoded | None:
     with contextlib.suppress(Exception):  # damaged files raise nearly anything
         return decode_image(image, choose_crop_and_resize(config), 3)
     return None
@@ -101,13 +101,13 @@ def list_pack_folders(config: Config) -> list[Path]:
 def _log_dataset_summary(pack: Pack, geometry: Geometry) -> None:
     """One line about what was found, and one for each thing that a user should know of."""
     manifest, channels = pack.manifest, pack.images.shape[-1]
-    sizes = _describe_sizes(manifest["sizes"])
+    sizes = _describe_dataset_image_sizes(manifest["sizes"])
     logging.info("found %s images, %s -> %s", f"{manifest['count']:,}", sizes, geometry)
 
     if manifest["skipped"]:
-        _warn_of_skipped(manifest["skipped"], manifest["count"])
+        _warn_of_skipped_images(manifest["skipped"], manifest["count"])
     if geometry.crop:
-        _warn_of_small(manifest["sizes"], geometry.crop)
+        _warn_of_small_images(manifest["sizes"], geometry.crop)
     if manifest["transparent"] and channels != 4:
         colour = "white" if BACKGROUND == (255, 255, 255) else str(BACKGROUND)
         text = "transparent images: %s, put on %s; --c_dim=4 keeps alpha"
@@ -117,7 +117,7 @@ def _log_dataset_summary(pack: Pack, geometry: Geometry) -> None:
         logging.warning(text, f"{FEW_IMAGES:,}")
 
 
-def _warn_of_skipped(skipped: dict[str, str], readable: int) -> None:
+def _warn_of_skipped_images(skipped: dict[str, str], readable: int) -> None:
     reasons = itertools.islice(skipped.items(), SKIPPED_LOGGED)
     text = "; ".join(f"{escape_unprintable(name)} ({reason})" for name, reason in reasons)
     if len(skipped) > SKIPPED_LOGGED:
@@ -126,7 +126,7 @@ def _warn_of_skipped(skipped: dict[str, str], readable: int) -> None:
     logging.warning("skipped %s unreadable of %s: %s", len(skipped), total, text)
 
 
-def _warn_of_small(sizes: list, crop: tuple[int, int]) -> None:
+def _warn_of_small_images(sizes: list, crop: tuple[int, int]) -> None:
     """sizes: (height, width, number of images), as in the manifest."""
     small = sum(size[2] for size in sizes if size[0] < crop[0] or size[1] < crop[1])
     if small:
@@ -134,7 +134,7 @@ def _warn_of_small(sizes: list, crop: tuple[int, int]) -> None:
         logging.warning(text, f"{small:,}")
 
 
-def _describe_sizes(sizes: list) -> str:
+def _describe_dataset_image_sizes(sizes: list) -> str:
     """sizes: (height, width, number of images), the most frequent first."""
     most_frequent = f"{sizes[0][1]}x{sizes[0][0]}"
     if len(sizes) == 1:

@@ -54,7 +54,7 @@ def parsed(line):
 @pytest.mark.parametrize("line", commands(ORIGINAL))
 def test_the_originals_command_lines(line):
     if "download.py" in line:
-        assert fetch.parse_arguments(shlex.split(line)[2:])[0] == ["mnist", "celebA"]
+        assert fetch.parse_download_arguments(shlex.split(line)[2:])[0] == ["mnist", "celebA"]
         return
     config, actions = parsed(line)
     assert actions == ({"train"} if "--train" in line else {"sample"})
@@ -82,7 +82,7 @@ def our_commands():
 @pytest.mark.parametrize("line", our_commands())
 def test_our_command_lines(line):
     if "download.py" in line:
-        assert fetch.parse_arguments(shlex.split(line)[2:])[0]
+        assert fetch.parse_download_arguments(shlex.split(line)[2:])[0]
     elif "--help" not in line:
         assert parsed(line)[1]
 

@@ -53,7 +53,7 @@ class Pictures:
     def write_reals(self, logs: Logs, images: np.ndarray, y: np.ndarray | None) -> None:
         """samples/reals.png: what D will see, so that a wrong crop shows before the first step."""
         if y is None:
-            chosen = Order(len(images), self.config.seed).indices(0, self.count)
+            chosen = Order(len(images), self.config.seed).pick_shuffled_images(0, self.count)
         else:
             chosen = self._find_reals_by_row(y)
         grid = image_grid(images[chosen], self.columns)

@@ -68,7 +68,7 @@ class Steps:
             )
 
         order = Order(len(self.images), seed)
-        rows = (order.batches(call, self.batch) for call in calls)
+        rows = (order.pick_shuffled_batches(call, self.batch) for call in calls)
         return ((row,) if self.y is None else (row, self.y[row]) for row in rows)
 
     def _run_call(self, start, reals, ys=None):

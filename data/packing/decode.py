@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from data import limits
-from data.sources.source import open_regular_descriptor
+from data.sources.source import open_regular_dataset_descriptor
 
 # Pillow warns of much about odd files. What matters is whether they can be read.
 warnings.filterwarnings("ignore", module="PIL")
@@ -48,7 +48,7 @@ class Geometry:
     crop: tuple[int, int] | None = None
     squash: bool = False
 
-    def crop_box(self, height: int, width: int) -> tuple[int, int, int, int]:
+    def find_crop_box(self, height: int, width: int) -> tuple[int, int, int, int]:
         """(left, top, right, bottom) of the part of a height x width image that is kept."""
         if self.squash:
             return 0, 0, width, height
@@ -64,15 +64,15 @@ class Geometry:
         return left, top, left + kept_width, top + kept_height
 
     def __str__(self) -> str:
-        size = _describe_size(self.height, self.width, square=f"{self.height}x{self.width}")
+        size = _describe_image_size(self.height, self.width, square=f"{self.height}x{self.width}")
         if self.squash:
             return f"squashed to {size}"
         if self.crop is None:
             return f"largest centre crop -> {size}"
-        return f"centre crop {_describe_size(*self.crop, square=str(self.crop[0]))} -> {size}"
+        return f"centre crop {_describe_image_size(*self.crop, square=str(self.crop[0]))} -> {size}"
 
 
-def _describe_size(height: int, width: int, *, square: str) -> str:
+def _describe_image_size(height: int, width: int, *, square: str) -> str:
     """`square` for a square; otherwise a text that cannot be read the wrong way round."""
     return square if height == width else f"{width} wide x {height} high"
 
@@ -102,20 +102,20 @@ def decode_image(image, geometry: Geometry, channels: int) -> Decoded:
     whatever Pillow raises, which is nearly anything.
     """
     with open_image(image) as opened:
-        check_pixel_count(opened)
+        check_image_pixel_count(opened)
         needed = estimate_decoding_bytes(opened)
         if needed < limits.MAX_UNGATED_BYTES:
-            return _decode_opened(opened, geometry, channels)
-        with DECODING_MEMORY.reserve(needed):
-            return _decode_opened(opened, geometry, channels)
+            return _decode_opened_image(opened, geometry, channels)
+        with DECODING_MEMORY.reserve_decoding_memory(needed):
+            return _decode_opened_image(opened, geometry, channels)
 
 
-def _decode_opened(opened: Image.Image, geometry: Geometry, channels: int) -> Decoded:
-    upright = _rotate_upright(opened)
+def _decode_opened_image(opened: Image.Image, geometry: Geometry, channels: int) -> Decoded:
+    upright = _rotate_image_upright(opened)
     gray = upright.mode in GRAY_MODES or _has_gray_palette(upright)
     transparent = upright.has_transparency_data
 
-    upright = _reduce_to_eight_bits(upright)
+    upright = _reduce_image_to_eight_bits(upright)
     # Each step drops the image before it: two names for large ones would take another 340 MB.
     if transparent and channels != 4:
         if upright.mode != "RGBA":
@@ -125,13 +125,13 @@ def _decode_opened(opened: Image.Image, geometry: Geometry, channels: int) -> De
         upright = upright.convert(MODES[channels])
 
     width, height = upright.size
-    box = geometry.crop_box(height, width)
+    box = geometry.find_crop_box(height, width)
     resized = upright.resize((geometry.width, geometry.height), Image.Resampling.BILINEAR, box=box)
     pixels = np.asarray(resized, np.uint8).reshape(geometry.height, geometry.width, channels)
     return Decoded(pixels, (height, width), gray, transparent)
 
 
-def _rotate_upright(image: Image.Image) -> Image.Image:
+def _rotate_image_upright(image: Image.Image) -> Image.Image:
     """The image with its EXIF rotation applied; a JPEG that needs none is not copied."""
     if image.format == "JPEG":
         ImageOps.exif_transpose(image, in_place=True)
@@ -151,7 +151,7 @@ def _has_gray_palette(image: Image.Image) -> bool:
     return bool((colours == colours[:, :1]).all())
 
 
-def _reduce_to_eight_bits(image: Image.Image) -> Image.Image:
+def _reduce_image_to_eight_bits(image: Image.Image) -> Image.Image:
     """Scales a gray image of more than 8 bits, which Pillow's own conversion would clip.
 
     16 bits are scaled by their range. 32 bits and floats, whose range is not known, are scaled by
@@ -177,7 +177,7 @@ def _reduce_to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 @functools.cache
-def list_supported_formats() -> tuple[str, ...]:
+def list_image_formats() -> tuple[str, ...]:
     """Those of FORMATS that this Pillow was built with."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
@@ -195,29 +195,29 @@ def open_image(image) -> Image.Image:
         single = image.ndim == 3 and image.shape[-1] == 1
         return Image.fromarray(image.squeeze(-1) if single else image)  # (H, W, 1) -> (H, W)
     if isinstance(image, bytes):
-        check_encoded_size(len(image))
+        check_encoded_image_size(len(image))
 
-    content = image if isinstance(image, bytes) else _read_or_open_file(image)
+    content = image if isinstance(image, bytes) else _read_or_open_image_file(image)
     _check_jpeg_scans(content)
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     try:
-        return Image.open(file, formats=list_supported_formats())
+        return Image.open(file, formats=list_image_formats())
     except Image.DecompressionBombError as error:  # beyond twice Pillow's own limit
         millions = limits.MAX_PIXELS // 10**6
         raise ValueError(f"more than {millions} million pixels") from error
 
 
-def _read_or_open_file(path: Path) -> bytes | io.BufferedReader:
+def _read_or_open_image_file(path: Path) -> bytes | io.BufferedReader:
     """The bytes of a file, or a large file, open.
 
     Small files are read at once: each of Pillow's many small reads would hand the GIL to another
     thread. Pillow never gets the path: it would map the file into memory, and a mapped file that is
     cut while it is decoded kills the process.
     """
-    descriptor = open_regular_descriptor(path)
+    descriptor = open_regular_dataset_descriptor(path)
     try:
         size = os.fstat(descriptor).st_size
-        check_encoded_size(size)
+        check_encoded_image_size(size)
         if size > limits.MAX_BYTES_READ_AT_ONCE:
             return open(os.dup(descriptor), "rb")  # closed with the image
         return os.read(descriptor, size)
@@ -225,7 +225,7 @@ def _read_or_open_file(path: Path) -> bytes | io.BufferedReader:
         os.close(descriptor)
 
 
-def check_encoded_size(size: int) -> None:
+def check_encoded_image_size(size: int) -> None:
     """Raises ValueError for an encoded image of more than MAX_ENCODED_BYTES."""
     if size > limits.MAX_ENCODED_BYTES:
         most = limits.MAX_ENCODED_BYTES // limits.MB
@@ -246,7 +246,7 @@ def _check_jpeg_scans(content: bytes | io.BufferedReader) -> None:
         raise ValueError(f"a JPEG of {scans:,} scans, more than {limits.MAX_JPEG_SCANS}")
 
 
-def check_pixel_count(image: Image.Image) -> None:
+def check_image_pixel_count(image: Image.Image) -> None:
     """Raises ValueError when an image, by its header, has more than MAX_PIXELS."""
     width, height = image.size
     if width * height > limits.MAX_PIXELS:
@@ -278,7 +278,7 @@ class MemoryGate:
         self.changed = threading.Condition()
 
     @contextlib.contextmanager
-    def reserve(self, needed: int):
+    def reserve_decoding_memory(self, needed: int):
         """Waits until `needed` bytes are free, and holds them for the block."""
         if self.most is not None and needed > self.most:
             raise TooLargeForWorkerError

@@ -52,27 +52,27 @@ class PackRequest:
     c_dim: int | str
     settings: dict
 
-    def row_shape(self, channels: int) -> tuple[int, int, int]:
+    def packed_image_shape(self, channels: int) -> tuple[int, int, int]:
         """(H, W, C) of an image in the pack."""
         return self.geometry.height, self.geometry.width, channels
 
-    def pack_path(self, folder: Path, channels: int) -> Path:
-        return folder / f"{self._stem}x{channels}-{self._key}.npy"
+    def name_pack_file(self, folder: Path, channels: int) -> Path:
+        return folder / f"{self._pack_stem}x{channels}-{self._pack_key}.npy"
 
-    def draft_path(self, folder: Path) -> Path:
+    def name_pack_draft(self, folder: Path) -> Path:
         """The pack while it is made, when the number of channels may still be open."""
-        return folder / f"{self._stem}-{self._key}"
+        return folder / f"{self._pack_stem}-{self._pack_key}"
 
-    def lock_path(self, folder: Path) -> Path:
-        return folder / f"{self._stem}-{self._key}.lock"
+    def name_pack_lock(self, folder: Path) -> Path:
+        return folder / f"{self._pack_stem}-{self._pack_key}.lock"
 
     @property
-    def _stem(self) -> str:
+    def _pack_stem(self) -> str:
         label = escape_unprintable(self.label).replace(os.sep, "-")
         return f"{label}-{self.geometry.height}x{self.geometry.width}"
 
     @property
-    def _key(self) -> str:
+    def _pack_key(self) -> str:
         geometry = dataclasses.asdict(self.geometry)
         return _hash_pack_settings({"format": FORMAT, "geometry": geometry, **self.settings})
 
@@ -101,9 +101,9 @@ def load_or_make_pack(
     if pack := _find_pack(request, folders):
         return pack
 
-    folder = _choose_writable_folder(folders)
+    folder = _choose_pack_folder(folders)
     message = f"Another process packs {source.place}; waiting for it."
-    with wait_for_lock(request.lock_path(folder), message):
+    with wait_for_lock(request.name_pack_lock(folder), message):
         remove_leftovers(folder)
         return _find_pack(request, folders) or _make_pack(request, folder)
 
@@ -111,17 +111,19 @@ def load_or_make_pack(
 def _find_pack(request: PackRequest, folders: list[Path]) -> Pack | None:
     auto = request.c_dim == "auto"
     for folder, channels in itertools.product(folders, (1, 3) if auto else (request.c_dim,)):
-        path = request.pack_path(folder, channels)
-        pack = _read_pack(path, request.source.fingerprint, request.row_shape(channels))
+        path = request.name_pack_file(folder, channels)
+        pack = _read_pack(path, request.source.fingerprint, request.packed_image_shape(channels))
         if pack and (not auto or pack.manifest["c_dim_auto"]):
             return pack
     return None
 
 
-def _read_pack(path: Path, fingerprint: str, row_shape: tuple[int, int, int]) -> Pack | None:
+def _read_pack(
+    path: Path, fingerprint: str, packed_image_shape: tuple[int, int, int]
+) -> Pack | None:
     """The pack at `path` if it is whole, of these images and this shape (H, W, C), else None."""
     try:
-        manifest = json.loads(_manifest_path(path).read_text(encoding="utf-8"))
+        manifest = json.loads(_name_pack_manifest(path).read_text(encoding="utf-8"))
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception:  # missing, or not ours: NumPy's reader of headers raises nearly anything
         return None
@@ -129,18 +131,18 @@ def _read_pack(path: Path, fingerprint: str, row_shape: tuple[int, int, int]) ->
     whole = (
         isinstance(images, np.ndarray)
         and images.dtype == np.uint8
-        and images.shape[1:] == row_shape
+        and images.shape[1:] == packed_image_shape
         and len(images)
     )
     ours = (
-        _is_valid_manifest(manifest)
+        _is_valid_pack_manifest(manifest)
         and manifest["fingerprint"] == fingerprint
         and manifest["count"] == len(images)
     )
     return Pack(images, manifest) if whole and ours else None
 
 
-def _is_valid_manifest(manifest) -> bool:
+def _is_valid_pack_manifest(manifest) -> bool:
     """True when every field that is used is there and of its type."""
     kinds = {"fingerprint": str, "count": int, "transparent": int, "c_dim_auto": bool}
     kinds |= {"files": list, "sizes": list, "skipped": dict}
@@ -160,7 +162,7 @@ def _is_valid_manifest(manifest) -> bool:
     )
 
 
-def _choose_writable_folder(folders: list[Path]) -> Path:
+def _choose_pack_folder(folders: list[Path]) -> Path:
     """The first folder that can be written; made if need be."""
     for folder in folders:
         with contextlib.suppress(OSError):
@@ -178,25 +180,25 @@ def _make_pack(request: PackRequest, folder: Path) -> Pack:
     """Decodes everything into a draft, which gets its name once it is whole."""
     source, auto = request.source, request.c_dim == "auto"
     channels = 3 if auto else request.c_dim
-    height, width, _ = request.row_shape(channels)
+    height, width, _ = request.packed_image_shape(channels)
     check_room(folder, source.count * height * width * channels, "the decoded images")
 
-    with create_temporary(request.draft_path(folder)) as draft:
-        manifest = _decode_into_npy(draft, source, request.geometry, channels)
+    with create_temporary(request.name_pack_draft(folder)) as draft:
+        manifest = _decode_dataset_into_npy(draft, source, request.geometry, channels)
         if auto and manifest["all_gray"]:
             channels = 1
-            _rewrite_with_one_channel(draft)
+            _rewrite_pack_as_gray(draft)
         manifest |= {
             "fingerprint": source.fingerprint,
             "c_dim_auto": auto,
             "settings": request.settings,
         }
-        path = request.pack_path(folder, channels)
+        path = request.name_pack_file(folder, channels)
         _publish_pack(draft, path, manifest)
     return Pack(np.load(path, mmap_mode="r"), manifest)
 
 
-def _decode_into_npy(path: Path, source: Source, geometry: Geometry, channels: int) -> dict:
+def _decode_dataset_into_npy(path: Path, source: Source, geometry: Geometry, channels: int) -> dict:
     """Decodes all images into an .npy at `path`; returns the manifest of what was seen."""
     summary = ImageSummary()
     row = geometry.height, geometry.width, channels
@@ -206,18 +208,18 @@ def _decode_into_npy(path: Path, source: Source, geometry: Geometry, channels: i
         open(path, "wb") as file,
         tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar,
     ):
-        _write_npy_header(file, source.count, row)
-        for pixels, seen in _decode_in_parallel(source, geometry, channels):
+        _write_pack_header(file, source.count, row)
+        for pixels, seen in _decode_images_in_parallel(source, geometry, channels):
             bar.update(len(seen))
             file.write(pixels)
-            summary.add(seen)
+            summary.add_seen_images(seen)
             # The rest cannot make up for it.
-            if _are_too_many_unreadable(len(summary.skipped), source.count):
+            if _are_too_many_images_unreadable(len(summary.skipped), source.count):
                 break
 
-        _check_enough_readable(source, summary)
-        _write_npy_header(file, len(summary.names), row)
-    return summary.as_manifest(source.place, geometry)
+        _check_enough_images_readable(source, summary)
+        _write_pack_header(file, len(summary.names), row)
+    return summary.make_pack_manifest(source.place, geometry)
 
 
 @dataclasses.dataclass
@@ -230,7 +232,7 @@ class ImageSummary:
     all_gray: bool = True
     transparent: int = 0
 
-    def add(self, seen: list[tuple]) -> None:
+    def add_seen_images(self, seen: list[tuple]) -> None:
         """Counts in what `decode_images` says that it has seen."""
         for name, found in seen:
             if isinstance(found, str):
@@ -243,7 +245,7 @@ class ImageSummary:
             self.all_gray &= gray
             self.transparent += transparent
 
-    def as_manifest(self, place: str, geometry: Geometry) -> dict:
+    def make_pack_manifest(self, place: str, geometry: Geometry) -> dict:
         sizes = self.sizes.most_common()
         return {
             "count": len(self.names),
@@ -257,7 +259,7 @@ class ImageSummary:
         }
 
 
-def _decode_in_parallel(
+def _decode_images_in_parallel(
     source: Source, geometry: Geometry, channels: int
 ) -> Iterator[tuple[bytes, list[tuple]]]:
     """Yields what `decode_images` returns for every few images, in order, using every core."""
@@ -267,8 +269,8 @@ def _decode_in_parallel(
     pending = deque()  # (future of a result, encoded bytes of its task), oldest first
     held = 0  # encoded bytes of all pending tasks
 
-    with _start_decoders(cores, processes=source.count >= WORKERS_FROM) as submit:
-        tasks = _group_into_tasks(source.items(), task_size)
+    with _start_image_decoders(cores, processes=source.count >= WORKERS_FROM) as submit:
+        tasks = _group_into_decoding_tasks(source.items(), task_size)
         while True:
             while (
                 len(pending) < in_flight // task_size
@@ -287,17 +289,17 @@ def _decode_in_parallel(
 
 
 @contextlib.contextmanager
-def _start_decoders(count: int, *, processes: bool):
+def _start_image_decoders(count: int, *, processes: bool):
     """Yields a function that takes the arguments of `decode_images` and returns a future.
 
     `count` threads do the work; with `processes`, each hands it to a process of its own.
     """
     workers = [Worker() for _ in range(count)] if processes else []
     idle = queue.SimpleQueue()
-    for decoder in [worker.decode for worker in workers] or [decode_images] * count:
+    for decoder in [worker.decode_in_worker for worker in workers] or [decode_images] * count:
         idle.put(decoder)
 
-    def decode_when_idle(*task) -> tuple[bytes, list[tuple]]:
+    def decode_images_when_idle(*task) -> tuple[bytes, list[tuple]]:
         decoder = idle.get()
         try:
             return decoder(*task)
@@ -306,14 +308,16 @@ def _start_decoders(count: int, *, processes: bool):
 
     pool = concurrent.futures.ThreadPoolExecutor(count)
     try:
-        yield lambda *task: pool.submit(decode_when_idle, *task)
+        yield lambda *task: pool.submit(decode_images_when_idle, *task)
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for running tasks, not for pending ones
         for worker in workers:
-            worker.stop()
+            worker.stop_worker()
 
 
-def _group_into_tasks(items: Iterable[tuple], size: int) -> Iterator[tuple[list[tuple], int]]:
+def _group_into_decoding_tasks(
+    items: Iterable[tuple], size: int
+) -> Iterator[tuple[list[tuple], int]]:
     """Yields `size` items at a time, fewer where they are large, and their encoded bytes."""
     most = limits.MAX_ENCODED_BYTES_IN_FLIGHT * size // limits.MAX_IMAGES_IN_FLIGHT
     task, encoded = [], 0
@@ -327,16 +331,16 @@ def _group_into_tasks(items: Iterable[tuple], size: int) -> Iterator[tuple[list[
         yield task, encoded
 
 
-def _are_too_many_unreadable(skipped: int, total: int) -> bool:
+def _are_too_many_images_unreadable(skipped: int, total: int) -> bool:
     """True when `skipped` of `total` images are more than may be unreadable."""
     most = max(limits.MAX_UNREADABLE_FORGIVEN, limits.MAX_UNREADABLE_SHARE * total)
     return skipped > most
 
 
-def _check_enough_readable(source: Source, summary: ImageSummary) -> None:
+def _check_enough_images_readable(source: Source, summary: ImageSummary) -> None:
     readable, skipped = len(summary.names), len(summary.skipped)
     total = readable + skipped
-    if readable and not _are_too_many_unreadable(skipped, total):
+    if readable and not _are_too_many_images_unreadable(skipped, total):
         return
 
     reasons = itertools.islice(summary.skipped.items(), 3)
@@ -349,19 +353,19 @@ def _check_enough_readable(source: Source, summary: ImageSummary) -> None:
     )
 
 
-def _write_npy_header(file, count: int, row: tuple[int, int, int]) -> None:
+def _write_pack_header(file, count: int, row: tuple[int, int, int]) -> None:
     """Writes an .npy header at the start of the file: of the same length for any `count`."""
     file.seek(0)
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, *row)}
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _rewrite_with_one_channel(path: Path) -> None:
+def _rewrite_pack_as_gray(path: Path) -> None:
     """Rewrites a pack of gray RGB images (N, H, W, 3) as (N, H, W, 1)."""
     colours = np.load(path, mmap_mode="r")
     with create_temporary(path) as draft:
         with open(draft, "wb") as file:
-            _write_npy_header(file, len(colours), (*colours.shape[1:3], 1))
+            _write_pack_header(file, len(colours), (*colours.shape[1:3], 1))
             step = limits.MAX_IMAGES_IN_FLIGHT
             for start in range(0, len(colours), step):
                 file.write(colours[start : start + step, ..., :1].tobytes())
@@ -371,12 +375,12 @@ def _rewrite_with_one_channel(path: Path) -> None:
 
 def _publish_pack(draft: Path, path: Path, manifest: dict) -> None:
     """Renames the pack into place, then writes its manifest, without which no pack counts."""
-    _manifest_path(path).unlink(missing_ok=True)
+    _name_pack_manifest(path).unlink(missing_ok=True)
     os.replace(draft, path)
-    write_atomic(_manifest_path(path), json.dumps(manifest, indent=1).encode())
+    write_atomic(_name_pack_manifest(path), json.dumps(manifest, indent=1).encode())
 
 
-def _manifest_path(pack: Path) -> Path:
+def _name_pack_manifest(pack: Path) -> Path:
     return pack.with_suffix(".json")
 
 

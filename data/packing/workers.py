@@ -37,7 +37,7 @@ def decode_images(
         except TooLargeForWorkerError:
             raise
         except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-            seen.append((name, _explain_unreadable(error)))
+            seen.append((name, _explain_unreadable_image(error)))
             continue
 
         pixels.append(decoded.pixels.tobytes())
@@ -45,7 +45,7 @@ def decode_images(
     return b"".join(pixels), seen
 
 
-def _explain_unreadable(error: Exception) -> str:
+def _explain_unreadable_image(error: Exception) -> str:
     """Why an image cannot be read, in a few words without its path."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image"  # Pillow's own words hold the path, or an object's address
@@ -74,7 +74,7 @@ class Worker:
                 [sys.executable, "-c", WORKER_SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
 
-    def decode(
+    def decode_in_worker(
         self, items: list[tuple], geometry: Geometry, channels: int
     ) -> tuple[bytes, list[tuple]]:
         """As `decode_images`."""
@@ -88,10 +88,10 @@ class Worker:
             if (answer := pickle.load(self.process.stdout)) is not None:
                 return answer
         except Exception:  # a broken pipe, half an answer, an exception that cannot be pickled
-            self.stop()
+            self.stop_worker()
         return decode_images(*task)
 
-    def stop(self) -> None:
+    def stop_worker(self) -> None:
         """Ends the process; calling it again does nothing."""
         process, self.process = self.process, None
         if process is None:

@@ -11,8 +11,13 @@ from pathlib import Path, PurePosixPath
 from absl import logging
 
 from data import limits
-from data.packing.decode import check_encoded_size
-from data.sources.source import IMAGE_SUFFIXES, Source, fingerprint_file, open_regular_file
+from data.packing.decode import check_encoded_image_size
+from data.sources.source import (
+    IMAGE_SUFFIXES,
+    Source,
+    fingerprint_dataset_file,
+    open_regular_dataset_file,
+)
 from system.text import escape_unprintable
 
 
@@ -20,13 +25,15 @@ def open_image_folder(
     folder: Path, *, pattern: str = "", limit: int | None = None
 ) -> Source | None:
     """The images in and below `folder`, sorted by name; None when there are none."""
-    names = sorted(name for name in walk_files(folder) if _is_wanted(name, pattern))[:limit]
+    names = sorted(name for name in walk_dataset_files(folder) if _is_wanted_image(name, pattern))[
+        :limit
+    ]
     if not names:
         return None
 
     digest = hashlib.sha256()
     for name in names:
-        line = f"{name} {_fingerprint_or_missing(folder / name)}\n"
+        line = f"{name} {_fingerprint_image_or_missing(folder / name)}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
 
     def items():
@@ -38,8 +45,8 @@ def open_image_folder(
 
 def open_image_zip(path: Path, *, pattern: str = "", limit: int | None = None) -> Source:
     """The images in a zip, sorted by name. Raises ValueError when it is no zip or has none."""
-    with _open_archive(path) as archive:
-        infos = [info for info in archive.infolist() if _is_wanted(info.filename, pattern)]
+    with _open_zip_of_images(path) as archive:
+        infos = [info for info in archive.infolist() if _is_wanted_image(info.filename, pattern)]
     infos = sorted(infos, key=lambda info: info.filename)[:limit]
     if not infos:
         wanted = f"files like {pattern}" if pattern else "images"
@@ -48,15 +55,15 @@ def open_image_zip(path: Path, *, pattern: str = "", limit: int | None = None) -
         )
 
     def items():
-        with _open_archive(path) as archive:
+        with _open_zip_of_images(path) as archive:
             for info in infos:
-                yield info.filename, _read_entry(archive, info)
+                yield info.filename, _read_zipped_image(archive, info)
 
     place = f"zip {escape_unprintable(str(path))}"
-    return Source(place, fingerprint_file(path), len(infos), items, root=path)
+    return Source(place, fingerprint_dataset_file(path), len(infos), items, root=path)
 
 
-def walk_files(folder: Path):
+def walk_dataset_files(folder: Path):
     """Yields the relative names of the files below `folder`.
 
     Links are followed, but a folder that contains itself is entered only once. Hidden folders, the
@@ -72,7 +79,7 @@ def walk_files(folder: Path):
             continue
 
         seen.add(identity)
-        folders[:] = [name for name in folders if not _is_hidden(name)]
+        folders[:] = [name for name in folders if not _is_hidden_name(name)]
         relative = os.path.relpath(parent, folder)
         if relative.count(os.sep) >= limits.MAX_FOLDER_DEPTH and folders:
             logging.warning(
@@ -90,12 +97,12 @@ def _log_unreadable_folder(error: OSError) -> None:
     logging.warning("%s cannot be read and is left out: %s.", name, error.strerror)
 
 
-def _is_wanted(name: str, pattern: str) -> bool:
+def _is_wanted_image(name: str, pattern: str) -> bool:
     """True for a file that matches `pattern`, or without one, has an image's suffix."""
     path = PurePosixPath(name)
     if name.endswith("/"):  # a zip's folder; ZipInfo.is_dir fails for an empty name
         return False
-    if any(map(_is_hidden, path.parts)):
+    if any(map(_is_hidden_name, path.parts)):
         return False
     if not pattern:
         return path.suffix.lower() in IMAGE_SUFFIXES
@@ -104,13 +111,13 @@ def _is_wanted(name: str, pattern: str) -> bool:
     return fnmatch.fnmatch(subject.lower(), pattern.lower())
 
 
-def _is_hidden(name: str) -> bool:
+def _is_hidden_name(name: str) -> bool:
     return name.startswith((".", "__MACOSX"))
 
 
-def _fingerprint_or_missing(path: Path) -> str:
+def _fingerprint_image_or_missing(path: Path) -> str:
     try:
-        return fingerprint_file(path)
+        return fingerprint_dataset_file(path)
     except OSError:  # a dangling link: skipped as unreadable when its turn comes
         return "missing"
 
@@ -128,14 +135,14 @@ class _LimitedReader(io.BufferedReader):
 
 
 @contextlib.contextmanager
-def _open_archive(path: Path):
+def _open_zip_of_images(path: Path):
     """Yields a ZipFile to read from. Raises ValueError when `path` is no zip."""
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(_LimitedReader(open_regular_file(path)))
+        file = stack.enter_context(_LimitedReader(open_regular_dataset_file(path)))
         try:
             archive = stack.enter_context(zipfile.ZipFile(file))
         except Exception as error:  # zipfile raises a dozen kinds on damaged files
-            received = _describe_start(path)
+            received = _describe_file_that_is_no_zip(path)
             raise ValueError(
                 f"{path} must be a zip of images. {received} Fetch it again: {error}."
             ) from error
@@ -144,10 +151,10 @@ def _open_archive(path: Path):
         yield archive
 
 
-def _read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Exception:
+def _read_zipped_image(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Exception:
     """An encoded image of at most as many bytes as its header says, or why there is none."""
     try:
-        _check_entry(info)
+        _check_zipped_image(info)
         limited = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         step = info.file_size + 1 if limited else limits.LZMA_PIECE_BYTES
         with archive.open(info) as file:
@@ -157,14 +164,14 @@ def _read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Exce
         return ValueError(str(error) or type(error).__name__)  # a kind that can be pickled
 
 
-def _check_entry(info: zipfile.ZipInfo) -> None:
+def _check_zipped_image(info: zipfile.ZipInfo) -> None:
     """Raises ValueError for an entry that should not be inflated, by what its header says."""
     if info.flag_bits & 1:
         raise ValueError("encrypted")
     if info.compress_type == zipfile.ZIP_BZIP2:  # zipfile inflates it without limit, to gigabytes
         raise ValueError("compressed by bzip2; deflate it, or store it")
 
-    check_encoded_size(info.file_size)
+    check_encoded_image_size(info.file_size)
     inflated = limits.MAX_ENTRY_INFLATION * info.compress_size
     if info.file_size > max(limits.MAX_ENTRY_BYTES_UNCHECKED, inflated):
         raise ValueError(
@@ -172,9 +179,9 @@ def _check_entry(info: zipfile.ZipInfo) -> None:
         )
 
 
-def _describe_start(path: Path) -> str:
+def _describe_file_that_is_no_zip(path: Path) -> str:
     """What a file that is no zip begins with, as a sentence."""
-    with open_regular_file(path) as file:
+    with open_regular_dataset_file(path) as file:
         start = file.read(512)
 
     if b"<html" in start.lower() or b"<!doctype" in start.lower():

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from data import limits
-from data.sources.source import Source, fingerprint_file, open_regular_file
+from data.sources.source import Source, fingerprint_dataset_file, open_regular_dataset_file
 from system.text import escape_unprintable
 
 MAGIC_IMAGES = b"\0\0\x08\x03"  # unsigned bytes, three dimensions
@@ -35,21 +35,21 @@ def find_idx_files(folder: Path) -> list[Path]:
 
 def open_idx_files(paths: list[Path], *, limit: int | None = None) -> Source:
     """The images of all `paths`, joined, as the original joins MNIST's train and test images."""
-    arrays = [read_idx(path) for path in paths]
+    arrays = [read_idx_file(path) for path in paths]
     count = sum(map(len, arrays))
-    fingerprint = " ".join(f"{path.name} {fingerprint_file(path)}" for path in paths)
+    fingerprint = " ".join(f"{path.name} {fingerprint_dataset_file(path)}" for path in paths)
     place = f"IDX files in {escape_unprintable(str(paths[0].parent))}"
 
-    label_paths = [_find_label_file(path) for path in paths]
+    label_paths = [_find_idx_label_file(path) for path in paths]
     labels = None
     if all(label_paths):
 
         def labels():
-            classes = np.concatenate([read_idx(path, MAGIC_LABELS) for path in label_paths])
-            _check_label_count(classes, count, label_paths[0].parent)
+            classes = np.concatenate([read_idx_file(path, MAGIC_LABELS) for path in label_paths])
+            _check_idx_label_count(classes, count, label_paths[0].parent)
             return [str(k) for k in range(max(LEAST_CLASSES, int(classes.max()) + 1))], classes
 
-    return _open_arrays(place, fingerprint, arrays, limit=limit, labels=labels)
+    return _open_image_arrays(place, fingerprint, arrays, limit=limit, labels=labels)
 
 
 def open_digits(*, limit: int | None = None) -> Source:
@@ -60,10 +60,10 @@ def open_digits(*, limit: int | None = None) -> Source:
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)  # (1797, 8, 8), 0 to 16 before
     labels = [str(k) for k in range(10)], digits.target
     place, fingerprint = "scikit-learn's digits", f"scikit-learn {sklearn.__version__}"
-    return _open_arrays(place, fingerprint, [images], limit=limit, labels=lambda: labels)
+    return _open_image_arrays(place, fingerprint, [images], limit=limit, labels=lambda: labels)
 
 
-def _open_arrays(
+def _open_image_arrays(
     place: str, fingerprint: str, arrays: list[np.ndarray], *, limit: int | None, labels
 ) -> Source:
     """The images of `arrays` (N, H, W), named by their numbers, up to `limit`."""
@@ -77,14 +77,14 @@ def _open_arrays(
     return Source(place, fingerprint, count, items, labels=labels)
 
 
-def _find_label_file(images: Path) -> Path | None:
+def _find_idx_label_file(images: Path) -> Path | None:
     """The labels beside an image file; whether either is gzipped does not matter."""
     plain = images.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
     paths = [images.with_name(plain), images.with_name(f"{plain}.gz")]
     return next((path for path in paths if path.is_file()), None)
 
 
-def _check_label_count(classes: np.ndarray, images: int, folder: Path) -> None:
+def _check_idx_label_count(classes: np.ndarray, images: int, folder: Path) -> None:
     if len(classes) != images:
         raise ValueError(
             f"{folder} must have a label for every image. "
@@ -92,13 +92,13 @@ def _check_label_count(classes: np.ndarray, images: int, folder: Path) -> None:
         )
 
 
-def read_idx(path: Path, magic: bytes = MAGIC_IMAGES) -> np.ndarray:
+def read_idx_file(path: Path, magic: bytes = MAGIC_IMAGES) -> np.ndarray:
     """Images (N, H, W) uint8, or with MAGIC_LABELS labels (N,) uint8.
 
     Raises ValueError when the file cannot be read or does not hold what its header says.
     """
     try:
-        with open_regular_file(path) as file:
+        with open_regular_dataset_file(path) as file:
             if path.suffix == ".gz":
                 with gzip.open(file) as stream:
                     return _read_idx_stream(path, stream, magic, size=None)
@@ -113,7 +113,7 @@ def read_idx(path: Path, magic: bytes = MAGIC_IMAGES) -> np.ndarray:
 
 
 def _read_idx_stream(path: Path, stream, magic: bytes, *, size: int | None) -> np.ndarray:
-    """`read_idx` of an open file of `size` bytes; None: not known before it is read.
+    """`read_idx_file` of an open file of `size` bytes; None: not known before it is read.
 
     Reads no more than the header says, and one byte to see whether there is more.
     """

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 from data import limits
-from data.packing.decode import check_encoded_size
-from data.sources.folder import walk_files
+from data.packing.decode import check_encoded_image_size
+from data.sources.folder import walk_dataset_files
 from data.sources.lmdb_reader import RECORD
-from data.sources.source import Source, fingerprint_file
+from data.sources.source import Source, fingerprint_dataset_file
 from system.text import escape_unprintable
 
 EVERY_ENTRY = 2**63 - 1  # as a limit
@@ -25,7 +25,7 @@ def find_lmdb_folders(folder: Path) -> list[Path]:
     if (folder / "data.mdb").is_file():
         return [folder]
 
-    files = (folder / name for name in walk_files(folder))
+    files = (folder / name for name in walk_dataset_files(folder))
     found = sorted({path.parent for path in files if path.name == "data.mdb"})
     return [path for path in found if not path.name.endswith(("_val_lmdb", "test_lmdb"))] or found
 
@@ -33,18 +33,18 @@ def find_lmdb_folders(folder: Path) -> list[Path]:
 def open_lmdb(folder: Path, *, limit: int | None = None) -> Source:
     """The images of an LMDB, sorted by key. Raises ValueError when it does not open or is empty."""
     with _ReaderProcess(folder, limit=0) as reader:
-        count = reader.receive_record()[1]
+        count = reader.receive_lmdb_record()[1]
     if not count:
         raise ValueError(f"{folder} must hold images. Received: an empty LMDB. Fetch it again.")
 
     def items():
         most = limit or EVERY_ENTRY
         with _ReaderProcess(folder, limit=most) as reader:
-            for _ in range(min(reader.receive_record()[1], most)):
-                yield reader.receive_image()
+            for _ in range(min(reader.receive_lmdb_record()[1], most)):
+                yield reader.receive_lmdb_image()
 
     place = f"LMDB {escape_unprintable(str(folder))}"
-    fingerprint = fingerprint_file(folder / "data.mdb")
+    fingerprint = fingerprint_dataset_file(folder / "data.mdb")
     return Source(place, fingerprint, min(count, limit or count), items)
 
 
@@ -69,7 +69,7 @@ class _ReaderProcess:
             stderr=subprocess.PIPE,
             start_new_session=True,  # so that Ctrl-C does not reach it: __exit__ ends it
         )
-        threading.Thread(target=self._kill_when_silent, daemon=True).start()
+        threading.Thread(target=self._kill_silent_lmdb_reader, daemon=True).start()
 
     def __enter__(self):
         return self
@@ -81,33 +81,33 @@ class _ReaderProcess:
         self.process.stdout.close()
         self.process.stderr.close()
 
-    def receive_record(self) -> tuple[int, int]:
+    def receive_lmdb_record(self) -> tuple[int, int]:
         """The next two numbers: the lengths of a key and a value."""
-        return RECORD.unpack(self._receive(RECORD.size))
+        return RECORD.unpack(self._receive_lmdb_bytes(RECORD.size))
 
-    def receive_image(self) -> tuple[str, bytes | Exception]:
+    def receive_lmdb_image(self) -> tuple[str, bytes | Exception]:
         """The next entry: (its name, the encoded image or why it is left out)."""
-        key_length, value_length = self.receive_record()
-        name = self._receive(key_length).decode("utf-8", "backslashreplace")
+        key_length, value_length = self.receive_lmdb_record()
+        name = self._receive_lmdb_bytes(key_length).decode("utf-8", "backslashreplace")
         try:
-            check_encoded_size(value_length)
+            check_encoded_image_size(value_length)
         except ValueError as error:  # a value that lmdb_reader.py leaves out; the next ones come
             return name, error
 
-        return name, self._receive(value_length)
+        return name, self._receive_lmdb_bytes(value_length)
 
-    def _receive(self, size: int) -> bytes:
+    def _receive_lmdb_bytes(self, size: int) -> bytes:
         self.silent_since = time.monotonic()
         content = self.process.stdout.read(size)
         self.silent_since = None
         if len(content) < size:
             raise ValueError(
                 f"{self.folder} must be an LMDB of images. "
-                f"Received: {self._describe_failure()}. Fetch it again."
+                f"Received: {self._describe_failed_lmdb_reader()}. Fetch it again."
             )
         return content
 
-    def _kill_when_silent(self) -> None:
+    def _kill_silent_lmdb_reader(self) -> None:
         """Kills the process when a read waits too long. Between two reads no time is counted."""
         while not self.closed.wait(limits.MAX_LMDB_WAIT_SECONDS / 10):
             since = self.silent_since
@@ -115,7 +115,7 @@ class _ReaderProcess:
                 self.was_too_slow = True
                 self.process.kill()
 
-    def _describe_failure(self) -> str:
+    def _describe_failed_lmdb_reader(self) -> str:
         if self.was_too_slow:
             return f"no answer in {limits.MAX_LMDB_WAIT_SECONDS} seconds"
 

@@ -47,13 +47,13 @@ class Source:
     attributes: Callable[[tuple[str, ...]], tuple[tuple[str, ...], np.ndarray]] | None = None
 
 
-def open_regular_file(path: Path) -> BinaryIO:
+def open_regular_dataset_file(path: Path) -> BinaryIO:
     """A file to read, unbuffered. Raises OSError for a pipe or device, without waiting for it."""
-    return open(open_regular_descriptor(path), "rb", buffering=0)
+    return open(open_regular_dataset_descriptor(path), "rb", buffering=0)
 
 
-def open_regular_descriptor(path: Path) -> int:
-    """As `open_regular_file`, but a bare descriptor: faster where thousands are opened."""
+def open_regular_dataset_descriptor(path: Path) -> int:
+    """As `open_regular_dataset_file`, but a bare descriptor: faster where thousands are opened."""
     descriptor = os.open(path, READ_FLAGS)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
@@ -62,7 +62,7 @@ def open_regular_descriptor(path: Path) -> int:
     raise OSError(errno.EINVAL, "not a file", str(path))
 
 
-def fingerprint_file(path: Path) -> str:
+def fingerprint_dataset_file(path: Path) -> str:
     """Size and time of change: what differs when a file was replaced or written to."""
     status = path.stat()
     return f"{status.st_size} {status.st_mtime_ns}"

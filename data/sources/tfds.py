@@ -34,31 +34,31 @@ def open_tfds(
     """
     import tensorflow_datasets as tfds  # late: slow, and only this source needs it
 
-    builder = _make_builder(name, folder, remedy)
+    builder = _make_tfds_builder(name, folder, remedy)
     features = builder.info.features or {}
-    image = _find_image_feature(features, name, remedy)
-    _download_if_missing(builder, name, remedy, fetch=fetch)
-    splits = _choose_splits(builder.info.splits, with_test_split=with_test_split)
-    count = _count_images(builder.info.splits, splits)
+    image = _find_tfds_image_feature(features, name, remedy)
+    _download_tfds_if_missing(builder, name, remedy, fetch=fetch)
+    splits = _choose_tfds_splits(builder.info.splits, with_test_split=with_test_split)
+    count = _count_tfds_images(builder.info.splits, splits)
 
     def items():
-        records = _read_records(builder, splits, limit)
+        records = _read_tfds_records(builder, splits, limit)
         return ((str(number), record[image]) for number, record in enumerate(records))
 
     def records_without_images():
-        return _read_records(builder, splits, limit, {image: tfds.decode.SkipDecoding()})
+        return _read_tfds_records(builder, splits, limit, {image: tfds.decode.SkipDecoding()})
 
     return Source(
         f"tfds:{name}",
         f"{builder.info.full_name} {count}",
         min(count, limit or count),
         items,
-        labels=_make_class_reader(features, records_without_images),
-        attributes=_make_attribute_reader(f"tfds:{name}", features, records_without_images),
+        labels=_make_tfds_class_reader(features, records_without_images),
+        attributes=_make_tfds_attribute_reader(f"tfds:{name}", features, records_without_images),
     )
 
 
-def _make_builder(name: str, folder: Path, remedy: str):
+def _make_tfds_builder(name: str, folder: Path, remedy: str):
     """A dataset's builder: in TFDS's own folder if it is prepared there, else in `folder`."""
     import tensorflow_datasets as tfds
 
@@ -68,21 +68,21 @@ def _make_builder(name: str, folder: Path, remedy: str):
     except Exception as error:  # its registry raises many kinds, all meaning "no such dataset"
         raise ValueError(
             f"tfds:{name} must be a TensorFlow dataset. "
-            f"Received: {_summarize_error(error)} {remedy}"
+            f"Received: {_summarize_tfds_error(error)} {remedy}"
         ) from error
 
 
-def _choose_splits(known, *, with_test_split: bool) -> list[str]:
+def _choose_tfds_splits(known, *, with_test_split: bool) -> list[str]:
     """train, and test if asked for; where there is neither, the first split there is."""
     wanted = ("train", "test") if with_test_split else ("train",)
     return [split for split in wanted if split in known] or list(known)[:1] or ["train"]
 
 
-def _count_images(known, splits: list[str]) -> int:
+def _count_tfds_images(known, splits: list[str]) -> int:
     return sum(known[split].num_examples for split in splits if split in known)
 
 
-def _read_records(builder, splits: list[str], limit: int | None, decoders: dict | None = None):
+def _read_tfds_records(builder, splits: list[str], limit: int | None, decoders: dict | None = None):
     """The records of all splits, one after the other, in the same order every time."""
     import tensorflow_datasets as tfds
 
@@ -92,10 +92,10 @@ def _read_records(builder, splits: list[str], limit: int | None, decoders: dict 
     return itertools.islice(itertools.chain.from_iterable(map(tfds.as_numpy, sets)), limit)
 
 
-def _find_image_feature(features, name: str, remedy: str) -> str:
+def _find_tfds_image_feature(features, name: str, remedy: str) -> str:
     import tensorflow_datasets as tfds
 
-    image = _find_feature(features, tfds.features.Image)
+    image = _find_tfds_feature(features, tfds.features.Image)
     if image is None:
         raise ValueError(
             f"tfds:{name} must have images. Received: features {list(features)}. {remedy}"
@@ -103,16 +103,16 @@ def _find_image_feature(features, name: str, remedy: str) -> str:
     return image
 
 
-def _find_feature(features, kind) -> str | None:
+def _find_tfds_feature(features, kind) -> str | None:
     """The name of the first feature of a kind."""
     return next((key for key, feature in features.items() if isinstance(feature, kind)), None)
 
 
-def _make_class_reader(features, records):
+def _make_tfds_class_reader(features, records):
     """`Source.labels` for the first class feature; None when there is none."""
     import tensorflow_datasets as tfds
 
-    key = _find_feature(features, tfds.features.ClassLabel)
+    key = _find_tfds_feature(features, tfds.features.ClassLabel)
     if key is None:
         return None
 
@@ -122,7 +122,7 @@ def _make_class_reader(features, records):
     return labels
 
 
-def _make_attribute_reader(place: str, features, records):
+def _make_tfds_attribute_reader(place: str, features, records):
     """`Source.attributes` for a dictionary of attributes, such as celeb_a's; None without one."""
     if "attributes" not in features:
         return None
@@ -137,7 +137,7 @@ def _make_attribute_reader(place: str, features, records):
     return attributes
 
 
-def _download_if_missing(builder, name: str, remedy: str, *, fetch: bool) -> None:
+def _download_tfds_if_missing(builder, name: str, remedy: str, *, fetch: bool) -> None:
     if builder.is_prepared():
         return
 
@@ -146,7 +146,7 @@ def _download_if_missing(builder, name: str, remedy: str, *, fetch: bool) -> Non
             f"tfds:{name} is not on this machine yet, so a dry run cannot see it. "
             "--train fetches it."
         )
-    if not _is_network_up():
+    if not _is_tfds_host_up():
         raise ValueError(
             f"tfds:{name} is not on this machine, and there is no network to fetch it. {remedy}"
         )
@@ -154,15 +154,15 @@ def _download_if_missing(builder, name: str, remedy: str, *, fetch: bool) -> Non
         builder.download_and_prepare()
     except Exception as error:  # quota pages, checksums, full disks: each library raises its own
         raise ValueError(
-            f"tfds:{name} could not be fetched: {_summarize_error(error)} {remedy}"
+            f"tfds:{name} could not be fetched: {_summarize_tfds_error(error)} {remedy}"
         ) from error
 
 
-def _is_network_up() -> bool:
+def _is_tfds_host_up() -> bool:
     """True when the host of the datasets answers within NETWORK_SECONDS."""
     answered = threading.Event()
 
-    def ask_host():
+    def ask_tfds_host():
         with contextlib.suppress(OSError):
             with contextlib.suppress(urllib.error.HTTPError):  # an answer, whatever it says
                 urllib.request.urlopen(NETWORK_URL, timeout=NETWORK_SECONDS).close()
@@ -170,13 +170,13 @@ def _is_network_up() -> bool:
 
     # In a thread, since looking up a host's name has no time limit of its own. The thread is a
     # daemon, so that the program can end while it still waits.
-    thread = threading.Thread(target=ask_host, daemon=True)
+    thread = threading.Thread(target=ask_tfds_host, daemon=True)
     thread.start()
     thread.join(NETWORK_SECONDS)
     return answered.is_set()
 
 
-def _summarize_error(error: Exception) -> str:
+def _summarize_tfds_error(error: Exception) -> str:
     """The first line of an error that says anything, as a sentence."""
     lines = (line.strip() for line in str(error).splitlines())
     line = next(filter(None, lines), type(error).__name__)

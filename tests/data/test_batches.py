@@ -7,12 +7,18 @@ from data.batches import PREFETCH, Order, prefetch_batches
 
 def test_order_is_a_permutation_an_epoch_and_a_function_of_seed_and_step():
     order = Order(10, seed=3)
-    stream = np.concatenate([order.indices(4 * step, 4 * step + 4) for step in range(5)])
+    stream = np.concatenate(
+        [order.pick_shuffled_images(4 * step, 4 * step + 4) for step in range(5)]
+    )
     assert sorted(stream[:10]) == sorted(stream[10:]) == list(range(10))
     assert list(stream[:10]) != list(stream[10:])
-    np.testing.assert_array_equal(Order(10, seed=3).batches(range(3, 4), 4)[0], stream[12:16])
-    assert not np.array_equal(Order(10, seed=4).indices(0, 10), stream[:10])
-    np.testing.assert_array_equal(np.bincount(Order(3, seed=0).indices(0, 9)), [3, 3, 3])
+    np.testing.assert_array_equal(
+        Order(10, seed=3).pick_shuffled_batches(range(3, 4), 4)[0], stream[12:16]
+    )
+    assert not np.array_equal(Order(10, seed=4).pick_shuffled_images(0, 10), stream[:10])
+    np.testing.assert_array_equal(
+        np.bincount(Order(3, seed=0).pick_shuffled_images(0, 9)), [3, 3, 3]
+    )
 
 
 def test_batches_start_anywhere_and_come_any_number_a_call(photos):

@@ -6,7 +6,7 @@ import pytest
 
 import data
 from config.settings import Config
-from data.find import find_source
+from data.find import find_dataset_source
 from data.load import load_dataset
 
 
@@ -91,24 +91,24 @@ def test_folders_of_code_in_data_dir_are_no_datasets(tiny, image_folder):
     (package / "__init__.py").touch()
     for name in ("packing", "Packing", "dogs"):
         with pytest.raises(ValueError, match=rf"Received: {name}. In .*data: cats\.$"):
-            find_source(tiny(dataset=name))
-    assert find_source(tiny(dataset=str(package))).count == 2  # a path says what is meant
+            find_dataset_source(tiny(dataset=name))
+    assert find_dataset_source(tiny(dataset=str(package))).count == 2  # a path says what is meant
 
 
 def test_our_own_packages_are_not_listed(tiny):
     own = str(Path(data.__file__).parent)
     with pytest.raises(ValueError, match="Received: nowhere") as error:
-        find_source(tiny(dataset="nowhere", data_dir=own))
+        find_dataset_source(tiny(dataset="nowhere", data_dir=own))
     assert "sources" not in str(error.value) and "packing" not in str(error.value)
     with pytest.raises(ValueError, match="--dataset must be digits, celebA"):
-        find_source(tiny(dataset="sources", data_dir=own))
+        find_dataset_source(tiny(dataset="sources", data_dir=own))
 
 
 def test_a_named_set_is_found_under_its_other_names(tiny, image_folder):
     image_folder(2, "Img-Align_CelebA")
     image_folder(3, "mnist")
-    assert find_source(tiny(dataset="celebA")).count == 2
-    assert find_source(tiny(dataset="MNIST")).count == 3
+    assert find_dataset_source(tiny(dataset="celebA")).count == 2
+    assert find_dataset_source(tiny(dataset="MNIST")).count == 3
 
 
 def test_a_folder_here_is_found_but_not_under_the_name_of_a_set(
@@ -117,6 +117,6 @@ def test_a_folder_here_is_found_but_not_under_the_name_of_a_set(
     monkeypatch.chdir(image_folder(2, "inner/cats").parent)
     (tmp_path / "data" / "inner" / "cats").rename("lsun")
     with pytest.raises(ValueError, match="Put an LMDB such as"):
-        find_source(tiny(dataset="lsun"))
+        find_dataset_source(tiny(dataset="lsun"))
     Path("lsun").rename("cats")
-    assert find_source(tiny(dataset="cats")).count == 2
+    assert find_dataset_source(tiny(dataset="cats")).count == 2

@@ -5,11 +5,11 @@ import pytest
 
 from config.stored import from_dict
 from data.label_choice import (
-    choose_labels,
-    cycle_labels,
+    choose_label_vectors,
+    cycle_label_vectors,
     list_picture_labels,
-    name_label,
-    spell_label,
+    name_label_vector,
+    spell_label_names,
 )
 
 
@@ -31,18 +31,20 @@ def attributes(tiny):
 
 def test_classes_take_turns(classes):
     np.testing.assert_array_equal(list_picture_labels(classes()), np.eye(3))
-    np.testing.assert_array_equal(cycle_labels(classes(), 5), np.eye(3)[[0, 1, 2, 0, 1]])
-    np.testing.assert_array_equal(choose_labels(classes(), None, 4), np.eye(3)[[0, 1, 2, 0]])
-    np.testing.assert_array_equal(choose_labels(classes(), "bee", 2), np.eye(3)[[1, 1]])
-    np.testing.assert_array_equal(choose_labels(classes(), "cat, ant", 3), np.eye(3)[[2, 0, 2]])
+    np.testing.assert_array_equal(cycle_label_vectors(classes(), 5), np.eye(3)[[0, 1, 2, 0, 1]])
+    np.testing.assert_array_equal(choose_label_vectors(classes(), None, 4), np.eye(3)[[0, 1, 2, 0]])
+    np.testing.assert_array_equal(choose_label_vectors(classes(), "bee", 2), np.eye(3)[[1, 1]])
+    np.testing.assert_array_equal(
+        choose_label_vectors(classes(), "cat, ant", 3), np.eye(3)[[2, 0, 2]]
+    )
 
 
 def test_attributes_are_on_together(attributes):
     config = attributes("Hat", "Smiling")
     np.testing.assert_array_equal(list_picture_labels(config), [[0, 0], [1, 0], [0, 1], [1, 1]])
-    np.testing.assert_array_equal(choose_labels(config, "smiling", 2), [[0, 1], [0, 1]])
-    np.testing.assert_array_equal(choose_labels(config, "Smiling,Hat", 1), [[1, 1]])
-    np.testing.assert_array_equal(choose_labels(config, "none", 1), [[0, 0]])
+    np.testing.assert_array_equal(choose_label_vectors(config, "smiling", 2), [[0, 1], [0, 1]])
+    np.testing.assert_array_equal(choose_label_vectors(config, "Smiling,Hat", 1), [[1, 1]])
+    np.testing.assert_array_equal(choose_label_vectors(config, "none", 1), [[0, 0]])
     many = attributes(*"abcde")
     np.testing.assert_array_equal(
         list_picture_labels(many), np.concatenate([np.zeros((1, 5)), np.eye(5)])
@@ -51,24 +53,24 @@ def test_attributes_are_on_together(attributes):
 
 def test_a_label_that_is_not_there_names_those_that_are(classes, attributes, tiny):
     with pytest.raises(ValueError, match=r"among ant, Bee, cat\. Received: dog\."):
-        choose_labels(classes(), "dog", 1)
+        choose_label_vectors(classes(), "dog", 1)
     with pytest.raises(ValueError, match=r"among Hat, Smiling, or none alone\. Received: Old\."):
-        choose_labels(attributes("Hat", "Smiling"), "Hat,Old", 1)
+        choose_label_vectors(attributes("Hat", "Smiling"), "Hat,Old", 1)
     with pytest.raises(ValueError, match=r"needs a run with labels\."):
-        choose_labels(tiny(), "3", 1)
-    assert choose_labels(tiny(), None, 3) is None
+        choose_label_vectors(tiny(), "3", 1)
+    assert choose_label_vectors(tiny(), None, 3) is None
 
 
 def test_a_class_with_a_comma_can_be_drawn(classes):
     config = classes(label_names=("a, b", "c"))
-    np.testing.assert_array_equal(choose_labels(config, "a, b", 2), np.eye(2)[[0, 0]])
+    np.testing.assert_array_equal(choose_label_vectors(config, "a, b", 2), np.eye(2)[[0, 0]])
 
 
 def test_a_vector_has_its_labels_names(classes, attributes):
-    assert name_label(classes(), np.eye(3)[1]) == "Bee"
-    assert name_label(attributes("Hat", "Smiling"), np.ones(2)) == "Hat,Smiling"
-    assert name_label(attributes("Hat", "Smiling"), np.zeros(2)) == "none"
-    assert spell_label(classes(), "bee, CAT") == "Bee,cat"
+    assert name_label_vector(classes(), np.eye(3)[1]) == "Bee"
+    assert name_label_vector(attributes("Hat", "Smiling"), np.ones(2)) == "Hat,Smiling"
+    assert name_label_vector(attributes("Hat", "Smiling"), np.zeros(2)) == "none"
+    assert spell_label_names(classes(), "bee, CAT") == "Bee,cat"
 
 
 def test_label_names_are_kept_in_config_json(classes):

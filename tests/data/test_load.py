@@ -106,6 +106,6 @@ def test_a_missing_side_of_the_crop_follows_the_output(tiny):
 
 
 def test_a_dry_run_fetches_nothing(tiny, monkeypatch):
-    monkeypatch.setattr(data.sources.tfds, "_is_network_up", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(data.sources.tfds, "_is_tfds_host_up", lambda: pytest.fail("asked"))
     with pytest.raises(ValueError, match="--train fetches it"):
         probe_dataset(tiny(dataset="tfds:cifar10"))

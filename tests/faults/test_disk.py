@@ -13,7 +13,7 @@ from disks import count_events, limit
 from program import is_one_line, run, run_here, start, state, tree, wait_for
 
 from config.stored import change_settings
-from data.batches import open_row_reader
+from data.batches import open_image_row_reader
 from runs.checkpoints import list_checkpoints
 from runs.find import read_run
 from tests.foreign.originals import write_newmu
@@ -338,6 +338,6 @@ def test_rows_are_read_as_the_map_has_them(tmp_path, photos):
     np.save(tmp_path / "pack.npy", photos(50))
     mapped = np.load(tmp_path / "pack.npy", mmap_mode="r")
     rows = np.random.default_rng(0).integers(0, 50, (3, 7))
-    with open_row_reader(mapped) as take:
+    with open_image_row_reader(mapped) as take:
         np.testing.assert_array_equal(take(rows), mapped[rows])
         assert take(rows).shape == (3, 7, 24, 20, 3)

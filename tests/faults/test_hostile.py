@@ -148,7 +148,7 @@ def test_a_gate_lets_in_what_fits_and_one_that_never_does_alone():
     gate, inside, most, lock = MemoryGate(10), [], [], threading.Lock()
 
     def decoded(needed):
-        with gate.reserve(needed):
+        with gate.reserve_decoding_memory(needed):
             with lock:
                 inside.append(needed)
                 most.append(sum(inside))
@@ -178,13 +178,13 @@ def test_a_worker_leaves_large_images_to_its_parent(tmp_path, monkeypatch):
     monkeypatch.setattr(data.packing.workers, "decode_images", record)
     worker = Worker()
     try:
-        assert worker.decode(items, GEOMETRY, 3) == plain(items, GEOMETRY, 3)
+        assert worker.decode_in_worker(items, GEOMETRY, 3) == plain(items, GEOMETRY, 3)
         assert len(here) == 1
-        worker.decode(items[1:], GEOMETRY, 3)
+        worker.decode_in_worker(items[1:], GEOMETRY, 3)
         assert len(here) == 1
         assert worker.process is not None
     finally:
-        worker.stop()
+        worker.stop_worker()
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])

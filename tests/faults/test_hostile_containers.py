@@ -18,7 +18,7 @@ from data import limits
 from data.load import load_dataset
 from data.packing.decode import open_image
 from data.sources.folder import open_image_folder, open_image_zip
-from data.sources.idx import read_idx
+from data.sources.idx import read_idx_file
 from data.sources.lsun import open_lmdb
 from data.sources.source import Source
 from tests.faults.hostile import (
@@ -199,7 +199,7 @@ def test_idx_files_are_as_long_as_their_header_says(tmp_path, content, message):
     path = tmp_path / "train-images-idx3-ubyte"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        read_idx(path)
+        read_idx_file(path)
 
 
 def test_gzipped_idx_files_do_not_inflate_further_than_they_say(tmp_path, monkeypatch):
@@ -213,7 +213,7 @@ def test_gzipped_idx_files_do_not_inflate_further_than_they_say(tmp_path, monkey
     path.write_bytes(bomb)  # 256 MB in 256 KB
     start = time.monotonic()
     with pytest.raises(ValueError, match="Received: 41 bytes or more"):
-        read_idx(path)
+        read_idx_file(path)
 
     assert time.monotonic() - start < 1
     for shape in ((60_000, 2**16, 2**16), (2**32 - 1, 1, 1), (6_000_000, 1, 1)):
@@ -221,17 +221,17 @@ def test_gzipped_idx_files_do_not_inflate_further_than_they_say(tmp_path, monkey
         with pytest.raises(
             ValueError, match=r"a header of .* images, .*; at most are 5,000,000 and 1,610,612,736"
         ):
-            read_idx(path)
+            read_idx_file(path)
 
     path.write_bytes(bomb[:-20])
     with pytest.raises(ValueError, match="must be an IDX file"):
-        read_idx(path)
+        read_idx_file(path)
 
 
 def test_a_pipe_called_idx_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "train-images-idx3-ubyte")
     with pytest.raises(ValueError, match="cannot be read: not a file"):
-        read_idx(tmp_path / "train-images-idx3-ubyte")
+        read_idx_file(tmp_path / "train-images-idx3-ubyte")
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def by_hand(config, count):
     dcgan, images, y = DCGAN(config), images_for(config), labels_for(config)
     order, batch = Order(len(images), config.seed), config.batch_size * config.batches_per_step
     for step in range(count):
-        rows = order.indices(step * batch, (step + 1) * batch)
+        rows = order.pick_shuffled_images(step * batch, (step + 1) * batch)
         z = ops.latents(
             config.seed, batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step + 1
         )
@@ -95,7 +95,7 @@ def test_with_xla_the_table_and_several_steps_a_call_agree(tiny):
 def test_results_bring_the_last_labels(tiny):
     config = tiny(**LABELLED)
     (results,), _ = trained(config, [range(3)])
-    rows = Order(21, config.seed).batches(range(2, 3), config.batch_size)[0]
+    rows = Order(21, config.seed).pick_shuffled_batches(range(2, 3), config.batch_size)[0]
     np.testing.assert_array_equal(results["y"], labels_for(config)[rows])
 
 

@@ -22,14 +22,14 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
     ],
 )
 def test_crop_boxes(geometry, size, box):
-    assert geometry.crop_box(*size) == box
+    assert geometry.find_crop_box(*size) == box
 
 
 def test_crop_boxes_never_leave_the_image():
     rng = np.random.default_rng(0)
     for height, width, crop_height, crop_width in rng.integers(1, 300, (500, 4)).tolist():
         geometry = Geometry(16, 16, (crop_height, crop_width))
-        left, top, right, bottom = geometry.crop_box(height, width)
+        left, top, right, bottom = geometry.find_crop_box(height, width)
         assert 0 <= left < right <= width
         assert 0 <= top < bottom <= height
 
@@ -79,7 +79,7 @@ def test_jpegs_are_decoded_as_by_pillows_own_steps(tmp_path, photos, mode, orien
     Image.fromarray(photos(1)[0]).convert(mode).save(path, exif=exif)
     for channels, wanted in MODES.items():
         upright = ImageOps.exif_transpose(Image.open(path)).convert(wanted)
-        box = GEOMETRY.crop_box(upright.height, upright.width)
+        box = GEOMETRY.find_crop_box(upright.height, upright.width)
         expected = np.asarray(upright.resize((16, 16), Image.Resampling.BILINEAR, box)).reshape(
             16, 16, channels
         )

@@ -6,10 +6,10 @@ from PIL import Image
 
 from data import limits
 from data.packing.decode import (
-    check_encoded_size,
-    check_pixel_count,
+    check_encoded_image_size,
+    check_image_pixel_count,
     estimate_decoding_bytes,
-    list_supported_formats,
+    list_image_formats,
     open_image,
 )
 
@@ -59,15 +59,15 @@ def test_one_limit_bounds_bytes_and_files(tmp_path, monkeypatch):
     for image in (tmp_path / "large.png", bytes(2**20 + 1)):
         with pytest.raises(ValueError, match="1 MB, more than 1"):
             open_image(image)
-    check_encoded_size(2**20)
+    check_encoded_image_size(2**20)
 
 
 def test_pixels_are_counted_by_the_header(monkeypatch, photos):
     monkeypatch.setattr(limits, "MAX_PIXELS", 24 * 20)
-    check_pixel_count(Image.fromarray(photos(1)[0]))
+    check_image_pixel_count(Image.fromarray(photos(1)[0]))
     monkeypatch.setattr(limits, "MAX_PIXELS", 24 * 20 - 1)
     with pytest.raises(ValueError, match="20x24 pixels, more than 0 million"):
-        check_pixel_count(Image.fromarray(photos(1)[0]))
+        check_image_pixel_count(Image.fromarray(photos(1)[0]))
 
 
 def test_a_progressive_jpeg_takes_more_than_a_plain_one(photos):
@@ -79,7 +79,7 @@ def test_a_progressive_jpeg_takes_more_than_a_plain_one(photos):
 
 
 def test_formats_that_run_other_programs_are_not_opened():
-    formats = list_supported_formats()
+    formats = list_image_formats()
     assert {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"} <= {*formats}
     assert not {"EPS", "PDF", "WMF", "FPX"} & {*formats}
     assert formats[-1] == "TGA"  # which has no signature: after all that have one

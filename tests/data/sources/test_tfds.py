@@ -36,7 +36,7 @@ def test_tfds_prepares_a_dataset_for_real(tiny, photos, monkeypatch):
                 (str(k), {"number": k, "photo": photo}) for k, photo in enumerate(photos(5))
             )
 
-    monkeypatch.setattr(data.sources.tfds, "_is_network_up", lambda: True)
+    monkeypatch.setattr(data.sources.tfds, "_is_tfds_host_up", lambda: True)
     config = tiny(dataset="tfds:small_photos")
     pack = load_dataset(config)
     assert (Path(config.data_dir) / "tfds" / "small_photos").is_dir()
@@ -48,7 +48,7 @@ def test_tfds_prepares_a_dataset_for_real(tiny, photos, monkeypatch):
 def test_tfds_is_the_fallback_for_celeba(tiny, monkeypatch):
     import tensorflow_datasets as tfds
 
-    monkeypatch.setattr(data.sources.tfds, "_is_network_up", lambda: True)
+    monkeypatch.setattr(data.sources.tfds, "_is_tfds_host_up", lambda: True)
     with tfds.testing.mock_data(num_examples=5):
         assert load_dataset(tiny(dataset="celebA", output_height=64)).images.shape == (5, 64, 64, 3)
     with pytest.raises(ValueError, match="tfds:nosuchset must be a TensorFlow dataset"):
@@ -78,7 +78,7 @@ import socket, sys, time
 socket.getaddrinfo = lambda *_, **__: time.sleep(60)
 import data.sources.tfds
 data.sources.tfds.NETWORK_SECONDS = 1
-print(data.sources.tfds._is_network_up())
+print(data.sources.tfds._is_tfds_host_up())
 """
     root = Path(data.__file__).parent.parent
     done = subprocess.run(
@@ -121,7 +121,7 @@ def test_tfds_classes_and_attributes(tiny, photos, monkeypatch):
                     },
                 )
 
-    monkeypatch.setattr(data.sources.tfds, "_is_network_up", lambda: True)
+    monkeypatch.setattr(data.sources.tfds, "_is_tfds_host_up", lambda: True)
     pack = load_dataset(tiny(dataset="tfds:labelled_photos", labels="tfds"))
     order = np.round(pack.images.mean((1, 2, 3)) / 50).astype(int)
     assert pack.labels.names == ("cat", "dog")
