@@ -7,7 +7,7 @@ import errno
 import functools
 import mmap
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def prefetch_batches(
     """
     order = Order(len(images), seed)
 
-    def gather(call: range) -> tuple[np.ndarray, ...]:
+    def gather_batches(call: range) -> tuple[np.ndarray, ...]:
         rows = order.pick_shuffled_batches(call, batch_size)  # (n, batch_size)
         return (read_rows(rows),) if y is None else (read_rows(rows), y[rows])
 
@@ -44,13 +44,20 @@ def prefetch_batches(
         open_image_row_reader(images) as read_rows,
         concurrent.futures.ThreadPoolExecutor(1, "gather") as thread,
     ):
-        ahead = collections.deque()
-        for call in calls:
-            ahead.append(thread.submit(gather, call))
-            if len(ahead) > PREFETCH:
-                yield ahead.popleft().result()
-        while ahead:
+        yield from _gather_batches_ahead(thread, gather_batches, calls)
+
+
+def _gather_batches_ahead(
+    thread: concurrent.futures.Executor, gather_batches: Callable, calls: Iterable[range]
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yields what `gather_batches` returns for each call, while the next PREFETCH are gathered."""
+    ahead = collections.deque()
+    for call in calls:
+        ahead.append(thread.submit(gather_batches, call))
+        if len(ahead) > PREFETCH:
             yield ahead.popleft().result()
+    while ahead:
+        yield ahead.popleft().result()
 
 
 @contextlib.contextmanager
@@ -65,22 +72,23 @@ def open_image_row_reader(images: np.ndarray):
         yield images.__getitem__
         return
 
-    row_bytes = images[0].nbytes
     with open(images.filename, "rb", buffering=0) as file:
         fits = images.nbytes < READ_AHEAD_SHARE * (available_bytes() or 0)
         if fits and hasattr(os, "posix_fadvise"):  # in one go, which disks do faster
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+        yield functools.partial(_read_image_rows, file.fileno(), images)
 
-        def read_rows(rows: np.ndarray) -> np.ndarray:
-            content = memoryview(bytearray(rows.size * row_bytes))
-            for place, row in enumerate(rows.ravel().tolist()):
-                part = content[place * row_bytes : (place + 1) * row_bytes]
-                if os.preadv(file.fileno(), [part], images.offset + row * row_bytes) < row_bytes:
-                    raise OSError(errno.EIO, "it is shorter than it was", images.filename)
-            pixels = np.frombuffer(content, np.uint8)
-            return pixels.reshape(*rows.shape, *images.shape[1:])  # (n, B, H, W, C)
 
-        yield read_rows
+def _read_image_rows(descriptor: int, images: np.memmap, rows: np.ndarray) -> np.ndarray:
+    """images[rows], read from the file that is mapped."""
+    row_bytes = images[0].nbytes
+    content = memoryview(bytearray(rows.size * row_bytes))
+    for place, row in enumerate(rows.ravel().tolist()):
+        part = content[place * row_bytes : (place + 1) * row_bytes]
+        if os.preadv(descriptor, [part], images.offset + row * row_bytes) < row_bytes:
+            raise OSError(errno.EIO, "it is shorter than it was", images.filename)
+    pixels = np.frombuffer(content, np.uint8)
+    return pixels.reshape(*rows.shape, *images.shape[1:])  # (n, B, H, W, C)
 
 
 class Order:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from absl import flags, logging
 from tqdm import tqdm
@@ -149,6 +149,13 @@ def main(argv: list[str]) -> int:
 
 def parse_download_arguments(argv: list[str]) -> tuple[list[str], Path, str]:
     """(canonical names of the sets, data_dir, LSUN's scene). Raises ValueError for unknown ones."""
+    given = _make_download_parser().parse_intermixed_args(argv)
+    _check_downloads_are_known(given.dataset, given.category)
+    names = list(dict.fromkeys(SET_NAMES[name.lower()] for name in given.dataset))
+    return names, Path(given.data_dir).expanduser(), given.category.lower()
+
+
+def _make_download_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         "download.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -159,19 +166,17 @@ def parse_download_arguments(argv: list[str]) -> tuple[list[str], Path, str]:
     parser.add_argument(
         "--category", default="bedroom", help=f"of lsun: {', '.join(LSUN_SCENES)} [%(default)s]"
     )
-    given = parser.parse_intermixed_args(argv)
+    return parser
 
-    if not given.dataset:
+
+def _check_downloads_are_known(names: list[str], scene: str) -> None:
+    """Raises ValueError for no name, and for a set or a scene of LSUN that is not on offer."""
+    if not names:
         raise ValueError(f"At least one dataset must be named. Received: none. Known: {KNOWN}.")
-    if unknown := [name for name in given.dataset if name.lower() not in SET_NAMES]:
+    if unknown := [name for name in names if name.lower() not in SET_NAMES]:
         raise ValueError(f"Every dataset must be one of {KNOWN}. Received: {', '.join(unknown)}.")
-    if given.category.lower() not in LSUN_SCENES:
-        raise ValueError(
-            f"--category must be one of {', '.join(LSUN_SCENES)}. Received: {given.category}."
-        )
-
-    names = list(dict.fromkeys(SET_NAMES[name.lower()] for name in given.dataset))
-    return names, Path(given.data_dir).expanduser(), given.category.lower()
+    if scene.lower() not in LSUN_SCENES:
+        raise ValueError(f"--category must be one of {', '.join(LSUN_SCENES)}. Received: {scene}.")
 
 
 def fetch_datasets(names: list[str], data_dir: Path, scene: str) -> int:
@@ -184,21 +189,25 @@ def fetch_datasets(names: list[str], data_dir: Path, scene: str) -> int:
     missing = [file for job in jobs.values() for path, file in job.items() if not path.exists()]
     unreachable = find_unreachable_mirrors(url for file in missing for url in file.urls)
 
-    status = 0
-    for name, job in jobs.items():
-        try:
-            for path, file in job.items():
-                fetch = fetch_and_unpack_lmdb if name == LSUN.name else fetch_dataset_file
-                fetch(file, path, unreachable)
-        except (ValueError, OSError) as error:
-            status = console.print_error(
-                ValueError(f"{name}: {_explain_failed_download(error, data_dir)}")
-            )
-            continue
+    statuses = [_fetch_dataset(name, job, data_dir, unreachable) for name, job in jobs.items()]
+    return max(statuses, default=0)
 
-        command = f"python main.py --dataset {name} --data_dir {data_dir} --train"
-        logging.info("%s is ready: %s", name, command)
-    return status
+
+def _fetch_dataset(
+    name: str, job: dict[Path, RemoteFile], data_dir: Path, unreachable: dict[str, str]
+) -> int:
+    """Fetches the files of one set to the paths of `job`. Returns 0, or 1 when one fails."""
+    fetch = fetch_and_unpack_lmdb if name == LSUN.name else fetch_dataset_file
+    try:
+        for path, file in job.items():
+            fetch(file, path, unreachable)
+    except (ValueError, OSError) as error:
+        reason = _explain_failed_download(error, data_dir)
+        return console.print_error(ValueError(f"{name}: {reason}"))
+
+    command = f"python main.py --dataset {name} --data_dir {data_dir} --train"
+    logging.info("%s is ready: %s", name, command)
+    return 0
 
 
 def _explain_failed_download(error: Exception, data_dir: Path) -> str:
@@ -260,10 +269,7 @@ def fetch_dataset_file(
     no room.
     """
     if path.exists():
-        if fault := _describe_wrong_download(path, file):
-            raise ValueError(
-                f"{path} must be the original. Received: {fault}. Move it away and run this again."
-            )
+        _check_dataset_file(file, path)
         logging.info("%s is there already.", path)
         return False
 
@@ -273,6 +279,13 @@ def fetch_dataset_file(
     _download_from_any_mirror(file, path, part, unreachable)
     os.replace(part, path)
     return True
+
+
+def _check_dataset_file(file: RemoteFile, path: Path) -> None:
+    if fault := _describe_wrong_download(path, file):
+        raise ValueError(
+            f"{path} must be the original. Received: {fault}. Move it away and run this again."
+        )
 
 
 def _download_from_any_mirror(
@@ -289,12 +302,15 @@ def _download_from_any_mirror(
         except MirrorError as error:
             failures.append(f"{host}: {error}")
             logging.info("%s: %s did not give it: %s.", path, host, error)
-            continue
+        else:
+            logging.info("%s: fetched from %s.", path, host)
+            return
 
-        logging.info("%s: fetched from %s.", path, host)
-        return
+    raise ValueError(_describe_failed_mirrors(file, path, failures))
 
-    raise ValueError(
+
+def _describe_failed_mirrors(file: RemoteFile, path: Path, failures: list[str]) -> str:
+    return (
         f"{path.name} must come from one of its sources. Received: {'; '.join(failures)}. "
         f"Try again later, or fetch it by hand (data/README.md) to {path} ({file.size:,} bytes); "
         "the same command then checks it."
@@ -326,26 +342,33 @@ def _stream_download(url: str, file: RemoteFile, start: int) -> Iterator:
 
     Raises MirrorError when the server gives something else, or the connection ends too early.
     """
-    headers = {"User-Agent": "Mozilla/5.0 (compatible; download.py)", "Range": f"bytes={start}-"}
-    request = urllib.request.Request(url, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=SILENCE_SECONDS) as response:
+        with _request_download(url, start) as response:
             given_range = response.headers.get("Content-Range", "")
             done = start if given_range.startswith(f"bytes {start}-") else 0
             _check_download_response(response.headers, response.peek(), done, file.size)
 
             yield done
-            while done < file.size:
-                chunk = response.read1(min(CHUNK_BYTES, file.size - done))
-                if not chunk:
-                    break
-                done += len(chunk)
-                yield chunk
+            yield from _read_download_chunks(response, done, file.size)
     except (OSError, HTTPException) as error:
         raise MirrorError(str(error).strip("<>")) from error
 
-    if done < file.size:
-        raise MirrorError(f"the connection ended after {done:,} of {file.size:,} bytes")
+
+def _read_download_chunks(response, done: int, size: int) -> Iterator[bytes]:
+    """Yields the bytes from `done` to `size`. Raises MirrorError when they end before."""
+    while done < size:
+        chunk = response.read1(min(CHUNK_BYTES, size - done))
+        if not chunk:
+            raise MirrorError(f"the connection ended after {done:,} of {size:,} bytes")
+        done += len(chunk)
+        yield chunk
+
+
+def _request_download(url: str, start: int):
+    """The server's response to a request for the bytes from `start` on."""
+    headers = {"User-Agent": "Mozilla/5.0 (compatible; download.py)", "Range": f"bytes={start}-"}
+    request = urllib.request.Request(url, headers=headers)
+    return urllib.request.urlopen(request, timeout=SILENCE_SECONDS)
 
 
 def _check_download_response(headers, first: bytes, start: int, size: int) -> None:
@@ -401,17 +424,13 @@ def find_unreachable_mirrors(urls: Iterable[str]) -> dict[str, str]:
 
     Raises ValueError when there are hosts, but none can be reached.
     """
-    servers = {
-        parts.netloc: (parts.hostname, parts.port or PORTS[parts.scheme])
-        for parts in map(urlsplit, urls)
-    }
+    servers = {parts.netloc: parts for parts in map(urlsplit, urls)}
     if not servers or urllib.request.getproxies():  # behind a proxy nothing can be told in advance
         return {}
 
     with ThreadPoolExecutor(len(servers)) as pool:
-        errors = dict(
-            zip(servers, pool.map(_explain_unreachable_mirror, servers.values()), strict=True)
-        )
+        reasons = pool.map(_explain_unreachable_mirror, servers.values())
+        errors = dict(zip(servers, reasons, strict=True))
     unreachable = {host: error for host, error in errors.items() if error}
     if len(unreachable) == len(servers):
         received = "; ".join(f"{host}: {error}" for host, error in unreachable.items())
@@ -421,10 +440,11 @@ def find_unreachable_mirrors(urls: Iterable[str]) -> dict[str, str]:
     return unreachable
 
 
-def _explain_unreachable_mirror(server: tuple[str, int]) -> str:
+def _explain_unreachable_mirror(server: SplitResult) -> str:
     """Why a server takes no connection; empty when it takes one."""
+    address = server.hostname, server.port or PORTS[server.scheme]
     try:
-        socket.create_connection(server, CONNECT_SECONDS).close()
+        socket.create_connection(address, CONNECT_SECONDS).close()
     except Exception as error:  # a name may fail to be encoded, too
         return str(error) or type(error).__name__
     return ""

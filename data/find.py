@@ -35,9 +35,17 @@ def find_dataset_source(config: Config, *, fetch: bool = True) -> Source:
         return _open_tfds_in_data_dir(name.removeprefix("tfds:"), config, remedy, fetch=fetch)
 
     source, error = _open_first_dataset_place(config, data_dir)
-    if source:
-        return source
+    return source or _open_tfds_copy_of_named_set(config, data_dir, error, fetch=fetch)
 
+
+def _open_tfds_copy_of_named_set(
+    config: Config, data_dir: Path, error: ValueError | None, *, fetch: bool
+) -> Source:
+    """What is left when no place has the images. `error` says what is wrong with one that should.
+
+    Raises ValueError when TensorFlow Datasets does not have the set, or the place is damaged.
+    """
+    name = config.dataset
     named = NAMED_SETS.get(name)
     remedy = named.say_where_it_belongs(data_dir) if named else ""
     in_tfds = named is not None and named.tfds_name is not None
@@ -137,18 +145,23 @@ def _open_dataset_folder(path: Path, pattern: str, limit: int | None) -> Source:
     if source := open_image_folder(path, pattern=pattern, limit=limit):
         return source
 
-    zips = sorted(entry for entry in path.iterdir() if entry.suffix.lower() == ".zip")
-    if len(zips) > 1:
-        raise ValueError(
-            f"{path} must hold one zip. Received: {len(zips)}. Pick one: --dataset={zips[0]}."
-        )
-    if zips:
-        return open_image_zip(zips[0], pattern=pattern, limit=limit)
+    if source := _open_only_zip_in_folder(path, pattern, limit):
+        return source
 
     wanted = f"files like {pattern}" if pattern else f"images ({', '.join(sorted(IMAGE_SUFFIXES))})"
     raise NoImagesError(
         f"{path} must hold {wanted}. Received: {_describe_files_without_images(path)}."
     )
+
+
+def _open_only_zip_in_folder(path: Path, pattern: str, limit: int | None) -> Source | None:
+    """The zip in `path`, if there is one. Raises ValueError when there are several."""
+    zips = sorted(entry for entry in path.iterdir() if entry.suffix.lower() == ".zip")
+    if len(zips) > 1:
+        raise ValueError(
+            f"{path} must hold one zip. Received: {len(zips)}. Pick one: --dataset={zips[0]}."
+        )
+    return open_image_zip(zips[0], pattern=pattern, limit=limit) if zips else None
 
 
 def _open_only_lmdb_below(path: Path, limit: int | None) -> Source | None:

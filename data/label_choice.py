@@ -77,12 +77,16 @@ def _find_label_indices(config: Config, label: str) -> list[int]:
         return []
 
     lower = [name.lower() for name in known]
-    for name in names:
-        if name.lower() not in lower:
-            alone = "" if config.one_hot else f", or {NO_ATTRIBUTE} alone"
-            raise ValueError(
-                f"--label must be among {', '.join(known)}{alone}. "
-                f"Received: {name or 'nothing'}. Pick one or more."
-            )
+    _check_label_names(config, [name for name in names if name.lower() not in lower])
     # Names that differ in their case only are two labels: the exact one is meant.
     return [known.index(name) if name in known else lower.index(name.lower()) for name in names]
+
+
+def _check_label_names(config: Config, unknown: list[str]) -> None:
+    """Raises ValueError for the first unknown name in --label."""
+    if unknown:
+        alone = "" if config.one_hot else f", or {NO_ATTRIBUTE} alone"
+        raise ValueError(
+            f"--label must be among {', '.join(config.label_names)}{alone}. "
+            f"Received: {unknown[0] or 'nothing'}. Pick one or more."
+        )

@@ -119,12 +119,7 @@ def _read_attribute_labels(path: Path, wanted: Sequence[str], files: Sequence[st
     """Columns of a file in CelebA's format: a count, a line of names, then for every image a line
     of its name and 1 or -1 for each attribute.
     """
-    size = path.stat().st_size
-    if size > limits.MAX_ATTRIBUTES_BYTES:
-        raise ValueError(
-            f"{path} must have a line of numbers for every image. Received: {size:,} bytes."
-        )
-
+    _check_attributes_file_size(path)
     with open(path, encoding="utf-8", errors="replace") as file:
         next(file, None)  # the count
         names = next(file, "").split()
@@ -133,16 +128,27 @@ def _read_attribute_labels(path: Path, wanted: Sequence[str], files: Sequence[st
         values = {row[0]: [row[1 + column] for column in columns] for row in rows}
 
     keys = [PurePath(name).name for name in files]
-    missing = [key for key in keys if key not in values]
+    _check_attributes_of_every_image(path, [key for key in keys if key not in values])
+    y = np.array([values[key] for key in keys]).reshape(-1, len(columns)) == "1"  # (N, columns)
+    return Labels(tuple(names[column] for column in columns), y.astype(np.float32))
+
+
+def _check_attributes_file_size(path: Path) -> None:
+    size = path.stat().st_size
+    if size > limits.MAX_ATTRIBUTES_BYTES:
+        raise ValueError(
+            f"{path} must have a line of numbers for every image. Received: {size:,} bytes."
+        )
+
+
+def _check_attributes_of_every_image(path: Path, missing: list[str]) -> None:
+    """missing: the images that have no line in the file."""
     if missing:
         raise ValueError(
             f"{path} must have a line for every image. Received: none for "
             f"{escape_unprintable(missing[0])} and {len(missing) - 1} more. "
             "Is it the file of this dataset?"
         )
-
-    y = np.array([values[key] for key in keys]).reshape(-1, len(columns)) == "1"  # (N, columns)
-    return Labels(tuple(names[column] for column in columns), y.astype(np.float32))
 
 
 def find_attribute_columns(wanted: Sequence[str], names: Sequence[str], place: str) -> list[int]:
@@ -158,13 +164,19 @@ def find_attribute_columns(wanted: Sequence[str], names: Sequence[str], place: s
         return [lower.index(name.lower()) for name in wanted]
 
     received = ", ".join(unknown) if unknown else f"{', '.join(repeated)} twice"
-    close = difflib.get_close_matches(unknown[0].lower(), lower, 1) if unknown else []
-    hint = f"Did you mean {names[lower.index(close[0])]}?" if close else "Pick some of these."
+    hint = _suggest_attribute(unknown, names)
     listed = ", ".join(names[: limits.MAX_ATTRIBUTES_LISTED]) or "none"
     raise ValueError(
         f"--labels must be none, own, folder, or attributes among {listed} ({place}). "
         f"Received: {received}. {hint}"
     )
+
+
+def _suggest_attribute(unknown: list[str], names: Sequence[str]) -> str:
+    """A question about the first of the `unknown` attributes, if one of `names` is like it."""
+    lower = [name.lower() for name in names]
+    close = difflib.get_close_matches(unknown[0].lower(), lower, 1) if unknown else []
+    return f"Did you mean {names[lower.index(close[0])]}?" if close else "Pick some of these."
 
 
 def _find_attributes_file(config: Config, source: Source) -> Path:

@@ -13,6 +13,7 @@ from data.find import find_dataset_source
 from data.labels import Labels, read_dataset_labels
 from data.packing.decode import BACKGROUND, Decoded, Geometry, decode_image
 from data.packing.pack import Pack, load_or_make_pack
+from data.sources.source import Source
 from system.text import escape_unprintable
 
 FEW_IMAGES = 1000  # fewer: the networks memorise them
@@ -28,12 +29,21 @@ def load_dataset(config: Config) -> Pack:
     no such labels.
     """
     source = find_dataset_source(config)
-    geometry = choose_crop_and_resize(config)
-    pack = load_or_make_pack(
+    pack = _load_dataset_pack(config, source)
+    _log_dataset_summary(pack, choose_crop_and_resize(config))
+
+    labels = read_dataset_labels(config, source, pack.manifest["files"])
+    if labels:
+        _log_label_shares(labels)
+    return dataclasses.replace(pack, labels=labels)
+
+
+def _load_dataset_pack(config: Config, source: Source) -> Pack:
+    return load_or_make_pack(
         source,
         list_pack_folders(config),
         label=dataset_label(config.dataset),
-        geometry=geometry,
+        geometry=choose_crop_and_resize(config),
         c_dim=config.c_dim,
         settings={
             "dataset": config.dataset,
@@ -41,12 +51,6 @@ def load_dataset(config: Config) -> Pack:
             "limit": config.train_size,
         },
     )
-    _log_dataset_summary(pack, geometry)
-
-    labels = read_dataset_labels(config, source, pack.manifest["files"])
-    if labels:
-        _log_label_shares(labels)
-    return dataclasses.replace(pack, labels=labels)
 
 
 def probe_dataset(config: Config) -> tuple[int, int, tuple[str, ...] | None]:

@@ -162,18 +162,22 @@ def _reduce_image_to_eight_bits(image: Image.Image) -> Image.Image:
 
     levels = np.asarray(image)  # (H, W)
     if image.mode.startswith("I;16"):
-        scale = 1 / 257
-    else:
-        top = levels.max(initial=0)
-        scale = 255 if image.mode == "F" and top <= 1 else 1 / 257 if top > 255 else 1
+        return Image.fromarray(_scale_gray_levels(levels, 1 / 257))
 
+    top = levels.max(initial=0)
+    scale = 255 if image.mode == "F" and top <= 1 else 1 / 257 if top > 255 else 1
+    return Image.fromarray(_scale_gray_levels(levels, scale))
+
+
+def _scale_gray_levels(levels: np.ndarray, scale: float) -> np.ndarray:
+    """levels (H, W) -> pixels (H, W) uint8: levels * scale, clipped and rounded in float64."""
     pixels = np.empty(levels.shape, np.uint8)
     rows = max(1, limits.MAX_FLOAT64_PIXELS // max(1, levels.shape[1]))
     with np.errstate(invalid="ignore"):  # a float may be NaN
         for start in range(0, len(levels), rows):
             strip = levels[start : start + rows].astype(np.float64)
             pixels[start : start + rows] = np.clip(strip * scale, 0, 255).round()
-    return Image.fromarray(pixels)
+    return pixels
 
 
 @functools.cache
@@ -194,6 +198,11 @@ def open_image(image) -> Image.Image:
     if isinstance(image, np.ndarray):
         single = image.ndim == 3 and image.shape[-1] == 1
         return Image.fromarray(image.squeeze(-1) if single else image)  # (H, W, 1) -> (H, W)
+    return _open_encoded_image(image)
+
+
+def _open_encoded_image(image: Path | bytes) -> Image.Image:
+    """`open_image` of a file or of encoded bytes, within the limits."""
     if isinstance(image, bytes):
         check_encoded_image_size(len(image))
 

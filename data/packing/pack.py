@@ -3,13 +3,14 @@
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
 import os
 import queue
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,14 @@ class PackRequest:
     def name_pack_lock(self, folder: Path) -> Path:
         return folder / f"{self._pack_stem}-{self._pack_key}.lock"
 
+    def describe_pack_request(self) -> dict:
+        """The part of a manifest that is known before any image is decoded."""
+        return {
+            "fingerprint": self.source.fingerprint,
+            "c_dim_auto": self.c_dim == "auto",
+            "settings": self.settings,
+        }
+
     @property
     def _pack_stem(self) -> str:
         label = escape_unprintable(self.label).replace(os.sep, "-")
@@ -118,9 +127,7 @@ def _find_pack(request: PackRequest, folders: list[Path]) -> Pack | None:
     return None
 
 
-def _read_pack(
-    path: Path, fingerprint: str, packed_image_shape: tuple[int, int, int]
-) -> Pack | None:
+def _read_pack(path: Path, fingerprint: str, image_shape: tuple[int, int, int]) -> Pack | None:
     """The pack at `path` if it is whole, of these images and this shape (H, W, C), else None."""
     try:
         manifest = json.loads(_name_pack_manifest(path).read_text(encoding="utf-8"))
@@ -128,18 +135,23 @@ def _read_pack(
     except Exception:  # missing, or not ours: NumPy's reader of headers raises nearly anything
         return None
 
-    whole = (
-        isinstance(images, np.ndarray)
-        and images.dtype == np.uint8
-        and images.shape[1:] == packed_image_shape
-        and len(images)
-    )
+    whole = _are_packed_images_whole(images, image_shape)
     ours = (
         _is_valid_pack_manifest(manifest)
         and manifest["fingerprint"] == fingerprint
         and manifest["count"] == len(images)
     )
     return Pack(images, manifest) if whole and ours else None
+
+
+def _are_packed_images_whole(images, image_shape: tuple[int, int, int]) -> bool:
+    """True for what np.load gives for a pack of at least one image (H, W, C)."""
+    return (
+        isinstance(images, np.ndarray)
+        and images.dtype == np.uint8
+        and images.shape[1:] == image_shape
+        and len(images) > 0
+    )
 
 
 def _is_valid_pack_manifest(manifest) -> bool:
@@ -188,11 +200,7 @@ def _make_pack(request: PackRequest, folder: Path) -> Pack:
         if auto and manifest["all_gray"]:
             channels = 1
             _rewrite_pack_as_gray(draft)
-        manifest |= {
-            "fingerprint": source.fingerprint,
-            "c_dim_auto": auto,
-            "settings": request.settings,
-        }
+        manifest |= request.describe_pack_request()
         path = request.name_pack_file(folder, channels)
         _publish_pack(draft, path, manifest)
     return Pack(np.load(path, mmap_mode="r"), manifest)
@@ -200,23 +208,12 @@ def _make_pack(request: PackRequest, folder: Path) -> Pack:
 
 def _decode_dataset_into_npy(path: Path, source: Source, geometry: Geometry, channels: int) -> dict:
     """Decodes all images into an .npy at `path`; returns the manifest of what was seen."""
-    summary = ImageSummary()
     row = geometry.height, geometry.width, channels
     count = f"{source.count:,}"
     logging.info("Packing %s images from %s into %s, once.", count, source.place, path.parent)
-    with (
-        open(path, "wb") as file,
-        tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar,
-    ):
+    with open(path, "wb") as file:
         _write_pack_header(file, source.count, row)
-        for pixels, seen in _decode_images_in_parallel(source, geometry, channels):
-            bar.update(len(seen))
-            file.write(pixels)
-            summary.add_seen_images(seen)
-            # The rest cannot make up for it.
-            if _are_too_many_images_unreadable(len(summary.skipped), source.count):
-                break
-
+        summary = _write_decoded_images(file, source, geometry, channels)
         _check_enough_images_readable(source, summary)
         _write_pack_header(file, len(summary.names), row)
     return summary.make_pack_manifest(source.place, geometry)
@@ -259,6 +256,20 @@ class ImageSummary:
         }
 
 
+def _write_decoded_images(file, source: Source, geometry: Geometry, channels: int) -> ImageSummary:
+    """Writes pixels until the end, or until too many are unreadable; shows a bar."""
+    summary = ImageSummary()
+    with tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar:
+        for pixels, seen in _decode_images_in_parallel(source, geometry, channels):
+            bar.update(len(seen))
+            file.write(pixels)
+            summary.add_seen_images(seen)
+            # The rest cannot make up for it.
+            if _are_too_many_images_unreadable(len(summary.skipped), source.count):
+                break
+    return summary
+
+
 def _decode_images_in_parallel(
     source: Source, geometry: Geometry, channels: int
 ) -> Iterator[tuple[bytes, list[tuple]]]:
@@ -266,26 +277,33 @@ def _decode_images_in_parallel(
     cores = min(os.cpu_count() or 1, limits.MAX_WORKERS)
     in_flight = limits.MAX_IMAGES_IN_FLIGHT
     task_size = in_flight // (2 * cores)  # to hand over one image costs a good part of decoding it
-    pending = deque()  # (future of a result, encoded bytes of its task), oldest first
-    held = 0  # encoded bytes of all pending tasks
-
     with _start_image_decoders(cores, processes=source.count >= WORKERS_FROM) as submit:
         tasks = _group_into_decoding_tasks(source.items(), task_size)
-        while True:
-            while (
-                len(pending) < in_flight // task_size
-                and held < limits.MAX_ENCODED_BYTES_IN_FLIGHT
-                and (next_task := next(tasks, None))
-            ):
-                task, encoded = next_task
-                pending.append((submit(task, geometry, channels), encoded))
-                held += encoded
+        yield from _keep_decoding_tasks_in_flight(
+            tasks, lambda task: submit(task, geometry, channels), most=in_flight // task_size
+        )
 
-            if not pending:
-                return
-            future, encoded = pending.popleft()
-            yield future.result()
-            held -= encoded
+
+def _keep_decoding_tasks_in_flight(
+    tasks: Iterator[tuple[list, int]], start_task: Callable, *, most: int
+) -> Iterator[tuple[bytes, list[tuple]]]:
+    """Yields the results of `tasks` in order; fewer than `most` are pending where they are large.
+
+    tasks: (task, its encoded bytes). start_task: takes a task and returns a future.
+    """
+    pending = deque()  # (future of a result, encoded bytes of its task), oldest first
+    while True:
+        while (
+            len(pending) < most
+            and sum(encoded for _, encoded in pending) < limits.MAX_ENCODED_BYTES_IN_FLIGHT
+            and (next_task := next(tasks, None))
+        ):
+            task, encoded = next_task
+            pending.append((start_task(task), encoded))
+
+        if not pending:
+            return
+        yield pending.popleft()[0].result()
 
 
 @contextlib.contextmanager
@@ -299,20 +317,22 @@ def _start_image_decoders(count: int, *, processes: bool):
     for decoder in [worker.decode_in_worker for worker in workers] or [decode_images] * count:
         idle.put(decoder)
 
-    def decode_images_when_idle(*task) -> tuple[bytes, list[tuple]]:
-        decoder = idle.get()
-        try:
-            return decoder(*task)
-        finally:
-            idle.put(decoder)
-
     pool = concurrent.futures.ThreadPoolExecutor(count)
     try:
-        yield lambda *task: pool.submit(decode_images_when_idle, *task)
+        yield functools.partial(pool.submit, _decode_images_when_idle, idle)
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for running tasks, not for pending ones
         for worker in workers:
             worker.stop_worker()
+
+
+def _decode_images_when_idle(idle: queue.SimpleQueue, *task) -> tuple[bytes, list[tuple]]:
+    """`decode_images` by the next decoder that is idle, which is out of the queue meanwhile."""
+    decoder = idle.get()
+    try:
+        return decoder(*task)
+    finally:
+        idle.put(decoder)
 
 
 def _group_into_decoding_tasks(

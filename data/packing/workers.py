@@ -9,7 +9,13 @@ from pathlib import Path
 from PIL import UnidentifiedImageError
 
 from data import limits
-from data.packing.decode import DECODING_MEMORY, Geometry, TooLargeForWorkerError, decode_image
+from data.packing.decode import (
+    DECODING_MEMORY,
+    Decoded,
+    Geometry,
+    TooLargeForWorkerError,
+    decode_image,
+)
 from system.text import escape_unprintable
 
 # What a worker runs. Ctrl-C reaches every process of a terminal; a worker leaves it to its parent.
@@ -32,17 +38,24 @@ def decode_images(
     """
     pixels, seen = [], []
     for name, image in items:
-        try:
-            decoded = decode_image(image, geometry, channels)
-        except TooLargeForWorkerError:
-            raise
-        except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-            seen.append((name, _explain_unreadable_image(error)))
+        decoded = _decode_image_or_explain(image, geometry, channels)
+        if isinstance(decoded, str):
+            seen.append((name, decoded))
             continue
 
         pixels.append(decoded.pixels.tobytes())
         seen.append((name, (decoded.size, decoded.gray, decoded.transparent)))
     return b"".join(pixels), seen
+
+
+def _decode_image_or_explain(image, geometry: Geometry, channels: int) -> Decoded | str:
+    """The decoded image, or why it cannot be read."""
+    try:
+        return decode_image(image, geometry, channels)
+    except TooLargeForWorkerError:
+        raise
+    except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
+        return _explain_unreadable_image(error)
 
 
 def _explain_unreadable_image(error: Exception) -> str:

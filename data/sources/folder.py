@@ -31,16 +31,20 @@ def open_image_folder(
     if not names:
         return None
 
+    def list_image_paths():
+        return ((name, folder / name) for name in names)
+
+    place = f"folder {escape_unprintable(str(folder))}"
+    fingerprint = _fingerprint_image_folder(folder, names)
+    return Source(place, fingerprint, len(names), list_image_paths, root=folder)
+
+
+def _fingerprint_image_folder(folder: Path, names: list[str]) -> str:
     digest = hashlib.sha256()
     for name in names:
         line = f"{name} {_fingerprint_image_or_missing(folder / name)}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
-
-    def items():
-        return ((name, folder / name) for name in names)
-
-    place = f"folder {escape_unprintable(str(folder))}"
-    return Source(place, digest.hexdigest(), len(names), items, root=folder)
+    return digest.hexdigest()
 
 
 def open_image_zip(path: Path, *, pattern: str = "", limit: int | None = None) -> Source:
@@ -54,13 +58,13 @@ def open_image_zip(path: Path, *, pattern: str = "", limit: int | None = None) -
             f"{path} must hold {wanted}. Received: a zip without any. See --input_fname_pattern."
         )
 
-    def items():
+    def read_zipped_images():
         with _open_zip_of_images(path) as archive:
             for info in infos:
                 yield info.filename, _read_zipped_image(archive, info)
 
     place = f"zip {escape_unprintable(str(path))}"
-    return Source(place, fingerprint_dataset_file(path), len(infos), items, root=path)
+    return Source(place, fingerprint_dataset_file(path), len(infos), read_zipped_images, root=path)
 
 
 def walk_dataset_files(folder: Path):
@@ -74,22 +78,27 @@ def walk_dataset_files(folder: Path):
         identity = os.path.realpath(parent)
         is_run = "config.json" in files and "checkpoints" in folders  # its pictures are no data
         if identity in seen or is_run:
-            seen.add(identity)
             folders.clear()
             continue
 
         seen.add(identity)
-        folders[:] = [name for name in folders if not _is_hidden_name(name)]
         relative = os.path.relpath(parent, folder)
-        if relative.count(os.sep) >= limits.MAX_FOLDER_DEPTH and folders:
-            logging.warning(
-                "%s is %s folders deep: the folders in it are left out.",
-                escape_unprintable(relative),
-                limits.MAX_FOLDER_DEPTH,
-            )
-            folders.clear()
-
+        folders[:] = _choose_folders_to_walk(relative, folders)
         yield from (file if relative == "." else os.path.join(relative, file) for file in files)
+
+
+def _choose_folders_to_walk(parent: str, folders: list[str]) -> list[str]:
+    """The folders in `parent` that are not hidden; none, with a warning, where it lies too deep."""
+    visible = [name for name in folders if not _is_hidden_name(name)]
+    if parent.count(os.sep) < limits.MAX_FOLDER_DEPTH or not visible:
+        return visible
+
+    logging.warning(
+        "%s is %s folders deep: the folders in it are left out.",
+        escape_unprintable(parent),
+        limits.MAX_FOLDER_DEPTH,
+    )
+    return []
 
 
 def _log_unreadable_folder(error: OSError) -> None:

@@ -16,6 +16,7 @@ from system.text import escape_unprintable
 
 MAGIC_IMAGES = b"\0\0\x08\x03"  # unsigned bytes, three dimensions
 MAGIC_LABELS = b"\0\0\x08\x01"  # unsigned bytes, one dimension
+KINDS = {MAGIC_IMAGES: "images", MAGIC_LABELS: "labels"}
 LEAST_CLASSES = 10  # as in MNIST; larger labels, as in EMNIST, make it more
 
 
@@ -36,20 +37,25 @@ def find_idx_files(folder: Path) -> list[Path]:
 def open_idx_files(paths: list[Path], *, limit: int | None = None) -> Source:
     """The images of all `paths`, joined, as the original joins MNIST's train and test images."""
     arrays = [read_idx_file(path) for path in paths]
-    count = sum(map(len, arrays))
     fingerprint = " ".join(f"{path.name} {fingerprint_dataset_file(path)}" for path in paths)
     place = f"IDX files in {escape_unprintable(str(paths[0].parent))}"
 
-    label_paths = [_find_idx_label_file(path) for path in paths]
-    labels = None
-    if all(label_paths):
-
-        def labels():
-            classes = np.concatenate([read_idx_file(path, MAGIC_LABELS) for path in label_paths])
-            _check_idx_label_count(classes, count, label_paths[0].parent)
-            return [str(k) for k in range(max(LEAST_CLASSES, int(classes.max()) + 1))], classes
-
+    labels = _make_idx_label_reader(paths, sum(map(len, arrays)))
     return _open_image_arrays(place, fingerprint, arrays, limit=limit, labels=labels)
+
+
+def _make_idx_label_reader(paths: list[Path], images: int):
+    """`Source.labels` for all image files; None when one of them has no labels beside it."""
+    label_paths = [_find_idx_label_file(path) for path in paths]
+    if not all(label_paths):
+        return None
+
+    def read_idx_labels():
+        classes = np.concatenate([read_idx_file(path, MAGIC_LABELS) for path in label_paths])
+        _check_idx_label_count(classes, images, label_paths[0].parent)
+        return [str(k) for k in range(max(LEAST_CLASSES, int(classes.max()) + 1))], classes
+
+    return read_idx_labels
 
 
 def open_digits(*, limit: int | None = None) -> Source:
@@ -70,11 +76,11 @@ def _open_image_arrays(
     count = sum(map(len, arrays))
     count = min(count, limit or count)
 
-    def items():
+    def number_images():
         images = itertools.islice(itertools.chain.from_iterable(arrays), count)
         return ((str(number), image) for number, image in enumerate(images))
 
-    return Source(place, fingerprint, count, items, labels=labels)
+    return Source(place, fingerprint, count, number_images, labels=labels)
 
 
 def _find_idx_label_file(images: Path) -> Path | None:
@@ -117,26 +123,32 @@ def _read_idx_stream(path: Path, stream, magic: bytes, *, size: int | None) -> n
 
     Reads no more than the header says, and one byte to see whether there is more.
     """
-    kind = "images" if magic == MAGIC_IMAGES else "labels"
     start = 4 + 4 * magic[3]  # bytes of the header: the magic number, then each dimension
     header = stream.read(start)
     shape = np.frombuffer(header[4:], ">u4").tolist() if len(header) == start else []
-    expected = start + math.prod(shape)
-
-    if header[:4] != magic or not shape or 0 in shape or size not in (None, expected):
-        received = f"{f'{size} bytes, ' if size is not None else ''}header {header.hex()}"
-    elif expected > limits.MAX_IDX_BYTES or shape[0] > limits.MAX_IDX_IMAGES:
-        received = (
-            f"a header of {shape[0]:,} {kind}, {expected:,} bytes; "
-            f"at most are {limits.MAX_IDX_IMAGES:,} and {limits.MAX_IDX_BYTES:,}"
-        )
-    else:
-        content = stream.read(expected - start + 1)
-        if len(content) == expected - start:
+    received = _describe_wrong_idx_header(header, shape, magic, size)
+    if not received:
+        content = stream.read(math.prod(shape) + 1)
+        if len(content) == math.prod(shape):
             return np.frombuffer(content, np.uint8).reshape(shape)  # (N, H, W) or (N,)
         received = f"{len(content) + start} bytes or more, header {header.hex()}"
 
     raise ValueError(
-        f"{path} must be an IDX file of {kind} with as many bytes as its header says. "
+        f"{path} must be an IDX file of {KINDS[magic]} with as many bytes as its header says. "
         f"Received: {received}. Fetch it again."
     )
+
+
+def _describe_wrong_idx_header(
+    header: bytes, shape: list[int], magic: bytes, size: int | None
+) -> str:
+    """What is wrong with a header of this `shape`, [] for a short one; empty when nothing is."""
+    expected = len(header) + math.prod(shape)
+    if header[:4] != magic or not shape or 0 in shape or size not in (None, expected):
+        return f"{f'{size} bytes, ' if size is not None else ''}header {header.hex()}"
+    if expected > limits.MAX_IDX_BYTES or shape[0] > limits.MAX_IDX_IMAGES:
+        return (
+            f"a header of {shape[0]:,} {KINDS[magic]}, {expected:,} bytes; "
+            f"at most are {limits.MAX_IDX_IMAGES:,} and {limits.MAX_IDX_BYTES:,}"
+        )
+    return ""

@@ -37,7 +37,7 @@ def open_lmdb(folder: Path, *, limit: int | None = None) -> Source:
     if not count:
         raise ValueError(f"{folder} must hold images. Received: an empty LMDB. Fetch it again.")
 
-    def items():
+    def receive_lmdb_images():
         most = limit or EVERY_ENTRY
         with _ReaderProcess(folder, limit=most) as reader:
             for _ in range(min(reader.receive_lmdb_record()[1], most)):
@@ -45,7 +45,7 @@ def open_lmdb(folder: Path, *, limit: int | None = None) -> Source:
 
     place = f"LMDB {escape_unprintable(str(folder))}"
     fingerprint = fingerprint_dataset_file(folder / "data.mdb")
-    return Source(place, fingerprint, min(count, limit or count), items)
+    return Source(place, fingerprint, min(count, limit or count), receive_lmdb_images)
 
 
 class _ReaderProcess:

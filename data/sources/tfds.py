@@ -1,6 +1,7 @@
 """TensorFlow Datasets (tensorflow.org/datasets): `--dataset tfds:NAME`, celebA and mnist."""
 
 import contextlib
+import functools
 import itertools
 import threading
 import urllib.error
@@ -32,29 +33,35 @@ def open_tfds(
     other is downloaded and prepared in `folder`, if `fetch` allows. Raises ValueError, which ends
     with `remedy`, when there is no such dataset, no network, or the download is refused.
     """
-    import tensorflow_datasets as tfds  # late: slow, and only this source needs it
-
     builder = _make_tfds_builder(name, folder, remedy)
-    features = builder.info.features or {}
-    image = _find_tfds_image_feature(features, name, remedy)
+    image = _find_tfds_image_feature(builder.info.features or {}, name, remedy)
     _download_tfds_if_missing(builder, name, remedy, fetch=fetch)
     splits = _choose_tfds_splits(builder.info.splits, with_test_split=with_test_split)
+    return _make_tfds_source(f"tfds:{name}", builder, image, splits, limit)
+
+
+def _make_tfds_source(
+    place: str, builder, image: str, splits: list[str], limit: int | None
+) -> Source:
+    """The source of a prepared dataset; image: the name of the feature that has the images."""
+    import tensorflow_datasets as tfds  # late: slow, and only this source needs it
+
+    features = builder.info.features
     count = _count_tfds_images(builder.info.splits, splits)
+    without_images = {image: tfds.decode.SkipDecoding()}
+    read_records = functools.partial(_read_tfds_records, builder, splits, limit)
+    read_labels = functools.partial(read_records, without_images)
 
-    def items():
-        records = _read_tfds_records(builder, splits, limit)
-        return ((str(number), record[image]) for number, record in enumerate(records))
-
-    def records_without_images():
-        return _read_tfds_records(builder, splits, limit, {image: tfds.decode.SkipDecoding()})
+    def number_tfds_images():
+        return ((str(number), record[image]) for number, record in enumerate(read_records()))
 
     return Source(
-        f"tfds:{name}",
+        place,
         f"{builder.info.full_name} {count}",
         min(count, limit or count),
-        items,
-        labels=_make_tfds_class_reader(features, records_without_images),
-        attributes=_make_tfds_attribute_reader(f"tfds:{name}", features, records_without_images),
+        number_tfds_images,
+        labels=_make_tfds_class_reader(features, read_labels),
+        attributes=_make_tfds_attribute_reader(place, features, read_labels),
     )
 
 
@@ -116,10 +123,10 @@ def _make_tfds_class_reader(features, records):
     if key is None:
         return None
 
-    def labels():
+    def read_tfds_classes():
         return features[key].names, np.array([record[key] for record in records()])
 
-    return labels
+    return read_tfds_classes
 
 
 def _make_tfds_attribute_reader(place: str, features, records):
@@ -129,12 +136,12 @@ def _make_tfds_attribute_reader(place: str, features, records):
 
     known = list(features["attributes"])
 
-    def attributes(wanted):
+    def read_tfds_attributes(wanted):
         names = tuple(known[column] for column in find_attribute_columns(wanted, known, place))
         rows = [[record["attributes"][name] for name in names] for record in records()]
         return names, np.array(rows, np.float32)
 
-    return attributes
+    return read_tfds_attributes
 
 
 def _download_tfds_if_missing(builder, name: str, remedy: str, *, fetch: bool) -> None:
