@@ -41,9 +41,10 @@ def find_dataset_source(config: Config, *, fetch: bool = True) -> Source:
 def _open_tfds_copy_of_named_set(
     config: Config, data_dir: Path, error: ValueError | None, *, fetch: bool
 ) -> Source:
-    """What is left when no place has the images. `error` says what is wrong with one that should.
+    """The images of a named set from TensorFlow Datasets, where no place in data_dir has them.
 
-    Raises ValueError when TensorFlow Datasets does not have the set, or the place is damaged.
+    error: why the place that should have them does not. Raises ValueError with it, unless the place
+    is only empty; and for a set that TensorFlow Datasets does not have.
     """
     name = config.dataset
     named = NAMED_SETS.get(name)
@@ -55,7 +56,12 @@ def _open_tfds_copy_of_named_set(
         split = {"with_test_split": named.tfds_test_split}
         return _open_tfds_in_data_dir(named.tfds_name, config, remedy, fetch=fetch, **split)
 
-    raise ValueError(
+    raise ValueError(_describe_unknown_dataset(name, remedy, data_dir))
+
+
+def _describe_unknown_dataset(name: str, remedy: str, data_dir: Path) -> str:
+    """What --dataset may be, with the `remedy` for a named set, else what is in data_dir."""
+    return (
         "--dataset must be digits, celebA, mnist, lsun, tfds:NAME, a folder in --data_dir or a "
         f"path to images. Received: {escape_unprintable(name)}. "
         f"{remedy or _describe_datasets_in_data_dir(data_dir)}"

@@ -287,9 +287,9 @@ def _decode_images_in_parallel(
 def _keep_decoding_tasks_in_flight(
     tasks: Iterator[tuple[list, int]], start_task: Callable, *, most: int
 ) -> Iterator[tuple[bytes, list[tuple]]]:
-    """Yields the results of `tasks` in order; fewer than `most` are pending where they are large.
+    """Yields the results of `tasks`, given as (task, its encoded bytes), in order.
 
-    tasks: (task, its encoded bytes). start_task: takes a task and returns a future.
+    At most `most` are pending, fewer where they are large. start_task: returns a task's future.
     """
     pending = deque()  # (future of a result, encoded bytes of its task), oldest first
     while True:
