@@ -8,11 +8,11 @@ import numpy as np
 from config.presets import PRESETS
 from foreign.arrays import Arrays, Weights, infer_settings, join_names
 
-# A network as text, a letter for each array by its dimensions: k is the kernel of a layer; v is a
-# vector, the gain or the shift of the batch norm after it.
-DIMENSION_LETTERS = {1: "v", 2: "k", 4: "k"}
-GENERATOR_PATTERN = r"(kvv)+k"  # every layer but the last has a batch norm
-DISCRIMINATOR_PATTERN = r"k(kvv)+k"  # every layer but the first and the last
+# A network as text, a letter for each array by its dimensions: d is the kernel of a dense layer, k
+# that of a convolution; v is a vector, the gain or the shift of the batch norm after it.
+DIMENSION_LETTERS = {1: "v", 2: "d", 4: "k"}
+GENERATOR_PATTERN = r"dvv(kvv)*k"  # every layer but the last has a batch norm
+DISCRIMINATOR_PATTERN = r"k(kvv)+d"  # every layer but the first and the last
 
 
 def read_newmu(folder: Path) -> Weights:
