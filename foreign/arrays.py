@@ -31,28 +31,31 @@ def infer_settings(generator: Arrays, discriminator: Arrays | None) -> tuple[dic
 
     Raises ValueError when an array does not have the dimensions of its layer.
     """
-    named = {f"discriminator's {name}": array for name, array in (discriminator or {}).items()}
-    _check_dimensions(generator | named)
-
-    kernels = _convolution_kernels(generator)
-    has_labels = "fc/kernel" in generator
-    # With labels, the input of a convolution is the maps of the one before and y, side by side.
-    y_dim = kernels[-1].shape[3] - kernels[-2].shape[2] if has_labels else 0
-    first_dense = generator["fc/kernel" if y_dim else "stem/kernel"]
+    _check_dimensions(generator, discriminator or {})
+    kernels, of_labels = _convolution_kernels(generator), _infer_label_settings(generator)
+    y_dim = of_labels.get("y_dim", 0)
     widths = tuple(kernel.shape[3] - y_dim for kernel in kernels)
 
     settings = {
         "kernel_size": kernels[0].shape[0],
         "blocks": len(kernels),
-        "z_dim": first_dense.shape[0] - y_dim,
+        "z_dim": generator["fc/kernel" if y_dim else "stem/kernel"].shape[0] - y_dim,
         "c_dim": kernels[-1].shape[2],
         "bias": "stem/bias" in generator,
     }
-    settings |= _infer_widths(widths, discriminator)
-
-    if y_dim:
-        settings |= {"y_dim": y_dim, "fc_width": generator["fc/kernel"].shape[1]}
+    settings |= _infer_widths(widths, discriminator) | of_labels
     return settings, generator["stem/kernel"].shape[1] // widths[0]
+
+
+def _infer_label_settings(generator: Arrays) -> dict:
+    """y_dim and fc_width; empty for a generator without labels."""
+    if "fc/kernel" not in generator:
+        return {}
+
+    kernels = _convolution_kernels(generator)
+    # With labels, the input of a convolution is the maps of the one before and y, side by side.
+    y_dim = kernels[-1].shape[3] - kernels[-2].shape[2]
+    return {"y_dim": y_dim, "fc_width": generator["fc/kernel"].shape[1]} if y_dim else {}
 
 
 def _infer_widths(g_widths: tuple[int, ...], discriminator: Arrays | None) -> dict:
@@ -77,8 +80,9 @@ def _may_be_stem_width(width: int) -> bool:
     return bounds.low <= width <= bounds.high and halves_evenly(width)
 
 
-def _check_dimensions(arrays: Arrays) -> None:
-    for name, array in arrays.items():
+def _check_dimensions(generator: Arrays, discriminator: Arrays) -> None:
+    named = {f"discriminator's {name}": array for name, array in discriminator.items()}
+    for name, array in (generator | named).items():
         dimensions = 1 if not name.endswith("kernel") else 4 if "conv" in name else 2
         if array.ndim != dimensions or 0 in array.shape or array.dtype.kind not in "fiu":
             raise ValueError(

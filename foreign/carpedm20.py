@@ -37,30 +37,37 @@ def read_carpedm20(prefix: str) -> Weights:
     """
     arrays = _load_checkpoint(prefix)
     has_labels = "g_h1_lin/Matrix" in arrays
-    if has_labels:
-        generator_names, discriminator_names = _map_conditional_names()
-    else:
-        blocks = sum(bool(re.fullmatch(r"g_h\d+/w", name)) for name in arrays)
-        generator_names, discriminator_names = _map_unconditional_names(max(blocks, 1))
-
+    names = _map_conditional_names() if has_labels else _map_unconditional_names(arrays)
     origin = f"carpedm20/DCGAN-tensorflow checkpoint {prefix}"
-    required = [*generator_names.values(), *discriminator_names.values()]
-    check_arrays_complete(origin, arrays, required)
-    generator = {ours: arrays[theirs] for ours, theirs in generator_names.items()}
-    discriminator = {ours: arrays[theirs] for ours, theirs in discriminator_names.items()}
+    generator, discriminator = _rename_tf1_arrays(origin, arrays, *names)
 
     settings, stem_area = infer_settings(generator, discriminator)
     if has_labels:
         _convert_to_tanh_range(generator, discriminator, channels=settings["c_dim"])
-        classes = range(settings.pop("y_dim"))
-        settings |= {
-            "labels": "own",
-            "label_names": tuple(map(str, classes)),
-            "stem_norm": "units",
-            "dataset": "mnist",
-        }
+        settings = _add_mnist_settings(settings)
 
     return Weights(origin, settings, stem_area, generator, discriminator, is_size_known=False)
+
+
+def _rename_tf1_arrays(origin: str, arrays: Arrays, *names: dict) -> list[Arrays]:
+    """A network's arrays for each of `names`, our variables' names -> the checkpoint's.
+
+    Raises ValueError when one is missing.
+    """
+    required = [theirs for of_network in names for theirs in of_network.values()]
+    check_arrays_complete(origin, arrays, required)
+    return [{ours: arrays[theirs] for ours, theirs in of_network.items()} for of_network in names]
+
+
+def _add_mnist_settings(settings: dict) -> dict:
+    """The settings of a network with labels, which is always one for MNIST."""
+    classes = range(settings["y_dim"])
+    return {name: value for name, value in settings.items() if name != "y_dim"} | {
+        "labels": "own",
+        "label_names": tuple(map(str, classes)),
+        "stem_norm": "units",
+        "dataset": "mnist",
+    }
 
 
 def _load_checkpoint(prefix: str) -> Arrays:
@@ -70,29 +77,37 @@ def _load_checkpoint(prefix: str) -> Arrays:
     try:
         reader = tf.train.load_checkpoint(prefix)
         stored = list(reader.get_variable_to_shape_map())
-        arrays = {}
-        for name in stored:
-            # Adam's moments have the name of their weight, with /Adam at its end.
-            if re.search(r"(^|/)[gd]_", name) and "Adam" not in name:
-                plain_name = re.sub(r"^(generator|discriminator)/", "", name)
-                arrays[plain_name] = reader.get_tensor(name)
+        arrays = _read_tf1_networks(reader, stored)
     except Exception as error:  # OpError, and IndexError where bytes are missing
         raise ValueError(
             f"{prefix} must be a whole TensorFlow checkpoint. Received: an unreadable one, or "
             "another file. Copy all its files again: .index, .meta, .data-00000-of-00001."
         ) from error
 
+    _check_is_of_tf1(prefix, stored)
+    return arrays
+
+
+def _check_is_of_tf1(prefix: str, stored: list[str]) -> None:
     if any(".ATTRIBUTES" in name for name in stored):
         raise ValueError(
             f"{prefix} must be of TensorFlow 1. Received: one of TensorFlow 2. "
             "Runs of ours need no import."
         )
 
-    return arrays
+
+def _read_tf1_networks(reader, stored: list[str]) -> Arrays:
+    """Leaves out Adam's moments, which have the name of their weight, with /Adam at its end."""
+    networks = [name for name in stored if re.search(r"(^|/)[gd]_", name) and "Adam" not in name]
+    return {
+        re.sub(r"^(generator|discriminator)/", "", name): reader.get_tensor(name)
+        for name in networks
+    }
 
 
-def _map_unconditional_names(blocks: int) -> tuple[dict, dict]:
+def _map_unconditional_names(arrays: Arrays) -> tuple[dict, dict]:
     """Two dicts, generator and discriminator: our variables' names -> the checkpoint's."""
+    blocks = max(sum(bool(re.fullmatch(r"g_h\d+/w", name)) for name in arrays), 1)
     generator = {"stem/kernel": "g_h0_lin/Matrix", "stem/bias": "g_h0_lin/bias"}
     discriminator = {
         "logits/kernel": f"d_h{blocks}_lin/Matrix",
@@ -110,7 +125,11 @@ def _map_unconditional_names(blocks: int) -> tuple[dict, dict]:
 
 def _map_conditional_names() -> tuple[dict, dict]:
     """The same for the networks for MNIST, which have labels."""
-    generator = {
+    return _map_conditional_generator(), _map_conditional_discriminator()
+
+
+def _map_conditional_generator() -> dict:
+    return {
         **_map_dense_names("fc", "g_h0_lin"),
         **_map_batch_norm_names("fc_norm", "g_bn0"),
         **_map_dense_names("stem", "g_h1_lin"),
@@ -119,7 +138,10 @@ def _map_conditional_names() -> tuple[dict, dict]:
         **_map_batch_norm_names("norm1", "g_bn2"),
         **_map_convolution_names("conv2", "g_h3"),
     }
-    discriminator = {
+
+
+def _map_conditional_discriminator() -> dict:
+    return {
         **_map_convolution_names("conv1", "d_h0_conv"),
         **_map_convolution_names("conv2", "d_h1_conv"),
         **_map_batch_norm_names("norm2", "d_bn1"),
@@ -127,7 +149,6 @@ def _map_conditional_names() -> tuple[dict, dict]:
         **_map_batch_norm_names("fc_norm", "d_bn2"),
         **_map_dense_names("logits", "d_h3_lin"),
     }
-    return generator, discriminator
 
 
 def _map_convolution_names(ours: str, theirs: str) -> dict[str, str]:

@@ -40,28 +40,19 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
 
     names: a path, or two with a comma between. given: the user's settings, for what the files leave
     open, such as z_dist. again: return a run that was imported from the same files before.
-
     Raises ValueError when the files are of no known kind or incomplete, when a setting contradicts
     them, or when the run exists.
     """
     _check_import_flags(given)
     weights = read_foreign_files([_expand_home(name.strip()) for name in names.split(",")])
-    chosen = {name: value for name, value in given.items() if value not in (None, "auto")}
-    config = _derive_config(weights, chosen)
+    config = _derive_config(weights, given)
 
-    stored = read_run(config.run_dir)
-    if stored:
+    if stored := read_run(config.run_dir):
         _check_same_import(config, weights, again=again)
         logging.info("%s was imported before: going on with it.", config.run_dir)
         return stored
 
-    check_writable(config.run_dir)
-    with lock_run(config.run_dir):
-        dcgan = _build_imported_dcgan(weights, config)
-        write_atomic(config.run_dir / ORIGIN_FILE, f"{weights.origin}\n".encode())
-        write_config(config)
-        Checkpoints(dcgan, config).save(0)  # last, as a run counts once it has a checkpoint
-
+    _write_imported_run(weights, config)
     _log_import(config, weights, is_size_given=bool(given.get("output_height")))
     return config
 
@@ -92,6 +83,17 @@ def read_foreign_files(paths: list[Path]) -> Weights:
     """
     if all(path.suffix in TORCH_SUFFIXES for path in paths):
         return read_torch(paths)
+
+    _check_is_one_folder_or_prefix(paths)
+    path = paths[0]
+    if path.is_dir() and any(path.glob("*_params.jl_*.npy")):
+        return read_newmu(path)
+    if prefix := find_tf1_prefix(path):
+        return read_carpedm20(prefix)
+    raise ValueError(f"--import_weights must be {FORMATS}. Received: {_describe_unknown(path)}.")
+
+
+def _check_is_one_folder_or_prefix(paths: list[Path]) -> None:
     if len(paths) > 1:
         raise ValueError(
             f"--import_weights takes two paths only for .pth files. Received: {paths[1]}. Give one."
@@ -103,17 +105,13 @@ def read_foreign_files(paths: list[Path]) -> Weights:
             "--import_weights takes the folder of the arrays. "
             f"Received: one of them. Give {path.parent}."
         )
-    if path.is_dir() and any(path.glob("*_params.jl_*.npy")):
-        return read_newmu(path)
 
-    prefix = find_tf1_prefix(path)
-    if prefix:
-        return read_carpedm20(prefix)
 
-    received = "no such files"
-    if path.is_dir():
-        received = join_names(sorted(entry.name for entry in path.iterdir()))
-    raise ValueError(f"--import_weights must be {FORMATS}. Received: {path}: {received}.")
+def _describe_unknown(path: Path) -> str:
+    """For errors: the path, and what a folder of no known kind holds."""
+    if not path.is_dir():
+        return f"{path}: no such files"
+    return f"{path}: {join_names(sorted(entry.name for entry in path.iterdir()))}"
 
 
 def _derive_config(weights: Weights, given: dict) -> Config:
@@ -121,6 +119,7 @@ def _derive_config(weights: Weights, given: dict) -> Config:
 
     Raises ValueError when a given setting contradicts the weights.
     """
+    given = {name: value for name, value in given.items() if value not in (None, "auto")}
     size = _choose_size(weights, given)
     settings = {"dataset": IMPORTED} | weights.settings | size
     try:
@@ -200,6 +199,16 @@ def _read_origin(config: Config) -> str:
     """What the run was imported from; empty for a run that was not."""
     path = config.run_dir / ORIGIN_FILE
     return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def _write_imported_run(weights: Weights, config: Config) -> None:
+    """Makes the run's folder, with its origin, config.json and first checkpoint."""
+    check_writable(config.run_dir)
+    with lock_run(config.run_dir):
+        dcgan = _build_imported_dcgan(weights, config)
+        write_atomic(config.run_dir / ORIGIN_FILE, f"{weights.origin}\n".encode())
+        write_config(config)
+        Checkpoints(dcgan, config).save(0)  # last, as a run counts once it has a checkpoint
 
 
 def _build_imported_dcgan(weights: Weights, config: Config) -> DCGAN:

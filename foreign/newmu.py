@@ -23,18 +23,12 @@ def read_newmu(folder: Path) -> Weights:
     """
     epoch = _find_newest_epoch(folder)
     generator = _read_network(folder, f"{epoch}_gen_params", is_generator=True)
-
-    discriminator = None
-    if any(folder.glob(f"{epoch}_discrim_params*")):
-        discriminator = _read_network(folder, f"{epoch}_discrim_params", is_generator=False)
-
+    discriminator = _read_newmu_discriminator(folder, epoch)
     settings, stem_area = infer_settings(generator, discriminator)
-    # z_dist is not in the arrays. Three blocks are the released SVHN networks, which draw z from a
-    # normal distribution.
-    z_dist = "normal01" if settings["blocks"] == 3 else "uniform_signed"
+
     return Weights(
         origin=f"Newmu/dcgan_code arrays {folder}/{epoch}_*",
-        settings=PRESETS["paper"] | settings | {"z_dist": z_dist},
+        settings=PRESETS["paper"] | settings | {"z_dist": _guess_newmu_z_dist(settings["blocks"])},
         stem_area=stem_area,
         generator=generator,
         discriminator=discriminator,
@@ -52,6 +46,20 @@ def _find_newest_epoch(folder: Path) -> int:
             "Copy the folder again."
         )
     return max(epochs)
+
+
+def _read_newmu_discriminator(folder: Path, epoch: int) -> Arrays | None:
+    """None when the epoch has no files of a discriminator."""
+    if not any(folder.glob(f"{epoch}_discrim_params*")):
+        return None
+    return _read_network(folder, f"{epoch}_discrim_params", is_generator=False)
+
+
+def _guess_newmu_z_dist(blocks: int) -> str:
+    """z_dist is not in the arrays. Three blocks are the released SVHN networks, which draw z from a
+    normal distribution.
+    """
+    return "normal01" if blocks == 3 else "uniform_signed"
 
 
 def _read_network(folder: Path, prefix: str, *, is_generator: bool) -> Arrays:
@@ -97,9 +105,7 @@ def _check_layers(files: str, arrays: dict[int, np.ndarray], pattern: str) -> No
 
 
 def _name_arrays(arrays: list[np.ndarray], first_layer: int) -> Arrays:
-    """The arrays by our names.
-
-    They come in order: each layer's kernel, then its gain and shift if it has any.
+    """The arrays by our names. In order: each layer's kernel, then its gain and shift if it has any.
 
     first_layer: 0 for the generator, which begins with the stem; 1 for the discriminator, which
     begins with conv1.

@@ -26,15 +26,7 @@ def read_torch(paths: list[Path]) -> Weights:
 
     Raises ValueError when PyTorch is missing, or the files are not what they must be.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise ValueError(
-            "Reading .pth files takes PyTorch. Received: none here. "
-            "pip install torch --index-url https://download.pytorch.org/whl/cpu"
-        ) from error
-
-    networks = _read_networks(paths, torch)
+    networks = _read_networks(paths, _import_torch())
     generator, discriminator = networks["generator"], networks.get("discriminator")
     settings, stem_area = infer_settings(generator, discriminator)
 
@@ -45,6 +37,17 @@ def read_torch(paths: list[Path]) -> Weights:
         generator=generator,
         discriminator=discriminator,
     )
+
+
+def _import_torch():
+    try:
+        import torch
+    except ImportError as error:
+        raise ValueError(
+            "Reading .pth files takes PyTorch. Received: none here. "
+            "pip install torch --index-url https://download.pytorch.org/whl/cpu"
+        ) from error
+    return torch
 
 
 def _read_networks(paths: list[Path], torch) -> dict[str, Arrays]:
@@ -62,17 +65,17 @@ def _read_networks(paths: list[Path], torch) -> dict[str, Arrays]:
             )
         networks[kind] = named
 
-    files = ", ".join(map(str, paths))
     if "generator" not in networks:
+        files = ", ".join(map(str, paths))
         raise ValueError(f"--import_weights must name netG's file. Received: {files}. Add it.")
-
     return networks
 
 
 def _load_state_dict(path: Path, torch) -> Arrays:
     """float32 arrays by PyTorch's names, without the prefix that DataParallel gives them."""
     state = _load_file(path, torch)
-    _check_tensors(path, state, torch)
+    _check_is_state_dict(path, state, torch)
+    _check_are_real_numbers(path, state.values())
 
     try:
         return {
@@ -100,8 +103,8 @@ def _load_file(path: Path, torch):
         ) from error
 
 
-def _check_tensors(path: Path, state, torch) -> None:
-    """Raises ValueError unless `state` is a dict of tensors, not too large, of real numbers."""
+def _check_is_state_dict(path: Path, state, torch) -> None:
+    """Raises ValueError unless `state` is a dict of tensors."""
     received = None
     if not isinstance(state, dict):
         received = type(state).__name__
@@ -114,7 +117,9 @@ def _check_tensors(path: Path, state, torch) -> None:
             f"Received: {received}."
         )
 
-    tensors = state.values()
+
+def _check_are_real_numbers(path: Path, tensors) -> None:
+    """Raises ValueError unless the tensors are on the CPU, not too large, and of real numbers."""
     numbers = sum(tensor.numel() for tensor in tensors)  # a small file may declare large tensors
     are_real = all(tensor.device.type == "cpu" and not tensor.is_complex() for tensor in tensors)
     if numbers > MAX_NUMBERS or not are_real:
@@ -130,11 +135,7 @@ def _identify_network(path: Path, arrays: Arrays) -> str:
     # netG has one layer without a batch norm, netD has two.
     kind = {1: "generator", 2: "discriminator"}.get(len(layers) - len(norms))
     kernel_sizes = {array.shape[2:] for array in arrays.values() if array.ndim == 4}
-
-    known = {
-        norm + part for norm in norms for part in (*NORM_NAMES.values(), "num_batches_tracked")
-    }
-    known |= {layer + part for layer in layers for part in ("weight", "bias")}
+    known = _list_known_names(layers, norms)
     is_known = kernel_sizes == {(KERNEL_SIZE, KERNEL_SIZE)} and set(arrays) <= known
     if norms and kind and is_known:
         return kind
@@ -147,6 +148,13 @@ def _identify_network(path: Path, arrays: Arrays) -> str:
         "each but the last one (netG) or the first and the last (netD). "
         f"Received: {shapes}."
     )
+
+
+def _list_known_names(layers: list[str], norms: list[str]) -> set[str]:
+    """The names of all arrays that convolutions and batch norms with these prefixes may have."""
+    parts_of_norm = (*NORM_NAMES.values(), "num_batches_tracked")
+    known = {norm + part for norm in norms for part in parts_of_norm}
+    return known | {layer + part for layer in layers for part in ("weight", "bias")}
 
 
 def _list_layers(arrays: Arrays) -> list[str]:
