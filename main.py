@@ -96,9 +96,9 @@ def print_outlook(given: dict, _) -> None:
     config = find_run_to_train(given)
     outlook = probe_dataset(config)
     devices.quietly_import_tensorflow()
-    from training.dry_run import describe
+    from training.dry_run import describe_dry_run
 
-    print(describe(config, outlook))
+    print(describe_dry_run(config, outlook))
 
 
 def train_run(given: dict, _) -> dict | None:

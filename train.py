@@ -14,11 +14,11 @@ from runs.checkpoints import Checkpoints, DivergedError
 from system.devices import choose_jit, choose_precision
 from system.files import remove_leftovers
 from system.signals import catch_stop_signals
-from training.announcements import announce
+from training.announcements import announce_training
 from training.cost import training_bytes
 from training.logs import Logs
 from training.pictures import Pictures
-from training.recovery import check_finite, explain_failed_step, halve_learning_rate
+from training.recovery import check_finite, explain_failed_steps, halve_learning_rate
 from training.schedule import find_what_is_due, plan_calls
 from training.steps import Steps, choose_on_device, choose_steps_per_call
 
@@ -35,16 +35,19 @@ def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> C
     be written. One process at a time may train a run: `system.locks.lock_run`.
     """
     config = settle_on_data(config, images, labels)
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    # TensorFlow's fusing optimizer fails over some networks (one block, labels) and speeds none up.
-    tf.config.optimizer.set_experimental_options({"remapping": False})
-
+    set_tensorflow_options(config)
     while True:
         try:
             return train_until_divergence(config, images, labels)
         except DivergedError as error:
             config = halve_learning_rate(config, error)
+
+
+def set_tensorflow_options(config: Config) -> None:
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    # TensorFlow's fusing optimizer fails over some networks (one block, labels) and speeds none up.
+    tf.config.optimizer.set_experimental_options({"remapping": False})
 
 
 def settle_on_data(config: Config, images: np.ndarray, labels: Labels | None) -> Config:
@@ -71,22 +74,24 @@ def train_until_divergence(
     checkpoints = Checkpoints(dcgan, config)
     start, total = checkpoints.restore(), config.total_steps(len(images))
     if start >= total:
-        logging.info(
-            "%s is at step %s of %s: raise --epoch or --steps.",
-            *(config.run_dir, f"{start:,}", f"{total:,}"),
-        )
+        say_no_step_is_left(config, start, total)
         return config
 
     prepare_folders(config)
     needed = training_bytes(config, precision)
-    announce(config, start=start, total=total, precision=precision, jit=jit, step_bytes=needed)
-    try:
+    announce_training(
+        config, start=start, total=total, precision=precision, jit=jit, step_bytes=needed
+    )
+    with explain_failed_steps(config, step_bytes=needed, image_bytes=images.nbytes):
         finished = run_steps(dcgan, images, labels, checkpoints, range(start, total))
-    except (tf.errors.OpError, MemoryError) as error:
-        raise ValueError(
-            explain_failed_step(error, config, step_bytes=needed, image_bytes=images.nbytes)
-        ) from error
     return config if finished else None
+
+
+def say_no_step_is_left(config: Config, step: int, total: int) -> None:
+    logging.info(
+        "%s is at step %s of %s: raise --epoch or --steps.",
+        *(config.run_dir, f"{step:,}", f"{total:,}"),
+    )
 
 
 def prepare_folders(config: Config) -> None:

@@ -22,18 +22,19 @@ def freeze(config: Config) -> Path:
     exported, step = build_exported(config)
     folder = config.run_dir / "export"
     folder.mkdir(parents=True, exist_ok=True)
-
-    functions = {"generator": exported.generate, "discriminator": exported.discriminate}
-    for name, function in functions.items():
-        frozen = convert_variables_to_constants_v2(name_outputs(function).get_concrete_function())
-        write_atomic(folder / f"{name}.pb", frozen.graph.as_graph_def().SerializeToString())
+    write_frozen_graph(folder / "generator.pb", exported.generate)
+    write_frozen_graph(folder / "discriminator.pb", exported.discriminate)
     write_card(config, step)
-
     logging.info(
         "the frozen graphs of step %s, generator.pb and discriminator.pb, are in %s",
         *(f"{step:,}", folder),
     )
     return folder
+
+
+def write_frozen_graph(path: Path, function) -> None:
+    frozen = convert_variables_to_constants_v2(name_outputs(function).get_concrete_function())
+    write_atomic(path, frozen.graph.as_graph_def().SerializeToString())
 
 
 def name_outputs(function) -> tf.types.experimental.PolymorphicFunction:

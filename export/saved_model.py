@@ -138,14 +138,9 @@ def export(config: Config) -> Path:
     Raises ValueError when the run has no readable checkpoint.
     """
     exported, step = build_exported(config)
-    signatures = {
-        "serving_default": exported.generate,
-        "sample": exported.sample,
-        "discriminate": exported.discriminate,
-    }
     folder = config.run_dir / "export" / "saved_model"
     with replace_folder(folder) as temporary, translate_write_errors(folder):
-        tf.saved_model.save(exported, os.fspath(temporary), signatures=signatures)
+        tf.saved_model.save(exported, os.fspath(temporary), signatures=list_signatures(exported))
     write_card(config, step)
 
     if config.bn_statistics == "batch":
@@ -155,6 +150,14 @@ def export(config: Config) -> Path:
         )
     logging.info("the SavedModel of step %s is in %s", f"{step:,}", folder)
     return folder
+
+
+def list_signatures(exported: Exported) -> dict:
+    return {
+        "serving_default": exported.generate,
+        "sample": exported.sample,
+        "discriminate": exported.discriminate,
+    }
 
 
 def build_exported(config: Config) -> tuple[Exported, int]:

@@ -46,7 +46,6 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
     _check_import_flags(given)
     weights = read_foreign_files([_expand_home(name.strip()) for name in names.split(",")])
     config = _derive_config(weights, given)
-
     if stored := read_run(config.run_dir):
         _check_same_import(config, weights, again=again)
         logging.info("%s was imported before: going on with it.", config.run_dir)
@@ -130,9 +129,7 @@ def _derive_config(weights: Weights, given: dict) -> Config:
         ) from error
 
     _check_stem(weights, implied)
-    _check_flags_match_weights(
-        implied, {name: value for name, value in given.items() if name not in size}
-    )
+    _check_flags_match_weights(implied, {name: given[name] for name in given.keys() - size})
     return dataclasses.replace(implied, **given).resolve()
 
 

@@ -105,7 +105,7 @@ def _check_layers(files: str, arrays: dict[int, np.ndarray], pattern: str) -> No
 
 
 def _name_arrays(arrays: list[np.ndarray], first_layer: int) -> Arrays:
-    """The arrays by our names. In order: each layer's kernel, then its gain and shift if it has any.
+    """The arrays by our names. In order: a layer's kernel, then its gain and shift if it has any.
 
     first_layer: 0 for the generator, which begins with the stem; 1 for the discriminator, which
     begins with conv1.

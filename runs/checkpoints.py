@@ -123,7 +123,6 @@ class Checkpoints:
         self.step.assign(step)
         self.folder.mkdir(parents=True, exist_ok=True)
         prefix = self.folder / f"step-{step}"
-
         try:
             self._write_state(prefix)
             kept = self._choose_checkpoints_to_keep(step)

@@ -13,6 +13,9 @@ BYTES_PER_WEIGHT = 24  # the weight, its gradient, Adam's two moments, and copie
 TENSORS_PER_LAYER = 4  # kept for the backward pass: convolution, batch norm, activation, a gradient
 TENSORFLOW_BYTES = 750e6  # the library itself
 
+Shape = tuple[int, ...]  # (h, w, channels) or (units,)
+MapShape = tuple[int, int, int]  # (h, w, channels)
+
 
 @dataclasses.dataclass(frozen=True)
 class LayerCost:
@@ -23,10 +26,10 @@ class LayerCost:
     """
 
     name: str
-    inputs: tuple[int, ...]
+    inputs: Shape
     kernel: int
     pads: tuple[tuple[int, int], ...]
-    output: tuple[int, ...]
+    output: Shape
     field: int
     parameters: int
     flops: int  # of the forward pass of one image: two for each multiplication
@@ -39,31 +42,29 @@ def list_layers(network: NetworkConfig) -> dict[str, list[LayerCost]]:
 
 
 def list_generator(network: NetworkConfig) -> list[LayerCost]:
-    y, channels = network.y_dim, [*network.generator_widths, network.image_shape[-1]]
-    layers, inputs = [], network.z_dim + y
-    if y:
-        layers.append(
-            _dense_cost("fc", inputs, (network.fc_width,), network, norm=network.fc_width)
-        )
-        inputs = network.fc_width + y
+    layers, inputs = [], network.z_dim + network.y_dim
+    if network.y_dim:
+        layers.append(_fc_cost(inputs, network))
+        inputs = network.fc_width + network.y_dim
 
-    units = math.prod(network.stem_shape)
-    normed = units if network.stem_norm == "units" else channels[0]
-    layers.append(_dense_cost("stem", inputs, network.stem_shape, network, norm=normed))
+    units, widths = math.prod(network.stem_shape), network.generator_widths
+    norm = units if network.stem_norm == "units" else widths[0]
+    stem = _dense_cost("stem", inputs, network.stem_shape, network, norm=norm)
+    reached = _receptive_field(network.kernel_size, len(widths))
+    stem = dataclasses.replace(stem, field=reached)
+    return [*layers, stem, *_list_generator_convs(network)]
 
-    last = len(channels) - 1
+
+def _list_generator_convs(network: NetworkConfig) -> list[LayerCost]:
+    channels = [*network.generator_widths, network.image_shape[-1]]
+    layers, last = [], len(channels) - 1
     for k in range(1, len(channels)):
         small, large = network.sizes[k - 1], network.sizes[k]
-        inputs = (*small, channels[k - 1] + y)
+        inputs = (*small, channels[k - 1] + network.y_dim)
         norm = 0 if k == last else channels[k]
         field = _receptive_field(network.kernel_size, last - k)
         layers.append(_conv_cost(f"conv{k}", inputs, (*large, channels[k]), network, norm, field))
-
-    reached = _receptive_field(network.kernel_size, last)
-    return [
-        dataclasses.replace(layer, field=reached) if layer.name == "stem" else layer
-        for layer in layers
-    ]
+    return layers
 
 
 def list_discriminator(network: NetworkConfig) -> list[LayerCost]:
@@ -80,9 +81,7 @@ def list_discriminator(network: NetworkConfig) -> list[LayerCost]:
 
     features = network.features + y
     if y:
-        layers.append(
-            _dense_cost("fc", features, (network.fc_width,), network, norm=network.fc_width)
-        )
+        layers.append(_fc_cost(features, network))
         features = network.fc_width + y
     return [*layers, _dense_cost("logits", features, (1,), network, norm=0)]
 
@@ -100,8 +99,13 @@ def training_bytes(config: Config, precision: str) -> float:
     return TENSORFLOW_BYTES + weights * BYTES_PER_WEIGHT + kept * config.batch_size * bytes_each
 
 
+def _fc_cost(inputs: int, network: NetworkConfig) -> LayerCost:
+    """The dense layer that both networks have with labels."""
+    return _dense_cost("fc", inputs, (network.fc_width,), network, norm=network.fc_width)
+
+
 def _dense_cost(
-    name: str, inputs: int, output: tuple[int, ...], network: NetworkConfig, norm: int
+    name: str, inputs: int, output: Shape, network: NetworkConfig, norm: int
 ) -> LayerCost:
     """norm: channels of the batch norm that follows, 0 for none."""
     units = math.prod(output)
@@ -112,12 +116,7 @@ def _dense_cost(
 
 
 def _conv_cost(
-    name: str,
-    inputs: tuple[int, int, int],
-    output: tuple[int, int, int],
-    network: NetworkConfig,
-    norm: int,
-    field: int,
+    name: str, inputs: MapShape, output: MapShape, network: NetworkConfig, norm: int, field: int
 ) -> LayerCost:
     """A convolution, or a transposed one: both multiply at every position of the smaller maps."""
     kernel = network.kernel_size

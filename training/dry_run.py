@@ -19,7 +19,7 @@ field             pixels of the image that a unit sees; in the generator, those 
 MFLOP             of the forward pass of one image: two for each multiplication"""
 
 
-def describe(config: Config, outlook: tuple) -> str:
+def describe_dry_run(config: Config, outlook: tuple) -> str:
     """The settings, both networks' layers and the memory to train them.
 
     outlook: (images, channels, names of the labels or None), as from `data.load.probe_dataset`.
@@ -29,19 +29,24 @@ def describe(config: Config, outlook: tuple) -> str:
     config = dataclasses.replace(
         config, c_dim=channels, label_names=label_names, mixed_precision=precision
     ).resolve()
-    network = config.network_config()
 
-    tables = [format_table(name, layers) for name, layers in list_layers(network).items()]
+    settings = json.dumps(dataclasses.asdict(config), indent=2)
+    layers = list_layers(config.network_config())
+    tables = [format_table(name, of_network) for name, of_network in layers.items()]
+    return "\n\n".join([settings, *tables, LEGEND, summarize_dry_run(config, images)])
+
+
+def summarize_dry_run(config: Config, images: int) -> str:
+    """The images, the run, and the memory and disk that it takes, a line each."""
+    precision = config.mixed_precision
     jit = "with XLA" if choose_jit(config.jit) else "without XLA"
-    disk = images * math.prod(network.image_shape) / 1e9
-    summary = (
+    disk = images * math.prod(config.network_config().image_shape) / 1e9
+    return (
         f"images   {images:,}: {choose_crop_and_resize(config)}\n"
         f"run      {config.run_dir}, {config.total_steps(images):,} steps, {precision} {jit}\n"
         f"memory   about {training_bytes(config, precision) / 1e9:.1f} GB while training\n"
         f"disk     {disk:.2f} GB for the decoded images"
     )
-    settings = json.dumps(dataclasses.asdict(config), indent=2)
-    return "\n\n".join([settings, *tables, LEGEND, summary])
 
 
 def format_table(name: str, layers: list[LayerCost]) -> str:

@@ -1,5 +1,6 @@
 """What a run reports while it trains: TensorBoard, metrics.jsonl, a progress bar or plain lines."""
 
+import contextlib
 import json
 import math
 import time
@@ -41,15 +42,7 @@ class Logs:
         self.seconds = self._truncate_metrics(start)  # of training, over all processes
         self.lost_lines = 0
         self.winning = WinningDiscriminator(config, start)
-        # disable=None shows a bar only in a terminal.
-        self.bar = tqdm(
-            total=steps.stop,
-            initial=start,
-            unit="step",
-            dynamic_ncols=True,
-            mininterval=0.2,
-            disable=None,
-        )
+        self.bar = _make_progress_bar(steps)
         if start == 0:
             self._write_hparams()
 
@@ -111,7 +104,7 @@ class Logs:
                 )
 
     def _measure_speed(self, step: int) -> float:
-        """Images a second since the last call."""
+        """Images per second since the last call."""
         (last_step, then), now = self.last, time.monotonic()
         self.last = (step, now)
         self.seconds += now - then
@@ -123,38 +116,28 @@ class Logs:
             self.bar.set_postfix_str(f"{losses}  {speed:,.0f} img/s", refresh=False)
             return
 
-        seconds_left = (self.bar.total - step) * self.config.images_per_step / max(speed, 1e-9)
-        left = f"  {speed:,.0f} img/s  {_format_clock(seconds_left)} left"
-        if step == self.start + 1:  # its speed is that of the compilation
-            left = ""
         logging.info(
             "step %s of %s  epoch %.2f  %s  D(x) %.2f  D(G(z)) %.2f%s",
-            f"{step:,}",
-            f"{self.bar.total:,}",
-            epoch,
-            losses,
-            values["d_real"],
-            values["d_fake"],
-            left,
+            *(f"{step:,}", f"{self.bar.total:,}", epoch, losses),
+            *(values["d_real"], values["d_fake"], self._tell_time_left(step, speed)),
         )
+
+    def _tell_time_left(self, step: int, speed: float) -> str:
+        """The speed and the time left, for a plain line; empty after the first step."""
+        if step == self.start + 1:  # its speed is that of the compilation
+            return ""
+        seconds_left = (self.bar.total - step) * self.config.images_per_step / max(speed, 1e-9)
+        return f"  {speed:,.0f} img/s  {_format_clock(seconds_left)} left"
 
     def _truncate_metrics(self, start: int) -> float:
         """Drops the lines after step `start`; returns the seconds of training until then."""
         if not self._metrics_path.exists():
             return 0.0
 
-        kept = []
-        for line in self._metrics_path.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:  # cut short by a kill
-                continue
-            is_entry = isinstance(entry, dict) and isinstance(entry.get("step"), int)
-            if is_entry and entry["step"] <= start:
-                kept.append(entry)
-        write_atomic(
-            self._metrics_path, "".join(json.dumps(entry) + "\n" for entry in kept).encode()
-        )
+        entries = _parse_metrics(self._metrics_path.read_text(encoding="utf-8"))
+        kept = [entry for entry in entries if entry["step"] <= start]
+        lines = "".join(json.dumps(entry) + "\n" for entry in kept)
+        write_atomic(self._metrics_path, lines.encode())
 
         seconds = kept[-1].get("seconds") if kept else 0.0
         return seconds if isinstance(seconds, float) else 0.0
@@ -169,12 +152,34 @@ class Logs:
             hparams.hparams(shown, trial_id=self.config.name)
 
 
+def _parse_metrics(text: str) -> list[dict]:
+    """The entries of metrics.jsonl that have a step, without lines that a kill cut short."""
+    entries = []
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            entries.append(json.loads(line))
+    return [
+        entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("step"), int)
+    ]
+
+
 def mean_scalars(results: dict) -> dict[str, float]:
     """`DCGAN.train_step`'s scalars as Python floats, with the means of D(x) and D(G(z))."""
     values = {name: float(value) for name, value in results.items() if value.shape.rank == 0}
     values["d_real"] = float(tf.reduce_mean(tf.sigmoid(results["real_logits"])))
     values["d_fake"] = float(tf.reduce_mean(tf.sigmoid(results["fake_logits"])))
     return values
+
+
+def _make_progress_bar(steps: range) -> tqdm:
+    return tqdm(
+        total=steps.stop,
+        initial=steps.start,
+        unit="step",
+        dynamic_ncols=True,
+        mininterval=0.2,
+        disable=None,  # shows a bar only in a terminal
+    )
 
 
 def _round_for_json(value: float) -> float | None:

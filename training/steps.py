@@ -37,17 +37,21 @@ class Steps:
         self.batch = dcgan.config.images_per_step
         self.table = upload(images) if on_device else None
 
-        # What each step takes: images, or their rows in the table, and y.
-        image = () if on_device else images.shape[1:]
-        real = tf.TensorSpec((self.batch, *image), tf.int64 if on_device else tf.uint8)
-        ys = [] if y is None else [tf.TensorSpec((self.batch, y.shape[-1]), tf.float32)]
-        self.results = self._trace_results(real, *ys)
-
+        specs = self._list_specs_of_step()
+        self.results = self._trace_results(*specs)
         first_step = tf.TensorSpec((), tf.int64)
-        stacked = [tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in (real, *ys)]
+        stacked = [tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in specs]
         self.call = tf.function(
             self._run_call, input_signature=[first_step, *stacked], autograph=False
         )
+
+    def _list_specs_of_step(self) -> list[tf.TensorSpec]:
+        """What each step takes: images, or their rows in the table, and y."""
+        image, dtype = (self.images.shape[1:], tf.uint8) if self.table is None else ((), tf.int64)
+        specs = [tf.TensorSpec((self.batch, *image), dtype)]
+        if self.y is not None:
+            specs.append(tf.TensorSpec((self.batch, self.y.shape[-1]), tf.float32))
+        return specs
 
     def run(self, calls: Iterable[range]) -> Iterator[dict]:
         """Takes the steps of each of `calls`, counted from 0, and yields the results of its last

@@ -79,7 +79,9 @@ def test_the_newest_epoch_is_read_and_the_discriminator_may_be_missing(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "dimensions", [(4, 1, 1, 4), (4, 1, 1, 4, 1, 1, 4), (2, 1, 1, 2), (2, 1, 1, 2, 1, 1, 4)], ids=str
+    "dimensions",
+    [(4, 1, 1, 4), (4, 1, 1, 4, 1, 1, 4), (2, 1, 1, 2), (2, 1, 1, 2, 1, 1, 4)],
+    ids=str,
 )
 def test_a_generator_is_a_dense_layer_and_then_convolutions(tmp_path, dimensions):
     for number, count in enumerate(dimensions, 1):
