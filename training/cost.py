@@ -36,59 +36,64 @@ class LayerCost:
     has_norm: bool
 
 
-def list_layers(network: NetworkConfig) -> dict[str, list[LayerCost]]:
+def list_layer_costs(network: NetworkConfig) -> dict[str, list[LayerCost]]:
     """Both networks' layers in order, by "generator" and "discriminator"."""
-    return {"generator": list_generator(network), "discriminator": list_discriminator(network)}
+    return {
+        "generator": list_generator_costs(network),
+        "discriminator": list_discriminator_costs(network),
+    }
 
 
-def list_generator(network: NetworkConfig) -> list[LayerCost]:
+def list_generator_costs(network: NetworkConfig) -> list[LayerCost]:
     layers, inputs = [], network.z_dim + network.y_dim
     if network.y_dim:
-        layers.append(_fc_cost(inputs, network))
+        layers.append(_compute_label_layer_cost(inputs, network))
         inputs = network.fc_width + network.y_dim
 
     units, widths = math.prod(network.stem_shape), network.generator_widths
     norm = units if network.stem_norm == "units" else widths[0]
-    stem = _dense_cost("stem", inputs, network.stem_shape, network, norm=norm)
-    reached = _receptive_field(network.kernel_size, len(widths))
+    stem = _compute_dense_cost("stem", inputs, network.stem_shape, network, norm=norm)
+    reached = _compute_receptive_field(network.kernel_size, len(widths))
     stem = dataclasses.replace(stem, field=reached)
-    return [*layers, stem, *_list_generator_convs(network)]
+    return [*layers, stem, *_list_generator_conv_costs(network)]
 
 
-def _list_generator_convs(network: NetworkConfig) -> list[LayerCost]:
+def _list_generator_conv_costs(network: NetworkConfig) -> list[LayerCost]:
     channels = [*network.generator_widths, network.image_shape[-1]]
     layers, last = [], len(channels) - 1
     for k in range(1, len(channels)):
         small, large = network.sizes[k - 1], network.sizes[k]
         inputs = (*small, channels[k - 1] + network.y_dim)
         norm = 0 if k == last else channels[k]
-        field = _receptive_field(network.kernel_size, last - k)
-        layers.append(_conv_cost(f"conv{k}", inputs, (*large, channels[k]), network, norm, field))
+        field = _compute_receptive_field(network.kernel_size, last - k)
+        layers.append(
+            _compute_conv_cost(f"conv{k}", inputs, (*large, channels[k]), network, norm, field)
+        )
     return layers
 
 
-def list_discriminator(network: NetworkConfig) -> list[LayerCost]:
+def list_discriminator_costs(network: NetworkConfig) -> list[LayerCost]:
     y, channels = network.y_dim, [network.image_shape[-1], *network.discriminator_widths]
     sizes = network.sizes[::-1]
     layers = []
     for k in range(1, len(channels)):
         inputs = (*sizes[k - 1], channels[k - 1] + y)
         norm = 0 if k == 1 else channels[k]
-        field = _receptive_field(network.kernel_size, k)
+        field = _compute_receptive_field(network.kernel_size, k)
         layers.append(
-            _conv_cost(f"conv{k}", inputs, (*sizes[k], channels[k]), network, norm, field)
+            _compute_conv_cost(f"conv{k}", inputs, (*sizes[k], channels[k]), network, norm, field)
         )
 
     features = network.features + y
     if y:
-        layers.append(_fc_cost(features, network))
+        layers.append(_compute_label_layer_cost(features, network))
         features = network.fc_width + y
-    return [*layers, _dense_cost("logits", features, (1,), network, norm=0)]
+    return [*layers, _compute_dense_cost("logits", features, (1,), network, norm=0)]
 
 
-def training_bytes(config: Config, precision: str) -> float:
+def estimate_training_bytes(config: Config, precision: str) -> float:
     """An estimate: weights with Adam's moments, and what the larger update keeps to go backward."""
-    layers = list_layers(config.network_config())
+    layers = list_layer_costs(config.network_config())
     generator, discriminator = (
         sum(math.prod(layer.output) for layer in layers[name])
         for name in ("generator", "discriminator")
@@ -99,12 +104,12 @@ def training_bytes(config: Config, precision: str) -> float:
     return TENSORFLOW_BYTES + weights * BYTES_PER_WEIGHT + kept * config.batch_size * bytes_each
 
 
-def _fc_cost(inputs: int, network: NetworkConfig) -> LayerCost:
+def _compute_label_layer_cost(inputs: int, network: NetworkConfig) -> LayerCost:
     """The dense layer that both networks have with labels."""
-    return _dense_cost("fc", inputs, (network.fc_width,), network, norm=network.fc_width)
+    return _compute_dense_cost("fc", inputs, (network.fc_width,), network, norm=network.fc_width)
 
 
-def _dense_cost(
+def _compute_dense_cost(
     name: str, inputs: int, output: Shape, network: NetworkConfig, norm: int
 ) -> LayerCost:
     """norm: channels of the batch norm that follows, 0 for none."""
@@ -115,7 +120,7 @@ def _dense_cost(
     )
 
 
-def _conv_cost(
+def _compute_conv_cost(
     name: str, inputs: MapShape, output: MapShape, network: NetworkConfig, norm: int, field: int
 ) -> LayerCost:
     """A convolution, or a transposed one: both multiply at every position of the smaller maps."""
@@ -135,7 +140,7 @@ def _conv_cost(
     )
 
 
-def _receptive_field(kernel: int, count: int) -> int:
+def _compute_receptive_field(kernel: int, count: int) -> int:
     """Pixels along one side that a unit sees through `count` stride-2 convolutions.
 
     Without the image's border; by symmetry also the pixels that a unit reaches through transposed

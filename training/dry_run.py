@@ -8,7 +8,7 @@ from config.settings import Config
 from data.load import choose_crop_and_resize
 from kernels.convolution import STRIDE
 from system.devices import choose_jit, choose_precision
-from training.cost import LayerCost, list_layers, training_bytes
+from training.cost import LayerCost, estimate_training_bytes, list_layer_costs
 
 LEGEND = """\
 i, k, s, p -> o   input, kernel, stride, zeros before+after (cropped, where the layer enlarges),
@@ -31,8 +31,8 @@ def describe_dry_run(config: Config, outlook: tuple) -> str:
     ).resolve()
 
     settings = json.dumps(dataclasses.asdict(config), indent=2)
-    layers = list_layers(config.network_config())
-    tables = [format_table(name, of_network) for name, of_network in layers.items()]
+    layers = list_layer_costs(config.network_config())
+    tables = [format_layer_table(name, of_network) for name, of_network in layers.items()]
     return "\n\n".join([settings, *tables, LEGEND, summarize_dry_run(config, images)])
 
 
@@ -44,22 +44,22 @@ def summarize_dry_run(config: Config, images: int) -> str:
     return (
         f"images   {images:,}: {choose_crop_and_resize(config)}\n"
         f"run      {config.run_dir}, {config.total_steps(images):,} steps, {precision} {jit}\n"
-        f"memory   about {training_bytes(config, precision) / 1e9:.1f} GB while training\n"
+        f"memory   about {estimate_training_bytes(config, precision) / 1e9:.1f} GB while training\n"
         f"disk     {disk:.2f} GB for the decoded images"
     )
 
 
-def format_table(name: str, layers: list[LayerCost]) -> str:
+def format_layer_table(name: str, layers: list[LayerCost]) -> str:
     """A network's layers as lines, with the totals below."""
     heads = f"{'overlap':>8} {'field':>6} {'parameters':>12} {'MFLOP':>9}"
     title = f"{name:14} {'i':>11} {'k':>2} {'s':>2} {'p':>8} {'o':>12} {heads}"
     parameters = sum(layer.parameters for layer in layers)
     megaflops = sum(layer.flops for layer in layers) / 1e6
     total = f"  {'total':12} {'':54} {parameters:12,} {megaflops:9,.1f}"
-    return "\n".join([title, *map(format_layer, layers), total])
+    return "\n".join([title, *map(format_layer_row, layers), total])
 
 
-def format_layer(layer: LayerCost) -> str:
+def format_layer_row(layer: LayerCost) -> str:
     inputs, output = ("x".join(map(str, shape)) for shape in (layer.inputs, layer.output))
     kernel = stride = overlap = ""
     if layer.kernel:

@@ -39,12 +39,12 @@ class Logs:
 
         self.start = start
         self.last = (start, time.monotonic())
-        self.seconds = self._truncate_metrics(start)  # of training, over all processes
+        self.seconds = self._drop_metrics_after_start(start)  # of training, over all processes
         self.lost_lines = 0
         self.winning = WinningDiscriminator(config, start)
-        self.bar = _make_progress_bar(steps)
+        self.bar = _make_training_progress_bar(steps)
         if start == 0:
-            self._write_hparams()
+            self._write_hparams_to_tensorboard()
 
     def __enter__(self) -> "Logs":
         return self
@@ -53,45 +53,45 @@ class Logs:
         self.bar.close()
         self.events.close()
 
-    def advance_bar(self, steps: int) -> None:
+    def advance_progress_bar(self, steps: int) -> None:
         self.bar.update(steps)
 
-    def log_step(self, step: int, results: dict) -> None:
+    def log_training_step(self, step: int, results: dict) -> None:
         """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z))."""
-        values = mean_scalars(results)
-        speed = self._measure_speed(step)
+        values = average_step_results(results)
+        speed = self._measure_images_per_second(step)
         epoch = step * self.config.images_per_step / self.images
 
         line = {"step": step, "epoch": round(epoch, 4), "images_per_second": round(speed, 2)}
-        line |= {name: _round_for_json(values[name]) for name in METRICS}
+        line |= {name: _round_metric_for_json(values[name]) for name in METRICS}
         line |= {"seconds": round(self.seconds, 3)}
-        self._append_metrics(json.dumps(line) + "\n")
+        self._append_metrics_line(json.dumps(line) + "\n")
 
-        with self.events.record_step(step):
+        with self.events.record_summaries_of_step(step):
             for name in (*METRICS, *(scale for scale in LOSS_SCALES if scale in values)):
                 tf.summary.scalar(name, np.float32(values[name]))
             tf.summary.scalar("images_per_second", np.float32(speed))
 
-        self._show_progress(step, epoch, values, speed)
-        self.winning.check(step, values["d_fake"])
+        self._show_training_progress(step, epoch, values, speed)
+        self.winning.warn_if_winning(step, values["d_fake"])
 
-    def log_histograms(self, step: int, results: dict) -> None:
-        with self.events.record_step(step):
+    def log_training_histograms(self, step: int, results: dict) -> None:
+        with self.events.record_summaries_of_step(step):
             # Tags of their own: TensorBoard gives each tag one type.
             tf.summary.histogram("histogram/z", results["z"])
             tf.summary.histogram("histogram/d_real", tf.sigmoid(results["real_logits"]))
             tf.summary.histogram("histogram/d_fake", tf.sigmoid(results["fake_logits"]))
 
-    def log_image(self, step: int, name: str, picture: np.ndarray) -> None:
+    def log_picture_to_tensorboard(self, step: int, name: str, picture: np.ndarray) -> None:
         """picture (H, W, C) uint8."""
-        with self.events.record_step(step):
+        with self.events.record_summaries_of_step(step):
             tf.summary.image(name, picture[None])
 
     @property
     def _metrics_path(self) -> Path:
         return self.folder / "metrics.jsonl"
 
-    def _append_metrics(self, line: str) -> None:
+    def _append_metrics_line(self, line: str) -> None:
         """Adds a line, whole or not at all; warns of the first that cannot be written."""
         try:
             append_or_undo(self._metrics_path, line.encode())
@@ -103,14 +103,14 @@ class Logs:
                     *(self._metrics_path, error.strerror),
                 )
 
-    def _measure_speed(self, step: int) -> float:
+    def _measure_images_per_second(self, step: int) -> float:
         """Images per second since the last call."""
         (last_step, then), now = self.last, time.monotonic()
         self.last = (step, now)
         self.seconds += now - then
         return (step - last_step) * self.config.images_per_step / max(now - then, 1e-9)
 
-    def _show_progress(self, step: int, epoch: float, values: dict, speed: float) -> None:
+    def _show_training_progress(self, step: int, epoch: float, values: dict, speed: float) -> None:
         losses = f"d_loss {values['d_loss']:.3f}  g_loss {values['g_loss']:.3f}"
         if not self.bar.disable:
             self.bar.set_postfix_str(f"{losses}  {speed:,.0f} img/s", refresh=False)
@@ -119,22 +119,22 @@ class Logs:
         logging.info(
             "step %s of %s  epoch %.2f  %s  D(x) %.2f  D(G(z)) %.2f%s",
             *(f"{step:,}", f"{self.bar.total:,}", epoch, losses),
-            *(values["d_real"], values["d_fake"], self._tell_time_left(step, speed)),
+            *(values["d_real"], values["d_fake"], self._format_speed_and_time_left(step, speed)),
         )
 
-    def _tell_time_left(self, step: int, speed: float) -> str:
+    def _format_speed_and_time_left(self, step: int, speed: float) -> str:
         """The speed and the time left, for a plain line; empty after the first step."""
         if step == self.start + 1:  # its speed is that of the compilation
             return ""
         seconds_left = (self.bar.total - step) * self.config.images_per_step / max(speed, 1e-9)
-        return f"  {speed:,.0f} img/s  {_format_clock(seconds_left)} left"
+        return f"  {speed:,.0f} img/s  {_format_hours_and_minutes(seconds_left)} left"
 
-    def _truncate_metrics(self, start: int) -> float:
+    def _drop_metrics_after_start(self, start: int) -> float:
         """Drops the lines after step `start`; returns the seconds of training until then."""
         if not self._metrics_path.exists():
             return 0.0
 
-        entries = _parse_metrics(self._metrics_path.read_text(encoding="utf-8"))
+        entries = _parse_metrics_lines(self._metrics_path.read_text(encoding="utf-8"))
         kept = [entry for entry in entries if entry["step"] <= start]
         lines = "".join(json.dumps(entry) + "\n" for entry in kept)
         write_atomic(self._metrics_path, lines.encode())
@@ -142,17 +142,17 @@ class Logs:
         seconds = kept[-1].get("seconds") if kept else 0.0
         return seconds if isinstance(seconds, float) else 0.0
 
-    def _write_hparams(self) -> None:
+    def _write_hparams_to_tensorboard(self) -> None:
         shown = {}
         for name, setting in SETTINGS.items():
             value = getattr(self.config, name)
             if setting.hparam and value is not None:
                 shown[name] = ",".join(map(str, value)) if isinstance(value, tuple) else value
-        with self.events.record_step(0):
+        with self.events.record_summaries_of_step(0):
             hparams.hparams(shown, trial_id=self.config.name)
 
 
-def _parse_metrics(text: str) -> list[dict]:
+def _parse_metrics_lines(text: str) -> list[dict]:
     """The entries of metrics.jsonl that have a step, without lines that a kill cut short."""
     entries = []
     for line in text.splitlines():
@@ -163,7 +163,7 @@ def _parse_metrics(text: str) -> list[dict]:
     ]
 
 
-def mean_scalars(results: dict) -> dict[str, float]:
+def average_step_results(results: dict) -> dict[str, float]:
     """`DCGAN.train_step`'s scalars as Python floats, with the means of D(x) and D(G(z))."""
     values = {name: float(value) for name, value in results.items() if value.shape.rank == 0}
     values["d_real"] = float(tf.reduce_mean(tf.sigmoid(results["real_logits"])))
@@ -171,7 +171,7 @@ def mean_scalars(results: dict) -> dict[str, float]:
     return values
 
 
-def _make_progress_bar(steps: range) -> tqdm:
+def _make_training_progress_bar(steps: range) -> tqdm:
     return tqdm(
         total=steps.stop,
         initial=steps.start,
@@ -182,12 +182,12 @@ def _make_progress_bar(steps: range) -> tqdm:
     )
 
 
-def _round_for_json(value: float) -> float | None:
+def _round_metric_for_json(value: float) -> float | None:
     """None for NaN, which JSON lacks: a skipped float16 step has no loss."""
     return round(value, 6) if math.isfinite(value) else None
 
 
-def _format_clock(seconds: float) -> str:
+def _format_hours_and_minutes(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

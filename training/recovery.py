@@ -26,7 +26,7 @@ NO_MEMORY = (
 BOILERPLATE = ("Graph execution error", "Detected at node", "<stack traces", "[[{{")
 
 
-def check_finite(step: int, results: dict) -> bool:
+def check_losses_finite(step: int, results: dict) -> bool:
     """Whether the losses are finite, as they must be for a state that is worth going back to.
 
     Raises DivergedError when they are not. A float16 step that overflowed was skipped: that is no
@@ -49,7 +49,7 @@ def halve_learning_rate(config: Config, error: DivergedError) -> Config:
     Raises ValueError after MAX_HALVINGS.
     """
     if config.halvings >= MAX_HALVINGS:
-        raise ValueError(f"{error} {_advise_after_halvings(config)}") from error
+        raise ValueError(f"{error} {_advise_after_learning_rate_halvings(config)}") from error
 
     config = dataclasses.replace(config, halvings=config.halvings + 1)
     logging.warning(
@@ -61,7 +61,7 @@ def halve_learning_rate(config: Config, error: DivergedError) -> Config:
     return config
 
 
-def _advise_after_halvings(config: Config) -> str:
+def _advise_after_learning_rate_halvings(config: Config) -> str:
     rate = config.current_learning_rate
     return (
         f"Halving the learning rate {config.halvings} times, to {rate:g}, did not "
@@ -71,7 +71,7 @@ def _advise_after_halvings(config: Config) -> str:
 
 
 @contextlib.contextmanager
-def explain_failed_steps(config: Config, *, step_bytes: float, image_bytes: int):
+def translate_step_errors(config: Config, *, step_bytes: float, image_bytes: int):
     """Turns what TensorFlow raises in this block into a ValueError that says what to do."""
     try:
         yield
@@ -88,14 +88,14 @@ def explain_failed_step(
     step_bytes: what a step needs; image_bytes: what the images take on the device.
     """
     if is_out_of_memory(error):
-        return _advise_to_save_memory(config, step_bytes, image_bytes)
+        return _advise_to_save_step_memory(config, step_bytes, image_bytes)
     return (
         f"TensorFlow could not take a step: {_find_reason_of_failed_step(error)}. "
         "What was saved is intact; --verbosity=1 tells more."
     )
 
 
-def _advise_to_save_memory(config: Config, step_bytes: float, image_bytes: int) -> str:
+def _advise_to_save_step_memory(config: Config, step_bytes: float, image_bytes: int) -> str:
     saving = ""
     if config.data_on_device != "off":
         saving = f" --data_on_device=off saves {image_bytes / 1e9:.2f} GB."
