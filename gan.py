@@ -136,7 +136,7 @@ class DCGAN:
             gradients = [g + factor * w.value for g, w in zip(gradients, weights, strict=True)]
         optimizer.apply(gradients, weights)
 
-    def loss_scales(self) -> dict[str, tf.Tensor]:
+    def read_loss_scales(self) -> dict[str, tf.Tensor]:
         """The dynamic loss scales by name, scalars; empty unless training in float16."""
         if not self.uses_scalers:
             return {}

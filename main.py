@@ -20,7 +20,7 @@ from absl import flags, logging
 from config.flags import FLAGS, choose_actions, define_flags, given_settings, help_text, parse_flags
 from config.presets import with_preset
 from config.settings import NETWORK_SETTINGS, Config
-from runs.find import check_has_images, find_run, find_run_to_train
+from runs.find import check_run_has_images, find_run, find_run_to_train
 from system import console, devices
 from system.signals import Interruption, die_quietly_of_a_closed_pipe
 
@@ -96,9 +96,9 @@ def print_outlook(given: dict, _) -> None:
     config = find_run_to_train(given)
     outlook = probe_dataset(config)
     devices.quietly_import_tensorflow()
-    from training.dry_run import describe
+    from training.dry_run import describe_dry_run
 
-    print(describe(config, outlook))
+    print(describe_dry_run(config, outlook))
 
 
 def train_run(given: dict, _) -> dict | None:
@@ -108,7 +108,7 @@ def train_run(given: dict, _) -> dict | None:
     from system.locks import lock_run
 
     config = find_run_to_train(given)
-    check_has_images(config)
+    check_run_has_images(config)
     check_writable(config.run_dir)
     with lock_run(config.run_dir):
         # Before TensorFlow, so that bad images are reported at once.
@@ -145,18 +145,18 @@ def draw_latent_effects(given: dict, _) -> dict:
 def export_saved_model(given: dict, _) -> dict:
     config = find_run(given)
     devices.quietly_import_tensorflow()
-    from export.saved_model import export
+    from export.saved_model import write_saved_model
 
-    export(config)
+    write_saved_model(config)
     return given
 
 
 def export_frozen_graphs(given: dict, _) -> dict:
     config = find_run(given)
     devices.quietly_import_tensorflow()
-    from export.frozen import freeze
+    from export.frozen import write_frozen_graphs
 
-    freeze(config)
+    write_frozen_graphs(config)
     return given
 
 

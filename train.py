@@ -14,13 +14,13 @@ from runs.checkpoints import Checkpoints, DivergedError
 from system.devices import choose_jit, choose_precision
 from system.files import remove_leftovers
 from system.signals import catch_stop_signals
-from training.announcements import announce
-from training.cost import training_bytes
+from training.announcements import announce_training
+from training.cost import estimate_training_bytes
 from training.logs import Logs
 from training.pictures import Pictures
-from training.recovery import check_finite, explain_failed_step, halve_learning_rate
-from training.schedule import find_what_is_due, plan_calls
-from training.steps import Steps, choose_on_device, choose_steps_per_call
+from training.recovery import check_losses_finite, halve_learning_rate, translate_step_errors
+from training.schedule import find_actions_due_after_step, plan_step_calls
+from training.steps import Steps, choose_images_on_device, choose_steps_per_call
 
 
 def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> Config | None:
@@ -34,12 +34,8 @@ def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> C
     is readable, the labels are not the run's, or memory runs out; OSError when a checkpoint cannot
     be written. One process at a time may train a run: `system.locks.lock_run`.
     """
-    config = settle_on_data(config, images, labels)
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    # TensorFlow's fusing optimizer fails over some networks (one block, labels) and speeds none up.
-    tf.config.optimizer.set_experimental_options({"remapping": False})
-
+    config = take_settings_from_data(config, images, labels)
+    set_tensorflow_options(config)
     while True:
         try:
             return train_until_divergence(config, images, labels)
@@ -47,7 +43,14 @@ def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> C
             config = halve_learning_rate(config, error)
 
 
-def settle_on_data(config: Config, images: np.ndarray, labels: Labels | None) -> Config:
+def set_tensorflow_options(config: Config) -> None:
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    # TensorFlow's fusing optimizer fails over some networks (one block, labels) and speeds none up.
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+
+
+def take_settings_from_data(config: Config, images: np.ndarray, labels: Labels | None) -> Config:
     """The settings with the data's channels and names of labels.
 
     Raises ValueError when the run that exists has other labels.
@@ -71,25 +74,27 @@ def train_until_divergence(
     checkpoints = Checkpoints(dcgan, config)
     start, total = checkpoints.restore(), config.total_steps(len(images))
     if start >= total:
-        logging.info(
-            "%s is at step %s of %s: raise --epoch or --steps.",
-            *(config.run_dir, f"{start:,}", f"{total:,}"),
-        )
+        say_training_is_complete(config, start, total)
         return config
 
-    prepare_folders(config)
-    needed = training_bytes(config, precision)
-    announce(config, start=start, total=total, precision=precision, jit=jit, step_bytes=needed)
-    try:
-        finished = run_steps(dcgan, images, labels, checkpoints, range(start, total))
-    except (tf.errors.OpError, MemoryError) as error:
-        raise ValueError(
-            explain_failed_step(error, config, step_bytes=needed, image_bytes=images.nbytes)
-        ) from error
+    prepare_run_folders(config)
+    needed = estimate_training_bytes(config, precision)
+    announce_training(
+        config, start=start, total=total, precision=precision, jit=jit, step_bytes=needed
+    )
+    with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
+        finished = run_training_steps(dcgan, images, labels, checkpoints, range(start, total))
     return config if finished else None
 
 
-def prepare_folders(config: Config) -> None:
+def say_training_is_complete(config: Config, step: int, total: int) -> None:
+    logging.info(
+        "%s is at step %s of %s: raise --epoch or --steps.",
+        *(config.run_dir, f"{step:,}", f"{total:,}"),
+    )
+
+
+def prepare_run_folders(config: Config) -> None:
     """Makes the run's folders, removes a killed process's leftovers, writes config.json."""
     for folder in (config.run_dir, config.sample_path):
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,47 +104,47 @@ def prepare_folders(config: Config) -> None:
     write_config(config)
 
 
-def run_steps(
+def run_training_steps(
     dcgan: DCGAN, images: np.ndarray, labels: Labels | None, checkpoints: Checkpoints, steps: range
 ) -> bool:
     """Trains for `steps`, counted from 0; False when a signal stopped it."""
     config, total = dcgan.config, steps.stop
     y = labels.y if labels else None
     pictures = Pictures(config, dcgan.generator, steps.start)
-    on_device = choose_on_device(config.data_on_device, images)
+    on_device = choose_images_on_device(config.data_on_device, images)
     trainer = Steps(dcgan, images, y, on_device=on_device)
-    calls = plan_calls(config, steps, choose_steps_per_call(config.steps_per_call))
+    calls = plan_step_calls(config, steps, choose_steps_per_call(config.steps_per_call))
 
     with catch_stop_signals() as stop, Logs(config, steps, len(images)) as logs:
-        pictures.write_reals(logs, images, y)
+        pictures.write_grid_of_reals(logs, images, y)
 
         for call, results in zip(calls, trainer.run(calls), strict=True):
             step = call.stop  # steps done so far
-            logs.advance_bar(len(call))
+            logs.advance_progress_bar(len(call))
             stopping = stop.is_set()  # read once; later signals end the next one
             is_first, is_last = call.start == steps.start, step == total or stopping
-            due = find_what_is_due(config, step, is_first=is_first, is_last=is_last)
+            due = find_actions_due_after_step(config, step, is_first=is_first, is_last=is_last)
 
             if any(due):
-                results |= dcgan.loss_scales()
-                is_finite = check_finite(step, results)
+                results |= dcgan.read_loss_scales()
+                is_finite = check_losses_finite(step, results)
             if due.log:
-                logs.log_step(step, results)
+                logs.log_training_step(step, results)
             if due.draw:
-                logs.log_histograms(step, results)
-                pictures.write_fakes(logs, step, results)
+                logs.log_training_histograms(step, results)
+                pictures.write_grid_of_fakes(logs, step, results)
             if step == total:
-                pictures.write_film()
+                pictures.write_training_film()
             # Last: after an earlier kill, all of this is redone from the checkpoint before.
             if due.save and is_finite:
                 checkpoints.save(step)
             if stopping:
                 break
 
-    return say_how_it_ended(config, step, total)
+    return say_how_training_ended(config, step, total)
 
 
-def say_how_it_ended(config: Config, step: int, total: int) -> bool:
+def say_how_training_ended(config: Config, step: int, total: int) -> bool:
     """Logs the outcome; True if complete."""
     if step < total:
         logging.info("stopped and saved at step %s; the same command resumes there.", f"{step:,}")

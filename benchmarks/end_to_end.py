@@ -143,14 +143,14 @@ def record_parts():
             super().__init__(*arguments, **options)
             self.call = record_seconds(self.call, spent[STEP])
 
-        def _gather_inputs(self, calls):
-            return record_waits(super()._gather_inputs(calls), spent[WAIT])
+        def _gather_batches_of_calls(self, calls):
+            return record_waits(super()._gather_batches_of_calls(calls), spent[WAIT])
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(train, "Steps", TimedSteps))
         for owner, method, part in (
-            (Logs, "log_step", LOG),
-            (Pictures, "write_fakes", PICTURES),
+            (Logs, "log_training_step", LOG),
+            (Pictures, "write_grid_of_fakes", PICTURES),
             (Checkpoints, "save", CHECKPOINTS),
         ):
             timed = record_seconds(getattr(owner, method), spent[part])

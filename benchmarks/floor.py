@@ -6,7 +6,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from config.settings import Config
-from training.cost import list_layers
+from training.cost import list_layer_costs
 
 MATRIX_SIDE = 4096
 COPY_BYTES = 2**30
@@ -25,7 +25,7 @@ def count_step_flops(config: Config) -> int:
     gradient. G's update: G and D forward, D's input gradients, and G's gradients, without that of
     z. Without `alternate`, G's first update reuses the fakes of D's last one.
     """
-    layers = list_layers(config.network_config())
+    layers = list_layer_costs(config.network_config())
     generator = [layer.flops for layer in layers["generator"]]
     discriminator = [layer.flops for layer in layers["discriminator"]]
     g, d = sum(generator), sum(discriminator)
@@ -44,7 +44,7 @@ def count_step_bytes(config: Config, bytes_each: int) -> int:
     written and read. An update reads and writes its weights and their Adam in float32. The passes
     are those of `count_step_flops`.
     """
-    layers = list_layers(config.network_config())
+    layers = list_layer_costs(config.network_config())
     g, d = (
         sum(math.prod(layer.output) * (2 if layer.has_norm else 1) for layer in network)
         for network in layers.values()

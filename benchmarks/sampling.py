@@ -33,7 +33,7 @@ import tensorflow as tf
 import ops
 from config.settings import Config
 from config.stored import write_config
-from export.saved_model import export
+from export.saved_model import write_saved_model
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
 from sample import DRAW_BATCH, Sampler, sample
@@ -72,7 +72,7 @@ def write_untrained_run(config: Config) -> None:
 def make_programs(config: Config) -> dict[str, Callable[[], object]]:
     """What a round runs. Each draws --images, but "first" only --sample's first batch."""
     generate = tf.function(Sampler(config).generator, autograph=False)
-    saved = tf.saved_model.load(str(export(config))).signatures
+    saved = tf.saved_model.load(str(write_saved_model(config))).signatures
     z = ops.latents(config.seed, FLAGS.images, z_dim=config.z_dim, z_dist=config.z_dist)
     seeds = itertools.count()  # each names a new folder
 

@@ -111,7 +111,7 @@ def record_samples(batch_size: int, every: int):
     from training.logs import Logs
 
     samples, process = [], psutil.Process()
-    advance = Logs.advance_bar
+    advance = Logs.advance_progress_bar
     step, begin = 0, time.perf_counter()
 
     def advance_and_sample(logs: Logs, steps: int) -> None:
@@ -123,7 +123,7 @@ def record_samples(batch_size: int, every: int):
             samples.append(take_sample(process, step, speed))
             begin = time.perf_counter()
 
-    with mock.patch.object(Logs, "advance_bar", advance_and_sample):
+    with mock.patch.object(Logs, "advance_progress_bar", advance_and_sample):
         yield samples
 
 

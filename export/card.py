@@ -5,14 +5,12 @@ import dataclasses
 from config.settings import Config
 
 
-def describe_model(config: Config, step: int, max_count: int) -> dict:
+def build_model_card(config: Config, step: int, max_count: int) -> dict:
     """The content of model_card.json. max_count: images that one call of `sample` may ask for."""
     height, width, channels = config.network_config().image_shape
-    z, images = "z (B, z_dim) float32", "images (B, height, width, channels) float32"
-    y = f", y (B, {config.y_dim}) float32" if config.y_dim else ""
     return {
         "labels": config.label_names,
-        "y": _describe_y(config),
+        "y": _describe_y_of_exported_model(config),
         "batch_norm": config.bn_statistics,
         "z_dim": config.z_dim,
         "z_dist": config.z_dist,
@@ -22,23 +20,36 @@ def describe_model(config: Config, step: int, max_count: int) -> dict:
         "value_range": [-1.0, 1.0],
         "max_count": max_count,
         "step": step,
-        "signatures": {
-            "serving_default": f"{z}{y} -> {images}",
-            "sample": (
-                f"seed int64, count int32{y} -> "
-                "png_bytes (count,) encoded images, z (count, z_dim) float32"
-            ),
-            "discriminate": f"{images}{y} -> logits (B, 1), probability (B, 1) float32",
-        },
-        "frozen_graphs": {
-            "generator.pb": f"z:0{y and ', y:0'} -> images:0",
-            "discriminator.pb": f"images:0{y and ', y:0'} -> logits:0, probability:0",
-        },
+        "signatures": _describe_exported_signatures(config.y_dim),
+        "frozen_graphs": _describe_frozen_graphs(config.y_dim),
         "flags": dataclasses.asdict(config),
     }
 
 
-def _describe_y(config: Config) -> str | None:
+def _describe_exported_signatures(y_dim: int) -> dict:
+    """What each signature of the SavedModel takes and returns."""
+    z, images = "z (B, z_dim) float32", "images (B, height, width, channels) float32"
+    y = f", y (B, {y_dim}) float32" if y_dim else ""
+    return {
+        "serving_default": f"{z}{y} -> {images}",
+        "sample": (
+            f"seed int64, count int32{y} -> "
+            "png_bytes (count,) encoded images, z (count, z_dim) float32"
+        ),
+        "discriminate": f"{images}{y} -> logits (B, 1), probability (B, 1) float32",
+    }
+
+
+def _describe_frozen_graphs(y_dim: int) -> dict:
+    """The tensors that each frozen graph takes and returns."""
+    y = ", y:0" if y_dim else ""
+    return {
+        "generator.pb": f"z:0{y} -> images:0",
+        "discriminator.pb": f"images:0{y} -> logits:0, probability:0",
+    }
+
+
+def _describe_y_of_exported_model(config: Config) -> str | None:
     if not config.y_dim:
         return None
     kind = "a 1 for each attribute that is on, all 0 for none"

@@ -7,11 +7,11 @@ from absl import logging
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from config.settings import Config
-from export.saved_model import build_exported, write_card
+from export.saved_model import restore_exported_signatures, write_model_card
 from system.files import write_atomic
 
 
-def freeze(config: Config) -> Path:
+def write_frozen_graphs(config: Config) -> Path:
     """Writes <run>/export/generator.pb and discriminator.pb, with constants for weights; returns
     the folder.
 
@@ -19,16 +19,12 @@ def freeze(config: Config) -> Path:
     and probability:0, both with y:0 if there are labels. Raises ValueError when the run has no
     readable checkpoint.
     """
-    exported, step = build_exported(config)
+    exported, step = restore_exported_signatures(config)
     folder = config.run_dir / "export"
     folder.mkdir(parents=True, exist_ok=True)
-
-    functions = {"generator": exported.generate, "discriminator": exported.discriminate}
-    for name, function in functions.items():
-        frozen = convert_variables_to_constants_v2(name_outputs(function).get_concrete_function())
-        write_atomic(folder / f"{name}.pb", frozen.graph.as_graph_def().SerializeToString())
-    write_card(config, step)
-
+    freeze_graph_to_file(folder / "generator.pb", exported.generate)
+    freeze_graph_to_file(folder / "discriminator.pb", exported.discriminate)
+    write_model_card(config, step)
     logging.info(
         "the frozen graphs of step %s, generator.pb and discriminator.pb, are in %s",
         *(f"{step:,}", folder),
@@ -36,7 +32,14 @@ def freeze(config: Config) -> Path:
     return folder
 
 
-def name_outputs(function) -> tf.types.experimental.PolymorphicFunction:
+def freeze_graph_to_file(path: Path, function) -> None:
+    frozen = convert_variables_to_constants_v2(
+        name_frozen_outputs(function).get_concrete_function()
+    )
+    write_atomic(path, frozen.graph.as_graph_def().SerializeToString())
+
+
+def name_frozen_outputs(function) -> tf.types.experimental.PolymorphicFunction:
     """The function with outputs named in the graph, where freezing calls them Identity."""
 
     def named(*inputs):

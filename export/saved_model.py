@@ -12,7 +12,7 @@ from absl import logging
 import ops
 from config.network import NetworkConfig
 from config.settings import Config
-from export.card import describe_model
+from export.card import build_model_card
 from model import Discriminator, Generator
 from runs.checkpoints import restore_networks, translate_write_errors
 from sample import DRAW_BATCH, fill_batches
@@ -57,12 +57,16 @@ class Exported(tf.Module):
         seed, count = tf.TensorSpec((), tf.int64), tf.TensorSpec((), tf.int32)
         images = tf.TensorSpec((None, *network.image_shape), floats)
 
-        self.generate = compile_signature(make_generate(generator), z=z, **y)
-        self.sample = compile_signature(make_sample(generator), seed=seed, count=count, **y)
-        self.discriminate = compile_signature(make_discriminate(discriminator), images=images, **y)
+        self.generate = compile_signature(make_generate_signature(generator), z=z, **y)
+        self.sample = compile_signature(
+            make_sample_signature(generator), seed=seed, count=count, **y
+        )
+        self.discriminate = compile_signature(
+            make_discriminate_signature(discriminator), images=images, **y
+        )
 
 
-def make_generate(generator: Generator):
+def make_generate_signature(generator: Generator):
     """serving_default as a Python function."""
 
     def generate(z, y=None):
@@ -71,16 +75,16 @@ def make_generate(generator: Generator):
 
         # Batch norm has no statistics but those of its batch: one image must not be all of it.
         if y is not None:
-            y = check_rows(y, tf.shape(z)[0])
+            y = check_label_rows(y, tf.shape(z)[0])
         return {"images": draw_in_batches(generator, z, y, tf.identity)}
 
     return generate
 
 
-def make_sample(generator: Generator):
+def make_sample_signature(generator: Generator):
     """sample as a Python function."""
     network = generator.config
-    most = max_count(network)
+    most = limit_images_per_request(network)
     rule = f"count must be from 0 to {most}. Received: {{}}. Ask for fewer, with several seeds."
 
     def sample(seed, count, y=None):
@@ -88,7 +92,7 @@ def make_sample(generator: Generator):
         whole = count + -count % DRAW_BATCH
         z = ops.latents(seed, whole, z_dim=network.z_dim, z_dist=network.z_dist)
         if y is not None:
-            y = tf.gather(check_rows(y, count), tf.range(whole) % tf.maximum(count, 1))
+            y = tf.gather(check_label_rows(y, count), tf.range(whole) % tf.maximum(count, 1))
 
         images = draw_in_batches(generator, z, y, ops.to_uint8)[:count]
         pngs = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)
@@ -97,7 +101,7 @@ def make_sample(generator: Generator):
     return sample
 
 
-def make_discriminate(discriminator: Discriminator):
+def make_discriminate_signature(discriminator: Discriminator):
     """discriminate as a Python function."""
 
     def discriminate(images, y=None):
@@ -105,8 +109,8 @@ def make_discriminate(discriminator: Discriminator):
         # least one image goes in.
         count = tf.shape(images)[0]
         missing = tf.cast(count == 0, tf.int32)
-        y = None if y is None else pad_rows(y, missing)
-        logits = discriminator(pad_rows(images, missing), y, training=False)[:count]
+        y = None if y is None else pad_batch_with_zeros(y, missing)
+        logits = discriminator(pad_batch_with_zeros(images, missing), y, training=False)[:count]
         return {"logits": logits, "probability": tf.sigmoid(logits)}
 
     return discriminate
@@ -126,27 +130,22 @@ def draw_in_batches(generator: Generator, z, y, finish) -> tf.Tensor:
     return tf.reshape(images, (-1, *shape))[:count]
 
 
-def max_count(network: NetworkConfig) -> int:
+def limit_images_per_request(network: NetworkConfig) -> int:
     """How many images one request may ask `sample` for."""
     return min(MAX_COUNT, MAX_BYTES // math.prod(network.image_shape))
 
 
-def export(config: Config) -> Path:
+def write_saved_model(config: Config) -> Path:
     """Writes <run>/export/saved_model/ and model_card.json beside it; returns the SavedModel's
     folder.
 
     Raises ValueError when the run has no readable checkpoint.
     """
-    exported, step = build_exported(config)
-    signatures = {
-        "serving_default": exported.generate,
-        "sample": exported.sample,
-        "discriminate": exported.discriminate,
-    }
+    exported, step = restore_exported_signatures(config)
     folder = config.run_dir / "export" / "saved_model"
     with replace_folder(folder) as temporary, translate_write_errors(folder):
-        tf.saved_model.save(exported, os.fspath(temporary), signatures=signatures)
-    write_card(config, step)
+        tf.saved_model.save(exported, os.fspath(temporary), signatures=list_signatures(exported))
+    write_model_card(config, step)
 
     if config.bn_statistics == "batch":
         logging.warning(
@@ -157,7 +156,15 @@ def export(config: Config) -> Path:
     return folder
 
 
-def build_exported(config: Config) -> tuple[Exported, int]:
+def list_signatures(exported: Exported) -> dict:
+    return {
+        "serving_default": exported.generate,
+        "sample": exported.sample,
+        "discriminate": exported.discriminate,
+    }
+
+
+def restore_exported_signatures(config: Config) -> tuple[Exported, int]:
     """The signatures with the weights of the run's newest checkpoint, and its step."""
     network = config.network_config()
     generator, discriminator = Generator(network), Discriminator(network)
@@ -165,9 +172,9 @@ def build_exported(config: Config) -> tuple[Exported, int]:
     return Exported(generator, discriminator), step
 
 
-def write_card(config: Config, step: int) -> None:
+def write_model_card(config: Config, step: int) -> None:
     """<run>/export/model_card.json: what the exported model wants and gives."""
-    card = describe_model(config, step, max_count(config.network_config()))
+    card = build_model_card(config, step, limit_images_per_request(config.network_config()))
     content = json.dumps(card, indent=2).encode()
     write_atomic(config.run_dir / "export" / "model_card.json", content)
 
@@ -186,7 +193,7 @@ def compile_signature(function, **specs) -> tf.types.experimental.PolymorphicFun
     return tf.function(check_shapes, input_signature=named, autograph=False)
 
 
-def pad_rows(tensor: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+def pad_batch_with_zeros(tensor: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """(B, ...) -> (B + rows, ...), with zeros."""
     return tf.pad(tensor, [(0, rows), *[(0, 0)] * (len(tensor.shape) - 1)])
 
@@ -200,7 +207,7 @@ def require_in_graph(
         return tf.identity(tensor)
 
 
-def check_rows(y: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+def check_label_rows(y: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     rows = tf.shape(y)[0]
     rule = "y must have a row for each image. Received: {} rows for {}."
     return require_in_graph(rows == count, y, rule, rows, count)

@@ -26,40 +26,43 @@ class Weights:
     is_size_known: bool = True  # False where images of several sizes have a stem of this area
 
 
-def infer_settings(generator: Arrays, discriminator: Arrays | None) -> tuple[dict, int]:
+def infer_settings_from_arrays(generator: Arrays, discriminator: Arrays | None) -> tuple[dict, int]:
     """Returns the settings that the arrays' shapes imply, and the stem's area.
 
     Raises ValueError when an array does not have the dimensions of its layer.
     """
-    named = {f"discriminator's {name}": array for name, array in (discriminator or {}).items()}
-    _check_dimensions(generator | named)
-
-    kernels = _convolution_kernels(generator)
-    has_labels = "fc/kernel" in generator
-    # With labels, the input of a convolution is the maps of the one before and y, side by side.
-    y_dim = kernels[-1].shape[3] - kernels[-2].shape[2] if has_labels else 0
-    first_dense = generator["fc/kernel" if y_dim else "stem/kernel"]
+    _check_array_dimensions(generator, discriminator or {})
+    kernels, of_labels = _list_convolution_kernels(generator), _infer_label_settings(generator)
+    y_dim = of_labels.get("y_dim", 0)
     widths = tuple(kernel.shape[3] - y_dim for kernel in kernels)
 
     settings = {
         "kernel_size": kernels[0].shape[0],
         "blocks": len(kernels),
-        "z_dim": first_dense.shape[0] - y_dim,
+        "z_dim": generator["fc/kernel" if y_dim else "stem/kernel"].shape[0] - y_dim,
         "c_dim": kernels[-1].shape[2],
         "bias": "stem/bias" in generator,
     }
-    settings |= _infer_widths(widths, discriminator)
-
-    if y_dim:
-        settings |= {"y_dim": y_dim, "fc_width": generator["fc/kernel"].shape[1]}
+    settings |= _infer_layer_widths(widths, discriminator) | of_labels
     return settings, generator["stem/kernel"].shape[1] // widths[0]
 
 
-def _infer_widths(g_widths: tuple[int, ...], discriminator: Arrays | None) -> dict:
+def _infer_label_settings(generator: Arrays) -> dict:
+    """y_dim and fc_width; empty for a generator without labels."""
+    if "fc/kernel" not in generator:
+        return {}
+
+    kernels = _list_convolution_kernels(generator)
+    # With labels, the input of a convolution is the maps of the one before and y, side by side.
+    y_dim = kernels[-1].shape[3] - kernels[-2].shape[2]
+    return {"y_dim": y_dim, "fc_width": generator["fc/kernel"].shape[1]} if y_dim else {}
+
+
+def _infer_layer_widths(g_widths: tuple[int, ...], discriminator: Arrays | None) -> dict:
     """stem_width, and those of g_widths and d_widths that Config would not derive from it."""
     settings = {"g_widths": g_widths}
     if discriminator:
-        kernels = _convolution_kernels(discriminator)
+        kernels = _list_convolution_kernels(discriminator)
         settings["d_widths"] = tuple(kernel.shape[3] for kernel in kernels)
 
     stem_width = g_widths[0]
@@ -77,8 +80,9 @@ def _may_be_stem_width(width: int) -> bool:
     return bounds.low <= width <= bounds.high and halves_evenly(width)
 
 
-def _check_dimensions(arrays: Arrays) -> None:
-    for name, array in arrays.items():
+def _check_array_dimensions(generator: Arrays, discriminator: Arrays) -> None:
+    named = {f"discriminator's {name}": array for name, array in discriminator.items()}
+    for name, array in (generator | named).items():
         dimensions = 1 if not name.endswith("kernel") else 4 if "conv" in name else 2
         if array.ndim != dimensions or 0 in array.shape or array.dtype.kind not in "fiu":
             raise ValueError(
@@ -88,21 +92,21 @@ def _check_dimensions(arrays: Arrays) -> None:
             )
 
 
-def _convolution_kernels(network: Arrays) -> list[np.ndarray]:
+def _list_convolution_kernels(network: Arrays) -> list[np.ndarray]:
     names = [f"conv{k}/kernel" for k in range(1, MAX_BLOCKS + 1)]
     return [network[name] for name in names if name in network]
 
 
-def check_arrays_complete(origin: str, arrays: Arrays, required: list[str]) -> None:
+def check_foreign_arrays_complete(origin: str, arrays: Arrays, required: list[str]) -> None:
     missing = [name for name in required if name not in arrays]
     if missing:
         raise ValueError(
-            f"{origin} must hold a whole DCGAN. Missing: {join_names(missing)}. "
-            f"Received: {join_names(sorted(arrays))}."
+            f"{origin} must hold a whole DCGAN. Missing: {join_names_for_error(missing)}. "
+            f"Received: {join_names_for_error(sorted(arrays))}."
         )
 
 
-def join_names(names: list[str], most: int = 12) -> str:
+def join_names_for_error(names: list[str], most: int = 12) -> str:
     """For errors: "a, b and 3 more", or "nothing"."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) + more) or "nothing"

@@ -12,10 +12,10 @@ from absl import logging
 import ops
 from config.settings import IMPORTED, NETWORK_SETTINGS, Config
 from config.stored import write_config
-from foreign.arrays import Arrays, Weights, join_names
-from foreign.carpedm20 import find_tf1_prefix, read_carpedm20
-from foreign.newmu import read_newmu
-from foreign.pytorch import TORCH_SUFFIXES, read_torch
+from foreign.arrays import Arrays, Weights, join_names_for_error
+from foreign.carpedm20 import find_tf1_prefix, read_carpedm20_weights
+from foreign.newmu import read_newmu_weights
+from foreign.pytorch import TORCH_SUFFIXES, read_pytorch_weights
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
 from runs.find import read_run
@@ -40,29 +40,19 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
 
     names: a path, or two with a comma between. given: the user's settings, for what the files leave
     open, such as z_dist. again: return a run that was imported from the same files before.
-
     Raises ValueError when the files are of no known kind or incomplete, when a setting contradicts
     them, or when the run exists.
     """
     _check_import_flags(given)
-    weights = read_foreign_files([_expand_home(name.strip()) for name in names.split(",")])
-    chosen = {name: value for name, value in given.items() if value not in (None, "auto")}
-    config = _derive_config(weights, chosen)
-
-    stored = read_run(config.run_dir)
-    if stored:
+    weights = read_foreign_weights([_expand_home_folder(name.strip()) for name in names.split(",")])
+    config = _derive_imported_config(weights, given)
+    if stored := read_run(config.run_dir):
         _check_same_import(config, weights, again=again)
         logging.info("%s was imported before: going on with it.", config.run_dir)
         return stored
 
-    check_writable(config.run_dir)
-    with lock_run(config.run_dir):
-        dcgan = _build_imported_dcgan(weights, config)
-        write_atomic(config.run_dir / ORIGIN_FILE, f"{weights.origin}\n".encode())
-        write_config(config)
-        Checkpoints(dcgan, config).save(0)  # last, as a run counts once it has a checkpoint
-
-    _log_import(config, weights, is_size_given=bool(given.get("output_height")))
+    _write_imported_run(weights, config)
+    _log_imported_run(config, weights, is_size_given=bool(given.get("output_height")))
     return config
 
 
@@ -79,19 +69,32 @@ def _check_import_flags(given: dict) -> None:
         )
 
 
-def _expand_home(name: str) -> Path:
+def _expand_home_folder(name: str) -> Path:
     # Path's own expanduser raises RuntimeError for ~nobody.
     return Path(os.path.expanduser(name))  # noqa: PTH111
 
 
-def read_foreign_files(paths: list[Path]) -> Weights:
+def read_foreign_weights(paths: list[Path]) -> Weights:
     """The weights in one path, or in two for generator and discriminator.
 
     Raises ValueError, with what was found and what is missing, when the files are of no known kind
     or incomplete.
     """
     if all(path.suffix in TORCH_SUFFIXES for path in paths):
-        return read_torch(paths)
+        return read_pytorch_weights(paths)
+
+    _check_is_one_folder_or_prefix(paths)
+    path = paths[0]
+    if path.is_dir() and any(path.glob("*_params.jl_*.npy")):
+        return read_newmu_weights(path)
+    if prefix := find_tf1_prefix(path):
+        return read_carpedm20_weights(prefix)
+    raise ValueError(
+        f"--import_weights must be {FORMATS}. Received: {_describe_unknown_weights(path)}."
+    )
+
+
+def _check_is_one_folder_or_prefix(paths: list[Path]) -> None:
     if len(paths) > 1:
         raise ValueError(
             f"--import_weights takes two paths only for .pth files. Received: {paths[1]}. Give one."
@@ -103,25 +106,22 @@ def read_foreign_files(paths: list[Path]) -> Weights:
             "--import_weights takes the folder of the arrays. "
             f"Received: one of them. Give {path.parent}."
         )
-    if path.is_dir() and any(path.glob("*_params.jl_*.npy")):
-        return read_newmu(path)
-
-    prefix = find_tf1_prefix(path)
-    if prefix:
-        return read_carpedm20(prefix)
-
-    received = "no such files"
-    if path.is_dir():
-        received = join_names(sorted(entry.name for entry in path.iterdir()))
-    raise ValueError(f"--import_weights must be {FORMATS}. Received: {path}: {received}.")
 
 
-def _derive_config(weights: Weights, given: dict) -> Config:
+def _describe_unknown_weights(path: Path) -> str:
+    """For errors: the path, and what a folder of no known kind holds."""
+    if not path.is_dir():
+        return f"{path}: no such files"
+    return f"{path}: {join_names_for_error(sorted(entry.name for entry in path.iterdir()))}"
+
+
+def _derive_imported_config(weights: Weights, given: dict) -> Config:
     """The run's Config: what the weights imply, and `given` settings for what they leave open.
 
     Raises ValueError when a given setting contradicts the weights.
     """
-    size = _choose_size(weights, given)
+    given = {name: value for name, value in given.items() if value not in (None, "auto")}
+    size = _infer_image_size_from_stem(weights, given)
     settings = {"dataset": IMPORTED} | weights.settings | size
     try:
         implied = Config(**settings)
@@ -130,14 +130,12 @@ def _derive_config(weights: Weights, given: dict) -> Config:
             f"{weights.origin} must be networks that this program can build. Received: {error}"
         ) from error
 
-    _check_stem(weights, implied)
-    _check_flags_match_weights(
-        implied, {name: value for name, value in given.items() if name not in size}
-    )
+    _check_image_size_fits_stem(weights, implied)
+    _check_flags_match_weights(implied, {name: given[name] for name in given.keys() - size})
     return dataclasses.replace(implied, **given).resolve()
 
 
-def _choose_size(weights: Weights, given: dict) -> dict:
+def _infer_image_size_from_stem(weights: Weights, given: dict) -> dict:
     """output_height and output_width as given; a missing height follows from the stem's area.
 
     Without both, the images are taken for square.
@@ -153,7 +151,7 @@ def _choose_size(weights: Weights, given: dict) -> dict:
     return size | {"output_height": weights.stem_area // columns << blocks}
 
 
-def _check_stem(weights: Weights, config: Config) -> None:
+def _check_image_size_fits_stem(weights: Weights, config: Config) -> None:
     """Raises ValueError when images of this size do not halve to the stem of the weights."""
     (height, width), *larger_sizes = config.sizes
     if height * width == weights.stem_area:
@@ -187,7 +185,7 @@ def _check_flags_match_weights(implied: Config, given: dict) -> None:
 
 def _check_same_import(config: Config, weights: Weights, *, again: bool) -> None:
     """Raises ValueError unless the run was imported from these files and `again` is set."""
-    if again and _read_origin(config) == weights.origin:
+    if again and _read_import_origin(config) == weights.origin:
         return
 
     raise ValueError(
@@ -196,17 +194,27 @@ def _check_same_import(config: Config, weights: Weights, *, again: bool) -> None
     )
 
 
-def _read_origin(config: Config) -> str:
+def _read_import_origin(config: Config) -> str:
     """What the run was imported from; empty for a run that was not."""
     path = config.run_dir / ORIGIN_FILE
     return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
 
+def _write_imported_run(weights: Weights, config: Config) -> None:
+    """Makes the run's folder, with its origin, config.json and first checkpoint."""
+    check_writable(config.run_dir)
+    with lock_run(config.run_dir):
+        dcgan = _build_imported_dcgan(weights, config)
+        write_atomic(config.run_dir / ORIGIN_FILE, f"{weights.origin}\n".encode())
+        write_config(config)
+        Checkpoints(dcgan, config).save(0)  # last, as a run counts once it has a checkpoint
+
+
 def _build_imported_dcgan(weights: Weights, config: Config) -> DCGAN:
     dcgan = DCGAN(config)
-    _assign_arrays(dcgan.generator, weights.generator, weights.origin)
+    _assign_imported_arrays(dcgan.generator, weights.generator, weights.origin)
     if weights.discriminator:
-        _assign_arrays(dcgan.discriminator, weights.discriminator, weights.origin)
+        _assign_imported_arrays(dcgan.discriminator, weights.discriminator, weights.origin)
     else:
         logging.warning("there are no weights for the discriminator: it starts untrained.")
 
@@ -215,7 +223,7 @@ def _build_imported_dcgan(weights: Weights, config: Config) -> DCGAN:
     return dcgan
 
 
-def _assign_arrays(network: keras.Model, arrays: Arrays, origin: str) -> None:
+def _assign_imported_arrays(network: keras.Model, arrays: Arrays, origin: str) -> None:
     """Sets every variable of the network; moving statistics without an array stay as they are."""
     for variable in network.variables:
         array = arrays.get(variable.path)
@@ -251,7 +259,7 @@ def _estimate_moving_statistics(dcgan: DCGAN, config: Config) -> None:
         dcgan.discriminator(dcgan.generator(z, training=True), training=True)
 
 
-def _log_import(config: Config, weights: Weights, *, is_size_given: bool) -> None:
+def _log_imported_run(config: Config, weights: Weights, *, is_size_given: bool) -> None:
     size = "x".join(map(str, config.network_config().image_shape))
     logging.info(
         "imported %s: images %s, z %s %s.", weights.origin, size, config.z_dim, config.z_dist

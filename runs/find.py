@@ -24,9 +24,9 @@ def find_run_to_train(given: dict) -> Config:
         return fresh
 
     if "dataset" in given and not same_dataset(stored.dataset, fresh.dataset):
-        _accept_other_dataset(stored, fresh)
-    _check_preset(given, fresh, stored)
-    return change_settings(stored, _without_preset(given), for_training=True)
+        _check_other_dataset_is_wanted(stored, fresh)
+    _check_preset_fits_run(given, fresh, stored)
+    return change_settings(stored, _drop_preset(given), for_training=True)
 
 
 def find_run(given: dict) -> Config:
@@ -35,9 +35,9 @@ def find_run(given: dict) -> Config:
     Raises ValueError naming the runs that exist when none or several fit.
     """
     wanted = Config(**with_preset(given))
-    found = read_run(wanted.run_dir) or _find_only_fit(wanted, given)
-    _check_preset(given, wanted, found)
-    return change_settings(found, _without_preset(given))
+    found = read_run(wanted.run_dir) or _find_only_fitting_run(wanted, given)
+    _check_preset_fits_run(given, wanted, found)
+    return change_settings(found, _drop_preset(given))
 
 
 def read_run(run_dir: Path) -> Config | None:
@@ -52,7 +52,7 @@ def read_run(run_dir: Path) -> Config | None:
     return config if any(config.checkpoint_path.glob("step-*.index")) else None
 
 
-def check_has_images(config: Config) -> None:
+def check_run_has_images(config: Config) -> None:
     """Raises ValueError for an imported run, until it is given images to train on."""
     if config.dataset == IMPORTED:
         raise ValueError(
@@ -61,12 +61,12 @@ def check_has_images(config: Config) -> None:
         )
 
 
-def _without_preset(given: dict) -> dict:
+def _drop_preset(given: dict) -> dict:
     """`given` without the preset: a run knows its own defaults."""
     return {name: value for name, value in given.items() if name != "preset"}
 
 
-def _accept_other_dataset(stored: Config, fresh: Config) -> None:
+def _check_other_dataset_is_wanted(stored: Config, fresh: Config) -> None:
     """Warns of other images; raises ValueError where nothing shows that they are wanted."""
     message = f"{fresh.run_dir} was trained on {stored.dataset}. Received: {fresh.dataset}."
     if not fresh.out_name:
@@ -77,7 +77,7 @@ def _accept_other_dataset(stored: Config, fresh: Config) -> None:
         logging.warning("%s Using the latter.", message)
 
 
-def _check_preset(given: dict, fresh: Config, stored: Config) -> None:
+def _check_preset_fits_run(given: dict, fresh: Config, stored: Config) -> None:
     """Raises ValueError when a run has other networks than the preset that is asked for."""
     preset = given.get("preset")
     if not preset:
@@ -93,13 +93,11 @@ def _check_preset(given: dict, fresh: Config, stored: Config) -> None:
             )
 
 
-def _find_only_fit(wanted: Config, given: dict) -> Config:
+def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
     """The only run beside `wanted` with its dataset and networks. Raises ValueError otherwise."""
-    runs = _read_runs(wanted.run_dir.parent)
-    fits = (
-        [] if wanted.out_name else [run for run in runs.values() if _run_fits(run, wanted, given)]
-    )
-    if len(fits) == 1:
+    runs = _read_all_runs(wanted.run_dir.parent)
+    fits = [run for run in runs.values() if _run_fits_request(run, wanted, given)]
+    if len(fits) == 1 and not wanted.out_name:
         return fits[0]
 
     names = sorted(runs)
@@ -114,14 +112,14 @@ def _find_only_fit(wanted: Config, given: dict) -> Config:
     )
 
 
-def _run_fits(run: Config, wanted: Config, given: dict) -> bool:
+def _run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
     if "dataset" in given and not same_dataset(run.dataset, wanted.dataset):
         return False
     asked = [name for name in NETWORK_SETTINGS if name in given]
     return all(getattr(run, name) == getattr(wanted, name) for name in asked)
 
 
-def _read_runs(out_dir: Path) -> dict[str, Config]:
+def _read_all_runs(out_dir: Path) -> dict[str, Config]:
     """Every trained run in out_dir by its folder's name."""
     found = {}
     for path in sorted(out_dir.glob("*/config.json")):

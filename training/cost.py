@@ -13,6 +13,9 @@ BYTES_PER_WEIGHT = 24  # the weight, its gradient, Adam's two moments, and copie
 TENSORS_PER_LAYER = 4  # kept for the backward pass: convolution, batch norm, activation, a gradient
 TENSORFLOW_BYTES = 750e6  # the library itself
 
+Shape = tuple[int, ...]  # (h, w, channels) or (units,)
+MapShape = tuple[int, int, int]  # (h, w, channels)
+
 
 @dataclasses.dataclass(frozen=True)
 class LayerCost:
@@ -23,73 +26,74 @@ class LayerCost:
     """
 
     name: str
-    inputs: tuple[int, ...]
+    inputs: Shape
     kernel: int
     pads: tuple[tuple[int, int], ...]
-    output: tuple[int, ...]
+    output: Shape
     field: int
     parameters: int
     flops: int  # of the forward pass of one image: two for each multiplication
     has_norm: bool
 
 
-def list_layers(network: NetworkConfig) -> dict[str, list[LayerCost]]:
+def list_layer_costs(network: NetworkConfig) -> dict[str, list[LayerCost]]:
     """Both networks' layers in order, by "generator" and "discriminator"."""
-    return {"generator": list_generator(network), "discriminator": list_discriminator(network)}
+    return {
+        "generator": list_generator_costs(network),
+        "discriminator": list_discriminator_costs(network),
+    }
 
 
-def list_generator(network: NetworkConfig) -> list[LayerCost]:
-    y, channels = network.y_dim, [*network.generator_widths, network.image_shape[-1]]
-    layers, inputs = [], network.z_dim + y
-    if y:
-        layers.append(
-            _dense_cost("fc", inputs, (network.fc_width,), network, norm=network.fc_width)
-        )
-        inputs = network.fc_width + y
+def list_generator_costs(network: NetworkConfig) -> list[LayerCost]:
+    layers, inputs = [], network.z_dim + network.y_dim
+    if network.y_dim:
+        layers.append(_compute_label_layer_cost(inputs, network))
+        inputs = network.fc_width + network.y_dim
 
-    units = math.prod(network.stem_shape)
-    normed = units if network.stem_norm == "units" else channels[0]
-    layers.append(_dense_cost("stem", inputs, network.stem_shape, network, norm=normed))
+    units, widths = math.prod(network.stem_shape), network.generator_widths
+    norm = units if network.stem_norm == "units" else widths[0]
+    stem = _compute_dense_cost("stem", inputs, network.stem_shape, network, norm=norm)
+    reached = _compute_receptive_field(network.kernel_size, len(widths))
+    stem = dataclasses.replace(stem, field=reached)
+    return [*layers, stem, *_list_generator_conv_costs(network)]
 
-    last = len(channels) - 1
+
+def _list_generator_conv_costs(network: NetworkConfig) -> list[LayerCost]:
+    channels = [*network.generator_widths, network.image_shape[-1]]
+    layers, last = [], len(channels) - 1
     for k in range(1, len(channels)):
         small, large = network.sizes[k - 1], network.sizes[k]
-        inputs = (*small, channels[k - 1] + y)
+        inputs = (*small, channels[k - 1] + network.y_dim)
         norm = 0 if k == last else channels[k]
-        field = _receptive_field(network.kernel_size, last - k)
-        layers.append(_conv_cost(f"conv{k}", inputs, (*large, channels[k]), network, norm, field))
-
-    reached = _receptive_field(network.kernel_size, last)
-    return [
-        dataclasses.replace(layer, field=reached) if layer.name == "stem" else layer
-        for layer in layers
-    ]
+        field = _compute_receptive_field(network.kernel_size, last - k)
+        layers.append(
+            _compute_conv_cost(f"conv{k}", inputs, (*large, channels[k]), network, norm, field)
+        )
+    return layers
 
 
-def list_discriminator(network: NetworkConfig) -> list[LayerCost]:
+def list_discriminator_costs(network: NetworkConfig) -> list[LayerCost]:
     y, channels = network.y_dim, [network.image_shape[-1], *network.discriminator_widths]
     sizes = network.sizes[::-1]
     layers = []
     for k in range(1, len(channels)):
         inputs = (*sizes[k - 1], channels[k - 1] + y)
         norm = 0 if k == 1 else channels[k]
-        field = _receptive_field(network.kernel_size, k)
+        field = _compute_receptive_field(network.kernel_size, k)
         layers.append(
-            _conv_cost(f"conv{k}", inputs, (*sizes[k], channels[k]), network, norm, field)
+            _compute_conv_cost(f"conv{k}", inputs, (*sizes[k], channels[k]), network, norm, field)
         )
 
     features = network.features + y
     if y:
-        layers.append(
-            _dense_cost("fc", features, (network.fc_width,), network, norm=network.fc_width)
-        )
+        layers.append(_compute_label_layer_cost(features, network))
         features = network.fc_width + y
-    return [*layers, _dense_cost("logits", features, (1,), network, norm=0)]
+    return [*layers, _compute_dense_cost("logits", features, (1,), network, norm=0)]
 
 
-def training_bytes(config: Config, precision: str) -> float:
+def estimate_training_bytes(config: Config, precision: str) -> float:
     """An estimate: weights with Adam's moments, and what the larger update keeps to go backward."""
-    layers = list_layers(config.network_config())
+    layers = list_layer_costs(config.network_config())
     generator, discriminator = (
         sum(math.prod(layer.output) for layer in layers[name])
         for name in ("generator", "discriminator")
@@ -100,8 +104,13 @@ def training_bytes(config: Config, precision: str) -> float:
     return TENSORFLOW_BYTES + weights * BYTES_PER_WEIGHT + kept * config.batch_size * bytes_each
 
 
-def _dense_cost(
-    name: str, inputs: int, output: tuple[int, ...], network: NetworkConfig, norm: int
+def _compute_label_layer_cost(inputs: int, network: NetworkConfig) -> LayerCost:
+    """The dense layer that both networks have with labels."""
+    return _compute_dense_cost("fc", inputs, (network.fc_width,), network, norm=network.fc_width)
+
+
+def _compute_dense_cost(
+    name: str, inputs: int, output: Shape, network: NetworkConfig, norm: int
 ) -> LayerCost:
     """norm: channels of the batch norm that follows, 0 for none."""
     units = math.prod(output)
@@ -111,13 +120,8 @@ def _dense_cost(
     )
 
 
-def _conv_cost(
-    name: str,
-    inputs: tuple[int, int, int],
-    output: tuple[int, int, int],
-    network: NetworkConfig,
-    norm: int,
-    field: int,
+def _compute_conv_cost(
+    name: str, inputs: MapShape, output: MapShape, network: NetworkConfig, norm: int, field: int
 ) -> LayerCost:
     """A convolution, or a transposed one: both multiply at every position of the smaller maps."""
     kernel = network.kernel_size
@@ -136,7 +140,7 @@ def _conv_cost(
     )
 
 
-def _receptive_field(kernel: int, count: int) -> int:
+def _compute_receptive_field(kernel: int, count: int) -> int:
     """Pixels along one side that a unit sees through `count` stride-2 convolutions.
 
     Without the image's border; by symmetry also the pixels that a unit reaches through transposed

@@ -17,7 +17,7 @@ class WinningDiscriminator:
         self.config = config
         self.last_fooled = start  # the step; infinity once the warning is out
 
-    def check(self, step: int, d_fake: float) -> None:
+    def warn_if_winning(self, step: int, d_fake: float) -> None:
         """d_fake: mean D(G(z)) at `step`."""
         if not d_fake < WINNING_BELOW:  # NaN too
             self.last_fooled = step

@@ -8,7 +8,7 @@ from config.settings import Config
 from data.load import choose_crop_and_resize
 from kernels.convolution import STRIDE
 from system.devices import choose_jit, choose_precision
-from training.cost import LayerCost, list_layers, training_bytes
+from training.cost import LayerCost, estimate_training_bytes, list_layer_costs
 
 LEGEND = """\
 i, k, s, p -> o   input, kernel, stride, zeros before+after (cropped, where the layer enlarges),
@@ -19,7 +19,7 @@ field             pixels of the image that a unit sees; in the generator, those 
 MFLOP             of the forward pass of one image: two for each multiplication"""
 
 
-def describe(config: Config, outlook: tuple) -> str:
+def describe_dry_run(config: Config, outlook: tuple) -> str:
     """The settings, both networks' layers and the memory to train them.
 
     outlook: (images, channels, names of the labels or None), as from `data.load.probe_dataset`.
@@ -29,32 +29,37 @@ def describe(config: Config, outlook: tuple) -> str:
     config = dataclasses.replace(
         config, c_dim=channels, label_names=label_names, mixed_precision=precision
     ).resolve()
-    network = config.network_config()
 
-    tables = [format_table(name, layers) for name, layers in list_layers(network).items()]
+    settings = json.dumps(dataclasses.asdict(config), indent=2)
+    layers = list_layer_costs(config.network_config())
+    tables = [format_layer_table(name, of_network) for name, of_network in layers.items()]
+    return "\n\n".join([settings, *tables, LEGEND, summarize_dry_run(config, images)])
+
+
+def summarize_dry_run(config: Config, images: int) -> str:
+    """The images, the run, and the memory and disk that it takes, a line each."""
+    precision = config.mixed_precision
     jit = "with XLA" if choose_jit(config.jit) else "without XLA"
-    disk = images * math.prod(network.image_shape) / 1e9
-    summary = (
+    disk = images * math.prod(config.network_config().image_shape) / 1e9
+    return (
         f"images   {images:,}: {choose_crop_and_resize(config)}\n"
         f"run      {config.run_dir}, {config.total_steps(images):,} steps, {precision} {jit}\n"
-        f"memory   about {training_bytes(config, precision) / 1e9:.1f} GB while training\n"
+        f"memory   about {estimate_training_bytes(config, precision) / 1e9:.1f} GB while training\n"
         f"disk     {disk:.2f} GB for the decoded images"
     )
-    settings = json.dumps(dataclasses.asdict(config), indent=2)
-    return "\n\n".join([settings, *tables, LEGEND, summary])
 
 
-def format_table(name: str, layers: list[LayerCost]) -> str:
+def format_layer_table(name: str, layers: list[LayerCost]) -> str:
     """A network's layers as lines, with the totals below."""
     heads = f"{'overlap':>8} {'field':>6} {'parameters':>12} {'MFLOP':>9}"
     title = f"{name:14} {'i':>11} {'k':>2} {'s':>2} {'p':>8} {'o':>12} {heads}"
     parameters = sum(layer.parameters for layer in layers)
     megaflops = sum(layer.flops for layer in layers) / 1e6
     total = f"  {'total':12} {'':54} {parameters:12,} {megaflops:9,.1f}"
-    return "\n".join([title, *map(format_layer, layers), total])
+    return "\n".join([title, *map(format_layer_row, layers), total])
 
 
-def format_layer(layer: LayerCost) -> str:
+def format_layer_row(layer: LayerCost) -> str:
     inputs, output = ("x".join(map(str, shape)) for shape in (layer.inputs, layer.output))
     kernel = stride = overlap = ""
     if layer.kernel:

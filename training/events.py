@@ -31,12 +31,12 @@ class Events:
         self.writer = None
         self.path = None  # of the writer's file
         self.end = 0  # bytes at its beginning that are known to be whole records
-        self._start_file()
+        self._start_event_file()
 
     @contextlib.contextmanager
-    def record_step(self, step: int):
+    def record_summaries_of_step(self, step: int):
         """In this block `tf.summary` writes for `step`; on exit, it is on disk or dropped."""
-        if self.writer is None and not self._start_file():
+        if self.writer is None and not self._start_event_file():
             yield
             return
 
@@ -48,12 +48,12 @@ class Events:
         try:
             yield
             self.writer.flush()
-            is_whole = self._advance_end()
+            is_whole = self._advance_past_whole_records()
         except (OSError, tf.errors.OpError):
             is_whole = False
         finally:
             if not is_whole:
-                self._abandon_file()
+                self._abandon_event_file()
             # This flushes too: in a `with`, a failure would leave this writer the default.
             default.__exit__(None, None, None)
 
@@ -61,34 +61,34 @@ class Events:
         if self.writer is not None:
             self.writer.close()
 
-    def _start_file(self) -> bool:
+    def _start_event_file(self) -> bool:
         """Creates the next file; False when there is no room for one."""
         try:
             if self.has_failed and shutil.disk_usage(self.folder).free < MIN_FREE_BYTES:
                 return False
 
-            self._create_writer()
-            is_whole = self._advance_end()
+            self._create_summary_writer()
+            is_whole = self._advance_past_whole_records()
         except (OSError, ValueError, tf.errors.OpError):
             is_whole = False
 
         if not is_whole:
-            self._abandon_file()
+            self._abandon_event_file()
         return is_whole
 
-    def _create_writer(self) -> None:
+    def _create_summary_writer(self) -> None:
         """Starts a writer and finds its file. Raises ValueError when none appears."""
-        before = self._list_files()
+        before = self._list_event_files()
         self.writer = tf.summary.create_file_writer(str(self.folder))
         self.writer.flush()
 
-        [self.path] = self._list_files() - before
+        [self.path] = self._list_event_files() - before
         self.end = 0
 
-    def _list_files(self) -> set[Path]:
+    def _list_event_files(self) -> set[Path]:
         return set(self.folder.glob("events.out.tfevents.*"))
 
-    def _advance_end(self) -> bool:
+    def _advance_past_whole_records(self) -> bool:
         """Moves `end` past the whole records; returns whether the file ends there."""
         size = self.path.stat().st_size
         with open(self.path, "rb") as file:
@@ -101,7 +101,7 @@ class Events:
 
         return 0 < self.end == size
 
-    def _abandon_file(self) -> None:
+    def _abandon_event_file(self) -> None:
         """Closes the file, cuts it back to its whole records, and warns the first time."""
         with contextlib.suppress(OSError, tf.errors.OpError):
             self.close()

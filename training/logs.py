@@ -1,5 +1,6 @@
 """What a run reports while it trains: TensorBoard, metrics.jsonl, a progress bar or plain lines."""
 
+import contextlib
 import json
 import math
 import time
@@ -38,20 +39,12 @@ class Logs:
 
         self.start = start
         self.last = (start, time.monotonic())
-        self.seconds = self._truncate_metrics(start)  # of training, over all processes
+        self.seconds = self._drop_metrics_after_start(start)  # of training, over all processes
         self.lost_lines = 0
         self.winning = WinningDiscriminator(config, start)
-        # disable=None shows a bar only in a terminal.
-        self.bar = tqdm(
-            total=steps.stop,
-            initial=start,
-            unit="step",
-            dynamic_ncols=True,
-            mininterval=0.2,
-            disable=None,
-        )
+        self.bar = _make_training_progress_bar(steps)
         if start == 0:
-            self._write_hparams()
+            self._write_hparams_to_tensorboard()
 
     def __enter__(self) -> "Logs":
         return self
@@ -60,45 +53,45 @@ class Logs:
         self.bar.close()
         self.events.close()
 
-    def advance_bar(self, steps: int) -> None:
+    def advance_progress_bar(self, steps: int) -> None:
         self.bar.update(steps)
 
-    def log_step(self, step: int, results: dict) -> None:
+    def log_training_step(self, step: int, results: dict) -> None:
         """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z))."""
-        values = mean_scalars(results)
-        speed = self._measure_speed(step)
+        values = average_step_results(results)
+        speed = self._measure_images_per_second(step)
         epoch = step * self.config.images_per_step / self.images
 
         line = {"step": step, "epoch": round(epoch, 4), "images_per_second": round(speed, 2)}
-        line |= {name: _round_for_json(values[name]) for name in METRICS}
+        line |= {name: _round_metric_for_json(values[name]) for name in METRICS}
         line |= {"seconds": round(self.seconds, 3)}
-        self._append_metrics(json.dumps(line) + "\n")
+        self._append_metrics_line(json.dumps(line) + "\n")
 
-        with self.events.record_step(step):
+        with self.events.record_summaries_of_step(step):
             for name in (*METRICS, *(scale for scale in LOSS_SCALES if scale in values)):
                 tf.summary.scalar(name, np.float32(values[name]))
             tf.summary.scalar("images_per_second", np.float32(speed))
 
-        self._show_progress(step, epoch, values, speed)
-        self.winning.check(step, values["d_fake"])
+        self._show_training_progress(step, epoch, values, speed)
+        self.winning.warn_if_winning(step, values["d_fake"])
 
-    def log_histograms(self, step: int, results: dict) -> None:
-        with self.events.record_step(step):
+    def log_training_histograms(self, step: int, results: dict) -> None:
+        with self.events.record_summaries_of_step(step):
             # Tags of their own: TensorBoard gives each tag one type.
             tf.summary.histogram("histogram/z", results["z"])
             tf.summary.histogram("histogram/d_real", tf.sigmoid(results["real_logits"]))
             tf.summary.histogram("histogram/d_fake", tf.sigmoid(results["fake_logits"]))
 
-    def log_image(self, step: int, name: str, picture: np.ndarray) -> None:
+    def log_picture_to_tensorboard(self, step: int, name: str, picture: np.ndarray) -> None:
         """picture (H, W, C) uint8."""
-        with self.events.record_step(step):
+        with self.events.record_summaries_of_step(step):
             tf.summary.image(name, picture[None])
 
     @property
     def _metrics_path(self) -> Path:
         return self.folder / "metrics.jsonl"
 
-    def _append_metrics(self, line: str) -> None:
+    def _append_metrics_line(self, line: str) -> None:
         """Adds a line, whole or not at all; warns of the first that cannot be written."""
         try:
             append_or_undo(self._metrics_path, line.encode())
@@ -110,66 +103,67 @@ class Logs:
                     *(self._metrics_path, error.strerror),
                 )
 
-    def _measure_speed(self, step: int) -> float:
-        """Images a second since the last call."""
+    def _measure_images_per_second(self, step: int) -> float:
+        """Images per second since the last call."""
         (last_step, then), now = self.last, time.monotonic()
         self.last = (step, now)
         self.seconds += now - then
         return (step - last_step) * self.config.images_per_step / max(now - then, 1e-9)
 
-    def _show_progress(self, step: int, epoch: float, values: dict, speed: float) -> None:
+    def _show_training_progress(self, step: int, epoch: float, values: dict, speed: float) -> None:
         losses = f"d_loss {values['d_loss']:.3f}  g_loss {values['g_loss']:.3f}"
         if not self.bar.disable:
             self.bar.set_postfix_str(f"{losses}  {speed:,.0f} img/s", refresh=False)
             return
 
-        seconds_left = (self.bar.total - step) * self.config.images_per_step / max(speed, 1e-9)
-        left = f"  {speed:,.0f} img/s  {_format_clock(seconds_left)} left"
-        if step == self.start + 1:  # its speed is that of the compilation
-            left = ""
         logging.info(
             "step %s of %s  epoch %.2f  %s  D(x) %.2f  D(G(z)) %.2f%s",
-            f"{step:,}",
-            f"{self.bar.total:,}",
-            epoch,
-            losses,
-            values["d_real"],
-            values["d_fake"],
-            left,
+            *(f"{step:,}", f"{self.bar.total:,}", epoch, losses),
+            *(values["d_real"], values["d_fake"], self._format_speed_and_time_left(step, speed)),
         )
 
-    def _truncate_metrics(self, start: int) -> float:
+    def _format_speed_and_time_left(self, step: int, speed: float) -> str:
+        """The speed and the time left, for a plain line; empty after the first step."""
+        if step == self.start + 1:  # its speed is that of the compilation
+            return ""
+        seconds_left = (self.bar.total - step) * self.config.images_per_step / max(speed, 1e-9)
+        return f"  {speed:,.0f} img/s  {_format_hours_and_minutes(seconds_left)} left"
+
+    def _drop_metrics_after_start(self, start: int) -> float:
         """Drops the lines after step `start`; returns the seconds of training until then."""
         if not self._metrics_path.exists():
             return 0.0
 
-        kept = []
-        for line in self._metrics_path.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:  # cut short by a kill
-                continue
-            is_entry = isinstance(entry, dict) and isinstance(entry.get("step"), int)
-            if is_entry and entry["step"] <= start:
-                kept.append(entry)
-        write_atomic(
-            self._metrics_path, "".join(json.dumps(entry) + "\n" for entry in kept).encode()
-        )
+        entries = _parse_metrics_lines(self._metrics_path.read_text(encoding="utf-8"))
+        kept = [entry for entry in entries if entry["step"] <= start]
+        lines = "".join(json.dumps(entry) + "\n" for entry in kept)
+        write_atomic(self._metrics_path, lines.encode())
 
         seconds = kept[-1].get("seconds") if kept else 0.0
         return seconds if isinstance(seconds, float) else 0.0
 
-    def _write_hparams(self) -> None:
+    def _write_hparams_to_tensorboard(self) -> None:
         shown = {}
         for name, setting in SETTINGS.items():
             value = getattr(self.config, name)
             if setting.hparam and value is not None:
                 shown[name] = ",".join(map(str, value)) if isinstance(value, tuple) else value
-        with self.events.record_step(0):
+        with self.events.record_summaries_of_step(0):
             hparams.hparams(shown, trial_id=self.config.name)
 
 
-def mean_scalars(results: dict) -> dict[str, float]:
+def _parse_metrics_lines(text: str) -> list[dict]:
+    """The entries of metrics.jsonl that have a step, without lines that a kill cut short."""
+    entries = []
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            entries.append(json.loads(line))
+    return [
+        entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("step"), int)
+    ]
+
+
+def average_step_results(results: dict) -> dict[str, float]:
     """`DCGAN.train_step`'s scalars as Python floats, with the means of D(x) and D(G(z))."""
     values = {name: float(value) for name, value in results.items() if value.shape.rank == 0}
     values["d_real"] = float(tf.reduce_mean(tf.sigmoid(results["real_logits"])))
@@ -177,12 +171,23 @@ def mean_scalars(results: dict) -> dict[str, float]:
     return values
 
 
-def _round_for_json(value: float) -> float | None:
+def _make_training_progress_bar(steps: range) -> tqdm:
+    return tqdm(
+        total=steps.stop,
+        initial=steps.start,
+        unit="step",
+        dynamic_ncols=True,
+        mininterval=0.2,
+        disable=None,  # shows a bar only in a terminal
+    )
+
+
+def _round_metric_for_json(value: float) -> float | None:
     """None for NaN, which JSON lacks: a skipped float16 step has no loss."""
     return round(value, 6) if math.isfinite(value) else None
 
 
-def _format_clock(seconds: float) -> str:
+def _format_hours_and_minutes(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -34,7 +34,7 @@ class Pictures:
         """
         self.config = config
         self.failed = False
-        for path in self._list_grids():
+        for path in self._list_training_grids():
             if int(path.stem.removeprefix("train_")) > start:
                 path.unlink()
 
@@ -42,25 +42,25 @@ class Pictures:
         self.columns = COLUMNS_OF_LARGE if max(config.height, config.width) > LARGE else COLUMNS
         self.rows = list_picture_labels(config)[:MAX_PICTURE_ROWS] if config.y_dim else None
         self.count = self.columns * (self.columns if self.rows is None else len(self.rows))
-        self.inputs = self._fixed_inputs()
+        self.inputs = self._choose_fixed_latents()
 
-    def _fixed_inputs(self) -> tuple:
+    def _choose_fixed_latents(self) -> tuple:
         z, _ = self.sampler.choose_inputs(self.config.seed, self.count)
         if self.rows is None:
             return (z,)
         return tf.tile(z[: self.columns], (len(self.rows), 1)), self.rows.repeat(self.columns, 0)
 
-    def write_reals(self, logs: Logs, images: np.ndarray, y: np.ndarray | None) -> None:
+    def write_grid_of_reals(self, logs: Logs, images: np.ndarray, y: np.ndarray | None) -> None:
         """samples/reals.png: what D will see, so that a wrong crop shows before the first step."""
         if y is None:
             chosen = Order(len(images), self.config.seed).pick_shuffled_images(0, self.count)
         else:
-            chosen = self._find_reals_by_row(y)
+            chosen = self._find_reals_of_label_rows(y)
         grid = image_grid(images[chosen], self.columns)
-        self._write_picture("reals.png", grid)
-        logs.log_image(0, "reals", grid)
+        self._write_training_picture("reals.png", grid)
+        logs.log_picture_to_tensorboard(0, "reals", grid)
 
-    def _find_reals_by_row(self, y: np.ndarray) -> np.ndarray:
+    def _find_reals_of_label_rows(self, y: np.ndarray) -> np.ndarray:
         """The first images that have each row's labels; any images for labels that none has."""
         everything = np.arange(len(y))
         found = [np.flatnonzero((y == row).all(1)) for row in self.rows]
@@ -68,26 +68,28 @@ class Pictures:
             [np.resize(places if len(places) else everything, self.columns) for places in found]
         )
 
-    def write_fakes(self, logs: Logs, step: int, results: dict) -> None:
+    def write_grid_of_fakes(self, logs: Logs, step: int, results: dict) -> None:
         """samples/train_<step>.png; with --G_img_sum also images from the step's own z."""
         grid = image_grid(self.sampler.draw(*self.inputs)[: self.count], self.columns)
-        self._write_picture(f"train_{step:08d}.png", grid)
-        logs.log_image(step, "samples", grid)
+        self._write_training_picture(f"train_{step:08d}.png", grid)
+        logs.log_picture_to_tensorboard(step, "samples", grid)
 
         if self.config.G_img_sum:
             inputs = [results[name][: self.count] for name in ("z", "y") if name in results]
-            logs.log_image(step, "G", image_grid(self.sampler.draw(*inputs), self.columns))
+            logs.log_picture_to_tensorboard(
+                step, "G", image_grid(self.sampler.draw(*inputs), self.columns)
+            )
 
-    def write_film(self) -> None:
-        with self._warn_of_failure_once():
-            write_film(self._list_grids(), self.config.sample_path / "training.gif")
+    def write_training_film(self) -> None:
+        with self._warn_once_of_failed_picture():
+            write_film(self._list_training_grids(), self.config.sample_path / "training.gif")
 
-    def _write_picture(self, name: str, grid: np.ndarray) -> None:
-        with self._warn_of_failure_once():
+    def _write_training_picture(self, name: str, grid: np.ndarray) -> None:
+        with self._warn_once_of_failed_picture():
             write_atomic(self.config.sample_path / name, encode_png(grid))
 
     @contextlib.contextmanager
-    def _warn_of_failure_once(self):
+    def _warn_once_of_failed_picture(self):
         try:
             yield
         except OSError as error:
@@ -97,5 +99,5 @@ class Pictures:
                 )
             self.failed = True
 
-    def _list_grids(self) -> list[Path]:
+    def _list_training_grids(self) -> list[Path]:
         return sorted(self.config.sample_path.glob("train_" + "[0-9]" * 8 + ".png"))

@@ -1,5 +1,6 @@
 """What training does when a step goes wrong: NaN losses, no memory, a failure inside TensorFlow."""
 
+import contextlib
 import dataclasses
 import math
 
@@ -25,7 +26,7 @@ NO_MEMORY = (
 BOILERPLATE = ("Graph execution error", "Detected at node", "<stack traces", "[[{{")
 
 
-def check_finite(step: int, results: dict) -> bool:
+def check_losses_finite(step: int, results: dict) -> bool:
     """Whether the losses are finite, as they must be for a state that is worth going back to.
 
     Raises DivergedError when they are not. A float16 step that overflowed was skipped: that is no
@@ -48,12 +49,7 @@ def halve_learning_rate(config: Config, error: DivergedError) -> Config:
     Raises ValueError after MAX_HALVINGS.
     """
     if config.halvings >= MAX_HALVINGS:
-        rate = config.current_learning_rate
-        raise ValueError(
-            f"{error} Halving the learning rate {config.halvings} times, to {rate:g}, did not "
-            f"help. What was saved is intact: go on with --learning_rate={rate / 10:g} "
-            f"(the default is {Config.learning_rate:g}) or with --mixed_precision=float32."
-        ) from error
+        raise ValueError(f"{error} {_advise_after_learning_rate_halvings(config)}") from error
 
     config = dataclasses.replace(config, halvings=config.halvings + 1)
     logging.warning(
@@ -65,6 +61,25 @@ def halve_learning_rate(config: Config, error: DivergedError) -> Config:
     return config
 
 
+def _advise_after_learning_rate_halvings(config: Config) -> str:
+    rate = config.current_learning_rate
+    return (
+        f"Halving the learning rate {config.halvings} times, to {rate:g}, did not "
+        f"help. What was saved is intact: go on with --learning_rate={rate / 10:g} "
+        f"(the default is {Config.learning_rate:g}) or with --mixed_precision=float32."
+    )
+
+
+@contextlib.contextmanager
+def translate_step_errors(config: Config, *, step_bytes: float, image_bytes: int):
+    """Turns what TensorFlow raises in this block into a ValueError that says what to do."""
+    try:
+        yield
+    except (tf.errors.OpError, MemoryError) as error:
+        sizes = {"step_bytes": step_bytes, "image_bytes": image_bytes}
+        raise ValueError(explain_failed_step(error, config, **sizes)) from error
+
+
 def explain_failed_step(
     error: Exception, config: Config, *, step_bytes: float, image_bytes: int
 ) -> str:
@@ -72,16 +87,15 @@ def explain_failed_step(
 
     step_bytes: what a step needs; image_bytes: what the images take on the device.
     """
-    text = str(error)
-    if not is_out_of_memory(error):
-        lines = filter(None, map(str.strip, text.splitlines()))
-        told = (line for line in lines if not line.startswith(BOILERPLATE))
-        reason = next(told, type(error).__name__)[:200]
-        return (
-            f"TensorFlow could not take a step: {reason}. "
-            "What was saved is intact; --verbosity=1 tells more."
-        )
+    if is_out_of_memory(error):
+        return _advise_to_save_step_memory(config, step_bytes, image_bytes)
+    return (
+        f"TensorFlow could not take a step: {_find_reason_of_failed_step(error)}. "
+        "What was saved is intact; --verbosity=1 tells more."
+    )
 
+
+def _advise_to_save_step_memory(config: Config, step_bytes: float, image_bytes: int) -> str:
     saving = ""
     if config.data_on_device != "off":
         saving = f" --data_on_device=off saves {image_bytes / 1e9:.2f} GB."
@@ -89,6 +103,13 @@ def explain_failed_step(
         f"Out of memory: a training step needs about {step_bytes / 1e9:.1f} GB. "
         f"Lower --batch_size={config.batch_size} or --stem_width={config.stem_width}.{saving}"
     )
+
+
+def _find_reason_of_failed_step(error: Exception) -> str:
+    """The first line of the error that says something."""
+    lines = filter(None, map(str.strip, str(error).splitlines()))
+    told = (line for line in lines if not line.startswith(BOILERPLATE))
+    return next(told, type(error).__name__)[:200]
 
 
 def is_out_of_memory(error: Exception) -> bool:

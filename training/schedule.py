@@ -16,7 +16,7 @@ class Due(NamedTuple):
     save: bool
 
 
-def find_what_is_due(config: Config, step: int, *, is_first: bool, is_last: bool) -> Due:
+def find_actions_due_after_step(config: Config, step: int, *, is_first: bool, is_last: bool) -> Due:
     """step: how many are done. is_first, is_last: of this process."""
     return Due(
         log=is_first or is_last or step % LOG_EVERY_STEPS == 0,
@@ -25,14 +25,16 @@ def find_what_is_due(config: Config, step: int, *, is_first: bool, is_last: bool
     )
 
 
-def plan_calls(config: Config, steps: range, at_most: int) -> list[range]:
+def plan_step_calls(config: Config, steps: range, at_most: int) -> list[range]:
     """`steps`, counted from 0, in ranges of `at_most` that end wherever something is due."""
     return list(
-        divide_into_calls(steps, at_most, LOG_EVERY_STEPS, config.ckpt_freq, config.sample_freq)
+        divide_steps_into_calls(
+            steps, at_most, LOG_EVERY_STEPS, config.ckpt_freq, config.sample_freq
+        )
     )
 
 
-def divide_into_calls(steps: range, at_most: int, *every: int) -> Iterator[range]:
+def divide_steps_into_calls(steps: range, at_most: int, *every: int) -> Iterator[range]:
     """`steps` in ranges of `at_most`, cut after the first and at multiples of each of `every`."""
     start = steps.start
     while start < steps.stop:

@@ -35,19 +35,23 @@ class Steps:
     ):
         self.dcgan, self.images, self.y = dcgan, images, y
         self.batch = dcgan.config.images_per_step
-        self.table = upload(images) if on_device else None
+        self.table = upload_images_to_device(images) if on_device else None
 
-        # What each step takes: images, or their rows in the table, and y.
-        image = () if on_device else images.shape[1:]
-        real = tf.TensorSpec((self.batch, *image), tf.int64 if on_device else tf.uint8)
-        ys = [] if y is None else [tf.TensorSpec((self.batch, y.shape[-1]), tf.float32)]
-        self.results = self._trace_results(real, *ys)
-
+        specs = self._list_step_input_specs()
+        self.results = self._trace_step_results(*specs)
         first_step = tf.TensorSpec((), tf.int64)
-        stacked = [tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in (real, *ys)]
+        stacked = [tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in specs]
         self.call = tf.function(
-            self._run_call, input_signature=[first_step, *stacked], autograph=False
+            self._run_steps_of_call, input_signature=[first_step, *stacked], autograph=False
         )
+
+    def _list_step_input_specs(self) -> list[tf.TensorSpec]:
+        """What each step takes: images, or their rows in the table, and y."""
+        image, dtype = (self.images.shape[1:], tf.uint8) if self.table is None else ((), tf.int64)
+        specs = [tf.TensorSpec((self.batch, *image), dtype)]
+        if self.y is not None:
+            specs.append(tf.TensorSpec((self.batch, self.y.shape[-1]), tf.float32))
+        return specs
 
     def run(self, calls: Iterable[range]) -> Iterator[dict]:
         """Takes the steps of each of `calls`, counted from 0, and yields the results of its last
@@ -56,11 +60,11 @@ class Steps:
         They are those of `DCGAN.train_step`, with the step's z, and with labels its y.
         """
         starts, calls = itertools.tee(calls)
-        for call, inputs in zip(starts, self._gather_inputs(calls), strict=True):
+        for call, inputs in zip(starts, self._gather_batches_of_calls(calls), strict=True):
             # np.int64: TensorFlow caches every Python int, without limit.
             yield self.call(np.int64(call.start), *inputs)
 
-    def _gather_inputs(self, calls: Iterable[range]) -> Iterator[tuple[np.ndarray, ...]]:
+    def _gather_batches_of_calls(self, calls: Iterable[range]) -> Iterator[tuple[np.ndarray, ...]]:
         seed = self.dcgan.config.seed
         if self.table is None:
             return prefetch_batches(
@@ -71,12 +75,12 @@ class Steps:
         rows = (order.pick_shuffled_batches(call, self.batch) for call in calls)
         return ((row,) if self.y is None else (row, self.y[row]) for row in rows)
 
-    def _run_call(self, start, reals, ys=None):
+    def _run_steps_of_call(self, start, reals, ys=None):
         """start: the first step, counted from 0; reals, ys (n, ...): what n steps take."""
 
         def run_one(k, _):
             y = None if ys is None else ys[k]
-            return k + 1, self._run_step(start + tf.cast(k, tf.int64), reals[k], y)
+            return k + 1, self._run_training_step(start + tf.cast(k, tf.int64), reals[k], y)
 
         nothing = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), self.results)
         _, results = tf.while_loop(
@@ -84,7 +88,7 @@ class Steps:
         )
         return results
 
-    def _run_step(self, step, real, y):
+    def _run_training_step(self, step, real, y):
         config = self.dcgan.config
         # Latents are drawn outside XLA, which has others. A step's stream is its number from 1 on.
         z = ops.latents(
@@ -93,7 +97,7 @@ class Steps:
         results = self.dcgan.train_step(real, z, y, self.table)
         return {**results, "z": z} | ({} if y is None else {"y": y})
 
-    def _trace_results(self, real: tf.TensorSpec, y: tf.TensorSpec | None = None) -> dict:
+    def _trace_step_results(self, real: tf.TensorSpec, y: tf.TensorSpec | None = None) -> dict:
         """What a step returns, as TensorSpecs."""
         z = tf.TensorSpec((self.batch, self.dcgan.config.z_dim), tf.float32)
         table = None if self.table is None else tf.TensorSpec(self.table.shape, tf.uint8)
@@ -101,13 +105,13 @@ class Steps:
         return {**traced.structured_outputs, "z": z} | ({} if y is None else {"y": y})
 
 
-def upload(images: np.ndarray) -> tf.Tensor:
+def upload_images_to_device(images: np.ndarray) -> tf.Tensor:
     """images as one tensor on the device, sent in pieces: the pack may be larger than memory."""
     pieces = range(0, len(images), UPLOAD)
     return tf.concat([tf.constant(images[first : first + UPLOAD]) for first in pieces], 0)
 
 
-def choose_on_device(wanted: str, images: np.ndarray) -> bool:
+def choose_images_on_device(wanted: str, images: np.ndarray) -> bool:
     """`auto` -> on a GPU whose memory the images leave mostly free."""
     if wanted != "auto":
         return wanted == "on"

@@ -5,7 +5,7 @@ from common import TINY
 
 import ops
 from config.settings import Config
-from export.saved_model import export
+from export.saved_model import write_saved_model
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
 
@@ -23,5 +23,5 @@ def trained(tmp_path_factory):
             real, ops.latents(0, 8, z_dim=8, z_dist=config.z_dist, stream=step)
         )
     Checkpoints(dcgan, config).save(3)
-    export(config)
+    write_saved_model(config)
     return config

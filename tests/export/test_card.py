@@ -3,7 +3,7 @@ import json
 import pytest
 
 from config.settings import Config
-from export.card import describe_model
+from export.card import build_model_card
 
 
 def test_the_card_describes_the_model(trained):
@@ -19,7 +19,7 @@ def test_the_card_describes_the_model(trained):
 )
 def test_labels_are_explained(labels, words):
     config = Config(c_dim=3, labels=labels, label_names=("Smiling", "Male"))
-    card = describe_model(config, step=3, max_count=64)
+    card = build_model_card(config, step=3, max_count=64)
     assert words in card["y"]
     assert card["labels"] == ("Smiling", "Male")
     assert "y (B, 2) float32" in card["signatures"]["sample"]
@@ -27,6 +27,6 @@ def test_labels_are_explained(labels, words):
 
 
 def test_without_labels_there_is_no_y():
-    card = describe_model(Config(c_dim=1), step=3, max_count=64)
+    card = build_model_card(Config(c_dim=1), step=3, max_count=64)
     assert (card["y"], card["labels"]) == (None, None)
     assert "y" not in card["signatures"]["serving_default"].split(" -> ")[0]

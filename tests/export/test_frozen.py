@@ -2,7 +2,7 @@ import numpy as np
 import tensorflow as tf
 
 import ops
-from export.frozen import freeze
+from export.frozen import write_frozen_graphs
 from gan import DCGAN
 from model import Discriminator, Generator
 from runs.checkpoints import Checkpoints, restore_networks
@@ -10,7 +10,7 @@ from runs.checkpoints import Checkpoints, restore_networks
 
 def test_frozen_graphs_in_tensorflow_1s_way(trained):
     """import_graph_def in a session, any batch, the pixels and logits of the networks."""
-    folder = freeze(trained)
+    folder = write_frozen_graphs(trained)
     generator, discriminator = (
         Generator(trained.network_config()),
         Discriminator(trained.network_config()),
@@ -38,5 +38,7 @@ def test_with_labels_a_frozen_generator_takes_y(tiny):
     Checkpoints(dcgan, config).save(0)
     z = ops.latents(3, 2, z_dim=8, z_dist="normal01").numpy()
     y = np.eye(2, dtype=np.float32)
-    images = run_frozen(freeze(config) / "generator.pb", {"z:0": z, "y:0": y}, "images:0")
+    images = run_frozen(
+        write_frozen_graphs(config) / "generator.pb", {"z:0": z, "y:0": y}, "images:0"
+    )
     np.testing.assert_allclose(images, dcgan.generator(z, y), atol=1e-6)

@@ -10,7 +10,7 @@ import tensorflow as tf
 import ops
 from config.stored import change_settings
 from data import label_choice
-from export.saved_model import MAX_COUNT, export
+from export.saved_model import MAX_COUNT, write_saved_model
 from gan import DCGAN
 from model import Discriminator
 from runs.checkpoints import Checkpoints, restore_networks
@@ -92,7 +92,7 @@ def test_images_of_another_size_are_an_error(signatures):
 def test_a_run_without_a_checkpoint_is_an_error_and_leaves_nothing(tiny):
     config = tiny()
     with pytest.raises(ValueError, match="has no checkpoint"):
-        export(config)
+        write_saved_model(config)
     assert not (config.run_dir / "export").exists()
 
 
@@ -101,7 +101,7 @@ def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
     names = {"labels": "folder", "label_names": ("a", "b"), "fc_width": 16}
     config = tiny(bn_statistics=statistics, **names).resolve()
     Checkpoints(DCGAN(config), config).save(0)
-    signatures = tf.saved_model.load(str(export(config))).signatures
+    signatures = tf.saved_model.load(str(write_saved_model(config))).signatures
     y = label_choice.choose_label_vectors(config, "b,a", 6)
     drawn = signatures["sample"](
         seed=tf.constant(3, tf.int64), count=tf.constant(6), y=tf.constant(y)
@@ -129,7 +129,7 @@ def test_with_the_statistics_of_the_batch_one_image_is_not_its_own_batch(tiny):
     """Alone it would be normalised to nothing: gray."""
     config = tiny(bn_statistics="batch").resolve()
     Checkpoints(DCGAN(config), config).save(0)
-    serve = tf.saved_model.load(str(export(config))).signatures["serving_default"]
+    serve = tf.saved_model.load(str(write_saved_model(config))).signatures["serving_default"]
     z = ops.latents(0, 2, z_dim=8, z_dist="normal01")
     one, other = (serve(z=z[k : k + 1])["images"].numpy() for k in (0, 1))
     assert np.abs(one - other).mean() > 0.1 * np.abs(one).mean()

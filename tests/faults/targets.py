@@ -21,9 +21,9 @@ from data.packing.workers import decode_images
 from data.sources.folder import open_image_zip
 from data.sources.idx import open_idx_files
 from data.sources.lsun import open_lmdb
-from foreign.carpedm20 import read_carpedm20
-from foreign.newmu import read_newmu
-from foreign.pytorch import read_torch
+from foreign.carpedm20 import read_carpedm20_weights
+from foreign.newmu import read_newmu_weights
+from foreign.pytorch import read_pytorch_weights
 from tests.faults import seeds
 from tests.faults.seeds import ASKED, load_squares, scratch, written
 
@@ -166,19 +166,19 @@ def newmu(data: bytes) -> None:
             written(f"newmu/1_gen_params.jl_{number:02d}.npy", content)
     written("newmu/1_gen_params.jl_01.npy", data)
     with contextlib.suppress(*TOLD):
-        read_newmu(folder)
+        read_newmu_weights(folder)
 
 
 def torch_file(data: bytes) -> None:
     with contextlib.suppress(*TOLD):
-        read_torch([written("netG.pth", data)])
+        read_pytorch_weights([written("netG.pth", data)])
 
 
 def carpedm20(data: bytes) -> None:
     """A checkpoint's index, without its other files."""
     path = written("tf1/model-1.index", data)
     with contextlib.suppress(*TOLD):
-        read_carpedm20(str(path.with_suffix("")))
+        read_carpedm20_weights(str(path.with_suffix("")))
 
 
 SEEDS = {

@@ -111,7 +111,7 @@ def not_finite(path, config):
     checkpoints = Checkpoints(DCGAN(config), config)
     checkpoints.restore()
     checkpoints.dcgan.discriminator.blocks[0].conv.bias.assign([np.nan] * 32)
-    checkpoints.is_finite = lambda: True
+    checkpoints.has_finite_state = lambda: True
     checkpoints.save(6)
 
 

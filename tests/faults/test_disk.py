@@ -212,7 +212,7 @@ def test_a_full_disk_of_logs_only_warns_and_they_go_on_when_there_is_room(
     config = tiny(steps=100, sample_freq=20, ckpt_freq=100, out_name="run")
     disk = small_disk(config.run_dir / "logs", 32)
     stack = contextlib.ExitStack()
-    original = Logs.advance_bar
+    original = Logs.advance_progress_bar
 
     def advance(self, steps):
         original(self, steps)
@@ -221,7 +221,7 @@ def test_a_full_disk_of_logs_only_warns_and_they_go_on_when_there_is_room(
         if self.bar.n == 70:
             stack.close()
 
-    monkeypatch.setattr("training.logs.Logs.advance_bar", advance)
+    monkeypatch.setattr("training.logs.Logs.advance_progress_bar", advance)
     monkeypatch.setattr(
         "training.logs.tqdm.update", lambda bar, steps: setattr(bar, "n", bar.n + steps)
     )

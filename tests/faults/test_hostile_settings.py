@@ -9,8 +9,8 @@ import pytest
 from config.settings import SETTINGS, Config
 from config.stored import read_config, read_json
 from foreign import import_weights as weights
-from foreign.newmu import read_newmu
-from foreign.pytorch import read_torch
+from foreign.newmu import read_newmu_weights
+from foreign.pytorch import read_pytorch_weights
 from tests.faults import seeds
 
 
@@ -103,7 +103,7 @@ def test_a_header_of_an_array_that_does_not_end_is_one_line(tmp_path):
         b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
     )
     with pytest.raises(ValueError, match=r"must hold whole .npy files"):
-        read_newmu(tmp_path)
+        read_newmu_weights(tmp_path)
 
 
 @pytest.mark.parametrize("number", range(7, 17))
@@ -112,7 +112,7 @@ def test_arrays_of_odd_shapes_are_one_line(tmp_path, number):  # ZeroDivisionErr
         content = seeds.newmu_seeds()[number] if place == 0 else content
         (tmp_path / f"1_gen_params.jl_{place:02d}.npy").write_bytes(content)
     with pytest.raises(ValueError, match=r"dimensions|must be the arrays|whole \.npy"):
-        read_newmu(tmp_path)
+        read_newmu_weights(tmp_path)
 
 
 # ZeroDivisionError, TypeError; 400 TB
@@ -121,7 +121,7 @@ def test_tensors_that_are_no_plain_arrays_are_one_line(tmp_path):
     for content in seeds.torch_files()[2:]:
         (tmp_path / "netG.pth").write_bytes(content)
         with pytest.raises(ValueError) as error:
-            read_torch([tmp_path / "netG.pth"])
+            read_pytorch_weights([tmp_path / "netG.pth"])
         assert "\n" not in str(error.value)
 
 
@@ -138,7 +138,7 @@ def test_a_cut_checkpoint_of_tensorflow_1_is_one_line(tmp_path):
         for size in (0, 10, len(whole) // 2, len(whole) - 1):
             path.write_bytes(whole[:size])
             with pytest.raises(ValueError, match="must be a whole TensorFlow checkpoint"):
-                weights.read_foreign_files([type(tmp_path)(prefix)])
+                weights.read_foreign_weights([type(tmp_path)(prefix)])
         path.write_bytes(whole)
 
 

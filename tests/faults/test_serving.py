@@ -16,7 +16,12 @@ from common import ROOT
 
 import ops
 from config.settings import Config
-from export.saved_model import MAX_COUNT, draw_in_batches, export, max_count
+from export.saved_model import (
+    MAX_COUNT,
+    draw_in_batches,
+    limit_images_per_request,
+    write_saved_model,
+)
 from gan import DCGAN
 from model import Discriminator, Generator
 from runs.checkpoints import Checkpoints, restore_networks
@@ -78,7 +83,7 @@ def served(place, name) -> Served:
         Discriminator(config.network_config()),
     )
     restore_networks(config, generator=generator, discriminator=discriminator)
-    return Served(str(export(config)), config, generator, discriminator)
+    return Served(str(write_saved_model(config)), config, generator, discriminator)
 
 
 @pytest.fixture(scope="module")
@@ -473,6 +478,6 @@ def test_saved_model_cli_shows_all_that_a_client_needs(models):
 
 
 def test_large_pictures_lower_the_most_that_one_request_gets():
-    assert max_count(Config(c_dim=3).network_config()) == MAX_COUNT
+    assert limit_images_per_request(Config(c_dim=3).network_config()) == MAX_COUNT
     largest = Config(c_dim=4, output_height=512).network_config()
-    assert max_count(largest) * 512 * 512 * 4 == 2**29
+    assert limit_images_per_request(largest) * 512 * 512 * 4 == 2**29

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from config.settings import Config
-from foreign.arrays import check_arrays_complete, infer_settings, join_names
+from foreign.arrays import (
+    check_foreign_arrays_complete,
+    infer_settings_from_arrays,
+    join_names_for_error,
+)
 
 
 def zeros(**shapes):
@@ -24,7 +28,7 @@ DISCRIMINATOR = zeros(
 
 
 def test_settings_follow_from_the_shapes():
-    settings, stem_area = infer_settings(GENERATOR, DISCRIMINATOR)
+    settings, stem_area = infer_settings_from_arrays(GENERATOR, DISCRIMINATOR)
     assert stem_area == 25
     assert settings == {
         "kernel_size": 4,
@@ -40,11 +44,11 @@ def test_settings_follow_from_the_shapes():
 
 def test_widths_that_do_not_halve_are_told():
     generator = GENERATOR | zeros(conv1_kernel=(4, 4, 12, 32), conv2_kernel=(4, 4, 3, 12))
-    settings, _ = infer_settings(generator, DISCRIMINATOR)
+    settings, _ = infer_settings_from_arrays(generator, DISCRIMINATOR)
     assert (settings["stem_width"], settings["g_widths"]) == (32, (32, 12))
     assert "d_widths" not in settings
     odd = GENERATOR | zeros(stem_kernel=(6, 25 * 7), conv1_kernel=(4, 4, 16, 7))
-    settings, stem_area = infer_settings(odd, None)
+    settings, stem_area = infer_settings_from_arrays(odd, None)
     assert (settings["g_widths"], stem_area) == ((7, 16), 25)
     assert settings["stem_width"] == Config.stem_width  # 7 is none
 
@@ -57,7 +61,7 @@ def test_with_labels_the_maps_beside_them_count():
         conv1_kernel=(4, 4, 16, 32 + 10),
         conv2_kernel=(4, 4, 3, 16 + 10),
     )
-    settings, stem_area = infer_settings(labelled, None)
+    settings, stem_area = infer_settings_from_arrays(labelled, None)
     assert (settings["y_dim"], settings["z_dim"], settings["fc_width"]) == (10, 6, 64)
     assert (settings["stem_width"], settings["bias"], stem_area) == (32, False, 25)
 
@@ -75,16 +79,16 @@ def test_arrays_of_other_dimensions_are_refused(wrong):
     with pytest.raises(
         ValueError, match=rf"{next(iter(wrong))} must have \d dimensions\. Received: "
     ):
-        infer_settings(GENERATOR | wrong, None)
+        infer_settings_from_arrays(GENERATOR | wrong, None)
 
 
 def test_what_is_missing_is_named():
-    check_arrays_complete("theirs", {"a": 0, "b": 0}, ["a"])
+    check_foreign_arrays_complete("theirs", {"a": 0, "b": 0}, ["a"])
     with pytest.raises(ValueError, match=r"Missing: c, d\. Received: a, b\.$"):
-        check_arrays_complete("theirs", {"b": 0, "a": 0}, ["a", "c", "d"])
+        check_foreign_arrays_complete("theirs", {"b": 0, "a": 0}, ["a", "c", "d"])
 
 
 def test_long_lists_are_cut():
-    assert join_names([]) == "nothing"
-    assert join_names(["a", "b"]) == "a, b"
-    assert join_names(list("abcd"), most=2) == "a, b and 2 more"
+    assert join_names_for_error([]) == "nothing"
+    assert join_names_for_error(["a", "b"]) == "a, b"
+    assert join_names_for_error(list("abcd"), most=2) == "a, b and 2 more"

@@ -17,8 +17,8 @@ from originals import (
 from config.presets import with_preset
 from config.settings import Config
 from config.stored import read_config
-from foreign.carpedm20 import find_tf1_prefix, read_carpedm20
-from foreign.import_weights import import_weights, read_foreign_files
+from foreign.carpedm20 import find_tf1_prefix, read_carpedm20_weights
+from foreign.import_weights import import_weights, read_foreign_weights
 from gan import DCGAN
 from model import Discriminator, Generator
 from runs.checkpoints import Checkpoints
@@ -50,10 +50,10 @@ def test_carpedm20_by_folder_and_in_tensorflow_0s_format(carpedm20, tmp_path):
     old, _ = tf1_checkpoint(
         tmp_path / "old", unconditional, *carpedm20.inputs, version=v1.train.SaverDef.V1
     )
-    expected = read_carpedm20(carpedm20.prefix)
+    expected = read_carpedm20_weights(carpedm20.prefix)
     folder = Path(carpedm20.prefix).parent
     for path in (folder, folder / "model.b64-1002.index", Path(old), Path(old).parent):
-        weights = read_foreign_files([path])
+        weights = read_foreign_weights([path])
         for network in ("generator", "discriminator"):
             found, arrays = getattr(weights, network), getattr(expected, network)
             assert found.keys() == arrays.keys()
@@ -91,7 +91,7 @@ def test_mnist_by_default_has_the_shapes_of_carpedm20s(tmp_path):
     prefix, _ = tf1_checkpoint(
         tmp_path / "theirs", build, z, images, np.eye(10, dtype=np.float32)[:1]
     )
-    weights = read_carpedm20(prefix)
+    weights = read_carpedm20_weights(prefix)
     settings = with_preset({"dataset": "mnist"})
     names = weights.settings["label_names"]
     network = Config(**settings, label_names=names, c_dim=1).network_config()

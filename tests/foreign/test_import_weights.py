@@ -33,7 +33,7 @@ from program import run_here
 import ops
 from config.stored import change_settings
 from data.labels import Labels
-from export.saved_model import export
+from export.saved_model import write_saved_model
 from foreign.import_weights import import_weights
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
@@ -164,7 +164,7 @@ def test_the_saved_model_of_an_import_draws_the_originals_pixels(tmp_path, origi
             torch.save(net.state_dict(), path)
         drawn, logits = torch_outputs(torch, pair, z, images)
     config = import_weights(paths, {"out_dir": str(tmp_path / "out"), "out_name": "theirs"})
-    signatures = tf.saved_model.load(str(export(config))).signatures
+    signatures = tf.saved_model.load(str(write_saved_model(config))).signatures
     np.testing.assert_allclose(
         signatures["serving_default"](z=tf.constant(z))["images"], drawn, atol=1e-4
     )

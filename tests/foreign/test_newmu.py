@@ -8,7 +8,7 @@ from originals import logits_agree, networks, newmu_discrim, newmu_gen, random_i
 import ops
 from config.stored import change_settings
 from foreign.import_weights import import_weights
-from foreign.newmu import read_newmu
+from foreign.newmu import read_newmu_weights
 
 SVHN = ROOT.parent / "shared" / "reference" / "newmu_svhn"
 
@@ -73,6 +73,27 @@ def test_the_newest_epoch_is_read_and_the_discriminator_may_be_missing(tmp_path)
         array = np.load(path)
         np.save(path.with_name(path.name.replace("200", "25")), array)
         np.save(path.with_name(path.name.replace("200", "1000")), array + 1)
-    weights = read_newmu(tmp_path / "theirs")
+    weights = read_newmu_weights(tmp_path / "theirs")
     assert weights.discriminator is None
     np.testing.assert_array_equal(weights.generator["stem/kernel"], gen[0] + 1)
+
+
+@pytest.mark.parametrize(
+    "dimensions",
+    [(4, 1, 1, 4), (4, 1, 1, 4, 1, 1, 4), (2, 1, 1, 2), (2, 1, 1, 2, 1, 1, 4)],
+    ids=str,
+)
+def test_a_generator_is_a_dense_layer_and_then_convolutions(tmp_path, dimensions):
+    for number, count in enumerate(dimensions, 1):
+        array = np.ones((2,) * count, np.float32)
+        np.save(tmp_path / f"200_gen_params.jl_{number:02d}.npy", array)
+    with pytest.raises(ValueError, match="must be the arrays of an unconditional DCGAN"):
+        read_newmu_weights(tmp_path)
+
+
+def test_a_discriminator_ends_in_a_dense_layer(tmp_path):
+    write_newmu(tmp_path / "theirs", np.random.default_rng(0))
+    last = max((tmp_path / "theirs").glob("200_discrim*.npy"))
+    np.save(last, np.ones((2, 2, 5, 5), np.float32))
+    with pytest.raises(ValueError, match="must be the arrays of an unconditional DCGAN"):
+        read_newmu_weights(tmp_path / "theirs")

@@ -4,7 +4,7 @@ import pytest
 
 from system import devices
 from training import announcements
-from training.announcements import announce
+from training.announcements import announce_training
 
 SAID = {"total": 5000, "precision": "float32", "jit": False, "step_bytes": 3e9}
 
@@ -23,7 +23,7 @@ def _much_memory(monkeypatch):
 )
 def test_it_says_what_begins_and_where_to_watch(start, jit, line, tiny, messages):
     config = tiny(out_name="it's a run")
-    announce(config, **SAID | {"start": start, "jit": jit})
+    announce_training(config, **SAID | {"start": start, "jit": jit})
     assert messages[0] == f"{config.run_dir}: {line}"
     assert messages[1].startswith("watch it with: tensorboard --logdir '/")
     assert """/it'"'"'s a run/logs'""" in messages[1]  # as a shell takes it
@@ -33,7 +33,7 @@ def test_it_says_what_begins_and_where_to_watch(start, jit, line, tiny, messages
 def test_it_warns_of_too_little_memory_where_that_is_known(tiny, messages, monkeypatch):
     for free in (None, 3e9, 2.9e9):
         monkeypatch.setattr(announcements, "available_bytes", lambda free=free: free)
-        announce(tiny(), **SAID, start=0)
+        announce_training(tiny(), **SAID, start=0)
     [warning] = [text for text in messages if "memory" in text]
     assert "needs about 3.0 GB of memory, and 2.9 GB are free." in warning
     assert "--batch_size=8 or --stem_width=32" in warning
@@ -41,5 +41,5 @@ def test_it_warns_of_too_little_memory_where_that_is_known(tiny, messages, monke
 
 def test_it_warns_of_a_gpu_that_lies_idle(tiny, messages, monkeypatch):
     monkeypatch.setattr(devices, "nvidia_gpu_is_unused", lambda: True)
-    announce(tiny(), **SAID, start=0)
+    announce_training(tiny(), **SAID, start=0)
     assert any("pip install 'tensorflow[and-cuda]" in text for text in messages)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from config.settings import Config
 from model import Discriminator, Generator
-from training.cost import list_discriminator, list_generator, list_layers
+from training.cost import list_discriminator_costs, list_generator_costs, list_layer_costs
 
 
 @pytest.mark.parametrize(("kernel_size", "padding"), [(4, "same"), (5, "same"), (5, "symmetric")])
@@ -22,7 +22,7 @@ def test_layer_table_is_true(kernel_size, padding, labels, tiny):
     config = tiny(**shape, labels=labels, label_names=names)
     settings = config.network_config()
     for network in (Generator(settings), Discriminator(settings)):
-        rows = list_layers(settings)[network.name]
+        rows = list_layer_costs(settings)[network.name]
         assert sum(row.parameters for row in rows) == sum(
             math.prod(v.shape) for v in network.trainable_variables
         )
@@ -31,7 +31,7 @@ def test_layer_table_is_true(kernel_size, padding, labels, tiny):
                 small, large = sorted([row.inputs[:2], row.output[:2]])
                 sides = zip(small, large, row.pads, strict=True)
                 assert all(o == (i + sum(pads) - row.kernel) // 2 + 1 for o, i, pads in sides)
-    generator, discriminator = list_layers(config.network_config()).values()
+    generator, discriminator = list_layer_costs(config.network_config()).values()
     assert generator[-1].output == (33, 47, 3)
     assert discriminator[0].inputs == (33, 47, 3 + len(names or ()))
     assert [row.output for row in generator if row.name == "stem"] == [(5, 6, 32)]
@@ -43,7 +43,7 @@ def test_flops_and_parameters_of_the_originals_64x64_networks():
     times.
     """
     config = Config(c_dim=3)
-    generator, discriminator = list_layers(config.network_config()).values()
+    generator, discriminator = list_layer_costs(config.network_config()).values()
     assert discriminator[1].flops == generator[3].flops == 2 * 16 * 16 * 5 * 5 * 64 * 128
     assert sum(row.parameters for row in generator) == 5_135_363
     assert {row.pads for row in generator[1:]} == {((1, 2), (1, 2))}
@@ -55,7 +55,7 @@ def test_the_field_is_what_a_unit_sees(tiny):
     """
     config = tiny(output_height=128, blocks=3)
     network = Discriminator(config.network_config())
-    rows = list_discriminator(network.config)
+    rows = list_discriminator_costs(network.config)
     x = tf.random.stateless_uniform((1, 128, 128, 3), (0, 0))
     for count, row in enumerate(rows[:3], 1):
         with tf.GradientTape() as tape:
@@ -71,7 +71,7 @@ def test_the_field_is_what_a_unit_sees(tiny):
 
 def test_the_generators_field_is_what_a_unit_reaches(tiny):
     network = Generator(tiny(output_height=128, blocks=3).network_config())
-    rows = list_generator(network.config)
+    rows = list_generator_costs(network.config)
     for first, row in enumerate(rows[:-1]):
         height, width, channels = row.output
         one = np.zeros((1, height, width, channels), np.float32)

@@ -10,7 +10,7 @@ def said_at(steps, config, messages, start=0):
     winning, found = WinningDiscriminator(config, start), []
     for step, d_fake in steps:
         before = len(messages)
-        winning.check(step, d_fake)
+        winning.warn_if_winning(step, d_fake)
         found += [step] * (len(messages) - before)
     return found
 

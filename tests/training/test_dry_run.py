@@ -5,12 +5,12 @@ import math
 
 from config.settings import Config
 from model import Discriminator, Generator
-from training.dry_run import describe
+from training.dry_run import describe_dry_run
 
 
 def test_it_tells_the_settings_the_layers_and_what_they_need():
     config = Config(output_height=33, output_width=47, stem_width=32, labels="folder")
-    text = describe(config, (1000, 3, ("a", "b")))
+    text = describe_dry_run(config, (1000, 3, ("a", "b")))
     end = text.index("\n}\n") + 3
     settings = json.loads(text[:end])
     assert (settings["c_dim"], settings["label_names"]) == (3, ["a", "b"])
@@ -30,7 +30,7 @@ def test_it_tells_the_settings_the_layers_and_what_they_need():
 
 def test_a_layer_is_a_line_with_its_arithmetic():
     """The second convolution of the original's discriminator."""
-    text = describe(Config(), (64, 3, None))
+    text = describe_dry_run(Config(), (64, 3, None))
     [line] = [line for line in text.splitlines() if "32x32x64" in line and "16x16x128" in line][1:]
     name, inputs, kernel, stride, pads, output, overlap, field, parameters, megaflops = line.split()
     assert (name, inputs, output) == ("conv2", "32x32x64", "16x16x128")

@@ -17,7 +17,7 @@ def folder(tmp_path):
 
 
 def write(log, step, value=1.0):
-    with log.record_step(step):
+    with log.record_summaries_of_step(step):
         tf.summary.scalar("loss", value)
 
 
@@ -70,7 +70,7 @@ def test_without_room_no_new_file_is_begun(folder, monkeypatch, messages):
 
 def test_an_error_of_the_block_is_not_swallowed(folder):
     log = Events(folder)
-    with pytest.raises(ZeroDivisionError), log.record_step(1):
+    with pytest.raises(ZeroDivisionError), log.record_summaries_of_step(1):
         raise ZeroDivisionError
     write(log, 2)
     log.close()

@@ -31,7 +31,7 @@ def test_a_line_of_metrics_by_hand(tiny, monkeypatch):
     monkeypatch.setattr("training.logs.time.monotonic", lambda: next(clock))
     config = tiny()
     with Logs(config, range(100), images=20) as logs:
-        logs.log_step(10, results())
+        logs.log_training_step(10, results())
     assert read_metrics(config) == [
         {"step": 10, "epoch": 4.0, "images_per_second": 20.0}
         | LOSSES
@@ -42,7 +42,7 @@ def test_a_line_of_metrics_by_hand(tiny, monkeypatch):
 def test_tensorboard_gets_the_same_numbers(tiny):
     config = tiny()
     with Logs(config, range(100), images=20) as logs:
-        logs.log_step(10, results(g_loss_scale=1024.0))
+        logs.log_training_step(10, results(g_loss_scale=1024.0))
     events = EventAccumulator(str(config.run_dir / "logs"), size_guidance={"tensors": 0})
     events.Reload()
     [line] = read_metrics(config)
@@ -62,7 +62,7 @@ def test_a_continued_run_drops_what_runs_again_and_adds_to_the_time(tiny, monkey
     clock = iter([0.0, 1.0])
     monkeypatch.setattr("training.logs.time.monotonic", lambda: next(clock))
     with Logs(config, range(20, 100), images=20) as logs:
-        logs.log_step(21, results())
+        logs.log_training_step(21, results())
     assert [(line["step"], line["seconds"]) for line in read_metrics(config)] == [
         (20, 7.5),
         (21, 8.5),
@@ -73,7 +73,7 @@ def test_a_loss_that_is_no_number_is_null(tiny):
     """A step in float16 that was skipped has none, and JSON has no NaN."""
     config = tiny()
     with Logs(config, range(100), images=20) as logs:
-        logs.log_step(1, results(g_loss=np.nan))
+        logs.log_training_step(1, results(g_loss=np.nan))
     assert read_metrics(config)[0]["g_loss"] is None
 
 
@@ -83,8 +83,8 @@ def test_a_step_is_a_line_of_the_log_with_the_time_that_is_left(tiny, messages, 
     monkeypatch.setattr("training.logs.time.monotonic", lambda: next(clock))
     with Logs(tiny(), range(101), images=20) as logs:
         logs.bar.disable = True  # as where no terminal is
-        logs.log_step(1, results())
-        logs.log_step(11, results())
+        logs.log_training_step(1, results())
+        logs.log_training_step(11, results())
     shown = "d_loss 1.500  g_loss 0.500  D(x) 0.62  D(G(z)) 0.25"
     assert messages == [
         f"step 1 of 101  epoch 0.40  {shown}",
@@ -95,13 +95,13 @@ def test_a_step_is_a_line_of_the_log_with_the_time_that_is_left(tiny, messages, 
 def test_a_line_of_metrics_is_written_whole_or_not_at_all(tiny, messages):
     path = tiny().run_dir / "logs" / "metrics.jsonl"
     with Logs(tiny(), range(100), images=20) as logs:
-        logs.log_step(20, results())
+        logs.log_training_step(20, results())
         size = path.stat().st_size
         with limit(size + 30):
-            logs.log_step(40, results())
-            logs.log_step(60, results())
+            logs.log_training_step(40, results())
+            logs.log_training_step(60, results())
         assert path.stat().st_size == size
-        logs.log_step(80, results())
+        logs.log_training_step(80, results())
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [20, 80]
     assert [text for text in messages if "metrics.jsonl" in text] == [
         f"{path} cannot be written: File too large. Training goes on."

@@ -41,7 +41,7 @@ def tiles(grid, side, columns):
 def test_the_reals_are_what_the_discriminator_sees(make, photos):
     images, logs = photos(100, 16, 16), NoLogs()
     pictures = make()
-    pictures.write_reals(logs, images, None)
+    pictures.write_grid_of_reals(logs, images, None)
     grid = iio.imread(pictures.config.sample_path / "reals.png")
     shown = {image.tobytes() for image in tiles(grid, 16, 8)}
     assert len(shown) == 64
@@ -61,7 +61,7 @@ def test_a_row_of_reals_has_its_label_and_repeats_what_is_rare(make, photos):
     """Of ten images one has the label b; none has the label c, for which any may stand."""
     images, y = photos(10, 16, 16), np.eye(3, dtype=np.float32)[[0] * 9 + [1]]
     pictures = make(labels="folder", label_names=("a", "b", "c"))
-    pictures.write_reals(NoLogs(), images, y)
+    pictures.write_grid_of_reals(NoLogs(), images, y)
     grid = tiles(iio.imread(pictures.config.sample_path / "reals.png"), 16, 8)
     of_a, of_b, of_c = grid.reshape(3, 8, 16, 16, 3)
     np.testing.assert_array_equal(of_a, images[:8])
@@ -92,7 +92,7 @@ def test_a_full_disk_is_said_once(make, photos, messages):
     pictures = make()
     with limit(100):
         for _ in range(2):
-            pictures.write_reals(NoLogs(), photos(64, 16, 16), None)
+            pictures.write_grid_of_reals(NoLogs(), photos(64, 16, 16), None)
     path = pictures.config.sample_path / "reals.png"
     assert messages == [f"{path} cannot be written: File too large. Training goes on."]
     assert list(path.parent.iterdir()) == []

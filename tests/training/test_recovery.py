@@ -8,7 +8,7 @@ import tensorflow as tf
 from config.stored import read_config, write_config
 from runs.checkpoints import DivergedError
 from training.recovery import (
-    check_finite,
+    check_losses_finite,
     explain_failed_step,
     halve_learning_rate,
     is_out_of_memory,
@@ -16,10 +16,10 @@ from training.recovery import (
 
 
 def test_a_loss_that_is_no_number_ends_the_session():
-    assert check_finite(7, {"d_loss": tf.constant(1.0), "g_loss": tf.constant(2.0)})
+    assert check_losses_finite(7, {"d_loss": tf.constant(1.0), "g_loss": tf.constant(2.0)})
     for value in (math.nan, math.inf):
         with pytest.raises(DivergedError, match=f"Received: g_loss = {value} at step 7"):
-            check_finite(7, {"d_loss": tf.constant(1.0), "g_loss": tf.constant(value)})
+            check_losses_finite(7, {"d_loss": tf.constant(1.0), "g_loss": tf.constant(value)})
 
 
 @pytest.mark.parametrize(("scale", "is_skipped"), [(2.0**15, True), (1.0, True), (0.5, False)])
@@ -27,10 +27,10 @@ def test_a_float16_step_that_overflowed_is_skipped_while_its_scale_can_shrink(sc
     results = {"d_loss": math.inf, "g_loss": 1.0, "d_loss_scale": scale, "g_loss_scale": 2.0**15}
     results = {name: tf.constant(value) for name, value in results.items()}
     if is_skipped:
-        assert not check_finite(7, results)  # no state to save
+        assert not check_losses_finite(7, results)  # no state to save
         return
     with pytest.raises(DivergedError):
-        check_finite(7, results)
+        check_losses_finite(7, results)
 
 
 def test_the_learning_rate_is_halved_three_times_and_the_run_keeps_it(tiny):
