@@ -28,7 +28,7 @@ from tqdm import tqdm
 from config.catalog import CELEBA, LSUN, MNIST, NAMED_SETS
 from config.settings import Config
 from system import console
-from system.files import check_room, replace_folder
+from system.files import check_disk_room, replace_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +141,7 @@ def main(argv: list[str]) -> int:
     try:
         return fetch_sets(*parse_arguments(argv))
     except (ValueError, OSError) as error:
-        return console.print_error(error)
+        return console.print_error_line(error)
     except KeyboardInterrupt:
         logging.info("interrupted; the same command goes on from here.")
         return 130
@@ -188,7 +188,9 @@ def fetch_sets(names: list[str], data_dir: Path, scene: str) -> int:
                 fetch = fetch_and_unpack_lmdb if name == LSUN.name else fetch_file
                 fetch(file, path, unreachable)
         except (ValueError, OSError) as error:
-            status = console.print_error(ValueError(f"{name}: {_explain_failure(error, data_dir)}"))
+            status = console.print_error_line(
+                ValueError(f"{name}: {_explain_failure(error, data_dir)}")
+            )
             continue
 
         command = f"python main.py --dataset {name} --data_dir {data_dir} --train"
@@ -237,7 +239,7 @@ def _unpack_lmdb(archive: zipfile.ZipFile, folder: Path) -> None:
     """Takes the LMDB's two files alone, so that the zip has no say in where anything is written."""
     wanted = ("data.mdb", "lock.mdb")
     members = [info for info in archive.infolist() if Path(info.filename).name in wanted]
-    check_room(folder, sum(info.file_size for info in members), "the unpacked LMDB")
+    check_disk_room(folder, sum(info.file_size for info in members), "the unpacked LMDB")
     for info in members:
         with archive.open(info) as source:
             chunks = iter(lambda: source.read(CHUNK_BYTES), b"")
@@ -264,7 +266,7 @@ def fetch_file(
 
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    check_room(path.parent, file.size - _file_size_or_zero(part) + unpacked, path.name)
+    check_disk_room(path.parent, file.size - _file_size_or_zero(part) + unpacked, path.name)
     _fetch_from_any_url(file, path, part, unreachable)
     os.replace(part, path)
     return True

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from pathlib import Path, PurePath
 
-from config.catalog import DIGITS, NAMED_SETS, fold_spelling
+from config.catalog import DIGITS, NAMED_SETS, fold_dataset_spelling
 from config.settings import Config
 from data import limits
 from data.sources.folder import open_image_folder, open_image_zip, walk_files
@@ -39,7 +39,7 @@ def find_source(config: Config, *, fetch: bool = True) -> Source:
         return source
 
     named = NAMED_SETS.get(name)
-    remedy = named.say_where_it_belongs(data_dir) if named else ""
+    remedy = named.say_where_dataset_belongs(data_dir) if named else ""
     in_tfds = named is not None and named.tfds_name is not None
     if error and not (in_tfds and isinstance(error, NoImagesError)):
         raise ValueError(f"{error} {remedy}".strip())
@@ -95,7 +95,7 @@ def _list_folder(folder: Path) -> list[Path]:
 
 def _fold_file_name(name: str) -> str:
     """The spelling of a folder's or a zip's name, without .zip."""
-    return fold_spelling(name.lower().removesuffix(".zip"))
+    return fold_dataset_spelling(name.lower().removesuffix(".zip"))
 
 
 def _is_python_package(folder: Path) -> bool:

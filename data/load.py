@@ -8,7 +8,7 @@ from pathlib import Path
 from absl import logging
 
 from config.catalog import NAMED_SETS
-from config.settings import Config, dataset_label
+from config.settings import Config, name_dataset_for_folders
 from data.find import find_source
 from data.labels import Labels, read_labels
 from data.packing.decode import BACKGROUND, Decoded, Geometry, decode_image
@@ -32,7 +32,7 @@ def load_dataset(config: Config) -> Pack:
     pack = load_or_make_pack(
         source,
         list_pack_folders(config),
-        label=dataset_label(config.dataset),
+        label=name_dataset_for_folders(config.dataset),
         geometry=geometry,
         c_dim=config.c_dim,
         settings={

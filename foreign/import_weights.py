@@ -19,7 +19,7 @@ from foreign.pytorch import TORCH_SUFFIXES, read_torch
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
 from runs.find import read_run
-from system.files import check_writable, write_atomic
+from system.files import check_folder_writable, write_atomic
 from system.locks import lock_run
 
 FORMATS = (
@@ -55,7 +55,7 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
         logging.info("%s was imported before: going on with it.", config.run_dir)
         return stored
 
-    check_writable(config.run_dir)
+    check_folder_writable(config.run_dir)
     with lock_run(config.run_dir):
         dcgan = _build_imported_dcgan(weights, config)
         write_atomic(config.run_dir / ORIGIN_FILE, f"{weights.origin}\n".encode())

@@ -24,12 +24,12 @@ class Interruption:
     received = False
 
     def install(self) -> None:
-        for number in _handled_signals():
-            signal.signal(number, self._interrupt)
+        for number in _list_handled_signals():
+            signal.signal(number, self._interrupt_on_first_signal)
 
-    def _interrupt(self, *_):
+    def _interrupt_on_first_signal(self, *_):
         self.received = True
-        for number in _handled_signals():
+        for number in _list_handled_signals():
             signal.signal(number, signal.SIG_DFL)
         raise KeyboardInterrupt
 
@@ -42,11 +42,11 @@ def catch_stop_signals():
     disk is whole then, as after a kill. Only the main thread may enter the block.
     """
     stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in _handled_signals()}
+    before = {number: signal.getsignal(number) for number in _list_handled_signals()}
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     thread = threading.Thread(
-        target=_watch, args=(ours, stop, set(before)), name="signals", daemon=True
+        target=_watch_stop_signals, args=(ours, stop, set(before)), name="signals", daemon=True
     )
     thread.start()
 
@@ -69,7 +69,7 @@ def die_quietly_of_a_closed_pipe() -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
-def _watch(received: socket.socket, stop: threading.Event, numbers: set[int]) -> None:
+def _watch_stop_signals(received: socket.socket, stop: threading.Event, numbers: set[int]) -> None:
     """Runs in a thread that hears of signals as they come: the socket brings their numbers."""
     count = 0
     with received:
@@ -82,7 +82,7 @@ def _watch(received: socket.socket, stop: threading.Event, numbers: set[int]) ->
                 stop.set()
 
 
-def _handled_signals() -> list[int]:
+def _list_handled_signals() -> list[int]:
     """The stop signals, without SIGHUP where it is ignored, as nohup does."""
     hangup = getattr(signal, "SIGHUP", None)
     return [

@@ -6,7 +6,7 @@ from absl import logging
 
 from config.settings import Config
 from system import devices
-from system.memory import available_bytes
+from system.memory import measure_available_memory
 
 
 def announce(
@@ -16,7 +16,7 @@ def announce(
 
     start, total: steps done and to do; step_bytes: what a step needs.
     """
-    device = devices.device_type()
+    device = devices.find_device_type()
     logging.info(
         "%s: %s, until step %s, on %s in %s%s.",
         config.run_dir,
@@ -31,7 +31,7 @@ def announce(
             "TensorFlow cannot use the NVIDIA GPU here: pip install 'tensorflow[and-cuda]==2.21.*'"
         )
 
-    free = available_bytes()
+    free = measure_available_memory()
     if device == "CPU" and free is not None and step_bytes > free:
         logging.warning(
             "A step needs about %.1f GB of memory, and %.1f GB are free. If the system ends the "

@@ -21,8 +21,13 @@ from data.labels import Labels
 from data.packing.decode import Geometry
 from data.packing.workers import Worker, decode_images
 from data.sources.source import Source
-from system.files import check_room, create_temporary, remove_leftovers, write_atomic
-from system.locks import wait_for_lock
+from system.files import (
+    check_disk_room,
+    create_temporary_path,
+    remove_temporary_leftovers,
+    write_atomic,
+)
+from system.locks import wait_for_file_lock
 from system.text import escape_unprintable
 
 FORMAT = 1  # raise it when the same settings give other pixels or another manifest
@@ -103,8 +108,8 @@ def load_or_make_pack(
 
     folder = _choose_writable_folder(folders)
     message = f"Another process packs {source.place}; waiting for it."
-    with wait_for_lock(request.lock_path(folder), message):
-        remove_leftovers(folder)
+    with wait_for_file_lock(request.lock_path(folder), message):
+        remove_temporary_leftovers(folder)
         return _find_pack(request, folders) or _make_pack(request, folder)
 
 
@@ -179,9 +184,9 @@ def _make_pack(request: PackRequest, folder: Path) -> Pack:
     source, auto = request.source, request.c_dim == "auto"
     channels = 3 if auto else request.c_dim
     height, width, _ = request.row_shape(channels)
-    check_room(folder, source.count * height * width * channels, "the decoded images")
+    check_disk_room(folder, source.count * height * width * channels, "the decoded images")
 
-    with create_temporary(request.draft_path(folder)) as draft:
+    with create_temporary_path(request.draft_path(folder)) as draft:
         manifest = _decode_into_npy(draft, source, request.geometry, channels)
         if auto and manifest["all_gray"]:
             channels = 1
@@ -359,7 +364,7 @@ def _write_npy_header(file, count: int, row: tuple[int, int, int]) -> None:
 def _rewrite_with_one_channel(path: Path) -> None:
     """Rewrites a pack of gray RGB images (N, H, W, 3) as (N, H, W, 1)."""
     colours = np.load(path, mmap_mode="r")
-    with create_temporary(path) as draft:
+    with create_temporary_path(path) as draft:
         with open(draft, "wb") as file:
             _write_npy_header(file, len(colours), (*colours.shape[1:3], 1))
             step = limits.MAX_IMAGES_IN_FLIGHT
