@@ -109,7 +109,6 @@ def print_dry_run(given: dict, _) -> None:
 
 
 def train_run(given: dict, _) -> dict | None:
-    from data.label_choice import choose_labels
     from data.load import load_dataset
     from system.files import check_folder_writable
     from system.locks import lock_run
@@ -120,15 +119,20 @@ def train_run(given: dict, _) -> dict | None:
     with lock_run(config.run_dir):
         # Before TensorFlow, so that bad images are reported at once.
         pack = load_dataset(config)
-        names = pack.labels.names if pack.labels else None
-        # Rejects a wrong --label now, not after the training.
-        choose_labels(dataclasses.replace(config, label_names=names), FLAGS.label, 1)
+        reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
 
         devices.quietly_import_tensorflow()
         from train import train
 
         trained = train(config, pack.images, pack.labels)
     return given if trained else None  # a signal that stops the training stops what follows, too
+
+
+def reject_wrong_label_flag(config: Config, label_names: tuple[str, ...] | None) -> None:
+    """Raises ValueError for a wrong --label now, not after the training."""
+    from data.label_choice import choose_labels
+
+    choose_labels(dataclasses.replace(config, label_names=label_names), FLAGS.label, 1)
 
 
 def draw_samples(given: dict, _) -> dict:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -113,17 +113,20 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
 
     folder = config.sample_path / name_pictures_folder(config, label)
     with replace_folder(folder) as temporary:
-        write_sample_pngs(sampler, z, y, count, temporary)
-        np.save(temporary / "z.npy", z[:count].numpy())
-        if y is not None:
-            write_sample_labels(config, y[:count], temporary)
+        write_sample_files(sampler, z, y, count, temporary)
 
     also = "their labels, " if y is not None else ""
-    logging.info(
-        "%s images of step %s, %stheir grid and their z are in %s",
-        *(f"{count:,}", f"{sampler.step:,}", also, folder),
-    )
+    told = (f"{count:,}", f"{sampler.step:,}", also, folder)
+    logging.info("%s images of step %s, %stheir grid and their z are in %s", *told)
     return folder
+
+
+def write_sample_files(sampler: Sampler, z, y, count: int, folder: Path) -> None:
+    """The PNGs, the grid and the latents; with labels theirs, too."""
+    write_sample_pngs(sampler, z, y, count, folder)
+    np.save(folder / "z.npy", z[:count].numpy())
+    if y is not None:
+        write_sample_labels(sampler.config, y[:count], folder)
 
 
 def write_sample_pngs(sampler: Sampler, z, y, count: int, folder: Path) -> None:
@@ -135,21 +138,23 @@ def write_sample_pngs(sampler: Sampler, z, y, count: int, folder: Path) -> None:
     ):
         for first, batch in sampler.draw_batches(z, y):
             images = batch[: count - first]
-            parts = range(0, len(images), IMAGES_PER_THREAD)
-            writing = [
-                threads.submit(
-                    write_numbered_pngs, folder, first + k, images[k : k + IMAGES_PER_THREAD]
-                )
-                for k in parts
-            ]
-            # Waits: drawing on the same cores meanwhile would cost more than it gains.
-            for done in writing:
-                done.result()
+            write_pngs_on_threads(threads, folder, first, images)
             if first < GRID_IMAGES:
                 first_images.append(images)
             bar.update(len(images))
 
     (folder / "grid.png").write_bytes(encode_png(arrange_image_grid(np.concatenate(first_images))))
+
+
+def write_pngs_on_threads(threads: Executor, folder: Path, first: int, images) -> None:
+    """`write_numbered_pngs` in parts, one thread each; returns when all are written."""
+    writing = [
+        threads.submit(write_numbered_pngs, folder, first + k, images[k : k + IMAGES_PER_THREAD])
+        for k in range(0, len(images), IMAGES_PER_THREAD)
+    ]
+    # Waits: drawing on the same cores meanwhile would cost more than it gains.
+    for done in writing:
+        done.result()
 
 
 def write_numbered_pngs(folder: Path, first: int, images: np.ndarray) -> None:

@@ -47,13 +47,17 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
 
     folder = config.sample_path / f"visualize_{option}_{name_pictures_folder(config, label)}"
     with replace_folder(folder) as temporary:
-        if option == "0":
-            images = sampler.images(config.seed, GRID_IMAGES, label)
-            (temporary / "grid.png").write_bytes(encode_png(arrange_image_grid(images)))
-        else:
-            WRITERS[option](config, temporary, prepare_latent_sweeps(sampler, label))
+        write_latent_pictures(sampler, option, label, temporary)
     logging.info("the pictures of step %s are in %s", f"{sampler.step:,}", folder)
     return folder
+
+
+def write_latent_pictures(sampler: Sampler, option: str, label: str | None, folder: Path) -> None:
+    if option != "0":
+        WRITERS[option](sampler.config, folder, prepare_latent_sweeps(sampler, label))
+        return
+    images = sampler.images(sampler.config.seed, GRID_IMAGES, label)
+    (folder / "grid.png").write_bytes(encode_png(arrange_image_grid(images)))
 
 
 def prepare_latent_sweeps(sampler: Sampler, label: str | None) -> DrawSweep:

@@ -22,11 +22,7 @@ def check_config(config) -> None:
         _check_setting_type(config, field)
         _check_setting_text(config, field.name)
     for field in dataclasses.fields(config):
-        setting = field.metadata["setting"]
-        if setting.low is not None:
-            _check_setting_range(config, field.name, setting.low, setting.high)
-        if setting.choices:
-            _check_setting_choice(config, field.name, setting.choices)
+        _check_setting_rules(config, field)
 
     _check_stem_width(config)
     _check_blocks_setting(config)
@@ -36,6 +32,15 @@ def check_config(config) -> None:
     _check_run_name(config)
     _check_crop_settings(config)
     _check_labels_setting(config)
+
+
+def _check_setting_rules(config, field: dataclasses.Field) -> None:
+    """The bounds and the choices that the setting is declared with."""
+    setting = field.metadata["setting"]
+    if setting.low is not None:
+        _check_setting_range(config, field.name, setting.low, setting.high)
+    if setting.choices:
+        _check_setting_choice(config, field.name, setting.choices)
 
 
 def check_setting_names(settings: dict, source: str, known: list[str]) -> None:

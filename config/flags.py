@@ -23,6 +23,7 @@ def define_flags() -> None:
         if setting.flag:
             _define_setting_flag(field, setting)
 
+    _define_preset_flag()
     _define_run_flags()
     _define_action_flags()
     _define_drawing_flags()
@@ -30,7 +31,7 @@ def define_flags() -> None:
     _define_explore_flag()
 
 
-def _define_run_flags() -> None:
+def _define_preset_flag() -> None:
     flags.DEFINE_enum(
         "preset",
         None,
@@ -38,6 +39,9 @@ def _define_run_flags() -> None:
         "defaults of carpedm20 (reference), the paper, pytorch/examples (tutorial)",
         module_name=MODEL,
     )
+
+
+def _define_run_flags() -> None:
     flags.DEFINE_string(
         "config",
         None,

@@ -70,8 +70,7 @@ def change_settings(stored: Config, given: dict, *, for_training: bool = False) 
     Raises ValueError if `given` would change what its weights need, or, `for_training`, what a
     resumed training also depends on. None and "auto" leave those as they are.
     """
-    kinds = ("network", "training") if for_training else ("network",)
-    fixed = [name for name, setting in SETTINGS.items() if setting.fixed in kinds]
+    fixed = _list_fixed_settings(for_training=for_training)
     given = {
         name: value
         for name, value in given.items()
@@ -85,6 +84,11 @@ def change_settings(stored: Config, given: dict, *, for_training: bool = False) 
     changed = dataclasses.replace(stored, **given)
     _check_fixed_settings(stored, changed, [name for name in fixed if name in given])
     return changed
+
+
+def _list_fixed_settings(*, for_training: bool) -> list[str]:
+    kinds = ("network", "training") if for_training else ("network",)
+    return [name for name, setting in SETTINGS.items() if setting.fixed in kinds]
 
 
 def _check_fixed_settings(stored: Config, changed: Config, fixed: list[str]) -> None:

@@ -47,10 +47,7 @@ def run_experiment(config: Config, folder: Path) -> list[Path]:
         f"{name}.gif": _encode_film_as_gif(draw_convolution_film(sweep))
         for name, sweep in plan_convolution_sweeps().items()
     }
-
-    matrix = build_convolution_matrix(MATRIX_KERNEL, len(MATRIX_IMAGE)).toarray()
-    picture = draw_convolution_as_matrix(MATRIX_IMAGE, MATRIX_KERNEL, matrix)
-    contents["matrix.png"] = encode_png(picture)
+    contents["matrix.png"] = _encode_matrix_picture()
 
     for name, content in contents.items():
         write_atomic(folder / name, content)
@@ -114,6 +111,11 @@ def _caption_direct_convolution(direct: DirectConvolution) -> str:
     extra = f"  a={direct.extra}" if direct.extra else ""
     sizes = f"i~'={direct.stretched}  k'={direct.kernel}  s'={direct.stride}"
     return sizes + f"  p'={direct.padding}{extra}"
+
+
+def _encode_matrix_picture() -> bytes:
+    matrix = build_convolution_matrix(MATRIX_KERNEL, len(MATRIX_IMAGE)).toarray()
+    return encode_png(draw_convolution_as_matrix(MATRIX_IMAGE, MATRIX_KERNEL, matrix))
 
 
 def _encode_film_as_gif(frames: np.ndarray) -> bytes:

@@ -116,12 +116,15 @@ def _enlarge_maps_by_subpixel_conv(x, kernel, size, padding):
     zeros = [(taps - 1, count - side) for count, side in zip(cells, x.shape[1:3], strict=True)]
     kernel = _split_kernel_into_subpixels(kernel)
     x = tf.nn.conv2d(tf.pad(x, [(0, 0), *zeros, (0, 0)]), kernel, 1, "VALID")
-
-    # (B, r, s, 4 * outputs) -> (B, r, s, a, b, outputs)
-    x = tf.reshape(x, (-1, *cells, 2, 2, outputs))
-    x = tf.transpose(x, (0, 1, 3, 2, 4, 5))  # -> (B, r, a, s, b, outputs)
-    x = tf.reshape(x, (-1, 2 * cells[0], 2 * cells[1], outputs))
+    x = _spread_subpixels_over_map(x, cells, outputs)
     return x[:, top : top + height, left : left + width]
+
+
+def _spread_subpixels_over_map(x, cells, outputs):
+    """x (B, r, s, 4 * outputs), cells (r, s) -> (B, 2r, 2s, outputs)."""
+    x = tf.reshape(x, (-1, *cells, 2, 2, outputs))  # -> (B, r, s, a, b, outputs)
+    x = tf.transpose(x, (0, 1, 3, 2, 4, 5))  # -> (B, r, a, s, b, outputs)
+    return tf.reshape(x, (-1, 2 * cells[0], 2 * cells[1], outputs))
 
 
 def _split_kernel_into_subpixels(kernel):

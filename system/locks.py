@@ -37,11 +37,7 @@ def lock_run(folder: Path):
     path = folder / "lock"
     descriptor = _open_and_lock_file(path)
     if descriptor is None:
-        holder = _read_lock_holder(path) or "another process"
-        raise ValueError(
-            f"One process at a time may change a run. Received: {folder} is in use by {holder}. "
-            "Wait for it or stop it, or start another run with --out_name=NAME."
-        )
+        raise _run_in_use_error(folder, _read_lock_holder(path) or "another process")
 
     try:
         _warn_of_lock_from_other_host(_read_lock_holder(path), folder)
@@ -50,6 +46,13 @@ def lock_run(folder: Path):
     finally:
         _remove_and_unlock_file(path, descriptor)
         _remove_empty_folders(new_folders)  # a run that never began leaves no folder
+
+
+def _run_in_use_error(folder: Path, holder: str) -> ValueError:
+    return ValueError(
+        f"One process at a time may change a run. Received: {folder} is in use by {holder}. "
+        "Wait for it or stop it, or start another run with --out_name=NAME."
+    )
 
 
 @contextlib.contextmanager

@@ -43,24 +43,30 @@ def catch_stop_signals():
     """
     stop = threading.Event()
     before = {number: signal.getsignal(number) for number in _list_handled_signals()}
-    ours, theirs = socket.socketpair()
-    theirs.setblocking(False)
-    thread = threading.Thread(
-        target=_watch_stop_signals, args=(ours, stop, set(before)), name="signals", daemon=True
-    )
-    thread.start()
+    wakeup_socket = _start_signal_thread(stop, set(before))
 
     for number in before:
         # Python's handler sets the event, too: the thread's word for it may come a step later.
         signal.signal(number, lambda *_: stop.set())
-    wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    wakeup = signal.set_wakeup_fd(wakeup_socket.fileno(), warn_on_full_buffer=False)
     try:
         yield stop
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)
-        theirs.close()  # ends the thread
+        wakeup_socket.close()  # ends the thread
+
+
+def _start_signal_thread(stop: threading.Event, numbers: set[int]) -> socket.socket:
+    """Starts a thread that sets `stop`; returns the socket for the numbers of signals."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    thread = threading.Thread(
+        target=_watch_stop_signals, args=(ours, stop, numbers), name="signals", daemon=True
+    )
+    thread.start()
+    return theirs
 
 
 def die_quietly_of_a_closed_pipe() -> None:

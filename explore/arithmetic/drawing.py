@@ -34,6 +34,10 @@ WEIGHT_COLOURS = (
     *((226, 220, 248), (201, 190, 240), (172, 156, 228)),
 )
 
+NO_INVERSE_NOTE = (
+    "C^T y has the shape of x, not its numbers:\na transposed convolution is no inverse."
+)
+
 
 class Sweep(NamedTuple):
     """A direct convolution with square input and kernel; sizes are in cells along one side."""
@@ -87,35 +91,38 @@ def draw_convolution_as_matrix(
     colour wherever it stands. Numbers in the shape of x are blue, in the shape of y cyan.
     """
     (rows, columns), side = matrix.shape, len(image)
-    y = (matrix @ image.ravel()).reshape(side - 2, side - 2)  # (o * o,) -> (o, o)
-    transposed = (matrix.T @ y.ravel()).reshape(side, side)  # (i * i,) -> (i, i)
-
     # On the left are three rows of grids, as high together as C^T on the right.
     row_height = (columns - side) * PITCH // 2
     right = MARGIN + (columns + 1) * PITCH
     size = (right + rows * PITCH + MARGIN, columns * PITCH + LABEL_HEIGHT + 2 * MARGIN)
     canvas = Image.new("RGB", size, PAPER)
 
+    for cells, row, label, numbers, colour in _list_number_grids(image, kernel, matrix):
+        corner = (MARGIN + cells * PITCH, MARGIN + row * row_height)
+        _draw_number_grid(canvas, corner, label, numbers, colour)
+
+    beside_last_grid = (MARGIN + (side + 1) * PITCH, MARGIN + 2 * row_height + LABEL_HEIGHT)
+    ImageDraw.Draw(canvas).text(
+        beside_last_grid, NO_INVERSE_NOTE, INK, _load_drawing_font(TEXT_SIZE), spacing=6
+    )
+    return np.asarray(canvas)
+
+
+def _list_number_grids(image: np.ndarray, kernel: np.ndarray, matrix: np.ndarray) -> tuple:
+    """For each grid: cells from the left, row of three, label, numbers, colour of a number."""
+    side = len(image)
+    y = (matrix @ image.ravel()).reshape(side - 2, side - 2)  # (o * o,) -> (o, o)
+    transposed = (matrix.T @ y.ravel()).reshape(side, side)  # (i * i,) -> (i, i)
     weight_colour = dict(zip(kernel.ravel().tolist(), WEIGHT_COLOURS, strict=True)).get
-    grids = (  # cells from the left, row of three, label, numbers, colour of a number
+
+    return (
         (0, 0, "image x", image, lambda _: BLUE),
         (side + 1, 0, "kernel", kernel, weight_colour),
         (side + 5, 0, "y = C x", y, lambda _: CYAN),
         (0, 1, "C: a row for each unit of y, a column for each unit of x", matrix, weight_colour),
         (0, 2, "C^T y", transposed, lambda _: BLUE),
+        (side * side + 1, 0, "C^T", matrix.T, weight_colour),
     )
-    for cells, row, label, numbers, colour in grids:
-        corner = (MARGIN + cells * PITCH, MARGIN + row * row_height)
-        _draw_number_grid(canvas, corner, label, numbers, colour)
-
-    _draw_number_grid(canvas, (right, MARGIN), "C^T", matrix.T, weight_colour)
-
-    note = "C^T y has the shape of x, not its numbers:\na transposed convolution is no inverse."
-    beside_last_grid = (MARGIN + (side + 1) * PITCH, MARGIN + 2 * row_height + LABEL_HEIGHT)
-    ImageDraw.Draw(canvas).text(
-        beside_last_grid, note, INK, _load_drawing_font(TEXT_SIZE), spacing=6
-    )
-    return np.asarray(canvas)
 
 
 def _draw_number_grid(
@@ -133,10 +140,7 @@ def _draw_number_grid(
     top += LABEL_HEIGHT
     for (row, column), number in np.ndenumerate(numbers):
         fill = colour(int(number))
-        if fill:
-            _draw_cell_tile(canvas, (left, top), row, column, fill)
-        else:
-            _draw_zero_dashes(canvas, (left, top), row, column)
+        _draw_tile_or_dashes(canvas, (left, top), row, column, fill)
 
         middle = (left + (column + 0.5) * PITCH, top + (row + 0.5) * PITCH)
         ink = INK if fill else PALE
@@ -159,20 +163,22 @@ def _draw_film_background(sweep: Sweep) -> tuple[Image.Image, tuple, tuple]:
         _draw_cell_tile(canvas, output_corner, row, column, CYAN)
     _draw_input_cells(canvas, input_corner, sweep)
 
-    for number, line in enumerate(sweep.caption):
-        middle = (width // 2, caption_top + number * LINE_HEIGHT + LINE_HEIGHT // 2)
-        ImageDraw.Draw(canvas).text(middle, line, INK, _load_drawing_font(TEXT_SIZE), anchor="mm")
+    _draw_caption(canvas, caption_top, sweep.caption)
 
     return canvas, output_corner, input_corner
+
+
+def _draw_caption(canvas: Image.Image, top: int, lines: tuple[str, ...]) -> None:
+    for number, line in enumerate(lines):
+        middle = (canvas.width // 2, top + number * LINE_HEIGHT + LINE_HEIGHT // 2)
+        ImageDraw.Draw(canvas).text(middle, line, INK, _load_drawing_font(TEXT_SIZE), anchor="mm")
 
 
 def _draw_input_cells(canvas: Image.Image, corner: tuple[int, int], sweep: Sweep) -> None:
     """A tile for each unit of the input, dashes for each zero."""
     for row, column in np.ndindex(sweep.input_cells, sweep.input_cells):
-        if sweep.holds_unit(row, column):
-            _draw_cell_tile(canvas, corner, row, column, BLUE)
-        else:
-            _draw_zero_dashes(canvas, corner, row, column)
+        fill = BLUE if sweep.holds_unit(row, column) else None
+        _draw_tile_or_dashes(canvas, corner, row, column, fill)
 
 
 def _draw_kernel_over_input(
@@ -195,6 +201,15 @@ def _draw_cell_tile(
     canvas: Image.Image, corner: tuple[int, int], row: int, column: int, colour: Colour
 ) -> None:
     canvas.paste(colour, _locate_cell_tile(corner, row, column), _draw_tile_mask())
+
+
+def _draw_tile_or_dashes(
+    canvas: Image.Image, corner: tuple[int, int], row: int, column: int, colour: Colour | None
+) -> None:
+    if colour:
+        _draw_cell_tile(canvas, corner, row, column, colour)
+    else:
+        _draw_zero_dashes(canvas, corner, row, column)
 
 
 def _draw_zero_dashes(canvas: Image.Image, corner: tuple[int, int], row: int, column: int) -> None:

@@ -238,8 +238,14 @@ def build_convolution_matrix(
     pads = np.broadcast_to(padding, (2, 2))
     y = _locate_taps_in_input(height, kernel.shape[0], stride, pads[0], dilation)  # (oh, kh)
     x = _locate_taps_in_input(width, kernel.shape[1], stride, pads[1], dilation)  # (ow, kw)
-    shape = (len(y) * len(x), height * width)
-    row = np.arange(shape[0]).reshape(len(y), len(x), 1, 1)  # (oh * ow) -> (oh, ow, 1, 1)
+    entries = _list_matrix_entries(kernel, y, x, (height, width))
+    return csr_array(entries, shape=(len(y) * len(x), height * width))
+
+
+def _list_matrix_entries(kernel: np.ndarray, y: np.ndarray, x: np.ndarray, input_size) -> tuple:
+    """(weights, (rows, columns)) of a convolution's matrix; y (oh, kh), x (ow, kw): tap places."""
+    height, width = input_size
+    row = np.arange(len(y) * len(x)).reshape(len(y), len(x), 1, 1)  # -> (oh, ow, 1, 1)
 
     y = y[:, None, :, None]  # (oh, kh) -> (oh, 1, kh, 1)
     x = x[None, :, None, :]  # (ow, kw) -> (1, ow, 1, kw)
@@ -247,8 +253,7 @@ def build_convolution_matrix(
     rows, columns, weights = (
         np.broadcast_to(part, inside.shape)[inside] for part in (row, y * width + x, kernel)
     )
-
-    return csr_array((weights, (rows, columns)), shape=shape)
+    return weights, (rows, columns)
 
 
 def _locate_taps_in_input(i: int, k: int, s: int, pads: np.ndarray, d: int) -> np.ndarray:
