@@ -17,8 +17,15 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from config.flags import FLAGS, choose_actions, define_flags, given_settings, help_text, parse_flags
-from config.presets import with_preset
+from config.flags import (
+    FLAGS,
+    choose_actions,
+    collect_given_settings,
+    define_flags,
+    format_flags_help,
+    parse_flags,
+)
+from config.presets import apply_preset
 from config.settings import NETWORK_SETTINGS, Config
 from runs.find import check_run_has_images, find_run, find_run_to_train
 from system import console, devices
@@ -36,19 +43,19 @@ def main(argv: list[str]) -> int:
     interruption.install()
     if any(argument in HELP for argument in argv):
         die_quietly_of_a_closed_pipe()  # --help | head
-        print(help_text(__doc__))
+        print(format_flags_help(__doc__))
         return 0
 
     try:
         parse_flags(argv)
-        run_actions(given_settings(), choose_actions([*ACTIONS]))
+        run_actions(collect_given_settings(), choose_actions([*ACTIONS]))
     except KeyboardInterrupt:
         return report_interruption()
     except Exception as error:
         if interruption.received:
             return report_interruption()
         if isinstance(error, (ValueError, flags.Error, OSError, MemoryError)):
-            return console.print_error(error)
+            return console.print_error_line(error)
         raise
     return 0
 
@@ -81,16 +88,16 @@ def import_foreign_weights(given: dict, wanted: set[str]) -> dict:
     return {name: value for name, value in given.items() if name not in NETWORK_SETTINGS}
 
 
-def draw_experiment(given: dict, _) -> dict:
+def draw_explore_experiment(given: dict, _) -> dict:
     from explore.conv_arithmetic import run_experiment
 
-    config = Config(**with_preset(given))
+    config = Config(**apply_preset(given))
     folder = Path(config.out_dir).expanduser() / "explore" / FLAGS.explore
     logging.info("%s pictures are in %s", len(run_experiment(config, folder)), folder)
     return given
 
 
-def print_outlook(given: dict, _) -> None:
+def print_dry_run(given: dict, _) -> None:
     from data.load import probe_dataset
 
     config = find_run_to_train(given)
@@ -102,26 +109,30 @@ def print_outlook(given: dict, _) -> None:
 
 
 def train_run(given: dict, _) -> dict | None:
-    from data.label_choice import choose_label_vectors
     from data.load import load_dataset
-    from system.files import check_writable
+    from system.files import check_folder_writable
     from system.locks import lock_run
 
     config = find_run_to_train(given)
     check_run_has_images(config)
-    check_writable(config.run_dir)
+    check_folder_writable(config.run_dir)
     with lock_run(config.run_dir):
         # Before TensorFlow, so that bad images are reported at once.
         pack = load_dataset(config)
-        names = pack.labels.names if pack.labels else None
-        # Rejects a wrong --label now, not after the training.
-        choose_label_vectors(dataclasses.replace(config, label_names=names), FLAGS.label, 1)
+        reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
 
         devices.quietly_import_tensorflow()
         from train import train
 
         trained = train(config, pack.images, pack.labels)
     return given if trained else None  # a signal that stops the training stops what follows, too
+
+
+def reject_wrong_label_flag(config: Config, label_names: tuple[str, ...] | None) -> None:
+    """Raises ValueError for a wrong --label now, not after the training."""
+    from data.label_choice import choose_label_vectors
+
+    choose_label_vectors(dataclasses.replace(config, label_names=label_names), FLAGS.label, 1)
 
 
 def draw_samples(given: dict, _) -> dict:
@@ -162,8 +173,8 @@ def export_frozen_graphs(given: dict, _) -> dict:
 
 ACTIONS = {  # by the flag that asks for them, in the order in which they run
     "import_weights": import_foreign_weights,
-    "explore": draw_experiment,
-    "dry_run": print_outlook,
+    "explore": draw_explore_experiment,
+    "dry_run": print_dry_run,
     "train": train_run,
     "sample": draw_samples,
     "visualize": draw_latent_effects,

@@ -93,7 +93,7 @@ class Discriminator(keras.Model):
         x = tf.cast(images, self.train_dtype if training else "float32")
         for block in self.blocks:
             x = block(x, y, training=training)
-        x = flatten(x, self.config.stem_order)
+        x = flatten_last_maps(x, self.config.stem_order)
         if self.label_block:
             x = self.label_block(x, y, training=training)
         return self.head(ops.join_labels(tf.cast(x, tf.float32), y))
@@ -109,14 +109,16 @@ class Stem(ops.Layer):
         self.dense = ops.Dense(inputs, units, bias=config.bias, name="stem", seed=seed)
 
         self.by_unit = config.stem_norm == "units"
-        self.norm = batch_norm(config, units if self.by_unit else config.stem_shape[-1], "norm0")
+        self.norm = make_batch_norm(
+            config, units if self.by_unit else config.stem_shape[-1], "norm0"
+        )
 
     def call(self, x, y, training: bool):
         x = self.dense(ops.join_labels(x, y))
         if self.by_unit:
-            x = unflatten(self.norm(x, training=training), self.config)
+            x = unflatten_stem_units(self.norm(x, training=training), self.config)
         else:
-            x = self.norm(unflatten(x, self.config), training=training)
+            x = self.norm(unflatten_stem_units(x, self.config), training=training)
         return tf.nn.relu(x)
 
 
@@ -139,7 +141,7 @@ class UpBlock(ops.Layer):
             seed=seed,
         )
         is_last = number == len(channels) - 1
-        self.norm = None if is_last else batch_norm(config, channels[number], f"norm{number}")
+        self.norm = None if is_last else make_batch_norm(config, channels[number], f"norm{number}")
 
     def call(self, x, y, training: bool):
         x = self.conv(ops.join_labels(x, y))
@@ -165,7 +167,7 @@ class DownBlock(ops.Layer):
             seed=seed,
         )
         is_first = number == 1
-        self.norm = None if is_first else batch_norm(config, channels[number], f"norm{number}")
+        self.norm = None if is_first else make_batch_norm(config, channels[number], f"norm{number}")
 
     def call(self, x, y, training: bool):
         x = self.conv(ops.join_labels(x, y))
@@ -182,20 +184,20 @@ class DenseBlock(ops.Layer):
         super().__init__("label_block")
         self.activation = activation
         self.dense = ops.Dense(inputs, config.fc_width, bias=config.bias, name="fc", seed=seed)
-        self.norm = batch_norm(config, config.fc_width, "fc_norm")
+        self.norm = make_batch_norm(config, config.fc_width, "fc_norm")
         self.norm.draw_gain(config.gain_stddev, seed)
 
     def call(self, x, y, training: bool):
         return self.activation(self.norm(self.dense(ops.join_labels(x, y)), training=training))
 
 
-def batch_norm(config: NetworkConfig, channels: int, name: str) -> ops.BatchNorm:
+def make_batch_norm(config: NetworkConfig, channels: int, name: str) -> ops.BatchNorm:
     return ops.BatchNorm(
         channels, epsilon=config.bn_epsilon, statistics=config.bn_statistics, name=name
     )
 
 
-def unflatten(x, config: NetworkConfig):
+def unflatten_stem_units(x, config: NetworkConfig):
     """The stem's units as maps (B, h, w, stem_width)."""
     height, width, channels = config.stem_shape
     if config.stem_order == "hwc":
@@ -204,7 +206,7 @@ def unflatten(x, config: NetworkConfig):
     return tf.transpose(x, (0, 2, 3, 1))  # -> (B, h, w, c)
 
 
-def flatten(x, stem_order: str):
+def flatten_last_maps(x, stem_order: str):
     """Maps as units: (B, h, w, c) -> (B, h * w * c)."""
     if stem_order == "chw":
         x = tf.transpose(x, (0, 3, 1, 2))  # (B, h, w, c) -> (B, c, h, w)

@@ -14,17 +14,19 @@ BN_MOMENTUM = 0.9  # carpedm20/DCGAN-tensorflow, ops.py
 LEAKY_SLOPE = 0.2  # Radford et al. 2016, section 4
 
 
-def normal(seed, mean: float = 0.0, stddev: float = INIT_STDDEV) -> keras.initializers.Initializer:
+def normal_initializer(
+    seed, mean: float = 0.0, stddev: float = INIT_STDDEV
+) -> keras.initializers.Initializer:
     """N(0, 0.02): the paper's kernels, and carpedm20's dense and transposed-convolution ones."""
     return keras.initializers.RandomNormal(mean, stddev, seed=seed)
 
 
-def truncated_normal(seed) -> keras.initializers.Initializer:
+def truncated_normal_initializer(seed) -> keras.initializers.Initializer:
     """N(0, 0.02) redrawn beyond two standard deviations: carpedm20's convolution kernels."""
     return keras.initializers.TruncatedNormal(stddev=INIT_STDDEV, seed=seed)
 
 
-INITIALIZERS = {"truncated": truncated_normal, "normal": normal}
+INITIALIZERS = {"truncated": truncated_normal_initializer, "normal": normal_initializer}
 
 
 class Layer(keras.Layer):
@@ -51,7 +53,7 @@ class Dense(Linear):
 
     def __init__(self, inputs: int, outputs: int, *, bias: bool = True, name: str, seed):
         super().__init__(name)
-        self.kernel = self.weight("kernel", (inputs, outputs), normal(seed))
+        self.kernel = self.weight("kernel", (inputs, outputs), normal_initializer(seed))
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def product(self, x):
@@ -68,7 +70,7 @@ class Conv(Linear):
         *,
         kernel_size: int,
         padding: str = "same",
-        initializer=truncated_normal,
+        initializer=truncated_normal_initializer,
         bias: bool = True,
         name: str,
         seed,
@@ -81,7 +83,7 @@ class Conv(Linear):
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def product(self, x):
-        return convolution.conv(x, tf.cast(self.kernel.value, x.dtype), self.padding)
+        return convolution.apply_strided_conv(x, tf.cast(self.kernel.value, x.dtype), self.padding)
 
 
 class ConvTranspose(Linear):
@@ -109,12 +111,12 @@ class ConvTranspose(Linear):
         self.padding = padding
 
         shape = (kernel_size, kernel_size, outputs, inputs)
-        self.kernel = self.weight("kernel", shape, normal(seed))
+        self.kernel = self.weight("kernel", shape, normal_initializer(seed))
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def product(self, x):
         kernel = tf.cast(self.kernel.value, x.dtype)
-        return convolution.conv_transpose(x, kernel, self.size, self.padding)
+        return convolution.apply_strided_conv_transpose(x, kernel, self.size, self.padding)
 
 
 class BatchNorm(Layer):
@@ -140,7 +142,7 @@ class BatchNorm(Layer):
     def draw_gain(self, stddev: float, seed) -> None:
         """Draws the initial gain from N(1, stddev); stddev 0 leaves it at 1."""
         if stddev:
-            self.gamma.assign(normal(seed, 1.0, stddev)(self.gamma.shape))
+            self.gamma.assign(normal_initializer(seed, 1.0, stddev)(self.gamma.shape))
 
     def call(self, x, training: bool):
         use_batch = training or self.statistics == "batch"
@@ -157,11 +159,11 @@ class BatchNorm(Layer):
             is_training=use_batch,
         )
         if training:
-            self._update_moving(self.moving_mean, mean, x.dtype)
-            self._update_moving(self.moving_variance, variance, x.dtype)
+            self._update_moving_statistic(self.moving_mean, mean, x.dtype)
+            self._update_moving_statistic(self.moving_variance, variance, x.dtype)
         return maps[:, 0, 0] if is_flat else maps  # (B, 1, 1, channels) -> (B, channels)
 
-    def _update_moving(self, moving, batch, dtype) -> None:
+    def _update_moving_statistic(self, moving, batch, dtype) -> None:
         # An overflowing step is skipped, and must leave nothing here either.
         if dtype == tf.float16:
             batch = tf.where(tf.math.is_finite(batch), batch, moving.value)

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from data import label_choice
 from model import Generator
 from runs.checkpoints import restore_networks
 from system.files import replace_folder
-from utils import encode_png, image_grid
+from utils import arrange_image_grid, encode_png
 
 # Always this many images at a time: some devices choose their algorithms, and so the last digit, by
 # the size of a batch.
@@ -50,9 +50,9 @@ class Sampler:
 
     def images(self, seed: int, count: int, label: str | None = None) -> np.ndarray:
         """uint8 (count, H, W, C): what --sample, --seed and --label write to files."""
-        return self.draw(*self.choose_inputs(seed, count, label))[:count]
+        return self.draw(*self.choose_latents_and_labels(seed, count, label))[:count]
 
-    def choose_inputs(self, seed: int, count: int, label: str | None = None) -> tuple:
+    def choose_latents_and_labels(self, seed: int, count: int, label: str | None = None) -> tuple:
         """z and y, or None without labels, for at least `count` images, in whole batches.
 
         Whole, so that the last images share a batch with the same others at any count.
@@ -73,21 +73,21 @@ class Sampler:
         A GPU draws the next batch while the caller uses this one.
         """
         count = len(z)
-        zs, ys = fill_batches(self.generator, z, y)
+        zs, ys = fill_draw_batches(self.generator, z, y)
 
-        def start_drawing(first: int) -> tf.Tensor:
+        def start_drawing_batch(first: int) -> tf.Tensor:
             part = slice(first, first + DRAW_BATCH)
             return self._draw_batch(zs[part], None if ys is None else ys[part])
 
-        upcoming = start_drawing(0) if count else None
+        upcoming = start_drawing_batch(0) if count else None
         for first in range(0, count, DRAW_BATCH):
             images = upcoming
             if first + DRAW_BATCH < count:
-                upcoming = start_drawing(first + DRAW_BATCH)
+                upcoming = start_drawing_batch(first + DRAW_BATCH)
             yield first, images.numpy()[: count - first]
 
 
-def fill_batches(generator: Generator, z, y=None) -> tuple[tf.Tensor, tf.Tensor | None]:
+def fill_draw_batches(generator: Generator, z, y=None) -> tuple[tf.Tensor, tf.Tensor | None]:
     """z and y with further rows up to whole batches: other latents, and y from its beginning.
 
     With batch statistics in batch norm, the added rows influence the images.
@@ -111,24 +111,27 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
         config, label, 1
     )  # a wrong label shows before anything is restored
     sampler = Sampler(config)
-    z, y = sampler.choose_inputs(config.seed, count, label)
+    z, y = sampler.choose_latents_and_labels(config.seed, count, label)
 
-    folder = config.sample_path / name_pictures(config, label)
+    folder = config.sample_path / name_pictures_folder(config, label)
     with replace_folder(folder) as temporary:
-        write_pngs(sampler, z, y, count, temporary)
-        np.save(temporary / "z.npy", z[:count].numpy())
-        if y is not None:
-            write_labels(config, y[:count], temporary)
+        write_sample_files(sampler, z, y, count, temporary)
 
     also = "their labels, " if y is not None else ""
-    logging.info(
-        "%s images of step %s, %stheir grid and their z are in %s",
-        *(f"{count:,}", f"{sampler.step:,}", also, folder),
-    )
+    told = (f"{count:,}", f"{sampler.step:,}", also, folder)
+    logging.info("%s images of step %s, %stheir grid and their z are in %s", *told)
     return folder
 
 
-def write_pngs(sampler: Sampler, z, y, count: int, folder: Path) -> None:
+def write_sample_files(sampler: Sampler, z, y, count: int, folder: Path) -> None:
+    """The PNGs, the grid and the latents; with labels theirs, too."""
+    write_sample_pngs(sampler, z, y, count, folder)
+    np.save(folder / "z.npy", z[:count].numpy())
+    if y is not None:
+        write_sample_labels(sampler.config, y[:count], folder)
+
+
+def write_sample_pngs(sampler: Sampler, z, y, count: int, folder: Path) -> None:
     """000000.png ... and grid.png, of the first images."""
     first_images = []
     with (
@@ -137,28 +140,32 @@ def write_pngs(sampler: Sampler, z, y, count: int, folder: Path) -> None:
     ):
         for first, batch in sampler.draw_batches(z, y):
             images = batch[: count - first]
-            parts = range(0, len(images), IMAGES_PER_THREAD)
-            writing = [
-                threads.submit(write_images, folder, first + k, images[k : k + IMAGES_PER_THREAD])
-                for k in parts
-            ]
-            # Waits: drawing on the same cores meanwhile would cost more than it gains.
-            for done in writing:
-                done.result()
+            write_pngs_on_threads(threads, folder, first, images)
             if first < GRID_IMAGES:
                 first_images.append(images)
             bar.update(len(images))
 
-    (folder / "grid.png").write_bytes(encode_png(image_grid(np.concatenate(first_images))))
+    (folder / "grid.png").write_bytes(encode_png(arrange_image_grid(np.concatenate(first_images))))
 
 
-def write_images(folder: Path, first: int, images: np.ndarray) -> None:
+def write_pngs_on_threads(threads: Executor, folder: Path, first: int, images) -> None:
+    """`write_numbered_pngs` in parts, one thread each; returns when all are written."""
+    writing = [
+        threads.submit(write_numbered_pngs, folder, first + k, images[k : k + IMAGES_PER_THREAD])
+        for k in range(0, len(images), IMAGES_PER_THREAD)
+    ]
+    # Waits: drawing on the same cores meanwhile would cost more than it gains.
+    for done in writing:
+        done.result()
+
+
+def write_numbered_pngs(folder: Path, first: int, images: np.ndarray) -> None:
     """images (N, H, W, C) uint8 -> PNG files, numbered from `first`."""
     for number, image in enumerate(images, first):
         (folder / f"{number:06d}.png").write_bytes(encode_png(image))
 
 
-def write_labels(config: Config, y: np.ndarray, folder: Path) -> None:
+def write_sample_labels(config: Config, y: np.ndarray, folder: Path) -> None:
     np.save(folder / "y.npy", y)
     lines = [
         f"{number:06d}.png {label_choice.name_label_vector(config, row)}\n"
@@ -167,7 +174,7 @@ def write_labels(config: Config, y: np.ndarray, folder: Path) -> None:
     (folder / "labels.txt").write_text("".join(lines), encoding="utf-8")
 
 
-def name_pictures(config: Config, label: str | None) -> str:
+def name_pictures_folder(config: Config, label: str | None) -> str:
     """seed_<seed>, with a label seed_<seed>_<label>: the name of a folder of pictures."""
     name = f"seed_{config.seed}"
     if label is None:

@@ -12,7 +12,7 @@ from data.labels import Labels
 from gan import DCGAN
 from runs.checkpoints import Checkpoints, DivergedError
 from system.devices import choose_jit, choose_precision
-from system.files import remove_leftovers
+from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
 from training.announcements import announce_training
 from training.cost import estimate_training_bytes
@@ -100,7 +100,7 @@ def prepare_run_folders(config: Config) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     places = (config.run_dir, config.sample_path, config.checkpoint_path)
     for folder in (*places, *config.run_dir.glob("*/")):
-        remove_leftovers(folder)
+        remove_temporary_leftovers(folder)
     write_config(config)
 
 

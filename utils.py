@@ -30,7 +30,7 @@ def encode_png(image: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
+def arrange_image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     """One picture of all images (N, H, W, C), in rows of `columns`; by default as square as can be.
 
     Places that are left over in the last row are black.
@@ -54,7 +54,7 @@ def write_film(grids: list[Path], path: Path) -> None:
     if not grids:
         return
     places = np.linspace(0, len(grids) - 1, min(len(grids), GIF_FRAMES))
-    frames = [make_film_frame(iio.imread(grids[round(place)])) for place in places]
+    frames = [make_gif_frame(iio.imread(grids[round(place)])) for place in places]
     frames = np.stack([frame for frame in frames if frame.shape == frames[-1].shape])
 
     shortest, longest = GIF_MILLISECONDS
@@ -63,7 +63,7 @@ def write_film(grids: list[Path], path: Path) -> None:
     write_atomic(path, gif)
 
 
-def make_film_frame(image: np.ndarray) -> np.ndarray:
+def make_gif_frame(image: np.ndarray) -> np.ndarray:
     """A uint8 image, (H, W) or (H, W, C), as a frame of a GIF: (h, w) or (h, w, 3).
 
     Of an image longer than GIF_SIDE it keeps every k-th pixel. RGBA goes on white, since a GIF's

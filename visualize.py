@@ -12,9 +12,9 @@ from tqdm import tqdm
 import ops
 from config.settings import Config
 from data.label_choice import choose_label_vectors
-from sample import Sampler, name_pictures
+from sample import Sampler, name_pictures_folder
 from system.files import replace_folder
-from utils import encode_png, image_grid, make_film_frame
+from utils import arrange_image_grid, encode_png, make_gif_frame
 
 # From one end of a distribution of z to the other; 2.5 deviations of a normal one.
 RANGES = {"uniform_signed": (-1.0, 1.0), "uniform_unsigned": (0.0, 1.0), "normal01": (-2.5, 2.5)}
@@ -45,27 +45,31 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
     choose_label_vectors(config, label, 1)  # a wrong label shows before anything is restored
     sampler = Sampler(config)
 
-    folder = config.sample_path / f"visualize_{option}_{name_pictures(config, label)}"
+    folder = config.sample_path / f"visualize_{option}_{name_pictures_folder(config, label)}"
     with replace_folder(folder) as temporary:
-        if option == "0":
-            images = sampler.images(config.seed, GRID_IMAGES, label)
-            (temporary / "grid.png").write_bytes(encode_png(image_grid(images)))
-        else:
-            WRITERS[option](config, temporary, prepare_sweeps(sampler, label))
+        write_latent_pictures(sampler, option, label, temporary)
     logging.info("the pictures of step %s are in %s", f"{sampler.step:,}", folder)
     return folder
 
 
-def prepare_sweeps(sampler: Sampler, label: str | None) -> DrawSweep:
+def write_latent_pictures(sampler: Sampler, option: str, label: str | None, folder: Path) -> None:
+    if option != "0":
+        WRITERS[option](sampler.config, folder, prepare_latent_sweeps(sampler, label))
+        return
+    images = sampler.images(sampler.config.seed, GRID_IMAGES, label)
+    (folder / "grid.png").write_bytes(encode_png(arrange_image_grid(images)))
+
+
+def prepare_latent_sweeps(sampler: Sampler, label: str | None) -> DrawSweep:
     """A function that draws the sweep of an axis, each axis with its label."""
     config = sampler.config
     y = choose_label_vectors(config, label, config.z_dim)
 
-    def draw_sweep(axis: int, steps: int) -> np.ndarray:
+    def draw_latent_sweep(axis: int, steps: int) -> np.ndarray:
         z = sweep_latents(config, axis, steps)
         return sampler.draw(z, None if y is None else y[axis : axis + 1].repeat(steps, 0))
 
-    return draw_sweep
+    return draw_latent_sweep
 
 
 def sweep_latents(config: Config, axis: int, steps: int) -> np.ndarray:
@@ -76,50 +80,52 @@ def sweep_latents(config: Config, axis: int, steps: int) -> np.ndarray:
     return z
 
 
-def write_rows(config: Config, folder: Path, draw_sweep: DrawSweep) -> None:
-    rows = [draw_sweep(axis, COLUMNS) for axis in show_progress(range(config.z_dim))]
+def write_latent_rows(config: Config, folder: Path, draw_latent_sweep: DrawSweep) -> None:
+    rows = [draw_latent_sweep(axis, COLUMNS) for axis in show_axes_progress(range(config.z_dim))]
     for first in range(0, config.z_dim, ROWS):
-        picture = image_grid(np.concatenate(rows[first : first + ROWS]), COLUMNS)
+        picture = arrange_image_grid(np.concatenate(rows[first : first + ROWS]), COLUMNS)
         (folder / f"axes_{first:03d}.png").write_bytes(encode_png(picture))
 
 
-def write_films_of_random_axes(config: Config, folder: Path, draw_sweep: DrawSweep) -> None:
+def write_films_of_random_axes(config: Config, folder: Path, draw_latent_sweep: DrawSweep) -> None:
     count = min(RANDOM_AXES, config.z_dim)
     axes = np.random.default_rng(config.seed).choice(config.z_dim, count, replace=False)
-    write_films(folder, sorted(axes.tolist()), draw_sweep)
+    write_latent_films(folder, sorted(axes.tolist()), draw_latent_sweep)
 
 
-def write_films_of_all_axes(config: Config, folder: Path, draw_sweep: DrawSweep) -> None:
-    write_films(folder, range(config.z_dim), draw_sweep)
+def write_films_of_all_axes(config: Config, folder: Path, draw_latent_sweep: DrawSweep) -> None:
+    write_latent_films(folder, range(config.z_dim), draw_latent_sweep)
 
 
-def write_films(folder: Path, axes: Iterable[int], draw_sweep: DrawSweep) -> None:
-    for axis in show_progress(axes):
-        write_gif(folder / f"axis_{axis:03d}.gif", draw_sweep(axis, FRAMES))
+def write_latent_films(folder: Path, axes: Iterable[int], draw_latent_sweep: DrawSweep) -> None:
+    for axis in show_axes_progress(axes):
+        write_latent_gif(folder / f"axis_{axis:03d}.gif", draw_latent_sweep(axis, FRAMES))
 
 
-def write_merged_film(config: Config, folder: Path, draw_sweep: DrawSweep) -> None:
+def write_merged_film(config: Config, folder: Path, draw_latent_sweep: DrawSweep) -> None:
     axes = range(min(config.z_dim, MERGED_AXES))
-    films = np.stack([draw_sweep(axis, FRAMES) for axis in show_progress(axes)], 1)
+    films = np.stack([draw_latent_sweep(axis, FRAMES) for axis in show_axes_progress(axes)], 1)
     # (frames, axes, H, W, C)
-    write_gif(folder / "merged.gif", np.stack([image_grid(images) for images in films]))
+    write_latent_gif(
+        folder / "merged.gif", np.stack([arrange_image_grid(images) for images in films])
+    )
 
 
 WRITERS = {
-    "1": write_rows,
+    "1": write_latent_rows,
     "2": write_films_of_random_axes,
     "3": write_films_of_all_axes,
     "4": write_merged_film,
 }
 
 
-def show_progress(axes: Iterable[int]) -> Iterable[int]:
+def show_axes_progress(axes: Iterable[int]) -> Iterable[int]:
     return tqdm(axes, unit="axis", desc="visualize", disable=None)
 
 
-def write_gif(path: Path, images: np.ndarray) -> None:
+def write_latent_gif(path: Path, images: np.ndarray) -> None:
     """images (frames, H, W, C) uint8, forwards and then backwards, over and over."""
     times = -(-MIN_FRAME // max(images.shape[1:3]))
     large = images.repeat(times, 1).repeat(times, 2)
-    frames = np.stack([make_film_frame(image) for image in (*large, *large[-2:0:-1])])
+    frames = np.stack([make_gif_frame(image) for image in (*large, *large[-2:0:-1])])
     path.write_bytes(iio.imwrite("<bytes>", frames, extension=".gif", duration=FRAME_MS, loop=0))

@@ -11,7 +11,7 @@ from pathlib import Path
 class NamedSet:
     """What is known about one dataset.
 
-    A spelling is given without its case, - and _: `fold_spelling` makes it so.
+    A spelling is given without its case, - and _: `fold_dataset_spelling` makes it so.
     """
 
     name: str  # as carpedm20/DCGAN-tensorflow spells it
@@ -26,7 +26,7 @@ class NamedSet:
     output_side: int | None = None  # pixels: default of --output_height
     labels: str | None = None  # default of --labels
 
-    def say_where_it_belongs(self, data_dir: Path | str) -> str:
+    def say_where_dataset_belongs(self, data_dir: Path | str) -> str:
         """The remedy for a missing set, in one line."""
         return self.remedy.format(data_dir=data_dir)
 
@@ -74,14 +74,14 @@ LSUN = NamedSet(
 NAMED_SETS = {named.name: named for named in (DIGITS, CELEBA, MNIST, LSUN)}
 
 
-def canonical(dataset: str) -> str:
+def canonicalize_dataset_name(dataset: str) -> str:
     """A value of --dataset as runs store it: a named set's own spelling, else without a final /."""
     dataset = dataset.rstrip("/") or dataset
-    spelling = fold_spelling(dataset)
+    spelling = fold_dataset_spelling(dataset)
     names = (named.name for named in NAMED_SETS.values() if spelling in named.aliases)
     return next(names, dataset)
 
 
-def fold_spelling(name: str) -> str:
+def fold_dataset_spelling(name: str) -> str:
     """`name` without its case, - and _, so that CelebA, celeb_a and celeb-a are one."""
     return name.lower().replace("_", "").replace("-", "")

@@ -19,27 +19,31 @@ PATHS = ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir")
 def check_config(config) -> None:
     """Raises ValueError when a value or a combination of a Config is not allowed."""
     for field in dataclasses.fields(config):
-        _check_type(config, field)
-        _check_text(config, field.name)
-
+        _check_setting_type(config, field)
+        _check_setting_text(config, field.name)
     for field in dataclasses.fields(config):
-        setting = field.metadata["setting"]
-        if setting.low is not None:
-            _check_range(config, field.name, setting.low, setting.high)
-        if setting.choices:
-            _check_choice(config, field.name, setting.choices)
+        _check_setting_rules(config, field)
 
-    _check_widths(config)
-    _check_paths(config)
-    _check_crop(config)
-    if not config.labels.strip(", "):
-        raise ValueError(
-            "--labels must be none, own, folder or attributes. Received: nothing. "
-            "Try --labels=none."
-        )
+    _check_stem_width(config)
+    _check_blocks_setting(config)
+    _check_width_settings(config)
+    _check_empty_paths(config)
+    _check_home_folders(config)
+    _check_run_name(config)
+    _check_crop_settings(config)
+    _check_labels_setting(config)
 
 
-def check_names(settings: dict, source: str, known: list[str]) -> None:
+def _check_setting_rules(config, field: dataclasses.Field) -> None:
+    """The bounds and the choices that the setting is declared with."""
+    setting = field.metadata["setting"]
+    if setting.low is not None:
+        _check_setting_range(config, field.name, setting.low, setting.high)
+    if setting.choices:
+        _check_setting_choice(config, field.name, setting.choices)
+
+
+def check_setting_names(settings: dict, source: str, known: list[str]) -> None:
     """Raises ValueError unless `settings`, from `source`, is a dict of `known` names."""
     if not isinstance(settings, dict):
         raise ValueError(
@@ -55,15 +59,15 @@ def check_names(settings: dict, source: str, known: list[str]) -> None:
             )
 
 
-def list_types(field: dataclasses.Field) -> tuple:
+def list_setting_types(field: dataclasses.Field) -> tuple:
     """The types that a field's annotation allows: `int | None` -> (int, NoneType)."""
     is_union = isinstance(field.type, types.UnionType)
     return typing.get_args(field.type) if is_union else (field.type,)
 
 
-def _check_type(config, field: dataclasses.Field) -> None:
+def _check_setting_type(config, field: dataclasses.Field) -> None:
     value = getattr(config, field.name)
-    hints = list_types(field)
+    hints = list_setting_types(field)
     kinds = tuple(typing.get_origin(hint) or hint for hint in hints)
     if float in kinds:
         kinds += (int,)
@@ -75,28 +79,32 @@ def _check_type(config, field: dataclasses.Field) -> None:
         )
 
     if isinstance(value, tuple):
-        (item_type,) = {
-            typing.get_args(hint)[0] for hint in hints if typing.get_origin(hint) is tuple
-        }
-        if not all(type(item) is item_type for item in value):
-            raise ValueError(
-                f"--{field.name} must be a list of {item_type.__name__}. "
-                f"Received: {shorten_for_error(str(list(value)))}."
-            )
+        _check_setting_items(field, value)
 
 
-def _check_text(config, name: str) -> None:
+def _check_setting_items(field: dataclasses.Field, items: tuple) -> None:
+    """Raises ValueError unless each item has the type that the field's annotation says."""
+    hints = list_setting_types(field)
+    (item_type,) = {typing.get_args(hint)[0] for hint in hints if typing.get_origin(hint) is tuple}
+    if not all(type(item) is item_type for item in items):
+        raise ValueError(
+            f"--{field.name} must be a list of {item_type.__name__}. "
+            f"Received: {shorten_for_error(str(list(items)))}."
+        )
+
+
+def _check_setting_text(config, name: str) -> None:
     """No setting may hold what no path, no flag and no file of ours can."""
     values = getattr(config, name)
     for value in values if isinstance(values, tuple) else (values,):
-        if isinstance(value, str) and not _fits_a_path(value):
+        if isinstance(value, str) and not _setting_fits_a_path(value):
             raise ValueError(
                 f"--{name} must be text of at most {MAX_TEXT} characters that a path can hold. "
-                f"Received: {shorten_for_error(value)}. {_suggest_value(config, name)}"
+                f"Received: {shorten_for_error(value)}. {_suggest_setting(config, name)}"
             )
 
 
-def _fits_a_path(text: str) -> bool:
+def _setting_fits_a_path(text: str) -> bool:
     if "\0" in text or len(text) > MAX_TEXT:
         return False
     try:
@@ -111,41 +119,41 @@ def shorten_for_error(text: str) -> str:
     return escape_unprintable(text, limit=SHOWN)
 
 
-def _check_range(config, name: str, low, high) -> None:
+def _check_setting_range(config, name: str, low, high) -> None:
     value = getattr(config, name)
     if value is None:
         return
     is_side = name in ("output_height", "output_width")
     if value < low:
         # 5 is likelier a slip for a common size than for the smallest one.
-        remedy = f"Try --{name}=16." if is_side else _suggest_value(config, name)
+        remedy = f"Try --{name}=16." if is_side else _suggest_setting(config, name)
         raise ValueError(
             f"--{name} must be at least {low}. Received: {shorten_for_error(str(value))}. {remedy}"
         )
     if not value <= high:
-        remedy = f"Try --{name}={high}." if is_side else _suggest_value(config, name)
+        remedy = f"Try --{name}={high}." if is_side else _suggest_setting(config, name)
         raise ValueError(
             f"--{name} must be at most {high}. Received: {shorten_for_error(str(value))}. {remedy}"
         )
 
 
-def _check_choice(config, name: str, choices: tuple) -> None:
+def _check_setting_choice(config, name: str, choices: tuple) -> None:
     value = getattr(config, name)
     if value not in choices:
         listed = ", ".join(map(str, choices))
         raise ValueError(
             f"--{name} must be one of {listed}. Received: {shorten_for_error(str(value))}. "
-            f"{_suggest_value(config, name)}"
+            f"{_suggest_setting(config, name)}"
         )
 
 
-def halves_evenly(stem_width: int) -> bool:
+def stem_width_halves_evenly(stem_width: int) -> bool:
     """Whether stem_width is a multiple of STEM_WIDTH_MULTIPLE; SETTINGS has its bounds."""
     return stem_width % STEM_WIDTH_MULTIPLE == 0
 
 
-def _check_widths(config) -> None:
-    if not halves_evenly(config.stem_width):
+def _check_stem_width(config) -> None:
+    if not stem_width_halves_evenly(config.stem_width):
         multiples = round(config.stem_width / STEM_WIDTH_MULTIPLE)
         nearest = max(32, multiples * STEM_WIDTH_MULTIPLE)
         raise ValueError(
@@ -153,6 +161,8 @@ def _check_widths(config) -> None:
             f"Received: {config.stem_width}. Try --stem_width={nearest}."
         )
 
+
+def _check_blocks_setting(config) -> None:
     short = min(config.height, config.width)
     if config.blocks and -(-short // 2**config.blocks) < 2:
         fitting = dataclasses.replace(config, blocks=None, g_widths=None, d_widths=None)
@@ -162,6 +172,8 @@ def _check_widths(config) -> None:
             f"Try --blocks={len(fitting.sizes) - 1}."
         )
 
+
+def _check_width_settings(config) -> None:
     for name in ("g_widths", "d_widths"):
         widths, blocks = getattr(config, name), len(config.sizes) - 1
         if widths and (len(widths) != blocks or min(widths) < 1 or max(widths) > MAX_WIDTH):
@@ -172,13 +184,16 @@ def _check_widths(config) -> None:
             )
 
 
-def _check_paths(config) -> None:
+def _check_empty_paths(config) -> None:
     for name in ("dataset", "data_dir", "out_dir"):
         if not getattr(config, name).strip():
             raise ValueError(
-                f"--{name} must not be empty. Received: nothing. {_suggest_value(config, name)}"
+                f"--{name} must not be empty. Received: nothing. {_suggest_setting(config, name)}"
             )
 
+
+def _check_home_folders(config) -> None:
+    """No path may begin with the home folder of a user who is not there."""
     for name in PATHS:
         path = getattr(config, name)
         # Path's own expanduser raises RuntimeError.
@@ -188,6 +203,8 @@ def _check_paths(config) -> None:
                 "Write it out."
             )
 
+
+def _check_run_name(config) -> None:
     name = config.out_name
     if name and (Path(name).name != name or name == ".."):
         raise ValueError(
@@ -196,7 +213,7 @@ def _check_paths(config) -> None:
         )
 
 
-def _check_crop(config) -> None:
+def _check_crop_settings(config) -> None:
     if not config.crop and (config.input_height or config.input_width):
         raise ValueError(
             "--nocrop squashes the whole image, so --input_height and --input_width have nothing "
@@ -205,6 +222,14 @@ def _check_crop(config) -> None:
         )
 
 
-def _suggest_value(config, name: str) -> str:
+def _check_labels_setting(config) -> None:
+    if not config.labels.strip(", "):
+        raise ValueError(
+            "--labels must be none, own, folder or attributes. Received: nothing. "
+            "Try --labels=none."
+        )
+
+
+def _suggest_setting(config, name: str) -> str:
     default = getattr(type(config), name)
     return "Leave it out." if default in (None, "") else f"Try --{name}={default}."

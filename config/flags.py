@@ -8,7 +8,7 @@ from absl import flags
 from config import checks
 from config.presets import PRESETS
 from config.settings import DATA, DETAILS, MODEL, RUN, SETTINGS, TRAINING, Config, Setting
-from config.stored import read_json
+from config.stored import read_json_settings
 
 FLAGS = flags.FLAGS
 ACTIONS = "actions"  # the group of --help that comes first
@@ -21,13 +21,17 @@ def define_flags() -> None:
     for field in dataclasses.fields(Config):
         setting = SETTINGS[field.name]
         if setting.flag:
-            _define_setting(field, setting)
+            _define_setting_flag(field, setting)
 
+    _define_preset_flag()
     _define_run_flags()
     _define_action_flags()
+    _define_drawing_flags()
+    _define_export_flags()
+    _define_explore_flag()
 
 
-def _define_run_flags() -> None:
+def _define_preset_flag() -> None:
     flags.DEFINE_enum(
         "preset",
         None,
@@ -35,6 +39,9 @@ def _define_run_flags() -> None:
         "defaults of carpedm20 (reference), the paper, pytorch/examples (tutorial)",
         module_name=MODEL,
     )
+
+
+def _define_run_flags() -> None:
     flags.DEFINE_string(
         "config",
         None,
@@ -58,6 +65,10 @@ def _define_action_flags() -> None:
         **group,
     )
     flags.DEFINE_boolean("train", False, "train, or go on where the run stopped", **group)
+
+
+def _define_drawing_flags() -> None:
+    group = {"module_name": ACTIONS}
     flags.DEFINE_integer("sample", None, "draw N images as PNG files", **group)
     flags.DEFINE_string(
         "label",
@@ -73,6 +84,10 @@ def _define_action_flags() -> None:
         "0 a grid; 1 a row of images for each z axis; GIFs: 2 some axes, 3 all axes, 4 all in one",
         **group,
     )
+
+
+def _define_export_flags() -> None:
+    group = {"module_name": ACTIONS}
     flags.DEFINE_boolean("export", False, "write a SavedModel", **group)
     flags.DEFINE_boolean(
         "freeze",
@@ -80,18 +95,21 @@ def _define_action_flags() -> None:
         "write both networks as frozen graphs (.pb), as TensorFlow 1 loads them",
         **group,
     )
+
+
+def _define_explore_flag() -> None:
     flags.DEFINE_enum(
         "explore",
         None,
         ["conv_arithmetic"],
         "draw the convolutions of Dumoulin & Visin's guide, without any run",
-        **group,
+        module_name=ACTIONS,
     )
 
 
-def _define_setting(field: dataclasses.Field, setting: Setting) -> None:
+def _define_setting_flag(field: dataclasses.Field, setting: Setting) -> None:
     """One flag. Choices among words make it an enum; otherwise the type of the field decides."""
-    kinds = checks.list_types(field)
+    kinds = checks.list_setting_types(field)
     group = {"module_name": setting.group}
 
     if setting.choices and any(isinstance(choice, str) for choice in setting.choices):
@@ -112,7 +130,7 @@ def parse_flags(argv: list[str]) -> None:
     try:
         stray = FLAGS(argv)[1:]
     except flags.IllegalFlagValueError as error:
-        raise ValueError(_explain_illegal_value(error)) from error
+        raise ValueError(_explain_illegal_flag(error)) from error
     if stray:
         raise ValueError(
             f"Flags must begin with --. Received: {stray[0]}. "
@@ -120,7 +138,7 @@ def parse_flags(argv: list[str]) -> None:
         )
 
 
-def _explain_illegal_value(error: flags.IllegalFlagValueError) -> str:
+def _explain_illegal_flag(error: flags.IllegalFlagValueError) -> str:
     """absl's message in the form of ours: rule, received, remedy."""
     found = re.match(r"flag --(\w+)=(.*?): ", str(error))
     if not found:
@@ -136,7 +154,7 @@ def _explain_illegal_value(error: flags.IllegalFlagValueError) -> str:
     return f"--{name} must be {rule}. Received: {received}. {remedy}".rstrip()
 
 
-def given_settings() -> dict:
+def collect_given_settings() -> dict:
     """The settings that the user gave, name -> value: --config's, the command line's on top.
 
     Raises ValueError when they contradict each other, or the file is not JSON settings.
@@ -148,16 +166,18 @@ def given_settings() -> dict:
             "--epoch and --steps exclude each other. "
             f"Received: {given['epoch']} and {given['steps']}. Drop one of them."
         )
-    if FLAGS.config is None:
-        return given
+    return given if FLAGS.config is None else _read_config_flag(given) | given
 
-    stored = read_json(FLAGS.config)
-    checks.check_names(stored, f"--config={FLAGS.config}", [*SETTINGS, "preset"])
+
+def _read_config_flag(given: dict) -> dict:
+    """The settings in --config's file, without those that `given` ones or a new run replace."""
+    stored = read_json_settings(FLAGS.config)
+    checks.check_setting_names(stored, f"--config={FLAGS.config}", [*SETTINGS, "preset"])
     if "epoch" in given:
         stored.pop("steps", None)
     for name in NOT_CARRIED_OVER:
         stored.pop(name, None)
-    return stored | given
+    return stored
 
 
 def choose_actions(actions: list[str]) -> set[str]:
@@ -165,14 +185,20 @@ def choose_actions(actions: list[str]) -> set[str]:
 
     (The original's README calls that testing a model.) Raises ValueError for what makes no sense.
     """
-    wanted = {name for name in actions if _is_asked_for(FLAGS[name].value)}
+    wanted = {name for name in actions if _action_flag_is_given(FLAGS[name].value)}
     if FLAGS["visualize_option"].present:
         wanted.add("visualize")
     if not wanted:
-        if not _names_a_run():
+        if not _flags_name_a_run():
             raise ValueError("Nothing to do. Try --train, --sample 64 or --export.")
         FLAGS.sample, wanted = SAMPLES, {"sample"}
 
+    _check_action_flags(wanted)
+    return wanted
+
+
+def _check_action_flags(wanted: set[str]) -> None:
+    """Raises ValueError when the flags of the `wanted` actions make no sense together."""
     if FLAGS.sample is not None and FLAGS.sample < 1:
         raise ValueError(f"--sample must be at least 1. Received: {FLAGS.sample}. Try --sample=64.")
     if FLAGS.label is not None and not wanted & {"sample", "visualize"}:
@@ -185,31 +211,30 @@ def choose_actions(actions: list[str]) -> set[str]:
             f"--dry_run writes nothing, so it cannot go with --{min(others)}. "
             "Received: both. Drop one of them."
         )
-    return wanted
 
 
-def _is_asked_for(value) -> bool:
+def _action_flag_is_given(value) -> bool:
     """Whether an action's flag was given; --sample=0 was, and is refused."""
     return value is not None and value is not False
 
 
-def _names_a_run() -> bool:
+def _flags_name_a_run() -> bool:
     """Whether the user said which run, or which data, is meant."""
     data_flags = FLAGS.flags_by_module_dict()[DATA]
     return any(flag.present for flag in (*data_flags, FLAGS["out_name"]))
 
 
-def help_text(introduction: str) -> str:
+def format_flags_help(introduction: str) -> str:
     """--help: the introduction, then the flags in groups, each with its default."""
     groups = FLAGS.flags_by_module_dict()
     sections = [
-        f"{group}:\n" + "\n".join(map(_help_line, groups[group]))
+        f"{group}:\n" + "\n".join(map(_format_flag_help, groups[group]))
         for group in (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)
     ]
     return "\n\n".join([introduction.strip(), *sections])
 
 
-def _help_line(flag: flags.Flag) -> str:
+def _format_flag_help(flag: flags.Flag) -> str:
     shows_default = flag.default not in (None, "") and flag.default is not False
     default = f" [{flag.value if flag.boolean else flag.default}]" if shows_default else ""
     return f"  --{flag.name:20} {flag.help}{default}"

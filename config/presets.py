@@ -1,6 +1,6 @@
 """Defaults that make networks and training those of another implementation (`--preset`)."""
 
-from config.catalog import MNIST, canonical
+from config.catalog import MNIST, canonicalize_dataset_name
 from config.settings import OWN_LABELS, Config
 
 # Where each differs from Config's own defaults, which are carpedm20/DCGAN-tensorflow's.
@@ -45,7 +45,7 @@ MNIST_PRESETS = {
 SHAPE_SETTINGS = ("stem_width", "blocks", "g_widths", "d_widths")
 
 
-def with_preset(settings: dict) -> dict:
+def apply_preset(settings: dict) -> dict:
     """The defaults of the preset and of the dataset, with `settings` on top.
 
     settings: name -> value, as flags give them, "preset" among them. Raises ValueError when there
@@ -60,12 +60,12 @@ def with_preset(settings: dict) -> dict:
 
     defaults = PRESETS[preset]
     dataset = settings.get("dataset", Config.dataset)
-    if isinstance(dataset, str) and canonical(dataset) == MNIST.name:
-        defaults = defaults | _choose_mnist_defaults(settings, preset)
+    if isinstance(dataset, str) and canonicalize_dataset_name(dataset) == MNIST.name:
+        defaults = defaults | _choose_mnist_preset(settings, preset)
     return defaults | settings
 
 
-def _choose_mnist_defaults(settings: dict, preset: str) -> dict:
+def _choose_mnist_preset(settings: dict, preset: str) -> dict:
     """MNIST's own size and labels; its networks too, unless `settings` ask for another shape."""
     side = MNIST.output_side
     own_labels = settings.get("labels", MNIST.labels) in OWN_LABELS

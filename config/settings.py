@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from config import checks
-from config.catalog import canonical
+from config.catalog import canonicalize_dataset_name
 from config.network import MIN_STEM_SIDE, MIN_WIDTH, NetworkConfig
 
 # Groups of --help.
@@ -39,7 +39,7 @@ class Setting:
     flag: bool = True
 
 
-def declare(default, group: str, text: str, **rules) -> Any:
+def declare_setting(default, group: str, text: str, **rules) -> Any:
     """A dataclass field that carries its `Setting`."""
     return dataclasses.field(default=default, metadata={"setting": Setting(group, text, **rules)})
 
@@ -51,33 +51,33 @@ class Config:
     Raises ValueError (rule, received, remedy) when a value or a combination is not allowed.
     """
 
-    dataset: str = declare(
+    dataset: str = declare_setting(
         "digits",
         DATA,
         "digits, celebA, mnist, lsun, tfds:NAME, a folder or zip in data_dir, or a path",
     )
-    data_dir: str = declare("./data", DATA, "folder with the datasets", hparam=False)
-    input_fname_pattern: str = declare(
+    data_dir: str = declare_setting("./data", DATA, "folder with the datasets", hparam=False)
+    input_fname_pattern: str = declare_setting(
         "", DATA, "which files to read, such as *.png; default: every image type"
     )
-    input_height: int | None = declare(
+    input_height: int | None = declare_setting(
         None,
         DATA,
         "height of the centre crop in pixels; default: 108 for celebA, else as large as fits",
         low=1,
         high=MAX_COUNT,
     )
-    input_width: int | None = declare(
+    input_width: int | None = declare_setting(
         None,
         DATA,
         "width of the centre crop; default: from input_height, in the shape of the output",
         low=1,
         high=MAX_COUNT,
     )
-    crop: bool = declare(
+    crop: bool = declare_setting(
         True, DATA, "crop to the shape of the output; --nocrop squashes the whole image"
     )
-    output_height: int = declare(
+    output_height: int = declare_setting(
         64,
         DATA,
         "height of the images that the networks see, 8 to 512 pixels; mnist: 28",
@@ -85,7 +85,7 @@ class Config:
         high=MAX_SIDE,
         fixed="network",
     )
-    output_width: int | None = declare(
+    output_width: int | None = declare_setting(
         None,
         DATA,
         "width of these images; default: output_height",
@@ -93,18 +93,18 @@ class Config:
         high=MAX_SIDE,
         fixed="network",
     )
-    c_dim: int | str = declare(
+    c_dim: int | str = declare_setting(
         "auto",
         DATA,
         "channels: 1 gray, 3 colour, 4 colour and alpha",
         choices=("auto", 1, 3, 4),
         fixed="network",
     )
-    train_size: int | None = declare(
+    train_size: int | None = declare_setting(
         None, DATA, "use only the first N images", low=1, high=MAX_COUNT
     )
 
-    stem_width: int = declare(
+    stem_width: int = declare_setting(
         512,  # carpedm20's gf_dim * 8
         MODEL,
         "feature maps of the smallest layer: 512, or 1024 as in the paper's figure 1",
@@ -112,10 +112,10 @@ class Config:
         high=8192,
         fixed="network",
     )
-    kernel_size: int = declare(
+    kernel_size: int = declare_setting(
         5, MODEL, "5 as in the paper, or 4, which overlaps evenly", choices=(5, 4), fixed="network"
     )
-    blocks: int | None = declare(
+    blocks: int | None = declare_setting(
         None,
         MODEL,
         "doublings from stem to image; default: as many as leave a stem of about 4 pixels",
@@ -123,27 +123,27 @@ class Config:
         high=9,
         fixed="network",
     )
-    z_dim: int = declare(
+    z_dim: int = declare_setting(
         100, MODEL, "length of the latent vector", low=1, high=65536, fixed="network"
     )
-    z_dist: str = declare(
+    z_dist: str = declare_setting(
         "uniform_signed",
         MODEL,
         "drawn from U(-1, 1), U(0, 1) or N(0, 1)",
         choices=("uniform_signed", "uniform_unsigned", "normal01"),
         fixed="network",
     )
-    labels: str = declare(
+    labels: str = declare_setting(
         "none",
         MODEL,
         "none, own (default for mnist), folder, or CelebA attributes: Smiling,Eyeglasses",
         fixed="network",
     )
-    label_names: tuple[str, ...] | None = declare(
+    label_names: tuple[str, ...] | None = declare_setting(
         None, MODEL, "names of the labels; from the data", flag=False
     )
 
-    fc_width: int = declare(
+    fc_width: int = declare_setting(
         1024,  # carpedm20's gfc_dim and dfc_dim
         DETAILS,
         "units of the dense layers that networks with labels have",
@@ -151,52 +151,52 @@ class Config:
         high=checks.MAX_WIDTH,
         fixed="network",
     )
-    g_widths: tuple[int, ...] | None = declare(
+    g_widths: tuple[int, ...] | None = declare_setting(
         None,
         DETAILS,
         "generator's feature maps, stem first; default: stem_width, halved by each block",
         fixed="network",
     )
-    d_widths: tuple[int, ...] | None = declare(
+    d_widths: tuple[int, ...] | None = declare_setting(
         None,
         DETAILS,
         "discriminator's feature maps, image side first; default: the generator's backwards",
         fixed="network",
     )
-    bias: bool = declare(
+    bias: bool = declare_setting(
         True,
         DETAILS,
         "use biases in convolutions and dense layers (paper's code, pytorch: none)",
         fixed="network",
     )
-    padding: str = declare(
+    padding: str = declare_setting(
         "same",
         DETAILS,
         "same (TensorFlow) or symmetric (Theano, PyTorch)",
         choices=("same", "symmetric"),
         fixed="network",
     )
-    stem_order: str = declare(
+    stem_order: str = declare_setting(
         "hwc",
         DETAILS,
         "how the stem's units become maps: hwc as TensorFlow, chw as Theano and PyTorch",
         choices=("hwc", "chw"),
         fixed="network",
     )
-    stem_norm: str = declare(
+    stem_norm: str = declare_setting(
         "auto",
         DETAILS,
         "batch norm of the stem; auto: channels, or units with labels",
         choices=("auto", "channels", "units"),
         fixed="network",
     )
-    bn_statistics: str = declare(
+    bn_statistics: str = declare_setting(
         "moving",
         DETAILS,
         "batch norm when drawing: moving averages, or those of the batch (paper's code)",
         choices=("moving", "batch"),
     )
-    bn_epsilon: float = declare(
+    bn_epsilon: float = declare_setting(
         1e-5,
         DETAILS,
         "epsilon of batch norm (paper's code: 1e-8)",
@@ -204,43 +204,43 @@ class Config:
         high=0.1,
         fixed="network",
     )
-    gain_stddev: float = declare(
+    gain_stddev: float = declare_setting(
         0.0,
         DETAILS,
         "batch norm gains begin as N(1, this) (paper's code, pytorch: 0.02)",
         low=0,
         high=1,
     )
-    conv_init: str = declare(
+    conv_init: str = declare_setting(
         "truncated",
         DETAILS,
         "discriminator's kernels begin as N(0, 0.02), truncated or not",
         choices=("truncated", "normal"),
     )
-    adam_form: str = declare(
+    adam_form: str = declare_setting(
         "tensorflow",
         DETAILS,
         "where Adam adds its epsilon; kingma: as in Algorithm 1 (Theano, PyTorch)",
         choices=("tensorflow", "kingma"),
     )
-    alternate: bool = declare(
+    alternate: bool = declare_setting(
         False, DETAILS, "give every update a batch of its own, generator first (paper's code)"
     )
-    l2: float = declare(
+    l2: float = declare_setting(
         0.0, DETAILS, "times each weight, added to its gradient (paper's code: 1e-5)", low=0, high=1
     )
 
-    epoch: int = declare(25, TRAINING, "passes over the images", low=1, high=MAX_COUNT)
-    steps: int | None = declare(
+    epoch: int = declare_setting(25, TRAINING, "passes over the images", low=1, high=MAX_COUNT)
+    steps: int | None = declare_setting(
         None, TRAINING, "number of steps, in place of --epoch", low=1, high=MAX_COUNT
     )
-    batch_size: int = declare(
+    batch_size: int = declare_setting(
         64, TRAINING, "images in a discriminator update (paper: 128)", low=1, high=65536
     )
-    learning_rate: float = declare(
+    learning_rate: float = declare_setting(
         2e-4, TRAINING, "learning rate of Adam (paper, section 4)", low=1e-9, high=1
     )
-    halvings: int = declare(
+    halvings: int = declare_setting(
         0,
         TRAINING,
         "how often NaN losses have halved the learning rate",
@@ -248,43 +248,45 @@ class Config:
         high=30,
         flag=False,
     )
-    beta1: float = declare(0.5, TRAINING, "beta_1 of Adam (paper, section 4)", low=0, high=0.9999)
-    d_updates: int = declare(
+    beta1: float = declare_setting(
+        0.5, TRAINING, "beta_1 of Adam (paper, section 4)", low=0, high=0.9999
+    )
+    d_updates: int = declare_setting(
         1, TRAINING, "discriminator updates in a step, each on new images", low=1, high=100
     )
-    g_updates: int = declare(
+    g_updates: int = declare_setting(
         2,  # carpedm20
         TRAINING,
         "generator updates in a step, all on the same latents (paper: 1)",
         low=1,
         high=100,
     )
-    mixed_precision: str = declare(
+    mixed_precision: str = declare_setting(
         "auto",
         TRAINING,
         "dtype of the convolutions; auto: bfloat16 where it is native",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
-    jit: str = declare(
+    jit: str = declare_setting(
         "auto", TRAINING, "compile the step with XLA; auto: on GPUs", choices=("auto", "on", "off")
     )
-    steps_per_call: int | None = declare(
+    steps_per_call: int | None = declare_setting(
         None,
         TRAINING,
         "steps between checks for signals and logs; default: 1, on GPUs 20",
         low=1,
         high=MAX_COUNT,
     )
-    data_on_device: str = declare(
+    data_on_device: str = declare_setting(
         "auto",
         TRAINING,
         "keep the images in the GPU's memory; auto: if most of it stays free",
         choices=("auto", "on", "off"),
     )
-    deterministic: bool = declare(
+    deterministic: bool = declare_setting(
         False, TRAINING, "make runs on a GPU bit-equal too, as they are on a CPU; slower"
     )
-    seed: int = declare(
+    seed: int = declare_setting(
         0,
         TRAINING,
         "seed of the weights, the order of the data and the latents",
@@ -293,30 +295,30 @@ class Config:
         fixed="training",
     )
 
-    out_dir: str = declare("./out", RUN, "folder for the runs", hparam=False)
-    out_name: str = declare("", RUN, "name of the run; default: <dataset>-<height>x<width>")
-    checkpoint_dir: str = declare(
+    out_dir: str = declare_setting("./out", RUN, "folder for the runs", hparam=False)
+    out_name: str = declare_setting("", RUN, "name of the run; default: <dataset>-<height>x<width>")
+    checkpoint_dir: str = declare_setting(
         "checkpoints",
         RUN,
         "where checkpoints go: inside the run's folder, or an absolute path",
         hparam=False,
     )
-    sample_dir: str = declare(
+    sample_dir: str = declare_setting(
         "samples",
         RUN,
         "where pictures go: inside the run's folder, or an absolute path",
         hparam=False,
     )
-    sample_freq: int = declare(
+    sample_freq: int = declare_setting(
         200, RUN, "steps between two sample grids", low=1, high=MAX_COUNT, hparam=False
     )
-    ckpt_freq: int = declare(
+    ckpt_freq: int = declare_setting(
         200, RUN, "steps between two checkpoints", low=1, high=MAX_COUNT, hparam=False
     )
-    max_to_keep: int = declare(
+    max_to_keep: int = declare_setting(
         3, RUN, "how many checkpoints to keep", low=1, high=MAX_COUNT, hparam=False
     )
-    G_img_sum: bool = declare(
+    G_img_sum: bool = declare_setting(
         False, RUN, "also show images from each sampled step's own z in TensorBoard"
     )
 
@@ -324,11 +326,11 @@ class Config:
         if str(self.c_dim).isdecimal():
             object.__setattr__(self, "c_dim", int(self.c_dim))
         for name in ("g_widths", "d_widths", "label_names"):
-            object.__setattr__(self, name, _parse_tuple(name, getattr(self, name)))
+            object.__setattr__(self, name, _parse_tuple_setting(name, getattr(self, name)))
 
         checks.check_config(self)
-        object.__setattr__(self, "dataset", canonical(self.dataset))
-        object.__setattr__(self, "labels", _canonical_labels(self.labels))
+        object.__setattr__(self, "dataset", canonicalize_dataset_name(self.dataset))
+        object.__setattr__(self, "labels", _canonicalize_labels_setting(self.labels))
 
     @property
     def height(self) -> int:
@@ -344,7 +346,7 @@ class Config:
 
         This is the original's halving, rounded up, read backwards.
         """
-        blocks = self.blocks or _default_blocks(min(self.height, self.width))
+        blocks = self.blocks or _derive_block_count(min(self.height, self.width))
         return [(-(-self.height // 2**k), -(-self.width // 2**k)) for k in range(blocks, -1, -1)]
 
     @property
@@ -382,7 +384,9 @@ class Config:
 
     @property
     def name(self) -> str:
-        return self.out_name or f"{dataset_label(self.dataset)}-{self.height}x{self.width}"
+        return (
+            self.out_name or f"{name_dataset_for_folders(self.dataset)}-{self.height}x{self.width}"
+        )
 
     @property
     def run_dir(self) -> Path:
@@ -424,15 +428,7 @@ class Config:
 
         Raises ValueError until c_dim and the names of the labels are known.
         """
-        if self.c_dim == "auto":
-            raise ValueError(
-                "c_dim must be known to build networks. Received: auto. Load the data first."
-            )
-        if self.labels != "none" and not self.label_names:
-            raise ValueError(
-                "label_names must be known to build networks. Received: none. Load the data first."
-            )
-
+        self._check_data_are_known()
         return NetworkConfig(
             image_shape=(self.height, self.width, self.c_dim),
             z_dim=self.z_dim,
@@ -454,6 +450,17 @@ class Config:
             seed=self.seed,
         )
 
+    def _check_data_are_known(self) -> None:
+        """Raises ValueError until what the networks need of the data is known."""
+        if self.c_dim == "auto":
+            raise ValueError(
+                "c_dim must be known to build networks. Received: auto. Load the data first."
+            )
+        if self.labels != "none" and not self.label_names:
+            raise ValueError(
+                "label_names must be known to build networks. Received: none. Load the data first."
+            )
+
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
@@ -464,12 +471,12 @@ SETTINGS: dict[str, Setting] = {
 NETWORK_SETTINGS = [name for name, setting in SETTINGS.items() if setting.fixed == "network"]
 
 
-def same_dataset(one: str, other: str) -> bool:
+def is_same_dataset(one: str, other: str) -> bool:
     """True when two values of --dataset mean the same images."""
     return one == other or Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
 
 
-def dataset_label(dataset: str) -> str:
+def name_dataset_for_folders(dataset: str) -> str:
     """A dataset's name for folders: the last part of a path, `tfds:a/b` -> `tfds-a-b`."""
     if dataset.startswith("tfds:"):
         return dataset.replace(":", "-").replace("/", "-")
@@ -479,14 +486,14 @@ def dataset_label(dataset: str) -> str:
     return path.stem if path.suffix.lower() == ".zip" else path.name or "root"
 
 
-def _canonical_labels(labels: str) -> str:
+def _canonicalize_labels_setting(labels: str) -> str:
     word = labels.strip().lower()
     if word in ("none", "folder", *OWN_LABELS):
         return "own" if word in OWN_LABELS else word
     return ",".join(name.strip() for name in labels.split(",") if name.strip())
 
 
-def _default_blocks(short: int) -> int:
+def _derive_block_count(short: int) -> int:
     """Halvings that leave a stem of at least 4 pixels, rounded: 28 -> 3, 64 and 108 -> 4."""
     blocks = 1
     while short / 2 ** (blocks + 1) >= MIN_STEM_SIDE - 0.5:
@@ -494,7 +501,7 @@ def _default_blocks(short: int) -> int:
     return blocks
 
 
-def _parse_tuple(name: str, value):
+def _parse_tuple_setting(name: str, value):
     """A JSON list, or numbers as in --g_widths=512,256,128,64, as a tuple; None for nothing."""
     if isinstance(value, list):
         return tuple(value) or None

@@ -19,7 +19,7 @@ def write_config(config: Config) -> None:
 def read_config(path: Path) -> Config:
     """A run's config.json. Raises ValueError, with the way out, when it is damaged."""
     try:
-        return from_dict(read_json(path), str(path))
+        return make_config_from_dict(read_json_settings(path), str(path))
     except ValueError as error:
         told = str(error) if str(path) in str(error) else f"{path}: {error}"
         raise ValueError(
@@ -27,26 +27,16 @@ def read_config(path: Path) -> Config:
         ) from error
 
 
-def from_dict(settings: dict, source: str) -> Config:
+def make_config_from_dict(settings: dict, source: str) -> Config:
     """A Config from JSON-like settings; `source` names their origin in errors."""
-    checks.check_names(settings, source, [*SETTINGS])
+    checks.check_setting_names(settings, source, [*SETTINGS])
     return Config(**settings)
 
 
-def read_json(path: Path) -> dict:
+def read_json_settings(path: Path) -> dict:
     """The settings in a JSON file. Raises ValueError when it is missing or is not JSON."""
     try:
-        if Path(path).exists() and not Path(path).is_file():
-            raise ValueError(
-                f"{path} must be a file. Received: a folder, a pipe or a device. Save it as a file."
-            )
-        with open(path, encoding="utf-8-sig") as file:  # Windows' editors begin files with its mark
-            text = file.read(MAX_JSON + 1)
-        if len(text) > MAX_JSON:
-            raise ValueError(
-                f"{path} must hold settings. Received: more than {MAX_JSON:,} characters. "
-                "Is it the right file?"
-            )
+        text = _read_settings_text(path)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -58,14 +48,29 @@ def read_json(path: Path) -> dict:
         raise ValueError(f"{path} is not JSON: {error}.") from error
 
 
+def _read_settings_text(path: Path) -> str:
+    """The text of a file of settings. Raises ValueError when it is no file or too long."""
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError(
+            f"{path} must be a file. Received: a folder, a pipe or a device. Save it as a file."
+        )
+    with open(path, encoding="utf-8-sig") as file:  # Windows' editors begin files with its mark
+        text = file.read(MAX_JSON + 1)
+    if len(text) > MAX_JSON:
+        raise ValueError(
+            f"{path} must hold settings. Received: more than {MAX_JSON:,} characters. "
+            "Is it the right file?"
+        )
+    return text
+
+
 def change_settings(stored: Config, given: dict, *, for_training: bool = False) -> Config:
     """A stored run's settings with `given` ones (name -> value) on top.
 
     Raises ValueError if `given` would change what its weights need, or, `for_training`, what a
     resumed training also depends on. None and "auto" leave those as they are.
     """
-    kinds = ("network", "training") if for_training else ("network",)
-    fixed = [name for name, setting in SETTINGS.items() if setting.fixed in kinds]
+    fixed = _list_fixed_settings(for_training=for_training)
     given = {
         name: value
         for name, value in given.items()
@@ -77,11 +82,21 @@ def change_settings(stored: Config, given: dict, *, for_training: bool = False) 
         given.setdefault("halvings", 0)
 
     changed = dataclasses.replace(stored, **given)
+    _check_fixed_settings(stored, changed, [name for name in fixed if name in given])
+    return changed
+
+
+def _list_fixed_settings(*, for_training: bool) -> list[str]:
+    kinds = ("network", "training") if for_training else ("network",)
+    return [name for name, setting in SETTINGS.items() if setting.fixed in kinds]
+
+
+def _check_fixed_settings(stored: Config, changed: Config, fixed: list[str]) -> None:
+    """Raises ValueError when a `fixed` setting is no longer what the stored run has."""
     for name in fixed:
         before, after = getattr(stored, name), getattr(changed, name)
-        if name in given and after != before:
+        if after != before:
             raise ValueError(
                 f"--{name} is fixed once a run has started: {stored.run_dir} has {before}. "
                 f"Received: {after}. Drop the flag, or start another run with --out_name=NAME."
             )
-    return changed

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from system.memory import available_bytes
+from system.memory import measure_available_memory
 
 PREFETCH = 2  # calls gathered ahead, besides the one that is trained on
 READ_AHEAD_SHARE = 0.5  # of the free memory: a smaller pack is read ahead as a whole
@@ -73,7 +73,7 @@ def open_image_row_reader(images: np.ndarray):
         return
 
     with open(images.filename, "rb", buffering=0) as file:
-        fits = images.nbytes < READ_AHEAD_SHARE * (available_bytes() or 0)
+        fits = images.nbytes < READ_AHEAD_SHARE * (measure_available_memory() or 0)
         if fits and hasattr(os, "posix_fadvise"):  # in one go, which disks do faster
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
         yield functools.partial(_read_image_rows, file.fileno(), images)

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from config.catalog import CELEBA, LSUN, MNIST, NAMED_SETS
 from config.settings import Config
 from system import console
-from system.files import check_room, replace_folder
+from system.files import check_disk_room, replace_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +141,7 @@ def main(argv: list[str]) -> int:
     try:
         return fetch_datasets(*parse_download_arguments(argv))
     except (ValueError, OSError) as error:
-        return console.print_error(error)
+        return console.print_error_line(error)
     except KeyboardInterrupt:
         logging.info("interrupted; the same command goes on from here.")
         return 130
@@ -203,7 +203,7 @@ def _fetch_dataset(
             fetch(file, path, unreachable)
     except (ValueError, OSError) as error:
         reason = _explain_failed_download(error, data_dir)
-        return console.print_error(ValueError(f"{name}: {reason}"))
+        return console.print_error_line(ValueError(f"{name}: {reason}"))
 
     command = f"python main.py --dataset {name} --data_dir {data_dir} --train"
     logging.info("%s is ready: %s", name, command)
@@ -251,7 +251,7 @@ def _unpack_lmdb_zip(archive: zipfile.ZipFile, folder: Path) -> None:
     """Takes the LMDB's two files alone, so that the zip has no say in where anything is written."""
     wanted = ("data.mdb", "lock.mdb")
     members = [info for info in archive.infolist() if Path(info.filename).name in wanted]
-    check_room(folder, sum(info.file_size for info in members), "the unpacked LMDB")
+    check_disk_room(folder, sum(info.file_size for info in members), "the unpacked LMDB")
     for info in members:
         with archive.open(info) as source:
             chunks = iter(lambda: source.read(CHUNK_BYTES), b"")
@@ -275,7 +275,7 @@ def fetch_dataset_file(
 
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    check_room(path.parent, file.size - _count_downloaded_bytes(part) + unpacked, path.name)
+    check_disk_room(path.parent, file.size - _count_downloaded_bytes(part) + unpacked, path.name)
     _download_from_any_mirror(file, path, part, unreachable)
     os.replace(part, path)
     return True

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from pathlib import Path, PurePath
 
-from config.catalog import DIGITS, NAMED_SETS, fold_spelling
+from config.catalog import DIGITS, NAMED_SETS, fold_dataset_spelling
 from config.settings import Config
 from data import limits
 from data.sources.folder import open_image_folder, open_image_zip, walk_dataset_files
@@ -48,7 +48,7 @@ def _open_tfds_copy_of_named_set(
     """
     name = config.dataset
     named = NAMED_SETS.get(name)
-    remedy = named.say_where_it_belongs(data_dir) if named else ""
+    remedy = named.say_where_dataset_belongs(data_dir) if named else ""
     in_tfds = named is not None and named.tfds_name is not None
     if error and not (in_tfds and isinstance(error, NoImagesError)):
         raise ValueError(f"{error} {remedy}".strip())
@@ -109,7 +109,7 @@ def _list_data_dir(folder: Path) -> list[Path]:
 
 def _fold_dataset_spelling(name: str) -> str:
     """The spelling of a folder's or a zip's name, without .zip."""
-    return fold_spelling(name.lower().removesuffix(".zip"))
+    return fold_dataset_spelling(name.lower().removesuffix(".zip"))
 
 
 def _is_code_not_images(folder: Path) -> bool:

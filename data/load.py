@@ -8,7 +8,7 @@ from pathlib import Path
 from absl import logging
 
 from config.catalog import NAMED_SETS
-from config.settings import Config, dataset_label
+from config.settings import Config, name_dataset_for_folders
 from data.find import find_dataset_source
 from data.labels import Labels, read_dataset_labels
 from data.packing.decode import BACKGROUND, Decoded, Geometry, decode_image
@@ -42,7 +42,7 @@ def _load_dataset_pack(config: Config, source: Source) -> Pack:
     return load_or_make_pack(
         source,
         list_pack_folders(config),
-        label=dataset_label(config.dataset),
+        label=name_dataset_for_folders(config.dataset),
         geometry=choose_crop_and_resize(config),
         c_dim=config.c_dim,
         settings={

@@ -6,11 +6,12 @@ import imageio.v3 as iio
 import numpy as np
 
 from config.settings import Config
-from explore.arithmetic.drawing import Sweep, draw_convolution_as_matrix, draw_film
+from explore.arithmetic.drawing import Sweep, draw_convolution_as_matrix, draw_convolution_film
 from explore.arithmetic.relations import (
-    convolution_matrix,
-    output_size,
-    transposed_convolution_sizes,
+    DirectConvolution,
+    build_convolution_matrix,
+    compute_conv_output_size,
+    compute_transposed_conv_sizes,
 )
 from system.files import write_atomic
 from utils import encode_png
@@ -43,34 +44,32 @@ def run_experiment(config: Config, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
 
     contents = {
-        f"{name}.gif": _encode_gif(draw_film(sweep)) for name, sweep in plan_sweeps().items()
+        f"{name}.gif": _encode_film_as_gif(draw_convolution_film(sweep))
+        for name, sweep in plan_convolution_sweeps().items()
     }
-
-    matrix = convolution_matrix(MATRIX_KERNEL, len(MATRIX_IMAGE)).toarray()
-    picture = draw_convolution_as_matrix(MATRIX_IMAGE, MATRIX_KERNEL, matrix)
-    contents["matrix.png"] = encode_png(picture)
+    contents["matrix.png"] = _encode_matrix_picture()
 
     for name, content in contents.items():
         write_atomic(folder / name, content)
     return [folder / name for name in contents]
 
 
-def plan_sweeps() -> dict[str, Sweep]:
+def plan_convolution_sweeps() -> dict[str, Sweep]:
     """What each of the guide's fifteen animations shows, by name.
 
     There are seven convolutions, each followed by its transpose, and a dilated convolution.
     """
     sweeps = {}
     for name, sizes in FIGURES.items():
-        sweeps[name] = _plan_convolution(*sizes)
+        sweeps[name] = _plan_convolution_sweep(*sizes)
         if name != "dilation":
-            sweeps[f"{name}_transposed"] = _plan_transpose(*sizes)
+            sweeps[f"{name}_transposed"] = _plan_transpose_sweep(*sizes)
 
     return sweeps
 
 
-def _plan_convolution(i: int, k: int, s: int, p: int, d: int) -> Sweep:
-    o = output_size(i, k, s=s, p=p, d=d)
+def _plan_convolution_sweep(i: int, k: int, s: int, p: int, d: int) -> Sweep:
+    o = compute_conv_output_size(i, k, s=s, p=p, d=d)
     dilation = f"  d={d}" if d > 1 else ""
 
     return Sweep(
@@ -86,16 +85,13 @@ def _plan_convolution(i: int, k: int, s: int, p: int, d: int) -> Sweep:
     )
 
 
-def _plan_transpose(i: int, k: int, s: int, p: int, d: int) -> Sweep:
+def _plan_transpose_sweep(i: int, k: int, s: int, p: int, d: int) -> Sweep:
     """The transpose of a convolution of i units, as the direct convolution that computes it."""
-    units = output_size(i, k, s=s, p=p, d=d)
+    units = compute_conv_output_size(i, k, s=s, p=p, d=d)
     a = (i + 2 * p - k) % s
-    direct = transposed_convolution_sizes(units, k, s=s, p=p, a=a)
+    direct = compute_transposed_conv_sizes(units, k, s=s, p=p, a=a)
 
-    extra = f"  a={a}" if a else ""
     reversed_sizes = f"i'={units}  k={k}  s={s}  p={p}  ->  o'={direct.output}"
-    direct_sizes = f"i~'={direct.stretched}  k'={direct.kernel}  s'={direct.stride}"
-    direct_sizes += f"  p'={direct.padding}{extra}"
 
     return Sweep(
         units=units,
@@ -106,10 +102,22 @@ def _plan_transpose(i: int, k: int, s: int, p: int, d: int) -> Sweep:
         stride=direct.stride,
         dilation=d,
         output=direct.output,
-        caption=(reversed_sizes, direct_sizes),
+        caption=(reversed_sizes, _caption_direct_convolution(direct)),
     )
 
 
-def _encode_gif(frames: np.ndarray) -> bytes:
+def _caption_direct_convolution(direct: DirectConvolution) -> str:
+    """The sizes of the direct convolution that computes a transposed one, in one line."""
+    extra = f"  a={direct.extra}" if direct.extra else ""
+    sizes = f"i~'={direct.stretched}  k'={direct.kernel}  s'={direct.stride}"
+    return sizes + f"  p'={direct.padding}{extra}"
+
+
+def _encode_matrix_picture() -> bytes:
+    matrix = build_convolution_matrix(MATRIX_KERNEL, len(MATRIX_IMAGE)).toarray()
+    return encode_png(draw_convolution_as_matrix(MATRIX_IMAGE, MATRIX_KERNEL, matrix))
+
+
+def _encode_film_as_gif(frames: np.ndarray) -> bytes:
     """A GIF of frames (N, H, W, 3) uint8 that repeats for ever."""
     return iio.imwrite("<bytes>", frames, extension=".gif", duration=FRAME_MILLISECONDS, loop=0)

@@ -15,7 +15,7 @@ from config.settings import Config
 from export.card import build_model_card
 from model import Discriminator, Generator
 from runs.checkpoints import restore_networks, translate_write_errors
-from sample import DRAW_BATCH, fill_batches
+from sample import DRAW_BATCH, fill_draw_batches
 from system.files import replace_folder, write_atomic
 
 # What one request may ask `sample` for, so that no caller can use up a server's memory: images, and
@@ -119,7 +119,7 @@ def make_discriminate_signature(discriminator: Discriminator):
 def draw_in_batches(generator: Generator, z, y, finish) -> tf.Tensor:
     """`finish` of the images (N, H, W, C) of z (N, z_dim) and y (N, y_dim) or None, in batches."""
     count = tf.shape(z)[0]
-    inputs = [part for part in fill_batches(generator, z, y) if part is not None]
+    inputs = [part for part in fill_draw_batches(generator, z, y) if part is not None]
     # (N padded, dim) -> (batches, DRAW_BATCH, dim)
     batches = tuple(tf.reshape(part, (-1, DRAW_BATCH, part.shape[-1])) for part in inputs)
 

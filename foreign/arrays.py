@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from config.checks import halves_evenly
+from config.checks import stem_width_halves_evenly
 from config.network import MIN_WIDTH
 from config.settings import SETTINGS, Config
 
@@ -77,7 +77,7 @@ def _infer_layer_widths(g_widths: tuple[int, ...], discriminator: Arrays | None)
 
 def _may_be_stem_width(width: int) -> bool:
     bounds = SETTINGS["stem_width"]
-    return bounds.low <= width <= bounds.high and halves_evenly(width)
+    return bounds.low <= width <= bounds.high and stem_width_halves_evenly(width)
 
 
 def _check_array_dimensions(generator: Arrays, discriminator: Arrays) -> None:

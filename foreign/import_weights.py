@@ -19,7 +19,7 @@ from foreign.pytorch import TORCH_SUFFIXES, read_pytorch_weights
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
 from runs.find import read_run
-from system.files import check_writable, write_atomic
+from system.files import check_folder_writable, write_atomic
 from system.locks import lock_run
 
 FORMATS = (
@@ -202,7 +202,7 @@ def _read_import_origin(config: Config) -> str:
 
 def _write_imported_run(weights: Weights, config: Config) -> None:
     """Makes the run's folder, with its origin, config.json and first checkpoint."""
-    check_writable(config.run_dir)
+    check_folder_writable(config.run_dir)
     with lock_run(config.run_dir):
         dcgan = _build_imported_dcgan(weights, config)
         write_atomic(config.run_dir / ORIGIN_FILE, f"{weights.origin}\n".encode())

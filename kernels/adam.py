@@ -8,7 +8,7 @@ from config.settings import Config
 ADAM_EPSILON = 1e-8  # TensorFlow 1's, Theano's and PyTorch's default; Keras' own is 1e-7
 
 
-def scaled_adam(config: Config, network: keras.Model) -> keras.optimizers.LossScaleOptimizer:
+def build_scaled_adam(config: Config, network: keras.Model) -> keras.optimizers.LossScaleOptimizer:
     """Adam in a loss scaler, both built: an unbuilt scaler would scale by a constant."""
     form = KingmaAdam if config.adam_form == "kingma" else Adam
     adam = form(
@@ -37,11 +37,11 @@ class Adam(keras.optimizers.Adam):
             lr=learning_rate,
             beta1=self.beta_1,
             beta2=self.beta_2,
-            epsilon=self.epsilon_at(step),
+            epsilon=self.adam_epsilon_at(step),
             grad=gradient,
         )
 
-    def epsilon_at(self, step):
+    def adam_epsilon_at(self, step):
         return self.epsilon
 
 
@@ -53,5 +53,5 @@ class KingmaAdam(Adam):
     the corrected one.
     """
 
-    def epsilon_at(self, step):
+    def adam_epsilon_at(self, step):
         return self.epsilon * tf.sqrt(1 - self.beta_2**step)

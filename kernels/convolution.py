@@ -19,24 +19,24 @@ FEW_CHANNELS = 4  # up to an image's, enlarging by sub-pixels is 2 to 3 times as
 SMALL_MAP = 64  # positions; up to here the rearranged kernel gradient is 1.1 to 7 times as fast
 
 
-def conv(x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:
+def apply_strided_conv(x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:
     """x (B, H, W, inputs), kernel (k, k, inputs, outputs) -> (B, ceil(H/2), ceil(W/2), outputs).
 
-    padding: "same" or "symmetric", see `pad_widths`.
+    padding: "same" or "symmetric", see `choose_conv_padding`.
     """
 
     @tf.custom_gradient
     def apply(x, kernel):
         def gradient(dy):
-            dx = _enlarge_maps(dy, kernel, x.shape[1:3], padding)
-            return dx, _kernel_gradient(x, dy, kernel.shape, padding)
+            dx = _enlarge_maps_by_conv(dy, kernel, x.shape[1:3], padding)
+            return dx, _compute_kernel_gradient(x, dy, kernel.shape, padding)
 
-        return _shrink_maps(x, kernel, padding), gradient
+        return _shrink_maps_by_conv(x, kernel, padding), gradient
 
     return apply(x, kernel)
 
 
-def conv_transpose(
+def apply_strided_conv_transpose(
     x: tf.Tensor, kernel: tf.Tensor, size: tuple[int, int], padding: str
 ) -> tf.Tensor:
     """x (B, h, w, inputs), kernel (k, k, outputs, inputs) -> (B, *size, outputs).
@@ -47,15 +47,15 @@ def conv_transpose(
     @tf.custom_gradient
     def apply(x, kernel):
         def gradient(dy):
-            dx = _shrink_maps(dy, kernel, padding)
-            return dx, _kernel_gradient(dy, x, kernel.shape, padding)
+            dx = _shrink_maps_by_conv(dy, kernel, padding)
+            return dx, _compute_kernel_gradient(dy, x, kernel.shape, padding)
 
-        return _enlarge_maps(x, kernel, size, padding), gradient
+        return _enlarge_maps_by_conv(x, kernel, size, padding), gradient
 
     return apply(x, kernel)
 
 
-def pad_widths(padding: str, side: int, kernel_size: int) -> tuple[int, int]:
+def choose_conv_padding(padding: str, side: int, kernel_size: int) -> tuple[int, int]:
     """Zeros (before, after) with which a stride-2 convolution maps `side` to ceil(side / 2).
 
     This is relationship 6 of Dumoulin & Visin 2016. "same" splits the zeros evenly, as TensorFlow
@@ -67,38 +67,40 @@ def pad_widths(padding: str, side: int, kernel_size: int) -> tuple[int, int]:
     return before, total - before
 
 
-def _pad_maps(x, kernel_size, padding):
-    rows, columns = (pad_widths(padding, side, kernel_size) for side in x.shape[1:3])
+def _pad_conv_maps(x, kernel_size, padding):
+    rows, columns = (choose_conv_padding(padding, side, kernel_size) for side in x.shape[1:3])
     return tf.pad(x, [(0, 0), rows, columns, (0, 0)])
 
 
-def _shrink_maps(x, kernel, padding):
+def _shrink_maps_by_conv(x, kernel, padding):
     """x (B, H, W, inputs), kernel (k, k, inputs, outputs) -> (B, h, w, outputs)."""
     if padding == "same":
         return tf.nn.conv2d(x, kernel, STRIDE, "SAME")
 
     # tf.pad, as a bfloat16 convolution with explicit padding takes thirty times as long on a CPU.
-    return tf.nn.conv2d(_pad_maps(x, kernel.shape[0], padding), kernel, STRIDE, "VALID")
+    return tf.nn.conv2d(_pad_conv_maps(x, kernel.shape[0], padding), kernel, STRIDE, "VALID")
 
 
-def _enlarge_maps(x, kernel, size, padding):
+def _enlarge_maps_by_conv(x, kernel, size, padding):
     """x (B, h, w, inputs), kernel (k, k, outputs, inputs) -> (B, *size, outputs)."""
     height, width = size
     outputs, batch = kernel.shape[2], tf.shape(x)[0]
-    if outputs <= FEW_CHANNELS and runs_on_cpu():
-        return _enlarge_maps_by_subpixels(x, kernel, size, padding)
+    if outputs <= FEW_CHANNELS and convolves_on_cpu():
+        return _enlarge_maps_by_subpixel_conv(x, kernel, size, padding)
 
     if padding == "same":
         return tf.nn.conv2d_transpose(x, kernel, (batch, height, width, outputs), STRIDE, "SAME")
 
-    (top, bottom), (left, right) = (pad_widths(padding, side, kernel.shape[0]) for side in size)
+    (top, bottom), (left, right) = (
+        choose_conv_padding(padding, side, kernel.shape[0]) for side in size
+    )
     padded_shape = (batch, top + height + bottom, left + width + right, outputs)
     x = tf.nn.conv2d_transpose(x, kernel, padded_shape, STRIDE, "VALID")
     return x[:, top : top + height, left : left + width]
 
 
-def _enlarge_maps_by_subpixels(x, kernel, size, padding):
-    """`_enlarge_maps` by an ordinary convolution: the 2x2 pixels of a cell are its channels.
+def _enlarge_maps_by_subpixel_conv(x, kernel, size, padding):
+    """Enlarges by an ordinary convolution: the 2x2 pixels of a cell are its channels.
 
     This is the sub-pixel convolution of Shi et al. 2016 (arXiv 1609.07009). Along one axis, counted
     from the first zero of the padding:
@@ -107,22 +109,25 @@ def _enlarge_maps_by_subpixels(x, kernel, size, padding):
     """
     kernel_size, outputs = kernel.shape[0], kernel.shape[2]
     taps = -(-kernel_size // STRIDE)  # the values of m
-    top, left = (pad_widths(padding, side, kernel_size)[0] for side in size)
+    top, left = (choose_conv_padding(padding, side, kernel_size)[0] for side in size)
     height, width = size
     cells = (-(-(top + height) // STRIDE), -(-(left + width) // STRIDE))  # the values of r
 
     zeros = [(taps - 1, count - side) for count, side in zip(cells, x.shape[1:3], strict=True)]
-    kernel = _split_into_subpixels(kernel)
+    kernel = _split_kernel_into_subpixels(kernel)
     x = tf.nn.conv2d(tf.pad(x, [(0, 0), *zeros, (0, 0)]), kernel, 1, "VALID")
-
-    # (B, r, s, 4 * outputs) -> (B, r, s, a, b, outputs)
-    x = tf.reshape(x, (-1, *cells, 2, 2, outputs))
-    x = tf.transpose(x, (0, 1, 3, 2, 4, 5))  # -> (B, r, a, s, b, outputs)
-    x = tf.reshape(x, (-1, 2 * cells[0], 2 * cells[1], outputs))
+    x = _spread_subpixels_over_map(x, cells, outputs)
     return x[:, top : top + height, left : left + width]
 
 
-def _split_into_subpixels(kernel):
+def _spread_subpixels_over_map(x, cells, outputs):
+    """x (B, r, s, 4 * outputs), cells (r, s) -> (B, 2r, 2s, outputs)."""
+    x = tf.reshape(x, (-1, *cells, 2, 2, outputs))  # -> (B, r, s, a, b, outputs)
+    x = tf.transpose(x, (0, 1, 3, 2, 4, 5))  # -> (B, r, a, s, b, outputs)
+    return tf.reshape(x, (-1, 2 * cells[0], 2 * cells[1], outputs))
+
+
+def _split_kernel_into_subpixels(kernel):
     """kernel (k, k, outputs, inputs) -> (taps, taps, inputs, 4 * outputs), for unit strides.
 
     Place (2m + a, 2n + b) goes to tap (m, n), counted from the end, and to the sub-pixel (a, b).
@@ -138,13 +143,13 @@ def _split_into_subpixels(kernel):
     return tf.reshape(kernel, (taps, taps, inputs, 4 * outputs))
 
 
-def _kernel_gradient(x, dy, kernel_shape, padding):
+def _compute_kernel_gradient(x, dy, kernel_shape, padding):
     """x (B, H, W, inputs), dy (B, h, w, outputs) -> (k, k, inputs, outputs)."""
-    if dy.shape[1] * dy.shape[2] <= SMALL_MAP and runs_on_cpu():
-        return _kernel_gradient_by_convolution(x, dy, kernel_shape[0], padding)
+    if dy.shape[1] * dy.shape[2] <= SMALL_MAP and convolves_on_cpu():
+        return _compute_kernel_gradient_by_conv(x, dy, kernel_shape[0], padding)
 
     if padding != "same":
-        x = _pad_maps(x, kernel_shape[0], padding)
+        x = _pad_conv_maps(x, kernel_shape[0], padding)
     return tf.raw_ops.Conv2DBackpropFilter(
         input=x,
         filter_sizes=kernel_shape,
@@ -154,19 +159,19 @@ def _kernel_gradient(x, dy, kernel_shape, padding):
     )
 
 
-def _kernel_gradient_by_convolution(x, dy, kernel_size, padding):
-    """`_kernel_gradient` by an ordinary convolution, in which batch and channels change places.
+def _compute_kernel_gradient_by_conv(x, dy, kernel_size, padding):
+    """The same by an ordinary convolution, in which batch and channels change places.
 
     dy becomes a dilated kernel that slides over x; each of its k x k positions gives one tap of the
     gradient.
     """
     # (B, H, W, inputs) -> (inputs, H, W, B)
-    x = tf.transpose(_pad_maps(x, kernel_size, padding), (3, 1, 2, 0))
+    x = tf.transpose(_pad_conv_maps(x, kernel_size, padding), (3, 1, 2, 0))
     dy = tf.transpose(dy, (1, 2, 0, 3))  # (B, h, w, outputs) -> (h, w, B, outputs)
     gradient = tf.nn.conv2d(x, dy, 1, "VALID", dilations=STRIDE)
     # (inputs, k, k, outputs) -> (k, k, inputs, outputs)
     return tf.transpose(gradient, (1, 2, 0, 3))
 
 
-def runs_on_cpu() -> bool:
+def convolves_on_cpu() -> bool:
     return not tf.config.list_physical_devices("GPU")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from absl import logging
 
-from config.presets import PRESETS, with_preset
-from config.settings import IMPORTED, NETWORK_SETTINGS, Config, same_dataset
+from config.presets import PRESETS, apply_preset
+from config.settings import IMPORTED, NETWORK_SETTINGS, Config, is_same_dataset
 from config.stored import change_settings, read_config
 
 RUNS_LISTED = 10  # in an error
@@ -18,12 +18,12 @@ def find_run_to_train(given: dict) -> Config:
     given: name -> value, as the user gave them. Raises ValueError when the run that exists has
     other images, another preset or other networks.
     """
-    fresh = Config(**with_preset(given))
+    fresh = Config(**apply_preset(given))
     stored = read_run(fresh.run_dir)
     if not stored:
         return fresh
 
-    if "dataset" in given and not same_dataset(stored.dataset, fresh.dataset):
+    if "dataset" in given and not is_same_dataset(stored.dataset, fresh.dataset):
         _check_other_dataset_is_wanted(stored, fresh)
     _check_preset_fits_run(given, fresh, stored)
     return change_settings(stored, _drop_preset(given), for_training=True)
@@ -34,7 +34,7 @@ def find_run(given: dict) -> Config:
 
     Raises ValueError naming the runs that exist when none or several fit.
     """
-    wanted = Config(**with_preset(given))
+    wanted = Config(**apply_preset(given))
     found = read_run(wanted.run_dir) or _find_only_fitting_run(wanted, given)
     _check_preset_fits_run(given, wanted, found)
     return change_settings(found, _drop_preset(given))
@@ -113,7 +113,7 @@ def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
 
 
 def _run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
-    if "dataset" in given and not same_dataset(run.dataset, wanted.dataset):
+    if "dataset" in given and not is_same_dataset(run.dataset, wanted.dataset):
         return False
     asked = [name for name in NETWORK_SETTINGS if name in given]
     return all(getattr(run, name) == getattr(wanted, name) for name in asked)

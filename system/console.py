@@ -13,11 +13,11 @@ def set_up_logging() -> None:
     """Sends absl's log to stderr in plain lines."""
     logging.use_absl_handler()
     logging.get_absl_handler().setFormatter(Formatter())
-    logging.get_absl_handler().addFilter(is_ours_or_an_error)
+    logging.get_absl_handler().addFilter(should_show_log_record)
     logging.set_verbosity(logging.INFO)
 
 
-def is_ours_or_an_error(record) -> bool:
+def should_show_log_record(record) -> bool:
     """Keeps the libraries' chatter out of the log; --verbosity=1 lets it in."""
     ours = "site-packages" not in record.pathname
     return ours or record.levelno >= PYTHON_ERROR or logging.get_verbosity() >= logging.DEBUG
@@ -32,7 +32,7 @@ class Formatter(logging.PythonFormatter):
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
-def print_error(error: Exception) -> int:
+def print_error_line(error: Exception) -> int:
     """Prints one line on stderr, the traceback too with --verbosity=1; returns the exit code 1."""
     logging.debug("Traceback:", exc_info=error)
     message = " ".join(explain_error(error).split())

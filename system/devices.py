@@ -24,15 +24,22 @@ def quietly_import_tensorflow() -> None:
     if logging.get_verbosity() >= logging.DEBUG:
         return
 
+    with _hold_stderr_until_error():
+        with hide_modules_from_import(*UNNEEDED_BY_KERAS):
+            import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def _hold_stderr_until_error():
+    """Within the block nothing appears on stderr; an exception shows all of it."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            with hide_modules(*UNNEEDED_BY_KERAS):
-                import tensorflow as tf
-
-            tf.config.list_physical_devices()
+            yield
         except Exception:
             held.seek(0)
             os.write(stderr, held.read())
@@ -43,7 +50,7 @@ def quietly_import_tensorflow() -> None:
 
 
 @contextlib.contextmanager
-def hide_modules(*names: str):
+def hide_modules_from_import(*names: str):
     """Within the block, importing these fails as if they were not installed."""
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))
@@ -67,7 +74,7 @@ def choose_precision(wanted: str) -> str:
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
         return "bfloat16" if details.get("compute_capability", (0, 0)) >= (8, 0) else "float32"
-    return "bfloat16" if BFLOAT16_CPU_FLAGS & _cpu_flags() else "float32"
+    return "bfloat16" if BFLOAT16_CPU_FLAGS & _read_cpu_flags() else "float32"
 
 
 def choose_jit(wanted: str) -> bool:
@@ -77,7 +84,7 @@ def choose_jit(wanted: str) -> bool:
     return wanted == "on" or (wanted == "auto" and bool(tf.config.list_physical_devices("GPU")))
 
 
-def _cpu_flags() -> set[str]:
+def _read_cpu_flags() -> set[str]:
     """What the processor can do; empty where there is no /proc/cpuinfo."""
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         for line in file:
@@ -86,7 +93,7 @@ def _cpu_flags() -> set[str]:
     return set()
 
 
-def device_type() -> str:
+def find_device_type() -> str:
     """GPU or CPU: what training runs on."""
     import tensorflow as tf
 
@@ -95,4 +102,4 @@ def device_type() -> str:
 
 def nvidia_gpu_is_unused() -> bool:
     """Whether the machine has an NVIDIA GPU that TensorFlow does not see."""
-    return device_type() == "CPU" and Path("/proc/driver/nvidia").exists()
+    return find_device_type() == "CPU" and Path("/proc/driver/nvidia").exists()

@@ -35,45 +35,48 @@ def lock_run(folder: Path):
     folder.mkdir(parents=True, exist_ok=True)
 
     path = folder / "lock"
-    descriptor = _open_and_lock(path)
+    descriptor = _open_and_lock_file(path)
     if descriptor is None:
-        holder = _read_holder(path) or "another process"
-        raise ValueError(
-            f"One process at a time may change a run. Received: {folder} is in use by {holder}. "
-            "Wait for it or stop it, or start another run with --out_name=NAME."
-        )
+        raise _run_in_use_error(folder, _read_lock_holder(path) or "another process")
 
     try:
-        _warn_of_other_host(_read_holder(path), folder)
-        _write_holder(descriptor, path)
+        _warn_of_lock_from_other_host(_read_lock_holder(path), folder)
+        _write_lock_holder(descriptor, path)
         yield
     finally:
-        _remove_and_unlock(path, descriptor)
-        _remove_while_empty(new_folders)  # a run that never began leaves no folder
+        _remove_and_unlock_file(path, descriptor)
+        _remove_empty_folders(new_folders)  # a run that never began leaves no folder
+
+
+def _run_in_use_error(folder: Path, holder: str) -> ValueError:
+    return ValueError(
+        f"One process at a time may change a run. Received: {folder} is in use by {holder}. "
+        "Wait for it or stop it, or start another run with --out_name=NAME."
+    )
 
 
 @contextlib.contextmanager
-def wait_for_lock(path: Path, message: str):
+def wait_for_file_lock(path: Path, message: str):
     """Within the block this process has the lock file `path`.
 
     When it has to wait for that, `message` is logged once.
     """
-    descriptor = _open_and_lock(path)
+    descriptor = _open_and_lock_file(path)
     if descriptor is None:
         logging.info("%s", message)
     while descriptor is None:
         time.sleep(POLL_SECONDS)
-        descriptor = _open_and_lock(path)
+        descriptor = _open_and_lock_file(path)
 
     try:
-        _write_holder(descriptor, path)
+        _write_lock_holder(descriptor, path)
         yield
     finally:
-        _remove_and_unlock(path, descriptor)
+        _remove_and_unlock_file(path, descriptor)
 
 
 @contextlib.contextmanager
-def try_to_own(path: Path):
+def try_to_own_file(path: Path):
     """Locks a file or folder for the block, and yields whether this process owns it now.
 
     False: another process owns it, or has removed it. None: there are no locks here.
@@ -89,30 +92,30 @@ def try_to_own(path: Path):
         return
 
     try:
-        locked = _try_lock(descriptor)
-        yield locked and _is_same_file(path, descriptor)
+        locked = _try_file_lock(descriptor)
+        yield locked and _is_same_locked_file(path, descriptor)
     finally:
         os.close(descriptor)
 
 
-def _open_and_lock(path: Path) -> int | None:
+def _open_and_lock_file(path: Path) -> int | None:
     """A descriptor of `path` that holds its lock, or None when another process has it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        locked = _try_lock(descriptor)
+        locked = _try_file_lock(descriptor)
         if locked is None:
-            locked = not _may_still_run(_read_holder(path))
+            locked = not _lock_holder_may_still_run(_read_lock_holder(path))
 
         if not locked:
             os.close(descriptor)
             return None
-        if _is_same_file(path, descriptor):
+        if _is_same_locked_file(path, descriptor):
             return descriptor
         # Its owner removed it after we had opened it and before we locked it: open the new one.
         os.close(descriptor)
 
 
-def _try_lock(descriptor: int) -> bool | None:
+def _try_file_lock(descriptor: int) -> bool | None:
     """True: locked until closed. False: another process has it. None: there are no locks here."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -123,7 +126,7 @@ def _try_lock(descriptor: int) -> bool | None:
     return True
 
 
-def _remove_and_unlock(path: Path, descriptor: int) -> None:
+def _remove_and_unlock_file(path: Path, descriptor: int) -> None:
     """Removes a lock file while nobody else can lock it, and releases its lock."""
     if fcntl is None:
         os.close(descriptor)  # first, as Windows removes no open file
@@ -134,27 +137,27 @@ def _remove_and_unlock(path: Path, descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _remove_while_empty(folders: list[Path]) -> None:
+def _remove_empty_folders(folders: list[Path]) -> None:
     """Removes folders in this order, up to the first one that is not empty."""
     with contextlib.suppress(OSError):
         for folder in folders:
             folder.rmdir()
 
 
-def _is_same_file(path: Path, descriptor: int) -> bool:
+def _is_same_locked_file(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
 
 
-def _write_holder(descriptor: int, path: Path) -> None:
+def _write_lock_holder(descriptor: int, path: Path) -> None:
     os.truncate(descriptor, 0)
     with add_path_to_errors(path):
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
 
 
-def _read_holder(path: Path) -> str:
+def _read_lock_holder(path: Path) -> str:
     """What a lock file says of its owner, "process 12 on host"; "" when nothing can be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()[:MAX_HOLDER]
@@ -162,7 +165,7 @@ def _read_holder(path: Path) -> str:
         return ""
 
 
-def _warn_of_other_host(holder: str, folder: Path) -> None:
+def _warn_of_lock_from_other_host(holder: str, folder: Path) -> None:
     """Warns when a lock is taken over from another host, whose own locks may not reach here."""
     if holder and not holder.endswith(f" on {socket.gethostname()}"):
         logging.warning(
@@ -170,7 +173,7 @@ def _warn_of_other_host(holder: str, folder: Path) -> None:
         )
 
 
-def _may_still_run(holder: str) -> bool:
+def _lock_holder_may_still_run(holder: str) -> bool:
     """Whether `holder`, "process 12 on host", may still run. True on another host."""
     words = holder.split()
     if len(words) != 4 or not words[1].isdecimal():

@@ -17,17 +17,17 @@ CGROUPS = (
 )
 
 
-def available_bytes() -> int | None:
+def measure_available_memory() -> int | None:
     """The least that the system, the container and `ulimit` still grant; None if none tells.
 
     Memory that only caches files counts as available to the system, and as used in a container.
     """
-    grants = [_read_system_bytes(), _read_ulimit_bytes()]
-    grants += [_read_container_bytes(limit, used) for limit, used in CGROUPS]
+    grants = [_read_system_memory(), _read_ulimit_memory()]
+    grants += [_read_container_memory(limit, used) for limit, used in CGROUPS]
     return min((grant for grant in grants if grant is not None), default=None)
 
 
-def _read_system_bytes() -> int | None:
+def _read_system_memory() -> int | None:
     with contextlib.suppress(OSError), open("/proc/meminfo", encoding="utf-8") as file:
         for line in file:
             if line.startswith("MemAvailable:"):
@@ -35,13 +35,13 @@ def _read_system_bytes() -> int | None:
     return None
 
 
-def _read_container_bytes(limit: str, used: str) -> int | None:
+def _read_container_memory(limit: str, used: str) -> int | None:
     with contextlib.suppress(OSError, ValueError):  # without a limit the file says "max"
         return int(Path(limit).read_text()) - int(Path(used).read_text())
     return None
 
 
-def _read_ulimit_bytes() -> int | None:
+def _read_ulimit_memory() -> int | None:
     """What `ulimit -v` leaves."""
     if resource is None:
         return None

@@ -24,12 +24,12 @@ class Interruption:
     received = False
 
     def install(self) -> None:
-        for number in _handled_signals():
-            signal.signal(number, self._interrupt)
+        for number in _list_handled_signals():
+            signal.signal(number, self._interrupt_on_first_signal)
 
-    def _interrupt(self, *_):
+    def _interrupt_on_first_signal(self, *_):
         self.received = True
-        for number in _handled_signals():
+        for number in _list_handled_signals():
             signal.signal(number, signal.SIG_DFL)
         raise KeyboardInterrupt
 
@@ -42,25 +42,31 @@ def catch_stop_signals():
     disk is whole then, as after a kill. Only the main thread may enter the block.
     """
     stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in _handled_signals()}
-    ours, theirs = socket.socketpair()
-    theirs.setblocking(False)
-    thread = threading.Thread(
-        target=_watch, args=(ours, stop, set(before)), name="signals", daemon=True
-    )
-    thread.start()
+    before = {number: signal.getsignal(number) for number in _list_handled_signals()}
+    wakeup_socket = _start_signal_thread(stop, set(before))
 
     for number in before:
         # Python's handler sets the event, too: the thread's word for it may come a step later.
         signal.signal(number, lambda *_: stop.set())
-    wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    wakeup = signal.set_wakeup_fd(wakeup_socket.fileno(), warn_on_full_buffer=False)
     try:
         yield stop
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)
-        theirs.close()  # ends the thread
+        wakeup_socket.close()  # ends the thread
+
+
+def _start_signal_thread(stop: threading.Event, numbers: set[int]) -> socket.socket:
+    """Starts a thread that sets `stop`; returns the socket for the numbers of signals."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    thread = threading.Thread(
+        target=_watch_stop_signals, args=(ours, stop, numbers), name="signals", daemon=True
+    )
+    thread.start()
+    return theirs
 
 
 def die_quietly_of_a_closed_pipe() -> None:
@@ -69,7 +75,7 @@ def die_quietly_of_a_closed_pipe() -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
-def _watch(received: socket.socket, stop: threading.Event, numbers: set[int]) -> None:
+def _watch_stop_signals(received: socket.socket, stop: threading.Event, numbers: set[int]) -> None:
     """Runs in a thread that hears of signals as they come: the socket brings their numbers."""
     count = 0
     with received:
@@ -82,7 +88,7 @@ def _watch(received: socket.socket, stop: threading.Event, numbers: set[int]) ->
                 stop.set()
 
 
-def _handled_signals() -> list[int]:
+def _list_handled_signals() -> list[int]:
     """The stop signals, without SIGHUP where it is ignored, as nohup does."""
     hangup = getattr(signal, "SIGHUP", None)
     return [

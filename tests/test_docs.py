@@ -5,7 +5,7 @@ import re
 import pytest
 from common import ROOT
 
-from config.presets import MNIST_PRESETS, PRESETS, with_preset
+from config.presets import MNIST_PRESETS, PRESETS, apply_preset
 from config.settings import Config
 
 DOCUMENTS = sorted(
@@ -44,14 +44,14 @@ TABLE, MNIST_TABLE = preset_table("Presets"), preset_table("For MNIST")
 @pytest.mark.parametrize("flag", TABLE)
 def test_presets(flag):
     for name, text in zip(NAMES, TABLE[flag], strict=True):
-        config = Config(**with_preset({"preset": name}))
+        config = Config(**apply_preset({"preset": name}))
         assert as_written(getattr(config, flag), text), (name, getattr(config, flag), text)
 
 
 @pytest.mark.parametrize("flag", MNIST_TABLE)
 def test_presets_for_mnist(flag):
     for name, text in zip(NAMES, MNIST_TABLE[flag], strict=True):
-        config = Config(**with_preset({"preset": name, "dataset": "mnist"}))
+        config = Config(**apply_preset({"preset": name, "dataset": "mnist"}))
         assert as_written(getattr(config, flag), text), (name, getattr(config, flag), text)
 
 

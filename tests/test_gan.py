@@ -99,7 +99,7 @@ def plain_step(dcgan, real, z, y=None):
 
 def make_plain(monkeypatch):
     """From here on networks take TensorFlow's own convolutions, and optimizers are Keras' Adam."""
-    monkeypatch.setattr(convolution, "runs_on_cpu", lambda: False)
+    monkeypatch.setattr(convolution, "convolves_on_cpu", lambda: False)
     monkeypatch.setattr(optimizers, "Adam", keras.optimizers.Adam)
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from inputs import LABELLED, batch
 
 import ops
-from config.presets import with_preset
+from config.presets import apply_preset
 from config.settings import Config
 from gan import DCGAN
 from model import Discriminator, Generator
@@ -142,7 +142,7 @@ def test_the_papers_networks_have_no_biases_and_a_gain_for_every_unit():
     """The shapes of Newmu/dcgan_code, faces/train_uncond_dcgan.py, with its 128 as the last layer's
     width.
     """
-    config = Config(**with_preset({"preset": "paper"}), c_dim=3)
+    config = Config(**apply_preset({"preset": "paper"}), c_dim=3)
     generator, discriminator = (
         Generator(config.network_config()),
         Discriminator(config.network_config()),

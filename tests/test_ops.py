@@ -110,7 +110,9 @@ def test_initialisers_are_the_originals():
     assert dense.std() == pytest.approx(0.02, rel=0.02)
     assert abs(dense).max() > 0.06
     assert abs(conv).max() <= 0.04 + 1e-6  # redrawn beyond two standard deviations
-    plain = ops.Conv(64, 64, kernel_size=5, initializer=ops.normal, bias=False, name="conv", seed=0)
+    plain = ops.Conv(
+        64, 64, kernel_size=5, initializer=ops.normal_initializer, bias=False, name="conv", seed=0
+    )
     assert abs(plain.kernel.numpy()).max() > 0.06
     assert plain.bias is None
     layer = ops.BatchNorm(4096, name="norm")

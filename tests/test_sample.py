@@ -10,7 +10,7 @@ import ops
 from config.stored import change_settings
 from sample import Sampler, sample
 from system import console
-from utils import encode_png, image_grid
+from utils import arrange_image_grid, encode_png
 
 
 @pytest.mark.parametrize("count", [1, 7, 130])
@@ -21,7 +21,7 @@ def test_exactly_n_images_a_grid_and_their_latents(count, trained):
     assert len(list(folder.iterdir())) == count + 2
     assert np.load(folder / "z.npy").shape == (count, 8)
     images = np.stack([iio.imread(folder / name) for name in numbered])
-    np.testing.assert_array_equal(iio.imread(folder / "grid.png"), image_grid(images))
+    np.testing.assert_array_equal(iio.imread(folder / "grid.png"), arrange_image_grid(images))
 
 
 @pytest.mark.parametrize("c_dim", [1, 3, 4])
@@ -63,7 +63,7 @@ def test_a_full_disk_leaves_no_folder_and_is_one_line(failing, trained, monkeypa
     with pytest.raises(OSError) as raised:
         sample(config, 200)
     assert list(config.sample_path.iterdir()) == []
-    assert console.print_error(raised.value) == 1
+    assert console.print_error_line(raised.value) == 1
     line = (
         "cannot be used: No space left on device. Make room there, or give another --out_dir; "
         "the same command goes on."

@@ -18,7 +18,7 @@ from runs.checkpoints import Checkpoints, restore_networks
 from runs.find import read_run
 from sample import Sampler
 from train import train
-from utils import image_grid
+from utils import arrange_image_grid
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_grids_are_the_fixed_latents_in_inference_mode(tiny, images):
     generator = Generator(config.network_config())
     restore_networks(config, generator=generator)
     z = ops.latents(config.seed, 64, z_dim=config.z_dim, z_dist=config.z_dist)
-    expected = image_grid(Sampler(config, generator).draw(z))
+    expected = arrange_image_grid(Sampler(config, generator).draw(z))
     np.testing.assert_array_equal(iio.imread(config.sample_path / "train_00000002.png"), expected)
 
 
@@ -204,7 +204,7 @@ def test_with_labels_a_row_a_label_and_a_column_a_z(tiny, images):
     restore_networks(config, generator=generator)
     z = ops.latents(config.seed, 8, z_dim=8, z_dist=config.z_dist)
     second_row = Sampler(config, generator).draw(z, np.eye(3, dtype=np.float32)[[1] * 8])
-    np.testing.assert_array_equal(grid[16:32], image_grid(second_row, 8))
+    np.testing.assert_array_equal(grid[16:32], arrange_image_grid(second_row, 8))
     reals = (
         iio.imread(config.run_dir / "samples" / "reals.png").reshape(3, 16, 8, 16, 3).swapaxes(1, 2)
     )

@@ -4,12 +4,12 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from utils import GIF_SIDE, encode_png, image_grid, make_film_frame, write_film
+from utils import GIF_SIDE, arrange_image_grid, encode_png, make_gif_frame, write_film
 
 
 def test_grids_are_as_square_as_can_be():
     images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 3, 1), np.uint8)
-    grid = image_grid(images)
+    grid = arrange_image_grid(images)
     assert grid.shape == (4, 9, 1)
     assert grid[::2, ::3, 0].tolist() == [[0, 1, 2], [3, 4, 0]]
 
@@ -45,7 +45,7 @@ def test_the_same_pixels_are_the_same_bytes():
 
 def test_a_grid_of_given_columns_ends_in_black():
     images = np.full((5, 2, 2, 3), 9, np.uint8)
-    grid = image_grid(images, 4)
+    grid = arrange_image_grid(images, 4)
     assert grid.shape == (4, 8, 3)
     assert (grid[:2] == 9).all()
     assert (grid[2:, :2] == 9).all()
@@ -63,11 +63,11 @@ def test_grids_of_another_size_than_the_last_are_no_frames(tmp_path):
 def test_a_film_frame_is_small_enough_and_on_white():
     large = np.zeros((2 * GIF_SIDE, 10, 3), np.uint8)
     large[::2, ::2] = 7
-    frame = make_film_frame(large)
+    frame = make_gif_frame(large)
     assert frame.shape == (GIF_SIDE, 5, 3)
     assert (frame == 7).all()
-    assert make_film_frame(np.zeros((4, 4, 1), np.uint8)).shape == (4, 4)
+    assert make_gif_frame(np.zeros((4, 4, 1), np.uint8)).shape == (4, 4)
 
     colours = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 0, 0, 51]]], np.uint8)
     expected = [[[10, 20, 30], [255, 255, 255], [204, 204, 204]]]  # 255 * (1 - 51 / 255) = 204
-    np.testing.assert_array_equal(make_film_frame(colours), expected)
+    np.testing.assert_array_equal(make_gif_frame(colours), expected)

@@ -7,7 +7,7 @@ from config.stored import change_settings
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
 from sample import Sampler
-from utils import image_grid
+from utils import arrange_image_grid
 from visualize import COLUMNS, FRAMES, sweep_latents, visualize
 
 
@@ -32,7 +32,7 @@ def test_0_is_a_grid_from_the_distribution_of_training(trained):
     folder = visualize(config, "0")
     assert folder.name == "visualize_0_seed_3"
     draw = Sampler(config).draw
-    expected = image_grid(draw(ops.latents(3, 64, z_dim=5, z_dist="normal01")))
+    expected = arrange_image_grid(draw(ops.latents(3, 64, z_dim=5, z_dist="normal01")))
     np.testing.assert_array_equal(iio.imread(folder / "grid.png"), expected)
 
 
@@ -50,7 +50,7 @@ def test_1_is_a_row_an_axis_from_end_to_end(z_dist, low, high, trained):
     picture = iio.imread(folder / "axes_032.png")
     assert picture.shape == (3 * 16, COLUMNS * 16, 3)
     row = Sampler(config).draw(z)
-    np.testing.assert_array_equal(picture[16:32], image_grid(row, COLUMNS))
+    np.testing.assert_array_equal(picture[16:32], arrange_image_grid(row, COLUMNS))
 
 
 # Colours take a GIF's writer ten times as long as gray: they get few axes.
@@ -77,7 +77,7 @@ def test_with_labels_a_sweep_keeps_its_label(trained):
     y = np.repeat([[0.0, 1.0]], COLUMNS, 0).astype(np.float32)
     picture = iio.imread(kept / "axes_000.png")
     np.testing.assert_array_equal(
-        picture[32:48], image_grid(draw(sweep_latents(config, 2, COLUMNS), y), COLUMNS)
+        picture[32:48], arrange_image_grid(draw(sweep_latents(config, 2, COLUMNS), y), COLUMNS)
     )
     with pytest.raises(ValueError, match="--label must be among a, b"):
         visualize(config, "1", "c")
@@ -88,5 +88,5 @@ def test_a_sweep_is_not_normalised_by_its_own_statistics(trained):
     config = trained(bn_statistics="batch")
     folder = visualize(config, "1")
     draw = Sampler(change_settings(config, {"bn_statistics": "moving"})).draw
-    expected = image_grid(draw(sweep_latents(config, 0, COLUMNS)), COLUMNS)
+    expected = arrange_image_grid(draw(sweep_latents(config, 0, COLUMNS)), COLUMNS)
     np.testing.assert_array_equal(iio.imread(folder / "axes_000.png")[:16], expected)

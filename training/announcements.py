@@ -6,7 +6,7 @@ from absl import logging
 
 from config.settings import Config
 from system import devices
-from system.memory import available_bytes
+from system.memory import measure_available_memory
 
 
 def announce_training(
@@ -17,7 +17,7 @@ def announce_training(
     start, total: steps done and to do; step_bytes: what a step needs.
     """
     beginning = f"going on at step {start:,}" if start else "starting"
-    place = f"{devices.device_type()} in {precision}{' with XLA' if jit else ''}"
+    place = f"{devices.find_device_type()} in {precision}{' with XLA' if jit else ''}"
     logging.info("%s: %s, until step %s, on %s.", *(config.run_dir, beginning, f"{total:,}", place))
 
     _warn_of_unused_gpu()
@@ -35,8 +35,8 @@ def _warn_of_unused_gpu() -> None:
 
 def _warn_of_too_little_memory(config: Config, step_bytes: float) -> None:
     """Only on a CPU, where the system ends a program that takes too much."""
-    free = available_bytes()
-    if devices.device_type() == "CPU" and free is not None and step_bytes > free:
+    free = measure_available_memory()
+    if devices.find_device_type() == "CPU" and free is not None and step_bytes > free:
         logging.warning(
             "A step needs about %.1f GB of memory, and %.1f GB are free. If the system ends the "
             "program, lower --batch_size=%s or --stem_width=%s.",

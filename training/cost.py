@@ -5,7 +5,7 @@ import math
 
 from config.network import NetworkConfig
 from config.settings import Config
-from kernels.convolution import STRIDE, pad_widths
+from kernels.convolution import STRIDE, choose_conv_padding
 
 # Fitted to the peaks of eight runs on a CPU (64 and 128 pixels, stem 512 and 1024, batch 64 and
 # 256, float32 and bfloat16), which they meet within about a tenth.
@@ -131,7 +131,7 @@ def _compute_conv_cost(
         name,
         inputs,
         kernel,
-        tuple(pad_widths(network.padding, side, kernel) for side in large),
+        tuple(choose_conv_padding(network.padding, side, kernel) for side in large),
         output,
         field,
         parameters=weights + network.bias * output[2] + 2 * norm,

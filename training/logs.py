@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
 
 from config.settings import SETTINGS, Config
-from system.files import append_or_undo, write_atomic
+from system.files import append_to_file_or_undo, write_atomic
 from training.diagnosis import WinningDiscriminator
 from training.events import Events
 
@@ -94,7 +94,7 @@ class Logs:
     def _append_metrics_line(self, line: str) -> None:
         """Adds a line, whole or not at all; warns of the first that cannot be written."""
         try:
-            append_or_undo(self._metrics_path, line.encode())
+            append_to_file_or_undo(self._metrics_path, line.encode())
         except OSError as error:
             self.lost_lines += 1
             if self.lost_lines == 1:

@@ -14,7 +14,7 @@ from model import Generator
 from sample import Sampler
 from system.files import write_atomic
 from training.logs import Logs
-from utils import encode_png, image_grid, write_film
+from utils import arrange_image_grid, encode_png, write_film
 
 COLUMNS, COLUMNS_OF_LARGE = 8, 4  # of a grid
 LARGE = 128  # pixels: images above it are large
@@ -45,7 +45,7 @@ class Pictures:
         self.inputs = self._choose_fixed_latents()
 
     def _choose_fixed_latents(self) -> tuple:
-        z, _ = self.sampler.choose_inputs(self.config.seed, self.count)
+        z, _ = self.sampler.choose_latents_and_labels(self.config.seed, self.count)
         if self.rows is None:
             return (z,)
         return tf.tile(z[: self.columns], (len(self.rows), 1)), self.rows.repeat(self.columns, 0)
@@ -56,7 +56,7 @@ class Pictures:
             chosen = Order(len(images), self.config.seed).pick_shuffled_images(0, self.count)
         else:
             chosen = self._find_reals_of_label_rows(y)
-        grid = image_grid(images[chosen], self.columns)
+        grid = arrange_image_grid(images[chosen], self.columns)
         self._write_training_picture("reals.png", grid)
         logs.log_picture_to_tensorboard(0, "reals", grid)
 
@@ -70,14 +70,14 @@ class Pictures:
 
     def write_grid_of_fakes(self, logs: Logs, step: int, results: dict) -> None:
         """samples/train_<step>.png; with --G_img_sum also images from the step's own z."""
-        grid = image_grid(self.sampler.draw(*self.inputs)[: self.count], self.columns)
+        grid = arrange_image_grid(self.sampler.draw(*self.inputs)[: self.count], self.columns)
         self._write_training_picture(f"train_{step:08d}.png", grid)
         logs.log_picture_to_tensorboard(step, "samples", grid)
 
         if self.config.G_img_sum:
             inputs = [results[name][: self.count] for name in ("z", "y") if name in results]
             logs.log_picture_to_tensorboard(
-                step, "G", image_grid(self.sampler.draw(*inputs), self.columns)
+                step, "G", arrange_image_grid(self.sampler.draw(*inputs), self.columns)
             )
 
     def write_training_film(self) -> None:

@@ -22,8 +22,13 @@ from data.labels import Labels
 from data.packing.decode import Geometry
 from data.packing.workers import Worker, decode_images
 from data.sources.source import Source
-from system.files import check_room, create_temporary, remove_leftovers, write_atomic
-from system.locks import wait_for_lock
+from system.files import (
+    check_disk_room,
+    create_temporary_path,
+    remove_temporary_leftovers,
+    write_atomic,
+)
+from system.locks import wait_for_file_lock
 from system.text import escape_unprintable
 
 FORMAT = 1  # raise it when the same settings give other pixels or another manifest
@@ -112,8 +117,8 @@ def load_or_make_pack(
 
     folder = _choose_pack_folder(folders)
     message = f"Another process packs {source.place}; waiting for it."
-    with wait_for_lock(request.name_pack_lock(folder), message):
-        remove_leftovers(folder)
+    with wait_for_file_lock(request.name_pack_lock(folder), message):
+        remove_temporary_leftovers(folder)
         return _find_pack(request, folders) or _make_pack(request, folder)
 
 
@@ -193,9 +198,9 @@ def _make_pack(request: PackRequest, folder: Path) -> Pack:
     source, auto = request.source, request.c_dim == "auto"
     channels = 3 if auto else request.c_dim
     height, width, _ = request.packed_image_shape(channels)
-    check_room(folder, source.count * height * width * channels, "the decoded images")
+    check_disk_room(folder, source.count * height * width * channels, "the decoded images")
 
-    with create_temporary(request.name_pack_draft(folder)) as draft:
+    with create_temporary_path(request.name_pack_draft(folder)) as draft:
         manifest = _decode_dataset_into_npy(draft, source, request.geometry, channels)
         if auto and manifest["all_gray"]:
             channels = 1
@@ -314,7 +319,7 @@ def _start_image_decoders(count: int, *, processes: bool):
     """
     workers = [Worker() for _ in range(count)] if processes else []
     idle = queue.SimpleQueue()
-    for decoder in [worker.decode_in_worker for worker in workers] or [decode_images] * count:
+    for decoder in [worker.decode for worker in workers] or [decode_images] * count:
         idle.put(decoder)
 
     pool = concurrent.futures.ThreadPoolExecutor(count)
@@ -323,7 +328,7 @@ def _start_image_decoders(count: int, *, processes: bool):
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for running tasks, not for pending ones
         for worker in workers:
-            worker.stop_worker()
+            worker.stop()
 
 
 def _decode_images_when_idle(idle: queue.SimpleQueue, *task) -> tuple[bytes, list[tuple]]:
@@ -383,7 +388,7 @@ def _write_pack_header(file, count: int, row: tuple[int, int, int]) -> None:
 def _rewrite_pack_as_gray(path: Path) -> None:
     """Rewrites a pack of gray RGB images (N, H, W, 3) as (N, H, W, 1)."""
     colours = np.load(path, mmap_mode="r")
-    with create_temporary(path) as draft:
+    with create_temporary_path(path) as draft:
         with open(draft, "wb") as file:
             _write_pack_header(file, len(colours), (*colours.shape[1:3], 1))
             step = limits.MAX_IMAGES_IN_FLIGHT

@@ -87,7 +87,7 @@ class Worker:
                 [sys.executable, "-c", WORKER_SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
 
-    def decode_in_worker(
+    def decode(
         self, items: list[tuple], geometry: Geometry, channels: int
     ) -> tuple[bytes, list[tuple]]:
         """As `decode_images`."""
@@ -101,10 +101,10 @@ class Worker:
             if (answer := pickle.load(self.process.stdout)) is not None:
                 return answer
         except Exception:  # a broken pipe, half an answer, an exception that cannot be pickled
-            self.stop_worker()
+            self.stop()
         return decode_images(*task)
 
-    def stop_worker(self) -> None:
+    def stop(self) -> None:
         """Ends the process; calling it again does nothing."""
         process, self.process = self.process, None
         if process is None:

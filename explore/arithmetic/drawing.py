@@ -34,6 +34,10 @@ WEIGHT_COLOURS = (
     *((226, 220, 248), (201, 190, 240), (172, 156, 228)),
 )
 
+NO_INVERSE_NOTE = (
+    "C^T y has the shape of x, not its numbers:\na transposed convolution is no inverse."
+)
+
 
 class Sweep(NamedTuple):
     """A direct convolution with square input and kernel; sizes are in cells along one side."""
@@ -61,18 +65,18 @@ class Sweep(NamedTuple):
         return True
 
 
-def draw_film(sweep: Sweep) -> np.ndarray:
+def draw_convolution_film(sweep: Sweep) -> np.ndarray:
     """(o * o, H, W, 3) uint8: a frame for each unit of the output, row by row.
 
     The output is drawn above the input.
     """
-    background, output_corner, input_corner = _draw_background(sweep)
+    background, output_corner, input_corner = _draw_film_background(sweep)
     frames = []
     for row, column in np.ndindex(sweep.output, sweep.output):
         frame = background.copy()
-        _draw_tile(frame, output_corner, row, column, CYAN_SHADED)
-        _outline_cells(frame, output_corner, row, column, 1)
-        _draw_kernel(frame, input_corner, sweep, row, column)
+        _draw_cell_tile(frame, output_corner, row, column, CYAN_SHADED)
+        _outline_grid_cells(frame, output_corner, row, column, 1)
+        _draw_kernel_over_input(frame, input_corner, sweep, row, column)
         frames.append(np.asarray(frame))
 
     return np.stack(frames)
@@ -87,36 +91,41 @@ def draw_convolution_as_matrix(
     colour wherever it stands. Numbers in the shape of x are blue, in the shape of y cyan.
     """
     (rows, columns), side = matrix.shape, len(image)
-    y = (matrix @ image.ravel()).reshape(side - 2, side - 2)  # (o * o,) -> (o, o)
-    transposed = (matrix.T @ y.ravel()).reshape(side, side)  # (i * i,) -> (i, i)
-
     # On the left are three rows of grids, as high together as C^T on the right.
     row_height = (columns - side) * PITCH // 2
     right = MARGIN + (columns + 1) * PITCH
     size = (right + rows * PITCH + MARGIN, columns * PITCH + LABEL_HEIGHT + 2 * MARGIN)
     canvas = Image.new("RGB", size, PAPER)
 
+    for cells, row, label, numbers, colour in _list_number_grids(image, kernel, matrix):
+        corner = (MARGIN + cells * PITCH, MARGIN + row * row_height)
+        _draw_number_grid(canvas, corner, label, numbers, colour)
+
+    beside_last_grid = (MARGIN + (side + 1) * PITCH, MARGIN + 2 * row_height + LABEL_HEIGHT)
+    ImageDraw.Draw(canvas).text(
+        beside_last_grid, NO_INVERSE_NOTE, INK, _load_drawing_font(TEXT_SIZE), spacing=6
+    )
+    return np.asarray(canvas)
+
+
+def _list_number_grids(image: np.ndarray, kernel: np.ndarray, matrix: np.ndarray) -> tuple:
+    """For each grid: cells from the left, row of three, label, numbers, colour of a number."""
+    side = len(image)
+    y = (matrix @ image.ravel()).reshape(side - 2, side - 2)  # (o * o,) -> (o, o)
+    transposed = (matrix.T @ y.ravel()).reshape(side, side)  # (i * i,) -> (i, i)
     weight_colour = dict(zip(kernel.ravel().tolist(), WEIGHT_COLOURS, strict=True)).get
-    grids = (  # cells from the left, row of three, label, numbers, colour of a number
+
+    return (
         (0, 0, "image x", image, lambda _: BLUE),
         (side + 1, 0, "kernel", kernel, weight_colour),
         (side + 5, 0, "y = C x", y, lambda _: CYAN),
         (0, 1, "C: a row for each unit of y, a column for each unit of x", matrix, weight_colour),
         (0, 2, "C^T y", transposed, lambda _: BLUE),
+        (side * side + 1, 0, "C^T", matrix.T, weight_colour),
     )
-    for cells, row, label, numbers, colour in grids:
-        corner = (MARGIN + cells * PITCH, MARGIN + row * row_height)
-        _draw_numbers(canvas, corner, label, numbers, colour)
-
-    _draw_numbers(canvas, (right, MARGIN), "C^T", matrix.T, weight_colour)
-
-    note = "C^T y has the shape of x, not its numbers:\na transposed convolution is no inverse."
-    beside_last_grid = (MARGIN + (side + 1) * PITCH, MARGIN + 2 * row_height + LABEL_HEIGHT)
-    ImageDraw.Draw(canvas).text(beside_last_grid, note, INK, _font(TEXT_SIZE), spacing=6)
-    return np.asarray(canvas)
 
 
-def _draw_numbers(
+def _draw_number_grid(
     canvas: Image.Image,
     corner: tuple[int, int],
     label: str,
@@ -126,25 +135,22 @@ def _draw_numbers(
     """A label and, below it, a grid of numbers on tiles of colour(number), or dashes for None."""
     pen = ImageDraw.Draw(canvas)
     left, top = corner
-    pen.text((left + 2, top), label, INK, _font(TEXT_SIZE))
+    pen.text((left + 2, top), label, INK, _load_drawing_font(TEXT_SIZE))
 
     top += LABEL_HEIGHT
     for (row, column), number in np.ndenumerate(numbers):
         fill = colour(int(number))
-        if fill:
-            _draw_tile(canvas, (left, top), row, column, fill)
-        else:
-            _draw_dashes(canvas, (left, top), row, column)
+        _draw_tile_or_dashes(canvas, (left, top), row, column, fill)
 
         middle = (left + (column + 0.5) * PITCH, top + (row + 0.5) * PITCH)
         ink = INK if fill else PALE
-        pen.text(middle, str(number), ink, _font(DIGIT_SIZE), anchor="mm")
+        pen.text(middle, str(number), ink, _load_drawing_font(DIGIT_SIZE), anchor="mm")
 
 
-def _draw_background(sweep: Sweep) -> tuple[Image.Image, tuple, tuple]:
+def _draw_film_background(sweep: Sweep) -> tuple[Image.Image, tuple, tuple]:
     """What all frames share, and the corners of the output and of the input."""
     input_side, output_side = sweep.input_cells * PITCH, sweep.output * PITCH
-    text_width = max(_font(TEXT_SIZE).getlength(line) for line in sweep.caption)
+    text_width = max(_load_drawing_font(TEXT_SIZE).getlength(line) for line in sweep.caption)
     width = 2 * MARGIN + max(input_side, output_side, int(text_width) + 1)
     output_corner = ((width - output_side) // 2, MARGIN)
     input_corner = ((width - input_side) // 2, MARGIN + output_side + MARGIN)
@@ -154,21 +160,28 @@ def _draw_background(sweep: Sweep) -> tuple[Image.Image, tuple, tuple]:
     canvas = Image.new("RGB", (width, height), PAPER)
 
     for row, column in np.ndindex(sweep.output, sweep.output):
-        _draw_tile(canvas, output_corner, row, column, CYAN)
-    for row, column in np.ndindex(sweep.input_cells, sweep.input_cells):
-        if sweep.holds_unit(row, column):
-            _draw_tile(canvas, input_corner, row, column, BLUE)
-        else:
-            _draw_dashes(canvas, input_corner, row, column)
+        _draw_cell_tile(canvas, output_corner, row, column, CYAN)
+    _draw_input_cells(canvas, input_corner, sweep)
 
-    for number, line in enumerate(sweep.caption):
-        middle = (width // 2, caption_top + number * LINE_HEIGHT + LINE_HEIGHT // 2)
-        ImageDraw.Draw(canvas).text(middle, line, INK, _font(TEXT_SIZE), anchor="mm")
+    _draw_caption(canvas, caption_top, sweep.caption)
 
     return canvas, output_corner, input_corner
 
 
-def _draw_kernel(
+def _draw_caption(canvas: Image.Image, top: int, lines: tuple[str, ...]) -> None:
+    for number, line in enumerate(lines):
+        middle = (canvas.width // 2, top + number * LINE_HEIGHT + LINE_HEIGHT // 2)
+        ImageDraw.Draw(canvas).text(middle, line, INK, _load_drawing_font(TEXT_SIZE), anchor="mm")
+
+
+def _draw_input_cells(canvas: Image.Image, corner: tuple[int, int], sweep: Sweep) -> None:
+    """A tile for each unit of the input, dashes for each zero."""
+    for row, column in np.ndindex(sweep.input_cells, sweep.input_cells):
+        fill = BLUE if sweep.holds_unit(row, column) else None
+        _draw_tile_or_dashes(canvas, corner, row, column, fill)
+
+
+def _draw_kernel_over_input(
     canvas: Image.Image, corner: tuple[int, int], sweep: Sweep, row: int, column: int
 ) -> None:
     """Darkens the cells under the kernel for the output's unit (row, column), and outlines them."""
@@ -176,51 +189,60 @@ def _draw_kernel(
     taps = sweep.dilation * np.arange(sweep.kernel)
     for y, x in ((top + y, left + x) for y in taps for x in taps):
         if sweep.holds_unit(y, x):
-            _draw_tile(canvas, corner, y, x, BLUE_SHADED)
+            _draw_cell_tile(canvas, corner, y, x, BLUE_SHADED)
         else:
-            _draw_tile(canvas, corner, y, x, GREY)
-            _draw_dashes(canvas, corner, y, x)
+            _draw_cell_tile(canvas, corner, y, x, GREY)
+            _draw_zero_dashes(canvas, corner, y, x)
 
-    _outline_cells(canvas, corner, top, left, 1 + int(taps[-1]))
+    _outline_grid_cells(canvas, corner, top, left, 1 + int(taps[-1]))
 
 
-def _draw_tile(
+def _draw_cell_tile(
     canvas: Image.Image, corner: tuple[int, int], row: int, column: int, colour: Colour
 ) -> None:
-    canvas.paste(colour, _tile_place(corner, row, column), _tile_mask())
+    canvas.paste(colour, _locate_cell_tile(corner, row, column), _draw_tile_mask())
 
 
-def _draw_dashes(canvas: Image.Image, corner: tuple[int, int], row: int, column: int) -> None:
+def _draw_tile_or_dashes(
+    canvas: Image.Image, corner: tuple[int, int], row: int, column: int, colour: Colour | None
+) -> None:
+    if colour:
+        _draw_cell_tile(canvas, corner, row, column, colour)
+    else:
+        _draw_zero_dashes(canvas, corner, row, column)
+
+
+def _draw_zero_dashes(canvas: Image.Image, corner: tuple[int, int], row: int, column: int) -> None:
     """The dashed square of a zero."""
-    canvas.paste(PALE, _tile_place(corner, row, column), _draw_dashed_square())
+    canvas.paste(PALE, _locate_cell_tile(corner, row, column), _draw_dashed_square_mask())
 
 
-def _tile_place(corner: tuple[int, int], row: int, column: int) -> tuple[int, int]:
+def _locate_cell_tile(corner: tuple[int, int], row: int, column: int) -> tuple[int, int]:
     gap = (PITCH - TILE) // 2
     return corner[0] + column * PITCH + gap, corner[1] + row * PITCH + gap
 
 
-def _outline_cells(
+def _outline_grid_cells(
     canvas: Image.Image, corner: tuple[int, int], row: int, column: int, cells: int
 ) -> None:
     """A line around `cells` x `cells` cells, of which (row, column) is the first."""
     place = (corner[0] + column * PITCH - 1, corner[1] + row * PITCH - 1)
-    canvas.paste(INK, place, _outline_mask(cells))
+    canvas.paste(INK, place, _draw_outline_mask(cells))
 
 
 @functools.cache
-def _tile_mask() -> Image.Image:
-    return _rounded_square_mask(TILE, radius=4, fill=255)
+def _draw_tile_mask() -> Image.Image:
+    return _draw_rounded_square_mask(TILE, radius=4, fill=255)
 
 
 @functools.cache
-def _outline_mask(cells: int) -> Image.Image:
+def _draw_outline_mask(cells: int) -> Image.Image:
     """A line in the gap around `cells` x `cells` cells."""
     side = cells * PITCH + 2
-    return _rounded_square_mask(side, radius=6, outline=255, width=2 * SUPERSAMPLING)
+    return _draw_rounded_square_mask(side, radius=6, outline=255, width=2 * SUPERSAMPLING)
 
 
-def _rounded_square_mask(side: int, *, radius: int, **style) -> Image.Image:
+def _draw_rounded_square_mask(side: int, *, radius: int, **style) -> Image.Image:
     """(side, side) in mode L; radius in pixels, style for Pillow's rounded_rectangle."""
     large = side * SUPERSAMPLING
     mask = Image.new("L", (large, large))
@@ -231,7 +253,7 @@ def _rounded_square_mask(side: int, *, radius: int, **style) -> Image.Image:
 
 
 @functools.cache
-def _draw_dashed_square() -> Image.Image:
+def _draw_dashed_square_mask() -> Image.Image:
     """A square outline in mode L, 2 pixels on and 2 off."""
     mask = np.zeros((TILE, TILE), np.uint8)
     on = np.arange(TILE) % 4 < 2
@@ -242,5 +264,5 @@ def _draw_dashed_square() -> Image.Image:
 
 
 @functools.cache
-def _font(size: int):
+def _load_drawing_font(size: int):
     return ImageFont.load_default(size)

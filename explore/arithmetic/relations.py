@@ -26,15 +26,15 @@ class DirectConvolution(NamedTuple):
     output: int  # o' = s(i' - 1) + a + k - 2p
 
 
-def output_size(i: int, k: int, *, s: int = 1, p: int = 0, d: int = 1) -> int:
+def compute_conv_output_size(i: int, k: int, *, s: int = 1, p: int = 0, d: int = 1) -> int:
     """The general form of relationships 1 to 7 and 15.
 
     o = floor((i + 2p - k - (k - 1)(d - 1)) / s) + 1
     """
-    _check_integers(1, i=i, k=k, s=s, d=d)
-    _check_integers(0, p=p)
+    _check_conv_integers(1, i=i, k=k, s=s, d=d)
+    _check_conv_integers(0, p=p)
 
-    reach = dilated_kernel_size(k, d)
+    reach = compute_dilated_kernel_size(k, d)
     if reach > i + 2 * p:
         raise ValueError(
             f"The kernel must fit into the {i + 2 * p} units of the padded input. "
@@ -45,13 +45,13 @@ def output_size(i: int, k: int, *, s: int = 1, p: int = 0, d: int = 1) -> int:
     return (i + 2 * p - reach) // s + 1
 
 
-def dilated_kernel_size(k: int, d: int) -> int:
+def compute_dilated_kernel_size(k: int, d: int) -> int:
     """Units from end to end of a kernel with d - 1 gaps between its taps: k + (k - 1)(d - 1)."""
-    _check_integers(1, k=k, d=d)
+    _check_conv_integers(1, k=k, d=d)
     return k + (k - 1) * (d - 1)
 
 
-def transposed_convolution_sizes(
+def compute_transposed_conv_sizes(
     i: int, k: int, *, s: int = 1, p: int = 0, a: int = 0
 ) -> DirectConvolution:
     """The general form of relationships 8 to 14.
@@ -59,20 +59,9 @@ def transposed_convolution_sizes(
     A convolution with stride s maps s different input sizes to i. `a`, from 0 to s - 1, says to
     which of them the transpose leads back.
     """
-    _check_integers(1, i=i, k=k, s=s)
-    _check_integers(0, p=p, a=a)
-
-    if p > k - 1:
-        raise ValueError(
-            f"The padding of a transposed convolution must be at most k - 1 = {k - 1}. "
-            f"Received: p = {p}. Try p = {k - 1}."
-        )
-
-    if a > s - 1:
-        raise ValueError(
-            f"The extra zeros a must be at most s - 1 = {s - 1}. "
-            f"Received: a = {a}. Try a = {s - 1}."
-        )
+    _check_conv_integers(1, i=i, k=k, s=s)
+    _check_conv_integers(0, p=p, a=a)
+    _check_transposed_zeros(k, s=s, p=p, a=a)
 
     o = s * (i - 1) + a + k - 2 * p
     if o < 1:
@@ -85,126 +74,141 @@ def transposed_convolution_sizes(
     return DirectConvolution(s * (i - 1) + 1, k, 1, k - p - 1, a, o)
 
 
-def size_with_unit_strides(*, i: int, k: int) -> int:
+def _check_transposed_zeros(k: int, *, s: int, p: int, a: int) -> None:
+    """Raises ValueError for more zeros than a transposed convolution can have."""
+    if p > k - 1:
+        raise ValueError(
+            f"The padding of a transposed convolution must be at most k - 1 = {k - 1}. "
+            f"Received: p = {p}. Try p = {k - 1}."
+        )
+
+    if a > s - 1:
+        raise ValueError(
+            f"The extra zeros a must be at most s - 1 = {s - 1}. "
+            f"Received: a = {a}. Try a = {s - 1}."
+        )
+
+
+def conv_size_with_unit_strides(*, i: int, k: int) -> int:
     """Relationship 1, no padding and unit strides: o = (i - k) + 1."""
-    return output_size(i, k)
+    return compute_conv_output_size(i, k)
 
 
-def size_with_padding(*, i: int, k: int, p: int) -> int:
+def conv_size_with_padding(*, i: int, k: int, p: int) -> int:
     """Relationship 2, padding and unit strides: o = (i - k) + 2p + 1."""
-    return output_size(i, k, p=p)
+    return compute_conv_output_size(i, k, p=p)
 
 
-def size_with_half_padding(*, i: int, k: int) -> int:
+def conv_size_with_half_padding(*, i: int, k: int) -> int:
     """Relationship 3, half (or "same") padding p = (k - 1) / 2, odd kernel, unit strides: o = i."""
-    return output_size(i, k, p=_half_padding(k))
+    return compute_conv_output_size(i, k, p=_compute_half_padding(k))
 
 
-def size_with_full_padding(*, i: int, k: int) -> int:
+def conv_size_with_full_padding(*, i: int, k: int) -> int:
     """Relationship 4, full padding p = k - 1 and unit strides: o = i + (k - 1)."""
-    return output_size(i, k, p=k - 1)
+    return compute_conv_output_size(i, k, p=k - 1)
 
 
-def size_with_strides(*, i: int, k: int, s: int) -> int:
+def conv_size_with_strides(*, i: int, k: int, s: int) -> int:
     """Relationship 5, no padding: o = floor((i - k) / s) + 1."""
-    return output_size(i, k, s=s)
+    return compute_conv_output_size(i, k, s=s)
 
 
-def size_with_padding_and_strides(*, i: int, k: int, s: int, p: int) -> int:
+def conv_size_with_padding_and_strides(*, i: int, k: int, s: int, p: int) -> int:
     """Relationship 6, padding and strides: o = floor((i + 2p - k) / s) + 1."""
-    return output_size(i, k, s=s, p=p)
+    return compute_conv_output_size(i, k, s=s, p=p)
 
 
-def size_after_pooling(*, i: int, k: int, s: int) -> int:
+def conv_size_after_pooling(*, i: int, k: int, s: int) -> int:
     """Relationship 7, pooling of any kind over k units: o = floor((i - k) / s) + 1."""
-    return output_size(i, k, s=s)
+    return compute_conv_output_size(i, k, s=s)
 
 
-def transpose_with_unit_strides(*, i: int, k: int) -> DirectConvolution:
+def transpose_conv_with_unit_strides(*, i: int, k: int) -> DirectConvolution:
     """Relationship 8, the transpose of 1: p' = k - 1, o' = i' + (k - 1)."""
-    return transposed_convolution_sizes(i, k)
+    return compute_transposed_conv_sizes(i, k)
 
 
-def transpose_with_padding(*, i: int, k: int, p: int) -> DirectConvolution:
+def transpose_conv_with_padding(*, i: int, k: int, p: int) -> DirectConvolution:
     """Relationship 9, the transpose of 2: p' = k - p - 1, o' = i' + (k - 1) - 2p."""
-    return transposed_convolution_sizes(i, k, p=p)
+    return compute_transposed_conv_sizes(i, k, p=p)
 
 
-def transpose_with_half_padding(*, i: int, k: int) -> DirectConvolution:
+def transpose_conv_with_half_padding(*, i: int, k: int) -> DirectConvolution:
     """Relationship 10, the transpose of 3: p' = p, o' = i'."""
-    return transposed_convolution_sizes(i, k, p=_half_padding(k))
+    return compute_transposed_conv_sizes(i, k, p=_compute_half_padding(k))
 
 
-def transpose_with_full_padding(*, i: int, k: int) -> DirectConvolution:
+def transpose_conv_with_full_padding(*, i: int, k: int) -> DirectConvolution:
     """Relationship 11, the transpose of 4: p' = 0, o' = i' - (k - 1)."""
-    return transposed_convolution_sizes(i, k, p=k - 1)
+    return compute_transposed_conv_sizes(i, k, p=k - 1)
 
 
-def transpose_with_strides(*, i: int, k: int, s: int) -> DirectConvolution:
+def transpose_conv_with_strides(*, i: int, k: int, s: int) -> DirectConvolution:
     """Relationship 12, the transpose of 5 where s divides i - k: p' = k - 1, o' = s(i' - 1) + k."""
-    return transposed_convolution_sizes(i, k, s=s)
+    return compute_transposed_conv_sizes(i, k, s=s)
 
 
-def transpose_with_padding_and_strides(*, i: int, k: int, s: int, p: int) -> DirectConvolution:
+def transpose_conv_with_padding_and_strides(*, i: int, k: int, s: int, p: int) -> DirectConvolution:
     """Relationship 13, the transpose of 6 where s divides i + 2p - k.
 
     p' = k - p - 1, o' = s(i' - 1) + k - 2p
     """
-    return transposed_convolution_sizes(i, k, s=s, p=p)
+    return compute_transposed_conv_sizes(i, k, s=s, p=p)
 
 
-def transpose_with_extra_zeros(*, i: int, k: int, s: int, p: int, a: int) -> DirectConvolution:
+def transpose_conv_with_extra_zeros(*, i: int, k: int, s: int, p: int, a: int) -> DirectConvolution:
     """Relationship 14, the transpose of 6: a = (i + 2p - k) mod s, o' = s(i' - 1) + a + k - 2p."""
-    return transposed_convolution_sizes(i, k, s=s, p=p, a=a)
+    return compute_transposed_conv_sizes(i, k, s=s, p=p, a=a)
 
 
-def size_with_dilation(*, i: int, k: int, s: int, p: int, d: int) -> int:
+def conv_size_with_dilation(*, i: int, k: int, s: int, p: int, d: int) -> int:
     """Relationship 15, dilation, d - 1 gaps between the taps.
 
     o = floor((i + 2p - k - (k - 1)(d - 1)) / s) + 1
     """
-    return output_size(i, k, s=s, p=p, d=d)
+    return compute_conv_output_size(i, k, s=s, p=p, d=d)
 
 
 RELATIONSHIPS = {
-    1: size_with_unit_strides,
-    2: size_with_padding,
-    3: size_with_half_padding,
-    4: size_with_full_padding,
-    5: size_with_strides,
-    6: size_with_padding_and_strides,
-    7: size_after_pooling,
-    8: transpose_with_unit_strides,
-    9: transpose_with_padding,
-    10: transpose_with_half_padding,
-    11: transpose_with_full_padding,
-    12: transpose_with_strides,
-    13: transpose_with_padding_and_strides,
-    14: transpose_with_extra_zeros,
-    15: size_with_dilation,
+    1: conv_size_with_unit_strides,
+    2: conv_size_with_padding,
+    3: conv_size_with_half_padding,
+    4: conv_size_with_full_padding,
+    5: conv_size_with_strides,
+    6: conv_size_with_padding_and_strides,
+    7: conv_size_after_pooling,
+    8: transpose_conv_with_unit_strides,
+    9: transpose_conv_with_padding,
+    10: transpose_conv_with_half_padding,
+    11: transpose_conv_with_full_padding,
+    12: transpose_conv_with_strides,
+    13: transpose_conv_with_padding_and_strides,
+    14: transpose_conv_with_extra_zeros,
+    15: conv_size_with_dilation,
 }
 
 
-def same_padding(i: int, k: int, s: int) -> tuple[int, int, int]:
+def compute_same_padding(i: int, k: int, s: int) -> tuple[int, int, int]:
     """TensorFlow's SAME: (o, zeros before, zeros after), where o = ceil(i / s).
 
     If the number of zeros is even, this is relationship 6 with half of them as p. If it is odd, the
     extra zero comes after; the guide has no relationship for that.
     """
-    _check_integers(1, i=i, k=k, s=s)
+    _check_conv_integers(1, i=i, k=k, s=s)
     o = -(-i // s)
     zeros = max((o - 1) * s + k - i, 0)
     return o, zeros // 2, zeros - zeros // 2
 
 
-def same_crop(i: int, k: int, s: int, o: int) -> tuple[int, int]:
+def compute_same_crop(i: int, k: int, s: int, o: int) -> tuple[int, int]:
     """Units (before, after) that SAME crops from a transposed convolution of i units, leaving o.
 
     Before the crop there are s(i - 1) + k units. o must be one of the s sizes that SAME maps to i,
     from (i - 1)s + 1 to i * s. If k < s, there may be too few units: then `after` is negative, and
     TensorFlow appends -after zeros, which no kernel reaches.
     """
-    _check_integers(1, i=i, k=k, s=s, o=o)
+    _check_conv_integers(1, i=i, k=k, s=s, o=o)
     smallest, largest = (i - 1) * s + 1, i * s
     if not smallest <= o <= largest:
         raise ValueError(
@@ -212,11 +216,11 @@ def same_crop(i: int, k: int, s: int, o: int) -> tuple[int, int]:
             f"must have {smallest} to {largest} units. Received: {o}. Try {largest}."
         )
 
-    _, before, _ = same_padding(o, k, s)
+    _, before, _ = compute_same_padding(o, k, s)
     return before, s * (i - 1) + k - o - before
 
 
-def convolution_matrix(
+def build_convolution_matrix(
     kernel, input_size, stride: int = 1, padding=0, dilation: int = 1
 ) -> csr_array:
     """A convolution as a matrix C (guide, section 4.1).
@@ -228,18 +232,20 @@ def convolution_matrix(
     in each row, fewer where the kernel reaches into the padding.
     """
     kernel = np.asarray(kernel)
-    if kernel.ndim != 2:
-        raise ValueError(
-            f"The kernel must have shape (kh, kw). Received: {kernel.shape}. "
-            "Give one channel at a time."
-        )
+    _check_kernel_is_flat(kernel)
 
     height, width = np.broadcast_to(input_size, 2)
     pads = np.broadcast_to(padding, (2, 2))
-    y = _input_places(height, kernel.shape[0], stride, pads[0], dilation)  # (oh, kh)
-    x = _input_places(width, kernel.shape[1], stride, pads[1], dilation)  # (ow, kw)
-    shape = (len(y) * len(x), height * width)
-    row = np.arange(shape[0]).reshape(len(y), len(x), 1, 1)  # (oh * ow) -> (oh, ow, 1, 1)
+    y = _locate_taps_in_input(height, kernel.shape[0], stride, pads[0], dilation)  # (oh, kh)
+    x = _locate_taps_in_input(width, kernel.shape[1], stride, pads[1], dilation)  # (ow, kw)
+    entries = _list_matrix_entries(kernel, y, x, (height, width))
+    return csr_array(entries, shape=(len(y) * len(x), height * width))
+
+
+def _list_matrix_entries(kernel: np.ndarray, y: np.ndarray, x: np.ndarray, input_size) -> tuple:
+    """(weights, (rows, columns)) of a convolution's matrix; y (oh, kh), x (ow, kw): tap places."""
+    height, width = input_size
+    row = np.arange(len(y) * len(x)).reshape(len(y), len(x), 1, 1)  # -> (oh, ow, 1, 1)
 
     y = y[:, None, :, None]  # (oh, kh) -> (oh, 1, kh, 1)
     x = x[None, :, None, :]  # (ow, kw) -> (1, ow, 1, kw)
@@ -247,30 +253,37 @@ def convolution_matrix(
     rows, columns, weights = (
         np.broadcast_to(part, inside.shape)[inside] for part in (row, y * width + x, kernel)
     )
+    return weights, (rows, columns)
 
-    return csr_array((weights, (rows, columns)), shape=shape)
 
-
-def _input_places(i: int, k: int, s: int, pads: np.ndarray, d: int) -> np.ndarray:
+def _locate_taps_in_input(i: int, k: int, s: int, pads: np.ndarray, d: int) -> np.ndarray:
     """(o, k): for each unit of the output, the place in the input under each tap of the kernel.
 
     Places in the padding are below 0, or i and above.
     """
     before, after = pads
-    _check_integers(0, before=before, after=after)
-    _check_integers(1, i=i)
+    _check_conv_integers(0, before=before, after=after)
+    _check_conv_integers(1, i=i)
 
-    o = output_size(i + before + after, k, s=s, d=d)
+    o = compute_conv_output_size(i + before + after, k, s=s, d=d)
     return s * np.arange(o)[:, None] + d * np.arange(k) - before
 
 
-def _half_padding(k: int) -> int:
+def _check_kernel_is_flat(kernel: np.ndarray) -> None:
+    if kernel.ndim != 2:
+        raise ValueError(
+            f"The kernel must have shape (kh, kw). Received: {kernel.shape}. "
+            "Give one channel at a time."
+        )
+
+
+def _compute_half_padding(k: int) -> int:
     if k % 2 == 0:
         raise ValueError(f"Half padding needs an odd kernel. Received: k = {k}. Try k = {k + 1}.")
     return k // 2
 
 
-def _check_integers(least: int, **numbers) -> None:
+def _check_conv_integers(least: int, **numbers) -> None:
     for name, number in numbers.items():
         if not isinstance(number, int | np.integer) or number < least:
             raise ValueError(

@@ -7,7 +7,7 @@ import pytest
 from common import ROOT
 
 from config import catalog
-from config.catalog import NAMED_SETS, canonical, fold_spelling
+from config.catalog import NAMED_SETS, canonicalize_dataset_name, fold_dataset_spelling
 
 
 @pytest.mark.parametrize(
@@ -29,28 +29,28 @@ from config.catalog import NAMED_SETS, canonical, fold_spelling
     ],
 )
 def test_named_sets_have_one_spelling_and_other_names_keep_theirs(given, expected):
-    assert canonical(given) == expected
+    assert canonicalize_dataset_name(given) == expected
 
 
 def test_no_two_sets_share_a_spelling():
     for field in ("aliases", "folder_names"):
         spellings = [word for named in NAMED_SETS.values() for word in getattr(named, field)]
         assert len(set(spellings)) == len(spellings)
-        assert spellings == [fold_spelling(word) for word in spellings]
+        assert spellings == [fold_dataset_spelling(word) for word in spellings]
 
 
 def test_a_record_is_found_by_its_canonical_name_and_cannot_be_changed():
     for name, named in NAMED_SETS.items():
-        assert canonical(name) == named.name == name
+        assert canonicalize_dataset_name(name) == named.name == name
         with pytest.raises(dataclasses.FrozenInstanceError):
             named.crop = 1
 
 
 def test_the_remedy_names_data_dir_even_one_with_braces():
-    text = catalog.CELEBA.say_where_it_belongs(Path("/a/{odd}"))
+    text = catalog.CELEBA.say_where_dataset_belongs(Path("/a/{odd}"))
     assert text.startswith("Put CelebA's images in /a/{odd}/celebA/")
     assert "{data_dir}" not in text
-    assert catalog.DIGITS.say_where_it_belongs("/a") == ""
+    assert catalog.DIGITS.say_where_dataset_belongs("/a") == ""
 
 
 def test_the_facts_of_the_original():

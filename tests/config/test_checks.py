@@ -2,8 +2,8 @@
 
 import pytest
 
-from config.checks import check_names
-from config.presets import with_preset
+from config.checks import check_setting_names
+from config.presets import apply_preset
 from config.settings import SETTINGS, Config
 
 
@@ -93,7 +93,7 @@ def test_contradictions(settings, words):
 )
 def test_json_of_the_wrong_types_is_one_line(given, message):
     with pytest.raises(ValueError) as error:
-        Config(**with_preset(given))
+        Config(**apply_preset(given))
     assert str(error.value) == message
 
 
@@ -140,10 +140,10 @@ def test_bounds_are_what_the_declaration_says(name):
 
 
 def test_a_name_that_is_none_is_told_with_the_one_that_was_meant():
-    check_names({"epoch": 1}, "x.json", ["epoch"])
+    check_setting_names({"epoch": 1}, "x.json", ["epoch"])
     with pytest.raises(ValueError, match=r"^x.json may only .* Received: epoc. Did you mean epoch"):
-        check_names({"epoc": 1}, "x.json", ["epoch"])
+        check_setting_names({"epoc": 1}, "x.json", ["epoch"])
     with pytest.raises(ValueError, match=r"Received: \\x1b.* python main.py --help lists them\."):
-        check_names({"\x1b": 1}, "x.json", ["epoch"])
+        check_setting_names({"\x1b": 1}, "x.json", ["epoch"])
     with pytest.raises(ValueError, match=r"one JSON object of settings\. Received: list"):
-        check_names([], "x.json", ["epoch"])
+        check_setting_names([], "x.json", ["epoch"])

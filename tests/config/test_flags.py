@@ -7,7 +7,7 @@ import pytest
 from absl.testing import flagsaver
 
 import main
-from config.flags import FLAGS, choose_actions, given_settings, parse_flags
+from config.flags import FLAGS, choose_actions, collect_given_settings, parse_flags
 from config.settings import SETTINGS, Config
 
 
@@ -19,7 +19,7 @@ def _flags_as_before():
 
 def settings_of(*arguments):
     parse_flags(["main.py", *arguments])
-    return given_settings()
+    return collect_given_settings()
 
 
 def actions_of(*arguments):

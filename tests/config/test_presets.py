@@ -2,7 +2,7 @@
 
 import pytest
 
-from config.presets import MNIST_PRESETS, PRESETS, with_preset
+from config.presets import MNIST_PRESETS, PRESETS, apply_preset
 from config.settings import SETTINGS, Config
 
 
@@ -48,13 +48,13 @@ from config.settings import SETTINGS, Config
     ],
 )
 def test_presets_are_defaults_and_any_flag_wins(given, expected):
-    config = Config(**with_preset(given))
+    config = Config(**apply_preset(given))
     assert {name: getattr(config, name) for name in expected} == expected
 
 
 def test_mnists_own_shape_gives_way_to_any_shape_that_is_asked_for():
     for shape in ({"stem_width": 64}, {"blocks": 3}, {"d_widths": "8,8,8"}):
-        config = Config(**with_preset({"dataset": "mnist", **shape}))
+        config = Config(**apply_preset({"dataset": "mnist", **shape}))
         assert (config.g_widths, config.labels) == (None, "own")
 
 
@@ -68,10 +68,10 @@ def test_a_preset_differs_from_the_defaults_in_all_that_it_names(preset):
 
 def test_what_was_given_is_not_changed():
     given = {"preset": "paper", "dataset": "mnist"}
-    with_preset(given)
+    apply_preset(given)
     assert given == {"preset": "paper", "dataset": "mnist"}
 
 
 def test_an_unknown_preset_is_one_line():
     with pytest.raises(ValueError, match=r"^--preset must be one of reference, paper, tutorial\."):
-        with_preset({"preset": "papers"})
+        apply_preset({"preset": "papers"})

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from config.settings import Config, dataset_label
+from config.settings import Config, name_dataset_for_folders
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_an_epoch_shows_every_image_once():
     ],
 )
 def test_dataset_label_is_one_folder_name(dataset, label):
-    assert dataset_label(dataset) == label
+    assert name_dataset_for_folders(dataset) == label
 
 
 def test_widths_as_flags_and_as_json():

@@ -5,7 +5,14 @@ import json
 import pytest
 
 from config.settings import Config
-from config.stored import MAX_JSON, change_settings, from_dict, read_config, read_json, write_config
+from config.stored import (
+    MAX_JSON,
+    change_settings,
+    make_config_from_dict,
+    read_config,
+    read_json_settings,
+    write_config,
+)
 
 
 def test_json_round_trip(tmp_path):
@@ -21,13 +28,13 @@ def test_json_errors_name_the_file(tmp_path):
     path = tmp_path / "bad.json"
     path.write_text("{")
     with pytest.raises(ValueError, match=r"bad.json is not JSON"):
-        read_json(path)
+        read_json_settings(path)
     with pytest.raises(ValueError, match=r"missing.json cannot be read"):
-        read_json(tmp_path / "missing.json")
+        read_json_settings(tmp_path / "missing.json")
     with pytest.raises(ValueError, match=r"Did you mean batch_size\?"):
-        from_dict(json.loads('{"batchsize": 3}'), "x.json")
+        make_config_from_dict(json.loads('{"batchsize": 3}'), "x.json")
     with pytest.raises(ValueError, match="one JSON object"):
-        from_dict([], "x.json")
+        make_config_from_dict([], "x.json")
 
 
 def test_a_run_keeps_its_networks_and_takes_new_lengths():
@@ -50,12 +57,12 @@ def test_a_run_keeps_its_networks_and_takes_new_lengths():
 def test_a_file_of_settings_may_have_windows_mark_but_not_any_size(tmp_path):
     path = tmp_path / "x.json"
     path.write_bytes(b"\xef\xbb\xbf" + b'{"epoch": 3}')
-    assert read_json(path) == {"epoch": 3}
+    assert read_json_settings(path) == {"epoch": 3}
     path.write_text(json.dumps({"dataset": "a" * MAX_JSON}))
     with pytest.raises(ValueError, match=r"must hold settings\. Received: more than"):
-        read_json(path)
+        read_json_settings(path)
     with pytest.raises(ValueError, match=r"must be a file\. Received: a folder"):
-        read_json(tmp_path)
+        read_json_settings(tmp_path)
 
 
 def test_a_damaged_config_tells_the_way_out(tmp_path):

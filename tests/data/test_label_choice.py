@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from config.stored import from_dict
+from config.stored import make_config_from_dict
 from data.label_choice import (
     choose_label_vectors,
     cycle_label_vectors,
@@ -75,4 +75,4 @@ def test_a_vector_has_its_labels_names(classes, attributes):
 
 def test_label_names_are_kept_in_config_json(classes):
     config = classes(g_widths="64,32")
-    assert from_dict(json.loads(config.to_json()), "test") == config
+    assert make_config_from_dict(json.loads(config.to_json()), "test") == config

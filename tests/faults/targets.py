@@ -14,7 +14,7 @@ from absl.testing import flagsaver
 
 import main
 from config import stored
-from config.presets import with_preset
+from config.presets import apply_preset
 from config.settings import Config
 from data.packing.decode import Geometry
 from data.packing.workers import decode_images
@@ -90,7 +90,11 @@ def settings(data: bytes) -> None:
     with contextlib.suppress(*TOLD):
         assert stored.read_config(path).name
     with contextlib.suppress(*TOLD):
-        made = Config(**with_preset(stored.from_dict(stored.read_json(path), "it").__dict__))
+        made = Config(
+            **apply_preset(
+                stored.make_config_from_dict(stored.read_json_settings(path), "it").__dict__
+            )
+        )
         assert json.loads(made.to_json())
         assert made.run_dir and made.sizes and made.total_steps(10) >= 1
 

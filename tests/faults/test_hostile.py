@@ -178,13 +178,13 @@ def test_a_worker_leaves_large_images_to_its_parent(tmp_path, monkeypatch):
     monkeypatch.setattr(data.packing.workers, "decode_images", record)
     worker = Worker()
     try:
-        assert worker.decode_in_worker(items, GEOMETRY, 3) == plain(items, GEOMETRY, 3)
+        assert worker.decode(items, GEOMETRY, 3) == plain(items, GEOMETRY, 3)
         assert len(here) == 1
-        worker.decode_in_worker(items[1:], GEOMETRY, 3)
+        worker.decode(items[1:], GEOMETRY, 3)
         assert len(here) == 1
         assert worker.process is not None
     finally:
-        worker.stop_worker()
+        worker.stop()
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from config.settings import SETTINGS, Config
-from config.stored import read_config, read_json
+from config.stored import read_config, read_json_settings
 from foreign import import_weights as weights
 from foreign.newmu import read_newmu_weights
 from foreign.pytorch import read_pytorch_weights
@@ -85,7 +85,7 @@ def test_only_a_file_is_read(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
     for path in (tmp_path / "pipe.json", tmp_path, "/dev/zero"):
         with pytest.raises(ValueError, match="must be a file"):
-            read_json(path)
+            read_json_settings(path)
 
 
 def test_a_path_of_nobody_is_one_line(tmp_path):  # Path.expanduser raised RuntimeError

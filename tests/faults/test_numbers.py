@@ -140,7 +140,7 @@ def test_without_a_checkpoint_it_begins_again(tiny, images, monkeypatch, warned)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_ten_thousand_times_the_learning_rate(precision, tiny, images, monkeypatch):
     """It ends well or with advice, and never saves anything that is not finite."""
-    monkeypatch.setattr(checks, "_check_range", lambda *_: None)
+    monkeypatch.setattr(checks, "_check_setting_range", lambda *_: None)
     config = tiny(
         steps=60, ckpt_freq=5, learning_rate=1e4 * Config.learning_rate, mixed_precision=precision
     )
@@ -185,7 +185,7 @@ def test_other_errors_of_tensorflow_are_one_line_too(tiny, images, monkeypatch):
 
 
 def test_too_little_memory_is_said_before_the_first_step(tiny, images, monkeypatch, warned):
-    monkeypatch.setattr("training.announcements.available_bytes", lambda: 0.5e9)
+    monkeypatch.setattr("training.announcements.measure_available_memory", lambda: 0.5e9)
     train(tiny(steps=1), images)
     assert "A step needs about 0.8 GB of memory, and 0.5 GB are free." in warned[0]
 

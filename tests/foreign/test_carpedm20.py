@@ -14,7 +14,7 @@ from originals import (
     v1,
 )
 
-from config.presets import with_preset
+from config.presets import apply_preset
 from config.settings import Config
 from config.stored import read_config
 from foreign.carpedm20 import find_tf1_prefix, read_carpedm20_weights
@@ -92,7 +92,7 @@ def test_mnist_by_default_has_the_shapes_of_carpedm20s(tmp_path):
         tmp_path / "theirs", build, z, images, np.eye(10, dtype=np.float32)[:1]
     )
     weights = read_carpedm20_weights(prefix)
-    settings = with_preset({"dataset": "mnist"})
+    settings = apply_preset({"dataset": "mnist"})
     names = weights.settings["label_names"]
     network = Config(**settings, label_names=names, c_dim=1).network_config()
     for ours, arrays in (

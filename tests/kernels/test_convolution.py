@@ -15,7 +15,7 @@ def plain_conv(x, kernel, padding):
         return tf.nn.conv2d(x, kernel, 2, "SAME")
     zeros = [
         (0, 0),
-        *(convolution.pad_widths(padding, side, kernel.shape[0]) for side in x.shape[1:3]),
+        *(convolution.choose_conv_padding(padding, side, kernel.shape[0]) for side in x.shape[1:3]),
         (0, 0),
     ]
     return tf.nn.conv2d(x, kernel, 2, zeros)
@@ -42,7 +42,7 @@ def gradients_of(function, x, kernel):
 @pytest.mark.parametrize("sides", SIDES)
 def test_convolution_is_tensorflows(sides, channels, kernel_size, padding):
     x, kernel = random(3, *sides, channels[0]), random(kernel_size, kernel_size, *channels)
-    ours = gradients_of(lambda x, k: convolution.conv(x, k, padding), x, kernel)
+    ours = gradients_of(lambda x, k: convolution.apply_strided_conv(x, k, padding), x, kernel)
     plain = gradients_of(lambda x, k: plain_conv(x, k, padding), x, kernel)
     for one, other in zip(ours, plain, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-11)
@@ -64,7 +64,7 @@ def test_transpose_is_the_gradient_of_the_convolution(sides, channels, kernel_si
         return tape.gradient(shrunk, x, y)
 
     ours = gradients_of(
-        lambda y, k: convolution.conv_transpose(y, k, sides, padding), small, kernel
+        lambda y, k: convolution.apply_strided_conv_transpose(y, k, sides, padding), small, kernel
     )
     for one, other in zip(ours, gradients_of(plain, small, kernel), strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-11)
@@ -77,9 +77,9 @@ def test_every_form_agrees_in_every_dtype(dtype, monkeypatch):
     """
     tolerance = {tf.float32: 1e-5, tf.bfloat16: 2e-2, tf.float16: 5e-3}[dtype]
     x, kernel = random(5, 8, 8, 3, dtype=dtype), random(5, 5, 3, 16, dtype=dtype)
-    ours = gradients_of(lambda x, k: convolution.conv(x, k, "same"), x, kernel)
-    monkeypatch.setattr(convolution, "runs_on_cpu", lambda: False)
-    plain = gradients_of(lambda x, k: convolution.conv(x, k, "same"), x, kernel)
+    ours = gradients_of(lambda x, k: convolution.apply_strided_conv(x, k, "same"), x, kernel)
+    monkeypatch.setattr(convolution, "convolves_on_cpu", lambda: False)
+    plain = gradients_of(lambda x, k: convolution.apply_strided_conv(x, k, "same"), x, kernel)
     for one, other in zip(ours, plain, strict=True):
         assert one.dtype == dtype
         one, other = tf.cast(one, tf.float64).numpy(), tf.cast(other, tf.float64).numpy()
@@ -100,5 +100,5 @@ def test_second_derivatives():
         return outer.gradient(penalty, kernel)
 
     np.testing.assert_allclose(
-        squared_gradient(convolution.conv), squared_gradient(plain_conv), rtol=1e-9
+        squared_gradient(convolution.apply_strided_conv), squared_gradient(plain_conv), rtol=1e-9
     )

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from config.presets import with_preset
+from config.presets import apply_preset
 from config.stored import write_config
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
@@ -16,7 +16,7 @@ def paper_run(tiny):
     it again.
     """
     config = tiny(
-        **(with_preset({"preset": "paper"}) | {"stem_width": 32, "batch_size": 8, "l2": 0.0})
+        **(apply_preset({"preset": "paper"}) | {"stem_width": 32, "batch_size": 8, "l2": 0.0})
     ).resolve()
     Checkpoints(DCGAN(config), config).save(1)
     write_config(config)

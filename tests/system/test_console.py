@@ -40,18 +40,18 @@ def record(level, text, path="/home/me/dcgan/train.py"):
     ],
 )
 def test_an_error_is_one_line_and_exit_code_1(error, line, capsys):
-    assert console.print_error(error) == 1
+    assert console.print_error_line(error) == 1
     assert capsys.readouterr() == ("", f"error: {line}\n")
 
 
 def test_the_libraries_talk_only_when_they_fail_or_are_asked():
     library = "/venv/lib/python3.11/site-packages/tensorflow/x.py"
     logging.set_verbosity(logging.INFO)
-    assert console.is_ours_or_an_error(record(python_logging.INFO, "found 3 images"))
-    assert not console.is_ours_or_an_error(record(python_logging.WARNING, "retracing", library))
-    assert console.is_ours_or_an_error(record(python_logging.ERROR, "no device", library))
+    assert console.should_show_log_record(record(python_logging.INFO, "found 3 images"))
+    assert not console.should_show_log_record(record(python_logging.WARNING, "retracing", library))
+    assert console.should_show_log_record(record(python_logging.ERROR, "no device", library))
     logging.set_verbosity(logging.DEBUG)
-    assert console.is_ours_or_an_error(record(python_logging.WARNING, "retracing", library))
+    assert console.should_show_log_record(record(python_logging.WARNING, "retracing", library))
 
 
 @pytest.mark.parametrize(

@@ -45,22 +45,22 @@ import sklearn.datasets
     [("fpu sse avx512_bf16", "bfloat16"), ("fpu amx_bf16", "bfloat16"), ("fpu avx2", "float32")],
 )
 def test_a_cpu_that_has_bfloat16_gets_it(flags, precision, monkeypatch):
-    monkeypatch.setattr(devices, "_cpu_flags", lambda: set(flags.split()))
+    monkeypatch.setattr(devices, "_read_cpu_flags", lambda: set(flags.split()))
     assert devices.choose_precision("auto") == precision
 
 
 def test_hidden_modules_fail_to_import_and_come_back():
     assert "this" not in sys.modules
-    with devices.hide_modules("this", "json"), pytest.raises(ImportError):
+    with devices.hide_modules_from_import("this", "json"), pytest.raises(ImportError):
         import this  # noqa: F401
     assert "this" not in sys.modules
-    with devices.hide_modules("json"):
+    with devices.hide_modules_from_import("json"):
         import json
     assert json.loads("[1]") == [1]  # imported before, so it stays
 
 
 def test_the_device_is_named(monkeypatch):
-    assert devices.device_type() == "CPU"
+    assert devices.find_device_type() == "CPU"
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-    assert devices.device_type() == "GPU"
+    assert devices.find_device_type() == "GPU"
     assert not devices.nvidia_gpu_is_unused()

@@ -72,10 +72,10 @@ def test_who_waits_for_a_lock_gets_it_when_it_is_free_and_says_so_once(tmp_path,
     monkeypatch.setattr(locks.logging, "info", lambda text, *values: said.append(text % values))
 
     def wait():
-        with locks.wait_for_lock(tmp_path / "lock", "waiting"):
+        with locks.wait_for_file_lock(tmp_path / "lock", "waiting"):
             order.append("waiter")
 
-    with locks.wait_for_lock(tmp_path / "lock", "nobody is there"):
+    with locks.wait_for_file_lock(tmp_path / "lock", "nobody is there"):
         waiter = threading.Thread(target=wait)
         waiter.start()
         time.sleep(0.1)
@@ -88,11 +88,11 @@ def test_who_waits_for_a_lock_gets_it_when_it_is_free_and_says_so_once(tmp_path,
 def test_a_file_has_one_owner(tmp_path):
     path = tmp_path / "draft"
     path.touch()
-    with locks.try_to_own(path) as is_mine:
+    with locks.try_to_own_file(path) as is_mine:
         assert is_mine
-        with locks.try_to_own(path) as is_mine_too:
+        with locks.try_to_own_file(path) as is_mine_too:
             assert is_mine_too is False
-    with locks.try_to_own(path) as is_mine_now:
+    with locks.try_to_own_file(path) as is_mine_now:
         assert is_mine_now
-    with locks.try_to_own(tmp_path / "gone") as is_mine_there:
+    with locks.try_to_own_file(tmp_path / "gone") as is_mine_there:
         assert is_mine_there is False

@@ -11,7 +11,7 @@ SAID = {"total": 5000, "precision": "float32", "jit": False, "step_bytes": 3e9}
 
 @pytest.fixture(autouse=True)
 def _much_memory(monkeypatch):
-    monkeypatch.setattr(announcements, "available_bytes", lambda: 1e12)
+    monkeypatch.setattr(announcements, "measure_available_memory", lambda: 1e12)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_it_says_what_begins_and_where_to_watch(start, jit, line, tiny, messages
 
 def test_it_warns_of_too_little_memory_where_that_is_known(tiny, messages, monkeypatch):
     for free in (None, 3e9, 2.9e9):
-        monkeypatch.setattr(announcements, "available_bytes", lambda free=free: free)
+        monkeypatch.setattr(announcements, "measure_available_memory", lambda free=free: free)
         announce_training(tiny(), **SAID, start=0)
     [warning] = [text for text in messages if "memory" in text]
     assert "needs about 3.0 GB of memory, and 2.9 GB are free." in warning

@@ -15,7 +15,7 @@ from data.packing.pack import load_or_make_pack
 from data.sources.folder import open_image_folder
 from data.sources.idx import open_digits
 from data.sources.source import Source
-from system.files import create_temporary
+from system.files import create_temporary_path
 
 GEOMETRY = Geometry(16, 16, (20, 18))
 
@@ -161,7 +161,7 @@ def test_what_killed_processes_left_is_removed(tiny, image_folder):
     folder = image_folder(2).parent / ".packs"
     folder.mkdir()
     (folder / "faces-1.tmp").touch()
-    with create_temporary(folder / "others") as others:
+    with create_temporary_path(folder / "others") as others:
         load_dataset(tiny(dataset="faces"))
         assert list(folder.glob("*.tmp")) == [others]
 

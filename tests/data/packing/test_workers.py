@@ -24,21 +24,21 @@ def test_a_worker_gives_what_this_process_gives_even_when_it_dies(jpegs):
     ]
     expected = decode_images(items, GEOMETRY, 3)
     worker = Worker()
-    assert worker.decode_in_worker(items, GEOMETRY, 3) == expected
+    assert worker.decode(items, GEOMETRY, 3) == expected
     worker.process.kill()
-    assert worker.decode_in_worker(items, GEOMETRY, 3) == expected
+    assert worker.decode(items, GEOMETRY, 3) == expected
     assert worker.process is None
-    worker.stop_worker()
+    worker.stop()
 
 
 def test_a_worker_ends_with_its_parent_and_leaves_ctrl_c_to_it():
     worker = Worker()
-    worker.decode_in_worker([], GEOMETRY, 3)
+    worker.decode([], GEOMETRY, 3)
     worker.process.send_signal(signal.SIGINT)
-    assert worker.decode_in_worker([], GEOMETRY, 3) == (b"", [])
+    assert worker.decode([], GEOMETRY, 3) == (b"", [])
     worker.process.stdin.close()
     assert worker.process.wait(timeout=30) == 0
-    worker.stop_worker()
+    worker.stop()
 
 
 def test_where_no_process_can_be_started_threads_do_the_work(jpegs, tmp_path, monkeypatch):

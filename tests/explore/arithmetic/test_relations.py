@@ -9,10 +9,10 @@ import tensorflow as tf
 from explore.arithmetic import relations
 from explore.arithmetic.relations import (
     RELATIONSHIPS,
-    convolution_matrix,
-    same_crop,
-    same_padding,
-    transposed_convolution_sizes,
+    build_convolution_matrix,
+    compute_same_crop,
+    compute_same_padding,
+    compute_transposed_conv_sizes,
 )
 
 
@@ -143,7 +143,7 @@ def test_a_transposed_convolution_is_a_direct_one_on_the_stretched_input(number)
         np.testing.assert_allclose(
             tf_conv(zeros, kernel[::-1, ::-1], t.stride), expected, atol=1e-5
         )
-        matrix = convolution_matrix(kernel, t.output, stride=s, padding=p)
+        matrix = build_convolution_matrix(kernel, t.output, stride=s, padding=p)
         np.testing.assert_allclose(matrix.T @ y.ravel(), expected.ravel(), atol=1e-5)
 
 
@@ -157,8 +157,8 @@ def test_a_convolution_takes_its_transpose_back_to_the_same_size():
     for found in geometries(k=range(1, 5), s=range(1, 5), p=range(4)):
         i, k, s, p = (found[name] for name in "iksp")
         if p < k:
-            o = relations.output_size(i, k, s=s, p=p)
-            assert transposed_convolution_sizes(o, k, s=s, p=p, a=(i + 2 * p - k) % s).output == i
+            o = relations.compute_conv_output_size(i, k, s=s, p=p)
+            assert compute_transposed_conv_sizes(o, k, s=s, p=p, a=(i + 2 * p - k) % s).output == i
 
 
 def random_geometries(count):
@@ -181,7 +181,7 @@ def test_the_matrix_is_tensorflows_convolution():
         expected = tf_conv(
             x, kernel, geometry["stride"], geometry["padding"], geometry["dilation"]
         ).numpy()
-        matrix = convolution_matrix(kernel, x.shape, **geometry)
+        matrix = build_convolution_matrix(kernel, x.shape, **geometry)
         assert matrix.shape == (expected.size, x.size)
         np.testing.assert_allclose(matrix @ x.ravel(), expected.ravel(), atol=1e-5)
 
@@ -191,7 +191,7 @@ def test_its_transpose_is_tensorflows_transposed_convolution():
     for x, kernel, geometry in random_geometries(200):
         geometry["dilation"] = 1
         pads, stride = geometry["padding"], geometry["stride"]
-        matrix = convolution_matrix(kernel, x.shape, **geometry)
+        matrix = build_convolution_matrix(kernel, x.shape, **geometry)
         y = normal(*tf_conv(x, kernel, stride, pads).shape)
         explicit = [[0, 0], *pads, [0, 0]]
         expected = tf_conv_transpose(y, kernel, x.shape, stride, explicit).numpy()
@@ -202,9 +202,11 @@ def test_dilation_is_a_convolution_with_the_stretched_kernel():
     for x, kernel, geometry in random_geometries(100):
         dilation = geometry.pop("dilation")
         wide = stretched(kernel, dilation, 0, 0)
-        assert wide.shape == tuple(relations.dilated_kernel_size(k, dilation) for k in kernel.shape)
-        matrix = convolution_matrix(kernel, x.shape, dilation=dilation, **geometry)
-        difference = matrix - convolution_matrix(wide, x.shape, **geometry)
+        assert wide.shape == tuple(
+            relations.compute_dilated_kernel_size(k, dilation) for k in kernel.shape
+        )
+        matrix = build_convolution_matrix(kernel, x.shape, dilation=dilation, **geometry)
+        difference = matrix - build_convolution_matrix(wide, x.shape, **geometry)
         assert abs(difference).max() == 0
 
 
@@ -216,7 +218,7 @@ def test_the_matrix_of_a_3x3_kernel_on_a_4x4_image_is_the_guides():
         [0, 0, 0, 0, a, b, c, 0, d, e, f, 0, g, h, i, 0],
         [0, 0, 0, 0, 0, a, b, c, 0, d, e, f, 0, g, h, i],
     ]
-    matrix = convolution_matrix(np.arange(1, 10).reshape(3, 3), 4)
+    matrix = build_convolution_matrix(np.arange(1, 10).reshape(3, 3), 4)
     np.testing.assert_array_equal(matrix.toarray(), expected)
     assert matrix.nnz == 36
 
@@ -226,7 +228,7 @@ def test_same_is_a_convolution_of_the_padded_input(k):
     kernel = normal(k, k)
     for s, i in itertools.product(range(1, 5), range(1, 13)):
         x = normal(i, i)
-        o, before, after = same_padding(i, k, s)
+        o, before, after = compute_same_padding(i, k, s)
         expected = tf.nn.conv2d(x[None, :, :, None], kernel[:, :, None, None], s, "SAME")[
             0, ..., 0
         ].numpy()
@@ -244,7 +246,7 @@ def test_same_crop_is_what_tensorflow_crops(k):
         y = normal(i, i)
         whole = np.pad(full_transposed(y, kernel, s), (0, s))  # zeros for a negative crop
         for o in range((i - 1) * s + 1, i * s + 1):
-            before, after = same_crop(i, k, s, o)
+            before, after = compute_same_crop(i, k, s, o)
             assert before + o + after == s * (i - 1) + k
             assert after >= (0 if k >= s else k - s)
             expected = tf_conv_transpose(y, kernel, (o, o), s, "SAME")
@@ -254,14 +256,18 @@ def test_same_crop_is_what_tensorflow_crops(k):
 
 
 def test_the_networks_of_dcgan_pad_and_crop_as_they_should():
-    assert [same_padding(64, k, 2) for k in (3, 4, 5)] == [(32, 0, 1), (32, 1, 1), (32, 1, 2)]
-    assert [same_crop(4, 5, 2, o) for o in (7, 8)] == [(2, 2), (1, 2)]
+    assert [compute_same_padding(64, k, 2) for k in (3, 4, 5)] == [
+        (32, 0, 1),
+        (32, 1, 1),
+        (32, 1, 2),
+    ]
+    assert [compute_same_crop(4, 5, 2, o) for o in (7, 8)] == [(2, 2), (1, 2)]
 
 
 def test_tensorflow_refuses_the_sizes_that_same_crop_refuses():
     for o in (6, 9):
         with pytest.raises(ValueError, match=rf"must have 7 to 8 units\. Received: {o}\. Try 8\."):
-            same_crop(4, 5, 2, o)
+            compute_same_crop(4, 5, 2, o)
         with pytest.raises((ValueError, tf.errors.OpError)):
             tf_conv_transpose(normal(4, 4), normal(5, 5), (o, o), 2, "SAME")
 
@@ -307,19 +313,19 @@ def test_tensorflow_refuses_the_sizes_that_same_crop_refuses():
             {"i": 4, "k": 3, "s": 2, "p": 1, "a": 2},
             r"at most s - 1 = 1\. Received: a = 2\.",
         ),
-        (same_padding, {"i": 0, "k": 3, "s": 1}, "i must be"),
+        (compute_same_padding, {"i": 0, "k": 3, "s": 1}, "i must be"),
         (
-            convolution_matrix,
+            build_convolution_matrix,
             {"kernel": np.ones((3, 3, 1)), "input_size": 4},
             r"\(kh, kw\)\. Received: \(3, 3, 1\)\.",
         ),
         (
-            convolution_matrix,
+            build_convolution_matrix,
             {"kernel": np.ones((3, 3)), "input_size": (4, 2)},
             "fit into the 2 units",
         ),
         (
-            convolution_matrix,
+            build_convolution_matrix,
             {"kernel": np.ones((3, 3)), "input_size": 4, "padding": -1},
             "before must be",
         ),
