@@ -105,7 +105,7 @@ class DCGAN:
             d_loss = d_loss_real + d_loss_fake
             scaled_loss = self.d_optimizer.scale_loss(d_loss)
 
-        self.apply_gradients(self.d_optimizer, tape, scaled_loss, self.discriminator)
+        self.update_network_weights(self.d_optimizer, tape, scaled_loss, self.discriminator)
         return {
             "d_loss": d_loss,
             "d_loss_real": d_loss_real,
@@ -124,10 +124,10 @@ class DCGAN:
             g_loss = self.loss.generator(real_logits, fake_logits)
             scaled_loss = self.g_optimizer.scale_loss(g_loss)
 
-        self.apply_gradients(self.g_optimizer, tape, scaled_loss, self.generator)
+        self.update_network_weights(self.g_optimizer, tape, scaled_loss, self.generator)
         return g_loss
 
-    def apply_gradients(self, optimizer, tape, scaled_loss, network) -> None:
+    def update_network_weights(self, optimizer, tape, scaled_loss, network) -> None:
         weights = network.trainable_variables
         gradients = tape.gradient(scaled_loss, weights)
         if self.config.l2:

@@ -69,7 +69,7 @@ class Exported(tf.Module):
 def make_generate_signature(generator: Generator):
     """serving_default as a Python function."""
 
-    def generate(z, y=None):
+    def answer_generate_request(z, y=None):
         if generator.config.bn_statistics == "moving":
             return {"images": generator(z, y, training=False)}
 
@@ -78,7 +78,7 @@ def make_generate_signature(generator: Generator):
             y = check_label_rows(y, tf.shape(z)[0])
         return {"images": draw_in_batches(generator, z, y, tf.identity)}
 
-    return generate
+    return answer_generate_request
 
 
 def make_sample_signature(generator: Generator):
@@ -87,7 +87,7 @@ def make_sample_signature(generator: Generator):
     most = limit_images_per_request(network)
     rule = f"count must be from 0 to {most}. Received: {{}}. Ask for fewer, with several seeds."
 
-    def sample(seed, count, y=None):
+    def answer_sample_request(seed, count, y=None):
         count = require_in_graph((count >= 0) & (count <= most), count, rule, count)
         whole = count + -count % DRAW_BATCH
         z = ops.latents(seed, whole, z_dim=network.z_dim, z_dist=network.z_dist)
@@ -98,13 +98,13 @@ def make_sample_signature(generator: Generator):
         pngs = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)
         return {"png_bytes": pngs, "z": z[:count]}
 
-    return sample
+    return answer_sample_request
 
 
 def make_discriminate_signature(discriminator: Discriminator):
     """discriminate as a Python function."""
 
-    def discriminate(images, y=None):
+    def answer_discriminate_request(images, y=None):
         # A server's fused convolutions return their input's shape for an empty batch, so at
         # least one image goes in.
         count = tf.shape(images)[0]
@@ -113,7 +113,7 @@ def make_discriminate_signature(discriminator: Discriminator):
         logits = discriminator(pad_batch_with_zeros(images, missing), y, training=False)[:count]
         return {"logits": logits, "probability": tf.sigmoid(logits)}
 
-    return discriminate
+    return answer_discriminate_request
 
 
 def draw_in_batches(generator: Generator, z, y, finish) -> tf.Tensor:

@@ -96,7 +96,7 @@ def test_one_accident_goes_back_with_half_the_learning_rate(
 
 
 def test_gradients_that_are_no_numbers(tiny, images, monkeypatch, warned):
-    original = DCGAN.apply_gradients
+    original = DCGAN.update_network_weights
 
     def scaled(self, optimizer, tape, loss, network):
         with tape:
@@ -104,7 +104,7 @@ def test_gradients_that_are_no_numbers(tiny, images, monkeypatch, warned):
             loss = loss if self.config.halvings else loss * factor
         original(self, optimizer, tape, loss, network)
 
-    monkeypatch.setattr(DCGAN, "apply_gradients", scaled)
+    monkeypatch.setattr(DCGAN, "update_network_weights", scaled)
     config = train(tiny(steps=30, ckpt_freq=10), images)
     assert config.halvings == 1
     assert all_finite(config)
