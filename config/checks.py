@@ -1,12 +1,12 @@
 """What a Config must satisfy. Every error says the rule, what was received and what to do."""
 
 import dataclasses
-import difflib
 import os
 import types
 import typing
 from pathlib import Path
 
+from config.mistakes import find_meant_flag
 from system.text import escape_unprintable
 
 MAX_TEXT = 4096  # characters of a setting: Linux's longest path
@@ -51,8 +51,8 @@ def check_setting_names(settings: dict, source: str, known: list[str]) -> None:
         )
     for name in settings:
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"Did you mean {close[0]}?" if close else "python main.py --help lists them."
+            meant = find_meant_flag(name, known)
+            hint = f"Did you mean {meant}?" if meant else "python main.py --help lists them."
             raise ValueError(
                 f"{source} may only hold flags of main.py. "
                 f"Received: {shorten_for_error(name)}. {hint}"

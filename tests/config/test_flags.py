@@ -84,7 +84,7 @@ def test_actions(arguments, actions):
         (["--sample=0"], "--sample must be at least 1. Received: 0"),
         (["--export", "--label=3"], "--label goes with --sample or --visualize"),
         (["--dry_run", "--explore=conv_arithmetic"], "--dry_run writes nothing"),
-        (["--train", "True"], "Flags must begin with --. Received: True"),
+        (["--train", "True"], "--train takes no value: write --train."),
         (["--epoch=x"], "--epoch must be a whole number. Received: x. Try --epoch=25."),
         (["--jit=yes"], "--jit must be one of auto, on, off. Received: yes. Try --jit=auto."),
     ],
