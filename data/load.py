@@ -143,23 +143,28 @@ def _warn_of_small_images(sizes: list, crop: tuple[int, int]) -> None:
 
 def _log_enlarged_images(sizes: list, geometry: Geometry) -> None:
     """Says how many images are enlarged, and from what. sizes: as in the manifest."""
-    kept = Counter()  # (height, width) of what the crop leaves -> images
+    enlarged, total = _count_enlarged_crops(sizes, geometry), sum(size[2] for size in sizes)
+    if not enlarged:
+        return
+
+    count, (height, width) = enlarged.total(), enlarged.most_common(1)[0][0]
+    is_square = height == width and geometry.height == geometry.width
+    keeps_detail = 2 * count > total and is_square and height >= MIN_SIDE
+    logging.info(
+        "%s of %s images were enlarged to %sx%s, most of them from %sx%s%s.",
+        *(f"{count:,}", f"{total:,}", geometry.width, geometry.height, width, height),
+        f"; --output_height={height} keeps all their detail" if keeps_detail else "",
+    )
+
+
+def _count_enlarged_crops(sizes: list, geometry: Geometry) -> Counter:
+    """(height, width) of what the crop leaves of an image -> images, where it must be enlarged."""
+    enlarged = Counter()
     for height, width, count in sizes:
         left, top, right, bottom = geometry.find_crop_box(height, width)
         if bottom - top < geometry.height or right - left < geometry.width:
-            kept[bottom - top, right - left] += count
-    if not kept:
-        return
-
-    height, width = kept.most_common(1)[0][0]
-    enlarged, total = kept.total(), sum(count for *_, count in sizes)
-    square = height == width and geometry.height == geometry.width
-    keeps_detail = 2 * enlarged > total and square and height >= MIN_SIDE
-    logging.info(
-        "%s of %s images were enlarged to %sx%s, most of them from %sx%s%s.",
-        *(f"{enlarged:,}", f"{total:,}", geometry.width, geometry.height, width, height),
-        f"; --output_height={height} keeps all their detail" if keeps_detail else "",
-    )
+            enlarged[bottom - top, right - left] += count
+    return enlarged
 
 
 def _warn_of_batch_larger_than_dataset(batch_size: int, images: int) -> None:
