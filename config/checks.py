@@ -207,9 +207,12 @@ def _check_home_folders(config) -> None:
 def _check_run_name(config) -> None:
     name = config.out_name
     if name and (Path(name).name != name or name == ".."):
+        folder, plain = shorten_for_error(str(Path(name).parent)), Path(name).name
+        split = plain not in ("", "..") and len(name) < SHOWN
+        remedy = f"Try --out_dir={folder} --out_name={plain}." if split else "Pick another."
         raise ValueError(
             "--out_name must be a plain name, without folders. "
-            f"Received: {shorten_for_error(name)}. Folders go to --out_dir."
+            f"Received: {shorten_for_error(name)}. {remedy}"
         )
 
 

@@ -2,13 +2,14 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 from absl import flags
 
 from config import checks, mistakes
 from config.presets import PRESETS
 from config.settings import DATA, DETAILS, MODEL, RUN, SETTINGS, TRAINING, Config, Setting
-from config.stored import read_json_settings
+from config.stored import is_run_folder, name_run_place, read_json_settings
 
 FLAGS = flags.FLAGS
 ACTIONS = "actions"  # the group of --help that comes first
@@ -177,7 +178,11 @@ def _read_config_flag(given: dict) -> dict:
         stored.pop("steps", None)
     for name in NOT_CARRIED_OVER:
         stored.pop(name, None)
-    return stored
+
+    # A run's own file means that run, wherever it lies now.
+    path = Path(FLAGS.config).expanduser()
+    is_of_run = path.name == "config.json" and is_run_folder(path.parent)
+    return stored | name_run_place(path.parent) if is_of_run else stored
 
 
 def choose_actions(actions: list[str]) -> set[str]:

@@ -104,10 +104,7 @@ def test_unknown_datasets_and_runs_are_one_line(tmp_path):
     )
     code, _, err = command("--sample", "4", cwd=tmp_path)
     assert code == 1
-    assert (
-        err == "error: --out_name must be a trained run in ./out. Received: digits-64x64. "
-        "Add --train first.\n"
-    )
+    assert err == "error: There is no trained run in out. Add --train first.\n"
 
 
 def test_no_action_says_which_there_are():

@@ -40,8 +40,8 @@ from config.settings import SETTINGS, Config
         ({"batch_size": "64"}, "--batch_size must be of type int. Received: '64'."),
         (
             {"out_name": "a/b"},
-            "--out_name must be a plain name, without folders. Received: a/b. Folders go to "
-            "--out_dir.",
+            "--out_name must be a plain name, without folders. Received: a/b. "
+            "Try --out_dir=a --out_name=b.",
         ),
         ({"epoch": True}, "--epoch must be of type int. Received: True."),
     ],
