@@ -2,7 +2,12 @@
 
 import sys
 
-from data.fetch import main
+from system.packages import end_without_package
+
+try:
+    from data.fetch import main
+except ModuleNotFoundError as error:
+    end_without_package(error)
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -15,21 +15,26 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from absl import flags, logging
+from system.packages import end_without_package
 
-from config.flags import (
-    FLAGS,
-    choose_actions,
-    collect_given_settings,
-    define_flags,
-    format_flags_help,
-    parse_flags,
-)
-from config.presets import apply_preset
-from config.settings import NETWORK_SETTINGS, Config
-from runs.find import check_run_has_images, find_run, find_run_to_train
-from system import console, devices
-from system.signals import Interruption, die_quietly_of_a_closed_pipe
+try:
+    from absl import flags, logging
+
+    from config.flags import (
+        FLAGS,
+        choose_actions,
+        collect_given_settings,
+        define_flags,
+        format_flags_help,
+        parse_flags,
+    )
+    from config.presets import apply_preset
+    from config.settings import NETWORK_SETTINGS, Config
+    from runs.find import check_run_has_images, find_run, find_run_to_train
+    from system import console, devices
+    from system.signals import Interruption, die_quietly_of_a_closed_pipe
+except ModuleNotFoundError as error:  # as it is without .venv
+    end_without_package(error)
 
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 
@@ -51,6 +56,8 @@ def main(argv: list[str]) -> int:
         run_actions(collect_given_settings(), choose_actions([*ACTIONS]))
     except KeyboardInterrupt:
         return report_interruption()
+    except ModuleNotFoundError as error:  # TensorFlow and the like are imported when needed
+        end_without_package(error)
     except Exception as error:
         if interruption.received:
             return report_interruption()

@@ -4,7 +4,10 @@ All that the program knows about them stands here. Imports no TensorFlow and not
 """
 
 import dataclasses
+import shlex
 from pathlib import Path
+
+DATA_DIR = Path("data")  # where download.py and main.py look unless flags say otherwise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,7 +23,8 @@ class NamedSet:
     downloadable: bool = True  # by download.py
     tfds_name: str | None = None  # in TensorFlow Datasets, where it is looked for last
     tfds_test_split: bool = False  # whether the test images are trained on, too
-    remedy: str = ""  # what to do when it is missing; {data_dir} stands for that folder
+    # What to do when it is missing; {data_dir} stands for that folder, {download} for the command.
+    remedy: str = ""
     attributes_file: str | None = None  # beside the images, for --labels
     crop: int | None = None  # pixels: side of the centre crop unless flags give another
     output_side: int | None = None  # pixels: default of --output_height
@@ -28,7 +32,10 @@ class NamedSet:
 
     def say_where_dataset_belongs(self, data_dir: Path | str) -> str:
         """The remedy for a missing set, in one line."""
-        return self.remedy.format(data_dir=data_dir)
+        command = f"python download.py {self.name}"
+        if Path(data_dir) != DATA_DIR:
+            command += f" --data_dir={shlex.quote(str(data_dir))}"
+        return self.remedy.format(data_dir=data_dir, download=command)
 
 
 DIGITS = NamedSet(name="digits", aliases=("digits",), downloadable=False)
@@ -39,7 +46,8 @@ CELEBA = NamedSet(
     folder_names=("celeba", "imgalignceleba"),
     tfds_name="celeb_a",
     remedy=(
-        "Put CelebA's images in {data_dir}/celebA/, or its zip, still packed, at "
+        "Run {download} first. "
+        "Or put CelebA's images in {data_dir}/celebA/, or its zip, still packed, at "
         "{data_dir}/img_align_celeba.zip or {data_dir}/celebA/img_align_celeba.zip "
         "(1.4 GB, https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html)."
     ),
@@ -54,7 +62,8 @@ MNIST = NamedSet(
     tfds_name="mnist",
     tfds_test_split=True,  # as carpedm20 joined them: 70,000 images
     remedy=(
-        "Put train-images-idx3-ubyte, or the same with .gz, in {data_dir}/mnist/, "
+        "Run {download} first. "
+        "Or put train-images-idx3-ubyte, or the same with .gz, in {data_dir}/mnist/, "
         "or digits as image files there, or a zip of them at {data_dir}/mnist.zip."
     ),
     output_side=28,  # of its images, for which carpedm20 has networks of their own
@@ -66,10 +75,48 @@ LSUN = NamedSet(
     aliases=("lsun",),
     folder_names=("lsun",),
     remedy=(
-        "Put an LMDB such as bedroom_train_lmdb/ in {data_dir}/lsun/, or its images there, "
+        "Run {download} first (46 GB; --category=church_outdoor: 2.4 GB). "
+        "Or put an LMDB such as bedroom_train_lmdb/ in {data_dir}/lsun/, or its images there, "
         "or a zip of them at {data_dir}/lsun.zip (https://github.com/fyu/lsun)."
     ),
 )
+
+# Image sets of TensorFlow Datasets that people ask for by their names alone: spelling -> its name.
+TFDS_SETS = {
+    "cifar10": "cifar10",
+    "cifar": "cifar10",
+    "cifar100": "cifar100",
+    "fashionmnist": "fashion_mnist",
+    "kmnist": "kmnist",
+    "emnist": "emnist",
+    "svhn": "svhn_cropped",
+    "stl10": "stl10",
+    "lfw": "lfw",
+    "celebahq": "celeb_a_hq",
+    "flowers": "tf_flowers",
+    "flowers102": "oxford_flowers102",
+    "oxfordflowers": "oxford_flowers102",
+    "oxfordpets": "oxford_iiit_pet",
+    "pets": "oxford_iiit_pet",
+    "catsvsdogs": "cats_vs_dogs",
+    "dogsvscats": "cats_vs_dogs",
+    "stanforddogs": "stanford_dogs",
+    "stanfordcars": "cars196",
+    "cars": "cars196",
+    "cub200": "caltech_birds2011",
+    "birds": "caltech_birds2011",
+    "caltech101": "caltech101",
+    "food101": "food101",
+    "omniglot": "omniglot",
+    "eurosat": "eurosat",
+    "quickdraw": "quickdraw_bitmap",
+    "imagenette": "imagenette",
+    "imagenet": "imagenet_resized/64x64",
+    "imagenet64": "imagenet_resized/64x64",
+    "imagenet32": "imagenet_resized/32x32",
+    "dsprites": "dsprites",
+    "places365": "places365_small",
+}
 
 NAMED_SETS = {named.name: named for named in (DIGITS, CELEBA, MNIST, LSUN)}
 
@@ -85,3 +132,10 @@ def canonicalize_dataset_name(dataset: str) -> str:
 def fold_dataset_spelling(name: str) -> str:
     """`name` without its case, - and _, so that CelebA, celeb_a and celeb-a are one."""
     return name.lower().replace("_", "").replace("-", "")
+
+
+def find_tfds_name(dataset: str) -> str | None:
+    """TensorFlow Datasets' name of a well-known set: CIFAR-10 -> cifar10; None for others."""
+    spelling = fold_dataset_spelling(dataset)
+    known = {fold_dataset_spelling(name): name for name in TFDS_SETS.values()} | TFDS_SETS
+    return known.get(spelling)

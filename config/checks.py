@@ -1,12 +1,12 @@
 """What a Config must satisfy. Every error says the rule, what was received and what to do."""
 
 import dataclasses
-import difflib
 import os
 import types
 import typing
 from pathlib import Path
 
+from config.mistakes import find_meant_flag
 from system.text import escape_unprintable
 
 MAX_TEXT = 4096  # characters of a setting: Linux's longest path
@@ -51,8 +51,8 @@ def check_setting_names(settings: dict, source: str, known: list[str]) -> None:
         )
     for name in settings:
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"Did you mean {close[0]}?" if close else "python main.py --help lists them."
+            meant = find_meant_flag(name, known)
+            hint = f"Did you mean {meant}?" if meant else "python main.py --help lists them."
             raise ValueError(
                 f"{source} may only hold flags of main.py. "
                 f"Received: {shorten_for_error(name)}. {hint}"
@@ -207,9 +207,12 @@ def _check_home_folders(config) -> None:
 def _check_run_name(config) -> None:
     name = config.out_name
     if name and (Path(name).name != name or name == ".."):
+        folder, plain = shorten_for_error(str(Path(name).parent)), Path(name).name
+        split = plain not in ("", "..") and len(name) < SHOWN
+        remedy = f"Try --out_dir={folder} --out_name={plain}." if split else "Pick another."
         raise ValueError(
             "--out_name must be a plain name, without folders. "
-            f"Received: {shorten_for_error(name)}. Folders go to --out_dir."
+            f"Received: {shorten_for_error(name)}. {remedy}"
         )
 
 

@@ -2,16 +2,18 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 from absl import flags
 
-from config import checks
+from config import checks, mistakes
 from config.presets import PRESETS
 from config.settings import DATA, DETAILS, MODEL, RUN, SETTINGS, TRAINING, Config, Setting
-from config.stored import read_json_settings
+from config.stored import is_run_folder, name_run_place, read_json_settings
 
 FLAGS = flags.FLAGS
 ACTIONS = "actions"  # the group of --help that comes first
+GROUPS = (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)  # in the order of --help
 SAMPLES = 64  # images to draw when no action is named, as many as the original drew
 NOT_CARRIED_OVER = ("label_names", "halvings")  # from another run's config.json: they are its own
 
@@ -126,32 +128,31 @@ def _define_setting_flag(field: dataclasses.Field, setting: Setting) -> None:
 
 
 def parse_flags(argv: list[str]) -> None:
-    """Fills FLAGS. Raises ValueError for a value of the wrong type and for stray words."""
+    """Fills FLAGS. Raises ValueError for unknown flags, values of the wrong type, stray words."""
+    known = _list_own_flags()
+    mistakes.check_command_line(argv[1:], known)
     try:
         stray = FLAGS(argv)[1:]
+    except flags.UnrecognizedFlagError as error:
+        raise ValueError(mistakes.explain_unknown_flag(error.flagvalue, known)) from error
     except flags.IllegalFlagValueError as error:
         raise ValueError(_explain_illegal_flag(error)) from error
     if stray:
-        raise ValueError(
-            f"Flags must begin with --. Received: {stray[0]}. "
-            "On-off flags are --train and --notrain, lists have commas and no spaces."
-        )
+        position = argv[1:].index(stray[0])
+        raise ValueError(mistakes.explain_stray_word(argv[1:], position, known))
+
+
+def _list_own_flags() -> dict[str, flags.Flag]:
+    """Our flags by their names, and the one of absl's that we speak of."""
+    groups = FLAGS.flags_by_module_dict()
+    ours = {flag.name: flag for group in GROUPS for flag in groups[group]}
+    return ours | {"verbosity": FLAGS["verbosity"]}
 
 
 def _explain_illegal_flag(error: flags.IllegalFlagValueError) -> str:
-    """absl's message in the form of ours: rule, received, remedy."""
+    """absl's message in the form of ours."""
     found = re.match(r"flag --(\w+)=(.*?): ", str(error))
-    if not found:
-        return str(error)
-
-    name, received = found.groups()
-    flag = FLAGS[name]
-    kinds = {"int": "a whole number", "float": "a number", "bool": "on or off"}
-    choices = getattr(flag.parser, "enum_values", None)
-    rule = f"one of {', '.join(choices)}" if choices else kinds.get(flag.flag_type(), "text")
-    example = f"--{name} or --no{name}" if flag.boolean else f"--{name}={flag.default}"
-    remedy = "" if flag.default is None else f"Try {example}."
-    return f"--{name} must be {rule}. Received: {received}. {remedy}".rstrip()
+    return mistakes.explain_illegal_value(FLAGS[found[1]], found[2]) if found else str(error)
 
 
 def collect_given_settings() -> dict:
@@ -177,7 +178,11 @@ def _read_config_flag(given: dict) -> dict:
         stored.pop("steps", None)
     for name in NOT_CARRIED_OVER:
         stored.pop(name, None)
-    return stored
+
+    # A run's own file means that run, wherever it lies now.
+    path = Path(FLAGS.config).expanduser()
+    is_of_run = path.name == "config.json" and is_run_folder(path.parent)
+    return stored | name_run_place(path.parent) if is_of_run else stored
 
 
 def choose_actions(actions: list[str]) -> set[str]:
@@ -228,8 +233,7 @@ def format_flags_help(introduction: str) -> str:
     """--help: the introduction, then the flags in groups, each with its default."""
     groups = FLAGS.flags_by_module_dict()
     sections = [
-        f"{group}:\n" + "\n".join(map(_format_flag_help, groups[group]))
-        for group in (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)
+        f"{group}:\n" + "\n".join(map(_format_flag_help, groups[group])) for group in GROUPS
     ]
     return "\n\n".join([introduction.strip(), *sections])
 

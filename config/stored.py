@@ -1,5 +1,6 @@
 """config.json: a run's settings on disk, and what a continued run may change of them."""
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -25,6 +26,20 @@ def read_config(path: Path) -> Config:
         raise ValueError(
             f"{told} Delete it and give the run's flags again, or use another --out_name."
         ) from error
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Whether a run lies in `folder`: a config.json of ours, with a folder for its checkpoints."""
+    with contextlib.suppress(OSError, ValueError):
+        config = read_config(folder / "config.json")
+        return (folder / Path(config.checkpoint_dir).expanduser()).is_dir()
+    return False
+
+
+def name_run_place(folder: Path) -> dict:
+    """The settings out_dir and out_name that lead to the run in `folder`."""
+    folder = folder.resolve() if folder.name in ("", "..") else folder
+    return {"out_dir": str(folder.parent), "out_name": folder.name}
 
 
 def make_config_from_dict(settings: dict, source: str) -> Config:

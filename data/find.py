@@ -1,6 +1,5 @@
 """Where a dataset's images are: what `--dataset` may mean, and what to say when there are none."""
 
-import contextlib
 import itertools
 import os
 from collections import Counter
@@ -9,6 +8,7 @@ from pathlib import Path, PurePath
 from config.catalog import DIGITS, NAMED_SETS, fold_dataset_spelling
 from config.settings import Config
 from data import limits
+from data.missing import describe_missing_dataset, is_code_not_images
 from data.sources.folder import open_image_folder, open_image_zip, walk_dataset_files
 from data.sources.idx import find_idx_files, open_digits, open_idx_files
 from data.sources.source import IMAGE_SUFFIXES, Source
@@ -52,20 +52,15 @@ def _open_tfds_copy_of_named_set(
     in_tfds = named is not None and named.tfds_name is not None
     if error and not (in_tfds and isinstance(error, NoImagesError)):
         raise ValueError(f"{error} {remedy}".strip())
-    if in_tfds:
-        split = {"with_test_split": named.tfds_test_split}
-        return _open_tfds_in_data_dir(named.tfds_name, config, remedy, fetch=fetch, **split)
+    if not in_tfds:
+        raise ValueError(describe_missing_dataset(name, data_dir, remedy))
 
-    raise ValueError(_describe_unknown_dataset(name, remedy, data_dir))
-
-
-def _describe_unknown_dataset(name: str, remedy: str, data_dir: Path) -> str:
-    """What --dataset may be, with the `remedy` for a named set, else what is in data_dir."""
-    return (
-        "--dataset must be digits, celebA, mnist, lsun, tfds:NAME, a folder in --data_dir or a "
-        f"path to images. Received: {escape_unprintable(name)}. "
-        f"{remedy or _describe_datasets_in_data_dir(data_dir)}"
-    )
+    split = {"with_test_split": named.tfds_test_split}
+    try:
+        return _open_tfds_in_data_dir(named.tfds_name, config, "", fetch=fetch, **split)
+    except ValueError as refusal:
+        lead = error or describe_missing_dataset(name, data_dir, remedy="")
+        raise ValueError(f"{lead} {remedy} TensorFlow Datasets: {refusal}".strip()) from refusal
 
 
 def _open_first_dataset_place(
@@ -97,7 +92,7 @@ def _list_dataset_places(name: str, data_dir: Path) -> list[Path]:
     exact = [entry for entry in entries if entry.name == name]
     alike = [e for e in entries if e.name != name and _fold_dataset_spelling(e.name) in wanted]
     here = [path] if path.exists() and named is None else []
-    return [place for place in exact + alike + here if not _is_code_not_images(place)]
+    return [place for place in exact + alike + here if not is_code_not_images(place)]
 
 
 def _list_data_dir(folder: Path) -> list[Path]:
@@ -110,13 +105,6 @@ def _list_data_dir(folder: Path) -> list[Path]:
 def _fold_dataset_spelling(name: str) -> str:
     """The spelling of a folder's or a zip's name, without .zip."""
     return fold_dataset_spelling(name.lower().removesuffix(".zip"))
-
-
-def _is_code_not_images(folder: Path) -> bool:
-    """True for folders of code, such as our own data/sources/, which lies in data_dir."""
-    with contextlib.suppress(OSError):
-        return (folder / "__init__.py").is_file()
-    return False
 
 
 def _open_dataset_at(path: Path, pattern: str, limit: int | None) -> Source:
@@ -210,22 +198,3 @@ def _describe_files_without_images(folder: Path) -> str:
     kinds = Counter(PurePath(name).suffix.lower() or "without suffix" for name in names)
     listed = (f"{count} {escape_unprintable(kind)}" for kind, count in kinds.most_common(4))
     return ", ".join(listed) or "no files"
-
-
-def _describe_datasets_in_data_dir(data_dir: Path) -> str:
-    """The names of what may be datasets in data_dir, as a sentence."""
-    try:
-        entries = sorted(data_dir.iterdir())
-    except OSError as error:
-        return f"--data_dir={data_dir}: {error.strerror}."
-
-    names = [
-        escape_unprintable(entry.name)
-        for entry in entries
-        if (entry.is_dir() or entry.suffix.lower() == ".zip")
-        and not entry.name.startswith((".", "__"))
-        and not _is_code_not_images(entry)
-    ]
-    if not names:
-        return f"{data_dir} holds no folder and no zip."
-    return f"In {data_dir}: {', '.join(names)}."

@@ -3,12 +3,13 @@
 import contextlib
 import dataclasses
 import itertools
+from collections import Counter
 from pathlib import Path
 
 from absl import logging
 
 from config.catalog import NAMED_SETS
-from config.settings import Config, name_dataset_for_folders
+from config.settings import MIN_SIDE, Config, name_dataset_for_folders
 from data.find import find_dataset_source
 from data.labels import Labels, read_dataset_labels
 from data.packing.decode import BACKGROUND, Decoded, Geometry, decode_image
@@ -31,6 +32,7 @@ def load_dataset(config: Config) -> Pack:
     source = find_dataset_source(config)
     pack = _load_dataset_pack(config, source)
     _log_dataset_summary(pack, choose_crop_and_resize(config))
+    _warn_of_batch_larger_than_dataset(config.batch_size, pack.manifest["count"])
 
     labels = read_dataset_labels(config, source, pack.manifest["files"])
     if labels:
@@ -112,6 +114,7 @@ def _log_dataset_summary(pack: Pack, geometry: Geometry) -> None:
         _warn_of_skipped_images(manifest["skipped"], manifest["count"])
     if geometry.crop:
         _warn_of_small_images(manifest["sizes"], geometry.crop)
+    _log_enlarged_images(manifest["sizes"], geometry)
     if manifest["transparent"] and channels != 4:
         colour = "white" if BACKGROUND == (255, 255, 255) else str(BACKGROUND)
         text = "transparent images: %s, put on %s; --c_dim=4 keeps alpha"
@@ -136,6 +139,41 @@ def _warn_of_small_images(sizes: list, crop: tuple[int, int]) -> None:
     if small:
         text = "%s images are smaller than the crop and were cropped less."
         logging.warning(text, f"{small:,}")
+
+
+def _log_enlarged_images(sizes: list, geometry: Geometry) -> None:
+    """Says how many images are enlarged, and from what. sizes: as in the manifest."""
+    enlarged, total = _count_enlarged_crops(sizes, geometry), sum(size[2] for size in sizes)
+    if not enlarged:
+        return
+
+    count, (height, width) = enlarged.total(), enlarged.most_common(1)[0][0]
+    is_square = height == width and geometry.height == geometry.width
+    keeps_detail = 2 * count > total and is_square and height >= MIN_SIDE
+    logging.info(
+        "%s of %s images were enlarged to %sx%s, most of them from %sx%s%s.",
+        *(f"{count:,}", f"{total:,}", geometry.width, geometry.height, width, height),
+        f"; --output_height={height} keeps all their detail" if keeps_detail else "",
+    )
+
+
+def _count_enlarged_crops(sizes: list, geometry: Geometry) -> Counter:
+    """(height, width) of what the crop leaves of an image -> images, where it must be enlarged."""
+    enlarged = Counter()
+    for height, width, count in sizes:
+        left, top, right, bottom = geometry.find_crop_box(height, width)
+        if bottom - top < geometry.height or right - left < geometry.width:
+            enlarged[bottom - top, right - left] += count
+    return enlarged
+
+
+def _warn_of_batch_larger_than_dataset(batch_size: int, images: int) -> None:
+    if batch_size > images:
+        logging.warning(
+            "a batch of %s is larger than the dataset of %s images and repeats some. "
+            "Try --batch_size=%s.",
+            *(batch_size, images, images),
+        )
 
 
 def _describe_dataset_image_sizes(sizes: list) -> str:

@@ -14,6 +14,7 @@ from absl import logging
 
 from config.settings import Config
 from gan import DCGAN
+from runs.other_network import describe_other_network
 from system.files import write_atomic
 
 # What TensorFlow raises for a damaged checkpoint. Truncated data: IndexError. A flipped bit, a
@@ -90,7 +91,8 @@ class Checkpoints:
 
         Raises ValueError when there are checkpoints and none is readable.
         """
-        path = _restore_newest_checkpoint(self.folder, self._read_checkpoint_state)
+        networks = {"generator": self.dcgan.generator, "discriminator": self.dcgan.discriminator}
+        path = _restore_newest_checkpoint(self.config, networks, self._read_checkpoint_state)
         for optimizer in (self.g_adam, self.d_adam):
             # The one in the checkpoint would win over the flag.
             optimizer.learning_rate = self.config.current_learning_rate
@@ -193,7 +195,7 @@ def restore_networks(config: Config, **networks: keras.Model) -> int:
         if not _has_finite_variables(*networks.values()):
             raise ValueError(NOT_FINITE)
 
-    if not _restore_newest_checkpoint(config.checkpoint_path, read_networks):
+    if not _restore_newest_checkpoint(config, networks, read_networks):
         raise ValueError(f"{config.run_dir} has no checkpoint. Add --train.")
     return int(step)
 
@@ -215,24 +217,64 @@ def translate_write_errors(path: Path):
         raise OSError(number, os.strerror(number), os.fspath(path)) from error
 
 
-def _restore_newest_checkpoint(folder: Path, read: Callable[[Path], None]) -> Path | None:
-    """Restores the newest readable checkpoint in `folder`; returns its prefix, or None.
+def _restore_newest_checkpoint(
+    config: Config, networks: dict[str, keras.Model], read: Callable[[Path], None]
+) -> Path | None:
+    """Restores the newest readable checkpoint of a run; returns its prefix, or None.
 
-    read restores the checkpoint of a prefix, and raises one of DAMAGE_ERRORS when something is
-    missing, unreadable or not finite. Raises ValueError when no checkpoint is readable.
+    networks: those that are restored, by their names. read restores the checkpoint of a prefix, and
+    raises one of DAMAGE_ERRORS when something is missing, unreadable or not finite. Raises
+    ValueError when no checkpoint is readable.
     """
-    paths = list_checkpoints(folder)
+    paths = list_checkpoints(config.checkpoint_path)
+    _check_some_checkpoint_fits(config, networks, paths)
     for path in reversed(paths):
         if _try_to_restore_checkpoint(path, read):
             return path
 
     if paths:
         raise ValueError(
-            "A checkpoint must be readable to go on. "
-            f"Received: {len(paths)} in {folder}, all damaged; they were left as they are. "
+            "A checkpoint must be readable to go on. Received: "
+            f"{len(paths)} in {config.checkpoint_path}, all damaged; they were left as they are. "
             "Bring back a copy of them, or start another run with --out_name=NAME."
         )
     return None
+
+
+def _check_some_checkpoint_fits(
+    config: Config, networks: dict[str, keras.Model], paths: list[Path]
+) -> None:
+    """Raises ValueError if all checkpoints are whole, but of other networks than these."""
+    expected = {
+        f"{name}/{variable.path}": tuple(variable.shape)
+        for name, network in networks.items()
+        for variable in network.variables
+    }
+    difference = ""
+    for path in paths:
+        difference = describe_other_network(_read_variable_shapes(path), expected)
+        if not difference:
+            return
+
+    if paths:
+        has_settings = (config.run_dir / "config.json").is_file()
+        remedy = "Bring back the config.json of their run" if has_settings else "Give its flags"
+        raise ValueError(
+            f"The checkpoints in {config.checkpoint_path} are of another network: {difference}. "
+            f"{remedy}, or start another run with --out_name=NAME."
+        )
+
+
+def _read_variable_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes in a checkpoint by paths such as generator/conv1/kernel; {} if it is damaged."""
+    with contextlib.suppress(*DAMAGE_ERRORS):
+        shapes = tf.train.load_checkpoint(os.fspath(path)).get_variable_to_shape_map()
+        # TensorFlow ends its keys with /.ATTRIBUTES/VARIABLE_VALUE and writes .S for a slash.
+        return {
+            key.split("/.ATTRIBUTES")[0].replace(".S", "/"): tuple(shape)
+            for key, shape in shapes.items()
+        }
+    return {}
 
 
 def _try_to_restore_checkpoint(path: Path, read: Callable[[Path], None]) -> bool:

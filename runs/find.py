@@ -7,9 +7,9 @@ from absl import logging
 
 from config.presets import PRESETS, apply_preset
 from config.settings import IMPORTED, NETWORK_SETTINGS, Config, is_same_dataset
-from config.stored import change_settings, read_config
-
-RUNS_LISTED = 10  # in an error
+from config.stored import change_settings, name_run_place, read_config
+from runs.not_found import explain_labels_meant_as_label, explain_missing_run, run_fits_request
+from runs.place import point_to_run_folder
 
 
 def find_run_to_train(given: dict) -> Config:
@@ -18,13 +18,15 @@ def find_run_to_train(given: dict) -> Config:
     given: name -> value, as the user gave them. Raises ValueError when the run that exists has
     other images, another preset or other networks.
     """
+    is_named = bool(given.get("out_name"))
+    given = point_to_run_folder(given)
     fresh = Config(**apply_preset(given))
     stored = read_run(fresh.run_dir)
     if not stored:
         return fresh
 
     if "dataset" in given and not is_same_dataset(stored.dataset, fresh.dataset):
-        _check_other_dataset_is_wanted(stored, fresh)
+        _check_other_dataset_is_wanted(stored, fresh, is_named=is_named)
     _check_preset_fits_run(given, fresh, stored)
     return change_settings(stored, _drop_preset(given), for_training=True)
 
@@ -34,8 +36,11 @@ def find_run(given: dict) -> Config:
 
     Raises ValueError naming the runs that exist when none or several fit.
     """
+    given = point_to_run_folder(given)
     wanted = Config(**apply_preset(given))
     found = read_run(wanted.run_dir) or _find_only_fitting_run(wanted, given)
+    if mistake := explain_labels_meant_as_label(found, given):
+        raise ValueError(mistake)
     _check_preset_fits_run(given, wanted, found)
     return change_settings(found, _drop_preset(given))
 
@@ -47,8 +52,7 @@ def read_run(run_dir: Path) -> Config | None:
         return None
 
     # Where the run lies now counts, not where it lay when its settings were written.
-    place = {"out_dir": str(run_dir.parent), "out_name": run_dir.name}
-    config = change_settings(read_config(path), place)
+    config = change_settings(read_config(path), name_run_place(run_dir))
     return config if any(config.checkpoint_path.glob("step-*.index")) else None
 
 
@@ -66,10 +70,10 @@ def _drop_preset(given: dict) -> dict:
     return {name: value for name, value in given.items() if name != "preset"}
 
 
-def _check_other_dataset_is_wanted(stored: Config, fresh: Config) -> None:
+def _check_other_dataset_is_wanted(stored: Config, fresh: Config, *, is_named: bool) -> None:
     """Warns of other images; raises ValueError where nothing shows that they are wanted."""
     message = f"{fresh.run_dir} was trained on {stored.dataset}. Received: {fresh.dataset}."
-    if not fresh.out_name:
+    if not is_named:
         raise ValueError(
             f"A run goes on with its own dataset: {message} Start another with --out_name=NAME."
         )
@@ -96,27 +100,10 @@ def _check_preset_fits_run(given: dict, fresh: Config, stored: Config) -> None:
 def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
     """The only run beside `wanted` with its dataset and networks. Raises ValueError otherwise."""
     runs = _read_all_runs(wanted.run_dir.parent)
-    fits = [run for run in runs.values() if _run_fits_request(run, wanted, given)]
+    fits = [run for run in runs.values() if run_fits_request(run, wanted, given)]
     if len(fits) == 1 and not wanted.out_name:
         return fits[0]
-
-    names = sorted(runs)
-    listed = ", ".join(names[:RUNS_LISTED]) + (", ..." if len(names) > RUNS_LISTED else "")
-    remedy = (
-        f"Runs there: {listed}; pick one with --out_name, or add --train."
-        if runs
-        else "Add --train first."
-    )
-    raise ValueError(
-        f"--out_name must be a trained run in {wanted.out_dir}. Received: {wanted.name}. {remedy}"
-    )
-
-
-def _run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
-    if "dataset" in given and not is_same_dataset(run.dataset, wanted.dataset):
-        return False
-    asked = [name for name in NETWORK_SETTINGS if name in given]
-    return all(getattr(run, name) == getattr(wanted, name) for name in asked)
+    raise ValueError(explain_missing_run(wanted, given, runs))
 
 
 def _read_all_runs(out_dir: Path) -> dict[str, Config]:

@@ -17,6 +17,7 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
+from config.settings import MAX_COUNT
 from data import limits
 from data.labels import Labels
 from data.packing.decode import Geometry
@@ -175,8 +176,13 @@ def _is_valid_pack_manifest(manifest) -> bool:
         and all(type(name) is str for name in manifest["files"])
         and all(type(reason) is str for reason in manifest["skipped"].values())
         and len(triples) == len(sizes) > 0
-        and all(type(number) is int for triple in triples for number in triple)
+        and all(_is_possible_count(number) for triple in triples for number in triple)
     )
+
+
+def _is_possible_count(number) -> bool:
+    """True for what a side in pixels or a number of images can be."""
+    return type(number) is int and 0 < number <= MAX_COUNT
 
 
 def _choose_pack_folder(folders: list[Path]) -> Path:

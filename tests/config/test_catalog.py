@@ -7,7 +7,14 @@ import pytest
 from common import ROOT
 
 from config import catalog
-from config.catalog import NAMED_SETS, canonicalize_dataset_name, fold_dataset_spelling
+from config.catalog import (
+    NAMED_SETS,
+    TFDS_SETS,
+    canonicalize_dataset_name,
+    find_tfds_name,
+    fold_dataset_spelling,
+)
+from config.settings import Config
 
 
 @pytest.mark.parametrize(
@@ -48,9 +55,39 @@ def test_a_record_is_found_by_its_canonical_name_and_cannot_be_changed():
 
 def test_the_remedy_names_data_dir_even_one_with_braces():
     text = catalog.CELEBA.say_where_dataset_belongs(Path("/a/{odd}"))
-    assert text.startswith("Put CelebA's images in /a/{odd}/celebA/")
+    assert text.startswith("Run python download.py celebA --data_dir='/a/{odd}' first. ")
+    assert "Or put CelebA's images in /a/{odd}/celebA/" in text
     assert "{data_dir}" not in text
     assert catalog.DIGITS.say_where_dataset_belongs("/a") == ""
+
+
+def test_the_downloader_is_named_first_with_data_dir_only_where_it_is_another():
+    for named in NAMED_SETS.values():
+        remedy = named.say_where_dataset_belongs(Path(Config.data_dir))
+        assert remedy.startswith(f"Run python download.py {named.name} first") is named.downloadable
+        assert "--data_dir" not in remedy
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("cifar10", "cifar10"),
+        ("CIFAR-10", "cifar10"),
+        ("Fashion_MNIST", "fashion_mnist"),
+        ("oxford_flowers102", "oxford_flowers102"),
+        ("faces", None),
+    ],
+)
+def test_well_known_names_are_found_in_tensorflow_datasets(given, name):
+    assert find_tfds_name(given) == name
+
+
+def test_tensorflow_datasets_has_every_name_that_is_suggested():
+    import tensorflow_datasets as tfds
+
+    known = {*tfds.list_builders()}
+    assert {name for name in TFDS_SETS.values() if name.split("/")[0] not in known} == set()
+    assert [word for word in TFDS_SETS if word != fold_dataset_spelling(word)] == []
 
 
 def test_the_facts_of_the_original():

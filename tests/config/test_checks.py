@@ -40,8 +40,8 @@ from config.settings import SETTINGS, Config
         ({"batch_size": "64"}, "--batch_size must be of type int. Received: '64'."),
         (
             {"out_name": "a/b"},
-            "--out_name must be a plain name, without folders. Received: a/b. Folders go to "
-            "--out_dir.",
+            "--out_name must be a plain name, without folders. Received: a/b. "
+            "Try --out_dir=a --out_name=b.",
         ),
         ({"epoch": True}, "--epoch must be of type int. Received: True."),
     ],
@@ -143,6 +143,8 @@ def test_a_name_that_is_none_is_told_with_the_one_that_was_meant():
     check_setting_names({"epoch": 1}, "x.json", ["epoch"])
     with pytest.raises(ValueError, match=r"^x.json may only .* Received: epoc. Did you mean epoch"):
         check_setting_names({"epoc": 1}, "x.json", ["epoch"])
+    with pytest.raises(ValueError, match=r"Received: lr\. Did you mean learning_rate\?$"):
+        check_setting_names({"lr": 1}, "x.json", ["epoch", "learning_rate"])
     with pytest.raises(ValueError, match=r"Received: \\x1b.* python main.py --help lists them\."):
         check_setting_names({"\x1b": 1}, "x.json", ["epoch"])
     with pytest.raises(ValueError, match=r"one JSON object of settings\. Received: list"):

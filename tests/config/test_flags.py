@@ -61,6 +61,31 @@ def test_only_what_was_given_counts(tmp_path):
     assert given == {"epoch": 4}  # the file's steps would win over --epoch; the rest is that run's
 
 
+@pytest.fixture
+def renamed_run(tmp_path):
+    """The folder of a run that was moved and renamed after its config.json was written."""
+    config = Config(out_dir="elsewhere", out_name="before", epoch=7).resolve()
+    run = tmp_path / "out" / "renamed"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "config.json").write_text(config.to_json())
+    (run / "copy.json").write_text(config.to_json())
+    return run
+
+
+def test_the_config_json_of_a_run_means_that_run_wherever_it_lies(renamed_run, monkeypatch):
+    given = settings_of(f"--config={renamed_run}/config.json")
+    assert (given["out_dir"], given["out_name"]) == (str(renamed_run.parent), "renamed")
+    assert given["epoch"] == 7
+    monkeypatch.chdir(renamed_run)
+    assert settings_of("--config=config.json")["out_name"] == "renamed"
+    assert settings_of("--config=copy.json")["out_name"] == "before"
+
+
+def test_the_config_json_of_a_run_begins_another_beside_it(renamed_run):
+    given = settings_of(f"--config={renamed_run}/config.json", "--out_name=new")
+    assert (given["out_dir"], given["out_name"]) == (str(renamed_run.parent), "new")
+
+
 @pytest.mark.parametrize(
     ("arguments", "actions"),
     [
@@ -84,7 +109,7 @@ def test_actions(arguments, actions):
         (["--sample=0"], "--sample must be at least 1. Received: 0"),
         (["--export", "--label=3"], "--label goes with --sample or --visualize"),
         (["--dry_run", "--explore=conv_arithmetic"], "--dry_run writes nothing"),
-        (["--train", "True"], "Flags must begin with --. Received: True"),
+        (["--train", "True"], "--train takes no value: write --train."),
         (["--epoch=x"], "--epoch must be a whole number. Received: x. Try --epoch=25."),
         (["--jit=yes"], "--jit must be one of auto, on, off. Received: yes. Try --jit=auto."),
     ],

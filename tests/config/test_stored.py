@@ -1,6 +1,7 @@
 """config.json, and what a continued run may change."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,9 @@ from config.settings import Config
 from config.stored import (
     MAX_JSON,
     change_settings,
+    is_run_folder,
     make_config_from_dict,
+    name_run_place,
     read_config,
     read_json_settings,
     write_config,
@@ -85,3 +88,17 @@ def test_another_learning_rate_forgets_the_halvings():
     assert change_settings(stored, {"epoch": 9}).halvings == 2
     assert change_settings(stored, {"learning_rate": stored.learning_rate}).halvings == 2
     assert change_settings(stored, {"learning_rate": 1e-4}).halvings == 0
+
+
+def test_a_run_folder_has_settings_and_a_folder_of_checkpoints(tmp_path, monkeypatch):
+    config = Config(out_dir=str(tmp_path), out_name="mine", checkpoint_dir="kept").resolve()
+    config.run_dir.mkdir()
+    write_config(config)
+    assert not is_run_folder(config.run_dir)
+    (config.run_dir / "kept").mkdir()
+    assert is_run_folder(config.run_dir)
+    assert name_run_place(config.run_dir) == {"out_dir": str(tmp_path), "out_name": "mine"}
+    monkeypatch.chdir(config.run_dir)
+    assert name_run_place(Path()) == {"out_dir": str(tmp_path), "out_name": "mine"}
+    (config.run_dir / "config.json").write_text("{")
+    assert not is_run_folder(config.run_dir)

@@ -33,7 +33,7 @@ def test_a_web_page_called_zip_is_named_and_out_of_the_way(tiny, tmp_path, image
     (tmp_path / "data").mkdir()
     page = tmp_path / "data" / "img_align_celeba.zip"
     page.write_text("<!DOCTYPE html><html>Quota exceeded</html>")
-    with pytest.raises(ValueError, match=r"quota page.*Put CelebA's images in"):
+    with pytest.raises(ValueError, match=r"quota page.*Or put CelebA's images in"):
         load_dataset(config)
     image_folder(3, "celebA")
     assert len(load_dataset(config).images) == 3
@@ -44,7 +44,7 @@ def test_source_kinds_by_path(tmp_path, image_folder, tiny):
     by_name = load_dataset(tiny(dataset="faces"))
     by_path = load_dataset(tiny(dataset=str(folder)))
     np.testing.assert_array_equal(by_name.images, by_path.images)
-    with pytest.raises(ValueError, match="must be digits, celebA"):
+    with pytest.raises(ValueError, match=r"There is no folder or zip .*/nowhere"):
         load_dataset(Config(dataset=str(tmp_path / "nowhere")))
 
 
@@ -58,9 +58,9 @@ def test_unknown_datasets_say_what_is_there(tiny, image_folder):
     image_folder(1, "cats")
     with pytest.raises(ValueError, match=r"Received: dogs. In .*: cats\.$"):
         load_dataset(tiny(dataset="dogs"))
-    with pytest.raises(ValueError, match="No such file"):
+    with pytest.raises(ValueError, match="There is no folder /nonexistent"):
         load_dataset(tiny(dataset="dogs", data_dir="/nonexistent"))
-    with pytest.raises(ValueError, match=r"bedroom_train_lmdb"):
+    with pytest.raises(ValueError, match=r"no lsun in .*: 2.4 GB\).*bedroom_train_lmdb"):
         load_dataset(tiny(dataset="lsun"))
 
 
@@ -116,7 +116,7 @@ def test_a_folder_here_is_found_but_not_under_the_name_of_a_set(
 ):
     monkeypatch.chdir(image_folder(2, "inner/cats").parent)
     (tmp_path / "data" / "inner" / "cats").rename("lsun")
-    with pytest.raises(ValueError, match="Put an LMDB such as"):
+    with pytest.raises(ValueError, match="Or put an LMDB such as"):
         find_dataset_source(tiny(dataset="lsun"))
     Path("lsun").rename("cats")
     assert find_dataset_source(tiny(dataset="cats")).count == 2

@@ -61,6 +61,31 @@ def test_one_line_says_what_was_found(tiny, messages, photos):
     assert pack.images.shape == (3, 64, 64, 3)
 
 
+def test_images_that_are_enlarged_are_counted_with_the_size_they_have(tiny, messages):
+    load_dataset(tiny(dataset="digits", output_height=32))
+    line = "1,797 of 1,797 images were enlarged to 32x32, most of them from 8x8"
+    assert f"{line}; --output_height=8 keeps all their detail." in messages
+
+
+def test_what_the_crop_leaves_counts_not_the_whole_image(tiny, messages, image_folder):
+    image_folder(2)  # 24 high, 20 wide
+    load_dataset(tiny(dataset="faces", output_height=20))
+    assert not any("enlarged" in message for message in messages)
+    load_dataset(tiny(dataset="faces", output_height=20, input_height=12))
+    assert any("2 of 2 images were enlarged to 20x20" in message for message in messages)
+    load_dataset(tiny(dataset="faces", output_height=40, output_width=20))
+    assert "2 of 2 images were enlarged to 20x40, most of them from 12x24." in messages
+
+
+def test_a_batch_larger_than_the_dataset_is_told(tiny, messages, image_folder):
+    image_folder(5)
+    load_dataset(tiny(dataset="faces", batch_size=5))
+    assert not any("a batch of" in message for message in messages)
+    load_dataset(tiny(dataset="faces", batch_size=6))
+    line = "a batch of 6 is larger than the dataset of 5 images and repeats some."
+    assert f"{line} Try --batch_size=5." in messages
+
+
 def test_everything_that_changes_pixels_makes_another_pack(tiny, image_folder):
     image_folder(4)
     changes = [

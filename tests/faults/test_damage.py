@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 import pytest
 from common import TINY
-from program import is_one_line, run_here, tree
+from program import TINY_FLAGS, is_one_line, run_here, tree
 
 from config.settings import Config
 from config.stored import change_settings
@@ -180,6 +180,33 @@ def test_when_all_are_damaged_one_line_says_so_and_nothing_is_lost(
     said = capsys.readouterr().err
     assert is_one_line(said)
     assert "Received: 3 in" in said and "all damaged; they were left as they are" in said
+    assert tree(trained.run_dir) == before
+
+
+@pytest.mark.parametrize(
+    ("action", "has_settings"),
+    [("--train", True), ("--sample=1", True), ("--export", True), ("--train", False)],
+)
+def test_checkpoints_of_another_network_are_called_that(
+    action, has_settings, trained, image_folder, capsys, caplog
+):
+    """Its config.json was changed, or is gone and the flags are others."""
+    image_folder(20)
+    path = trained.run_dir / "config.json"
+    path.write_text(path.read_text().replace('"z_dim": 8', '"z_dim": 9'))
+    flags = ["--dataset=faces", "--out_name=run", "--steps=9", action]
+    if not has_settings:
+        path.unlink()
+        flags += [*TINY_FLAGS, "--blocks=1", "--z_dim=9"]
+
+    before = tree(trained.run_dir)
+    places = [f"--out_dir={trained.out_dir}", f"--data_dir={trained.data_dir}"]
+    assert run_here(*places, *flags, tiny=()) == 1
+    said = capsys.readouterr().err
+    assert is_one_line(said)
+    assert f"{trained.checkpoint_path} are of another network: --z_dim=8 (here 9). " in said
+    assert ("Bring back the config.json" in said) is has_settings
+    assert "damaged" not in said and "cannot be read" not in caplog.text
     assert tree(trained.run_dir) == before
 
 

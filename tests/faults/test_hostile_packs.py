@@ -66,6 +66,7 @@ def test_packing_stops_as_soon_as_too_many_are_unreadable(tmp_path):
         ),
         *({"files": files} for files in ([1, 2, 3], ["0000.png"], {}, "abc")),
         *({"sizes": sizes} for sizes in ([], [1], [[1, 2]], [[1, 2, "3"]], {})),
+        *({"sizes": [[size, 2, 3]]} for size in (0, -1, 10**400)),
         *({"skipped": skipped} for skipped in ([], {"a": 1})),
         *({"count": count} for count in (3.0, "3", True)),
     ],

@@ -56,7 +56,7 @@ def test_runs_made_before_labels_go_on_without(tiny):
 
 def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
     out = {"out_dir": tiny().out_dir}
-    with pytest.raises(ValueError, match=r"Received: digits-64x64. Add --train first.$"):
+    with pytest.raises(ValueError, match=r"^There is no folder .*/out with runs. Add --train"):
         find_run(out)
     faces = trained(dataset="celebA")
     assert find_run(out) == faces
@@ -86,3 +86,54 @@ def test_a_moved_run_is_itself(trained):
     elsewhere = config.run_dir.parent.parent / "elsewhere"
     config.run_dir.parent.rename(elsewhere)
     assert read_run(elsewhere / "renamed").run_dir == elsewhere / "renamed"
+
+
+@pytest.mark.parametrize("find", [find_run, find_run_to_train])
+def test_a_run_is_found_by_its_folder(trained, tmp_path, monkeypatch, find):
+    """However the folder is given: in out_dir, in out_name, from here or from out_dir."""
+    config = trained(dataset="cats", out_name="mine")
+    run, out = config.run_dir, config.out_dir
+    for given in (
+        {"out_dir": str(run)},
+        {"out_dir": f"{run}/"},
+        {"out_name": str(run)},
+        {"out_name": f"{run}/"},
+        {"out_dir": str(run), "out_name": "mine"},
+        {"out_dir": str(tmp_path), "out_name": "out/mine"},
+    ):
+        assert find(given) == config
+    monkeypatch.chdir(tmp_path)
+    assert find({"out_name": "out/mine"}).run_dir == Path("out/mine")
+    monkeypatch.chdir(run)
+    assert find({"out_dir": "."}).run_dir == run
+    assert find({"out_dir": out, "out_name": "mine"}) == config
+
+
+def test_a_folder_of_runs_is_no_run_even_within_one(trained):
+    outer = trained(out_name="outer")
+    inner = trained(out_dir=str(outer.run_dir), out_name="inner")
+    assert find_run({"out_dir": str(outer.run_dir)}) == inner
+    assert find_run_to_train({"out_dir": str(outer.run_dir)}).name == "digits-64x64"
+
+
+def test_the_folder_of_a_run_does_not_say_that_other_images_are_wanted(trained):
+    run = trained(dataset="cats").run_dir
+    with pytest.raises(ValueError, match="A run goes on with its own dataset"):
+        find_run_to_train({"out_dir": str(run), "dataset": "dogs"})
+    assert find_run_to_train({"out_name": str(run), "dataset": "dogs"}).dataset == "dogs"
+
+
+def test_flags_that_leave_it_open_fit_every_run(trained):
+    run = trained(dataset="cats")
+    given = {"out_dir": run.out_dir, "c_dim": "auto", "stem_norm": "auto", "blocks": None}
+    assert find_run(given) == run
+
+
+def test_a_label_in_the_wrong_flag_is_told(trained):
+    run = trained(labels="own", label_names=("six", "seven"), out_name="mine")
+    line = r"has own. Received: Seven. To draw that label: --label=Seven.$"
+    for given in ({"out_name": "mine"}, {}):
+        with pytest.raises(ValueError, match=line):
+            find_run({"out_dir": run.out_dir, "labels": "Seven", **given})
+    with pytest.raises(ValueError, match=r"has own. Received: eight"):
+        find_run({"out_dir": run.out_dir, "labels": "eight", "out_name": "mine"})

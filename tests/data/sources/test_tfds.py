@@ -65,7 +65,8 @@ def test_without_network_celeba_says_where_to_put_it(tiny, monkeypatch):
         load_dataset(tiny(dataset="celebA"))
 
     text = str(error.value)
-    assert "no network" in text
+    assert text.startswith("There is no celebA in ")
+    assert text.index("Run python download.py celebA --data_dir=") < text.index("no network")
     assert all(
         place in text
         for place in ("celebA/,", "/img_align_celeba.zip", "celebA/img_align_celeba.zip")

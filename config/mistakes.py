@@ -1,0 +1,245 @@
+"""What a command line that cannot be read is told: one line, with the flag that was meant."""
+
+import difflib
+import itertools
+from collections.abc import Iterable, Mapping
+
+from absl.flags import Flag
+
+from system.text import escape_unprintable
+
+SHOWN = 200  # characters of what was received
+DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2212"  # what text editors make of a hyphen
+LISTS = ("label", "labels", "g_widths", "d_widths", "import_weights")
+VISUALIZE_OPTIONS = tuple("01234")
+ON, OFF = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+# What other programs call it, without its _ and -.
+SYNONYMS = {
+    "dataset": "data dataroot datapath datasetdir imagedir images input inputdir path source",
+    "data_dir": "datafolder datasets datasetsdir root",
+    "out_dir": "output outputdir outdir outf outputfolder logdir results savedir runsdir",
+    "out_name": "name run runname experiment experimentname expname modelname",
+    "output_height": "size imagesize imgsize imsize resolution res height imageheight side pixels",
+    "output_width": "width imagewidth",
+    "c_dim": "channels nc numchannels imagechannels imgchannels colors colours",
+    "z_dim": "nz latentdim latents latentsize zsize noisedim",
+    "train_size": "limit maximages numimages subset",
+    "input_fname_pattern": "pattern glob filepattern",
+    "stem_width": "stem basewidth",
+    "epoch": "epochs nepochs numepochs nepoch niter",
+    "steps": "step iterations iters iter numsteps maxsteps trainsteps totalsteps",
+    "batch_size": "batch bs batchsize minibatch minibatchsize",
+    "learning_rate": "lr rate glr dlr",
+    "beta1": "b1 adambeta1",
+    "l2": "weightdecay wd",
+    "seed": "randomseed manualseed rngseed",
+    "mixed_precision": "precision dtype amp fp16 bf16 mixed",
+    "sample_freq": "sampleinterval sampleevery sampleperiod",
+    "ckpt_freq": "savefreq saveinterval saveevery checkpointfreq checkpointinterval snap",
+    "checkpoint_dir": "ckptdir checkpoints ckpt checkpoint",
+    "max_to_keep": "keep keepcheckpoints",
+    "train": "resume fit continue training istrain",
+    "sample": "n num generate samples numsamples gen test draw count",
+    "export": "save savedmodel exportmodel",
+    "labels": "conditional cond classes",
+    "label": "class classid classindex",
+    "import_weights": "weights pretrained load loadweights import",
+    "verbosity": "verbose debug",
+    "visualize_option": "option options",
+}
+MEANINGS = {name: flag for flag, names in SYNONYMS.items() for name in names.split()}
+ADVICE = {  # flags of others that are none here, and why
+    "gpu": "A GPU is used where there is one; CUDA_VISIBLE_DEVICES chooses among several.",
+    "workers": "Every core is used.",
+    "featuremaps": "--stem_width is the widest layer, 8 times as wide as that: --stem_width=512.",
+}
+ADVICE |= dict.fromkeys(("gpus", "ngpu", "gpuid", "cuda", "device", "usegpu"), ADVICE["gpu"])
+ADVICE |= dict.fromkeys(("numworkers", "nworkers", "threads", "jobs"), ADVICE["workers"])
+ADVICE |= dict.fromkeys(("ngf", "ndf", "gfdim", "dfdim"), ADVICE["featuremaps"])
+
+EXAMPLES = {  # of flags without a default
+    "config": "out/RUN/config.json",
+    "explore": "conv_arithmetic",
+    "import_weights": "PATH",
+    "input_fname_pattern": "'*.png'",
+    "input_height": "108",
+    "input_width": "108",
+    "label": "7",
+    "out_name": "NAME",
+    "output_width": "64",
+    "preset": "paper",
+    "sample": "64",
+    "steps": "5000",
+    "steps_per_call": "20",
+    "train_size": "10000",
+    "blocks": "4",
+    "g_widths": "512,256,128,64",
+    "d_widths": "64,128,256,512",
+}
+
+
+def check_command_line(arguments: list[str], known: Mapping[str, Flag]) -> None:
+    """Raises ValueError for words that belong to no flag, and for values missing or too many.
+
+    arguments: the command line without the program. What stands after a flag that is not among the
+    `known` ones is left to absl, which would take the next flag for a missing value.
+    """
+    position = 0
+    while position < len(arguments):
+        argument = arguments[position]
+        name = _find_flag_in_argument(argument, known)
+        if name is None and argument.startswith("-") and argument.strip("-").partition("=")[0]:
+            return
+        if name is None:
+            raise ValueError(explain_stray_word(arguments, position, known))
+
+        _check_negated_flag_has_no_value(argument, known[name])
+        has_own_value = known[name].boolean or "=" in argument
+        _check_flag_has_value(arguments[position:], known[name], known)
+        position += 1 if has_own_value else 2
+
+
+def _check_flag_has_value(arguments: list[str], flag: Flag, known: Mapping[str, Flag]) -> None:
+    """arguments: the one that names the flag, and those after it."""
+    _, has_value, value = arguments[0].partition("=")
+    if flag.boolean or value.strip() or (has_value and flag.default == ""):
+        return
+
+    following = arguments[1:2] if not has_value else []
+    is_flag = [word.startswith("--") or _find_flag_in_argument(word, known) for word in following]
+    if not following or any(is_flag):
+        needs, remedy = _describe_flag_value(flag), _suggest_flag_value(flag)
+        raise ValueError(f"--{flag.name} needs {needs}. {remedy}".rstrip())
+
+
+def _check_negated_flag_has_no_value(argument: str, flag: Flag) -> None:
+    name, has_value, value = argument.lstrip("-").partition("=")
+    if has_value and name != flag.name:
+        raise ValueError(
+            f"--{name} takes no value. Received: {_show(value)}. Write --{name} or --{flag.name}."
+        )
+
+
+def _find_flag_in_argument(argument: str, known: Mapping[str, Flag]) -> str | None:
+    """The name of the flag in an argument such as --train, --notrain, -train or --epoch=3."""
+    name = argument.lstrip("-").partition("=")[0]
+    if not argument.startswith("-") or name in known:
+        return name if argument.startswith("-") else None
+    flag = known.get(name.removeprefix("no"))
+    return flag.name if flag is not None and flag.boolean else None
+
+
+def _describe_flag_value(flag: Flag) -> str:
+    if choices := getattr(flag.parser, "enum_values", None):
+        return f"one of {', '.join(choices)}"
+    return {"int": "a number", "float": "a number"}.get(flag.flag_type(), "a value")
+
+
+def _suggest_flag_value(flag: Flag) -> str:
+    example = EXAMPLES.get(flag.name, flag.default)
+    return f"Try --{flag.name}={example}." if example not in (None, "") else ""
+
+
+def explain_unknown_flag(argument: str, known: Mapping[str, Flag]) -> str:
+    """One line for a flag that does not exist, given as on the command line: --lr=0.001."""
+    typed, has_value, value = argument.partition("=")
+    name = typed.lstrip(DASHES)
+    spelling = _fold_flag_spelling(name)
+    meant = find_meant_flag(name, known)
+    if spelling in ADVICE:
+        remedy = ADVICE[spelling]
+    elif meant:
+        remedy = f"Did you mean --{meant}{_show(has_value + value)}?"
+    elif name.startswith("no") and (meant := find_meant_flag(name[2:].lstrip("-_"), known)):
+        remedy = f"Did you mean --no{meant}?" if known[meant].boolean else f"Leave --{meant} out."
+    else:
+        remedy = "python main.py --help lists them all."
+    return f"There is no flag {_show(typed)}. {remedy}"
+
+
+def find_meant_flag(name: str, known: Iterable[str]) -> str | None:
+    """The one of the `known` flags that somebody meant who wrote `name`, or None.
+
+    That is the same name in another spelling, what other programs call it, or the nearest.
+    """
+    spelling = _fold_flag_spelling(name)
+    spellings = {_fold_flag_spelling(flag): flag for flag in known}
+    if spelling in spellings:
+        return spellings[spelling]
+    if MEANINGS.get(spelling) in spellings.values():
+        return MEANINGS[spelling]
+    if spelling.startswith("no"):
+        return None  # --nosample is not the nearest to --sample: the opposite is meant
+    nearest = difflib.get_close_matches(spelling, spellings, 1, cutoff=0.7)
+    return spellings[nearest[0]] if nearest else None
+
+
+def _fold_flag_spelling(name: str) -> str:
+    """`name` without its case, - and _."""
+    return "".join(c for c in name.lower() if c != "_" and c not in DASHES)
+
+
+def explain_stray_word(arguments: list[str], position: int, known: Mapping[str, Flag]) -> str:
+    """One line for the word at `position`, which belongs to no flag."""
+    word, before = arguments[position], arguments[:position]
+    flag_before = _find_flag_in_argument(before[-1], known) if before else None
+    if flag_before and known[flag_before].boolean:
+        return _explain_value_of_on_off_flag(flag_before, word)
+    if word.lstrip(DASHES).partition("=")[0] in known:
+        remedy = f"Write --{_show(word.lstrip(DASHES))}."
+        return f"Flags begin with two hyphens. Received: {_show(word)}. {remedy}"
+
+    if flag_before:  # --dataset=my photos
+        return _explain_value_with_spaces(flag_before, arguments, position)
+    if len(before) > 1 and (name := _find_flag_in_argument(before[-2], known)):
+        return _explain_value_with_spaces(name, arguments, position)
+    remedy = "python main.py --help lists them all."
+    return f"Flags begin with two hyphens. Received: {_show(word)}. {remedy}"
+
+
+def _explain_value_of_on_off_flag(name: str, word: str) -> str:
+    if name == "visualize" and word in VISUALIZE_OPTIONS:
+        return f"--visualize takes no value: write --visualize_option={word}."
+    if word.lower() in (*ON, *OFF):
+        right = f"--no{name}" if word.lower() in OFF else f"--{name}"
+        return f"--{name} takes no value: write {right}."
+    return f"--{name} takes no value. Received: {_show(word)}. Write --{name} alone."
+
+
+def _explain_value_with_spaces(name: str, arguments: list[str], position: int) -> str:
+    """For `--g_widths 8, 4` and `--dataset my photos`."""
+    value = arguments[position - 1]
+    value = value.partition("=")[2] if value.startswith("-") else value
+    stray = itertools.takewhile(lambda word: not word.startswith("-"), arguments[position:])
+    words = [value, *stray]
+    items = [item for word in words for item in word.split(",") if item]
+    joined = ",".join(items) if name in LISTS else f'"{" ".join(words)}"'
+    received = _show(" ".join(words))
+    return f"--{name} takes one value. Received: {received}. Write --{name}={_show(joined)}."
+
+
+def explain_illegal_value(flag: Flag, received: str) -> str:
+    """One line for a value of another type than the flag's: rule, received, remedy."""
+    kinds = {"int": "a whole number", "float": "a number", "bool": "on or off"}
+    choices = getattr(flag.parser, "enum_values", None)
+    rule = f"one of {', '.join(choices)}" if choices else kinds.get(flag.flag_type(), "text")
+    remedy = _suggest_flag_value(flag)
+    if flag.boolean:
+        remedy = f"Try --{flag.name} or --no{flag.name}."
+    elif flag.flag_type() == "int" and (number := _read_number(received)) is not None:
+        remedy = f"Try --{flag.name}={number}."
+    return f"--{flag.name} must be {rule}. Received: {_show(received)}. {remedy}".rstrip()
+
+
+def _read_number(text: str) -> int | None:
+    """The whole number that a person means by 1e3, 5,000 or 64.0."""
+    try:
+        number = float(text.replace(",", ""))
+        return int(number) if number.is_integer() else None
+    except ValueError:
+        return None
+
+
+def _show(text: str) -> str:
+    return escape_unprintable(text, limit=SHOWN)

@@ -1,0 +1,126 @@
+"""What is said of a --dataset that is not there: what is odd about it, and what was meant."""
+
+import contextlib
+import difflib
+import os
+import re
+from pathlib import Path
+
+from config.catalog import NAMED_SETS, find_tfds_name
+from system.text import escape_unprintable
+
+SHOWN = 200  # characters of what was received
+LISTED = 20  # datasets in data_dir
+QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
+
+
+def describe_missing_dataset(name: str, data_dir: Path, remedy: str) -> str:
+    """One line for a `name` that no place has. remedy: of a named set, else ""."""
+    if name in NAMED_SETS:
+        return f"There is no {name} in {data_dir}. {remedy}".strip()
+
+    if oddity := find_odd_part_of_path(name):
+        return f"There is no folder or zip {_quote(name)}. {oddity}"
+    if os.sep in name or name.lower().endswith(".zip"):
+        return f"There is no folder or zip {_quote(name)}. {_suggest_path_nearby(name, data_dir)}"
+    if tfds_name := find_tfds_name(name):
+        remedy = f"TensorFlow Datasets has it: --dataset=tfds:{tfds_name}."
+        return f"There is no {_show(name)} in {data_dir}. {remedy}"
+    return (
+        "--dataset must be digits, celebA, mnist, lsun, tfds:NAME, a folder in --data_dir or a "
+        f"path to images. Received: {_show(name)}. {_describe_datasets_in_data_dir(name, data_dir)}"
+    )
+
+
+def find_odd_part_of_path(name: str) -> str:
+    """What is wrong with a path that is not there, and what to write; "" if nothing looks odd."""
+    if name != name.strip():
+        return f"It begins or ends with a space. Try --dataset={_quote(name.strip())}."
+    if name[0] in QUOTES or name[-1] in QUOTES:
+        return f"It has quotes in it. Try --dataset={_quote(name.strip(QUOTES))}."
+    if name.lower().startswith("file:"):
+        return f"Give the path alone: --dataset={_quote(re.sub('(?i)^file:/*', '/', name))}."
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", name) and not re.match(r"[A-Za-z]:/", name):
+        return "It is an address. Download it first, then give the folder or the zip."
+    return _find_odd_sign_in_path(name)
+
+
+def _find_odd_sign_in_path(name: str) -> str:
+    """The same, for signs that the shell or another system would have replaced."""
+    if os.name != "nt" and (drive := re.match(r"([A-Za-z]):[\\/]", name)):
+        path = name[3:].replace("\\", "/")
+        place = f"/mnt/{drive[1].lower()}/{path}"
+        return f"{drive[1]} is a drive of Windows. In WSL it is --dataset={_quote(place)}."
+    if "\\ " in name:
+        return f"Drop the \\ or the quotes: --dataset={_quote(name.replace(chr(92), ''))}."
+    if "\\" in name:
+        return f"It has backslashes. Try --dataset={_quote(name.replace(chr(92), '/'))}."
+    if "~" in name.split("/")[1:]:
+        return "~ means the home folder only at the start of a path. Write it out."
+    if found := re.search(r"\$\{?\w+\}?|%\w+%", name):
+        return f"The shell did not replace {found[0]}: drop single quotes, or write it out."
+    return ""
+
+
+def _suggest_path_nearby(name: str, data_dir: Path) -> str:
+    """The part of the path that is there, and the nearest name in it."""
+    path = Path(name).expanduser()
+    parent = next((parent for parent in path.parents if parent.is_dir()), Path())
+    missing = path.relative_to(parent).parts[0] if parent in path.parents else path.name
+    if nearest := find_nearest_name(missing, list_possible_datasets(parent)):
+        rest = path.relative_to(parent).parts[1:]
+        return f"Did you mean --dataset={_quote(str(Path(parent, nearest, *rest)))}?"
+    if path.is_absolute():
+        return f"{parent} holds no {_show(missing)}."
+    return f"Looked in {Path.cwd()} and in {data_dir}."
+
+
+def _describe_datasets_in_data_dir(name: str, data_dir: Path) -> str:
+    """The dataset that `name` is nearest to, else those that data_dir may have, as a sentence."""
+    names = list_possible_datasets(data_dir)
+    if nearest := find_nearest_name(name, [*names, *NAMED_SETS]):
+        return f"Did you mean --dataset={_quote(nearest)}?"
+    if not data_dir.is_dir():
+        return f"There is no folder {data_dir} to look in; --data_dir names another."
+    if not names:
+        return f"{data_dir} holds no folder and no zip."
+    listed = ", ".join(map(escape_unprintable, names[:LISTED]))
+    return f"In {data_dir}: {listed}{', ...' if len(names) > LISTED else '.'}"
+
+
+def list_possible_datasets(folder: Path) -> list[str]:
+    """The names of the folders and zips in `folder` that may be datasets."""
+    with contextlib.suppress(OSError):
+        return [
+            entry.name
+            for entry in sorted(folder.iterdir())
+            if (entry.is_dir() or entry.suffix.lower() == ".zip")
+            and not entry.name.startswith((".", "__"))
+            and not is_code_not_images(entry)
+        ]
+    return []
+
+
+def find_nearest_name(name: str, names: list[str]) -> str | None:
+    """The one of `names` that is spelled nearly like `name`, whatever its case, or None."""
+    lower = {known.lower().removesuffix(".zip"): known for known in names}
+    wanted = name.lower().removesuffix(".zip")
+    nearest = difflib.get_close_matches(wanted, lower, 1, cutoff=0.7)
+    return lower[nearest[0]] if nearest else None
+
+
+def is_code_not_images(folder: Path) -> bool:
+    """True for folders of code, such as our own data/sources/, which lies in data_dir."""
+    with contextlib.suppress(OSError):
+        return (folder / "__init__.py").is_file()
+    return False
+
+
+def _quote(path: str) -> str:
+    """A path as the shell wants it."""
+    shown = _show(path)
+    return f'"{shown}"' if re.search(r"[^\w@%+=:,./~-]", shown) else shown
+
+
+def _show(text: str) -> str:
+    return escape_unprintable(text, limit=SHOWN)

@@ -1,0 +1,84 @@
+"""What is said when no run, or more than one, fits the command line."""
+
+import difflib
+
+from config.settings import NETWORK_SETTINGS, Config, is_same_dataset
+
+RUNS_LISTED = 10  # in an error
+
+
+def run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
+    """Whether a run has the dataset and the networks that were `given` (name -> value)."""
+    return _run_has_dataset(run, wanted, given) and not _list_unfit_flags(run, wanted, given)
+
+
+def _run_has_dataset(run: Config, wanted: Config, given: dict) -> bool:
+    return "dataset" not in given or is_same_dataset(run.dataset, wanted.dataset)
+
+
+def _list_unfit_flags(run: Config, wanted: Config, given: dict) -> list[str]:
+    """The flags that were given for networks of another shape than the run's."""
+    asked = [name for name in NETWORK_SETTINGS if given.get(name) not in (None, "auto")]
+    return [name for name in asked if getattr(run, name) != getattr(wanted, name)]
+
+
+def explain_labels_meant_as_label(run: Config, given: dict) -> str:
+    """One line for --labels=7 where --label=7 is meant, since the run has a label 7; else ""."""
+    asked = str(given.get("labels", "")).strip()
+    names = {name.lower() for name in run.label_names or ()}
+    if asked == run.labels or asked.lower() not in names:
+        return ""
+    return (
+        f"--labels says what a run is trained with: {run.run_dir} has {run.labels}. "
+        f"Received: {asked}. To draw that label: --label={asked}."
+    )
+
+
+def explain_missing_run(wanted: Config, given: dict, runs: dict[str, Config]) -> str:
+    """Why none of the `runs` beside `wanted` (name -> settings) is meant, and what to type."""
+    place = wanted.run_dir.parent
+    if "out_name" in given and wanted.run_dir.is_dir():
+        return f"{wanted.run_dir} has no checkpoint. Add --train."
+    if "out_dir" in given and not place.is_dir():
+        return f"There is no folder {place} with runs. Add --train first, or correct --out_dir."
+    if not runs:
+        name = f" {wanted.out_name}" if "out_name" in given else ""
+        return f"There is no trained run{name} in {place}. Add --train first."
+    if "out_name" in given:
+        return _explain_unknown_run_name(wanted, [*runs])
+    return _explain_which_runs_fit(wanted, given, runs)
+
+
+def _explain_unknown_run_name(wanted: Config, names: list[str]) -> str:
+    place, name = wanted.run_dir.parent, wanted.out_name
+    nearest = difflib.get_close_matches(name, names, 1)
+    remedy = f"Did you mean --out_name={nearest[0]}?" if nearest else list_runs_to_pick(names)
+    return f"--out_name must be a trained run in {place}. Received: {name}. {remedy}"
+
+
+def _explain_which_runs_fit(wanted: Config, given: dict, runs: dict[str, Config]) -> str:
+    """For a command line that names no run: several fit, or none does."""
+    place = wanted.run_dir.parent
+    if fits := [name for name, run in runs.items() if run_fits_request(run, wanted, given)]:
+        return f"{len(fits)} runs in {place} fit. {list_runs_to_pick(fits)}"
+
+    alike = [run for run in runs.values() if _run_has_dataset(run, wanted, given)]
+    if not alike:
+        told = f"No run in {place} was trained on {wanted.dataset}."
+        return f"{told} {list_runs_to_pick([*runs])}"
+    if len(alike) > 1:
+        return f"No run in {place} fits all flags. {list_runs_to_pick([run.name for run in alike])}"
+    return _explain_unfit_flag(alike[0], wanted, given)
+
+
+def _explain_unfit_flag(run: Config, wanted: Config, given: dict) -> str:
+    name = _list_unfit_flags(run, wanted, given)[0]
+    return explain_labels_meant_as_label(run, given) or (
+        f"{run.run_dir} was trained with --{name}={getattr(run, name)}. "
+        f"Received: {getattr(wanted, name)}. Drop --{name}, or add --train for a run of its own."
+    )
+
+
+def list_runs_to_pick(names: list[str]) -> str:
+    listed = ", ".join(sorted(names)[:RUNS_LISTED]) + (", ..." if len(names) > RUNS_LISTED else "")
+    return f"Runs there: {listed}; pick one with --out_name, or add --train."

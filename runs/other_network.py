@@ -1,0 +1,48 @@
+"""What tells a checkpoint of another network from a damaged one: the shapes of its variables."""
+
+import re
+
+Shapes = dict[str, tuple[int, ...]]  # of variables, by paths such as generator/conv1/kernel
+
+
+def describe_other_network(found: Shapes, expected: Shapes) -> str:
+    """How the network of a checkpoint differs from the one that is built; "" if it does not.
+
+    found: the variables in the checkpoint; expected: those of the network, some or all.
+    """
+    if flags := _list_different_flags(infer_network_flags(found), infer_network_flags(expected)):
+        return flags
+    if not found or all(found.get(path) == shape for path, shape in expected.items()):
+        return ""
+    return _describe_different_variable(found, expected)
+
+
+def _list_different_flags(found: dict, expected: dict) -> str:
+    """As in "--z_dim=50 (here 100), --bias=True (here False)"."""
+    names = [name for name in found if name in expected and found[name] != expected[name]]
+    return ", ".join(f"--{name}={found[name]} (here {expected[name]})" for name in names)
+
+
+def infer_network_flags(shapes: Shapes) -> dict:
+    """The settings that the shapes of a generator's variables show, name -> value."""
+    kernels = [path for path in shapes if re.fullmatch(r"generator/conv\d+/kernel", path)]
+    if not kernels or "generator/stem/kernel" not in shapes:
+        return {}
+
+    # (size, size, maps that come out, maps that go in); labels add maps that go in.
+    first, last = shapes["generator/conv1/kernel"], shapes[f"generator/conv{len(kernels)}/kernel"]
+    flags = {"blocks": len(kernels), "kernel_size": first[0], "c_dim": last[2]}
+    flags["bias"] = "generator/stem/bias" in shapes
+    with_labels = "generator/fc/kernel" in shapes
+    flags["labels"] = "own" if with_labels else "none"
+    if not with_labels:
+        flags |= {"stem_width": first[3], "z_dim": shapes["generator/stem/kernel"][0]}
+    return flags
+
+
+def _describe_different_variable(found: Shapes, expected: Shapes) -> str:
+    """As in "generator/stem/kernel is 100x8192 (here 100x2048)"."""
+    differ = sorted(path for path, shape in expected.items() if found.get(path) != shape)
+    here = "x".join(map(str, expected[differ[0]]))
+    there = "x".join(map(str, found.get(differ[0], ()))) or "missing"
+    return f"{differ[0]} is {there} (here {here})"

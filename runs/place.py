@@ -1,0 +1,37 @@
+"""The folder that a user means who points at a run itself: --out_dir RUN, --out_name path/RUN."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from config.settings import Config
+from config.stored import is_run_folder, name_run_place
+
+
+def point_to_run_folder(given: dict) -> dict:
+    """`given` (name -> value), with out_dir and out_name of the run that a path in them leads to.
+
+    A run that lies where out_dir and out_name say comes first; without any, nothing changes.
+    """
+    out_dir, name = given.get("out_dir", Config.out_dir), given.get("out_name") or ""
+    if not isinstance(out_dir, str) or not isinstance(name, str):
+        return given  # the checks say so
+
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # no path: the checks say so, too
+        for folder in _list_folders_meant(Path(out_dir).expanduser(), name):
+            if is_run_folder(folder):
+                return given | name_run_place(folder)
+    return given
+
+
+def _list_folders_meant(out_dir: Path, name: str) -> list[Path]:
+    """The folders besides out_dir/name that may be the run, the likeliest first."""
+    if os.sep in name:
+        return [Path(name).expanduser(), out_dir / name]
+    if name:
+        return [] if is_run_folder(out_dir / name) or out_dir.name != name else [out_dir]
+    return [] if _holds_runs(out_dir) else [out_dir]
+
+
+def _holds_runs(folder: Path) -> bool:
+    return folder.is_dir() and any(map(is_run_folder, folder.iterdir()))

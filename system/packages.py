@@ -1,0 +1,42 @@
+"""What to say when a package that the program needs is missing. Imports nothing foreign."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHONS = ((3, 11), (3, 13))  # the oldest and the newest that requirements.txt is for
+
+
+def end_without_package(error: ModuleNotFoundError) -> None:
+    """Ends the program with one line that says what to install or to activate.
+
+    Raises `error` again when it is one of our own modules that is missing.
+    """
+    package = (error.name or "").split(".")[0]
+    if not package or (ROOT / package).exists() or (ROOT / f"{package}.py").exists():
+        raise error
+    sys.exit(f"error: {explain_missing_package(package)}")
+
+
+def explain_missing_package(package: str) -> str:
+    """One line: what is missing, in which Python, and the command that helps."""
+    told = f"{package} is not installed for {sys.executable}."
+    oldest, newest = PYTHONS
+    if not oldest <= sys.version_info[:2] <= newest:
+        needed = " to ".join(".".join(map(str, version)) for version in PYTHONS)
+        told += f" Python {needed} is needed, and this is {sys.version.split()[0]}."
+    root = Path() if Path.cwd() == ROOT else ROOT
+    return f"{told} {suggest_installation(root, in_venv=sys.prefix != sys.base_prefix)}"
+
+
+def suggest_installation(root: Path, *, in_venv: bool) -> str:
+    """The command to type: activate the clone's own environment, else install into one."""
+    if in_venv:
+        return f"Install it: pip install -r {root / 'requirements.txt'}"
+    posix, windows = (root / ".venv" / folder / "activate" for folder in ("bin", "Scripts"))
+    if posix.is_file():
+        return f"Activate the environment: source {posix}"
+    if windows.is_file():
+        return f"Activate the environment: {windows}"
+    make = "make" if root == Path() else f"make -C {root}"
+    return f"Install all that is needed into .venv: {make} install. Then: source {posix}"

@@ -1,0 +1,125 @@
+"""Command lines that cannot be read, each with the line that says what to type instead."""
+
+import pytest
+from absl.testing import flagsaver
+
+import main  # noqa: F401  (defines the flags)
+from config.flags import FLAGS, parse_flags
+from config.mistakes import EXAMPLES, MEANINGS, find_meant_flag
+from config.settings import SETTINGS
+
+
+@pytest.fixture(autouse=True)
+def _flags_as_before():
+    with flagsaver.flagsaver():
+        yield
+
+
+def line_of(*arguments):
+    with pytest.raises(ValueError) as error:
+        parse_flags(["main.py", *arguments])
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--sample"], "--sample needs a number. Try --sample=64."),
+        (["--sample", "--train"], "--sample needs a number. Try --sample=64."),
+        (["-sample", "-train"], "--sample needs a number. Try --sample=64."),
+        (["--sample="], "--sample needs a number. Try --sample=64."),
+        (["--sample", "--lr", "3"], "--sample needs a number. Try --sample=64."),
+        (["--train", "--epoch"], "--epoch needs a number. Try --epoch=25."),
+        (["--dataset", "--train"], "--dataset needs a value. Try --dataset=digits."),
+        (["--config"], "--config needs a value. Try --config=out/RUN/config.json."),
+        (["--preset"], "--preset needs one of reference, paper, tutorial. Try --preset=paper."),
+    ],
+)
+def test_a_missing_value_is_asked_for(arguments, line):
+    assert line_of(*arguments) == line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--train", "true"], "--train takes no value: write --train."),
+        (["--train", "False", "--epoch", "3"], "--train takes no value: write --notrain."),
+        (["--train", "1"], "--train takes no value: write --train."),
+        (["--visualize", "1"], "--visualize takes no value: write --visualize_option=1."),
+        (["--visualize", "2"], "--visualize takes no value: write --visualize_option=2."),
+        (["--export", "x"], "--export takes no value. Received: x. Write --export alone."),
+        (["--notrain=1"], "--notrain takes no value. Received: 1. Write --notrain or --train."),
+        (
+            ["--dataset", "my", "photos", "--train"],
+            '--dataset takes one value. Received: my photos. Write --dataset="my photos".',
+        ),
+        (
+            ["--dataset=my", "photos"],
+            '--dataset takes one value. Received: my photos. Write --dataset="my photos".',
+        ),
+        (
+            ["--g_widths", "8,", "4"],
+            "--g_widths takes one value. Received: 8, 4. Write --g_widths=8,4.",
+        ),
+        (["--label", "3", "4"], "--label takes one value. Received: 3 4. Write --label=3,4."),
+        (["train"], "Flags begin with two hyphens. Received: train. Write --train."),
+        (["—epoch=3"], "Flags begin with two hyphens. Received: —epoch=3. Write --epoch=3."),
+        (
+            ["x\x1b"],
+            r"Flags begin with two hyphens. Received: x\x1b. python main.py --help lists them all.",
+        ),
+    ],
+)
+def test_a_word_that_belongs_to_no_flag(arguments, line):
+    assert line_of(*arguments) == line
+
+
+@pytest.mark.parametrize(
+    ("argument", "line"),
+    [
+        ("--lr", "There is no flag --lr. Did you mean --learning_rate?"),
+        ("--lr=0.01", "There is no flag --lr. Did you mean --learning_rate=0.01?"),
+        ("--epochs", "There is no flag --epochs. Did you mean --epoch?"),
+        ("--batch-size=8", "There is no flag --batch-size. Did you mean --batch_size=8?"),
+        ("--Train", "There is no flag --Train. Did you mean --train?"),
+        ("---train", "There is no flag ---train. Did you mean --train?"),
+        ("--image_size=32", "There is no flag --image_size. Did you mean --output_height=32?"),
+        ("--exprot", "There is no flag --exprot. Did you mean --export?"),
+        ("--no-crop", "There is no flag --no-crop. Did you mean --nocrop?"),
+        ("--nosample", "There is no flag --nosample. Leave --sample out."),
+        ("--workers=4", "There is no flag --workers. Every core is used."),
+        ("--zzzz", "There is no flag --zzzz. python main.py --help lists them all."),
+        ("--label_names=a", "There is no flag --label_names. Did you mean --labels=a?"),
+    ],
+)
+def test_an_unknown_flag_names_the_one_that_was_meant(argument, line):
+    assert line_of("--train", argument) == line
+
+
+def test_a_number_written_as_people_write_it():
+    assert line_of("--steps=1e3") == (
+        "--steps must be a whole number. Received: 1e3. Try --steps=1000."
+    )
+    assert line_of("--steps=5,000").endswith("Received: 5,000. Try --steps=5000.")
+    assert line_of("--steps=10k").endswith("Received: 10k. Try --steps=5000.")
+    assert line_of("--c_dim=2").endswith("Received: 2. Try --c_dim=auto.")
+
+
+def test_what_is_right_passes():
+    parse_flags(["main.py", "--out_name=", "--seed", "-1", "--train", "--nocrop", "-epoch", "3"])
+    assert (FLAGS.seed, FLAGS.epoch, FLAGS.crop, FLAGS.out_name) == (-1, 3, False, "")
+    parse_flags(["main.py", "--dataset", "-odd-name", "--alsologtostderr", "--train"])
+    assert (FLAGS.dataset, FLAGS.train) == ("-odd-name", True)
+
+
+def test_every_meaning_is_a_flag_and_no_flag_means_another():
+    assert {name for name in MEANINGS.values() if name not in FLAGS} == set()
+    assert {name for name in SETTINGS if name in FLAGS and name in MEANINGS} == set()
+    assert find_meant_flag("lr", ["learning_rate"]) == "learning_rate"
+    assert find_meant_flag("lr", ["epoch"]) is None
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_can_be_typed(name):
+    parse_flags(["main.py", f"--{name}={EXAMPLES[name].strip(chr(39))}"])
+    assert FLAGS[name].present

@@ -1,0 +1,66 @@
+"""The line for a command that means no run, or more than one: it names only what was typed."""
+
+import pytest
+
+from config.settings import Config
+from runs.not_found import RUNS_LISTED, explain_missing_run, list_runs_to_pick
+
+
+@pytest.fixture
+def explain(tmp_path):
+    """The line for what a user gave, with the runs cats (z_dim 100) and dogs (z_dim 50) there."""
+
+    def say(given, names=("cats", "dogs")):
+        out = {"out_dir": str(tmp_path)}
+        sizes = {"cats": 100, "dogs": 50}
+        runs = {
+            name: Config(dataset=name, out_name=name, z_dim=sizes[name], **out).resolve()
+            for name in names
+        }
+        line = explain_missing_run(Config(**out, **given), given, runs)
+        assert "64x64" not in line  # nobody typed it
+        return line.replace(str(tmp_path), "OUT")
+
+    return say
+
+
+def test_no_run_at_all(explain, tmp_path):
+    assert explain({}, ()) == "There is no trained run in OUT. Add --train first."
+    assert explain({"out_name": "x"}, ()) == "There is no trained run x in OUT. Add --train first."
+    (tmp_path / "begun").mkdir()
+    assert explain({"out_name": "begun"}) == "OUT/begun has no checkpoint. Add --train."
+    given = {"out_dir": str(tmp_path / "nosuch")}
+    assert explain_missing_run(Config(**given), given, {}) == (
+        f"There is no folder {tmp_path}/nosuch with runs. Add --train first, or correct --out_dir."
+    )
+
+
+def test_a_name_that_no_run_has(explain):
+    rule = "--out_name must be a trained run in OUT. "
+    assert explain({"out_name": "cat"}) == (f"{rule}Received: cat. Did you mean --out_name=cats?")
+    assert explain({"out_name": "x"}) == (
+        f"{rule}Received: x. Runs there: cats, dogs; pick one with --out_name, or add --train."
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({}, "2 runs in OUT fit. Runs there: cats, dogs; pick one"),
+        ({"dataset": "cows"}, "No run in OUT was trained on cows. Runs there: cats, dogs; pick"),
+        ({"z_dim": 3}, "No run in OUT fits all flags. Runs there: cats, dogs; pick one"),
+        (
+            {"dataset": "cats", "z_dim": 3},
+            "OUT/cats was trained with --z_dim=100. Received: 3. Drop --z_dim, or add --train "
+            "for a run of its own.",
+        ),
+    ],
+)
+def test_runs_that_fit_or_do_not(explain, given, line):
+    assert explain(given).startswith(line)
+
+
+def test_long_lists_end():
+    names = [f"run{number:02}" for number in range(RUNS_LISTED + 1)]
+    assert list_runs_to_pick(names).startswith("Runs there: run00, ")
+    assert "run09, ...; pick one" in list_runs_to_pick(names)

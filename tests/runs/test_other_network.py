@@ -1,0 +1,55 @@
+"""Networks told apart by their variables' shapes; tests/faults/test_damage.py has checkpoints."""
+
+import dataclasses
+
+import pytest
+
+from model import Discriminator, Generator
+from runs.other_network import describe_other_network, infer_network_flags
+
+
+def shapes_of(config, *kinds):
+    networks = [kind(config.network_config()) for kind in kinds or (Generator, Discriminator)]
+    return {
+        f"{network.name}/{variable.path}": tuple(variable.shape)
+        for network in networks
+        for variable in network.variables
+    }
+
+
+def test_the_same_network_does_not_differ_nor_does_a_part_of_it(tiny):
+    found = shapes_of(tiny())
+    assert describe_other_network(found, found) == ""
+    assert describe_other_network(found, shapes_of(tiny(), Discriminator)) == ""
+    assert describe_other_network({}, found) == ""  # nothing is known of it
+    assert describe_other_network({**found, "generator/more": (1,)}, found) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"z_dim": 9}, "--z_dim=9 (here 8)"),
+        ({"stem_width": 48}, "--stem_width=48 (here 32)"),
+        ({"kernel_size": 4}, "--kernel_size=4 (here 5)"),
+        ({"c_dim": 1}, "--c_dim=1 (here 3)"),
+        ({"blocks": 1}, "--blocks=1 (here 2)"),
+        ({"bias": False}, "--bias=False (here True)"),
+        ({"z_dim": 9, "kernel_size": 4}, "--kernel_size=4 (here 5), --z_dim=9 (here 8)"),
+        ({"labels": "own", "label_names": ("a", "b")}, "--labels=own (here none)"),
+        ({"output_height": 32, "blocks": 2}, "discriminator/logits/kernel is 2048x1 (here 512x1)"),
+        ({"d_widths": (8, 32)}, "discriminator/conv1/bias is 8 (here 16)"),
+    ],
+)
+def test_the_flag_that_differs_is_named(tiny, changes, difference):
+    found, here = shapes_of(tiny(**changes)), shapes_of(tiny())
+    assert describe_other_network(found, here) == difference
+    assert describe_other_network(here, found) != ""
+
+
+def test_what_the_shapes_show_is_what_the_settings_say(tiny):
+    config = tiny()
+    flags = infer_network_flags(shapes_of(config, Generator))
+    settings = dataclasses.asdict(config.resolve())
+    assert flags == {name: settings[name] for name in flags}
+    assert len(flags) == 7
+    assert infer_network_flags(shapes_of(config, Discriminator)) == {}
