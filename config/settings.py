@@ -297,6 +297,9 @@ class Config:
 
     out_dir: str = declare_setting("./out", RUN, "folder for the runs", hparam=False)
     out_name: str = declare_setting("", RUN, "name of the run; default: <dataset>-<height>x<width>")
+    run_id: str = declare_setting(
+        "", RUN, "which run this is, wherever it lies; given at its start", hparam=False, flag=False
+    )
     checkpoint_dir: str = declare_setting(
         "checkpoints",
         RUN,

@@ -42,14 +42,22 @@ def find_run(given: dict) -> Config:
 
 def read_run(run_dir: Path) -> Config | None:
     """The settings of a run that has a checkpoint, else None. Raises ValueError when unreadable."""
+    config = read_run_settings(run_dir)
+    return config if config and any(config.checkpoint_path.glob("step-*.index")) else None
+
+
+def read_run_settings(run_dir: Path) -> Config | None:
+    """A run's settings, with a checkpoint or without; None where it has none.
+
+    Raises ValueError when they are unreadable.
+    """
     path = run_dir / "config.json"
     if not path.is_file():
         return None
 
     # Where the run lies now counts, not where it lay when its settings were written.
     place = {"out_dir": str(run_dir.parent), "out_name": run_dir.name}
-    config = change_settings(read_config(path), place)
-    return config if any(config.checkpoint_path.glob("step-*.index")) else None
+    return change_settings(read_config(path), place)
 
 
 def check_run_has_images(config: Config) -> None:

@@ -131,7 +131,8 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
     groups = [line for line in done.stdout.splitlines() if line.endswith(":") and " " not in line]
     assert groups == ["actions:", "data:", "model:", "training:", "run:", "details:"]
     flags = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  --")}
-    settings = {field.name for field in dataclasses.fields(Config)} - {"label_names", "halvings"}
+    without = {"label_names", "halvings", "run_id"}
+    settings = {field.name for field in dataclasses.fields(Config)} - without
     others = {*main.ACTIONS, "label", "visualize_option", "preset", "config"}
     assert flags == {f"--{name}" for name in settings | others}
     assert all(len(line) < 140 for line in done.stdout.splitlines())
