@@ -125,7 +125,7 @@ def train_run(given: dict, _) -> dict | None:
         devices.quietly_import_tensorflow()
         from train import train
 
-        trained = train(config, pack.images, pack.labels)
+        trained = train(config, pack.images, pack.labels, place=pack.place)
     return given if trained else None  # a signal that stops the training stops what follows, too
 
 

@@ -17,6 +17,7 @@ from runs.claims import (
     give_run_an_id,
     lock_run_folders,
 )
+from runs.dataset import take_dataset_into_settings
 from system.devices import choose_jit, choose_precision
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
@@ -29,18 +30,21 @@ from training.schedule import find_actions_due_after_step, plan_step_calls
 from training.steps import Steps, choose_images_on_device, choose_steps_per_call
 
 
-def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> Config | None:
+def train(
+    config: Config, images: np.ndarray, labels: Labels | None = None, *, place: str = ""
+) -> Config | None:
     """Trains until `config.total_steps`, from the run's newest checkpoint on; returns the run's
     settings.
 
-    images (N, H, W, C) uint8 and labels, as `data.load.load_dataset` gives them. Ctrl-C, SIGTERM
-    and SIGHUP end it early with everything saved, and None is returned. When losses or weights
-    become NaN or infinite, it goes back to the newest checkpoint with half the learning rate, up to
-    three times in a run; after that it raises ValueError, as it does when no checkpoint of the run
-    is readable, the labels are not the run's, or memory runs out; OSError when a checkpoint cannot
-    be written. It locks the run: one process or thread at a time may train it.
+    images (N, H, W, C) uint8, labels, place: as `data.load.load_dataset` gives them. Ctrl-C,
+    SIGTERM and SIGHUP end it early with everything saved, and None is returned. When losses or
+    weights become NaN or infinite, it goes back to the newest checkpoint with half the learning
+    rate, up to three times in a run; after that it raises ValueError, as it does when no checkpoint
+    of the run is readable, the images or labels are not the run's, or memory runs out; OSError when
+    a checkpoint cannot be written. It locks the run: one thread at a time may train it.
     """
-    config = give_run_an_id(take_settings_from_data(config, images, labels))
+    config = take_settings_from_data(config, images, labels)
+    config = give_run_an_id(take_dataset_into_settings(config, images, place))
     set_tensorflow_options(config)
     with lock_run_folders(config):
         check_run_owns_its_folders(config)

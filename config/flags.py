@@ -14,7 +14,7 @@ FLAGS = flags.FLAGS
 ACTIONS = "actions"  # the group of --help that comes first
 SAMPLES = 64  # images to draw when no action is named, as many as the original drew
 # From another run's config.json: they are its own.
-NOT_CARRIED_OVER = ("label_names", "halvings", "run_id")
+NOT_CARRIED_OVER = ("label_names", "halvings", "run_id", "dataset_place", "dataset_fingerprint")
 
 
 def define_flags() -> None:

@@ -29,9 +29,10 @@ class Claim:
 
 
 def give_run_an_id(config: Config) -> Config:
-    """The settings with the run's id: the one that it has, else a new one."""
-    if config.run_id:
-        return config
+    """The settings with the run's id: the one that it has on disk, else a new one.
+
+    Settings in memory may be those of another run, with another name.
+    """
     run_id = _find_id_on_disk(config) or os.urandom(ID_BYTES).hex()
     return dataclasses.replace(config, run_id=run_id)
 

@@ -8,6 +8,7 @@ from absl import logging
 from config.presets import PRESETS, apply_preset
 from config.settings import IMPORTED, NETWORK_SETTINGS, Config, is_same_dataset
 from config.stored import change_settings, read_config
+from runs.dataset import dataset_may_be_of_run
 
 RUNS_LISTED = 10  # in an error
 
@@ -23,7 +24,7 @@ def find_run_to_train(given: dict) -> Config:
     if not stored:
         return fresh
 
-    if "dataset" in given and not is_same_dataset(stored.dataset, fresh.dataset):
+    if "dataset" in given and not stored.dataset_fingerprint:  # else the images will decide
         _check_other_dataset_is_wanted(stored, fresh)
     _check_preset_fits_run(given, fresh, stored)
     return change_settings(stored, _drop_preset(given), for_training=True)
@@ -76,6 +77,8 @@ def _drop_preset(given: dict) -> dict:
 
 def _check_other_dataset_is_wanted(stored: Config, fresh: Config) -> None:
     """Warns of other images; raises ValueError where nothing shows that they are wanted."""
+    if is_same_dataset(stored.dataset, fresh.dataset):
+        return
     message = f"{fresh.run_dir} was trained on {stored.dataset}. Received: {fresh.dataset}."
     if not fresh.out_name:
         raise ValueError(
@@ -121,7 +124,7 @@ def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
 
 
 def _run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
-    if "dataset" in given and not is_same_dataset(run.dataset, wanted.dataset):
+    if "dataset" in given and not dataset_may_be_of_run(run, wanted.dataset):
         return False
     asked = [name for name in NETWORK_SETTINGS if name in given]
     return all(getattr(run, name) == getattr(wanted, name) for name in asked)

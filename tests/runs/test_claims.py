@@ -186,3 +186,9 @@ def test_the_settings_say_what_they_were_used_with(begun):
     assert made_with.keys() == {"python", "tensorflow", "keras", "numpy", "git commit"}
     assert made_with["tensorflow"].startswith("2.")
     assert read_config(path) == config
+
+
+def test_an_id_is_not_taken_along_to_another_name(begun):
+    config = begun("a")
+    another = dataclasses.replace(config, out_name="b")
+    assert give_run_an_id(another).run_id != config.run_id
