@@ -117,13 +117,14 @@ def print_dry_run(given: dict, _) -> None:
 
 def train_run(given: dict, _) -> dict | None:
     from data.load import load_dataset
+    from runs.claims import check_run_owns_its_folders, give_run_an_id, lock_run_folders
     from system.files import check_folder_writable
-    from system.locks import lock_run
 
-    config = find_run_to_train(given)
+    config = give_run_an_id(find_run_to_train(given))
     check_run_has_images(config)
     check_folder_writable(config.run_dir)
-    with lock_run(config.run_dir):
+    with lock_run_folders(config):
+        check_run_owns_its_folders(config)
         # Before TensorFlow, so that bad images are reported at once.
         pack = load_dataset(config)
         reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
@@ -131,7 +132,7 @@ def train_run(given: dict, _) -> dict | None:
         devices.quietly_import_tensorflow()
         from train import train
 
-        trained = train(config, pack.images, pack.labels)
+        trained = train(config, pack.images, pack.labels, place=pack.place)
     return given if trained else None  # a signal that stops the training stops what follows, too
 
 

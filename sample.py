@@ -16,6 +16,7 @@ from config.settings import Config
 from data import label_choice
 from model import Generator
 from runs.checkpoints import restore_networks
+from runs.claims import claim_folder_of_samples
 from system.files import replace_folder
 from utils import arrange_image_grid, encode_png
 
@@ -110,6 +111,7 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     label_choice.choose_label_vectors(
         config, label, 1
     )  # a wrong label shows before anything is restored
+    claim_folder_of_samples(config)
     sampler = Sampler(config)
     z, y = sampler.choose_latents_and_labels(config.seed, count, label)
 

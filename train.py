@@ -11,6 +11,13 @@ from config.stored import write_config
 from data.labels import Labels
 from gan import DCGAN
 from runs.checkpoints import Checkpoints, DivergedError
+from runs.claims import (
+    check_run_owns_its_folders,
+    claim_run_folders,
+    give_run_an_id,
+    lock_run_folders,
+)
+from runs.dataset import take_dataset_into_settings
 from system.devices import choose_jit, choose_precision
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
@@ -23,19 +30,31 @@ from training.schedule import find_actions_due_after_step, plan_step_calls
 from training.steps import Steps, choose_images_on_device, choose_steps_per_call
 
 
-def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> Config | None:
+def train(
+    config: Config, images: np.ndarray, labels: Labels | None = None, *, place: str = ""
+) -> Config | None:
     """Trains until `config.total_steps`, from the run's newest checkpoint on; returns the run's
     settings.
 
-    images (N, H, W, C) uint8 and labels, as `data.load.load_dataset` gives them. Ctrl-C, SIGTERM
-    and SIGHUP end it early with everything saved, and None is returned. When losses or weights
-    become NaN or infinite, it goes back to the newest checkpoint with half the learning rate, up to
-    three times in a run; after that it raises ValueError, as it does when no checkpoint of the run
-    is readable, the labels are not the run's, or memory runs out; OSError when a checkpoint cannot
-    be written. One process at a time may train a run: `system.locks.lock_run`.
+    images (N, H, W, C) uint8, labels, place: as `data.load.load_dataset` gives them. Ctrl-C,
+    SIGTERM and SIGHUP end it early with everything saved, and None is returned. When losses or
+    weights become NaN or infinite, it goes back to the newest checkpoint with half the learning
+    rate, up to three times in a run; after that it raises ValueError, as it does when no checkpoint
+    of the run is readable, the images or labels are not the run's, or memory runs out; OSError when
+    a checkpoint cannot be written. It locks the run: one thread at a time may train it.
     """
     config = take_settings_from_data(config, images, labels)
+    config = give_run_an_id(take_dataset_into_settings(config, images, place))
     set_tensorflow_options(config)
+    with lock_run_folders(config):
+        check_run_owns_its_folders(config)
+        return train_through_divergence(config, images, labels)
+
+
+def train_through_divergence(
+    config: Config, images: np.ndarray, labels: Labels | None
+) -> Config | None:
+    """Like `train`, once the data are known to fit and the run is locked."""
     while True:
         try:
             return train_until_divergence(config, images, labels)
@@ -95,12 +114,16 @@ def say_training_is_complete(config: Config, step: int, total: int) -> None:
 
 
 def prepare_run_folders(config: Config) -> None:
-    """Makes the run's folders, removes a killed process's leftovers, writes config.json."""
+    """Makes the run's folders, removes a killed process's leftovers, writes run.json, config.json.
+
+    In this order: with run.json beside the checkpoints, a killed start is known as one.
+    """
     for folder in (config.run_dir, config.sample_path):
         folder.mkdir(parents=True, exist_ok=True)
     places = (config.run_dir, config.sample_path, config.checkpoint_path)
     for folder in (*places, *config.run_dir.glob("*/")):
         remove_temporary_leftovers(folder)
+    claim_run_folders(config)
     write_config(config)
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 import ops
 from config.settings import Config
 from data.label_choice import choose_label_vectors
+from runs.claims import claim_folder_of_samples
 from sample import Sampler, name_pictures_folder
 from system.files import replace_folder
 from utils import arrange_image_grid, encode_png, make_gif_frame
@@ -43,6 +44,7 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
     if option != "0":  # images of a sweep are too alike to be normalized by their own statistics
         config = dataclasses.replace(config, bn_statistics="moving")
     choose_label_vectors(config, label, 1)  # a wrong label shows before anything is restored
+    claim_folder_of_samples(config)
     sampler = Sampler(config)
 
     folder = config.sample_path / f"visualize_{option}_{name_pictures_folder(config, label)}"

@@ -97,14 +97,15 @@ def _check_setting_text(config, name: str) -> None:
     """No setting may hold what no path, no flag and no file of ours can."""
     values = getattr(config, name)
     for value in values if isinstance(values, tuple) else (values,):
-        if isinstance(value, str) and not _setting_fits_a_path(value):
+        if isinstance(value, str) and not text_fits_a_path(value):
             raise ValueError(
                 f"--{name} must be text of at most {MAX_TEXT} characters that a path can hold. "
                 f"Received: {shorten_for_error(value)}. {_suggest_setting(config, name)}"
             )
 
 
-def _setting_fits_a_path(text: str) -> bool:
+def text_fits_a_path(text: str) -> bool:
+    """Whether a path can hold `text`: no NUL, no half of a pair, not too long."""
     if "\0" in text or len(text) > MAX_TEXT:
         return False
     try:

@@ -56,6 +56,12 @@ class Config:
         DATA,
         "digits, celebA, mnist, lsun, tfds:NAME, a folder or zip in data_dir, or a path",
     )
+    dataset_place: str = declare_setting(
+        "", DATA, "where the images were last; from the data", hparam=False, flag=False
+    )
+    dataset_fingerprint: str = declare_setting(
+        "", DATA, "what the images are; from the data", hparam=False, flag=False
+    )
     data_dir: str = declare_setting("./data", DATA, "folder with the datasets", hparam=False)
     input_fname_pattern: str = declare_setting(
         "", DATA, "which files to read, such as *.png; default: every image type"
@@ -297,6 +303,9 @@ class Config:
 
     out_dir: str = declare_setting("./out", RUN, "folder for the runs", hparam=False)
     out_name: str = declare_setting("", RUN, "name of the run; default: <dataset>-<height>x<width>")
+    run_id: str = declare_setting(
+        "", RUN, "which run this is, wherever it lies; given at its start", hparam=False, flag=False
+    )
     checkpoint_dir: str = declare_setting(
         "checkpoints",
         RUN,

@@ -8,13 +8,17 @@ from pathlib import Path
 from config import checks
 from config.settings import SETTINGS, Config
 from system.files import write_atomic
+from system.versions import find_versions
 
+MADE_WITH = "made_with"  # in config.json, beside the settings: versions, for people to read
 MAX_JSON = 2**20  # characters of a file of settings; a run's has 2,000
 
 
 def write_config(config: Config) -> None:
-    """Writes <run>/config.json, whole or not at all."""
-    write_atomic(config.run_dir / "config.json", config.to_json().encode())
+    """Writes <run>/config.json, whole or not at all: the settings, and what they were used with."""
+    content = dataclasses.asdict(config) | {MADE_WITH: find_versions()}
+    text = json.dumps(content, indent=2) + "\n"
+    write_atomic(config.run_dir / "config.json", text.encode())
 
 
 def read_config(path: Path) -> Config:
@@ -49,7 +53,10 @@ def make_config_from_dict(settings: dict, source: str) -> Config:
 
 
 def read_json_settings(path: Path) -> dict:
-    """The settings in a JSON file. Raises ValueError when it is missing or is not JSON."""
+    """The settings in a JSON file, without the record of what it was made with.
+
+    Raises ValueError when it is missing or is not JSON.
+    """
     try:
         text = _read_settings_text(path)
     except OSError as error:
@@ -58,9 +65,12 @@ def read_json_settings(path: Path) -> dict:
         raise ValueError(f"{path} is not JSON: {error}.") from error
 
     try:
-        return json.loads(text)
+        settings = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}.") from error
+    if isinstance(settings, dict):
+        settings.pop(MADE_WITH, None)
+    return settings
 
 
 def _read_settings_text(path: Path) -> str:

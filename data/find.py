@@ -1,5 +1,6 @@
 """Where a dataset's images are: what `--dataset` may mean, and what to say when there are none."""
 
+import dataclasses
 import itertools
 import os
 from collections import Counter
@@ -70,7 +71,8 @@ def _open_first_dataset_place(
     first_error = None
     for path in _list_dataset_places(config.dataset, data_dir):
         try:
-            return _open_dataset_at(path, config.input_fname_pattern, config.train_size), None
+            source = _open_dataset_at(path, config.input_fname_pattern, config.train_size)
+            return dataclasses.replace(source, path=path), None
         except ValueError as error:
             first_error = first_error or error
     return None, first_error

@@ -11,6 +11,7 @@ from absl import logging
 from config.catalog import NAMED_SETS
 from config.settings import MIN_SIDE, Config, name_dataset_for_folders
 from data.find import find_dataset_source
+from data.identity import name_place_of_dataset
 from data.labels import Labels, read_dataset_labels
 from data.packing.decode import BACKGROUND, Decoded, Geometry, decode_image
 from data.packing.pack import Pack, load_or_make_pack
@@ -37,7 +38,8 @@ def load_dataset(config: Config) -> Pack:
     labels = read_dataset_labels(config, source, pack.manifest["files"])
     if labels:
         _log_label_shares(labels)
-    return dataclasses.replace(pack, labels=labels)
+    place = name_place_of_dataset(config, source)
+    return dataclasses.replace(pack, labels=labels, place=place)
 
 
 def _load_dataset_pack(config: Config, source: Source) -> Pack:

@@ -18,9 +18,14 @@ from foreign.newmu import read_newmu_weights
 from foreign.pytorch import TORCH_SUFFIXES, read_pytorch_weights
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
+from runs.claims import (
+    check_run_owns_its_folders,
+    claim_run_folders,
+    give_run_an_id,
+    lock_run_folders,
+)
 from runs.find import read_run
 from system.files import check_folder_writable, write_atomic
-from system.locks import lock_run
 
 FORMATS = (
     "a TensorFlow 1 checkpoint of carpedm20/DCGAN-tensorflow (its prefix, such as "
@@ -51,7 +56,7 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
         logging.info("%s was imported before: going on with it.", config.run_dir)
         return stored
 
-    _write_imported_run(weights, config)
+    config = _write_imported_run(weights, config)
     _log_imported_run(config, weights, is_size_given=bool(given.get("output_height")))
     return config
 
@@ -200,14 +205,21 @@ def _read_import_origin(config: Config) -> str:
     return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
 
-def _write_imported_run(weights: Weights, config: Config) -> None:
-    """Makes the run's folder, with its origin, config.json and first checkpoint."""
+def _write_imported_run(weights: Weights, config: Config) -> Config:
+    """Makes the run's folder, with its origin, config.json and first checkpoint.
+
+    Returns the settings with the run's id.
+    """
     check_folder_writable(config.run_dir)
-    with lock_run(config.run_dir):
+    config = give_run_an_id(config)
+    with lock_run_folders(config):
+        check_run_owns_its_folders(config)
         dcgan = _build_imported_dcgan(weights, config)
         write_atomic(config.run_dir / ORIGIN_FILE, f"{weights.origin}\n".encode())
+        claim_run_folders(config)
         write_config(config)
         Checkpoints(dcgan, config).save(0)  # last, as a run counts once it has a checkpoint
+    return config
 
 
 def _build_imported_dcgan(weights: Weights, config: Config) -> DCGAN:

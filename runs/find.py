@@ -25,7 +25,7 @@ def find_run_to_train(given: dict) -> Config:
     if not stored:
         return fresh
 
-    if "dataset" in given and not is_same_dataset(stored.dataset, fresh.dataset):
+    if "dataset" in given and not stored.dataset_fingerprint:  # else the images will decide
         _check_other_dataset_is_wanted(stored, fresh, is_named=is_named)
     _check_preset_fits_run(given, fresh, stored)
     return change_settings(stored, _drop_preset(given), for_training=True)
@@ -47,13 +47,21 @@ def find_run(given: dict) -> Config:
 
 def read_run(run_dir: Path) -> Config | None:
     """The settings of a run that has a checkpoint, else None. Raises ValueError when unreadable."""
+    config = read_run_settings(run_dir)
+    return config if config and any(config.checkpoint_path.glob("step-*.index")) else None
+
+
+def read_run_settings(run_dir: Path) -> Config | None:
+    """A run's settings, with a checkpoint or without; None where it has none.
+
+    Raises ValueError when they are unreadable.
+    """
     path = run_dir / "config.json"
     if not path.is_file():
         return None
 
     # Where the run lies now counts, not where it lay when its settings were written.
-    config = change_settings(read_config(path), name_run_place(run_dir))
-    return config if any(config.checkpoint_path.glob("step-*.index")) else None
+    return change_settings(read_config(path), name_run_place(run_dir))
 
 
 def check_run_has_images(config: Config) -> None:
@@ -72,6 +80,8 @@ def _drop_preset(given: dict) -> dict:
 
 def _check_other_dataset_is_wanted(stored: Config, fresh: Config, *, is_named: bool) -> None:
     """Warns of other images; raises ValueError where nothing shows that they are wanted."""
+    if is_same_dataset(stored.dataset, fresh.dataset):
+        return
     message = f"{fresh.run_dir} was trained on {stored.dataset}. Received: {fresh.dataset}."
     if not is_named:
         raise ValueError(

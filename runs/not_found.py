@@ -2,7 +2,8 @@
 
 import difflib
 
-from config.settings import NETWORK_SETTINGS, Config, is_same_dataset
+from config.settings import NETWORK_SETTINGS, Config
+from runs.dataset import dataset_may_be_of_run
 
 RUNS_LISTED = 10  # in an error
 
@@ -13,7 +14,7 @@ def run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
 
 
 def _run_has_dataset(run: Config, wanted: Config, given: dict) -> bool:
-    return "dataset" not in given or is_same_dataset(run.dataset, wanted.dataset)
+    return "dataset" not in given or dataset_may_be_of_run(run, wanted.dataset)
 
 
 def _list_unfit_flags(run: Config, wanted: Config, given: dict) -> list[str]:

@@ -7,6 +7,7 @@ system has no locks, the process named in a lock file counts as its owner for as
 import contextlib
 import os
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -21,23 +22,56 @@ except ImportError:  # Windows
 
 POLL_SECONDS = 0.2
 MAX_HOLDER = 200  # characters of a lock file that are shown
+HELD_BY_THREAD = threading.local()  # the locks of runs that each thread has
 
 
 @contextlib.contextmanager
-def lock_run(folder: Path):
-    """Within the block only this process may change the run in `folder`, which need not exist yet.
+def lock_run(folder: Path, *others: Path):
+    """Within the block only this thread may change the run in `folder`, which need not exist yet.
 
-    Raises ValueError when another process has the run, with its process id and host. Both are in
-    `folder`/lock, which is removed after the block. A lock that a killed process left is taken
-    over.
+    others: folders elsewhere that the run fills. Raises ValueError when another process has one of
+    them, with its process id and host. Both are in `folder`/lock, which is removed after the block.
+    A lock that a killed process left is taken over. A block within the block changes nothing.
     """
+    with contextlib.ExitStack() as stack:
+        for place in dict.fromkeys((folder, *others)):
+            stack.enter_context(_hold_lock_of_folder(place, is_run=place == folder))
+        yield
+
+
+@contextlib.contextmanager
+def _hold_lock_of_folder(folder: Path, *, is_run: bool):
+    """The lock of one folder, for the block; nothing is done if this thread has it already."""
+    held, key = _get_folders_held_here(), (os.getpid(), folder.resolve())  # a fork holds none
+    if key in held:
+        yield
+        return
+
+    with _lock_folder(folder, is_run=is_run):
+        held.add(key)
+        try:
+            yield
+        finally:
+            held.remove(key)
+
+
+def _get_folders_held_here() -> set[tuple[int, Path]]:
+    """(process, folder) for each lock that this thread has."""
+    if not hasattr(HELD_BY_THREAD, "folders"):
+        HELD_BY_THREAD.folders = set()
+    return HELD_BY_THREAD.folders
+
+
+@contextlib.contextmanager
+def _lock_folder(folder: Path, *, is_run: bool):
     new_folders = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
 
     path = folder / "lock"
     descriptor = _open_and_lock_file(path)
     if descriptor is None:
-        raise _run_in_use_error(folder, _read_lock_holder(path) or "another process")
+        holder = _read_lock_holder(path) or "another process"
+        raise _folder_in_use_error(folder, holder, is_run=is_run)
 
     try:
         _warn_of_lock_from_other_host(_read_lock_holder(path), folder)
@@ -48,10 +82,11 @@ def lock_run(folder: Path):
         _remove_empty_folders(new_folders)  # a run that never began leaves no folder
 
 
-def _run_in_use_error(folder: Path, holder: str) -> ValueError:
+def _folder_in_use_error(folder: Path, holder: str, *, is_run: bool) -> ValueError:
+    way_out = "start another run with --out_name=NAME" if is_run else "give another folder"
     return ValueError(
         f"One process at a time may change a run. Received: {folder} is in use by {holder}. "
-        "Wait for it or stop it, or start another run with --out_name=NAME."
+        f"Wait for it or stop it, or {way_out}."
     )
 
 

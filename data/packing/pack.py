@@ -41,12 +41,13 @@ class Pack:
     """A decoded dataset.
 
     images: (N, H, W, C) uint8, memory-mapped and read-only. manifest: the JSON beside them.
-    labels: if asked for, a vector for each image.
+    labels: if asked for, a vector for each image. place: where the dataset is.
     """
 
     images: np.ndarray
     manifest: dict
     labels: Labels | None = None
+    place: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,6 +31,7 @@ class Source:
     items: yields (name, image). An image is a file's Path, encoded bytes, a uint8 array (H, W) or
         (H, W, C), or the exception that says why it cannot be read; decode.py takes all four.
     root: the folder or the file, if there is one.
+    path: the folder or the zip that --dataset means, if it means one.
     labels: if the dataset has classes, returns their names and the class of every image (count,).
     attributes: if it has attributes, takes the names of some, in any case, and returns the names
         and a float32 array (count, names) of 0 and 1.
@@ -45,6 +46,7 @@ class Source:
     root: Path | None = None
     labels: Callable[[], tuple[list[str], np.ndarray]] | None = None
     attributes: Callable[[tuple[str, ...]], tuple[tuple[str, ...], np.ndarray]] | None = None
+    path: Path | None = None
 
 
 def open_regular_dataset_file(path: Path) -> BinaryIO:

@@ -1,0 +1,191 @@
+"""Whose a folder is: every run has an id, and its folders elsewhere say which run they belong to.
+
+A folder that a run fills holds a run.json, {"run_id": ..., "run": the absolute path of the run}.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+from config.checks import text_fits_a_path
+from config.settings import Config
+from config.stored import read_json_settings
+from runs.find import read_run_settings
+from system.files import write_atomic
+from system.locks import lock_run
+
+CLAIM_FILE = "run.json"
+ID_BYTES = 8  # random ones: no two runs of a person get the same
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """What a run.json says. run_id is "" if the run began before runs had ids."""
+
+    run_id: str
+    run: Path
+
+
+def give_run_an_id(config: Config) -> Config:
+    """The settings with the run's id: the one that it has on disk, else a new one.
+
+    Settings in memory may be those of another run, with another name.
+    """
+    run_id = _find_id_on_disk(config) or os.urandom(ID_BYTES).hex()
+    return dataclasses.replace(config, run_id=run_id)
+
+
+def lock_run_folders(config: Config):
+    """Within the block only this process may train the run, or fill its folders elsewhere.
+
+    See `system.locks.lock_run`.
+    """
+    return lock_run(config.run_dir, *_list_folders_elsewhere(config).values())
+
+
+def check_run_owns_its_folders(config: Config, *settings: str) -> None:
+    """Raises ValueError when a folder outside of the run's own belongs to another run.
+
+    settings: "checkpoint_dir" and "sample_dir", or one of them; both by default.
+    """
+    for setting, folder in _list_folders_elsewhere(config, *settings).items():
+        claim = _read_claim_or_complain(setting, folder)
+        if claim and not _run_is_named(config, folder, claim):
+            raise ValueError(_describe_foreign_folder(config, setting, folder, claim))
+        if not claim and _holds_unknown_training(config, setting, folder):
+            raise ValueError(
+                f"--{setting} must be this run's own. Received: {folder}, where another run has "
+                f"left its work. Give another --{setting}."
+            )
+
+
+def claim_run_folders(config: Config) -> None:
+    """Makes the folder of the checkpoints, and writes run.json there and into those elsewhere.
+
+    To be called once `check_run_owns_its_folders` is content.
+    """
+    folders = [config.checkpoint_path, *_list_folders_elsewhere(config).values()]
+    for folder in dict.fromkeys(folders):
+        _write_claim(config, folder)
+
+
+def claim_folder_of_samples(config: Config) -> None:
+    """For what draws without training. Raises ValueError when sample_dir is another run's."""
+    check_run_owns_its_folders(config, "sample_dir")
+    for folder in _list_folders_elsewhere(config, "sample_dir").values():
+        _write_claim(config, folder)
+
+
+def _list_folders_elsewhere(config: Config, *settings: str) -> dict[str, Path]:
+    """By their settings, the folders that lie outside of the run's own, where others may come."""
+    places = {"checkpoint_dir": config.checkpoint_path, "sample_dir": config.sample_path}
+    run_dir = config.run_dir.resolve()
+    return {
+        setting: places[setting]
+        for setting in settings or places
+        if not places[setting].resolve().is_relative_to(run_dir)
+    }
+
+
+def _find_id_on_disk(config: Config) -> str:
+    """The id of the run that began in this folder; "" where none did.
+
+    Without its config.json, which users may delete, the checkpoints know it.
+    """
+    with contextlib.suppress(ValueError):
+        stored = read_run_settings(config.run_dir)
+        if stored and stored.run_id:
+            return stored.run_id
+
+    with contextlib.suppress(ValueError):
+        claim = _read_claim(config.checkpoint_path)
+        if claim and _is_same_folder(claim.run, config.run_dir):
+            return claim.run_id
+    return ""
+
+
+def _read_claim(folder: Path) -> Claim | None:
+    """What the run.json of a folder says; None without one. Raises ValueError if it is not ours."""
+    path = folder / CLAIM_FILE
+    if not os.path.lexists(path):
+        return None
+
+    content = read_json_settings(path)
+    values = [content.get(name) for name in ("run_id", "run")] if isinstance(content, dict) else []
+    if not values or not all(isinstance(text, str) and text_fits_a_path(text) for text in values):
+        raise ValueError(f"{path} must name a run. Received: something else.")
+    return Claim(values[0], Path(values[1]))
+
+
+def _read_claim_or_complain(setting: str, folder: Path) -> Claim | None:
+    try:
+        return _read_claim(folder)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Give another --{setting}, or remove that file if the folder is this run's."
+        ) from error
+
+
+def _run_is_named(config: Config, folder: Path, claim: Claim) -> bool:
+    """Whether `claim`, which `folder` holds, is the run's own: it may have moved since."""
+    if _is_same_folder(claim.run, config.run_dir):
+        return claim.run_id in ("", config.run_id)
+    return bool(claim.run_id) and claim.run_id == config.run_id and not _is_in_use(folder, claim)
+
+
+def _is_in_use(folder: Path, claim: Claim) -> bool:
+    """Whether the run that a claim names is still there, and still fills `folder`."""
+    with contextlib.suppress(ValueError):
+        other = read_run_settings(claim.run)
+        return (
+            other is not None
+            and other.run_id == claim.run_id
+            and any(_is_same_folder(folder, p) for p in (other.checkpoint_path, other.sample_path))
+        )
+    return False
+
+
+def _describe_foreign_folder(config: Config, setting: str, folder: Path, claim: Claim) -> str:
+    owner = f"{claim.run}, which is no longer there"
+    if _is_same_folder(claim.run, config.run_dir):
+        owner = f"the run that was in {claim.run} before"
+    elif claim.run_id and claim.run_id == config.run_id:
+        owner = f"{claim.run}, of which {config.run_dir} is a copy"
+    elif claim.run.exists():
+        owner = str(claim.run)
+    return (
+        f"--{setting} must be this run's own. "
+        f"Received: {folder}, which belongs to {owner}. Give another --{setting}."
+    )
+
+
+def _holds_unknown_training(config: Config, setting: str, folder: Path) -> bool:
+    """Whether a folder holds what training leaves, though this run has never named it.
+
+    Runs had no ids and folders no run.json once.
+    """
+    patterns = ("step-*.index", "train_" + "[0-9]" * 8 + ".png")
+    if not any(any(folder.glob(pattern)) for pattern in patterns):
+        return False
+
+    stored = read_run_settings(config.run_dir)
+    return stored is None or not _is_same_folder(
+        folder, stored.run_dir / Path(getattr(stored, setting)).expanduser()
+    )
+
+
+def _is_same_folder(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _write_claim(config: Config, folder: Path) -> None:
+    """Writes run.json unless it says so already."""
+    claim = {"run_id": config.run_id, "run": str(config.run_dir.resolve())}
+    content = (json.dumps(claim, indent=2) + "\n").encode()
+    folder.mkdir(parents=True, exist_ok=True)
+
+    path = folder / CLAIM_FILE
+    if not (path.is_file() and path.read_bytes() == content):
+        write_atomic(path, content)

@@ -1,0 +1,194 @@
+"""Folders outside of a run's own belong to one run."""
+
+import dataclasses
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from program import is_one_line, run_here, tree
+
+from config.stored import read_config, write_config
+from runs.claims import (
+    check_run_owns_its_folders,
+    claim_folder_of_samples,
+    claim_run_folders,
+    give_run_an_id,
+    lock_run_folders,
+)
+from runs.find import read_run_settings
+from sample import sample
+
+
+@pytest.fixture
+def begun(tiny, tmp_path):
+    """A factory of runs that have begun, with both folders elsewhere."""
+
+    def make(name, **changes):
+        places = {setting: str(tmp_path / setting) for setting in ("sample_dir", "checkpoint_dir")}
+        config = give_run_an_id(tiny(out_name=name, **(places | changes)).resolve())
+        check_run_owns_its_folders(config)
+        claim_run_folders(config)
+        config.run_dir.mkdir(parents=True, exist_ok=True)
+        write_config(config)
+        return config
+
+    return make
+
+
+@pytest.mark.parametrize("setting", ["sample_dir", "checkpoint_dir"])
+def test_a_second_run_is_refused_in_one_line_and_the_first_keeps_all(setting, tmp_path, capsys):
+    shared = tmp_path / "shared"
+    flags = [f"--out_dir={tmp_path / 'out'}", f"--data_dir={tmp_path / 'data'}", "--train"]
+    flags += ["--blocks=1", "--g_updates=1", f"--{setting}={shared}"]
+    assert run_here(*flags, "--steps=2", "--out_name=a") == 0
+    before = tree(shared)
+    assert any("train_00000002.png" in name or "step-2" in name for name in before)
+
+    assert run_here(*flags, "--steps=1", "--out_name=b") == 1
+    said = capsys.readouterr().err
+    assert is_one_line(said)
+    assert f"{shared}, which belongs to {tmp_path / 'out' / 'a'}. Give another --{setting}" in said
+    assert tree(shared) == before
+    assert not (tmp_path / "out" / "b").exists()
+    assert run_here(*flags, "--steps=3", "--out_name=a") == 0  # its own goes on
+
+
+@pytest.mark.parametrize("setting", ["sample_dir", "checkpoint_dir"])
+def test_a_folder_that_another_process_fills_is_refused(setting, held, tiny, tmp_path, capsys):
+    busy = tmp_path / "out" / "run"  # that of the fixture
+    flags = [f"--out_dir={tmp_path / 'out'}", f"--{setting}={busy}", "--out_name=other"]
+    assert run_here(*flags, "--train") == 1
+    said = capsys.readouterr().err
+    assert is_one_line(said)
+    assert f"{busy} is in use by process {held.pid}" in said
+    assert "give another folder" in said
+
+
+def test_a_moved_run_takes_its_folders_along_and_a_copy_does_not(begun, tmp_path):
+    config = begun("a")
+    moved = config.run_dir.rename(config.run_dir.with_name("moved"))
+    config = read_run_settings(moved)
+    check_run_owns_its_folders(config)
+    claim_run_folders(config)
+    for folder in (config.sample_path, config.checkpoint_path):
+        assert json.loads((folder / "run.json").read_text())["run"] == str(moved)
+
+    shutil.copytree(moved, moved.with_name("copy"))
+    copy = read_run_settings(moved.with_name("copy"))
+    with pytest.raises(ValueError, match=r"belongs to .*/moved, of which .*/copy is a copy"):
+        check_run_owns_its_folders(copy)
+    places = {name: str(tmp_path / f"{name}_2") for name in ("sample_dir", "checkpoint_dir")}
+    shutil.copytree(config.checkpoint_path, places["checkpoint_dir"])
+    check_run_owns_its_folders(dataclasses.replace(copy, **places))
+
+
+def test_a_folder_stays_that_of_a_run_that_is_gone(begun):
+    config = begun("a")
+    shutil.rmtree(config.run_dir)
+    with pytest.raises(ValueError, match=r"belongs to .*/a, which is no longer there. Give ano"):
+        begun("b")
+
+
+def test_a_file_of_that_name_that_is_not_ours_is_left_alone(begun, tmp_path):
+    path = tmp_path / "sample_dir" / "run.json"
+    path.parent.mkdir()
+    for text in (
+        '{"speed": 3}',
+        "{",
+        '["run"]',
+        '{"run_id": 3, "run": "a"}',
+        '{"run_id": "", "run": "\\u0000"}',
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"run.json .*Give another --sample_dir, or remove"):
+            begun("a")
+        assert path.read_text() == text
+
+
+def test_what_an_older_run_left_in_a_folder_is_adopted_by_that_run_alone(begun, tiny, tmp_path):
+    """Folders had no run.json before, and runs no ids."""
+    places = {name: str(tmp_path / name) for name in ("sample_dir", "checkpoint_dir")}
+    old = tiny(out_name="old", **places).resolve()
+    old.run_dir.mkdir(parents=True)
+    write_config(old)
+    for name, file in (("sample_dir", "train_00000002.png"), ("checkpoint_dir", "step-2.index")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).touch()
+        others = {one: str(tmp_path / "free") for one in places if one != name}
+        with pytest.raises(ValueError, match=f"--{name} must be this run's own.*has left its work"):
+            begun("new", **others)
+    assert begun("old").run_id
+
+
+def test_sampling_claims_a_folder_elsewhere_and_is_refused_that_of_another(trained, tmp_path):
+    place = {"sample_dir": str(tmp_path / "pictures")}
+    old, other = (trained(out_name=name, **place) for name in ("old", "other"))  # without ids
+    sample(old, 1)
+    with pytest.raises(ValueError, match=r"--sample_dir must be .*which belongs to .*/old\."):
+        sample(other, 1)
+    begun = give_run_an_id(old)  # it is trained at last
+    check_run_owns_its_folders(begun)
+    claim_folder_of_samples(begun)
+    sample(begun, 1)
+
+
+def test_an_id_is_for_life_and_for_one_run(begun, tiny):
+    config = begun("a", checkpoint_dir="checkpoints")
+    assert begun("b", checkpoint_dir="checkpoints", sample_dir="samples").run_id != config.run_id
+    fresh = tiny(out_name="a")
+    assert give_run_an_id(fresh).run_id == config.run_id
+    (config.run_dir / "config.json").write_text("{")
+    assert give_run_an_id(fresh).run_id == config.run_id  # by checkpoints/run.json
+    (config.run_dir / "config.json").unlink()
+    assert give_run_an_id(fresh).run_id == config.run_id
+    shutil.rmtree(config.run_dir)
+    assert give_run_an_id(fresh).run_id != config.run_id
+
+
+def test_a_run_with_its_own_folders_may_be_copied_and_moved_at_will(begun):
+    own = {"checkpoint_dir": "checkpoints", "sample_dir": "samples"}
+    config = begun("a", **own)
+    shutil.copytree(config.run_dir, config.run_dir.with_name("copy"))
+    copy = read_run_settings(config.run_dir.with_name("copy"))
+    check_run_owns_its_folders(copy)
+    claim_run_folders(copy)
+    claim = json.loads((copy.checkpoint_path / "run.json").read_text())
+    assert claim == {"run_id": config.run_id, "run": str(copy.run_dir)}
+    assert not copy.sample_path.exists()
+
+
+def test_one_thread_may_lock_a_run_twice_and_two_may_not(begun):
+    config, refused = begun("a"), []
+
+    def lock():
+        with pytest.raises(ValueError, match="is in use by"), lock_run_folders(config):
+            pass
+        refused.append(True)
+
+    with lock_run_folders(config):
+        with lock_run_folders(config):
+            assert (Path(config.sample_dir) / "lock").exists()
+        thread = threading.Thread(target=lock)
+        thread.start()
+        thread.join(10)
+    assert refused == [True]
+    assert not (Path(config.sample_dir) / "lock").exists()
+    with lock_run_folders(config):
+        pass
+
+
+def test_the_settings_say_what_they_were_used_with(begun):
+    config = begun("a")
+    path = config.run_dir / "config.json"
+    made_with = json.loads(path.read_text())["made_with"]
+    assert made_with.keys() == {"python", "tensorflow", "keras", "numpy", "git commit"}
+    assert made_with["tensorflow"].startswith("2.")
+    assert read_config(path) == config
+
+
+def test_an_id_is_not_taken_along_to_another_name(begun):
+    config = begun("a")
+    another = dataclasses.replace(config, out_name="b")
+    assert give_run_an_id(another).run_id != config.run_id

@@ -1,0 +1,113 @@
+"""A dataset is what it contains: the same images spelled another way, and others."""
+
+import dataclasses
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+from program import is_one_line, run_here
+
+from config.stored import write_config
+from data.identity import fingerprint_pixels
+from runs.dataset import dataset_may_be_of_run, take_dataset_into_settings
+from runs.find import read_run
+
+
+@pytest.fixture
+def train_on(tmp_path, caplog):
+    """Trains the same run, or a run of another name, on what --dataset means; (exit code, log)."""
+    steps = iter(range(1, 99))
+
+    def train(*flags):
+        caplog.clear()
+        places = [f"--data_dir={tmp_path / 'data'}", f"--out_dir={tmp_path / 'out'}"]
+        small = ["--blocks=1", "--g_updates=1", "--train", f"--steps={next(steps)}"]
+        return run_here(*small, *places, *flags), caplog.text
+
+    return train
+
+
+def test_the_same_images_spelled_another_way_go_on(
+    train_on, image_folder, tmp_path, monkeypatch, capsys
+):
+    folder = image_folder(10)
+    monkeypatch.chdir(tmp_path)
+    for spelled in ("faces", "data/faces", folder, "./data/../data/faces"):
+        code, said = train_on(f"--dataset={spelled}")
+        assert code == 0, capsys.readouterr().err
+        assert "another place" not in said
+    config = read_run(tmp_path / "out" / "faces-16x16")
+    assert config.dataset_place == str(folder)
+
+    moved = folder.rename(tmp_path / "faces")
+    code, said = train_on(f"--dataset={moved}")
+    assert code == 0
+    assert f"with the same images in another place: {moved} (before: {folder})" in said
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as file:
+        for path in sorted(moved.iterdir()):
+            file.write(path, path.name)
+    assert train_on(f"--dataset={tmp_path / 'faces.zip'}")[0] == 0
+
+    for spelled in ("faces", moved, tmp_path / "faces.zip", "/elsewhere/faces"):
+        flags = [f"--dataset={spelled}", f"--out_dir={tmp_path / 'out'}"]
+        assert run_here(*flags, "--sample=1", tiny=("--output_height=16",)) == 0
+
+
+def test_other_images_are_refused_with_both_places(train_on, image_folder, tmp_path, capsys):
+    cats = image_folder(10, "cats/train")
+    assert train_on(f"--dataset={cats}")[0] == 0
+    dogs = image_folder(11, "dogs/train")
+    for name in ((), ("--out_name=train-16x16",)):
+        capsys.readouterr()
+        assert train_on(f"--dataset={dogs}", *name)[0] == 1
+        said = capsys.readouterr().err
+        assert is_one_line(said)
+        assert f"was trained on {cats}. Received: other images, {dogs}." in said
+
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(cats / "new.png")
+    code, said = train_on(f"--dataset={cats}")
+    assert code == 0
+    assert f"the images in {cats} have changed" in said
+    code, said = train_on(f"--dataset={cats}")
+    assert (code, "have changed" in said) == (0, False)
+
+
+def test_arrays_are_known_by_their_pixels(tiny, photos, messages):
+    images = photos(5, 16, 16)
+    begun = take_dataset_into_settings(tiny(), images)
+    begun.run_dir.mkdir(parents=True)
+    write_config(begun)
+    assert (begun.dataset_place, take_dataset_into_settings(begun, images)) == ("", begun)
+    with pytest.raises(ValueError, match=r"was trained on an array\. Received: other images, an a"):
+        take_dataset_into_settings(begun, images[:4])
+    assert take_dataset_into_settings(begun, images, "/a").dataset_place == "/a"
+    imported = dataclasses.replace(begun, dataset="imported")
+    assert take_dataset_into_settings(imported, images[:4])
+    another = dataclasses.replace(begun, out_name="another")
+    assert take_dataset_into_settings(another, images[:4])
+    assert messages == [
+        f"{begun.run_dir} goes on with the same images in another place: /a (before: an array)."
+    ]
+
+
+def test_every_image_of_a_small_set_counts_and_its_shape(photos):
+    images = photos(6, 4, 8)
+    prints = {fingerprint_pixels(images)}
+    for number in range(6):
+        changed = images.copy()
+        changed[number, 3, 7, 2] ^= 1
+        prints.add(fingerprint_pixels(changed))
+    prints |= {fingerprint_pixels(images.reshape(6, 8, 4, 3)), fingerprint_pixels(images[:5])}
+    assert len(prints) == 9
+    assert fingerprint_pixels(images.copy()) in prints
+    many = np.zeros((5000, 1, 1, 1), np.uint8)
+    assert fingerprint_pixels(many) != fingerprint_pixels(many[:4999])
+
+
+def test_a_run_that_lacks_its_data_is_found_by_any_spelling_of_them(tiny):
+    run = tiny(dataset="faces", dataset_place="/home/me/photos")
+    for dataset in ("faces", "/anywhere/faces", "x/faces.zip", "/home/me/photos"):
+        assert dataset_may_be_of_run(run, dataset)
+    for dataset in ("cats", "/home/me", "digits"):
+        assert not dataset_may_be_of_run(run, dataset)
