@@ -121,6 +121,16 @@ TFDS_SETS = {
 NAMED_SETS = {named.name: named for named in (DIGITS, CELEBA, MNIST, LSUN)}
 
 
+# Of files that hold a whole dataset; the longer ones first.
+CONTAINER_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip", ".npz", ".npy", ".parquet")
+
+
+def cut_container_suffix(name: str) -> str:
+    """`name` without the suffix of a file that holds a dataset, in any case."""
+    suffixes = (suffix for suffix in CONTAINER_SUFFIXES if name.lower().endswith(suffix))
+    return name[: len(name) - len(next(suffixes, ""))]
+
+
 def canonicalize_dataset_name(dataset: str) -> str:
     """A value of --dataset as runs store it: a named set's own spelling, else without a final /."""
     dataset = dataset.rstrip("/") or dataset

@@ -6,11 +6,12 @@ derive from these declarations.
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from config import checks
-from config.catalog import canonicalize_dataset_name
+from config.catalog import canonicalize_dataset_name, cut_container_suffix
 from config.network import MIN_STEM_SIDE, MIN_WIDTH, NetworkConfig
 
 # Groups of --help.
@@ -54,7 +55,8 @@ class Config:
     dataset: str = declare_setting(
         "digits",
         DATA,
-        "digits, celebA, mnist, lsun, tfds:NAME, a folder or zip in data_dir, or a path",
+        "digits, celebA, mnist, lsun, tfds:NAME, hf:NAME, or a folder, zip, tar, npy, npz "
+        "or parquet",
     )
     dataset_place: str = declare_setting(
         "", DATA, "where the images were last; from the data", hparam=False, flag=False
@@ -487,12 +489,15 @@ def is_same_dataset(one: str, other: str) -> bool:
 
 def name_dataset_for_folders(dataset: str) -> str:
     """A dataset's name for folders: the last part of a path, `tfds:a/b` -> `tfds-a-b`."""
-    if dataset.startswith("tfds:"):
+    if dataset.startswith(("tfds:", "hf:")):
         return dataset.replace(":", "-").replace("/", "-")
     path = Path(dataset).expanduser()
     if path.name in ("", ".", ".."):
         path = path.resolve()
-    return path.stem if path.suffix.lower() == ".zip" else path.name or "root"
+    name = cut_container_suffix(path.name)
+    if name != path.name:  # perhaps a pattern for many files
+        name = re.sub(r"[*?{}]", "", name).rstrip("-_.")
+    return name or path.name or "root"
 
 
 def _canonicalize_labels_setting(labels: str) -> str:

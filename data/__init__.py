@@ -2,6 +2,7 @@
 
 find.py          where the images are; each kind of place is a file in sources/
 missing.py       what is said of images that are not there
+conversions.py   what to do with files that are no dataset
 load.py          those images as a pack: decoded, cropped and resized once, by packing/
 labels.py        a label vector for each image
 label_choice.py  the labels to draw: from --label to vectors

@@ -5,12 +5,21 @@ import itertools
 import os
 from collections import Counter
 from pathlib import Path, PurePath
+from zipfile import is_zipfile
 
-from config.catalog import DIGITS, NAMED_SETS, fold_dataset_spelling
+from config.catalog import DIGITS, NAMED_SETS, cut_container_suffix, fold_dataset_spelling
 from config.settings import Config
 from data import limits
+from data.conversions import suggest_conversion
 from data.missing import describe_missing_dataset, is_code_not_images
-from data.sources.folder import open_image_folder, open_image_zip, walk_dataset_files
+from data.sources.containers import (
+    find_container_kind,
+    find_containers_in_folder,
+    is_pattern_of_files,
+    list_files_of_pattern,
+    open_containers,
+)
+from data.sources.folder import describe_file_that_is_no_zip, open_image_folder, walk_dataset_files
 from data.sources.idx import find_idx_files, open_digits, open_idx_files
 from data.sources.source import IMAGE_SUFFIXES, Source
 from system.text import escape_unprintable
@@ -34,6 +43,11 @@ def find_dataset_source(config: Config, *, fetch: bool = True) -> Source:
     if name.startswith("tfds:"):
         remedy = f"Datasets: {TFDS_OVERVIEW}."
         return _open_tfds_in_data_dir(name.removeprefix("tfds:"), config, remedy, fetch=fetch)
+
+    if name.startswith("hf:"):
+        return _open_huggingface(name.removeprefix("hf:"), config, fetch=fetch)
+    if paths := _list_matching_files(name, data_dir):
+        return open_containers(paths, pattern=config.input_fname_pattern, limit=config.train_size)
 
     source, error = _open_first_dataset_place(config, data_dir)
     return source or _open_tfds_copy_of_named_set(config, data_dir, error, fetch=fetch)
@@ -81,7 +95,7 @@ def _open_first_dataset_place(
 def _list_dataset_places(name: str, data_dir: Path) -> list[Path]:
     """The paths that `name` may mean, the likeliest first.
 
-    A name with a slash is a path, from here or from data_dir. Any other name is a folder or a zip
+    A name with a slash is a path, from here or from data_dir. Any other name is a folder or a file
     in data_dir, however it is spelled, or unless it is a named set's, a path from here.
     """
     path = Path(name).expanduser()
@@ -105,18 +119,18 @@ def _list_data_dir(folder: Path) -> list[Path]:
 
 
 def _fold_dataset_spelling(name: str) -> str:
-    """The spelling of a folder's or a zip's name, without .zip."""
-    return fold_dataset_spelling(name.lower().removesuffix(".zip"))
+    """The spelling of a folder's or a file's name, without .zip and its like."""
+    return fold_dataset_spelling(cut_container_suffix(name.lower()))
 
 
 def _open_dataset_at(path: Path, pattern: str, limit: int | None) -> Source:
-    """What `path` holds: a zip, IDX files, an LMDB, images, or a zip of images.
+    """What `path` is or holds: a zip or another file of images, IDX files, an LMDB, images.
 
     Raises ValueError when it cannot be read, NoImagesError when it holds none of these.
     """
     try:
         if path.is_file():
-            return _open_dataset_zip(path, pattern, limit)
+            return _open_dataset_file(path, pattern, limit)
         return _open_dataset_folder(path, pattern, limit)
     except OSError as error:
         raise ValueError(
@@ -124,13 +138,18 @@ def _open_dataset_at(path: Path, pattern: str, limit: int | None) -> Source:
         ) from error
 
 
-def _open_dataset_zip(path: Path, pattern: str, limit: int | None) -> Source:
+def _open_dataset_file(path: Path, pattern: str, limit: int | None) -> Source:
     if path.suffix.lower() in IMAGE_SUFFIXES:
         raise ValueError(
             f"--dataset must be a folder or a zip. Received: one image, {path}. "
             f"Give its folder: --dataset={path.parent}."
         )
-    return open_image_zip(path, pattern=pattern, limit=limit)
+    if find_container_kind(path) is None and not is_zipfile(path):
+        raise ValueError(
+            f"{path} must be a folder, or a zip, tar, npy, npz or parquet of images. "
+            f"{suggest_conversion([path.name]) or describe_file_that_is_no_zip(path)}"
+        )
+    return open_containers([path], pattern=pattern, limit=limit)
 
 
 def _open_dataset_folder(path: Path, pattern: str, limit: int | None) -> Source:
@@ -141,23 +160,14 @@ def _open_dataset_folder(path: Path, pattern: str, limit: int | None) -> Source:
     if source := open_image_folder(path, pattern=pattern, limit=limit):
         return source
 
-    if source := _open_only_zip_in_folder(path, pattern, limit):
-        return source
+    if containers := find_containers_in_folder(path):
+        return open_containers(containers, pattern=pattern, limit=limit)
 
     wanted = f"files like {pattern}" if pattern else f"images ({', '.join(sorted(IMAGE_SUFFIXES))})"
     raise NoImagesError(
-        f"{path} must hold {wanted}. Received: {_describe_files_without_images(path)}."
+        f"{path} must hold {wanted}. Received: {_describe_files_without_images(path)}. "
+        f"{suggest_conversion(_list_first_files(path))}".strip()
     )
-
-
-def _open_only_zip_in_folder(path: Path, pattern: str, limit: int | None) -> Source | None:
-    """The zip in `path`, if there is one. Raises ValueError when there are several."""
-    zips = sorted(entry for entry in path.iterdir() if entry.suffix.lower() == ".zip")
-    if len(zips) > 1:
-        raise ValueError(
-            f"{path} must hold one zip. Received: {len(zips)}. Pick one: --dataset={zips[0]}."
-        )
-    return open_image_zip(zips[0], pattern=pattern, limit=limit) if zips else None
 
 
 def _open_only_lmdb_below(path: Path, limit: int | None) -> Source | None:
@@ -178,6 +188,23 @@ def _open_only_lmdb_below(path: Path, limit: int | None) -> Source | None:
     return open_lmdb(folders[0], limit=limit)
 
 
+def _list_matching_files(name: str, data_dir: Path) -> list[Path]:
+    """The files that `name` names by a pattern, such as shard-{000..012}.tar."""
+    if (
+        not is_pattern_of_files(name)
+        or Path(name).expanduser().exists()
+        or (data_dir / name).exists()
+    ):
+        return []
+    return list_files_of_pattern(name, data_dir)
+
+
+def _open_huggingface(name: str, config: Config, *, fetch: bool) -> Source:
+    from data.sources.huggingface import open_huggingface  # late: few need it
+
+    return open_huggingface(name, limit=config.train_size, fetch=fetch)
+
+
 def _open_tfds_in_data_dir(
     name: str, config: Config, remedy: str, *, fetch: bool, with_test_split: bool = False
 ) -> Source:
@@ -196,7 +223,11 @@ def _open_tfds_in_data_dir(
 def _describe_files_without_images(folder: Path) -> str:
     """The kinds of files in a folder, the most frequent first, judged by the first few thousand."""
     os.listdir(folder)  # raises where walk_dataset_files would see nothing
-    names = itertools.islice(walk_dataset_files(folder), limits.MAX_FILES_DESCRIBED)
+    names = _list_first_files(folder)
     kinds = Counter(PurePath(name).suffix.lower() or "without suffix" for name in names)
     listed = (f"{count} {escape_unprintable(kind)}" for kind, count in kinds.most_common(4))
     return ", ".join(listed) or "no files"
+
+
+def _list_first_files(folder: Path) -> list[str]:
+    return list(itertools.islice(walk_dataset_files(folder), limits.MAX_FILES_DESCRIBED))

@@ -34,6 +34,18 @@ MAX_ENTRY_BYTES_UNCHECKED = 16 * MB  # smaller entries may inflate as they like
 LZMA_PIECE_BYTES = 4096  # read at a time: zipfile inflates all that it reads, here 30 MB at most
 MAX_FILES_DESCRIBED = 5000  # looked at to tell what a folder without images holds
 
+# Tars and arrays, which are read as a stream.
+MAX_NUMBERED_IMAGES = 5_000_000  # whose names are in memory; as many as in IDX files
+MAX_BYTES_INFLATED_UNCHECKED = 1 * GB  # beyond it, MAX_ENTRY_INFLATION bytes to a compressed one
+MAX_TAR_HEADER_BYTES = 1 * MB  # of a name or of attributes; a path may have 4 kB
+MAX_CLASS_BYTES = 1000  # of a .cls file, which holds a number or a word
+MAX_ARRAY_HEADER_BYTES = 10_000  # as numpy.lib.format trusts a header
+MAX_ARRAYS_IN_NPZ = 1000  # whose headers are read to find the images
+MAX_LABEL_BYTES = 1 * GB  # a class for each image: 8 bytes, or a word
+
+# Names that --dataset gives for many files.
+MAX_PATHS_NAMED = 100_000  # by braces; LAION-400M has 41,408 tars
+
 # IDX files, which are in memory as a whole.
 MAX_IDX_BYTES = 1536 * MB  # EMNIST, the largest of the family, has 0.6 GB
 MAX_IDX_IMAGES = 5_000_000  # whose names are in memory, too; EMNIST has 0.8 million

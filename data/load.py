@@ -32,7 +32,8 @@ def load_dataset(config: Config) -> Pack:
     """
     source = find_dataset_source(config)
     pack = _load_dataset_pack(config, source)
-    _log_dataset_summary(pack, choose_crop_and_resize(config))
+    geometry = choose_crop_and_resize(config)
+    _log_dataset_summary(pack, geometry, channels_are_open=config.c_dim == "auto")
     _warn_of_batch_larger_than_dataset(config.batch_size, pack.manifest["count"])
 
     labels = read_dataset_labels(config, source, pack.manifest["files"])
@@ -106,9 +107,9 @@ def list_pack_folders(config: Config) -> list[Path]:
     return [Path(parent).expanduser() / ".packs" for parent in (config.data_dir, config.out_dir)]
 
 
-def _log_dataset_summary(pack: Pack, geometry: Geometry) -> None:
+def _log_dataset_summary(pack: Pack, geometry: Geometry, *, channels_are_open: bool) -> None:
     """One line about what was found, and one for each thing that a user should know of."""
-    manifest, channels = pack.manifest, pack.images.shape[-1]
+    manifest = pack.manifest
     sizes = _describe_dataset_image_sizes(manifest["sizes"])
     logging.info("found %s images, %s -> %s", f"{manifest['count']:,}", sizes, geometry)
 
@@ -117,7 +118,7 @@ def _log_dataset_summary(pack: Pack, geometry: Geometry) -> None:
     if geometry.crop:
         _warn_of_small_images(manifest["sizes"], geometry.crop)
     _log_enlarged_images(manifest["sizes"], geometry)
-    if manifest["transparent"] and channels != 4:
+    if manifest["transparent"] and channels_are_open:
         colour = "white" if BACKGROUND == (255, 255, 255) else str(BACKGROUND)
         text = "transparent images: %s, put on %s; --c_dim=4 keeps alpha"
         logging.info(text, manifest["transparent"], colour)

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from config.catalog import NAMED_SETS, find_tfds_name
+from config.catalog import CONTAINER_SUFFIXES, NAMED_SETS, cut_container_suffix, find_tfds_name
 from system.text import escape_unprintable
 
 SHOWN = 200  # characters of what was received
@@ -19,16 +19,19 @@ def describe_missing_dataset(name: str, data_dir: Path, remedy: str) -> str:
     if name in NAMED_SETS:
         return f"There is no {name} in {data_dir}. {remedy}".strip()
 
+    is_file = name.lower().endswith(CONTAINER_SUFFIXES)
+    told = f"There is no {'file' if is_file else 'folder or zip'} {_quote(name)}."
     if oddity := find_odd_part_of_path(name):
-        return f"There is no folder or zip {_quote(name)}. {oddity}"
-    if os.sep in name or name.lower().endswith(".zip"):
-        return f"There is no folder or zip {_quote(name)}. {_suggest_path_nearby(name, data_dir)}"
+        return f"{told} {oddity}"
+    if os.sep in name or is_file:
+        return f"{told} {_suggest_path_nearby(name, data_dir)}"
     if tfds_name := find_tfds_name(name):
         remedy = f"TensorFlow Datasets has it: --dataset=tfds:{tfds_name}."
         return f"There is no {_show(name)} in {data_dir}. {remedy}"
     return (
-        "--dataset must be digits, celebA, mnist, lsun, tfds:NAME, a folder in --data_dir or a "
-        f"path to images. Received: {_show(name)}. {_describe_datasets_in_data_dir(name, data_dir)}"
+        "--dataset must be digits, celebA, mnist, lsun, tfds:NAME, hf:NAME, or a folder, zip, tar, "
+        f"npy, npz or parquet, in --data_dir or elsewhere. Received: {_show(name)}. "
+        f"{_describe_datasets_in_data_dir(name, data_dir)}"
     )
 
 
@@ -89,12 +92,12 @@ def _describe_datasets_in_data_dir(name: str, data_dir: Path) -> str:
 
 
 def list_possible_datasets(folder: Path) -> list[str]:
-    """The names of the folders and zips in `folder` that may be datasets."""
+    """The names of the folders, zips and the like in `folder` that may be datasets."""
     with contextlib.suppress(OSError):
         return [
             entry.name
             for entry in sorted(folder.iterdir())
-            if (entry.is_dir() or entry.suffix.lower() == ".zip")
+            if (entry.is_dir() or entry.name.lower().endswith(CONTAINER_SUFFIXES))
             and not entry.name.startswith((".", "__"))
             and not is_code_not_images(entry)
         ]
@@ -103,8 +106,8 @@ def list_possible_datasets(folder: Path) -> list[str]:
 
 def find_nearest_name(name: str, names: list[str]) -> str | None:
     """The one of `names` that is spelled nearly like `name`, whatever its case, or None."""
-    lower = {known.lower().removesuffix(".zip"): known for known in names}
-    wanted = name.lower().removesuffix(".zip")
+    lower = {cut_container_suffix(known.lower()): known for known in names}
+    wanted = cut_container_suffix(name.lower())
     nearest = difflib.get_close_matches(wanted, lower, 1, cutoff=0.7)
     return lower[nearest[0]] if nearest else None
 

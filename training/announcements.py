@@ -8,11 +8,14 @@ from config.settings import Config
 from system import devices
 from system.memory import measure_available_memory
 
+SHAPES_FROM_STEP = 400  # benchmarks/results.md: when shapes appear
+ADVISED_STEPS = 2000  # the faces in the README took 1,563
+
 
 def announce_training(
     config: Config, *, start: int, total: int, precision: str, jit: bool, step_bytes: float
 ) -> None:
-    """Says what begins or goes on and where, warns of too little memory and of an unused GPU.
+    """Says what begins or goes on and where, warns of few steps, little memory and an unused GPU.
 
     start, total: steps done and to do; step_bytes: what a step needs.
     """
@@ -20,10 +23,19 @@ def announce_training(
     place = f"{devices.find_device_type()} in {precision}{' with XLA' if jit else ''}"
     logging.info("%s: %s, until step %s, on %s.", *(config.run_dir, beginning, f"{total:,}", place))
 
+    _warn_of_few_training_steps(total)
     _warn_of_unused_gpu()
     _warn_of_too_little_memory(config, step_bytes)
     logs = shlex.quote(str(config.run_dir / "logs"))
     logging.info("watch it with: tensorboard --logdir %s", logs)
+
+
+def _warn_of_few_training_steps(total: int) -> None:
+    if total < SHAPES_FROM_STEP:
+        logging.warning(
+            "%s steps are few: shapes appear from about step %s on. Try --steps=%s.",
+            *(total, SHAPES_FROM_STEP, ADVISED_STEPS),
+        )
 
 
 def _warn_of_unused_gpu() -> None:

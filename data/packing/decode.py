@@ -82,7 +82,7 @@ class Decoded:
     """A decoded image.
 
     pixels: (H, W, C) uint8. size: (height, width) of the upright original, in pixels.
-    gray, transparent: whether the original was.
+    gray: whether the original was. transparent: whether a pixel of it was.
     """
 
     pixels: np.ndarray
@@ -113,13 +113,13 @@ def decode_image(image, geometry: Geometry, channels: int) -> Decoded:
 def _decode_opened_image(opened: Image.Image, geometry: Geometry, channels: int) -> Decoded:
     upright = _rotate_image_upright(opened)
     gray = upright.mode in GRAY_MODES or _has_gray_palette(upright)
-    transparent = upright.has_transparency_data
 
     upright = _reduce_image_to_eight_bits(upright)
     # Each step drops the image before it: two names for large ones would take another 340 MB.
+    if upright.has_transparency_data and upright.mode != "RGBA":
+        upright = upright.convert("RGBA")
+    transparent = _has_transparent_pixel(upright)
     if transparent and channels != 4:
-        if upright.mode != "RGBA":
-            upright = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", upright.size, BACKGROUND), upright)
     if upright.mode != MODES[channels]:  # to convert to the same mode would copy
         upright = upright.convert(MODES[channels])
@@ -149,6 +149,11 @@ def _has_gray_palette(image: Image.Image) -> bool:
 
     colours = np.array(image.getpalette("RGB")).reshape(-1, 3)  # (colours, RGB)
     return bool((colours == colours[:, :1]).all())
+
+
+def _has_transparent_pixel(image: Image.Image) -> bool:
+    """False for an opaque image, even if it has an alpha channel."""
+    return image.mode == "RGBA" and image.getchannel("A").getextrema()[0] < 255
 
 
 def _reduce_image_to_eight_bits(image: Image.Image) -> Image.Image:

@@ -25,7 +25,7 @@ def open_image_folder(
     folder: Path, *, pattern: str = "", limit: int | None = None
 ) -> Source | None:
     """The images in and below `folder`, sorted by name; None when there are none."""
-    names = sorted(name for name in walk_dataset_files(folder) if _is_wanted_image(name, pattern))[
+    names = sorted(name for name in walk_dataset_files(folder) if is_wanted_image(name, pattern))[
         :limit
     ]
     if not names:
@@ -49,8 +49,8 @@ def _fingerprint_image_folder(folder: Path, names: list[str]) -> str:
 
 def open_image_zip(path: Path, *, pattern: str = "", limit: int | None = None) -> Source:
     """The images in a zip, sorted by name. Raises ValueError when it is no zip or has none."""
-    with _open_zip_of_images(path) as archive:
-        infos = [info for info in archive.infolist() if _is_wanted_image(info.filename, pattern)]
+    with open_zip_of_images(path) as archive:
+        infos = [info for info in archive.infolist() if is_wanted_image(info.filename, pattern)]
     infos = sorted(infos, key=lambda info: info.filename)[:limit]
     if not infos:
         wanted = f"files like {pattern}" if pattern else "images"
@@ -59,7 +59,7 @@ def open_image_zip(path: Path, *, pattern: str = "", limit: int | None = None) -
         )
 
     def read_zipped_images():
-        with _open_zip_of_images(path) as archive:
+        with open_zip_of_images(path) as archive:
             for info in infos:
                 yield info.filename, _read_zipped_image(archive, info)
 
@@ -106,7 +106,7 @@ def _log_unreadable_folder(error: OSError) -> None:
     logging.warning("%s cannot be read and is left out: %s.", name, error.strerror)
 
 
-def _is_wanted_image(name: str, pattern: str) -> bool:
+def is_wanted_image(name: str, pattern: str) -> bool:
     """True for a file that matches `pattern`, or without one, has an image's suffix."""
     path = PurePosixPath(name)
     if name.endswith("/"):  # a zip's folder; ZipInfo.is_dir fails for an empty name
@@ -144,14 +144,14 @@ class _LimitedReader(io.BufferedReader):
 
 
 @contextlib.contextmanager
-def _open_zip_of_images(path: Path):
+def open_zip_of_images(path: Path):
     """Yields a ZipFile to read from. Raises ValueError when `path` is no zip."""
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(_LimitedReader(open_regular_dataset_file(path)))
         try:
             archive = stack.enter_context(zipfile.ZipFile(file))
         except Exception as error:  # zipfile raises a dozen kinds on damaged files
-            received = _describe_file_that_is_no_zip(path)
+            received = describe_file_that_is_no_zip(path)
             raise ValueError(
                 f"{path} must be a zip of images. {received} Fetch it again: {error}."
             ) from error
@@ -188,7 +188,7 @@ def _check_zipped_image(info: zipfile.ZipInfo) -> None:
         )
 
 
-def _describe_file_that_is_no_zip(path: Path) -> str:
+def describe_file_that_is_no_zip(path: Path) -> str:
     """What a file that is no zip begins with, as a sentence."""
     with open_regular_dataset_file(path) as file:
         start = file.read(512)

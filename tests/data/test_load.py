@@ -50,6 +50,40 @@ def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages
     assert any("memorise" in message for message in messages)
 
 
+def save_with_alpha(path, alpha):
+    """A 12x10 image whose alpha is 255, but for one pixel of `alpha`."""
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 10, 4), dtype=np.uint8)
+    pixels[..., 3] = 255
+    pixels[5, 5, 3] = alpha
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def test_an_alpha_channel_alone_is_not_transparent(tiny, messages):
+    config = tiny(dataset="opaque", c_dim="auto")
+    for number, alpha in enumerate((255, 255, 254)):
+        save_with_alpha(Path(config.data_dir) / "opaque" / f"{number}.png", alpha)
+
+    assert load_dataset(config).manifest["transparent"] == 1
+    said = [message for message in messages if "transparent" in message]
+    assert said == ["transparent images: 1, put on white; --c_dim=4 keeps alpha"]
+
+    (Path(config.data_dir) / "opaque" / "2.png").unlink()
+    messages.clear()
+    assert load_dataset(config).manifest["transparent"] == 0
+    assert not any("transparent" in message for message in messages)
+
+
+def test_transparency_is_said_while_the_channels_are_open_only(tiny, messages):
+    """A resumed run has its channels."""
+    config = tiny(dataset="clear", c_dim="auto")
+    save_with_alpha(Path(config.data_dir) / "clear" / "0.png", 0)
+    for c_dim, said in (("auto", 1), (3, 0), (4, 0)):
+        messages.clear()
+        load_dataset(tiny(dataset="clear", c_dim=c_dim))
+        assert sum("transparent" in message for message in messages) == said
+
+
 def test_one_line_says_what_was_found(tiny, messages, photos):
     config = tiny(dataset="celebA", output_height=64, c_dim="auto")
     folder = Path(config.data_dir) / "CelebA" / "img_align_celeba"

@@ -51,7 +51,7 @@ def test_a_relative_path_says_where_it_was_looked_for(tmp_path, monkeypatch):
     line = describe_missing_dataset("a/b", Path("data"), "")
     assert line == f"There is no folder or zip a/b. Looked in {tmp_path} and in data."
     assert describe_missing_dataset("x.zip", Path("data"), "").startswith(
-        "There is no folder or zip x.zip. Looked in"
+        "There is no file x.zip. Looked in"
     )
 
 

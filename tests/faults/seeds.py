@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import struct
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -126,6 +127,61 @@ def lmdbs() -> list[bytes]:
             for number, value in enumerate(entries):
                 transaction.put(f"{number:04d}".encode(), value)
         made.append((folder / "data.mdb").read_bytes())
+    return made
+
+
+@functools.cache
+def tars() -> list[bytes]:
+    """Of images and their classes, in every form, with a name that takes two headers."""
+    made = []
+    for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w", format=form) as archive:
+            for number, encoded in enumerate(images()[:3]):
+                name = "größe/" * 20 + "a" if form != tarfile.USTAR_FORMAT else "../a"
+                for suffix, body in (("png", encoded), ("cls", b"%d" % number)):
+                    info = tarfile.TarInfo(f"{name}{number}.{suffix}")
+                    info.size = len(body)
+                    archive.addfile(info, io.BytesIO(body))
+        made.append(content.getvalue())
+    return made
+
+
+@functools.cache
+def gzipped_tars() -> list[bytes]:
+    return [gzip.compress(content, mtime=0) for content in tars()]
+
+
+@functools.cache
+def npy_files() -> list[bytes]:
+    shapes = ((3, 4, 5), (3, 4, 5, 1), (3, 4, 5, 3), (3, 4, 5, 4), (3, 20), (0, 4, 5))
+    return [_npy(np.zeros(shape, np.uint8)) for shape in shapes]
+
+
+@functools.cache
+def npz_files() -> list[bytes]:
+    made = []
+    for save in (np.savez, np.savez_compressed):
+        content = io.BytesIO()
+        save(content, x=np.zeros((3, 4, 5), np.uint8), y=np.arange(3), z=np.array(["a", "bc", ""]))
+        made.append(content.getvalue())
+    return made
+
+
+@functools.cache
+def parquet_files() -> list[bytes]:
+    import pyarrow.parquet
+
+    cells = [{"bytes": encoded, "path": "a.png"} for encoded in images()[:6]]
+    note = json.dumps({"info": {"features": {"label": {"names": ["a", "b", "c"]}}}})
+    made = []
+    for column in (cells, [cell["bytes"] for cell in cells]):
+        table = pyarrow.table({"image": column, "label": [k % 3 for k in range(6)]})
+        for options in ({}, {"compression": "none", "use_dictionary": False}):
+            content = io.BytesIO()
+            noted = table.replace_schema_metadata({"huggingface": note})
+            pyarrow.parquet.write_table(noted, content, row_group_size=4, **options)
+            made.append(content.getvalue())
     return made
 
 

@@ -6,6 +6,7 @@ with a reason.
 
 import contextlib
 import io
+import itertools
 import json
 import sys
 
@@ -21,6 +22,9 @@ from data.packing.workers import decode_images
 from data.sources.folder import open_image_zip
 from data.sources.idx import open_idx_files
 from data.sources.lsun import open_lmdb
+from data.sources.numpy_files import open_array_archive, open_array_file
+from data.sources.parquet import open_parquet_files
+from data.sources.tars import open_image_tars
 from foreign.carpedm20 import read_carpedm20_weights
 from foreign.newmu import read_newmu_weights
 from foreign.pytorch import read_pytorch_weights
@@ -70,15 +74,35 @@ def lmdb(data: bytes) -> None:
     _items(lambda: open_lmdb(written("lmdb/data.mdb", data).parent))
 
 
-def _items(opened) -> None:
+def tar(data: bytes) -> None:
+    _items(lambda: open_image_tars([written("images.tar", data)]), with_labels=True)
+
+
+def tar_gz(data: bytes) -> None:
+    _items(lambda: open_image_tars([written("images.tgz", data)]), with_labels=True)
+
+
+def npy(data: bytes) -> None:
+    _items(lambda: open_array_file(written("images.npy", data)))
+
+
+def npz(data: bytes) -> None:
+    _items(lambda: open_array_archive(written("images.npz", data)), with_labels=True)
+
+
+def parquet(data: bytes) -> None:
+    _items(lambda: open_parquet_files([written("images.parquet", data)]), with_labels=True)
+
+
+def _items(opened, *, with_labels: bool = False) -> None:
     with contextlib.suppress(*TOLD):
         source = opened()
         assert source.count > 0
-        items = []
         with contextlib.closing(iter(source.items())) as given:
-            for item, _ in zip(given, range(MOST), strict=False):
-                items.append(item)
-        _decode(items)
+            _decode(list(itertools.islice(given, MOST)))
+        if with_labels and source.labels:
+            names, classes = source.labels()
+            assert len(classes) == source.count and classes.max() < len(names)
 
 
 # settings
@@ -192,6 +216,11 @@ SEEDS = {
     "idx": seeds.idx_files,
     "idx_gz": seeds.gz_files,
     "lmdb": seeds.lmdbs,
+    "tar": seeds.tars,
+    "tar_gz": seeds.gzipped_tars,
+    "npy": seeds.npy_files,
+    "npz": seeds.npz_files,
+    "parquet": seeds.parquet_files,
     "settings": seeds.configs,
     "arguments": seeds.command_lines,
     "config_argument": seeds.configs,

@@ -43,3 +43,15 @@ def test_it_warns_of_a_gpu_that_lies_idle(tiny, messages, monkeypatch):
     monkeypatch.setattr(devices, "nvidia_gpu_is_unused", lambda: True)
     announce_training(tiny(), **SAID, start=0)
     assert any("pip install 'tensorflow[and-cuda]" in text for text in messages)
+
+
+def test_it_warns_of_so_few_steps_that_no_shape_would_appear(tiny, messages):
+    """25 epochs of 378 images: the pictures were smears."""
+    total = tiny(batch_size=64).total_steps(378)
+    announce_training(tiny(), **SAID | {"total": total}, start=0)
+    said = "148 steps are few: shapes appear from about step 400 on. Try --steps=2000."
+    assert messages.count(said) == 1
+
+    messages.clear()
+    announce_training(tiny(), **SAID | {"total": 400}, start=0)
+    assert not any("are few" in text for text in messages)

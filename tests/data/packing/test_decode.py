@@ -25,6 +25,29 @@ def test_crop_boxes(geometry, size, box):
     assert geometry.find_crop_box(*size) == box
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
+def test_a_pixel_makes_an_image_transparent(tmp_path, mode):
+    """And opaque images keep their pixels, whether they have an alpha channel or not."""
+    colour = np.random.default_rng(0).integers(1, 256, (16, 16, 3), dtype=np.uint8)
+    for alpha in (255, 254, 0):
+        image = Image.fromarray(colour)
+        if mode in ("P", "RGB"):
+            image = image.quantize(8) if mode == "P" else image
+            clear = (0, 0, 0) if alpha == 255 else tuple(map(int, colour[0, 0]))
+            image.info["transparency"] = clear if mode == "RGB" else 0 if alpha < 255 else 255
+        else:
+            image = image.convert("RGBA")
+            image.putpixel((0, 0), (9, 9, 9, alpha))
+            image = image.convert("LA") if mode == "LA" else image
+        image.save(tmp_path / "image.png")
+
+        decoded = decode_image(tmp_path / "image.png", Geometry(16, 16), 3)
+        assert decoded.transparent == (alpha < 255), (mode, alpha)
+        if alpha == 255:
+            expected = np.asarray(Image.open(tmp_path / "image.png").convert("RGB"))
+            np.testing.assert_array_equal(decoded.pixels, expected)
+
+
 def test_crop_boxes_never_leave_the_image():
     rng = np.random.default_rng(0)
     for height, width, crop_height, crop_width in rng.integers(1, 300, (500, 4)).tolist():

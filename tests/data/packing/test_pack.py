@@ -187,3 +187,20 @@ def test_a_pack_is_made_of_any_source(tmp_path):
     np.testing.assert_array_equal(
         pack.images[..., 0], [image for _, image in open_digits(limit=4).items()]
     )
+
+
+@pytest.mark.parametrize(("transparent", "made_again"), [(0, False), (2, True)])
+def test_manifests_that_counted_alpha_channels_are_made_again(
+    tiny, image_folder, transparent, made_again
+):
+    """Those of before have no format. One that counted none counted right."""
+    folder = image_folder(3)
+    load_dataset(tiny(dataset="faces"))
+    path = next((folder.parent / ".packs").glob("*.json"))
+    good = json.loads(path.read_text())
+    older = {name: value for name, value in good.items() if name != "format"}
+    path.write_text(json.dumps(older | {"transparent": transparent}))
+
+    made = path.with_suffix(".npy").stat().st_ino
+    assert load_dataset(tiny(dataset="faces")).manifest["transparent"] == 0
+    assert (path.with_suffix(".npy").stat().st_ino != made) == made_again

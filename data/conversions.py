@@ -1,0 +1,55 @@
+"""Files that are no dataset here, and how to make one of them."""
+
+from pathlib import PurePath
+
+IMAGES_FROM_VIDEO = "ffmpeg -i FILE -vf fps=1 images/%06d.png makes images of it"
+UNPACK = "Unpack it, or pack it as a zip or a .tar.gz"
+LIST = "Only files that hold images are read: fetch those that it lists into a folder"
+RAW = "Export JPEGs from your photo program"
+ARRAYS = "Save its images with numpy.save as .npy: uint8, (N, H, W, C)"
+PYTHON = "It may run code when it is loaded. In a program of yours, load it and use numpy.save"
+
+# Suffix -> what to do, without the point at the end.
+CONVERSIONS = {
+    ".mat": f"scipy.io.loadmat reads it (h5py from version 7.3 on). {ARRAYS}",
+    ".h5": f"h5py reads it. {ARRAYS}",
+    ".hdf5": f"h5py reads it. {ARRAYS}",
+    ".tfrecord": "Write its encoded images into files: tf.data.TFRecordDataset reads them",
+    ".tfrecords": "Write its encoded images into files: tf.data.TFRecordDataset reads them",
+    ".arrow": "datasets.Dataset.from_file(FILE).to_parquet('images.parquet') converts it",
+    ".csv": LIST,
+    ".json": LIST,
+    ".pkl": PYTHON,
+    ".pickle": PYTHON,
+    ".pt": PYTHON,
+    ".pth": PYTHON,
+    ".mp4": IMAGES_FROM_VIDEO,
+    ".mov": IMAGES_FROM_VIDEO,
+    ".avi": IMAGES_FROM_VIDEO,
+    ".mkv": IMAGES_FROM_VIDEO,
+    ".webm": IMAGES_FROM_VIDEO,
+    ".rar": UNPACK,
+    ".7z": UNPACK,
+    ".bz2": UNPACK,
+    ".xz": UNPACK,
+    ".zst": UNPACK,
+    ".gz": "Of gzipped files .tar.gz and MNIST's are read; for the latter, give their folder",
+    ".heic": "Convert it: magick mogrify -format jpg *.heic; on a Mac: sips -s format jpeg",
+    ".heif": "Convert it: magick mogrify -format jpg *.heif; on a Mac: sips -s format jpeg",
+    ".svg": "Draw it: magick -density 300 FILE.svg FILE.png",
+    ".pdf": "pdfimages -png FILE images/ takes its images out",
+    ".psd": "Save it as a PNG: magick FILE.psd[0] FILE.png",
+    ".exr": "Save it as a PNG: magick FILE.exr FILE.png",
+    ".dcm": "Save its slices as PNGs: pydicom reads them",
+    ".cr2": RAW,
+    ".nef": RAW,
+    ".arw": RAW,
+    ".dng": RAW,
+}
+
+
+def suggest_conversion(names: list[str]) -> str:
+    """What to do with files of these names, as a sentence; empty where nothing is known."""
+    suffixes = (PurePath(name).suffix.lower() for name in names)
+    advice = next((CONVERSIONS[suffix] for suffix in suffixes if suffix in CONVERSIONS), "")
+    return f"{advice}." if advice else ""

@@ -1,0 +1,72 @@
+"""Classes as other people's files give them, as numbers or as words."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from data import limits
+
+
+def number_classes(values: Iterable, place: str) -> tuple[list[str], np.ndarray]:
+    """(names, the class (N,) of every image) of `values`: all whole numbers from 0, or all words.
+
+    A gap in the numbers is a class without images. Words are numbered in their order.
+
+    Raises ValueError, which names `place`, for an image without a class, negative numbers and too
+    many classes.
+    """
+    values = [_check_class_value(value, place) for value in values]
+    if all(_is_class_number(value) for value in values):
+        numbers = [int(value) for value in values]
+        _check_class_range(min(numbers), max(numbers), place)
+        return [str(number) for number in range(max(numbers) + 1)], np.array(numbers)
+
+    words = [str(value) for value in values]
+    names = sorted(set(words))
+    positions = {name: number for number, name in enumerate(names)}
+    return names, np.array([positions[word] for word in words])
+
+
+def _check_class_value(value, place: str):
+    """The value, if it can be a class."""
+    if value is not None and (not isinstance(value, str) or len(value) <= limits.MAX_CLASS_BYTES):
+        return value
+
+    received = "one without" if value is None else f"a word of {len(value):,} characters"
+    raise ValueError(
+        f"Every image of {place} must have a class, a number or a word. Received: {received}. "
+        "Say --labels=none."
+    )
+
+
+def _is_class_number(value) -> bool:
+    if isinstance(value, str):  # int() takes "1_0", and digits of every script
+        digits = value.removeprefix("-")
+        return digits.isascii() and digits.isdecimal() and len(digits) < 20
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _check_class_range(lowest: int, highest: int, place: str) -> None:
+    if lowest >= 0 and highest < limits.MAX_CLASSES:
+        return
+
+    raise ValueError(
+        f"The classes of {place} must be numbers from 0 to {limits.MAX_CLASSES - 1:,}. "
+        f"Received: {lowest:,} to {highest:,}. Number them anew, or drop --labels."
+    )
+
+
+def name_classes(
+    values: Iterable, names: Sequence[str] | None, place: str
+) -> tuple[list[str], np.ndarray]:
+    """As `number_classes`, for numbers whose names are known; None: they are not."""
+    if names is None:
+        return number_classes(values, place)
+
+    numbers = np.array([-1 if value is None else int(value) for value in values])
+    if numbers.min() < 0 or numbers.max() >= len(names):
+        raise ValueError(
+            f"Every image of {place} must have one of its {len(names):,} classes. Received: one "
+            "without, or of another. Take another split, or say --labels=none."
+        )
+    return list(names), numbers

@@ -1,0 +1,138 @@
+"""Files that hold a whole dataset: zips, tars, NumPy arrays and parquet files. Which reader opens
+which, which of them a folder offers, and which ones a pattern such as shard-{000..012}.tar names.
+"""
+
+import glob
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from config.catalog import cut_container_suffix
+from data import limits
+from data.sources.folder import open_image_zip
+from data.sources.numpy_files import open_array_archive, open_array_file
+from data.sources.parquet import open_parquet_files
+from data.sources.source import Source
+from data.sources.tars import open_image_tars
+
+KINDS = ("zip", "tar", "parquet", "npz", "npy")  # what a folder is searched for, in this order
+JOINED = {"tar", "parquet"}  # kinds of which several files make one dataset
+PATTERN = re.compile(r"[*?{]")
+BRACES = re.compile(r"\{([^{}]*)\}")
+RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
+
+
+def find_container_kind(path: Path) -> str | None:
+    """zip, tar, npy, npz or parquet; None for any other file."""
+    name = path.name.lower()
+    suffix = name[len(cut_container_suffix(name)) :]
+    return "tar" if suffix in (".tar.gz", ".tgz") else suffix.removeprefix(".") or None
+
+
+def open_containers(paths: list[Path], *, pattern: str = "", limit: int | None = None) -> Source:
+    """The images in files of one kind. Raises ValueError when they are not of one, or damaged."""
+    kinds = {find_container_kind(path) for path in paths}
+    kind = kinds.pop()
+    if kinds or (len(paths) > 1 and kind not in JOINED):
+        raise ValueError(
+            "--dataset must be one file, or several tars or parquet files. "
+            f"Received: {', '.join(path.name for path in paths[:4])}. Give one of them."
+        )
+
+    if kind == "tar":
+        return open_image_tars(paths, pattern=pattern, limit=limit)
+    if kind == "parquet":
+        return open_parquet_files(paths, limit=limit)
+    if kind == "npz":
+        return open_array_archive(paths[0], limit=limit)
+    if kind == "npy":
+        return open_array_file(paths[0], limit=limit)
+    return open_image_zip(paths[0], pattern=pattern, limit=limit)
+
+
+def find_containers_in_folder(folder: Path) -> list[Path]:
+    """The files of the first kind that lies in a folder; or tars or parquet files a folder deeper.
+
+    Of these only those called train..., where there are any. Raises ValueError when there are
+    several of another kind.
+    """
+    for pattern, kinds in (("*", KINDS), ("*/*", JOINED)):
+        visible = (
+            path for path in sorted(folder.glob(pattern)) if not _is_hidden_below(path, folder)
+        )
+        if found := [
+            path for path in visible if find_container_kind(path) in kinds and not path.is_dir()
+        ]:
+            return _choose_containers(folder, found)
+    return []
+
+
+def _is_hidden_below(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _choose_containers(folder: Path, found: list[Path]) -> list[Path]:
+    kinds = [find_container_kind(path) for path in found]
+    kind = next(kind for kind in KINDS if kind in kinds)
+    files = [path for path, its_kind in zip(found, kinds, strict=True) if its_kind == kind]
+    if kind in JOINED:
+        return [path for path in files if path.name.lower().startswith("train")] or files
+    if len(files) == 1:
+        return files
+
+    raise ValueError(
+        f"{folder} must hold one {kind}. Received: {len(files)}. Pick one: --dataset={files[0]}."
+    )
+
+
+def is_pattern_of_files(text: str) -> bool:
+    """True for text in which *, ? or braces stand for other text."""
+    return bool(PATTERN.search(text))
+
+
+def list_files_of_pattern(text: str, data_dir: Path) -> list[Path]:
+    """The files that a pattern names, from here or else from `data_dir`; sorted where it has a *.
+
+    Raises ValueError when a file is missing that braces name.
+    """
+    names = list(itertools.islice(_expand_braces_in_name(text), limits.MAX_PATHS_NAMED))
+    for place in (Path(), data_dir):
+        paths = [
+            path
+            for name in names
+            for path in _list_files_that_match(place / Path(name).expanduser())
+        ]
+        there = [path for path in paths if path.exists()]
+        if there and len(there) < len(paths):
+            missing = next(path for path in paths if not path.exists())
+            raise ValueError(
+                f"--dataset={text} must name files that are there. Received: {missing} is not. "
+                "Fetch it, or name fewer."
+            )
+        if there:
+            return there
+    return []
+
+
+def _list_files_that_match(path: Path) -> list[Path]:
+    if not re.search(r"[*?]", str(path)):
+        return [path]
+    return [Path(match) for match in sorted(glob.glob(str(path)))]
+
+
+def _expand_braces_in_name(text: str) -> Iterator[str]:
+    """a{00..02}b gives a00b, a01b and a02b; a{x,y}b gives axb and ayb."""
+    braces = BRACES.search(text)
+    if not braces:
+        yield text
+        return
+
+    ends = RANGE.fullmatch(braces[1])
+    choices = _count_up_padded(*ends.groups()) if ends else braces[1].split(",")
+    for choice in choices:
+        yield from _expand_braces_in_name(text[: braces.start()] + choice + text[braces.end() :])
+
+
+def _count_up_padded(first: str, last: str) -> Iterator[str]:
+    return (str(number).zfill(len(first)) for number in range(int(first), int(last) + 1))

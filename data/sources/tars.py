@@ -1,0 +1,177 @@
+"""Tars of images, plain or gzipped, one or many: also WebDataset shards, whose classes are .cls."""
+
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from data import limits
+from data.packing.decode import check_encoded_image_size
+from data.sources.classes import number_classes
+from data.sources.folder import describe_file_that_is_no_zip, is_wanted_image
+from data.sources.reading import fingerprint_dataset_files
+from data.sources.source import Source, open_regular_dataset_file
+from data.sources.tar_reader import BLOCK_BYTES, TarEntry, TarStream, read_tar_entries
+from system.text import escape_unprintable
+
+GZIP_START = b"\x1f\x8b"
+GZIP_SUFFIXES = (".gz", ".tgz")
+CLASS_SUFFIX = ".cls"  # https://github.com/webdataset/webdataset: a.jpg, a.cls
+
+
+def open_image_tars(paths: list[Path], *, pattern: str = "", limit: int | None = None) -> Source:
+    """The images in all `paths`, in their order there, as one dataset.
+
+    With a .cls file for each image, its text is the image's class. The names of the images of
+    several tars begin with their tar's. Raises ValueError when a tar is damaged or holds no image.
+    """
+    count, has_classes = _count_images_in_tars(paths, pattern)
+    if not count:
+        wanted = f"files like {pattern}" if pattern else "images"
+        received = "a tar without any. See --input_fname_pattern"
+        raise ValueError(f"{paths[0]} must hold {wanted}. Received: {received}.")
+
+    place, count = _describe_tars(paths), min(count, limit or count)
+    if has_classes:
+        return _open_tars_with_classes(place, paths, pattern, count)
+
+    root = paths[0] if len(paths) == 1 else paths[0].parent
+    items = functools.partial(_read_images_in_tars, paths, pattern, count)
+    return Source(place, fingerprint_dataset_files(paths), count, items, root=root)
+
+
+def _open_tars_with_classes(place: str, paths: list[Path], pattern: str, count: int) -> Source:
+    """The images as sources with classes have them: named by their numbers."""
+
+    def items():
+        images = _read_images_in_tars(paths, pattern, count)
+        return ((str(number), image) for number, (_, image) in enumerate(images))
+
+    labels = functools.partial(_read_classes_in_tars, paths, pattern, count)
+    return Source(place, fingerprint_dataset_files(paths), count, items, labels=labels)
+
+
+def _describe_tars(paths: list[Path]) -> str:
+    if len(paths) == 1:
+        return f"tar {escape_unprintable(str(paths[0]))}"
+    return f"{len(paths)} tars in {escape_unprintable(str(paths[0].parent))}"
+
+
+def _count_images_in_tars(paths: list[Path], pattern: str) -> tuple[int, bool]:
+    """(images in all tars, whether there are classes)."""
+    count, has_classes = 0, False
+    for path in paths:
+        for name, _ in _read_files_in_tar(path):
+            count += is_wanted_image(name, pattern)
+            has_classes |= _is_class_file(name)
+            if count > limits.MAX_NUMBERED_IMAGES:
+                raise ValueError(
+                    f"Tars must have at most {limits.MAX_NUMBERED_IMAGES:,} images. "
+                    f"Received: more, up to {path}. Name fewer tars."
+                )
+    return count, has_classes
+
+
+def _read_files_in_tar(path: Path, read_content: Callable[[TarEntry], object] | None = None):
+    """Yields (name, what `read_content` makes of it) for every file in a tar.
+
+    Whatever fails is a ValueError that names the tar.
+    """
+    gzipped = path.name.lower().endswith(GZIP_SUFFIXES)
+    with open_regular_dataset_file(path) as file:
+        try:
+            for entry in read_tar_entries(TarStream(file, gzipped=gzipped)):
+                yield entry.name, read_content(entry) if read_content else None
+        except Exception as error:  # gzip and zlib raise several kinds on damaged files
+            is_tar = _begins_as_tar(path, gzipped)
+            received = f"Received: {error}." if is_tar else describe_file_that_is_no_zip(path)
+            raise ValueError(
+                f"{path} must be a whole tar of images. {received} Fetch it or make it again."
+            ) from error
+
+
+def _begins_as_tar(path: Path, gzipped: bool) -> bool:
+    """False for a file that is no tar at all, but for example a web page."""
+    with open_regular_dataset_file(path) as file:
+        start = file.read(BLOCK_BYTES)
+    return start.startswith(GZIP_START) if gzipped else start[257:262] == b"ustar"
+
+
+def _read_images_in_tars(paths: list[Path], pattern: str, count: int) -> Iterator[tuple]:
+    """Yields (name, encoded image or why there is none) for the first `count` images."""
+
+    def read_image(entry: TarEntry) -> bytes | Exception | None:
+        return (
+            _read_tar_image_within_limits(entry) if is_wanted_image(entry.name, pattern) else None
+        )
+
+    given = 0
+    for path in paths:
+        prefix = f"{_cut_tar_suffix(path)}/" if len(paths) > 1 else ""
+        for name, image in _read_files_in_tar(path, read_image):
+            if image is None:
+                continue
+            yield prefix + name, image
+            given += 1
+            if given == count:
+                return
+
+
+def _read_tar_image_within_limits(entry: TarEntry) -> bytes | Exception:
+    try:
+        check_encoded_image_size(entry.size)
+    except ValueError as error:
+        return error
+    return entry.read()
+
+
+def _cut_tar_suffix(path: Path) -> str:
+    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
+
+
+def _is_class_file(name: str) -> bool:
+    return name.lower().endswith(CLASS_SUFFIX)
+
+
+def _read_classes_in_tars(
+    paths: list[Path], pattern: str, count: int
+) -> tuple[list[str], np.ndarray]:
+    """The names of the classes, and the class (count,) of every image."""
+    classes, keys = {}, []
+    for path in paths:
+        for name, text in _read_files_in_tar(path, _read_class_file):
+            key = path, _name_webdataset_sample(name)
+            if text is not None:
+                classes[key] = text
+            elif is_wanted_image(name, pattern):
+                keys.append(key)
+
+    keys = keys[:count]
+    _check_every_image_has_class_file(keys, classes)
+    return number_classes([classes[key] for key in keys], str(paths[0].parent))
+
+
+def _check_every_image_has_class_file(keys: list[tuple], classes: dict) -> None:
+    missing = [key for key in keys if key not in classes]
+    if not missing:
+        return
+
+    path, name = missing[0]
+    raise ValueError(
+        f"{path} must have a {CLASS_SUFFIX} file for every image, with a number or a word. "
+        f"Received: none for {escape_unprintable(name)}. Add it, or say --labels=none."
+    )
+
+
+def _name_webdataset_sample(name: str) -> str:
+    """What the files of one sample share: their name up to the first dot of its last part."""
+    folder, slash, last = name.rpartition("/")
+    return folder + slash + last.split(".")[0]
+
+
+def _read_class_file(entry: TarEntry) -> str | None:
+    """The text of a .cls file; None for another file, and for one too long for a word."""
+    if not _is_class_file(entry.name) or entry.size > limits.MAX_CLASS_BYTES:
+        return None
+    return entry.read().decode("utf-8", "backslashreplace").strip()
