@@ -207,6 +207,8 @@ def _check_home_folders(config) -> None:
 
 def _check_run_name(config) -> None:
     name = config.out_name
+    if name and not name.strip():
+        raise ValueError("--out_name must be a name. Received: spaces. Leave it out.")
     if name and (Path(name).name != name or name == ".."):
         folder, plain = shorten_for_error(str(Path(name).parent)), Path(name).name
         split = plain not in ("", "..") and len(name) < SHOWN

@@ -1,6 +1,7 @@
 """The command line: a flag for each setting, made from its declaration, and the actions' flags."""
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 
@@ -173,17 +174,39 @@ def collect_given_settings() -> dict:
 
 def _read_config_flag(given: dict) -> dict:
     """The settings in --config's file, without those that `given` ones or a new run replace."""
-    stored = read_json_settings(FLAGS.config)
-    checks.check_setting_names(stored, f"--config={FLAGS.config}", [*SETTINGS, "preset"])
+    path = Path(os.path.expanduser(FLAGS.config))  # noqa: PTH111  (Path's own raises RuntimeError)
+    _check_config_path(path)
+    stored = read_json_settings(path)
+    _check_config_names(stored)
     if "epoch" in given:
         stored.pop("steps", None)
     for name in NOT_CARRIED_OVER:
         stored.pop(name, None)
 
     # A run's own file means that run, wherever it lies now.
-    path = Path(FLAGS.config).expanduser()
     is_of_run = path.name == "config.json" and is_run_folder(path.parent)
     return stored | name_run_place(path.parent) if is_of_run else stored
+
+
+def _check_config_path(path: Path) -> None:
+    """Raises ValueError for a run's folder in place of the file in it."""
+    if path.is_dir() and (path / "config.json").is_file():
+        raise ValueError(
+            f"--config must be a file. Received: the folder {path}. "
+            f"Try --config={path / 'config.json'}."
+        )
+
+
+def _check_config_names(stored: dict) -> None:
+    """Raises ValueError unless --config's file holds settings only."""
+    source = f"--config={FLAGS.config}"
+    actions = {flag.name for flag in FLAGS.flags_by_module_dict()[ACTIONS]} | {"dry_run"}
+    if isinstance(stored, dict) and (found := sorted(actions & {*stored})):
+        raise ValueError(
+            f"{source} may only hold settings, no actions. Received: {found[0]}. "
+            f"Give it on the command line: --{found[0]}."
+        )
+    checks.check_setting_names(stored, source, [*SETTINGS, "preset"])
 
 
 def choose_actions(actions: list[str]) -> set[str]:
@@ -207,15 +230,27 @@ def _check_action_flags(wanted: set[str]) -> None:
     """Raises ValueError when the flags of the `wanted` actions make no sense together."""
     if FLAGS.sample is not None and FLAGS.sample < 1:
         raise ValueError(f"--sample must be at least 1. Received: {FLAGS.sample}. Try --sample=64.")
-    if FLAGS.label is not None and not wanted & {"sample", "visualize"}:
-        raise ValueError(
-            f"--label goes with --sample or --visualize. Received: {FLAGS.label} alone. "
-            f"Add --sample=64; to train with labels, use --labels={FLAGS.label}."
-        )
+    _check_label_flags(draws=bool(wanted & {"sample", "visualize"}))
     if "dry_run" in wanted and (others := wanted & {"import_weights", "explore"}):
         raise ValueError(
             f"--dry_run writes nothing, so it cannot go with --{min(others)}. "
             "Received: both. Drop one of them."
+        )
+
+
+def _check_label_flags(*, draws: bool) -> None:
+    """Raises ValueError where --label, which is drawn, and --labels, the kind, are mixed up."""
+    label, labels = FLAGS.label, FLAGS["labels"].value.strip()
+    if label is not None and not draws:
+        kind = "own" if label.strip().isdecimal() else label
+        raise ValueError(
+            f"--label goes with --sample or --visualize. Received: {label} alone. "
+            f"Add --sample=64; to train with labels, use --labels={kind}."
+        )
+    if label is None and draws and labels.isdecimal():
+        raise ValueError(
+            "--labels says what a run is trained with, --label what is drawn. "
+            f"Received: --labels={labels}. Try --label={labels}."
         )
 
 

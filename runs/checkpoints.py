@@ -196,7 +196,7 @@ def restore_networks(config: Config, **networks: keras.Model) -> int:
             raise ValueError(NOT_FINITE)
 
     if not _restore_newest_checkpoint(config, networks, read_networks):
-        raise ValueError(f"{config.run_dir} has no checkpoint. Add --train.")
+        raise ValueError(f"{config.checkpoint_path} has no checkpoint. Add --train.")
     return int(step)
 
 

@@ -3,6 +3,7 @@
 import difflib
 
 from config.settings import NETWORK_SETTINGS, Config
+from config.stored import is_run_folder
 from runs.dataset import dataset_may_be_of_run
 
 RUNS_LISTED = 10  # in an error
@@ -37,21 +38,22 @@ def explain_labels_meant_as_label(run: Config, given: dict) -> str:
 
 def explain_missing_run(wanted: Config, given: dict, runs: dict[str, Config]) -> str:
     """Why none of the `runs` beside `wanted` (name -> settings) is meant, and what to type."""
-    place = wanted.run_dir.parent
-    if "out_name" in given and wanted.run_dir.is_dir():
+    place, is_named = wanted.run_dir.parent, bool(given.get("out_name"))
+    if is_named and wanted.run_dir.is_dir():
         return f"{wanted.run_dir} has no checkpoint. Add --train."
+    if runs:
+        explain = _explain_unknown_run_name if is_named else _explain_which_runs_fit
+        return explain(wanted, given, runs)
+    if inside := [parent for parent in place.parents if is_run_folder(parent)]:
+        return f"There is no run in {place}. Did you mean --out_dir={inside[0]}?"
     if "out_dir" in given and not place.is_dir():
         return f"There is no folder {place} with runs. Add --train first, or correct --out_dir."
-    if not runs:
-        name = f" {wanted.out_name}" if "out_name" in given else ""
-        return f"There is no trained run{name} in {place}. Add --train first."
-    if "out_name" in given:
-        return _explain_unknown_run_name(wanted, [*runs])
-    return _explain_which_runs_fit(wanted, given, runs)
+    name = f" {wanted.out_name}" if is_named else ""
+    return f"There is no trained run{name} in {place}. Add --train first."
 
 
-def _explain_unknown_run_name(wanted: Config, names: list[str]) -> str:
-    place, name = wanted.run_dir.parent, wanted.out_name
+def _explain_unknown_run_name(wanted: Config, _, runs: dict[str, Config]) -> str:
+    place, name, names = wanted.run_dir.parent, wanted.out_name, [*runs]
     nearest = difflib.get_close_matches(name, names, 1)
     remedy = f"Did you mean --out_name={nearest[0]}?" if nearest else list_runs_to_pick(names)
     return f"--out_name must be a trained run in {place}. Received: {name}. {remedy}"

@@ -43,6 +43,7 @@ from config.settings import SETTINGS, Config
             "--out_name must be a plain name, without folders. Received: a/b. "
             "Try --out_dir=a --out_name=b.",
         ),
+        ({"out_name": " "}, "--out_name must be a name. Received: spaces. Leave it out."),
         ({"epoch": True}, "--epoch must be of type int. Received: True."),
     ],
 )

@@ -110,6 +110,16 @@ def test_actions(arguments, actions):
         (["--seed=3"], "Nothing to do"),
         (["--sample=0"], "--sample must be at least 1. Received: 0"),
         (["--export", "--label=3"], "--label goes with --sample or --visualize"),
+        (
+            ["--train", "--label=3"],
+            "--label goes with --sample or --visualize. Received: 3 alone. Add --sample=64; to "
+            "train with labels, use --labels=own.",
+        ),
+        (
+            ["--sample=5", "--labels=7"],
+            "--labels says what a run is trained with, --label what is drawn. "
+            "Received: --labels=7. Try --label=7.",
+        ),
         (["--dry_run", "--explore=conv_arithmetic"], "--dry_run writes nothing"),
         (["--train", "True"], "--train takes no value: write --train."),
         (["--epoch=x"], "--epoch must be a whole number. Received: x. Try --epoch=25."),
@@ -121,3 +131,23 @@ def test_what_makes_no_sense_is_one_line(arguments, message):
         actions_of(*arguments)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["train", "sample", "label", "dry_run"])
+def test_an_action_in_a_file_of_settings_belongs_on_the_command_line(name, tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"epoch": 3, name: 1}))
+    with pytest.raises(ValueError, match=f"Received: {name}. Give it on the .*: --{name}[.]$"):
+        settings_of(f"--config={tmp_path}/a.json")
+
+
+def test_the_folder_of_a_run_as_a_file_of_settings(renamed_run):
+    with pytest.raises(ValueError, match=r"Received: the folder .* Try --config=.*/config.json\.$"):
+        settings_of(f"--config={renamed_run}")
+
+
+def test_a_file_of_settings_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.json").write_text('{"epoch": 3}')
+    assert settings_of("--config=~/mine.json") == {"epoch": 3}
+    with pytest.raises(ValueError, match=r"~nobody-here/x.json cannot be read"):
+        settings_of("--config=~nobody-here/x.json")

@@ -35,6 +35,18 @@ def test_no_run_at_all(explain, tmp_path):
     )
 
 
+def test_an_empty_name_was_not_typed(explain):
+    assert explain({"out_name": ""}).startswith("2 runs in OUT fit.")
+    assert explain({"out_name": ""}, ()) == "There is no trained run in OUT. Add --train first."
+
+
+def test_a_folder_within_a_run_names_the_run(trained):
+    run = trained().run_dir
+    given = {"out_dir": str(run / "samples")}
+    line = f"There is no run in {run}/samples. Did you mean --out_dir={run}?"
+    assert explain_missing_run(Config(**given), given, {}) == line
+
+
 def test_a_name_that_no_run_has(explain):
     rule = "--out_name must be a trained run in OUT. "
     assert explain({"out_name": "cat"}) == (f"{rule}Received: cat. Did you mean --out_name=cats?")
