@@ -58,6 +58,26 @@ ADVICE |= dict.fromkeys(("gpus", "ngpu", "gpuid", "cuda", "device", "usegpu"), A
 ADVICE |= dict.fromkeys(("numworkers", "nworkers", "threads", "jobs"), ADVICE["workers"])
 ADVICE |= dict.fromkeys(("ngf", "ndf", "gfdim", "dfdim"), ADVICE["featuremaps"])
 
+VALUE_MEANINGS = {  # words of other programs and papers for our choices
+    "bf16": "bfloat16",
+    "carpedm20": "reference",
+    "default": "auto",
+    "false": "off",
+    "fp16": "float16",
+    "fp32": "float32",
+    "gaussian": "normal01",
+    "half": "float16",
+    "newmu": "paper",
+    "original": "reference",
+    "pytorch": "tutorial",
+    "radford": "paper",
+    "rgb": "3",
+    "rgba": "4",
+    "tensorflow1": "reference",
+    "true": "on",
+    "uniform": "uniform_signed",
+}
+
 EXAMPLES = {  # of flags without a default
     "config": "out/RUN/config.json",
     "explore": "conv_arithmetic",
@@ -224,19 +244,27 @@ def explain_illegal_value(flag: Flag, received: str) -> str:
     kinds = {"int": "a whole number", "float": "a number", "bool": "on or off"}
     choices = getattr(flag.parser, "enum_values", None)
     rule = f"one of {', '.join(choices)}" if choices else kinds.get(flag.flag_type(), "text")
-    remedy = _suggest_flag_value(flag)
+    meant = _find_meant_choice(received, choices) if choices else _find_meant_number(received, flag)
+    remedy = f"Try --{flag.name}={meant}." if meant is not None else _suggest_flag_value(flag)
     if flag.boolean:
         remedy = f"Try --{flag.name} or --no{flag.name}."
-    elif flag.flag_type() == "int" and (number := _read_number(received)) is not None:
-        remedy = f"Try --{flag.name}={number}."
     return f"--{flag.name} must be {rule}. Received: {_show(received)}. {remedy}".rstrip()
 
 
-def _read_number(text: str) -> int | None:
-    """The whole number that a person means by 1e3, 5,000 or 64.0."""
+def _find_meant_choice(text: str, choices: list[str]) -> str | None:
+    """The choice that a person means by another program's word for it, or by one much alike."""
+    meant = VALUE_MEANINGS.get(text.lower())
+    nearest = difflib.get_close_matches(text.lower(), choices, 1, cutoff=0.7)
+    return meant if meant in choices else next(iter(nearest), None)
+
+
+def _find_meant_number(text: str, flag: Flag) -> float | None:
+    """The number that a person means by 1e3, 5,000 or 64.0, and by 0,001 where it may be broken."""
     try:
+        if flag.flag_type() == "float":
+            return float(text.replace(",", "."))
         number = float(text.replace(",", ""))
-        return int(number) if number.is_integer() else None
+        return int(number) if flag.flag_type() == "int" and number.is_integer() else None
     except ValueError:
         return None
 

@@ -123,5 +123,5 @@ def _check_fixed_settings(stored: Config, changed: Config, fixed: list[str]) -> 
         if after != before:
             raise ValueError(
                 f"--{name} is fixed once a run has started: {stored.run_dir} has {before}. "
-                f"Received: {after}. Drop the flag, or start another run with --out_name=NAME."
+                f"Received: {after}. Drop --{name}, or start another run with --out_name=NAME."
             )

@@ -69,9 +69,8 @@ def _open_tfds_copy_of_named_set(
         raise ValueError(f"{error} {remedy}".strip())
     if not in_tfds:
         raise ValueError(describe_missing_dataset(name, data_dir, remedy))
-
-    split = {"with_test_split": named.tfds_test_split}
     try:
+        split = {"with_test_split": named.tfds_test_split}
         return _open_tfds_in_data_dir(named.tfds_name, config, "", fetch=fetch, **split)
     except ValueError as refusal:
         lead = error or describe_missing_dataset(name, data_dir, remedy="")

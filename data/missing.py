@@ -83,8 +83,10 @@ def _describe_datasets_in_data_dir(name: str, data_dir: Path) -> str:
     names = list_possible_datasets(data_dir)
     if nearest := find_nearest_name(name, [*names, *NAMED_SETS]):
         return f"Did you mean --dataset={_quote(nearest)}?"
-    if not data_dir.is_dir():
-        return f"There is no folder {data_dir} to look in; --data_dir names another."
+    try:
+        os.listdir(data_dir)
+    except OSError as error:
+        return f"Looked in {data_dir}: {error.strerror}; --data_dir names another folder."
     if not names:
         return f"{data_dir} holds no folder and no zip."
     listed = ", ".join(map(escape_unprintable, names[:LISTED]))

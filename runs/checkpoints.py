@@ -14,7 +14,7 @@ from absl import logging
 
 from config.settings import Config
 from gan import DCGAN
-from runs.other_network import describe_other_network
+from runs.other_network import describe_other_network, explain_other_network
 from system.files import write_atomic
 
 # What TensorFlow raises for a damaged checkpoint. Truncated data: IndexError. A flipped bit, a
@@ -222,23 +222,26 @@ def _restore_newest_checkpoint(
 ) -> Path | None:
     """Restores the newest readable checkpoint of a run; returns its prefix, or None.
 
-    networks: those that are restored, by their names. read restores the checkpoint of a prefix, and
-    raises one of DAMAGE_ERRORS when something is missing, unreadable or not finite. Raises
-    ValueError when no checkpoint is readable.
+    networks: name -> what is restored. read restores the checkpoint of a prefix, and raises one of
+    DAMAGE_ERRORS when something is missing, unreadable or not finite. Raises ValueError when no
+    checkpoint is readable.
     """
     paths = list_checkpoints(config.checkpoint_path)
     _check_some_checkpoint_fits(config, networks, paths)
     for path in reversed(paths):
         if _try_to_restore_checkpoint(path, read):
             return path
-
     if paths:
-        raise ValueError(
-            "A checkpoint must be readable to go on. Received: "
-            f"{len(paths)} in {config.checkpoint_path}, all damaged; they were left as they are. "
-            "Bring back a copy of them, or start another run with --out_name=NAME."
-        )
+        raise ValueError(_explain_damaged_checkpoints(config, len(paths)))
     return None
+
+
+def _explain_damaged_checkpoints(config: Config, count: int) -> str:
+    return (
+        "A checkpoint must be readable to go on. "
+        f"Received: {count} in {config.checkpoint_path}, all damaged; they were left as they are. "
+        "Bring back a copy of them, or start another run with --out_name=NAME."
+    )
 
 
 def _check_some_checkpoint_fits(
@@ -255,14 +258,8 @@ def _check_some_checkpoint_fits(
         difference = describe_other_network(_read_variable_shapes(path), expected)
         if not difference:
             return
-
-    if paths:
-        has_settings = (config.run_dir / "config.json").is_file()
-        remedy = "Bring back the config.json of their run" if has_settings else "Give its flags"
-        raise ValueError(
-            f"The checkpoints in {config.checkpoint_path} are of another network: {difference}. "
-            f"{remedy}, or start another run with --out_name=NAME."
-        )
+    if difference:
+        raise ValueError(explain_other_network(config, difference))
 
 
 def _read_variable_shapes(path: Path) -> dict[str, tuple[int, ...]]:

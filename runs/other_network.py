@@ -2,6 +2,8 @@
 
 import re
 
+from config.settings import Config
+
 Shapes = dict[str, tuple[int, ...]]  # of variables, by paths such as generator/conv1/kernel
 
 
@@ -46,3 +48,13 @@ def _describe_different_variable(found: Shapes, expected: Shapes) -> str:
     here = "x".join(map(str, expected[differ[0]]))
     there = "x".join(map(str, found.get(differ[0], ()))) or "missing"
     return f"{differ[0]} is {there} (here {here})"
+
+
+def explain_other_network(config: Config, difference: str) -> str:
+    """One line for a run of whose checkpoints none fits its settings, and the way out."""
+    has_settings = (config.run_dir / "config.json").is_file()
+    remedy = "Bring back the config.json of their run" if has_settings else "Give its flags"
+    return (
+        f"The checkpoints in {config.checkpoint_path} are of another network: {difference}. "
+        f"{remedy}, or start another run with --out_name=NAME."
+    )

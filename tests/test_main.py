@@ -186,7 +186,7 @@ def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
     assert code == 1
     assert err == (
         f"error: --kernel_size is fixed once a run has started: {run} has 5. Received: 4. "
-        "Drop the flag, or start another run with --out_name=NAME.\n"
+        "Drop --kernel_size, or start another run with --out_name=NAME.\n"
     )
 
 

@@ -5,7 +5,7 @@ from absl.testing import flagsaver
 
 import main  # noqa: F401  (defines the flags)
 from config.flags import FLAGS, parse_flags
-from config.mistakes import EXAMPLES, MEANINGS, find_meant_flag
+from config.mistakes import EXAMPLES, MEANINGS, VALUE_MEANINGS, find_meant_flag
 from config.settings import SETTINGS
 
 
@@ -103,6 +103,30 @@ def test_a_number_written_as_people_write_it():
     assert line_of("--steps=5,000").endswith("Received: 5,000. Try --steps=5000.")
     assert line_of("--steps=10k").endswith("Received: 10k. Try --steps=5000.")
     assert line_of("--c_dim=2").endswith("Received: 2. Try --c_dim=auto.")
+
+
+@pytest.mark.parametrize(
+    ("argument", "remedy"),
+    [
+        ("--preset=pytorch", "Try --preset=tutorial."),
+        ("--preset=papr", "Try --preset=paper."),
+        ("--z_dist=Gaussian", "Try --z_dist=normal01."),
+        ("--z_dist=normal", "Try --z_dist=normal01."),
+        ("--mixed_precision=fp16", "Try --mixed_precision=float16."),
+        ("--jit=maybe", "Try --jit=auto."),
+        ("--padding=true", "Try --padding=same."),
+        ("--learning_rate=0,001", "Try --learning_rate=0.001."),
+        ("--learning_rate=fast", "Try --learning_rate=0.0002."),
+    ],
+)
+def test_a_value_in_other_words(argument, remedy):
+    assert line_of("--train", argument).endswith(f" {remedy}")
+
+
+def test_every_word_of_others_means_a_choice():
+    choices = {word for name in FLAGS for word in getattr(FLAGS[name].parser, "enum_values", ())}
+    assert {*VALUE_MEANINGS.values()} <= choices
+    assert not {*VALUE_MEANINGS} & choices
 
 
 def test_what_is_right_passes():

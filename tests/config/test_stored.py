@@ -53,7 +53,7 @@ def test_a_run_keeps_its_networks_and_takes_new_lengths():
         change_settings(stored, {"stem_width": 1024})
     assert str(error.value) == (
         "--stem_width is fixed once a run has started: out/digits-64x64 has 512. Received: 1024. "
-        "Drop the flag, or start another run with --out_name=NAME."
+        "Drop --stem_width, or start another run with --out_name=NAME."
     )
 
 

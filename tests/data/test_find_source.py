@@ -58,7 +58,7 @@ def test_unknown_datasets_say_what_is_there(tiny, image_folder):
     image_folder(1, "cats")
     with pytest.raises(ValueError, match=r"Received: dogs. In .*: cats\.$"):
         load_dataset(tiny(dataset="dogs"))
-    with pytest.raises(ValueError, match="There is no folder /nonexistent"):
+    with pytest.raises(ValueError, match="Looked in /nonexistent: No such file"):
         load_dataset(tiny(dataset="dogs", data_dir="/nonexistent"))
     with pytest.raises(ValueError, match=r"no lsun in .*: 2.4 GB\).*bedroom_train_lmdb"):
         load_dataset(tiny(dataset="lsun"))

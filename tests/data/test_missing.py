@@ -66,9 +66,8 @@ def test_a_name_is_looked_for_among_those_that_are_there(tmp_path):
         line = describe_missing_dataset(name, tmp_path, "")
         assert line.startswith(rule) and line.endswith(end)
     line = describe_missing_dataset("x", tmp_path / "none", "")
-    assert line.endswith(
-        f"There is no folder {tmp_path}/none to look in; --data_dir names another."
-    )
+    reason = "No such file or directory; --data_dir names another folder."
+    assert line.endswith(f"Looked in {tmp_path}/none: {reason}")
 
 
 def test_a_well_known_set_is_in_tensorflow_datasets(tmp_path):

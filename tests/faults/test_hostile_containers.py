@@ -301,7 +301,7 @@ def test_datasets_that_are_no_folder_are_one_line(tmp_path, tiny, place):
         os.mkfifo(tmp_path / "data" / name)
     (tmp_path / "data" / "loop").symlink_to(tmp_path / "data" / "loop")
     (tmp_path / "data" / "file").touch()
-    with pytest.raises(ValueError, match=r"must be|^There is no folder or zip"):
+    with pytest.raises(ValueError, match=r"must be|^There is no folder or zip file/below"):
         load_dataset(tiny(dataset=place))
 
 
