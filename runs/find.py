@@ -6,9 +6,14 @@ from pathlib import Path
 from absl import logging
 
 from config.presets import PRESETS, apply_preset
-from config.settings import IMPORTED, NETWORK_SETTINGS, Config, is_same_dataset
+from config.settings import (
+    IMPORTED,
+    NETWORK_SETTINGS,
+    Config,
+    is_same_dataset,
+    name_dataset_for_folders,
+)
 from config.stored import change_settings, read_config
-from runs.dataset import dataset_may_be_of_run
 
 RUNS_LISTED = 10  # in an error
 
@@ -128,6 +133,18 @@ def _run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
         return False
     asked = [name for name in NETWORK_SETTINGS if name in given]
     return all(getattr(run, name) == getattr(wanted, name) for name in asked)
+
+
+def dataset_may_be_of_run(run: Config, dataset: str) -> bool:
+    """Whether a value of --dataset may mean the images of a trained run, which are not needed.
+
+    It does when it is spelled alike, leads to the same place, or has the same name.
+    """
+    return (
+        is_same_dataset(run.dataset, dataset)
+        or str(Path(dataset).expanduser().resolve()) == run.dataset_place
+        or name_dataset_for_folders(dataset) == name_dataset_for_folders(run.dataset)
+    )
 
 
 def _read_all_runs(out_dir: Path) -> dict[str, Config]:

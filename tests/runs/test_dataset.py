@@ -10,8 +10,8 @@ from program import is_one_line, run_here
 
 from config.stored import write_config
 from data.identity import fingerprint_pixels
-from runs.dataset import dataset_may_be_of_run, take_dataset_into_settings
-from runs.find import read_run
+from runs.dataset import take_dataset_into_settings
+from runs.find import dataset_may_be_of_run, read_run
 
 
 @pytest.fixture
@@ -76,16 +76,17 @@ def test_other_images_are_refused_with_both_places(train_on, image_folder, tmp_p
 def test_arrays_are_known_by_their_pixels(tiny, photos, messages):
     images = photos(5, 16, 16)
     begun = take_dataset_into_settings(tiny(), images)
-    begun.run_dir.mkdir(parents=True)
+    begun.checkpoint_path.mkdir(parents=True)
+    (begun.checkpoint_path / "step-1.index").touch()
     write_config(begun)
     assert (begun.dataset_place, take_dataset_into_settings(begun, images)) == ("", begun)
     with pytest.raises(ValueError, match=r"was trained on an array\. Received: other images, an a"):
-        take_dataset_into_settings(begun, images[:4])
+        take_dataset_into_settings(tiny(), images[:4])
     assert take_dataset_into_settings(begun, images, "/a").dataset_place == "/a"
-    imported = dataclasses.replace(begun, dataset="imported")
-    assert take_dataset_into_settings(imported, images[:4])
     another = dataclasses.replace(begun, out_name="another")
     assert take_dataset_into_settings(another, images[:4])
+    write_config(dataclasses.replace(begun, dataset="imported", out_name=begun.name))
+    assert take_dataset_into_settings(begun, images[:4])
     assert messages == [
         f"{begun.run_dir} goes on with the same images in another place: /a (before: an array)."
     ]
