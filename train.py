@@ -60,7 +60,7 @@ def train(
     no checkpoint of the run is readable, images or labels are of the wrong kind or not the run's,
     or memory runs out; OSError when a checkpoint cannot be written.
     """
-    with console.show_log_if_nobody_does():
+    with console.show_log_where_none_is_set_up():
         check_training_images(config, images)
         labels = take_training_labels(config, labels, len(images))
         config = take_settings_from_data(config, images, labels)

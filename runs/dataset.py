@@ -17,14 +17,14 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
     place: where they lie, as `data.load` says; "" for an array. Says so when a run's images have
     moved or changed. Raises ValueError when they are others, and of another place.
     """
-    fingerprint, run = fingerprint_pixels(images), _read_run_or_none(config)
+    fingerprint, run = fingerprint_pixels(images), _read_run_on_disk_or_none(config)
     if run and run.dataset_fingerprint and run.dataset != IMPORTED:
         _compare_with_dataset_of_run(run, fingerprint, place)
         place = place or run.dataset_place
     return dataclasses.replace(config, dataset_place=place, dataset_fingerprint=fingerprint)
 
 
-def _read_run_or_none(config: Config) -> Config | None:
+def _read_run_on_disk_or_none(config: Config) -> Config | None:
     """The run on disk: settings in memory may be new, or those of another run."""
     with contextlib.suppress(ValueError):  # damaged, which is no reason to stop here
         return read_run(config.run_dir)

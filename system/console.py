@@ -20,7 +20,7 @@ def set_up_logging() -> None:
 
 
 @contextlib.contextmanager
-def show_log_if_nobody_does():
+def show_log_where_none_is_set_up():
     """Shows our lines within the block where nobody has set up a log, as in notebooks.
 
     Whoever has chosen handlers or levels keeps them.

@@ -47,12 +47,12 @@ def catch_stop_signals():
         yield stop
         return
 
-    with _set_on_stop_signals(stop):
+    with _handle_stop_signals_with_event(stop):
         yield stop
 
 
 @contextlib.contextmanager
-def _set_on_stop_signals(stop: threading.Event):
+def _handle_stop_signals_with_event(stop: threading.Event):
     """Handles the stop signals within the block, and puts back the handlers from before."""
     before = {number: signal.getsignal(number) for number in _list_handled_signals()}
     wakeup_socket = _start_signal_thread(stop, set(before))

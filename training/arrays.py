@@ -15,27 +15,29 @@ JUDGED_IMAGES = 64  # to guess the range of floats
 def check_training_images(config: Config, images: np.ndarray) -> None:
     """Raises ValueError unless `images` are uint8 (N, H, W, C), as the settings want them."""
     if not isinstance(images, np.ndarray):
-        raise _images_error(f"{type(images).__name__}", "Try np.asarray(images)")
+        raise _make_images_error(f"{type(images).__name__}", "Try np.asarray(images)")
     if images.ndim == 3:
         is_one_image = images.shape[-1] in CHANNELS
         remedy = "Try images[None]" if is_one_image else "Try images[..., None]"
-        raise _images_error(f"shape {images.shape}", remedy)
+        raise _make_images_error(f"shape {images.shape}", remedy)
     if images.ndim != 4:
-        raise _images_error(f"shape {images.shape}", "Try np.stack(list_of_images)")
+        raise _make_images_error(f"shape {images.shape}", "Try np.stack(list_of_images)")
     if images.dtype != np.uint8:
-        raise _images_error(f"dtype {images.dtype}", f"Try {_suggest_uint8(images)}")
+        raise _make_images_error(
+            f"dtype {images.dtype}", f"Try {_suggest_uint8_conversion(images)}"
+        )
     if not len(images):
-        raise _images_error("none", "Give at least one")
+        raise _make_images_error("none", "Give at least one")
     _check_image_shape(config, images.shape[1:])
 
 
-def _images_error(received: str, remedy: str) -> ValueError:
+def _make_images_error(received: str, remedy: str) -> ValueError:
     return ValueError(
         f"images must be a NumPy array of uint8 (N, H, W, C). Received: {received}. {remedy}."
     )
 
 
-def _suggest_uint8(images: np.ndarray) -> str:
+def _suggest_uint8_conversion(images: np.ndarray) -> str:
     """How to convert an array, judged by the range of its first few images."""
     if images.dtype == bool:
         return "images.astype(np.uint8) * 255"
@@ -60,7 +62,7 @@ def _check_image_shape(config: Config, shape: tuple[int, int, int]) -> None:
         )
 
     if channels not in CHANNELS:
-        raise _images_error(f"{channels} channels", "They may have 1 (gray), 3 or 4")
+        raise _make_images_error(f"{channels} channels", "They may have 1 (gray), 3 or 4")
     if config.c_dim not in ("auto", channels):
         raise ValueError(
             f"The settings want images with c_dim={config.c_dim} channels. Received: {channels}. "
@@ -84,14 +86,14 @@ def take_training_labels(config: Config, labels, count: int) -> Labels | None:
         return None
 
     if not isinstance(labels, Labels):
-        labels = _name_classes(config, labels)
+        labels = _make_labels_of_class_numbers(config, labels)
     _check_label_vectors(config, labels, count)
     if labels.y.dtype == np.float32:
         return labels
     return dataclasses.replace(labels, y=labels.y.astype(np.float32))
 
 
-def _name_classes(config: Config, classes) -> Labels:
+def _make_labels_of_class_numbers(config: Config, classes) -> Labels:
     """The labels of an array of whole numbers."""
     classes = np.asarray(classes)
     if classes.ndim != 1 or classes.dtype.kind not in "iu" or not config.one_hot:

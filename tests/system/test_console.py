@@ -74,9 +74,9 @@ def test_an_event_is_its_message_alone(level, line):
 NOTEBOOK = """
 import logging, sys
 from absl import logging as absl_logging
-from system.console import show_log_if_nobody_does
+from system.console import show_log_where_none_is_set_up
 {before}
-with show_log_if_nobody_does():
+with show_log_where_none_is_set_up():
     absl_logging.info("step %s", 3)
     absl_logging.warning("careful")
 absl_logging.info("after")
