@@ -24,8 +24,8 @@ from system.devices import choose_jit, choose_precision
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
 from training.announcements import announce_training
-from training.arrays import check_training_images, take_training_labels
 from training.cost import estimate_training_bytes
+from training.given_arrays import check_training_images, take_training_labels
 from training.logs import Logs
 from training.pictures import Pictures
 from training.recovery import check_losses_finite, halve_learning_rate, translate_step_errors

@@ -9,7 +9,6 @@ from PIL import Image
 from program import is_one_line, run_here
 
 from config.stored import write_config
-from data.identity import fingerprint_pixels
 from runs.dataset import take_dataset_into_settings
 from runs.find import dataset_may_be_of_run, read_run
 
@@ -90,20 +89,6 @@ def test_arrays_are_known_by_their_pixels(tiny, photos, messages):
     assert messages == [
         f"{begun.run_dir} goes on with the same images in another place: /a (before: an array)."
     ]
-
-
-def test_every_image_of_a_small_set_counts_and_its_shape(photos):
-    images = photos(6, 4, 8)
-    prints = {fingerprint_pixels(images)}
-    for number in range(6):
-        changed = images.copy()
-        changed[number, 3, 7, 2] ^= 1
-        prints.add(fingerprint_pixels(changed))
-    prints |= {fingerprint_pixels(images.reshape(6, 8, 4, 3)), fingerprint_pixels(images[:5])}
-    assert len(prints) == 9
-    assert fingerprint_pixels(images.copy()) in prints
-    many = np.zeros((5000, 1, 1, 1), np.uint8)
-    assert fingerprint_pixels(many) != fingerprint_pixels(many[:4999])
 
 
 def test_a_run_that_lacks_its_data_is_found_by_any_spelling_of_them(tiny):

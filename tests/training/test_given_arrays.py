@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from data.labels import Labels
-from training.arrays import check_training_images, take_training_labels
+from training.given_arrays import check_training_images, take_training_labels
 
 GOOD = np.zeros((3, 16, 16, 3), np.uint8)
 
