@@ -1,6 +1,7 @@
 """The training loop: it reads like a table of contents, and the chapters are in training/."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -18,46 +19,66 @@ from runs.claims import (
     lock_run_folders,
 )
 from runs.dataset import take_dataset_into_settings
+from system import console
 from system.devices import choose_jit, choose_precision
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
 from training.announcements import announce_training
 from training.cost import estimate_training_bytes
+from training.given_arrays import check_training_images, take_training_labels
 from training.logs import Logs
 from training.pictures import Pictures
 from training.recovery import check_losses_finite, halve_learning_rate, translate_step_errors
 from training.schedule import find_actions_due_after_step, plan_step_calls
 from training.steps import Steps, choose_images_on_device, choose_steps_per_call
 
+OnLog = Callable[[dict], None]
+
 
 def train(
-    config: Config, images: np.ndarray, labels: Labels | None = None, *, place: str = ""
+    config: Config,
+    images: np.ndarray,
+    labels: Labels | np.ndarray | None = None,
+    on_log: OnLog | None = None,
+    *,
+    place: str = "",
 ) -> Config | None:
     """Trains until `config.total_steps`, from the run's newest checkpoint on; returns the run's
     settings.
 
-    images (N, H, W, C) uint8, labels, place: as `data.load.load_dataset` gives them. Ctrl-C,
-    SIGTERM and SIGHUP end it early with everything saved, and None is returned. When losses or
-    weights become NaN or infinite, it goes back to the newest checkpoint with half the learning
-    rate, up to three times in a run; after that it raises ValueError, as it does when no checkpoint
-    of the run is readable, the images or labels are not the run's, or memory runs out; OSError when
-    a checkpoint cannot be written. It locks the run: one thread at a time may train it.
+    images: (N, H, W, C) uint8 of the settings' size. labels: for each image, where Config.labels
+    wants them: whole numbers (N,), or Labels. on_log: called at each logged step with the numbers
+    of its line in metrics.jsonl; an exception in it passes through to the caller, and the run goes
+    on from its last checkpoint. place: where a dataset lies, as `data.load` says.
+
+    Ctrl-C, SIGTERM and SIGHUP end it early with everything saved, and None is returned; in threads
+    they are left alone. Where nobody has set up a log, as in notebooks, it shows its lines. It
+    locks the run: one thread at a time may train it.
+
+    When losses or weights become NaN or infinite, it goes back to the newest checkpoint with half
+    the learning rate, up to three times in a run; after that it raises ValueError, as it does when
+    no checkpoint of the run is readable, images or labels are of the wrong kind or not the run's,
+    or memory runs out; OSError when a checkpoint cannot be written.
     """
-    config = take_settings_from_data(config, images, labels)
-    config = give_run_an_id(take_dataset_into_settings(config, images, place))
-    set_tensorflow_options(config)
-    with lock_run_folders(config):
-        check_run_owns_its_folders(config)
-        return train_through_divergence(config, images, labels)
+    with console.show_log_where_none_is_set_up():
+        check_training_images(config, images)
+        labels = take_training_labels(config, labels, len(images))
+        config = take_settings_from_data(config, images, labels)
+        config = give_run_an_id(take_dataset_into_settings(config, images, place))
+        set_tensorflow_options(config)
+
+        with lock_run_folders(config):
+            check_run_owns_its_folders(config)
+            return train_through_divergence(config, images, labels, on_log)
 
 
 def train_through_divergence(
-    config: Config, images: np.ndarray, labels: Labels | None
+    config: Config, images: np.ndarray, labels: Labels | None, on_log: OnLog | None
 ) -> Config | None:
     """Like `train`, once the data are known to fit and the run is locked."""
     while True:
         try:
-            return train_until_divergence(config, images, labels)
+            return train_until_divergence(config, images, labels, on_log)
         except DivergedError as error:
             config = halve_learning_rate(config, error)
 
@@ -85,7 +106,7 @@ def take_settings_from_data(config: Config, images: np.ndarray, labels: Labels |
 
 
 def train_until_divergence(
-    config: Config, images: np.ndarray, labels: Labels | None
+    config: Config, images: np.ndarray, labels: Labels | None, on_log: OnLog | None
 ) -> Config | None:
     """Like `train`, but raises DivergedError at the first loss that is not finite."""
     precision, jit = choose_precision(config.mixed_precision), choose_jit(config.jit)
@@ -102,7 +123,8 @@ def train_until_divergence(
         config, start=start, total=total, precision=precision, jit=jit, step_bytes=needed
     )
     with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
-        finished = run_training_steps(dcgan, images, labels, checkpoints, range(start, total))
+        steps = range(start, total)
+        finished = run_training_steps(dcgan, images, labels, checkpoints, steps, on_log)
     return config if finished else None
 
 
@@ -128,7 +150,12 @@ def prepare_run_folders(config: Config) -> None:
 
 
 def run_training_steps(
-    dcgan: DCGAN, images: np.ndarray, labels: Labels | None, checkpoints: Checkpoints, steps: range
+    dcgan: DCGAN,
+    images: np.ndarray,
+    labels: Labels | None,
+    checkpoints: Checkpoints,
+    steps: range,
+    on_log: OnLog | None,
 ) -> bool:
     """Trains for `steps`, counted from 0; False when a signal stopped it."""
     config, total = dcgan.config, steps.stop
@@ -152,7 +179,9 @@ def run_training_steps(
                 results |= dcgan.read_loss_scales()
                 is_finite = check_losses_finite(step, results)
             if due.log:
-                logs.log_training_step(step, results)
+                values = logs.log_training_step(step, results)
+                if on_log:
+                    on_log(values)
             if due.draw:
                 logs.log_training_histograms(step, results)
                 pictures.write_grid_of_fakes(logs, step, results)

@@ -8,7 +8,7 @@ from pathlib import Path
 from config import checks
 from config.settings import SETTINGS, Config
 from system.files import write_atomic
-from system.versions import find_versions
+from system.versions import find_program_versions
 
 MADE_WITH = "made_with"  # in config.json, beside the settings: versions, for people to read
 MAX_JSON = 2**20  # characters of a file of settings; a run's has 2,000
@@ -16,7 +16,7 @@ MAX_JSON = 2**20  # characters of a file of settings; a run's has 2,000
 
 def write_config(config: Config) -> None:
     """Writes <run>/config.json, whole or not at all: the settings, and what they were used with."""
-    content = dataclasses.asdict(config) | {MADE_WITH: find_versions()}
+    content = dataclasses.asdict(config) | {MADE_WITH: find_program_versions()}
     text = json.dumps(content, indent=2) + "\n"
     write_atomic(config.run_dir / "config.json", text.encode())
 

@@ -55,7 +55,7 @@ def _read_own_labels(source: Source, files: Sequence[str]) -> Labels:
             "such as --labels=Smiling for CelebA, or --labels=none."
         )
     names, classes = source.labels()
-    return _encode_one_hot_labels(names, _select_label_rows(classes, files))
+    return encode_one_hot_labels(names, _select_label_rows(classes, files))
 
 
 def _read_folder_labels(source: Source, files: Sequence[str]) -> Labels:
@@ -72,7 +72,7 @@ def _read_folder_labels(source: Source, files: Sequence[str]) -> Labels:
     names = sorted({parts[0] for parts in folders if parts})
     _check_class_folders(source, names, zip(files, folders, strict=True))
     numbers = {name: number for number, name in enumerate(names)}
-    return _encode_one_hot_labels(names, np.array([numbers[parts[0]] for parts in folders]))
+    return encode_one_hot_labels(names, np.array([numbers[parts[0]] for parts in folders]))
 
 
 def _check_class_folders(source: Source, names: list[str], folders_of_files: Iterable) -> None:
@@ -103,7 +103,7 @@ def _select_label_rows(array: np.ndarray, files: Sequence[str]) -> np.ndarray:
         ) from error
 
 
-def _encode_one_hot_labels(names: Sequence[str], classes: np.ndarray) -> Labels:
+def encode_one_hot_labels(names: Sequence[str], classes: np.ndarray) -> Labels:
     """classes (N,): numbers into `names`."""
     if len(names) > limits.MAX_CLASSES:
         raise ValueError(

@@ -33,7 +33,7 @@ def give_run_an_id(config: Config) -> Config:
 
     Settings in memory may be those of another run, with another name.
     """
-    run_id = _find_id_on_disk(config) or os.urandom(ID_BYTES).hex()
+    run_id = _find_run_id_on_disk(config) or os.urandom(ID_BYTES).hex()
     return dataclasses.replace(config, run_id=run_id)
 
 
@@ -51,10 +51,10 @@ def check_run_owns_its_folders(config: Config, *settings: str) -> None:
     settings: "checkpoint_dir" and "sample_dir", or one of them; both by default.
     """
     for setting, folder in _list_folders_elsewhere(config, *settings).items():
-        claim = _read_claim_or_complain(setting, folder)
-        if claim and not _run_is_named(config, folder, claim):
-            raise ValueError(_describe_foreign_folder(config, setting, folder, claim))
-        if not claim and _holds_unknown_training(config, setting, folder):
+        claim = _read_folder_claim_or_complain(setting, folder)
+        if claim and not _claim_names_this_run(config, folder, claim):
+            raise ValueError(_describe_folder_of_other_run(config, setting, folder, claim))
+        if not claim and _folder_holds_unclaimed_training(config, setting, folder):
             raise ValueError(
                 f"--{setting} must be this run's own. Received: {folder}, where another run has "
                 f"left its work. Give another --{setting}."
@@ -68,14 +68,14 @@ def claim_run_folders(config: Config) -> None:
     """
     folders = [config.checkpoint_path, *_list_folders_elsewhere(config).values()]
     for folder in dict.fromkeys(folders):
-        _write_claim(config, folder)
+        _write_folder_claim(config, folder)
 
 
 def claim_folder_of_samples(config: Config) -> None:
     """For what draws without training. Raises ValueError when sample_dir is another run's."""
     check_run_owns_its_folders(config, "sample_dir")
     for folder in _list_folders_elsewhere(config, "sample_dir").values():
-        _write_claim(config, folder)
+        _write_folder_claim(config, folder)
 
 
 def _list_folders_elsewhere(config: Config, *settings: str) -> dict[str, Path]:
@@ -89,7 +89,7 @@ def _list_folders_elsewhere(config: Config, *settings: str) -> dict[str, Path]:
     }
 
 
-def _find_id_on_disk(config: Config) -> str:
+def _find_run_id_on_disk(config: Config) -> str:
     """The id of the run that began in this folder; "" where none did.
 
     Without its config.json, which users may delete, the checkpoints know it.
@@ -100,13 +100,13 @@ def _find_id_on_disk(config: Config) -> str:
             return stored.run_id
 
     with contextlib.suppress(ValueError):
-        claim = _read_claim(config.checkpoint_path)
-        if claim and _is_same_folder(claim.run, config.run_dir):
+        claim = _read_folder_claim(config.checkpoint_path)
+        if claim and _are_same_folder(claim.run, config.run_dir):
             return claim.run_id
     return ""
 
 
-def _read_claim(folder: Path) -> Claim | None:
+def _read_folder_claim(folder: Path) -> Claim | None:
     """What the run.json of a folder says; None without one. Raises ValueError if it is not ours."""
     path = folder / CLAIM_FILE
     if not os.path.lexists(path):
@@ -119,37 +119,41 @@ def _read_claim(folder: Path) -> Claim | None:
     return Claim(values[0], Path(values[1]))
 
 
-def _read_claim_or_complain(setting: str, folder: Path) -> Claim | None:
+def _read_folder_claim_or_complain(setting: str, folder: Path) -> Claim | None:
     try:
-        return _read_claim(folder)
+        return _read_folder_claim(folder)
     except ValueError as error:
         raise ValueError(
             f"{error} Give another --{setting}, or remove that file if the folder is this run's."
         ) from error
 
 
-def _run_is_named(config: Config, folder: Path, claim: Claim) -> bool:
+def _claim_names_this_run(config: Config, folder: Path, claim: Claim) -> bool:
     """Whether `claim`, which `folder` holds, is the run's own: it may have moved since."""
-    if _is_same_folder(claim.run, config.run_dir):
+    if _are_same_folder(claim.run, config.run_dir):
         return claim.run_id in ("", config.run_id)
-    return bool(claim.run_id) and claim.run_id == config.run_id and not _is_in_use(folder, claim)
+    return (
+        bool(claim.run_id)
+        and claim.run_id == config.run_id
+        and not _claiming_run_still_fills_folder(folder, claim)
+    )
 
 
-def _is_in_use(folder: Path, claim: Claim) -> bool:
+def _claiming_run_still_fills_folder(folder: Path, claim: Claim) -> bool:
     """Whether the run that a claim names is still there, and still fills `folder`."""
     with contextlib.suppress(ValueError):
         other = read_run_settings(claim.run)
         return (
             other is not None
             and other.run_id == claim.run_id
-            and any(_is_same_folder(folder, p) for p in (other.checkpoint_path, other.sample_path))
+            and any(_are_same_folder(folder, p) for p in (other.checkpoint_path, other.sample_path))
         )
     return False
 
 
-def _describe_foreign_folder(config: Config, setting: str, folder: Path, claim: Claim) -> str:
+def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, claim: Claim) -> str:
     owner = f"{claim.run}, which is no longer there"
-    if _is_same_folder(claim.run, config.run_dir):
+    if _are_same_folder(claim.run, config.run_dir):
         owner = f"the run that was in {claim.run} before"
     elif claim.run_id and claim.run_id == config.run_id:
         owner = f"{claim.run}, of which {config.run_dir} is a copy"
@@ -161,7 +165,7 @@ def _describe_foreign_folder(config: Config, setting: str, folder: Path, claim: 
     )
 
 
-def _holds_unknown_training(config: Config, setting: str, folder: Path) -> bool:
+def _folder_holds_unclaimed_training(config: Config, setting: str, folder: Path) -> bool:
     """Whether a folder holds what training leaves, though this run has never named it.
 
     Runs had no ids and folders no run.json once.
@@ -171,16 +175,16 @@ def _holds_unknown_training(config: Config, setting: str, folder: Path) -> bool:
         return False
 
     stored = read_run_settings(config.run_dir)
-    return stored is None or not _is_same_folder(
+    return stored is None or not _are_same_folder(
         folder, stored.run_dir / Path(getattr(stored, setting)).expanduser()
     )
 
 
-def _is_same_folder(one: Path, other: Path) -> bool:
+def _are_same_folder(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def _write_claim(config: Config, folder: Path) -> None:
+def _write_folder_claim(config: Config, folder: Path) -> None:
     """Writes run.json unless it says so already."""
     claim = {"run_id": config.run_id, "run": str(config.run_dir.resolve())}
     content = (json.dumps(claim, indent=2) + "\n").encode()

@@ -1,13 +1,14 @@
 """Whether the images that came are those that a run was trained on."""
 
+import contextlib
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 from absl import logging
 
-from config.settings import IMPORTED, Config, is_same_dataset, name_dataset_for_folders
+from config.settings import IMPORTED, Config
 from data.identity import fingerprint_pixels
+from runs.find import read_run
 
 
 def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = "") -> Config:
@@ -16,39 +17,32 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
     place: where they lie, as `data.load` says; "" for an array. Says so when a run's images have
     moved or changed. Raises ValueError when they are others, and of another place.
     """
-    fingerprint = fingerprint_pixels(images)
-    # Otherwise the settings are those of another run, with another name.
-    has_begun = (config.run_dir / "config.json").is_file()
-    if has_begun and config.dataset_fingerprint and config.dataset != IMPORTED:
-        _compare_with_dataset_of_run(config, fingerprint, place)
-        place = place or config.dataset_place
+    fingerprint, run = fingerprint_pixels(images), _read_run_on_disk_or_none(config)
+    if run and run.dataset_fingerprint and run.dataset != IMPORTED:
+        _compare_with_dataset_of_run(run, fingerprint, place)
+        place = place or run.dataset_place
     return dataclasses.replace(config, dataset_place=place, dataset_fingerprint=fingerprint)
 
 
-def _compare_with_dataset_of_run(config: Config, fingerprint: str, place: str) -> None:
-    before, is_same = config.dataset_place, fingerprint == config.dataset_fingerprint
+def _read_run_on_disk_or_none(config: Config) -> Config | None:
+    """The run on disk: settings in memory may be new, or those of another run."""
+    with contextlib.suppress(ValueError):  # damaged, which is no reason to stop here
+        return read_run(config.run_dir)
+    return None
+
+
+def _compare_with_dataset_of_run(run: Config, fingerprint: str, place: str) -> None:
+    before, is_same = run.dataset_place, fingerprint == run.dataset_fingerprint
     if is_same and place and place != before:
         text = "%s goes on with the same images in another place: %s (before: %s)."
-        logging.info(text, config.run_dir, place, before or "an array")
+        logging.info(text, run.run_dir, place, before or "an array")
     if is_same:
         return
 
     if not place or place != before:
         raise ValueError(
-            f"A run goes on with its own images: {config.run_dir} was trained on "
+            f"A run goes on with its own images: {run.run_dir} was trained on "
             f"{before or 'an array'}. Received: other images, {place or 'an array'}. "
             "Start another run with --out_name=NAME."
         )
-    logging.warning("the images in %s have changed: %s goes on with them.", place, config.run_dir)
-
-
-def dataset_may_be_of_run(run: Config, dataset: str) -> bool:
-    """Whether a value of --dataset may mean the images of a trained run, which are not needed.
-
-    It does when it is spelled alike, leads to the same place, or has the same name.
-    """
-    return (
-        is_same_dataset(run.dataset, dataset)
-        or str(Path(dataset).expanduser().resolve()) == run.dataset_place
-        or name_dataset_for_folders(dataset) == name_dataset_for_folders(run.dataset)
-    )
+    logging.warning("the images in %s have changed: %s goes on with them.", place, run.run_dir)

@@ -1,10 +1,10 @@
 """What is said when no run, or more than one, fits the command line."""
 
 import difflib
+from pathlib import Path
 
-from config.settings import NETWORK_SETTINGS, Config
+from config.settings import NETWORK_SETTINGS, Config, is_same_dataset, name_dataset_for_folders
 from config.stored import is_run_folder
-from runs.dataset import dataset_may_be_of_run
 
 RUNS_LISTED = 10  # in an error
 
@@ -16,6 +16,18 @@ def run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
 
 def _run_has_dataset(run: Config, wanted: Config, given: dict) -> bool:
     return "dataset" not in given or dataset_may_be_of_run(run, wanted.dataset)
+
+
+def dataset_may_be_of_run(run: Config, dataset: str) -> bool:
+    """Whether a value of --dataset may mean the images of a trained run, which are not needed.
+
+    It does when it is spelled alike, leads to the same place, or has the same name.
+    """
+    return (
+        is_same_dataset(run.dataset, dataset)
+        or str(Path(dataset).expanduser().resolve()) == run.dataset_place
+        or name_dataset_for_folders(dataset) == name_dataset_for_folders(run.dataset)
+    )
 
 
 def _list_unfit_flags(run: Config, wanted: Config, given: dict) -> list[str]:

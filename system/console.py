@@ -1,6 +1,8 @@
 """How the program talks: one plain line an event, one line an error, nothing from the libraries."""
 
+import contextlib
 import errno
+import logging as python_logging
 import sys
 
 from absl import logging
@@ -15,6 +17,34 @@ def set_up_logging() -> None:
     logging.get_absl_handler().setFormatter(Formatter())
     logging.get_absl_handler().addFilter(should_show_log_record)
     logging.set_verbosity(logging.INFO)
+
+
+@contextlib.contextmanager
+def show_log_where_none_is_set_up():
+    """Shows our lines within the block where nobody has set up a log, as in notebooks.
+
+    Whoever has chosen handlers or levels keeps them.
+    """
+    logger, root = python_logging.getLogger("absl"), python_logging.getLogger()
+    if logging.get_absl_handler() in root.handlers or logger.isEnabledFor(python_logging.INFO):
+        yield
+        return
+
+    handler = python_logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Formatter())
+    handler.addFilter(should_show_log_record)
+    verbosity, propagate = logging.get_verbosity(), logger.propagate
+    # A handler of the root's for stderr, which absl adds with its first line, would repeat ours.
+    on_stderr = [getattr(one, "stream", None) is sys.stderr for one in root.handlers]
+    logger.propagate = bool(on_stderr) and not any(on_stderr)
+    logger.addHandler(handler)
+    logging.set_verbosity(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        logger.removeHandler(handler)
+        logger.propagate = propagate
 
 
 def should_show_log_record(record) -> bool:

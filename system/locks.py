@@ -35,19 +35,22 @@ def lock_run(folder: Path, *others: Path):
     """
     with contextlib.ExitStack() as stack:
         for place in dict.fromkeys((folder, *others)):
-            stack.enter_context(_hold_lock_of_folder(place, is_run=place == folder))
+            stack.enter_context(_lock_run_folder_once_per_thread(place, is_run=place == folder))
         yield
 
 
 @contextlib.contextmanager
-def _hold_lock_of_folder(folder: Path, *, is_run: bool):
+def _lock_run_folder_once_per_thread(folder: Path, *, is_run: bool):
     """The lock of one folder, for the block; nothing is done if this thread has it already."""
-    held, key = _get_folders_held_here(), (os.getpid(), folder.resolve())  # a fork holds none
+    held, key = (
+        _get_folders_locked_by_thread(),
+        (os.getpid(), folder.resolve()),
+    )  # a fork holds none
     if key in held:
         yield
         return
 
-    with _lock_folder(folder, is_run=is_run):
+    with _lock_run_folder(folder, is_run=is_run):
         held.add(key)
         try:
             yield
@@ -55,7 +58,7 @@ def _hold_lock_of_folder(folder: Path, *, is_run: bool):
             held.remove(key)
 
 
-def _get_folders_held_here() -> set[tuple[int, Path]]:
+def _get_folders_locked_by_thread() -> set[tuple[int, Path]]:
     """(process, folder) for each lock that this thread has."""
     if not hasattr(HELD_BY_THREAD, "folders"):
         HELD_BY_THREAD.folders = set()
@@ -63,7 +66,7 @@ def _get_folders_held_here() -> set[tuple[int, Path]]:
 
 
 @contextlib.contextmanager
-def _lock_folder(folder: Path, *, is_run: bool):
+def _lock_run_folder(folder: Path, *, is_run: bool):
     new_folders = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
 

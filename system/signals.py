@@ -39,9 +39,21 @@ def catch_stop_signals():
     """Yields an event that the first stop signal sets; the second one ends the process at once.
 
     At once: even while TensorFlow computes, when Python's own handlers have to wait. What is on
-    disk is whole then, as after a kill. Only the main thread may enter the block.
+    disk is whole then, as after a kill. Signals reach only the main thread: in others, nothing sets
+    the event.
     """
     stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    with _handle_stop_signals_with_event(stop):
+        yield stop
+
+
+@contextlib.contextmanager
+def _handle_stop_signals_with_event(stop: threading.Event):
+    """Handles the stop signals within the block, and puts back the handlers from before."""
     before = {number: signal.getsignal(number) for number in _list_handled_signals()}
     wakeup_socket = _start_signal_thread(stop, set(before))
 
@@ -50,7 +62,7 @@ def catch_stop_signals():
         signal.signal(number, lambda *_: stop.set())
     wakeup = signal.set_wakeup_fd(wakeup_socket.fileno(), warn_on_full_buffer=False)
     try:
-        yield stop
+        yield
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():

@@ -11,10 +11,14 @@ CODE = Path(__file__).resolve().parents[1]
 
 
 @functools.cache
-def find_versions() -> dict[str, str | None]:
+def find_program_versions() -> dict[str, str | None]:
     """The versions of Python and of the libraries, and the commit of this code, if git knows it."""
     libraries = {name: _find_version_of_library(name) for name in LIBRARIES}
-    return {"python": platform.python_version(), **libraries, "git commit": _find_commit()}
+    return {
+        "python": platform.python_version(),
+        **libraries,
+        "git commit": _find_git_commit_of_code(),
+    }
 
 
 def _find_version_of_library(name: str) -> str | None:
@@ -24,7 +28,7 @@ def _find_version_of_library(name: str) -> str | None:
         return None
 
 
-def _find_commit() -> str | None:
+def _find_git_commit_of_code() -> str | None:
     if not (CODE / ".git").exists():  # in another repository, perhaps
         return None
     try:

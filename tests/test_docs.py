@@ -90,3 +90,17 @@ def test_tests_that_are_named_exist(document):
         assert any(file.endswith(name) for file in files), name
     for start in re.findall(r"`(test_\w+)(?:\.\.\.)?`", text):
         assert f"def {start}" in sources, start
+
+
+def test_the_snippet_for_python_works_as_it_stands(tmp_path, monkeypatch):
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    section = text.partition("## From Python")[2]
+    snippet = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(snippet, names)
+    assert names["images"].shape == (1797, 16, 16, 1)
+    assert names["images"].max() == 254
+    assert names["drawn"].shape == (16, 16, 16, 1)
+    assert [line["step"] for line in names["losses"]] == [1, 20, 40, 60]
+    assert (tmp_path / "out" / "my-digits" / "samples" / "training.gif").is_file()

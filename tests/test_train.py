@@ -1,3 +1,4 @@
+import concurrent.futures
 import dataclasses
 import json
 import signal
@@ -17,6 +18,7 @@ from model import Generator
 from runs.checkpoints import Checkpoints, restore_networks
 from runs.find import read_run
 from sample import Sampler
+from system.signals import STOP_SIGNALS
 from train import train
 from utils import arrange_image_grid
 
@@ -234,3 +236,66 @@ def test_presets_train_stop_and_go_on_bit_equal(preset, tiny, images, monkeypatc
         assert train(tiny(out_name="stopped", **settings), images) is None
     train(read_run(tiny(out_name="stopped").run_dir), images)
     assert state(straight) == state(read_run(tiny(out_name="stopped").run_dir))
+
+
+def test_from_python_each_logged_step_is_told_and_classes_are_whole_numbers(tiny, images):
+    told = []
+    config = tiny(steps=3, labels="own", fc_width=16)
+    config = train(config, images, np.arange(20) % 3, on_log=told.append)
+    assert told == metrics(config)
+    assert [line["step"] for line in told] == [1, 3]
+    assert config.label_names == ("0", "1", "2")
+
+
+def test_what_on_log_raises_passes_through_and_the_run_goes_on_later(tiny, images):
+    def stop_at_4(values):
+        if values["step"] == 4:
+            raise ZeroDivisionError
+
+    config = train(tiny(steps=3), images)
+    with pytest.raises(ZeroDivisionError):
+        train(dataclasses.replace(config, steps=9), images, on_log=stop_at_4)
+    assert state(config)[0] == 3
+    assert not (config.run_dir / "lock").exists()
+    assert state(train(dataclasses.replace(config, steps=5), images))[0] == 5
+
+
+def test_it_works_in_a_thread_and_leaves_signals_alone(tiny, images, tmp_path):
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    seen = []
+
+    def look(_):
+        seen.append({number: signal.getsignal(number) for number in STOP_SIGNALS} == handlers)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        config = threads.submit(train, tiny(steps=2), images, on_log=look).result()
+    assert seen == [True, True]
+    assert state(config)[0] == 2
+
+
+def test_a_run_is_locked_while_python_trains_it(tiny, images):
+    config, refused = tiny(steps=1), []
+
+    def try_again(_):
+        with concurrent.futures.ThreadPoolExecutor(1) as threads:
+            refused.append(str(threads.submit(train, config, images).exception()))
+
+    train(config, images, on_log=try_again)
+    assert len(refused) == 1 and "is in use by process" in refused[0]
+
+
+def test_wrong_arrays_leave_no_folder(tiny, images):
+    for wrong in (images / 255, images[:, :8], list(images)):
+        with pytest.raises(ValueError, match=r"Received: "):
+            train(tiny(), wrong)
+    with pytest.raises(ValueError, match="one for each image"):
+        train(tiny(labels="own"), images, [0, 1])
+    assert not tiny().run_dir.exists()
+
+
+def test_other_arrays_are_not_those_of_the_run(tiny, images):
+    config = train(tiny(steps=1), images)
+    for again in (config, tiny()):
+        with pytest.raises(ValueError, match=r"trained on an array\. Received: other images"):
+            train(dataclasses.replace(again, steps=2), images[:19])
+    assert state(train(dataclasses.replace(config, out_name="b", steps=1), images[:19]))[0] == 1

@@ -56,8 +56,11 @@ class Logs:
     def advance_progress_bar(self, steps: int) -> None:
         self.bar.update(steps)
 
-    def log_training_step(self, step: int, results: dict) -> None:
-        """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z))."""
+    def log_training_step(self, step: int, results: dict) -> dict:
+        """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z)).
+
+        Returns the numbers of the line in metrics.jsonl.
+        """
         values = average_step_results(results)
         speed = self._measure_images_per_second(step)
         epoch = step * self.config.images_per_step / self.images
@@ -74,6 +77,7 @@ class Logs:
 
         self._show_training_progress(step, epoch, values, speed)
         self.winning.warn_if_winning(step, values["d_fake"])
+        return line
 
     def log_training_histograms(self, step: int, results: dict) -> None:
         with self.events.record_summaries_of_step(step):

@@ -3,9 +3,12 @@
 import errno
 import logging as python_logging
 import os
+import subprocess
+import sys
 
 import pytest
 from absl import logging
+from common import ROOT
 
 from system import console
 
@@ -66,3 +69,40 @@ def test_an_event_is_its_message_alone(level, line):
     one = record(level, "%s done")
     one.args = ("3%",)
     assert console.Formatter().format(one) == line
+
+
+NOTEBOOK = """
+import logging, sys
+from absl import logging as absl_logging
+from system.console import show_log_where_none_is_set_up
+{before}
+with show_log_where_none_is_set_up():
+    absl_logging.info("step %s", 3)
+    absl_logging.warning("careful")
+absl_logging.info("after")
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("", "step 3\nwarning: careful\n"),
+        # As after a library's first line of log.
+        ("logging.basicConfig()", "step 3\nwarning: careful\n"),
+        (
+            "logging.basicConfig(level=logging.INFO); absl_logging.set_verbosity(0)",
+            "INFO:absl:step 3\nWARNING:absl:careful\nINFO:absl:after\n",
+        ),
+        (
+            "from absl import flags; flags.FLAGS(['x'])\n"
+            "from system.console import set_up_logging; set_up_logging()",
+            "step 3\nwarning: careful\nafter\n",
+        ),
+    ],
+)
+def test_who_imports_us_sees_our_lines_unless_he_chose_a_log(before, said):
+    code = NOTEBOOK.format(before=before)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", said)

@@ -3,6 +3,7 @@
 tests/faults/test_interruptions.py sends them to the program itself.
 """
 
+import concurrent.futures
 import os
 import signal
 import subprocess
@@ -44,6 +45,15 @@ def test_the_first_signal_sets_the_event_and_handlers_come_back(number, handlers
         os.kill(os.getpid(), number)
         assert stop.wait(10)
     assert {one: signal.getsignal(one) for one in STOP_SIGNALS} == handlers
+
+
+def test_in_a_thread_nothing_sets_the_event_and_handlers_stay(handlers):
+    def catch():
+        with catch_stop_signals() as stop:
+            return {one: signal.getsignal(one) for one in STOP_SIGNALS}, stop.is_set()
+
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        assert threads.submit(catch).result() == (handlers, False)
 
 
 def test_a_hangup_that_nohup_ignores_stays_ignored(handlers):

@@ -6,11 +6,11 @@ import numpy as np
 import tensorflow as tf
 from common import ROOT
 
-from system.versions import find_versions
+from system.versions import find_program_versions
 
 
 def test_they_are_those_that_run():
-    found = find_versions()
+    found = find_program_versions()
     assert found["python"] == sys.version.split()[0]
     assert (found["tensorflow"], found["keras"], found["numpy"]) == (
         tf.__version__,

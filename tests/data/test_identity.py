@@ -1,0 +1,32 @@
+"""What tells two datasets apart."""
+
+from pathlib import Path
+
+import numpy as np
+
+from data.find import find_dataset_source
+from data.identity import fingerprint_pixels, name_place_of_dataset
+
+
+def test_every_image_of_a_small_set_counts_and_its_shape(photos):
+    images = photos(6, 4, 8)
+    prints = {fingerprint_pixels(images)}
+    for number in range(6):
+        changed = images.copy()
+        changed[number, 3, 7, 2] ^= 1
+        prints.add(fingerprint_pixels(changed))
+    prints |= {fingerprint_pixels(images.reshape(6, 8, 4, 3)), fingerprint_pixels(images[:5])}
+    assert len(prints) == 9
+    assert fingerprint_pixels(images.copy()) in prints
+    many = np.zeros((5000, 1, 1, 1), np.uint8)
+    assert fingerprint_pixels(many) != fingerprint_pixels(many[:4999])
+
+
+def test_a_dataset_lies_where_its_flag_leads(tiny, image_folder, tmp_path, monkeypatch):
+    folder = image_folder(2)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(folder)
+    for dataset in ("faces", "data/faces", str(folder), str(Path("link").absolute())):
+        config = tiny(dataset=dataset)
+        assert name_place_of_dataset(config, find_dataset_source(config)) == str(folder)
+    assert name_place_of_dataset(tiny(), find_dataset_source(tiny())) == "digits"

@@ -1,0 +1,111 @@
+"""What `train` is given from Python."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data.labels import Labels
+from training.given_arrays import check_training_images, take_training_labels
+
+GOOD = np.zeros((3, 16, 16, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("images", "line"),
+    [
+        (list(GOOD), "Received: list. Try np.asarray(images)."),
+        (tf.constant(GOOD), "Received: EagerTensor. Try np.asarray(images)."),
+        (GOOD[..., 0], "Received: shape (3, 16, 16). Try images[..., None]."),
+        (GOOD[0], "Received: shape (16, 16, 3). Try images[None]."),
+        (GOOD[0, 0, 0], "Received: shape (3,). Try np.stack(list_of_images)."),
+        (GOOD / 255, "Received: dtype float64. Try (images * 255).astype(np.uint8)."),
+        (GOOD - 0.5, "Received: dtype float64. Try ((images + 1) * 127.5).astype(np.uint8)."),
+        (GOOD + 9.0, "Received: dtype float64. Try images.clip(0, 255).astype(np.uint8)."),
+        (GOOD > 0, "Received: dtype bool. Try images.astype(np.uint8) * 255."),
+        (GOOD.astype(int), "Received: dtype int64. Try images.clip(0, 255).astype(np.uint8)."),
+        (GOOD.astype(object), "Received: dtype object. Try images.clip(0, 255).astype(np.uint8)."),
+        (GOOD[:0], "Received: none. Give at least one."),
+        (GOOD[:, :9], "9x16. Resize them, or say Config(output_height=9, output_width=16)."),
+        (GOOD[..., :2], "Received: 2 channels. They may have 1 (gray), 3 or 4."),
+        (GOOD[..., :1], "channels. Received: 1. Convert them, or say Config(c_dim=1)."),
+    ],
+)
+def test_other_images_are_one_line_that_says_what_to_do(images, line, tiny):
+    with pytest.raises(ValueError) as error:
+        check_training_images(tiny(), images)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_images_as_they_should_be(tiny, tmp_path):
+    np.save(tmp_path / "x.npy", GOOD)
+    for images in (GOOD, np.load(tmp_path / "x.npy", mmap_mode="r"), GOOD[::2], GOOD[:1]):
+        check_training_images(tiny(), images)
+        check_training_images(tiny(c_dim="auto"), images)
+
+
+def test_the_remedies_give_what_is_wanted(tiny):
+    """As they are said, on noise of each kind."""
+    noise = np.random.default_rng(0).integers(0, 256, GOOD.shape, dtype=np.uint8)
+    kinds = (noise / 255, noise / 127.5 - 1, noise.astype(np.float32), noise.astype(np.int64))
+    for images in kinds:
+        with pytest.raises(ValueError) as error:
+            check_training_images(tiny(), images)
+        remedy = str(error.value).split(" Try ")[1].removesuffix(".")
+        mended = eval(remedy, {"np": np, "images": images})
+        check_training_images(tiny(), mended)
+        assert np.abs(mended.astype(int) - noise).max() <= 1
+
+
+def test_whole_numbers_become_labels(tiny):
+    own = tiny(labels="own")
+    for classes in (np.array([0, 2, 1]), [0, 2, 1], np.array([0, 2, 1], np.uint8)):
+        labels = take_training_labels(own, classes, 3)
+        assert labels.names == ("0", "1", "2")
+        np.testing.assert_array_equal(labels.y, np.eye(3)[[0, 2, 1]])
+        assert labels.y.dtype == np.float32
+    named = tiny(labels="folder", label_names=("cat", "dog", "owl", "yak"))
+    assert take_training_labels(named, [0, 2, 1], 3).names == named.label_names
+    given = Labels(("a", "b"), np.eye(2, dtype=np.float32))
+    assert take_training_labels(own, given, 2) is given
+    assert take_training_labels(tiny(), None, 3) is None
+    many = Labels(("Smiling", "Male"), np.array([[1, 1], [0, 0]], np.float32))
+    assert take_training_labels(tiny(labels="Smiling,Male"), many, 2) is many
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels", "line"),
+    [
+        ({}, [0, 1, 0], 'Received: none, and labels. Say Config(labels="own")'),
+        ({"labels": "own"}, None, "Received: own, and no labels. Give them, or leave out both."),
+        ({"labels": "own"}, [0, 1], "must be one for each image, (3, 2). Received: (2, 2)."),
+        ({"labels": "own"}, [0.0, 1, 2], "Received: float64 (3,) with own."),
+        ({"labels": "own"}, ["a", "b", "a"], "labels must be whole numbers (N,)"),
+        ({"labels": "own"}, np.eye(3, dtype=int), "Received: int64 (3, 3) with own."),
+        ({"labels": "own"}, [-1, 0, 1], "from 0 to 1. Received: -1 to 1. Number the classes"),
+        ({"labels": "own"}, [0, 0, 0], "wants two or more labels. Received: 0."),
+        ({"labels": "own"}, [0, 1, 10**9], "labels must be from 0 to 21999. Received: 0 to 10000"),
+        ({"labels": "own", "label_names": ("a", "b")}, [0, 1, 2], "from 0 to 1. Received: 0 to 2"),
+        ({"labels": "Smiling"}, [0, 1, 0], "Received: int64 (3,) with Smiling."),
+        (
+            {"labels": "Smiling"},
+            Labels(("a", "b"), np.zeros((3, 2), np.float32)),
+            "Config(labels='Smiling') wants 1 labels. Received: a, b.",
+        ),
+        (
+            {"labels": "own"},
+            Labels(("a", "b"), np.ones((3, 2), np.float32)),
+            "with a single 1 for classes. Received: others.",
+        ),
+        (
+            {"labels": "own"},
+            Labels(("a", "b"), np.full((3, 2), 0.5)),
+            "labels must be vectors of 0 and 1",
+        ),
+    ],
+)
+def test_other_labels_are_one_line_that_says_what_to_do(settings, labels, line, tiny):
+    with pytest.raises(ValueError) as error:
+        take_training_labels(tiny(**settings), labels, 3)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)

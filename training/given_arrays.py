@@ -1,0 +1,141 @@
+"""The arrays that `train` is given from Python: each mistake is one line that says what to do."""
+
+import dataclasses
+
+import numpy as np
+
+from config.settings import Config
+from data import limits
+from data.labels import Labels, encode_one_hot_labels
+
+CHANNELS = (1, 3, 4)
+JUDGED_IMAGES = 64  # to guess the range of floats
+
+
+def check_training_images(config: Config, images: np.ndarray) -> None:
+    """Raises ValueError unless `images` are uint8 (N, H, W, C), as the settings want them."""
+    if not isinstance(images, np.ndarray):
+        raise _make_images_error(f"{type(images).__name__}", "Try np.asarray(images)")
+    if images.ndim == 3:
+        is_one_image = images.shape[-1] in CHANNELS
+        remedy = "Try images[None]" if is_one_image else "Try images[..., None]"
+        raise _make_images_error(f"shape {images.shape}", remedy)
+    if images.ndim != 4:
+        raise _make_images_error(f"shape {images.shape}", "Try np.stack(list_of_images)")
+    if images.dtype != np.uint8:
+        raise _make_images_error(
+            f"dtype {images.dtype}", f"Try {_suggest_uint8_conversion(images)}"
+        )
+    if not len(images):
+        raise _make_images_error("none", "Give at least one")
+    _check_image_shape(config, images.shape[1:])
+
+
+def _make_images_error(received: str, remedy: str) -> ValueError:
+    return ValueError(
+        f"images must be a NumPy array of uint8 (N, H, W, C). Received: {received}. {remedy}."
+    )
+
+
+def _suggest_uint8_conversion(images: np.ndarray) -> str:
+    """How to convert an array, judged by the range of its first few images."""
+    if images.dtype == bool:
+        return "images.astype(np.uint8) * 255"
+
+    few = images[:JUDGED_IMAGES]
+    if few.dtype.kind != "f" or not few.size or few.max() > 1:
+        return "images.clip(0, 255).astype(np.uint8)"
+    return (
+        "((images + 1) * 127.5).astype(np.uint8)"
+        if few.min() < 0
+        else "(images * 255).astype(np.uint8)"
+    )
+
+
+def _check_image_shape(config: Config, shape: tuple[int, int, int]) -> None:
+    height, width, channels = shape
+    if (height, width) != (config.height, config.width):
+        raise ValueError(
+            f"The settings want images of {config.height}x{config.width} (H x W). "
+            f"Received: {height}x{width}. "
+            f"Resize them, or say Config(output_height={height}, output_width={width})."
+        )
+
+    if channels not in CHANNELS:
+        raise _make_images_error(f"{channels} channels", "They may have 1 (gray), 3 or 4")
+    if config.c_dim not in ("auto", channels):
+        raise ValueError(
+            f"The settings want images with c_dim={config.c_dim} channels. Received: {channels}. "
+            f"Convert them, or say Config(c_dim={channels})."
+        )
+
+
+def take_training_labels(config: Config, labels, count: int) -> Labels | None:
+    """The labels of `count` images: `labels` themselves, or those for whole numbers (count,).
+
+    Classes are called as Config.label_names says, else "0", "1", ... Raises ValueError when they
+    do not fit the images or Config.labels.
+    """
+    if (labels is None) != (config.labels == "none"):
+        remedy = "Give them" if labels is None else 'Say Config(labels="own") for classes'
+        raise ValueError(
+            f'train() takes labels where Config.labels is not "none". Received: {config.labels}, '
+            f"and {'no labels' if labels is None else 'labels'}. {remedy}, or leave out both."
+        )
+    if labels is None:
+        return None
+
+    if not isinstance(labels, Labels):
+        labels = _make_labels_of_class_numbers(config, labels)
+    _check_label_vectors(config, labels, count)
+    if labels.y.dtype == np.float32:
+        return labels
+    return dataclasses.replace(labels, y=labels.y.astype(np.float32))
+
+
+def _make_labels_of_class_numbers(config: Config, classes) -> Labels:
+    """The labels of an array of whole numbers."""
+    classes = np.asarray(classes)
+    if classes.ndim != 1 or classes.dtype.kind not in "iu" or not config.one_hot:
+        raise ValueError(
+            'labels must be whole numbers (N,) with Config(labels="own"), or Labels(names, y). '
+            f"Received: {classes.dtype} {classes.shape} with {config.labels}."
+        )
+
+    most = int(classes.max(initial=0))
+    names = config.label_names or tuple(map(str, range(min(most + 1, limits.MAX_CLASSES))))
+    if classes.min(initial=0) < 0 or most >= len(names):
+        raise ValueError(
+            f"labels must be from 0 to {len(names) - 1}. "
+            f"Received: {classes.min(initial=0)} to {most}. Number the classes from 0."
+        )
+    return encode_one_hot_labels(names, classes)
+
+
+def _check_label_vectors(config: Config, labels: Labels, count: int) -> None:
+    expected = (count, len(labels.names))
+    if labels.y.shape != expected:
+        raise ValueError(
+            f"labels must be one for each image, {expected}. Received: {labels.y.shape}. "
+            "Give as many labels as images."
+        )
+    is_binary = bool(((labels.y == 0) | (labels.y == 1)).all())
+    if not is_binary or (config.one_hot and (labels.y.sum(1) != 1).any()):
+        raise ValueError(
+            "labels must be vectors of 0 and 1, with a single 1 for classes. Received: others. "
+            "Give whole numbers (N,), and they are made."
+        )
+
+    _check_label_names(config, labels.names)
+
+
+def _check_label_names(config: Config, names: tuple[str, ...]) -> None:
+    """Two classes at least, or as many attributes as the settings name."""
+    attributes = len(config.labels.split(","))
+    fits = len(names) >= 2 if config.one_hot else len(names) == attributes
+    if not fits:
+        raise ValueError(
+            f"Config(labels={config.labels!r}) wants "
+            f"{'two or more' if config.one_hot else attributes} labels. "
+            f"Received: {', '.join(names)}. Give as many."
+        )
