@@ -10,11 +10,11 @@ from config.settings import Config
 from config.stored import write_config
 from data.labels import Labels
 from gan import DCGAN
-from runs.checkpoints import Checkpoints, DivergedError
+from runs.checkpoints import Checkpoints, DivergedError, keep_older_images_per_step
 from system.devices import choose_jit, choose_precision
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
-from training.announcements import announce_training
+from training.announcements import announce_change_of_step_size, announce_training
 from training.cost import estimate_training_bytes
 from training.logs import Logs
 from training.pictures import Pictures
@@ -34,7 +34,7 @@ def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> C
     is readable, the labels are not the run's, or memory runs out; OSError when a checkpoint cannot
     be written. One process at a time may train a run: `system.locks.lock_run`.
     """
-    config = take_settings_from_data(config, images, labels)
+    config = keep_older_images_per_step(take_settings_from_data(config, images, labels))
     set_tensorflow_options(config)
     while True:
         try:
@@ -72,11 +72,13 @@ def train_until_divergence(
     precision, jit = choose_precision(config.mixed_precision), choose_jit(config.jit)
     dcgan = DCGAN(config, precision=precision, jit=jit)
     checkpoints = Checkpoints(dcgan, config)
-    start, total = checkpoints.restore(), config.total_steps(len(images))
+    start = checkpoints.restore()
+    total = config.total_steps(len(images), **checkpoints.progress._asdict())
     if start >= total:
         say_training_is_complete(config, start, total)
         return config
 
+    announce_change_of_step_size(config, checkpoints.progress, len(images))
     prepare_run_folders(config)
     needed = estimate_training_bytes(config, precision)
     announce_training(
@@ -112,10 +114,11 @@ def run_training_steps(
     y = labels.y if labels else None
     pictures = Pictures(config, dcgan.generator, steps.start)
     on_device = choose_images_on_device(config.data_on_device, images)
-    trainer = Steps(dcgan, images, y, on_device=on_device)
+    origin = checkpoints.progress.count_images_shown(0, config.images_per_step)
+    trainer = Steps(dcgan, images, y, on_device=on_device, origin=origin)
     calls = plan_step_calls(config, steps, choose_steps_per_call(config.steps_per_call))
 
-    with catch_stop_signals() as stop, Logs(config, steps, len(images)) as logs:
+    with catch_stop_signals() as stop, Logs(config, steps, len(images), origin=origin) as logs:
         pictures.write_grid_of_reals(logs, images, y)
 
         for call, results in zip(calls, trainer.run(calls), strict=True):

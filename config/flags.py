@@ -13,7 +13,8 @@ from config.stored import read_json_settings
 FLAGS = flags.FLAGS
 ACTIONS = "actions"  # the group of --help that comes first
 SAMPLES = 64  # images to draw when no action is named, as many as the original drew
-NOT_CARRIED_OVER = ("label_names", "halvings")  # from another run's config.json: they are its own
+# From another run's config.json: they are its own.
+NOT_CARRIED_OVER = ("label_names", "halvings", "older_images_per_step")
 
 
 def define_flags() -> None:

@@ -15,6 +15,7 @@ from common import ROOT
 from program import TINY_FLAGS, run_here, signal_after, state
 
 import main
+from config.flags import NOT_CARRIED_OVER
 from config.settings import Config
 
 
@@ -131,7 +132,7 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
     groups = [line for line in done.stdout.splitlines() if line.endswith(":") and " " not in line]
     assert groups == ["actions:", "data:", "model:", "training:", "run:", "details:"]
     flags = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  --")}
-    settings = {field.name for field in dataclasses.fields(Config)} - {"label_names", "halvings"}
+    settings = {field.name for field in dataclasses.fields(Config)} - {*NOT_CARRIED_OVER}
     others = {*main.ACTIONS, "label", "visualize_option", "preset", "config"}
     assert flags == {f"--{name}" for name in settings | others}
     assert all(len(line) < 140 for line in done.stdout.splitlines())
@@ -193,6 +194,18 @@ def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
         f"error: --kernel_size is fixed once a run has started: {run} has 5. Received: 4. "
         "Drop the flag, or start another run with --out_name=NAME.\n"
     )
+
+
+def test_a_run_goes_on_with_another_batch_size(call, caplog, tmp_path):
+    """10 epochs of 60 images are 75 steps of 8; the next 10, 38 of 16: 4 images too many."""
+    small = [*TINY_FLAGS, "--blocks=1", "--g_updates=1", "--train_size=60"]
+    places = ["--out_dir", tmp_path / "out", "--data_dir", tmp_path / "data"]
+    for flags in (["--epoch=10"], ["--epoch=20", "--batch_size=16"]):
+        code, _, err = call("--train", *small, *places, *flags)
+        assert code == 0, err
+    assert "--batch_size is 16 now and was 8: " in caplog.text
+    assert "going on at step 75, until step 113" in caplog.text
+    assert "step 113 of 113  epoch 20.13" in caplog.text
 
 
 def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(call, caplog, tmp_path):

@@ -5,6 +5,7 @@ import shlex
 from absl import logging
 
 from config.settings import Config
+from runs.progress import Progress, describe_changes_of_step_size, read_settings_on_disk
 from system import devices
 from system.memory import measure_available_memory
 
@@ -24,6 +25,19 @@ def announce_training(
     _warn_of_too_little_memory(config, step_bytes)
     logs = shlex.quote(str(config.run_dir / "logs"))
     logging.info("watch it with: tensorboard --logdir %s", logs)
+
+
+def announce_change_of_step_size(config: Config, progress: Progress, images: int) -> None:
+    """Says that steps have more or fewer images than config.json, still the old one, tells.
+
+    images: how many an epoch has.
+    """
+    changes = describe_changes_of_step_size(config, read_settings_on_disk(config))
+    if changes and progress.step:
+        logging.info(
+            "%s: the images go on in their order, at epoch %.2f.",
+            *(changes, progress.images_shown / images),
+        )
 
 
 def _warn_of_unused_gpu() -> None:

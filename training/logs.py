@@ -28,11 +28,15 @@ class Logs:
     these steps run again.
     """
 
-    def __init__(self, config: Config, steps: range, images: int):
-        """steps: those of this process, counted from 0; images: how many an epoch has."""
+    def __init__(self, config: Config, steps: range, images: int, *, origin: int = 0):
+        """steps: those of this process, counted from 0; images: how many an epoch has.
+
+        origin: where the order of the images begins, as in `data.batches.Order`.
+        """
         start = steps.start
         self.config = config
         self.images = images
+        self.origin = origin
         self.folder = config.run_dir / "logs"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.events = Events(self.folder)
@@ -60,7 +64,7 @@ class Logs:
         """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z))."""
         values = average_step_results(results)
         speed = self._measure_images_per_second(step)
-        epoch = step * self.config.images_per_step / self.images
+        epoch = (self.origin + step * self.config.images_per_step) / self.images
 
         line = {"step": step, "epoch": round(epoch, 4), "images_per_second": round(speed, 2)}
         line |= {name: _round_metric_for_json(values[name]) for name in METRICS}

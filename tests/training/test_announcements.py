@@ -2,9 +2,11 @@
 
 import pytest
 
+from config.stored import write_config
+from runs.progress import Progress
 from system import devices
 from training import announcements
-from training.announcements import announce_training
+from training.announcements import announce_change_of_step_size, announce_training
 
 SAID = {"total": 5000, "precision": "float32", "jit": False, "step_bytes": 3e9}
 
@@ -28,6 +30,23 @@ def test_it_says_what_begins_and_where_to_watch(start, jit, line, tiny, messages
     assert messages[1].startswith("watch it with: tensorboard --logdir '/")
     assert """/it'"'"'s a run/logs'""" in messages[1]  # as a shell takes it
     assert len(messages) == 2
+
+
+def test_it_says_when_steps_have_other_images_than_before(tiny, messages):
+    stored = tiny(d_updates=2)
+    announce_change_of_step_size(stored, Progress(5, 80), 20)  # there is no run
+    stored.run_dir.mkdir(parents=True)
+    write_config(stored)
+    announce_change_of_step_size(tiny(d_updates=2, epoch=50), Progress(5, 80), 20)
+    announce_change_of_step_size(tiny(d_updates=1), Progress(0, 0), 20)  # imported
+    assert messages == []
+
+    changed = tiny(d_updates=1, batch_size=4)
+    announce_change_of_step_size(changed, Progress(5, 80), 20)
+    assert messages == [
+        "--batch_size is 4 now and was 8, --d_updates is 1 now and was 2: "
+        "the images go on in their order, at epoch 4.00."
+    ]
 
 
 def test_it_warns_of_too_little_memory_where_that_is_known(tiny, messages, monkeypatch):
