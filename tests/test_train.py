@@ -101,21 +101,14 @@ def test_a_run_leaves_everything_a_user_looks_for(tiny, images, tmp_path):
     kinds = {
         tag: metadata.plugin_data.plugin_name for tag, metadata in events.summary_metadata.items()
     }
-    scalars = {
-        "d_loss",
-        "g_loss",
-        "d_loss_real",
-        "d_loss_fake",
-        "d_real",
-        "d_fake",
-        "images_per_second",
-    }
+    scalars = {"loss/d", "loss/g", "loss/d_real", "loss/d_fake", "D/real", "D/fake"}
+    scalars |= {"progress/epoch", "learning_rate", "speed/images_per_second"}
     assert {tag for tag, kind in kinds.items() if kind == "scalars"} == scalars
     assert {tag for tag, kind in kinds.items() if kind == "images"} == {"samples", "reals", "G"}
     histograms = {"histogram/z", "histogram/d_real", "histogram/d_fake"}
     assert {tag for tag, kind in kinds.items() if kind == "histograms"} == histograms
     assert "hparams" in kinds.values()
-    assert [event.step for event in events.Tensors("d_loss")] == [1, 3]
+    assert [event.step for event in events.Tensors("loss/d")] == [1, 3]
 
 
 def test_grids_are_the_fixed_latents_in_inference_mode(tiny, images):
