@@ -14,7 +14,12 @@ from runs.checkpoints import Checkpoints, DivergedError, keep_older_images_per_s
 from system.devices import choose_jit, choose_precision
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
-from training.announcements import announce_change_of_step_size, announce_training
+from training.announcements import (
+    announce_change_of_step_size,
+    announce_end_of_training,
+    announce_stop_of_training,
+    announce_training,
+)
 from training.cost import estimate_training_bytes
 from training.logs import Logs
 from training.pictures import Pictures
@@ -141,17 +146,12 @@ def run_training_steps(
             # Last: after an earlier kill, all of this is redone from the checkpoint before.
             if due.save and is_finite:
                 checkpoints.save(step)
-            if stopping:
+            if stopping and step < total:
+                announce_stop_of_training(step)
+                pictures.write_training_film()  # takes seconds; the state is safe already
                 break
 
-    return say_how_training_ended(config, step, total)
-
-
-def say_how_training_ended(config: Config, step: int, total: int) -> bool:
-    """Logs the outcome; True if complete."""
-    if step < total:
-        logging.info("stopped and saved at step %s; the same command resumes there.", f"{step:,}")
-        return False
-
-    logging.info("the pictures are in %s", config.sample_path)
-    return True
+    announce_end_of_training(
+        config, seconds=logs.seconds - logs.seconds_before, seconds_before=logs.seconds_before
+    )
+    return step == total

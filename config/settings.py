@@ -418,7 +418,7 @@ class Config:
 
         step, images_shown: what is done.
         """
-        left = self.epoch * images - images_shown
+        left = max(self.epoch * images - images_shown, 0)
         return self.steps or step + -(-left // self.images_per_step)
 
     def resolve(self) -> "Config":

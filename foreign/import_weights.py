@@ -19,6 +19,7 @@ from foreign.pytorch import TORCH_SUFFIXES, read_pytorch_weights
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
 from runs.find import read_run
+from system.console import print_result
 from system.files import check_folder_writable, write_atomic
 from system.locks import lock_run
 
@@ -271,4 +272,4 @@ def _log_imported_run(config: Config, weights: Weights, *, is_size_given: bool) 
             f"{config.height}x{config.width}",
         )
 
-    logging.info("the run is %s", config.run_dir)
+    print_result(f"the run is {config.run_dir}")

@@ -42,7 +42,8 @@ WRITE_ERRNOS = (
     errno.ENOENT,
 )
 
-IMAGES_SHOWN = "images_shown/.ATTRIBUTES/VARIABLE_VALUE"  # as TensorFlow names it in the file
+# As TensorFlow names them in the file.
+STEP, IMAGES_SHOWN = (f"{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in ("step", "images_shown"))
 NOT_FINITE = "it holds NaN or infinity"  # what is wrong with a checkpoint that can be read
 
 MAX_REASON = 120  # characters of TensorFlow's explanation that are shown
@@ -214,6 +215,23 @@ def restore_networks(config: Config, **networks: keras.Model) -> int:
     if not _restore_newest_checkpoint(config.checkpoint_path, read_networks):
         raise ValueError(f"{config.run_dir} has no checkpoint. Add --train.")
     return int(step)
+
+
+def read_progress(config: Config) -> Progress:
+    """What the run's newest readable checkpoint has done. Raises ValueError when none is."""
+    found = Progress()
+
+    def read_numbers(path: Path) -> None:
+        nonlocal found
+        reader = tf.train.load_checkpoint(os.fspath(path))
+        step = int(reader.get_tensor(STEP))
+        if reader.has_tensor(IMAGES_SHOWN):
+            found = Progress(step, int(reader.get_tensor(IMAGES_SHOWN)))
+        else:
+            found = Progress(step, step * derive_older_images_per_step(config))
+
+    _restore_newest_checkpoint(config.checkpoint_path, read_numbers)
+    return found
 
 
 def keep_older_images_per_step(config: Config) -> Config:

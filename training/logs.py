@@ -58,7 +58,8 @@ class Logs:
 
         self.start = start
         self.last = (start, time.monotonic())
-        self.seconds = self._drop_metrics_after_start(start)  # of training, over all processes
+        self.seconds_before = self._drop_metrics_after_start(start)  # of training, until this start
+        self.seconds = self.seconds_before  # of training, over all processes
         self.lost_lines = 0
         self.winning = WinningDiscriminator(config, start)
         self.total = steps.stop

@@ -14,6 +14,7 @@ from runs.checkpoints import (
     DivergedError,
     keep_older_images_per_step,
     list_checkpoints,
+    read_progress,
     restore_networks,
     translate_write_errors,
 )
@@ -71,6 +72,18 @@ def test_the_images_shown_are_counted_on_from_the_restored_state(tiny):
     larger.older_state.write(str(config.checkpoint_path / "step-11"))
     write_config(config)
     assert (larger.restore(), larger.progress) == (10, (10, 10 * 8))
+
+
+def test_the_progress_is_read_without_networks(tiny):
+    config = tiny()
+    assert read_progress(config) == (0, 0)
+    checkpoints = Checkpoints(DCGAN(config), config)
+    checkpoints.save(7)
+    assert read_progress(tiny(batch_size=16)) == (7, 56)
+    checkpoints.older_state.write(str(config.checkpoint_path / "step-9"))
+    assert read_progress(tiny(batch_size=16)) == (7, 7 * 16)  # as there is no config.json
+    (config.checkpoint_path / "step-9.index").write_bytes(b"damaged")
+    assert read_progress(config) == (7, 56)
 
 
 def test_the_settings_keep_the_step_size_of_checkpoints_that_do_not_count(tiny):
