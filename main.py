@@ -100,7 +100,7 @@ def draw_explore_experiment(given: dict, _) -> dict:
 
     config = Config(**apply_preset(given))
     folder = Path(config.out_dir).expanduser() / "explore" / FLAGS.explore
-    logging.info("%s pictures are in %s", len(run_experiment(config, folder)), folder)
+    console.print_result(f"{len(run_experiment(config, folder))} pictures are in {folder}")
     return given
 
 
@@ -112,7 +112,7 @@ def print_dry_run(given: dict, _) -> None:
     devices.quietly_import_tensorflow()
     from training.dry_run import describe_dry_run
 
-    print(describe_dry_run(config, outlook))
+    console.print_result(describe_dry_run(config, outlook))
 
 
 def train_run(given: dict, _) -> dict | None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 from tqdm import tqdm
 
 import ops
@@ -17,6 +16,7 @@ from data import label_choice
 from model import Generator
 from runs.checkpoints import restore_networks
 from runs.claims import claim_folder_of_samples
+from system.console import print_result
 from system.files import replace_folder
 from utils import arrange_image_grid, encode_png
 
@@ -120,8 +120,9 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
         write_sample_files(sampler, z, y, count, temporary)
 
     also = "their labels, " if y is not None else ""
-    told = (f"{count:,}", f"{sampler.step:,}", also, folder)
-    logging.info("%s images of step %s, %stheir grid and their z are in %s", *told)
+    print_result(
+        f"{count:,} images of step {sampler.step:,}, {also}their grid and their z are in {folder}"
+    )
     return folder
 
 

@@ -11,7 +11,7 @@ from config.settings import Config
 from config.stored import write_config
 from data.labels import Labels
 from gan import DCGAN
-from runs.checkpoints import Checkpoints, DivergedError
+from runs.checkpoints import Checkpoints, DivergedError, keep_older_images_per_step
 from runs.claims import (
     check_run_owns_its_folders,
     claim_run_folders,
@@ -23,7 +23,12 @@ from system import console
 from system.devices import choose_jit, choose_precision
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
-from training.announcements import announce_training
+from training.announcements import (
+    announce_change_of_step_size,
+    announce_end_of_training,
+    announce_stop_of_training,
+    announce_training,
+)
 from training.cost import estimate_training_bytes
 from training.given_arrays import check_training_images, take_training_labels
 from training.logs import Logs
@@ -65,6 +70,7 @@ def train(
         labels = take_training_labels(config, labels, len(images))
         config = take_settings_from_data(config, images, labels)
         config = give_run_an_id(take_dataset_into_settings(config, images, place))
+        config = keep_older_images_per_step(config)
         set_tensorflow_options(config)
 
         with lock_run_folders(config):
@@ -112,11 +118,13 @@ def train_until_divergence(
     precision, jit = choose_precision(config.mixed_precision), choose_jit(config.jit)
     dcgan = DCGAN(config, precision=precision, jit=jit)
     checkpoints = Checkpoints(dcgan, config)
-    start, total = checkpoints.restore(), config.total_steps(len(images))
+    start = checkpoints.restore()
+    total = config.total_steps(len(images), **checkpoints.progress._asdict())
     if start >= total:
         say_training_is_complete(config, start, total)
         return config
 
+    announce_change_of_step_size(config, checkpoints.progress, len(images))
     prepare_run_folders(config)
     needed = estimate_training_bytes(config, precision)
     announce_training(
@@ -162,10 +170,11 @@ def run_training_steps(
     y = labels.y if labels else None
     pictures = Pictures(config, dcgan.generator, steps.start)
     on_device = choose_images_on_device(config.data_on_device, images)
-    trainer = Steps(dcgan, images, y, on_device=on_device)
+    origin = checkpoints.progress.count_images_shown(0, config.images_per_step)
+    trainer = Steps(dcgan, images, y, on_device=on_device, origin=origin)
     calls = plan_step_calls(config, steps, choose_steps_per_call(config.steps_per_call))
 
-    with catch_stop_signals() as stop, Logs(config, steps, len(images)) as logs:
+    with catch_stop_signals() as stop, Logs(config, steps, len(images), origin=origin) as logs:
         pictures.write_grid_of_reals(logs, images, y)
 
         for call, results in zip(calls, trainer.run(calls), strict=True):
@@ -190,17 +199,12 @@ def run_training_steps(
             # Last: after an earlier kill, all of this is redone from the checkpoint before.
             if due.save and is_finite:
                 checkpoints.save(step)
-            if stopping:
+            if stopping and step < total:
+                announce_stop_of_training(step)
+                pictures.write_training_film()  # takes seconds; the state is safe already
                 break
 
-    return say_how_training_ended(config, step, total)
-
-
-def say_how_training_ended(config: Config, step: int, total: int) -> bool:
-    """Logs the outcome; True if complete."""
-    if step < total:
-        logging.info("stopped and saved at step %s; the same command resumes there.", f"{step:,}")
-        return False
-
-    logging.info("the pictures are in %s", config.sample_path)
-    return True
+    announce_end_of_training(
+        config, seconds=logs.seconds - logs.seconds_before, seconds_before=logs.seconds_before
+    )
+    return step == total

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
-from absl import logging
 from tqdm import tqdm
 
 import ops
@@ -14,6 +13,7 @@ from config.settings import Config
 from data.label_choice import choose_label_vectors
 from runs.claims import claim_folder_of_samples
 from sample import Sampler, name_pictures_folder
+from system.console import print_result
 from system.files import replace_folder
 from utils import arrange_image_grid, encode_png, make_gif_frame
 
@@ -50,7 +50,7 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
     folder = config.sample_path / f"visualize_{option}_{name_pictures_folder(config, label)}"
     with replace_folder(folder) as temporary:
         write_latent_pictures(sampler, option, label, temporary)
-    logging.info("the pictures of step %s are in %s", f"{sampler.step:,}", folder)
+    print_result(f"the pictures of step {sampler.step:,} are in {folder}")
     return folder
 
 

@@ -17,7 +17,14 @@ ACTIONS = "actions"  # the group of --help that comes first
 GROUPS = (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)  # in the order of --help
 SAMPLES = 64  # images to draw when no action is named, as many as the original drew
 # From another run's config.json: they are its own.
-NOT_CARRIED_OVER = ("label_names", "halvings", "run_id", "dataset_place", "dataset_fingerprint")
+NOT_CARRIED_OVER = (
+    "label_names",
+    "halvings",
+    "older_images_per_step",
+    "run_id",
+    "dataset_place",
+    "dataset_fingerprint",
+)
 
 
 def define_flags() -> None:

@@ -256,6 +256,15 @@ class Config:
         high=30,
         flag=False,
     )
+    older_images_per_step: int | None = declare_setting(
+        None,
+        TRAINING,
+        "images in a step of the run's checkpoints that do not count the images shown",
+        low=1,
+        high=MAX_COUNT,
+        hparam=False,
+        flag=False,
+    )
     beta1: float = declare_setting(
         0.5, TRAINING, "beta_1 of Adam (paper, section 4)", low=0, high=0.9999
     )
@@ -415,9 +424,13 @@ class Config:
     def current_learning_rate(self) -> float:
         return self.learning_rate * 0.5**self.halvings
 
-    def total_steps(self, images: int) -> int:
-        """`steps` if set, else as many as show each of `images` images `epoch` times."""
-        return self.steps or -(-self.epoch * images // self.images_per_step)
+    def total_steps(self, images: int, *, step: int = 0, images_shown: int = 0) -> int:
+        """`steps` if set, else as many as show each of `images` images `epoch` times.
+
+        step, images_shown: what is done.
+        """
+        left = max(self.epoch * images - images_shown, 0)
+        return self.steps or step + -(-left // self.images_per_step)
 
     def resolve(self) -> "Config":
         """The same settings, the derived ones written out: a run keeps them if a rule changes."""

@@ -1,4 +1,4 @@
-"""Batches as a pure function of (seed, step): a resumed run sees the images it would have seen."""
+"""Batches from (seed, images shown) alone: a resumed run sees the images it would have seen."""
 
 import collections
 import concurrent.futures
@@ -24,17 +24,18 @@ def prefetch_batches(
     batch_size: int,
     seed: int,
     calls: Iterable[range],
+    origin: int = 0,
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Yields (batches,), or with labels (batches, labels), for each of `calls`.
 
     images: (N, H, W, C) uint8, in memory, or memory-mapped from a file, which may raise OSError.
-    y: (N, y_dim) float32. calls: each a range of n steps, counted from 0.
+    y: (N, y_dim) float32. calls: each a range of n steps, counted from 0. origin: as in `Order`.
     batches: (n, batch_size, H, W, C) uint8. labels: (n, batch_size, y_dim) float32.
 
     Every epoch is a new permutation of all images. A batch may reach over the end of an epoch, so
     that no image is dropped, and N may be smaller than a batch. A thread gathers ahead.
     """
-    order = Order(len(images), seed)
+    order = Order(len(images), seed, origin)
 
     def gather_batches(call: range) -> tuple[np.ndarray, ...]:
         rows = order.pick_shuffled_batches(call, batch_size)  # (n, batch_size)
@@ -92,11 +93,17 @@ def _read_image_rows(descriptor: int, images: np.memmap, rows: np.ndarray) -> np
 
 
 class Order:
-    """An endless sequence of image numbers: one seeded permutation of range(size) an epoch."""
+    """An endless sequence of image numbers: one seeded permutation of range(size) an epoch.
 
-    def __init__(self, size: int, seed: int):
+    origin: the place in it where step 0 begins. It is 0, unless the size of the batches has changed
+    in the middle of a run; then steps of today's size would have begun somewhere else, maybe below
+    0, to be where the run is.
+    """
+
+    def __init__(self, size: int, seed: int, origin: int = 0):
         self.size = size
         self.seed = seed
+        self.origin = origin
         self.permutation = functools.lru_cache(maxsize=2)(self._shuffle_images_of_epoch)
 
     def _shuffle_images_of_epoch(self, epoch: int) -> np.ndarray:
@@ -113,5 +120,6 @@ class Order:
 
     def pick_shuffled_batches(self, steps: range, batch_size: int) -> np.ndarray:
         """The image numbers (len(steps), batch_size) of these steps, counted from 0."""
-        numbers = self.pick_shuffled_images(steps.start * batch_size, steps.stop * batch_size)
+        start, stop = (self.origin + step * batch_size for step in (steps.start, steps.stop))
+        numbers = self.pick_shuffled_images(start, stop)
         return numbers.reshape(len(steps), batch_size)

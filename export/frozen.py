@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import tensorflow as tf
-from absl import logging
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from config.settings import Config
 from export.saved_model import restore_exported_signatures, write_model_card
+from system.console import print_result
 from system.files import write_atomic
 
 
@@ -25,9 +25,8 @@ def write_frozen_graphs(config: Config) -> Path:
     freeze_graph_to_file(folder / "generator.pb", exported.generate)
     freeze_graph_to_file(folder / "discriminator.pb", exported.discriminate)
     write_model_card(config, step)
-    logging.info(
-        "the frozen graphs of step %s, generator.pb and discriminator.pb, are in %s",
-        *(f"{step:,}", folder),
+    print_result(
+        f"the frozen graphs of step {step:,}, generator.pb and discriminator.pb, are in {folder}"
     )
     return folder
 

@@ -16,6 +16,7 @@ from export.card import build_model_card
 from model import Discriminator, Generator
 from runs.checkpoints import restore_networks, translate_write_errors
 from sample import DRAW_BATCH, fill_draw_batches
+from system.console import print_result
 from system.files import replace_folder, write_atomic
 
 # What one request may ask `sample` for, so that no caller can use up a server's memory: images, and
@@ -152,7 +153,7 @@ def write_saved_model(config: Config) -> Path:
             "Batch norm uses the statistics of the batch: the discriminator needs many images at "
             "once. --bn_statistics=moving exports networks that look at each image alone."
         )
-    logging.info("the SavedModel of step %s is in %s", f"{step:,}", folder)
+    print_result(f"the SavedModel of step {step:,} is in {folder}")
     return folder
 
 

@@ -25,6 +25,7 @@ from runs.claims import (
     lock_run_folders,
 )
 from runs.find import read_run
+from system.console import print_result
 from system.files import check_folder_writable, write_atomic
 
 FORMATS = (
@@ -283,4 +284,4 @@ def _log_imported_run(config: Config, weights: Weights, *, is_size_given: bool) 
             f"{config.height}x{config.width}",
         )
 
-    logging.info("the run is %s", config.run_dir)
+    print_result(f"the run is {config.run_dir}")

@@ -1,6 +1,7 @@
 """The state of a run on disk: all that training needs to go on, or only the networks."""
 
 import contextlib
+import dataclasses
 import errno
 import os
 import re
@@ -15,6 +16,7 @@ from absl import logging
 from config.settings import Config
 from gan import DCGAN
 from runs.other_network import describe_other_network, explain_other_network
+from runs.progress import Progress, derive_older_images_per_step
 from system.files import write_atomic
 
 # What TensorFlow raises for a damaged checkpoint. Truncated data: IndexError. A flipped bit, a
@@ -41,6 +43,8 @@ WRITE_ERRNOS = (
     errno.ENOENT,
 )
 
+# As TensorFlow names them in the file.
+STEP, IMAGES_SHOWN = (f"{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in ("step", "images_shown"))
 NOT_FINITE = "it holds NaN or infinity"  # what is wrong with a checkpoint that can be read
 
 MAX_REASON = 120  # characters of TensorFlow's explanation that are shown
@@ -51,7 +55,9 @@ class DivergedError(ValueError):
 
 
 class Checkpoints:
-    """The last `max_to_keep` states of a run: networks, optimizers, loss scales and the step.
+    """The last `max_to_keep` states of a run: networks, optimizers, loss scales and the progress.
+
+    progress: what the restored state has done.
 
     Creating one removes what a kill in the middle of a save left: TensorFlow never does.
     """
@@ -63,17 +69,21 @@ class Checkpoints:
         self.g_adam = dcgan.g_scaler.inner_optimizer
         self.d_adam = dcgan.d_scaler.inner_optimizer
 
+        self.progress = Progress()
         self.step = tf.Variable(0, dtype=tf.int64)
-        self.state = self._collect_checkpoint_variables()
-        # This creates the counter, which the checkpoints of older runs have.
-        self.state.save_counter.assign(0)
+        self.images_shown = tf.Variable(0, dtype=tf.int64)
+        self.older_state = self._collect_checkpoint_variables()  # of runs up to commit 67980ae
+        self.state = self._collect_checkpoint_variables(images_shown=self.images_shown)
+        for state in (self.older_state, self.state):
+            # This creates the counter, which the checkpoints of older runs have.
+            state.save_counter.assign(0)
 
         self.folder = config.checkpoint_path
         for path in self.folder.glob("*_temp"):
             shutil.rmtree(path, ignore_errors=True)
 
-    def _collect_checkpoint_variables(self) -> tf.train.Checkpoint:
-        """All variables that a checkpoint holds."""
+    def _collect_checkpoint_variables(self, **more: tf.Variable) -> tf.train.Checkpoint:
+        """All variables that a checkpoint holds, and `more`."""
         return tf.train.Checkpoint(
             generator=_map_variables_by_path(self.dcgan.generator),
             discriminator=_map_variables_by_path(self.dcgan.discriminator),
@@ -84,6 +94,7 @@ class Checkpoints:
             d_scale=self.dcgan.d_scaler.dynamic_scale.value,
             d_scale_steps=self.dcgan.d_scaler.step_counter.value,
             step=self.step,
+            **more,
         )
 
     def restore(self) -> int:
@@ -102,12 +113,17 @@ class Checkpoints:
                 "The weights of %s were imported: both optimizers start afresh.",
                 self.config.run_dir,
             )
-        return int(self.step)
+        self.progress = Progress(int(self.step), int(self.images_shown))
+        return self.progress.step
 
     def _read_checkpoint_state(self, path: Path) -> None:
         """Raises one of DAMAGE_ERRORS unless the checkpoint is whole and finite."""
+        counts = _checkpoint_counts_images(path)
+        state = self.state if counts else self.older_state
         # expect_partial: a failure would otherwise log the name of every variable.
-        self.state.read(os.fspath(path)).expect_partial().assert_consumed()
+        state.read(os.fspath(path)).expect_partial().assert_consumed()
+        if not counts:
+            self.images_shown.assign(int(self.step) * derive_older_images_per_step(self.config))
         if not self.has_finite_state():
             raise ValueError(NOT_FINITE)
 
@@ -125,6 +141,9 @@ class Checkpoints:
         """
         self._check_weights_finite(step)
         self.step.assign(step)
+        self.images_shown.assign(
+            self.progress.count_images_shown(step, self.config.images_per_step)
+        )
         self.folder.mkdir(parents=True, exist_ok=True)
         prefix = self.folder / f"step-{step}"
         try:
@@ -198,6 +217,34 @@ def restore_networks(config: Config, **networks: keras.Model) -> int:
     if not _restore_newest_checkpoint(config, networks, read_networks):
         raise ValueError(f"{config.checkpoint_path} has no checkpoint. Add --train.")
     return int(step)
+
+
+def read_progress(config: Config) -> Progress:
+    """What the run's newest readable checkpoint has done. Raises ValueError when none is."""
+    found = Progress()
+
+    def read_numbers(path: Path) -> None:
+        nonlocal found
+        reader = tf.train.load_checkpoint(os.fspath(path))
+        step = int(reader.get_tensor(STEP))
+        if reader.has_tensor(IMAGES_SHOWN):
+            found = Progress(step, int(reader.get_tensor(IMAGES_SHOWN)))
+        else:
+            found = Progress(step, step * derive_older_images_per_step(config))
+
+    _restore_newest_checkpoint(config.checkpoint_path, read_numbers)
+    return found
+
+
+def keep_older_images_per_step(config: Config) -> Config:
+    """The settings, with what tells how many images checkpoints without `images_shown` have seen.
+
+    config.json must keep it: soon it has today's --batch_size, and a kill may come before the first
+    checkpoint that counts its images.
+    """
+    if not any(map(_is_older_checkpoint, list_checkpoints(config.checkpoint_path))):
+        return config
+    return dataclasses.replace(config, older_images_per_step=derive_older_images_per_step(config))
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -285,6 +332,19 @@ def _try_to_restore_checkpoint(path: Path, read: Callable[[Path], None]) -> bool
         )
         return False
     return True
+
+
+def _checkpoint_counts_images(path: Path) -> bool:
+    """False for checkpoints up to commit 67980ae. Raises one of DAMAGE_ERRORS."""
+    return tf.train.load_checkpoint(os.fspath(path)).has_tensor(IMAGES_SHOWN)
+
+
+def _is_older_checkpoint(path: Path) -> bool:
+    """Whether it does not count its images. One that is damaged does not show it."""
+    try:
+        return not _checkpoint_counts_images(path)
+    except DAMAGE_ERRORS:
+        return False
 
 
 def _shorten_tensorflow_error(error: Exception) -> str:

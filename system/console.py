@@ -1,8 +1,9 @@
-"""How the program talks: one plain line an event, one line an error, nothing from the libraries."""
+"""How the program talks: a plain line an event, an error or a result; nothing from libraries."""
 
 import contextlib
 import errno
 import logging as python_logging
+import os
 import sys
 
 from absl import logging
@@ -60,6 +61,19 @@ class Formatter(logging.PythonFormatter):
         prefix = "" if record.levelname in ("INFO", "DEBUG") else f"{record.levelname.lower()}: "
         text = prefix + record.getMessage()
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+def print_result(text: str) -> None:
+    """Prints what a command was for, such as the place of its pictures, as a line on stdout.
+
+    (The log goes to stderr.) A reader that has gone does not matter: the work is on disk.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Python would try again at its end, and complain.
+        with open(os.devnull, "w", encoding="utf-8") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def print_error_line(error: Exception) -> int:

@@ -23,7 +23,7 @@ def command(*flags, launcher: tuple = ("main.py",)) -> list[str]:
 
 
 def start(*flags, launcher: tuple = ("main.py",), **options) -> subprocess.Popen:
-    """Its stderr, in which it talks, is a pipe of text."""
+    """Its stderr, where its log goes, is a pipe of text. Nobody reads stdout, its results."""
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"}
     pipes = {
         "stdout": subprocess.DEVNULL,
@@ -32,7 +32,7 @@ def start(*flags, launcher: tuple = ("main.py",), **options) -> subprocess.Popen
         "errors": "replace",
     }
     return subprocess.Popen(
-        command(*flags, launcher=launcher), cwd=ROOT, env=environment, **pipes, **options
+        command(*flags, launcher=launcher), cwd=ROOT, env=environment, **pipes | options
     )
 
 

@@ -15,6 +15,7 @@ from common import ROOT
 from program import TINY_FLAGS, run_here, signal_after, state
 
 import main
+from config.flags import NOT_CARRIED_OVER
 from config.settings import Config
 
 
@@ -125,8 +126,7 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
     groups = [line for line in done.stdout.splitlines() if line.endswith(":") and " " not in line]
     assert groups == ["actions:", "data:", "model:", "training:", "run:", "details:"]
     flags = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  --")}
-    without = {"label_names", "halvings", "run_id", "dataset_place", "dataset_fingerprint"}
-    settings = {field.name for field in dataclasses.fields(Config)} - without
+    settings = {field.name for field in dataclasses.fields(Config)} - {*NOT_CARRIED_OVER}
     others = {*main.ACTIONS, "label", "visualize_option", "preset", "config"}
     assert flags == {f"--{name}" for name in settings | others}
     assert all(len(line) < 140 for line in done.stdout.splitlines())
@@ -161,8 +161,14 @@ def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
     small = ["--output_height", 16, "--stem_width", 32, "--z_dim", 8, "--batch_size", 16]
     places = ["--out_dir", tmp_path / "out", "--data_dir", tmp_path / "data"]
     code, out, err = command("--train", "--sample", 3, "--export", "--steps", 4, *small, *places)
-    assert (code, out) == (0, "")
     run = tmp_path / "out" / "digits-16x16"
+    assert code == 0, err
+    assert [line.rpartition(" ")[2] for line in out.splitlines()[-2:]] == [
+        str(run / "samples" / "seed_0"),
+        str(run / "export" / "saved_model"),
+    ]
+    assert f"the grids are in {run / 'samples'}, and their film is training.gif" in out
+    assert not any(line in err for line in out.splitlines())
     assert len(list((run / "samples" / "seed_0").glob("0*.png"))) == 3
     assert (run / "export" / "saved_model" / "saved_model.pb").is_file()
     lines = err.splitlines()
@@ -177,17 +183,29 @@ def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
     code, _, err = call("--train", "--steps", 6, *small, *places)
     assert code == 0, err
     assert "going on at step 4, until step 6" in caplog.text
-    code, _, err = call(
+    code, out, err = call(
         "--sample", 2, "--seed", 7, "--out_dir", tmp_path / "out", "--data_dir", "/nonexistent"
     )
     assert code == 0, err
-    assert "2 images of step 6" in caplog.text
+    assert out.startswith("2 images of step 6")
     code, _, err = call("--train", "--steps", 6, *small, *places, "--kernel_size", 4)
     assert code == 1
     assert err == (
         f"error: --kernel_size is fixed once a run has started: {run} has 5. Received: 4. "
         "Drop --kernel_size, or start another run with --out_name=NAME.\n"
     )
+
+
+def test_a_run_goes_on_with_another_batch_size(call, caplog, tmp_path):
+    """10 epochs of 60 images are 75 steps of 8; the next 10, 38 of 16: 4 images too many."""
+    small = [*TINY_FLAGS, "--blocks=1", "--g_updates=1", "--train_size=60"]
+    places = ["--out_dir", tmp_path / "out", "--data_dir", tmp_path / "data"]
+    for flags in (["--epoch=10"], ["--epoch=20", "--batch_size=16"]):
+        code, _, err = call("--train", *small, *places, *flags)
+        assert code == 0, err
+    assert "--batch_size is 16 now and was 8: " in caplog.text
+    assert "going on at step 75, until step 113" in caplog.text
+    assert "step 113 of 113  epoch 20.13" in caplog.text
 
 
 def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(call, caplog, tmp_path):
@@ -217,10 +235,20 @@ def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(call, caplog, t
 def test_a_signal_stands_for_the_later_actions_too(call, caplog, tmp_path, monkeypatch):
     signal_after(monkeypatch, 5)
     places = [f"--out_dir={tmp_path}", f"--data_dir={tmp_path / 'data'}"]
-    code, _, err = call("--train", "--sample=3", "--steps=100", *TINY_FLAGS, *places)
+    code, out, err = call(
+        "--train", "--sample=3", "--steps=100", "--sample_freq=2", *TINY_FLAGS, *places
+    )
     assert code == 0, err
     assert "stopped and saved at step 5" in caplog.text
     assert not list(tmp_path.glob("*/samples/seed_*"))
+    run = tmp_path / "digits-16x16"
+    assert out.splitlines()[1:] == [
+        f"the grids are in {run / 'samples'}, and their film is training.gif",
+        f"to draw images: python main.py --out_dir={tmp_path} --out_name=digits-16x16 --sample=64",
+        f"to export the networks: python main.py --out_dir={tmp_path} --out_name=digits-16x16 "
+        "--export",
+    ]
+    assert len(iio.imread(run / "samples" / "training.gif")) == 3  # of the steps 2, 4 and 5
 
 
 def test_two_datasets_of_one_name_are_two_runs(call, tmp_path):

@@ -6,12 +6,14 @@ import signal
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import tensorflow as tf
 from program import signal_after
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import ops
 from config.presets import PRESETS
 from config.stored import change_settings
+from data.batches import Order
 from data.labels import Labels
 from gan import DCGAN
 from model import Generator
@@ -101,21 +103,14 @@ def test_a_run_leaves_everything_a_user_looks_for(tiny, images, tmp_path):
     kinds = {
         tag: metadata.plugin_data.plugin_name for tag, metadata in events.summary_metadata.items()
     }
-    scalars = {
-        "d_loss",
-        "g_loss",
-        "d_loss_real",
-        "d_loss_fake",
-        "d_real",
-        "d_fake",
-        "images_per_second",
-    }
+    scalars = {"loss/d", "loss/g", "loss/d_real", "loss/d_fake", "D/real", "D/fake"}
+    scalars |= {"progress/epoch", "learning_rate", "speed/images_per_second"}
     assert {tag for tag, kind in kinds.items() if kind == "scalars"} == scalars
     assert {tag for tag, kind in kinds.items() if kind == "images"} == {"samples", "reals", "G"}
     histograms = {"histogram/z", "histogram/d_real", "histogram/d_fake"}
     assert {tag for tag, kind in kinds.items() if kind == "histograms"} == histograms
     assert "hparams" in kinds.values()
-    assert [event.step for event in events.Tensors("d_loss")] == [1, 3]
+    assert [event.step for event in events.Tensors("loss/d")] == [1, 3]
 
 
 def test_grids_are_the_fixed_latents_in_inference_mode(tiny, images):
@@ -144,6 +139,84 @@ def test_a_finished_run_stays_as_it_is_and_a_longer_one_goes_on(tiny, images):
     assert state(config) == before
     train(change_settings(config, {"epoch": 2}), images)
     assert state(config)[0] == 5
+
+
+def test_another_batch_size_goes_on_with_the_epochs_where_they_were(tiny, images, messages):
+    """20 images, 10 times: 25 steps of 8; 10 times more: 13 of 16, 8 images too many; 48 of 4."""
+    config = train(tiny(epoch=10), images)
+    for batch_size, epoch, steps in ((16, 20, 25 + 13), (4, 30, 25 + 13 + 48)):
+        changes = {"epoch": epoch, "batch_size": batch_size}
+        config = train(change_settings(config, changes), images)
+        assert state(config)[0] == steps
+    train(config, images)
+    assert state(config)[0] == steps
+
+    epochs = {line["step"]: line["epoch"] for line in metrics(config)}
+    assert (epochs[25], epochs[26], epochs[38]) == (10, 10 + 16 / 20, 10 + 13 * 16 / 20)
+    assert (epochs[39], epochs[86]) == (20.6, 30)
+    assert list(epochs.values()) == sorted(epochs.values())
+    assert [text for text in messages if "--batch_size" in text] == [
+        "--batch_size is 16 now and was 8: the images go on in their order, at epoch 10.00.",
+        "--batch_size is 4 now and was 16: the images go on in their order, at epoch 20.40.",
+    ]
+
+
+def test_another_batch_size_takes_the_images_that_come_next(tiny, images):
+    """After 5 steps of 8 images, two steps of 4 take those at the places 40 to 48 of the order."""
+    config = train(tiny(steps=5), images)
+    changed = change_settings(config, {"steps": 7, "batch_size": 4})
+    dcgan = DCGAN(changed)
+    Checkpoints(dcgan, changed).restore()
+    rows = Order(20, config.seed).pick_shuffled_images(40, 48)
+    for step, chosen in ((6, rows[:4]), (7, rows[4:])):
+        z = ops.latents(config.seed, 4, z_dim=8, z_dist=config.z_dist, stream=step)
+        dcgan.train_step(tf.constant(images[chosen]), z)
+
+    train(changed, images)
+    owners = (dcgan.generator, dcgan.discriminator)
+    expected = [variable.numpy().tobytes() for owner in owners for variable in owner.variables]
+    assert state(changed)[1][: len(expected)] == expected
+
+
+def test_another_batch_size_stopped_and_resumed_equals_it_undisturbed(tiny, images, monkeypatch):
+    for name in ("straight", "stopped"):
+        train(tiny(out_name=name, steps=5), images)
+    changes = {"epoch": 5, "steps": None, "batch_size": 4}  # 5 * 20 = 5 * 8 + 15 * 4 images
+    straight = train(change_settings(read_run(tiny(out_name="straight").run_dir), changes), images)
+    with monkeypatch.context() as patch:
+        signal_after(patch, 6)
+        stopped = change_settings(read_run(tiny(out_name="stopped").run_dir), changes)
+        assert train(stopped, images) is None
+    train(read_run(stopped.run_dir), images)
+    assert state(straight)[0] == 20
+    assert state(straight) == state(stopped)
+
+
+def test_a_run_that_never_counted_its_images_goes_on_where_it_was(tiny, images):
+    """Up to commit 67980ae, checkpoints had no `images_shown`; here, it is taken out of one."""
+    config = train(tiny(steps=5), images)
+    forget_images_shown(config)
+    changed = change_settings(config, {"epoch": 5, "steps": None, "batch_size": 4})
+    train(dataclasses.replace(changed, epoch=3), images)
+    assert state(changed)[0] == 5 + 5
+    assert metrics(changed)[-1]["epoch"] == 3
+
+    # The newest checkpoint is lost. config.json has another batch size than the one before it.
+    for path in changed.checkpoint_path.glob("step-10.*"):
+        path.unlink()
+    train(read_run(changed.run_dir), images)
+    assert state(changed)[0] == 5 + 5
+    train(change_settings(read_run(changed.run_dir), {"epoch": 4}), images)
+    assert (state(changed)[0], metrics(changed)[-1]["epoch"]) == (5 + 10, 4)
+
+
+def forget_images_shown(config):
+    """Rewrites the run's newest checkpoint as older programs did."""
+    checkpoints = Checkpoints(DCGAN(config), config)
+    step = checkpoints.restore()
+    for path in config.checkpoint_path.glob("step-*"):
+        path.unlink()
+    checkpoints.older_state.write(str(config.checkpoint_path / f"step-{step}"))
 
 
 def test_precision_and_learning_rate_may_change_between_sessions(tiny, images):

@@ -1,12 +1,15 @@
-"""What a training says before its first step."""
+"""What a training says before its first step and after its last."""
 
 import shlex
 
 from absl import logging
 
 from config.settings import Config
+from runs.progress import Progress, describe_changes_of_step_size, read_settings_on_disk
 from system import devices
+from system.console import print_result
 from system.memory import measure_available_memory
+from training.pictures import FILM
 
 SHAPES_FROM_STEP = 400  # benchmarks/results.md: when shapes appear
 ADVISED_STEPS = 2000  # the faces in the README took 1,563
@@ -38,6 +41,19 @@ def _warn_of_few_training_steps(total: int) -> None:
         )
 
 
+def announce_change_of_step_size(config: Config, progress: Progress, images: int) -> None:
+    """Says that steps have more or fewer images than config.json, still the old one, tells.
+
+    images: how many an epoch has.
+    """
+    changes = describe_changes_of_step_size(config, read_settings_on_disk(config))
+    if changes and progress.step:
+        logging.info(
+            "%s: the images go on in their order, at epoch %.2f.",
+            *(changes, progress.images_shown / images),
+        )
+
+
 def _warn_of_unused_gpu() -> None:
     if devices.nvidia_gpu_is_unused():
         logging.warning(
@@ -54,3 +70,41 @@ def _warn_of_too_little_memory(config: Config, step_bytes: float) -> None:
             "program, lower --batch_size=%s or --stem_width=%s.",
             *(step_bytes / 1e9, free / 1e9, config.batch_size, config.stem_width),
         )
+
+
+def announce_stop_of_training(step: int) -> None:
+    logging.info("stopped and saved at step %s; the same command resumes there.", f"{step:,}")
+
+
+def announce_end_of_training(config: Config, *, seconds: float, seconds_before: float) -> None:
+    """Says how long it took and where its pictures are, with the commands that may come next.
+
+    seconds: of this process; seconds_before: of the run's earlier ones.
+    """
+    in_all = f", {_format_duration(seconds + seconds_before)} in all" if seconds_before else ""
+    print_result(f"trained for {_format_duration(seconds)}{in_all}")
+    has_film = (config.sample_path / FILM).is_file()
+    film = f", and their film is {FILM}" if has_film else ""
+    print_result(f"the grids are in {config.sample_path}{film}")
+    print_result(f"to draw images: {_make_command_of_run(config, '--sample=64')}")
+    print_result(f"to export the networks: {_make_command_of_run(config, '--export')}")
+
+
+def _make_command_of_run(config: Config, action: str) -> str:
+    """A command line for the run, as a shell takes it."""
+    run = (f"--out_dir={config.out_dir}", f"--out_name={config.name}")
+    return shlex.join(["python", "main.py", *run, action])
+
+
+def _format_duration(seconds: float) -> str:
+    """In words: 40 seconds, 1 minute, 59 minutes, 3 hours 20 minutes."""
+    if seconds < 59.5:
+        return _count_units(round(seconds), "second")
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours:
+        return _count_units(minutes, "minute")
+    return f"{_count_units(hours, 'hour')} {_count_units(minutes, 'minute')}"
+
+
+def _count_units(count: int, unit: str) -> str:
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

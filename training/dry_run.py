@@ -7,6 +7,7 @@ import math
 from config.settings import Config
 from data.load import choose_crop_and_resize
 from kernels.convolution import STRIDE
+from runs.checkpoints import read_progress
 from system.devices import choose_jit, choose_precision
 from training.cost import LayerCost, estimate_training_bytes, list_layer_costs
 
@@ -37,16 +38,30 @@ def describe_dry_run(config: Config, outlook: tuple) -> str:
 
 
 def summarize_dry_run(config: Config, images: int) -> str:
-    """The images, the run, and the memory and disk that it takes, a line each."""
+    """The images, the run and what is left of it, and the memory and disk that it takes."""
     precision = config.mixed_precision
     jit = "with XLA" if choose_jit(config.jit) else "without XLA"
     disk = images * math.prod(config.network_config().image_shape) / 1e9
     return (
         f"images   {images:,}: {choose_crop_and_resize(config)}\n"
-        f"run      {config.run_dir}, {config.total_steps(images):,} steps, {precision} {jit}\n"
+        f"run      {config.run_dir}, {describe_steps_to_do(config, images)}, {precision} {jit}\n"
         f"memory   about {estimate_training_bytes(config, precision) / 1e9:.1f} GB while training\n"
         f"disk     {disk:.2f} GB for the decoded images"
     )
+
+
+def describe_steps_to_do(config: Config, images: int) -> str:
+    """`702 steps`, or of a run that exists `at step 60 of 702 (epoch 2.14), 642 to do`.
+
+    Raises ValueError when the run has no readable checkpoint among those it has.
+    """
+    progress = read_progress(config)
+    total = config.total_steps(images, **progress._asdict())
+    if not progress.step:
+        return f"{total:,} steps"
+
+    epoch, left = progress.images_shown / images, max(total - progress.step, 0)
+    return f"at step {progress.step:,} of {total:,} (epoch {epoch:.2f}), {left:,} to do"
 
 
 def format_layer_table(name: str, layers: list[LayerCost]) -> str:

@@ -9,16 +9,31 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from tensorboard.plugins.hparams import api as hparams
-from tqdm import tqdm
 
-from config.settings import SETTINGS, Config
+from config.settings import Config
 from system.files import append_to_file_or_undo, write_atomic
 from training.diagnosis import WinningDiscriminator
 from training.events import Events
+from training.hparams import write_hparams_for_tensorboard
+from training.progress_bar import TrainingBar, format_hours_and_minutes
 
 METRICS = ("d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
 LOSS_SCALES = ("g_loss_scale", "d_loss_scale")  # in float16
+
+# TensorBoard's name and explanation of each value. metrics.jsonl keeps its own names.
+SCALARS = {
+    "g_loss": ("loss/g", "What the generator minimizes. It jumps; look at the grids instead."),
+    "d_loss": ("loss/d", "What the discriminator minimizes: the sum of d_real and d_fake."),
+    "d_loss_real": ("loss/d_real", "The discriminator's loss on the real images of a batch."),
+    "d_loss_fake": ("loss/d_fake", "The discriminator's loss on the generator's images."),
+    "d_real": ("D/real", "Mean D(x): how real the discriminator finds real images, 0 to 1."),
+    "d_fake": ("D/fake", "Mean D(G(z)): how real it finds the generator's, 0 to 1."),
+    "epoch": ("progress/epoch", "How often each image has been shown, on average."),
+    "learning_rate": ("learning_rate", "Adam's, of both networks. NaN losses halve it."),
+    "images_per_second": ("speed/images_per_second", "Real images trained on; not the first step."),
+    "g_loss_scale": ("loss_scale/g", "The generator's loss scale in float16."),
+    "d_loss_scale": ("loss_scale/d", "The discriminator's loss scale in float16."),
+}
 
 
 class Logs:
@@ -28,33 +43,39 @@ class Logs:
     these steps run again.
     """
 
-    def __init__(self, config: Config, steps: range, images: int):
-        """steps: those of this process, counted from 0; images: how many an epoch has."""
+    def __init__(self, config: Config, steps: range, images: int, *, origin: int = 0):
+        """steps: those of this process, counted from 0; images: how many an epoch has.
+
+        origin: where the order of the images begins, as in `data.batches.Order`.
+        """
         start = steps.start
         self.config = config
         self.images = images
+        self.origin = origin
         self.folder = config.run_dir / "logs"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.events = Events(self.folder)
 
         self.start = start
         self.last = (start, time.monotonic())
-        self.seconds = self._drop_metrics_after_start(start)  # of training, over all processes
+        self.seconds_before = self._drop_metrics_after_start(start)  # of training, until this start
+        self.seconds = self.seconds_before  # of training, over all processes
         self.lost_lines = 0
         self.winning = WinningDiscriminator(config, start)
-        self.bar = _make_training_progress_bar(steps)
-        if start == 0:
-            self._write_hparams_to_tensorboard()
+        self.total = steps.stop
+        self.bar = TrainingBar(config, steps, images, origin)
+        write_hparams_for_tensorboard(config, self.folder)
 
     def __enter__(self) -> "Logs":
+        self.bar.__enter__()
         return self
 
     def __exit__(self, *_):
-        self.bar.close()
+        self.bar.__exit__()
         self.events.close()
 
     def advance_progress_bar(self, steps: int) -> None:
-        self.bar.update(steps)
+        self.bar.advance_training_bar(steps)
 
     def log_training_step(self, step: int, results: dict) -> dict:
         """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z)).
@@ -63,21 +84,34 @@ class Logs:
         """
         values = average_step_results(results)
         speed = self._measure_images_per_second(step)
-        epoch = step * self.config.images_per_step / self.images
+        epoch = (self.origin + step * self.config.images_per_step) / self.images
 
         line = {"step": step, "epoch": round(epoch, 4), "images_per_second": round(speed, 2)}
         line |= {name: _round_metric_for_json(values[name]) for name in METRICS}
         line |= {"seconds": round(self.seconds, 3)}
         self._append_metrics_line(json.dumps(line) + "\n")
 
-        with self.events.record_summaries_of_step(step):
-            for name in (*METRICS, *(scale for scale in LOSS_SCALES if scale in values)):
-                tf.summary.scalar(name, np.float32(values[name]))
-            tf.summary.scalar("images_per_second", np.float32(speed))
-
+        self._write_scalars_to_tensorboard(step, epoch, values, speed)
         self._show_training_progress(step, epoch, values, speed)
         self.winning.warn_if_winning(step, values["d_fake"])
         return line
+
+    def _write_scalars_to_tensorboard(
+        self, step: int, epoch: float, values: dict, speed: float
+    ) -> None:
+        shown = {name: values[name] for name in (*METRICS, *LOSS_SCALES) if name in values}
+        shown |= {"epoch": epoch, "learning_rate": self.config.current_learning_rate}
+        if not self._is_compiling_step(step):
+            shown["images_per_second"] = speed
+
+        with self.events.record_summaries_of_step(step):
+            for name, value in shown.items():
+                tag, description = SCALARS[name]
+                tf.summary.scalar(tag, np.float32(value), description=description)
+
+    def _is_compiling_step(self, step: int) -> bool:
+        """Whether the speed of this step tells of the compilation, as that of a process' first."""
+        return step == self.start + 1
 
     def log_training_histograms(self, step: int, results: dict) -> None:
         with self.events.record_summaries_of_step(step):
@@ -116,22 +150,23 @@ class Logs:
 
     def _show_training_progress(self, step: int, epoch: float, values: dict, speed: float) -> None:
         losses = f"d_loss {values['d_loss']:.3f}  g_loss {values['g_loss']:.3f}"
-        if not self.bar.disable:
-            self.bar.set_postfix_str(f"{losses}  {speed:,.0f} img/s", refresh=False)
+        losses += f"  D(x) {values['d_real']:.2f}  D(G(z)) {values['d_fake']:.2f}"
+        if self.bar.is_shown:
+            self.bar.show_losses(losses)
             return
 
         logging.info(
-            "step %s of %s  epoch %.2f  %s  D(x) %.2f  D(G(z)) %.2f%s",
-            *(f"{step:,}", f"{self.bar.total:,}", epoch, losses),
-            *(values["d_real"], values["d_fake"], self._format_speed_and_time_left(step, speed)),
+            "step %s of %s  epoch %.2f  %s%s",
+            *(f"{step:,}", f"{self.total:,}", epoch, losses),
+            self._format_speed_and_time_left(step, speed),
         )
 
     def _format_speed_and_time_left(self, step: int, speed: float) -> str:
         """The speed and the time left, for a plain line; empty after the first step."""
-        if step == self.start + 1:  # its speed is that of the compilation
+        if self._is_compiling_step(step):
             return ""
-        seconds_left = (self.bar.total - step) * self.config.images_per_step / max(speed, 1e-9)
-        return f"  {speed:,.0f} img/s  {_format_hours_and_minutes(seconds_left)} left"
+        seconds_left = (self.total - step) * self.config.images_per_step / max(speed, 1e-9)
+        return f"  {speed:,.0f} img/s  {format_hours_and_minutes(seconds_left)} left"
 
     def _drop_metrics_after_start(self, start: int) -> float:
         """Drops the lines after step `start`; returns the seconds of training until then."""
@@ -145,15 +180,6 @@ class Logs:
 
         seconds = kept[-1].get("seconds") if kept else 0.0
         return seconds if isinstance(seconds, float) else 0.0
-
-    def _write_hparams_to_tensorboard(self) -> None:
-        shown = {}
-        for name, setting in SETTINGS.items():
-            value = getattr(self.config, name)
-            if setting.hparam and value is not None:
-                shown[name] = ",".join(map(str, value)) if isinstance(value, tuple) else value
-        with self.events.record_summaries_of_step(0):
-            hparams.hparams(shown, trial_id=self.config.name)
 
 
 def _parse_metrics_lines(text: str) -> list[dict]:
@@ -175,23 +201,6 @@ def average_step_results(results: dict) -> dict[str, float]:
     return values
 
 
-def _make_training_progress_bar(steps: range) -> tqdm:
-    return tqdm(
-        total=steps.stop,
-        initial=steps.start,
-        unit="step",
-        dynamic_ncols=True,
-        mininterval=0.2,
-        disable=None,  # shows a bar only in a terminal
-    )
-
-
 def _round_metric_for_json(value: float) -> float | None:
     """None for NaN, which JSON lacks: a skipped float16 step has no loss."""
     return round(value, 6) if math.isfinite(value) else None
-
-
-def _format_hours_and_minutes(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -17,6 +17,7 @@ from training.logs import Logs
 from utils import arrange_image_grid, encode_png, write_film
 
 COLUMNS, COLUMNS_OF_LARGE = 8, 4  # of a grid
+FILM = "training.gif"  # of the grids
 LARGE = 128  # pixels: images above it are large
 
 
@@ -82,7 +83,7 @@ class Pictures:
 
     def write_training_film(self) -> None:
         with self._warn_once_of_failed_picture():
-            write_film(self._list_training_grids(), self.config.sample_path / "training.gif")
+            write_film(self._list_training_grids(), self.config.sample_path / FILM)
 
     def _write_training_picture(self, name: str, grid: np.ndarray) -> None:
         with self._warn_once_of_failed_picture():

@@ -22,7 +22,8 @@ class Steps:
     on_device: the images are copied to the device once, as a table from which the compiled step
     gathers its batch. Otherwise a thread gathers them in memory, or from the pack on disk, and
     every call brings its own. Batches and latents are functions of (seed, step), so neither this
-    nor the division into calls changes a result.
+    nor the division into calls changes a result. origin: where the order of the images begins, as
+    in `data.batches.Order`.
     """
 
     def __init__(
@@ -32,9 +33,10 @@ class Steps:
         y: np.ndarray | None = None,
         *,
         on_device: bool = False,
+        origin: int = 0,
     ):
         self.dcgan, self.images, self.y = dcgan, images, y
-        self.batch = dcgan.config.images_per_step
+        self.batch, self.origin = dcgan.config.images_per_step, origin
         self.table = upload_images_to_device(images) if on_device else None
 
         specs = self._list_step_input_specs()
@@ -67,11 +69,10 @@ class Steps:
     def _gather_batches_of_calls(self, calls: Iterable[range]) -> Iterator[tuple[np.ndarray, ...]]:
         seed = self.dcgan.config.seed
         if self.table is None:
-            return prefetch_batches(
-                self.images, self.y, batch_size=self.batch, seed=seed, calls=calls
-            )
+            how = {"batch_size": self.batch, "seed": seed, "origin": self.origin}
+            return prefetch_batches(self.images, self.y, calls=calls, **how)
 
-        order = Order(len(self.images), seed)
+        order = Order(len(self.images), seed, self.origin)
         rows = (order.pick_shuffled_batches(call, self.batch) for call in calls)
         return ((row,) if self.y is None else (row, self.y[row]) for row in rows)
 

@@ -45,6 +45,15 @@ def test_an_epoch_shows_every_image_once():
     assert Config(steps=7).total_steps(10**6) == 7
 
 
+def test_what_is_done_counts_in_images():
+    assert Config(epoch=2).total_steps(640, step=7, images_shown=640) == 7 + 10
+    assert Config(epoch=2).total_steps(640, step=10, images_shown=640) == 20
+    assert Config(epoch=2).total_steps(640, step=3, images_shown=1279) == 3 + 1
+    assert Config(epoch=2).total_steps(640, step=3, images_shown=1280) == 3
+    assert Config(epoch=1).total_steps(640, step=3, images_shown=1280) == 3
+    assert Config(steps=7).total_steps(640, step=3, images_shown=1280) == 7
+
+
 @pytest.mark.parametrize(
     ("dataset", "label"),
     [

@@ -40,6 +40,20 @@ def test_batches_start_anywhere_and_come_any_number_a_call(photos):
     assert wrapped.shape == (1, 20, 24, 20, 3)
 
 
+def test_batches_of_another_size_go_on_where_the_order_was(photos):
+    """Two batches of 3 took 6 images. Then batches of 2 begin at 6: as if the first were at 2."""
+    images = photos(7)
+    order = Order(7, seed=0).pick_shuffled_images(6, 12)
+    steps = range(2, 5)
+    for batch_size, origin, count in ((2, 6 - 2 * 2, 6), (1, 6 - 2 * 1, 3), (4, 6 - 2 * 4, 6)):
+        chosen = Order(7, 0, origin).pick_shuffled_batches(steps, batch_size).ravel()
+        np.testing.assert_array_equal(chosen[:count], order[:count])
+        ((batches,),) = prefetch_batches(
+            images, batch_size=batch_size, seed=0, calls=[steps], origin=origin
+        )
+        np.testing.assert_array_equal(batches.reshape(-1, 24, 20, 3), images[chosen])
+
+
 def test_batches_are_gathered_ahead_by_one_thread_that_ends(photos):
     before = threading.active_count()
     calls = iter([range(step, step + 1) for step in range(100)])

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from config.stored import write_config
 from gan import DCGAN
 from runs.checkpoints import (
     Checkpoints,
     DivergedError,
+    keep_older_images_per_step,
     list_checkpoints,
+    read_progress,
     restore_networks,
     translate_write_errors,
 )
@@ -55,6 +58,43 @@ def test_the_learning_rate_is_the_configs_not_the_checkpoints(tiny):
     dcgan = DCGAN(changed)
     Checkpoints(dcgan, changed).restore()
     assert float(dcgan.g_scaler.inner_optimizer.learning_rate) == pytest.approx(5e-5)
+
+
+def test_the_images_shown_are_counted_on_from_the_restored_state(tiny):
+    """7 steps of 8 images, then 3 of 16; a checkpoint without their number takes config.json's."""
+    config = tiny()
+    Checkpoints(DCGAN(config), config).save(7)
+    larger = Checkpoints(DCGAN(config), tiny(batch_size=16))
+    assert (larger.restore(), larger.progress) == (7, (7, 56))
+    larger.save(10)
+    assert (larger.restore(), larger.progress) == (10, (10, 56 + 3 * 16))
+
+    larger.older_state.write(str(config.checkpoint_path / "step-11"))
+    write_config(config)
+    assert (larger.restore(), larger.progress) == (10, (10, 10 * 8))
+
+
+def test_the_progress_is_read_without_networks(tiny):
+    config = tiny()
+    assert read_progress(config) == (0, 0)
+    checkpoints = Checkpoints(DCGAN(config), config)
+    checkpoints.save(7)
+    assert read_progress(tiny(batch_size=16)) == (7, 56)
+    checkpoints.older_state.write(str(config.checkpoint_path / "step-9"))
+    assert read_progress(tiny(batch_size=16)) == (7, 7 * 16)  # as there is no config.json
+    (config.checkpoint_path / "step-9.index").write_bytes(b"damaged")
+    assert read_progress(config) == (7, 56)
+
+
+def test_the_settings_keep_the_step_size_of_checkpoints_that_do_not_count(tiny):
+    config = tiny(batch_size=16)
+    checkpoints = Checkpoints(DCGAN(config), config)
+    checkpoints.save(1)
+    write_config(tiny(batch_size=8))
+    assert keep_older_images_per_step(config) == config
+    (config.checkpoint_path / "step-3.index").write_bytes(b"damaged")
+    checkpoints.older_state.write(str(config.checkpoint_path / "step-2"))
+    assert keep_older_images_per_step(config) == tiny(batch_size=16, older_images_per_step=8)
 
 
 def test_only_the_last_checkpoints_stay_and_leftovers_go(tiny):

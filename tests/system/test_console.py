@@ -47,6 +47,25 @@ def test_an_error_is_one_line_and_exit_code_1(error, line, capsys):
     assert capsys.readouterr() == ("", f"error: {line}\n")
 
 
+def test_a_result_is_a_line_on_stdout(capsys):
+    console.print_result("3 images are in out/run")
+    assert capsys.readouterr() == ("3 images are in out/run\n", "")
+
+
+def test_a_reader_of_results_that_has_gone_does_not_matter():
+    script = (
+        "import sys; from system import console; sys.stdin.read(); "
+        "console.print_result('one'); console.print_result('two'); print('done', file=sys.stderr)"
+    )
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, **pipes)
+    process.stdout.close()
+    process.stdin.close()
+    assert process.stderr.read() == b"done\n"
+    assert process.wait(60) == 0
+    process.stderr.close()
+
+
 def test_the_libraries_talk_only_when_they_fail_or_are_asked():
     library = "/venv/lib/python3.11/site-packages/tensorflow/x.py"
     logging.set_verbosity(logging.INFO)

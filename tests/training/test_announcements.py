@@ -1,10 +1,18 @@
-"""What is said before the first step."""
+"""What is said before the first step and after the last."""
+
+import shlex
 
 import pytest
 
+from config.stored import write_config
+from runs.progress import Progress
 from system import devices
 from training import announcements
-from training.announcements import announce_training
+from training.announcements import (
+    announce_change_of_step_size,
+    announce_end_of_training,
+    announce_training,
+)
 
 SAID = {"total": 5000, "precision": "float32", "jit": False, "step_bytes": 3e9}
 
@@ -30,6 +38,23 @@ def test_it_says_what_begins_and_where_to_watch(start, jit, line, tiny, messages
     assert len(messages) == 2
 
 
+def test_it_says_when_steps_have_other_images_than_before(tiny, messages):
+    stored = tiny(d_updates=2)
+    announce_change_of_step_size(stored, Progress(5, 80), 20)  # there is no run
+    stored.run_dir.mkdir(parents=True)
+    write_config(stored)
+    announce_change_of_step_size(tiny(d_updates=2, epoch=50), Progress(5, 80), 20)
+    announce_change_of_step_size(tiny(d_updates=1), Progress(0, 0), 20)  # imported
+    assert messages == []
+
+    changed = tiny(d_updates=1, batch_size=4)
+    announce_change_of_step_size(changed, Progress(5, 80), 20)
+    assert messages == [
+        "--batch_size is 4 now and was 8, --d_updates is 1 now and was 2: "
+        "the images go on in their order, at epoch 4.00."
+    ]
+
+
 def test_it_warns_of_too_little_memory_where_that_is_known(tiny, messages, monkeypatch):
     for free in (None, 3e9, 2.9e9):
         monkeypatch.setattr(announcements, "measure_available_memory", lambda free=free: free)
@@ -37,6 +62,37 @@ def test_it_warns_of_too_little_memory_where_that_is_known(tiny, messages, monke
     [warning] = [text for text in messages if "memory" in text]
     assert "needs about 3.0 GB of memory, and 2.9 GB are free." in warning
     assert "--batch_size=8 or --stem_width=32" in warning
+
+
+@pytest.mark.parametrize(
+    ("seconds", "before", "line"),
+    [
+        (1.2, 0.0, "trained for 1 second"),
+        (59.6, 0.0, "trained for 1 minute"),
+        (754, 2000, "trained for 13 minutes, 46 minutes in all"),
+        (12_000, 3600, "trained for 3 hours 20 minutes, 4 hours 20 minutes in all"),
+    ],
+)
+def test_at_the_end_it_says_how_long_it_took(seconds, before, line, tiny, capsys):
+    announce_end_of_training(tiny(), seconds=seconds, seconds_before=before)
+    assert capsys.readouterr().out.splitlines()[0] == line
+
+
+def test_at_the_end_it_says_what_is_there_and_what_comes_next(tiny, capsys):
+    """The commands find the run, as a shell reads them."""
+    config = tiny(out_name="it's a run")
+    announce_end_of_training(config, seconds=1, seconds_before=0)
+    _, grids, draw, export = capsys.readouterr().out.splitlines()
+    assert grids == f"the grids are in {config.sample_path}"
+    for line, action in ((draw, "--sample=64"), (export, "--export")):
+        program, *flags = shlex.split(line.partition(": ")[2])
+        assert (program, flags[0]) == ("python", "main.py")
+        assert flags[1:] == [f"--out_dir={config.out_dir}", "--out_name=it's a run", action]
+
+    config.sample_path.mkdir(parents=True)
+    (config.sample_path / "training.gif").touch()
+    announce_end_of_training(config, seconds=1, seconds_before=0)
+    assert capsys.readouterr().out.splitlines()[1] == f"{grids}, and their film is training.gif"
 
 
 def test_it_warns_of_a_gpu_that_lies_idle(tiny, messages, monkeypatch):

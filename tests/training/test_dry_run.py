@@ -1,5 +1,6 @@
 """What --dry_run prints, read back and counted."""
 
+import dataclasses
 import json
 import math
 
@@ -26,6 +27,16 @@ def test_it_tells_the_settings_the_layers_and_what_they_need():
     assert facts["images"].startswith("1,000: ")
     assert "391 steps" in facts["run"]  # 25 epochs of 1,000 images in batches of 64
     assert facts["disk"] == "0.00 GB for the decoded images"  # 33 * 47 * 3 * 1000 = 4.7 MB
+
+
+def test_it_tells_where_a_run_is_and_what_is_left(trained):
+    """5 steps of 8 images, of 3 epochs of 20: 20 images more, in steps of 4."""
+    config = dataclasses.replace(trained(epoch=3, blocks=1), batch_size=4)
+    text = describe_dry_run(config, (20, 3, None))
+    [line] = [line for line in text.splitlines() if line.startswith("run ")]
+    assert f"{config.run_dir}, at step 5 of 10 (epoch 2.00), 5 to do, " in line
+    shorter = describe_dry_run(dataclasses.replace(config, epoch=1), (20, 3, None))
+    assert "at step 5 of 5 (epoch 2.00), 0 to do" in shorter
 
 
 def test_a_layer_is_a_line_with_its_arithmetic():

@@ -8,7 +8,7 @@ import tensorflow as tf
 from disks import limit
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from training.logs import Logs
+from training.logs import SCALARS, Logs
 
 LOSSES = {"d_loss": 1.5, "g_loss": 0.5, "d_loss_real": 1.25, "d_loss_fake": 0.25}
 
@@ -40,17 +40,36 @@ def test_a_line_of_metrics_by_hand(tiny, monkeypatch):
 
 
 def test_tensorboard_gets_the_same_numbers(tiny):
-    config = tiny()
+    config = tiny(learning_rate=2e-4, halvings=1)
     with Logs(config, range(100), images=20) as logs:
         logs.log_training_step(10, results(g_loss_scale=1024.0))
     events = EventAccumulator(str(config.run_dir / "logs"), size_guidance={"tensors": 0})
     events.Reload()
     [line] = read_metrics(config)
-    for name in (*LOSSES, "d_real", "d_fake", "images_per_second"):
-        [event] = events.Tensors(name)
-        assert event.step == 10
-        assert tf.make_ndarray(event.tensor_proto) == pytest.approx(line[name], rel=1e-3)
-    assert tf.make_ndarray(events.Tensors("g_loss_scale")[0].tensor_proto) == 1024
+    line |= {"g_loss_scale": 1024, "learning_rate": 1e-4}
+    for name in (*LOSSES, "d_real", "d_fake", "epoch", "images_per_second", *line):
+        if name in SCALARS:
+            tag, description = SCALARS[name]
+            [event] = events.Tensors(tag)
+            assert event.step == 10
+            assert tf.make_ndarray(event.tensor_proto) == pytest.approx(line[name], rel=1e-3)
+            assert events.SummaryMetadata(tag).summary_description == description
+
+
+def test_the_step_that_compiles_has_no_speed_in_tensorboard(tiny):
+    """Neither the first step of a run, nor that of a resumed one; metrics.jsonl keeps both."""
+    config = tiny()
+    for start in (0, 20):
+        with Logs(config, range(start, 100), images=20) as logs:
+            logs.log_training_step(start + 1, results())
+            logs.log_training_step(start + 20, results())
+    events = EventAccumulator(str(config.run_dir / "logs"), size_guidance={"tensors": 0})
+    events.Reload()
+    speeds = events.Tensors("speed/images_per_second")
+    # Two files of one second are read in any order.
+    assert {event.step for event in speeds} == {20, 40}
+    assert {event.step for event in events.Tensors("loss/d")} == {1, 20, 21, 40}
+    assert all(line["images_per_second"] for line in read_metrics(config))
 
 
 def test_a_continued_run_drops_what_runs_again_and_adds_to_the_time(tiny, monkeypatch):
@@ -82,7 +101,6 @@ def test_a_step_is_a_line_of_the_log_with_the_time_that_is_left(tiny, messages, 
     clock = iter([0.0, 1.0, 5.0])
     monkeypatch.setattr("training.logs.time.monotonic", lambda: next(clock))
     with Logs(tiny(), range(101), images=20) as logs:
-        logs.bar.disable = True  # as where no terminal is
         logs.log_training_step(1, results())
         logs.log_training_step(11, results())
     shown = "d_loss 1.500  g_loss 0.500  D(x) 0.62  D(G(z)) 0.25"

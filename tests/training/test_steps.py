@@ -78,6 +78,16 @@ def test_calls_start_where_an_earlier_process_stopped(on_device, tiny):
     np.testing.assert_array_equal(last["z"], whole[-1]["z"])
 
 
+@pytest.mark.parametrize("on_device", [False, True])
+def test_the_order_of_the_images_may_begin_elsewhere(on_device, tiny):
+    """Labels tell which images came."""
+    config = tiny(**LABELLED)
+    (results,), _ = trained(config, [range(3, 4)], on_device=on_device, origin=-5)
+    start = 3 * config.batch_size - 5
+    rows = Order(21, config.seed).pick_shuffled_images(start, start + config.batch_size)
+    np.testing.assert_array_equal(results["y"], labels_for(config)[rows])
+
+
 def test_with_xla_the_table_and_several_steps_a_call_agree(tiny):
     """The way a GPU goes, in float32: XLA adds in another order."""
     config = tiny()
