@@ -13,7 +13,7 @@ import ops
 from config.settings import Config
 from data.label_choice import choose_label_vectors
 from sample import Sampler, name_pictures_folder
-from system.files import replace_folder
+from system.written import replace_folder
 from utils import arrange_image_grid, encode_png, make_gif_frame
 
 # From one end of a distribution of z to the other; 2.5 deviations of a normal one.
@@ -46,7 +46,7 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
     sampler = Sampler(config)
 
     folder = config.sample_path / f"visualize_{option}_{name_pictures_folder(config, label)}"
-    with replace_folder(folder) as temporary:
+    with replace_folder(folder, what=f"the pictures of step {sampler.step:,}") as temporary:
         write_latent_pictures(sampler, option, label, temporary)
     logging.info("the pictures of step %s are in %s", f"{sampler.step:,}", folder)
     return folder
