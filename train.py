@@ -11,6 +11,7 @@ from config.stored import write_config
 from data.labels import Labels
 from gan import DCGAN
 from runs.checkpoints import Checkpoints, DivergedError
+from runs.history import claim_checkpoint_folder, put_earlier_training_aside
 from system.devices import choose_jit, choose_precision
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
@@ -36,6 +37,7 @@ def train(config: Config, images: np.ndarray, labels: Labels | None = None) -> C
     """
     config = take_settings_from_data(config, images, labels)
     set_tensorflow_options(config)
+    put_earlier_training_aside(config)
     while True:
         try:
             return train_until_divergence(config, images, labels)
@@ -98,6 +100,7 @@ def prepare_run_folders(config: Config) -> None:
     """Makes the run's folders, removes a killed process's leftovers, writes config.json."""
     for folder in (config.run_dir, config.sample_path):
         folder.mkdir(parents=True, exist_ok=True)
+    claim_checkpoint_folder(config)
     places = (config.run_dir, config.sample_path, config.checkpoint_path)
     for folder in (*places, *config.run_dir.glob("*/")):
         remove_temporary_leftovers(folder)
@@ -110,7 +113,7 @@ def run_training_steps(
     """Trains for `steps`, counted from 0; False when a signal stopped it."""
     config, total = dcgan.config, steps.stop
     y = labels.y if labels else None
-    pictures = Pictures(config, dcgan.generator, steps.start)
+    pictures = Pictures(config, dcgan.generator)
     on_device = choose_images_on_device(config.data_on_device, images)
     trainer = Steps(dcgan, images, y, on_device=on_device)
     calls = plan_step_calls(config, steps, choose_steps_per_call(config.steps_per_call))
@@ -134,7 +137,7 @@ def run_training_steps(
                 logs.log_training_histograms(step, results)
                 pictures.write_grid_of_fakes(logs, step, results)
             if step == total:
-                pictures.write_training_film()
+                pictures.write_training_film(step)
             # Last: after an earlier kill, all of this is redone from the checkpoint before.
             if due.save and is_finite:
                 checkpoints.save(step)

@@ -19,6 +19,7 @@ from foreign.pytorch import TORCH_SUFFIXES, read_pytorch_weights
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
 from runs.find import read_run
+from runs.history import put_earlier_training_aside
 from system.files import check_folder_writable, write_atomic
 from system.locks import lock_run
 
@@ -205,6 +206,7 @@ def _write_imported_run(weights: Weights, config: Config) -> None:
     check_folder_writable(config.run_dir)
     with lock_run(config.run_dir):
         dcgan = _build_imported_dcgan(weights, config)
+        put_earlier_training_aside(config)
         write_atomic(config.run_dir / ORIGIN_FILE, f"{weights.origin}\n".encode())
         write_config(config)
         Checkpoints(dcgan, config).save(0)  # last, as a run counts once it has a checkpoint

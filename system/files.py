@@ -52,6 +52,16 @@ def put_aside(path: Path) -> Path:
     return aside
 
 
+def keep_copy_aside(path: Path) -> Path:
+    """Keeps a file's content under a free name before it is replaced; returns the copy."""
+    copy = find_free_name(path)
+    try:
+        os.link(path, copy)
+    except (OSError, NotImplementedError):  # a file system without links
+        shutil.copy2(path, copy)
+    return copy
+
+
 def find_free_name(path: Path) -> Path:
     """The first name beside `path` that nothing has: seed_0.1 ..., of a file card.1.json ..."""
     stem, suffix = (path.name, "") if path.is_dir() else (path.stem, path.suffix)

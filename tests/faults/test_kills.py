@@ -42,11 +42,11 @@ MOMENTS = (
     [
         ("the first picture", "os.rename", "reals.png", 1, 0),
         ("the first line of metrics", "open", "metrics.jsonl", 1, 0),
-        ("the first save", "os.mkdir", "checkpoints", 1, 0),
-        ("in a save", "os.mkdir", "checkpoints", 2, 2),
-        ("in a save", "os.mkdir", "checkpoints", 1, 5),
-        ("in a save", "os.mkdir", "checkpoints", 2, 9),
-        ("in a save", "os.mkdir", "checkpoints", 3, 14),
+        ("the first save", "os.mkdir", "checkpoints", 2, 0),
+        ("in a save", "os.mkdir", "checkpoints", 3, 2),
+        ("in a save", "os.mkdir", "checkpoints", 2, 5),
+        ("in a save", "os.mkdir", "checkpoints", 3, 9),
+        ("in a save", "os.mkdir", "checkpoints", 4, 14),
     ],
     [
         ("between a save and its entry", "open", ".index", 1, 0),
