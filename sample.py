@@ -1,5 +1,6 @@
 """A trained run to images: numbered PNGs, a grid, and the latents they were drawn from."""
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from model import Generator
 from runs.checkpoints import restore_networks
 from runs.claims import claim_folder_of_samples
 from system.console import print_result
-from system.files import replace_folder
+from system.written import is_folder_as_written, read_record, replace_folder
 from utils import arrange_image_grid, encode_png
 
 # Always this many images at a time: some devices choose their algorithms, and so the last digit, by
@@ -106,17 +107,23 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
 
     With a label the folder is seed_<seed>_<label>/. It holds 000000.png ..., grid.png, z.npy
     (count, z_dim) float32, and with labels y.npy (count, y_dim) and labels.txt, one line per image.
-    The same seed and step give the same files; the first images do not depend on `count`.
+    The same seed and step give the same files; the first images do not depend on `count`. Where
+    the folder holds more of the same images already, nothing is written.
     """
-    label_choice.choose_label_vectors(
-        config, label, 1
-    )  # a wrong label shows before anything is restored
+    # A wrong label shows before anything is restored.
+    label_choice.choose_label_vectors(config, label, 1)
     claim_folder_of_samples(config)
     sampler = Sampler(config)
     z, y = sampler.choose_latents_and_labels(config.seed, count, label)
 
     folder = config.sample_path / name_pictures_folder(config, label)
-    with replace_folder(folder) as temporary:
+    origin = hash_origin_of_samples(sampler, label)
+    if holds_more_of_these_samples(folder, count, origin):
+        print_result(f"{folder} holds these already: {read_record(folder).what}")
+        return folder
+
+    what = f"{count:,} images of step {sampler.step:,}"
+    with replace_folder(folder, what=what, size=count, origin=origin) as temporary:
         write_sample_files(sampler, z, y, count, temporary)
 
     also = "their labels, " if y is not None else ""
@@ -124,6 +131,22 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
         f"{count:,} images of step {sampler.step:,}, {also}their grid and their z are in {folder}"
     )
     return folder
+
+
+def hash_origin_of_samples(sampler: Sampler, label: str | None) -> str:
+    """Equal where the same seed gives the same images: the step, label, network and weights."""
+    digest = hashlib.sha256(repr((sampler.step, label, sampler.generator.config)).encode())
+    for variable in sampler.generator.variables:
+        digest.update(variable.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def holds_more_of_these_samples(folder: Path, count: int, origin: str) -> bool:
+    """Whether `folder` holds a whole set of samples that begins with the `count` asked for."""
+    record = read_record(folder)
+    if record is None or record.origin != origin or record.size <= count:
+        return False
+    return is_folder_as_written(folder, record)
 
 
 def write_sample_files(sampler: Sampler, z, y, count: int, folder: Path) -> None:

@@ -19,6 +19,7 @@ from runs.claims import (
     lock_run_folders,
 )
 from runs.dataset import take_dataset_into_settings
+from runs.history import put_earlier_training_aside
 from system import console
 from system.devices import choose_jit, choose_precision
 from system.files import remove_temporary_leftovers
@@ -75,6 +76,7 @@ def train(
 
         with lock_run_folders(config):
             check_run_owns_its_folders(config)
+            put_earlier_training_aside(config)
             return train_through_divergence(config, images, labels, on_log)
 
 
@@ -168,7 +170,7 @@ def run_training_steps(
     """Trains for `steps`, counted from 0; False when a signal stopped it."""
     config, total = dcgan.config, steps.stop
     y = labels.y if labels else None
-    pictures = Pictures(config, dcgan.generator, steps.start)
+    pictures = Pictures(config, dcgan.generator)
     on_device = choose_images_on_device(config.data_on_device, images)
     origin = checkpoints.progress.count_images_shown(0, config.images_per_step)
     trainer = Steps(dcgan, images, y, on_device=on_device, origin=origin)
@@ -195,13 +197,13 @@ def run_training_steps(
                 logs.log_training_histograms(step, results)
                 pictures.write_grid_of_fakes(logs, step, results)
             if step == total:
-                pictures.write_training_film()
+                pictures.write_training_film(step)
             # Last: after an earlier kill, all of this is redone from the checkpoint before.
             if due.save and is_finite:
                 checkpoints.save(step)
             if stopping and step < total:
                 announce_stop_of_training(step)
-                pictures.write_training_film()  # takes seconds; the state is safe already
+                pictures.write_training_film(step)  # takes seconds; the state is safe already
                 break
 
     announce_end_of_training(

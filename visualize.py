@@ -14,7 +14,7 @@ from data.label_choice import choose_label_vectors
 from runs.claims import claim_folder_of_samples
 from sample import Sampler, name_pictures_folder
 from system.console import print_result
-from system.files import replace_folder
+from system.written import replace_folder
 from utils import arrange_image_grid, encode_png, make_gif_frame
 
 # From one end of a distribution of z to the other; 2.5 deviations of a normal one.
@@ -48,7 +48,7 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
     sampler = Sampler(config)
 
     folder = config.sample_path / f"visualize_{option}_{name_pictures_folder(config, label)}"
-    with replace_folder(folder) as temporary:
+    with replace_folder(folder, what=f"the pictures of step {sampler.step:,}") as temporary:
         write_latent_pictures(sampler, option, label, temporary)
     print_result(f"the pictures of step {sampler.step:,} are in {folder}")
     return folder

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from config.catalog import CELEBA, LSUN, MNIST, NAMED_SETS
 from config.settings import Config
 from system import console
-from system.files import check_disk_room, replace_folder
+from system.files import check_disk_room, create_temporary_path, remove_temporary_leftovers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,8 +241,10 @@ def fetch_and_unpack_lmdb(file: RemoteFile, path: Path, unreachable: dict[str, s
         )
 
     fetched = fetch_dataset_file(file, path, unreachable, unpacked=int(LMDB_GROWTH * file.size))
-    with zipfile.ZipFile(path) as archive, replace_folder(folder) as draft:
+    remove_temporary_leftovers(folder.parent)
+    with zipfile.ZipFile(path) as archive, create_temporary_path(folder, folder=True) as draft:
         _unpack_lmdb_zip(archive, draft)
+        draft.rename(folder)  # an error when somebody has filled one of that name meanwhile
     if fetched:
         path.unlink()
 

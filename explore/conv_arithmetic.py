@@ -13,7 +13,7 @@ from explore.arithmetic.relations import (
     compute_conv_output_size,
     compute_transposed_conv_sizes,
 )
-from system.files import write_atomic
+from system.written import replace_files
 from utils import encode_png
 
 # The guide's figures as i, k, s, p, d of a convolution; explore/arithmetic/relations.py explains
@@ -41,16 +41,13 @@ def run_experiment(config: Config, folder: Path) -> list[Path]:
     matrix.png shows a convolution's matrix C, and products with C and with its transpose. Every
     experiment gets a `config`; this one does not need it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-
     contents = {
         f"{name}.gif": _encode_film_as_gif(draw_convolution_film(sweep))
         for name, sweep in plan_convolution_sweeps().items()
     }
     contents["matrix.png"] = _encode_matrix_picture()
 
-    for name, content in contents.items():
-        write_atomic(folder / name, content)
+    replace_files(folder, contents, what="the animations of convolutions and matrix.png")
     return [folder / name for name in contents]
 
 

@@ -6,9 +6,9 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from config.settings import Config
-from export.saved_model import restore_exported_signatures, write_model_card
+from export.saved_model import encode_model_card, restore_exported_signatures
 from system.console import print_result
-from system.files import write_atomic
+from system.written import replace_files
 
 
 def write_frozen_graphs(config: Config) -> Path:
@@ -21,21 +21,24 @@ def write_frozen_graphs(config: Config) -> Path:
     """
     exported, step = restore_exported_signatures(config)
     folder = config.run_dir / "export"
-    folder.mkdir(parents=True, exist_ok=True)
-    freeze_graph_to_file(folder / "generator.pb", exported.generate)
-    freeze_graph_to_file(folder / "discriminator.pb", exported.discriminate)
-    write_model_card(config, step)
+    contents = {
+        "generator.pb": freeze_graph(exported.generate),
+        "discriminator.pb": freeze_graph(exported.discriminate),
+        "model_card.json": encode_model_card(config, step),
+    }
+    replace_files(folder, contents, what=f"the frozen graphs of step {step:,}")
     print_result(
         f"the frozen graphs of step {step:,}, generator.pb and discriminator.pb, are in {folder}"
     )
     return folder
 
 
-def freeze_graph_to_file(path: Path, function) -> None:
+def freeze_graph(function) -> bytes:
+    """The graph of a signature as a serialized GraphDef, with constants for weights."""
     frozen = convert_variables_to_constants_v2(
         name_frozen_outputs(function).get_concrete_function()
     )
-    write_atomic(path, frozen.graph.as_graph_def().SerializeToString())
+    return frozen.graph.as_graph_def().SerializeToString()
 
 
 def name_frozen_outputs(function) -> tf.types.experimental.PolymorphicFunction:

@@ -17,7 +17,7 @@ from model import Discriminator, Generator
 from runs.checkpoints import restore_networks, translate_write_errors
 from sample import DRAW_BATCH, fill_draw_batches
 from system.console import print_result
-from system.files import replace_folder, write_atomic
+from system.written import replace_files, replace_folder
 
 # What one request may ask `sample` for, so that no caller can use up a server's memory: images, and
 # bytes of their pixels, which the PNGs may take once more. 4,096 images of up to 209x209 in colour,
@@ -144,9 +144,11 @@ def write_saved_model(config: Config) -> Path:
     """
     exported, step = restore_exported_signatures(config)
     folder = config.run_dir / "export" / "saved_model"
-    with replace_folder(folder) as temporary, translate_write_errors(folder):
+    what = f"the SavedModel of step {step:,}"
+    with replace_folder(folder, what=what) as temporary, translate_write_errors(folder):
         tf.saved_model.save(exported, os.fspath(temporary), signatures=list_signatures(exported))
-    write_model_card(config, step)
+    card = {"model_card.json": encode_model_card(config, step)}
+    replace_files(folder.parent, card, what=f"the model card of step {step:,}")
 
     if config.bn_statistics == "batch":
         logging.warning(
@@ -173,11 +175,10 @@ def restore_exported_signatures(config: Config) -> tuple[Exported, int]:
     return Exported(generator, discriminator), step
 
 
-def write_model_card(config: Config, step: int) -> None:
-    """<run>/export/model_card.json: what the exported model wants and gives."""
+def encode_model_card(config: Config, step: int) -> bytes:
+    """The content of model_card.json: what the exported model wants and gives."""
     card = build_model_card(config, step, limit_images_per_request(config.network_config()))
-    content = json.dumps(card, indent=2).encode()
-    write_atomic(config.run_dir / "export" / "model_card.json", content)
+    return json.dumps(card, indent=2).encode()
 
 
 def compile_signature(function, **specs) -> tf.types.experimental.PolymorphicFunction:

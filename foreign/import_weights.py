@@ -25,6 +25,7 @@ from runs.claims import (
     lock_run_folders,
 )
 from runs.find import read_run
+from runs.history import put_earlier_training_aside
 from system.console import print_result
 from system.files import check_folder_writable, write_atomic
 
@@ -216,6 +217,7 @@ def _write_imported_run(weights: Weights, config: Config) -> Config:
     with lock_run_folders(config):
         check_run_owns_its_folders(config)
         dcgan = _build_imported_dcgan(weights, config)
+        put_earlier_training_aside(config)
         write_atomic(config.run_dir / ORIGIN_FILE, f"{weights.origin}\n".encode())
         claim_run_folders(config)
         write_config(config)

@@ -47,6 +47,8 @@ WRITE_ERRNOS = (
 STEP, IMAGES_SHOWN = (f"{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in ("step", "images_shown"))
 NOT_FINITE = "it holds NaN or infinity"  # what is wrong with a checkpoint that can be read
 
+CHECKPOINT_LIST = "checkpoint"  # TensorFlow's own list of them, written when one is whole
+
 MAX_REASON = 120  # characters of TensorFlow's explanation that are shown
 
 
@@ -185,7 +187,7 @@ class Checkpoints:
         """Writes the list that TensorFlow's own tools read. This program goes by the files."""
         lines = [f'model_checkpoint_path: "{paths[-1].name}"\n']
         lines += [f'all_model_checkpoint_paths: "{path.name}"\n' for path in paths]
-        write_atomic(self.folder / "checkpoint", "".join(lines).encode())
+        write_atomic(self.folder / CHECKPOINT_LIST, "".join(lines).encode())
 
     def _remove_older_checkpoints(self, step: int) -> None:
         # Backwards, so that each index goes before its data, which do not count without it.

@@ -2,10 +2,14 @@
 
 import contextlib
 import errno
+import itertools
 import os
+import re
 import shutil
 import time
 from pathlib import Path
+
+from absl import logging
 
 from system.errors import add_path_to_errors
 from system.locks import try_to_own_file
@@ -13,6 +17,8 @@ from system.locks import try_to_own_file
 # Without locks, a temporary file that nobody has written to for so long counts as a leftover.
 STALE_SECONDS = 3600
 ASIDE = ".aside.tmp"  # ends the name of a folder that another one is replacing
+# What `create_temporary_path` and `swap_folders` call theirs.
+TEMPORARY_NAME = re.compile(r"\.(\d+-[0-9a-f]{6}|[0-9a-f]{6}\.aside)\.tmp$")
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -39,18 +45,42 @@ def append_to_file_or_undo(path: Path, content: bytes) -> None:
             raise
 
 
-@contextlib.contextmanager
-def replace_folder(path: Path):
-    """Yields an empty folder that takes the place of `path` at the end of the block.
+def put_aside(path: Path) -> Path:
+    """Gives a file or folder the first free name of seed_0.1, seed_0.2 ..., or card.1.json ..."""
+    aside = find_free_name(path)
+    os.replace(path, aside)
+    return aside
 
-    When the block raises, the new folder is removed and `path` stays as it was.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_temporary_leftovers(path.parent)
 
-    with create_temporary_path(path, folder=True) as draft:
-        yield draft
-        _rename_over_folder(draft, path)
+def keep_copy_aside(path: Path) -> Path:
+    """Keeps a file's content under a free name before it is replaced; returns the copy."""
+    copy = find_free_name(path)
+    try:
+        os.link(path, copy)
+    except (OSError, NotImplementedError):  # a file system without links
+        shutil.copy2(path, copy)
+    return copy
+
+
+def find_free_name(path: Path) -> Path:
+    """The first name beside `path` that nothing has: seed_0.1 ..., of a file card.1.json ..."""
+    stem, suffix = (path.name, "") if path.is_dir() else (path.stem, path.suffix)
+    names = (path.with_name(f"{stem}.{number}{suffix}") for number in itertools.count(1))
+    return next(name for name in names if not os.path.lexists(name))
+
+
+def swap_folders(draft: Path, path: Path) -> None:
+    """Renames `draft` to `path`, which is a folder and is removed, or stays if that fails."""
+    aside = path.with_name(f"{path.name}.{os.urandom(3).hex()}{ASIDE}")
+    with try_to_own_file(path):
+        os.replace(path, aside)
+        try:
+            os.replace(draft, path)
+        finally:
+            if path.exists():
+                _remove_folder_put_aside(aside, path)
+            else:
+                os.replace(aside, path)
 
 
 def check_folder_writable(folder: Path) -> None:
@@ -104,8 +134,11 @@ def remove_temporary_leftovers(folder: Path) -> None:
     """Removes the temporary files and folders in `folder` whose process is gone.
 
     A folder that was being replaced when its process died gets its name back, if that is free.
+    Files of the user's whose names end in .tmp stay: only names of our own form count.
     """
     for path in folder.glob("*.tmp"):
+        if not TEMPORARY_NAME.search(path.name):
+            continue
         # An OSError means that another process was faster.
         with contextlib.suppress(OSError), try_to_own_file(path) as is_mine:
             if is_mine or (is_mine is None and _is_stale_temporary(path)):
@@ -113,8 +146,8 @@ def remove_temporary_leftovers(folder: Path) -> None:
 
 
 def _create_temporary_beside(path: Path, *, folder: bool) -> Path:
-    """Creates <name>.<process>-<random>.tmp in the folder of `path`."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(3).hex()}.tmp")
+    """Creates an empty file or folder in the folder of `path`."""
+    draft = _name_temporary_beside(path)
     if folder:
         draft.mkdir(parents=True)
     else:
@@ -122,33 +155,40 @@ def _create_temporary_beside(path: Path, *, folder: bool) -> Path:
     return draft
 
 
-def _rename_over_folder(draft: Path, path: Path) -> None:
-    """Renames `draft` to `path`. A folder of that name is removed, or kept if that fails."""
-    if not path.exists():
-        os.replace(draft, path)
-        return
+def _name_temporary_beside(path: Path) -> Path:
+    """<name>.<process>-<random>.tmp"""
+    return path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(3).hex()}.tmp")
 
-    aside = path.with_name(f"{path.name}.{os.urandom(3).hex()}{ASIDE}")
-    with try_to_own_file(path):
-        os.replace(path, aside)
-        try:
-            os.replace(draft, path)
-        finally:
-            _remove_temporary_or_bring_back(aside)
+
+def _remove_folder_put_aside(aside: Path, path: Path) -> None:
+    """Removes a folder that another one has replaced at `path`.
+
+    First it gets a temporary name, so that a kill leaves a folder to remove, not to bring back.
+    """
+    draft = _name_temporary_beside(path)
+    os.replace(aside, draft)
+    shutil.rmtree(draft, ignore_errors=True)
 
 
 def _remove_temporary_or_bring_back(path: Path) -> None:
-    """Removes a temporary file or folder. One moved aside gets its name back if that is free."""
-    if path.name.endswith(ASIDE):
-        original = path.with_name(path.name.removesuffix(ASIDE).rpartition(".")[0])
-        if not original.exists():
-            os.replace(path, original)
-            return
+    """Removes a temporary file or folder. One that was moved aside gets its name back.
 
-    if path.is_dir():
+    If that has been taken, nothing shows that the folder is not needed: it gets a free name.
+    """
+    if path.name.endswith(ASIDE):
+        _bring_back_folder_put_aside(path)
+    elif path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _bring_back_folder_put_aside(aside: Path) -> None:
+    original = aside.with_name(aside.name.removesuffix(ASIDE).rpartition(".")[0])
+    if os.path.lexists(original):
+        original = find_free_name(original)
+        logging.info("%s was brought back from an interrupted start.", original)
+    os.replace(aside, original)
 
 
 def _is_stale_temporary(path: Path) -> bool:

@@ -5,9 +5,12 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from program import tree
 
 import ops
 from config.stored import change_settings
+from gan import DCGAN
+from runs.checkpoints import Checkpoints
 from sample import Sampler, sample
 from system import console
 from utils import arrange_image_grid, encode_png
@@ -18,7 +21,7 @@ def test_exactly_n_images_a_grid_and_their_latents(count, trained):
     folder = sample(trained(), count)
     numbered = sorted(path.name for path in folder.glob("0*.png"))
     assert numbered == [f"{k:06d}.png" for k in range(count)]
-    assert len(list(folder.iterdir())) == count + 2
+    assert len(list(folder.iterdir())) == count + 3  # grid.png, z.npy and the record of all
     assert np.load(folder / "z.npy").shape == (count, 8)
     images = np.stack([iio.imread(folder / name) for name in numbered])
     np.testing.assert_array_equal(iio.imread(folder / "grid.png"), arrange_image_grid(images))
@@ -27,8 +30,7 @@ def test_exactly_n_images_a_grid_and_their_latents(count, trained):
 @pytest.mark.parametrize("c_dim", [1, 3, 4])
 def test_same_seed_same_bytes_and_the_first_do_not_depend_on_n(c_dim, trained):
     config = trained(c_dim=c_dim)
-    few = {path.name: path.read_bytes() for path in sample(config, 3).iterdir()}
-    again = {path.name: path.read_bytes() for path in sample(config, 3).iterdir()}
+    few, again = tree(sample(config, 3)), tree(sample(config, 3))
     assert few == again
     many = sample(config, 70)
     assert all((many / name).read_bytes() == few[name] for name in few if name.startswith("0"))
@@ -89,3 +91,43 @@ def test_without_a_label_they_take_turns(trained):
     only = sample(config, 2, "b")
     assert (in_turn / "000001.png").read_bytes() == (only / "000001.png").read_bytes()
     assert (in_turn / "000000.png").read_bytes() != (only / "000000.png").read_bytes()
+
+
+def test_drawing_again_keeps_a_users_file_and_the_larger_set(trained, messages):
+    """Of 50 images and a file of the user's own, `--sample 5` left 5 images."""
+    config = trained()
+    folder = sample(config, 50)
+    (folder / "best.txt").write_text("000017")
+    before = tree(folder)
+    assert sample(config, 5) == folder
+    assert tree(folder) == before
+    assert messages[-1] == f"{folder} holds these already: 50 images of step 5"
+
+    assert sample(config, 60) == folder
+    assert {name: before[name] for name in before if name.startswith("0")}.items() <= tree(
+        folder
+    ).items()
+    assert (folder / "best.txt").read_text() == "000017"
+    assert messages[-2] == f"replaced 50 images of step 5 in {folder}"
+
+
+def test_a_larger_set_of_another_step_is_put_aside(trained, messages):
+    config = trained()
+    folder = sample(config, 9)
+    before = tree(folder)
+    Checkpoints(DCGAN(config), config).save(6)
+    assert sample(config, 5) == folder
+    assert len(list(folder.glob("0*.png"))) == 5
+    assert tree(folder.with_name("seed_0.1")) == before
+    text = f"{folder} was put aside as seed_0.1: it holds more, 9 images of step 5."
+    assert text in messages
+
+
+def test_a_larger_set_that_lacks_an_image_is_put_aside(trained):
+    config = trained()
+    folder = sample(config, 9)
+    (folder / "000003.png").unlink()
+    before = tree(folder)
+    sample(config, 5)
+    assert (folder / "000003.png").is_file()
+    assert tree(folder.with_name("seed_0.1")) == before

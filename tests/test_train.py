@@ -1,13 +1,14 @@
 import concurrent.futures
 import dataclasses
 import json
+import shutil
 import signal
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 import tensorflow as tf
-from program import signal_after
+from program import signal_after, tree
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import ops
@@ -265,7 +266,39 @@ def test_what_a_kill_left_behind_is_mended(tiny, images):
     (config.sample_path / "train_00000020.png").touch()  # drawn after the last checkpoint
     train(change_settings(config, {"steps": 3}), images)
     assert [line["step"] for line in metrics(config)] == [1, 2, 3]
-    assert not (config.sample_path / "train_00000020.png").exists()
+    assert len(iio.imread(config.sample_path / "training.gif")) == 2  # of steps 2 and 3
+
+
+def test_without_its_checkpoints_a_run_starts_anew_and_loses_nothing(tiny, images, messages):
+    """The grids and metrics of before were deleted."""
+    settings = tiny(steps=3, sample_freq=2)
+    config = train(settings, images)
+    (config.sample_path / "mine.txt").write_text("mine")
+    before = tree(config.run_dir)
+    shutil.rmtree(config.checkpoint_path)
+
+    config = train(settings, images)
+    after = tree(config.run_dir)
+    names = {"samples/": "samples.1/", "logs/": "logs.1/", "config.json": "config.1.json"}
+    for name, content in before.items():
+        for old, new in names.items():
+            if name.startswith(old):
+                assert after[name.replace(old, new)] == content
+    assert [line["step"] for line in metrics(config)] == [1, 3]
+    text = f"{config.run_dir} has no checkpoint and starts anew; what was there was put aside: "
+    assert text + "samples.1, logs.1, config.1.json." in messages
+
+
+def test_a_run_killed_before_its_first_checkpoint_goes_on_in_place(tiny, images, monkeypatch):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoints, "save", die)
+        train(tiny(steps=3, sample_freq=1), images)
+    config = train(tiny(steps=3, sample_freq=1), images)
+    names = {path.name for path in config.run_dir.iterdir()}
+    assert names == {"checkpoints", "config.json", "logs", "samples"}
 
 
 def test_with_labels_a_row_a_label_and_a_column_a_z(tiny, images):

@@ -43,7 +43,7 @@ def test_0_is_a_grid_from_the_distribution_of_training(trained):
 def test_1_is_a_row_an_axis_from_end_to_end(z_dist, low, high, trained):
     config = trained(z_dist=z_dist, z_dim=35)
     folder = visualize(config, "1")
-    assert sorted(path.name for path in folder.iterdir()) == ["axes_000.png", "axes_032.png"]
+    assert sorted(path.name for path in folder.glob("*.png")) == ["axes_000.png", "axes_032.png"]
     z = ops.latents(0, 1, z_dim=35, z_dist=z_dist).numpy().repeat(COLUMNS, 0)
     z[:, 33] = np.linspace(low, high, COLUMNS)
     np.testing.assert_array_equal(sweep_latents(config, 33, COLUMNS), z)
@@ -57,7 +57,7 @@ def test_1_is_a_row_an_axis_from_end_to_end(z_dist, low, high, trained):
 @pytest.mark.parametrize(("option", "c_dim", "z_dim"), [("2", 1, 18), ("3", 3, 2), ("4", 4, 18)])
 def test_gifs_go_there_and_back(option, c_dim, z_dim, trained):
     folder = visualize(trained(c_dim=c_dim, z_dim=z_dim), option)
-    names = sorted(path.name for path in folder.iterdir())
+    names = sorted(path.name for path in folder.glob("*.gif"))
     every = [f"axis_{axis:03d}.gif" for axis in range(z_dim)]
     if option == "2":
         assert len(names) == 16
@@ -90,3 +90,20 @@ def test_a_sweep_is_not_normalised_by_its_own_statistics(trained):
     draw = Sampler(change_settings(config, {"bn_statistics": "moving"})).draw
     expected = arrange_image_grid(draw(sweep_latents(config, 0, COLUMNS)), COLUMNS)
     np.testing.assert_array_equal(iio.imread(folder / "axes_000.png")[:16], expected)
+
+
+def test_drawing_again_keeps_what_the_user_added_or_changed(trained, messages):
+    config = trained()
+    folder = visualize(config, "0")
+    (folder / "notes.txt").write_text("mine")
+    visualize(config, "0")
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert not [text for text in messages if "replaced" in text or "aside" in text]
+
+    (folder / "grid.png").write_bytes(b"cropped by hand")
+    visualize(config, "0")
+    aside = folder.with_name("visualize_0_seed_0.1")
+    assert (aside / "grid.png").read_bytes() == b"cropped by hand"
+    assert (aside / "notes.txt").read_text() == "mine"
+    text = f"{folder} was put aside as {aside.name}: grid.png is not as this program wrote it."
+    assert text in messages

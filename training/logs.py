@@ -1,17 +1,16 @@
 """What a run reports while it trains: TensorBoard, metrics.jsonl, a progress bar or plain lines."""
 
-import contextlib
 import json
 import math
 import time
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from config.settings import Config
-from system.files import append_to_file_or_undo, write_atomic
+from runs.history import locate_metrics, read_metrics
+from system.files import append_to_file_or_undo, keep_copy_aside, write_atomic
 from training.diagnosis import WinningDiscriminator
 from training.events import Events
 from training.hparams import write_hparams_for_tensorboard
@@ -55,6 +54,7 @@ class Logs:
         self.folder = config.run_dir / "logs"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.events = Events(self.folder)
+        self.metrics_path = locate_metrics(config)
 
         self.start = start
         self.last = (start, time.monotonic())
@@ -125,20 +125,16 @@ class Logs:
         with self.events.record_summaries_of_step(step):
             tf.summary.image(name, picture[None])
 
-    @property
-    def _metrics_path(self) -> Path:
-        return self.folder / "metrics.jsonl"
-
     def _append_metrics_line(self, line: str) -> None:
         """Adds a line, whole or not at all; warns of the first that cannot be written."""
         try:
-            append_to_file_or_undo(self._metrics_path, line.encode())
+            append_to_file_or_undo(self.metrics_path, line.encode())
         except OSError as error:
             self.lost_lines += 1
             if self.lost_lines == 1:
                 logging.warning(
                     "%s cannot be written: %s. Training goes on.",
-                    *(self._metrics_path, error.strerror),
+                    *(self.metrics_path, error.strerror),
                 )
 
     def _measure_images_per_second(self, step: int) -> float:
@@ -169,28 +165,24 @@ class Logs:
         return f"  {speed:,.0f} img/s  {format_hours_and_minutes(seconds_left)} left"
 
     def _drop_metrics_after_start(self, start: int) -> float:
-        """Drops the lines after step `start`; returns the seconds of training until then."""
-        if not self._metrics_path.exists():
+        """Drops the lines after step `start`; returns the seconds of training until then.
+
+        A kill loses less than `ckpt_freq` steps. Where more are to go, a copy is kept first.
+        """
+        if not self.metrics_path.exists():
             return 0.0
 
-        entries = _parse_metrics_lines(self._metrics_path.read_text(encoding="utf-8"))
+        entries = read_metrics(self.metrics_path)
+        if any(entry["step"] > start + self.config.ckpt_freq for entry in entries):
+            copy = keep_copy_aside(self.metrics_path)
+            logging.info("%s keeps the lines after step %s.", copy, f"{start:,}")
+
         kept = [entry for entry in entries if entry["step"] <= start]
         lines = "".join(json.dumps(entry) + "\n" for entry in kept)
-        write_atomic(self._metrics_path, lines.encode())
+        write_atomic(self.metrics_path, lines.encode())
 
         seconds = kept[-1].get("seconds") if kept else 0.0
         return seconds if isinstance(seconds, float) else 0.0
-
-
-def _parse_metrics_lines(text: str) -> list[dict]:
-    """The entries of metrics.jsonl that have a step, without lines that a kill cut short."""
-    entries = []
-    for line in text.splitlines():
-        with contextlib.suppress(ValueError):
-            entries.append(json.loads(line))
-    return [
-        entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("step"), int)
-    ]
 
 
 def average_step_results(results: dict) -> dict[str, float]:

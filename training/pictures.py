@@ -1,7 +1,6 @@
 """What training leaves in samples/: the reals, a grid now and then, a film of the grids."""
 
 import contextlib
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +10,7 @@ from config.settings import Config
 from data.batches import Order
 from data.label_choice import MAX_PICTURE_ROWS, list_picture_labels
 from model import Generator
+from runs.history import list_training_grids
 from sample import Sampler
 from system.files import write_atomic
 from training.logs import Logs
@@ -28,17 +28,9 @@ class Pictures:
     A failed write is reported once: training is worth more than its pictures.
     """
 
-    def __init__(self, config: Config, generator: Generator, start: int):
-        """start: steps done so far.
-
-        Deletes grids of later steps: a killed process left them, and they are redrawn.
-        """
+    def __init__(self, config: Config, generator: Generator):
         self.config = config
         self.failed = False
-        for path in self._list_training_grids():
-            if int(path.stem.removeprefix("train_")) > start:
-                path.unlink()
-
         self.sampler = Sampler(config, generator)
         self.columns = COLUMNS_OF_LARGE if max(config.height, config.width) > LARGE else COLUMNS
         self.rows = list_picture_labels(config)[:MAX_PICTURE_ROWS] if config.y_dim else None
@@ -81,9 +73,12 @@ class Pictures:
                 step, "G", arrange_image_grid(self.sampler.draw(*inputs), self.columns)
             )
 
-    def write_training_film(self) -> None:
+    def write_training_film(self, step: int) -> None:
+        """samples/training.gif: the grids up to `step`. Later ones are of a longer training."""
+        grids = list_training_grids(self.config)
+        shown = [path for of_step, path in grids.items() if of_step <= step]
         with self._warn_once_of_failed_picture():
-            write_film(self._list_training_grids(), self.config.sample_path / FILM)
+            write_film(shown, self.config.sample_path / FILM)
 
     def _write_training_picture(self, name: str, grid: np.ndarray) -> None:
         with self._warn_once_of_failed_picture():
@@ -99,6 +94,3 @@ class Pictures:
                     "%s cannot be written: %s. Training goes on.", error.filename, error.strerror
                 )
             self.failed = True
-
-    def _list_training_grids(self) -> list[Path]:
-        return sorted(self.config.sample_path.glob("train_" + "[0-9]" * 8 + ".png"))

@@ -48,7 +48,7 @@ def test_draw_writes_the_guides_fifteen_figures_and_the_matrix(drawn):
     }
     assert len(names) == 15
     assert {path.name for path in paths} == names | {"matrix.png"}
-    assert sorted(paths) == sorted(folder.iterdir())
+    assert {*paths, folder / ".written.json"} == {*folder.iterdir()}
     assert iio.imread(folder / "matrix.png").ndim == 3
 
 
@@ -94,3 +94,17 @@ def test_films_go_on_for_ever_at_one_pace(drawn):
 def test_the_arithmetic_needs_no_tensorflow():
     code = "import sys, explore.conv_arithmetic; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_a_picture_of_the_users_is_put_aside(drawn, tmp_path, monkeypatch, messages):
+    folder, _ = drawn
+    monkeypatch.setattr(conv_arithmetic, "plan_convolution_sweeps", dict)  # they take long
+    (tmp_path / "matrix.png").write_text("mine")
+    conv_arithmetic.run_experiment(Config(), tmp_path)
+    assert (tmp_path / "matrix.1.png").read_text() == "mine"
+    assert (tmp_path / "matrix.png").read_bytes() == (folder / "matrix.png").read_bytes()
+    assert len(messages) == 1
+
+    conv_arithmetic.run_experiment(Config(), tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["matrix.1.png", "matrix.png"]
+    assert len(messages) == 1

@@ -42,3 +42,18 @@ def test_with_labels_a_frozen_generator_takes_y(tiny):
         write_frozen_graphs(config) / "generator.pb", {"z:0": z, "y:0": y}, "images:0"
     )
     np.testing.assert_allclose(images, dcgan.generator(z, y), atol=1e-6)
+
+
+def test_freezing_again_replaces_its_own_graphs_alone(tiny, messages):
+    config = tiny(blocks=1).resolve()
+    dcgan = DCGAN(config)
+    Checkpoints(dcgan, config).save(0)
+    folder = write_frozen_graphs(config)
+    (folder / "discriminator.pb").write_bytes(b"optimized by hand")
+
+    dcgan.generator.stem.dense.kernel.assign_add(tf.ones_like(dcgan.generator.stem.dense.kernel))
+    Checkpoints(dcgan, config).save(1)
+    write_frozen_graphs(config)
+    assert (folder / "discriminator.1.pb").read_bytes() == b"optimized by hand"
+    assert not (folder / "generator.1.pb").exists()
+    assert f"replaced generator.pb, model_card.json in {folder}" in messages

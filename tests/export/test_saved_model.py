@@ -133,3 +133,24 @@ def test_with_the_statistics_of_the_batch_one_image_is_not_its_own_batch(tiny):
     z = ops.latents(0, 2, z_dim=8, z_dist="normal01")
     one, other = (serve(z=z[k : k + 1])["images"].numpy() for k in (0, 1))
     assert np.abs(one - other).mean() > 0.1 * np.abs(one).mean()
+
+
+def test_exporting_again_keeps_what_the_user_added_or_changed(tiny, messages):
+    config = tiny(blocks=1).resolve()
+    dcgan = DCGAN(config)
+    Checkpoints(dcgan, config).save(0)
+    folder = write_saved_model(config)
+    card = folder.parent / "model_card.json"
+    (folder / "assets.extra").mkdir()
+    (folder / "assets.extra" / "warm-up").write_text("mine")
+    card.write_text(card.read_text() + "mine")
+
+    Checkpoints(dcgan, config).save(1)
+    write_saved_model(config)
+    assert (folder / "assets.extra" / "warm-up").read_text() == "mine"
+    assert card.with_name("model_card.1.json").read_text().endswith("mine")
+    assert json.loads(card.read_text())["step"] == 1
+    assert tf.saved_model.load(str(folder)).signatures
+    assert f"replaced the SavedModel of step 0 in {folder}" in messages
+    text = f"{card} was put aside as model_card.1.json: this program did not write it."
+    assert text in messages

@@ -68,6 +68,8 @@ AFTER_THE_END = [
     ("the old samples' rename", "os.rename", "samples/seed_0", 1, 0),
     ("between the samples' renames", "os.rename", "samples/seed_0", 2, 0),
     ("between the SavedModel's renames", "os.rename", "export/saved_model", 2, 0),
+    ("the old SavedModel's removal", "os.remove", "saved_model.pb", 1, 0),
+    ("between the card's record and the card", "os.rename", "model_card.json", 1, 0),
 ]
 
 
@@ -160,9 +162,15 @@ def test_a_finished_run_loses_nothing_when_its_results_are_written_again(
     folder, tmp_path, undisturbed
 ):
     assert run(*flags(folder, tmp_path))[0] == 0
+    notes = [tmp_path / "run" / name / "notes" for name in ("samples/seed_0", "export/saved_model")]
+    for path in notes:
+        path.write_text("the user's own")
     for moment in AFTER_THE_END:
         assert killed(moment, folder, tmp_path), moment
     assert run(*flags(folder, tmp_path))[0] == 0
+    for path in notes:
+        assert path.read_text() == "the user's own"
+        path.unlink()
     assert_equal_to(undisturbed[0], tmp_path)
 
 

@@ -12,7 +12,6 @@ from system.files import (
     append_to_file_or_undo,
     check_disk_room,
     check_folder_writable,
-    replace_folder,
     write_atomic,
 )
 
@@ -27,24 +26,11 @@ def test_a_disk_without_room_is_told_before_the_work(tmp_path):
     assert "Make room there" in line
 
 
-def test_files_and_folders_appear_whole_or_not_at_all(tmp_path):
-    folder = tmp_path / "folder"
-    with replace_folder(folder) as temporary:
-        (temporary / "a").write_text("first")
-    with pytest.raises(RuntimeError), replace_folder(folder) as temporary:
-        (temporary / "b").write_text("half")
-        raise RuntimeError
-    assert [path.name for path in folder.iterdir()] == ["a"]
-    with replace_folder(folder) as temporary:
-        (temporary / "c").write_text("second")
-    assert [path.name for path in folder.iterdir()] == ["c"]
-    (tmp_path / "folder.123.tmp" / "of a killed process").mkdir(parents=True)
-    with replace_folder(folder):
-        pass
+def test_files_appear_whole_or_not_at_all(tmp_path):
     write_atomic(tmp_path / "file", b"content")
     with pytest.raises(OSError):
         write_atomic(tmp_path / "none" / "file", b"content")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert tree(tmp_path) == {"file": b"content"}
 
 
 def test_temporaries_belong_to_their_process(tmp_path):
@@ -62,26 +48,55 @@ def test_temporaries_belong_to_their_process(tmp_path):
 def test_what_was_put_aside_for_nothing_comes_back(tmp_path):
     (tmp_path / "saved_model.abcdef.aside.tmp").mkdir()
     (tmp_path / "saved_model.abcdef.aside.tmp" / "weights").write_text("precious")
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other.abcdef.aside.tmp").mkdir()
     files.remove_temporary_leftovers(tmp_path)
     assert tree(tmp_path) == {"saved_model/weights": b"precious"}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "saved_model"]
+
+
+def test_what_was_put_aside_gets_another_name_when_its_own_is_taken(tmp_path, messages):
+    """Killed between two renames; before the next start the user made a folder of that name."""
+    for name in ("seed_0", "seed_0.abcdef.aside.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "image").write_text(name)
+    files.remove_temporary_leftovers(tmp_path)
+    assert tree(tmp_path) == {
+        "seed_0/image": b"seed_0",
+        "seed_0.1/image": b"seed_0.abcdef.aside.tmp",
+    }
+    assert messages == [f"{tmp_path / 'seed_0.1'} was brought back from an interrupted start."]
+
+
+def test_temporaries_of_the_users_stay(tmp_path):
+    names = ["notes.tmp", "a.12.tmp", "b.aside.tmp", "c.12-abcdef.tmp.txt", "d.12-abcdeg.tmp"]
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / "mine.tmp").mkdir()
+    files.remove_temporary_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, "mine.tmp"])
 
 
 def test_where_there_are_no_locks_temporaries_go_by_their_age(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "fcntl", None)
-    for name in ("old", "new"):
-        (tmp_path / f"{name}.tmp").touch()
-    os.utime(tmp_path / "old.tmp", (0, 0))
+    old, new = tmp_path / "old.12-abcdef.tmp", tmp_path / "new.12-abcdef.tmp"
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
     files.remove_temporary_leftovers(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["new.tmp"]
-    with replace_folder(tmp_path / "made") as folder:
-        (folder / "file").write_text("1")
-    with replace_folder(tmp_path / "made") as folder:
-        (folder / "file").write_text("2")
+    assert [*tmp_path.iterdir()] == [new]
     write_atomic(tmp_path / "one", b"3")
-    assert tree(tmp_path) == {"made/file": b"2", "new.tmp": b"", "one": b"3"}
+    assert tree(tmp_path) == {new.name: b"", "one": b"3"}
+
+
+def test_names_beside_that_are_free(tmp_path):
+    (tmp_path / "card.json").write_text("1")
+    (tmp_path / "card.1.json").symlink_to("nowhere")
+    assert files.put_aside(tmp_path / "card.json") == tmp_path / "card.2.json"
+    (tmp_path / "seed_0.5").mkdir()
+    assert files.put_aside(tmp_path / "seed_0.5") == tmp_path / "seed_0.5.1"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "card.1.json",
+        "card.2.json",
+        "seed_0.5.1",
+    ]
 
 
 def test_a_temporary_that_another_process_takes_for_a_leftover_is_made_again(tmp_path, monkeypatch):
@@ -121,19 +136,3 @@ def test_a_place_that_cannot_be_written_is_told_with_the_folder_that_exists(tmp_
     assert not (tmp_path / "a").exists()
     with pytest.raises(ValueError, match=rf"Received: {tmp_path}/file\. Give another one\."):
         check_folder_writable(tmp_path / "file" / "run")
-
-
-def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
-    folder, rename = tmp_path / "folder", os.replace
-    with replace_folder(folder) as draft:
-        (draft / "old").touch()
-
-    def refuse_drafts(source, target):
-        if target == folder and not str(source).endswith(".aside.tmp"):
-            raise OSError("no")
-        rename(source, target)
-
-    monkeypatch.setattr(os, "replace", refuse_drafts)
-    with pytest.raises(OSError, match="no"), replace_folder(folder) as draft:
-        (draft / "new").touch()
-    assert tree(tmp_path) == {"folder/old": b""}

@@ -4,6 +4,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from disks import limit
+from program import tree
 
 from model import Generator
 from training.pictures import Pictures
@@ -23,10 +24,10 @@ class NoLogs:
 def make(tiny):
     """A factory of Pictures of a run whose folders are there."""
 
-    def pictures(start=0, **changes):
+    def pictures(**changes):
         config = tiny(blocks=1, **changes).resolve()
         config.sample_path.mkdir(parents=True, exist_ok=True)
-        return Pictures(config, Generator(config.network_config()), start)
+        return Pictures(config, Generator(config.network_config()))
 
     return pictures
 
@@ -76,16 +77,17 @@ def test_the_fixed_latents_are_a_column_each(make):
     np.testing.assert_array_equal(y, np.eye(2).repeat(8, 0))
 
 
-def test_grids_of_steps_that_are_done_again_go(make):
-    folder = make().config.sample_path
-    for name in ("train_00000010.png", "train_00000020.png", "train_me.png", "reals.png"):
-        (folder / name).touch()
-    make(start=10)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "reals.png",
-        "train_00000010.png",
-        "train_me.png",
-    ]
+def test_grids_of_later_steps_stay_and_are_not_in_the_film(make):
+    pictures = make()
+    folder = pictures.config.sample_path
+    for step in (10, 20, 30):
+        iio.imwrite(folder / f"train_{step:08d}.png", np.full((8, 8, 3), step, np.uint8))
+    (folder / "train_me.png").write_text("mine")
+    before = tree(folder)
+    pictures.write_training_film(20)
+    after = tree(folder)
+    assert len(iio.imread(after.pop("training.gif"))) == 2
+    assert after == before
 
 
 def test_a_full_disk_is_said_once(make, photos, messages):

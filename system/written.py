@@ -1,0 +1,256 @@
+"""Which files the program itself wrote: only those make room for new ones.
+
+A folder that the program fills holds a record of what it wrote there. Files that are not in the
+record belong to the user and stay. Where the record is missing, or does not fit the files, the old
+ones are put aside under another name.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+
+from absl import logging
+
+from system.files import (
+    create_temporary_path,
+    put_aside,
+    remove_temporary_leftovers,
+    swap_folders,
+    write_atomic,
+)
+
+RECORD_NAME = ".written.json"
+NAMES_SHOWN = 3  # of the files that were replaced
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Record:
+    """What the program wrote into a folder.
+
+    what: in words. size: how many of something, as of images; 0 where nothing is counted. origin:
+    equal where the same size gives the same files; "" where nobody asks. files: name, with / below
+    folders -> sha256. coming: the same for files that were about to be written, so that a kill
+    leaves none of which nobody knows whose it is.
+    """
+
+    what: str
+    size: int = 0
+    origin: str = ""
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
+    coming: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        return (json.dumps(dataclasses.asdict(self), indent=1) + "\n").encode()
+
+    def allows_replacing(self, path: Path, name: str) -> bool:
+        """Whether `path`, called `name` here, is a file of the program's that nobody changed."""
+        known = (self.files.get(name), self.coming.get(name))
+        return path.is_file() and not path.is_symlink() and hash_file(path) in known
+
+
+@contextlib.contextmanager
+def replace_folder(path: Path, *, what: str, size: int = 0, origin: str = ""):
+    """Yields an empty folder that takes the place of `path` at the end of the block.
+
+    what, size, origin: as in `Record`. Files that the program wrote are replaced, and a line says
+    so; the user's stay in the folder. Where it is not clear whose a file is, or `path` holds more
+    than `size`, all of it is put aside. When the block raises, everything stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_temporary_leftovers(path.parent)
+
+    with create_temporary_path(path, folder=True) as draft:
+        yield draft
+        record = Record(what=what, size=size, origin=origin, files=_hash_files_below(draft))
+        (draft / RECORD_NAME).write_bytes(record.to_json())
+        _put_draft_in_place(draft, path, record)
+
+
+def replace_files(folder: Path, contents: dict[str, bytes], *, what: str) -> None:
+    """Writes files into `folder`, by name; each appears whole.
+
+    what: the files in words, for the record. Files of these names that the program wrote are
+    replaced, and a line says so. Others are put aside.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_temporary_leftovers(folder)
+    old = read_record(folder) or Record(what=what)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+    present = _make_room_for_files(folder, hashes, old)
+    before = Record(what=what, files=old.files | present, coming=hashes)
+    write_atomic(folder / RECORD_NAME, before.to_json())
+    for name, content in contents.items():
+        write_atomic(folder / name, content)
+
+    after = Record(what=what, files=old.files | hashes)
+    write_atomic(folder / RECORD_NAME, after.to_json())
+    if replaced := [name for name in present if present[name] != hashes[name]]:
+        logging.info("replaced %s in %s", _join_some_names(replaced), folder)
+
+
+def read_record(folder: Path) -> Record | None:
+    """What the program wrote into `folder`; None when nothing there says so, or it is damaged."""
+    try:
+        record = Record(**json.loads((folder / RECORD_NAME).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    return record if _is_valid_record(record) else None
+
+
+def is_folder_as_written(folder: Path, record: Record) -> bool:
+    """Whether every file of the record is there and unchanged."""
+    return all(record.allows_replacing(folder / name, name) for name in record.files)
+
+
+def hash_file(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _put_draft_in_place(draft: Path, path: Path, record: Record) -> None:
+    with contextlib.suppress(OSError):
+        path.rmdir()  # nothing is in it
+    if not os.path.lexists(path):
+        os.replace(draft, path)
+        return
+
+    if reason := _explain_why_to_put_aside(path, draft, record):
+        _put_folder_aside_for(draft, path, reason)
+        return
+
+    old = read_record(path)
+    _link_entries(path, draft, _list_entries_of_user(path, old))
+    swap_folders(draft, path)
+    if old.files != record.files:
+        logging.info("replaced %s in %s", old.what, path)
+
+
+def _put_folder_aside_for(draft: Path, path: Path, reason: str) -> None:
+    """Renames `path` to a free name and `draft` to `path`; `path` stays if that fails."""
+    aside = put_aside(path)
+    try:
+        os.replace(draft, path)
+    except OSError:
+        os.replace(aside, path)
+        raise
+    logging.info("%s was put aside as %s: %s.", path, aside.name, reason)
+
+
+def _explain_why_to_put_aside(path: Path, draft: Path, record: Record) -> str:
+    """Why nothing in `path` may be replaced; empty when only the program's own files would go."""
+    old = None if path.is_symlink() else read_record(path)
+    if old is None:
+        return "nothing shows that this program wrote it"
+    if changed := _find_changed_file(path, old):
+        return f"{changed} is not as this program wrote it"
+    if old.size > record.size:
+        return f"it holds more, {old.what}"
+    if taken := _find_name_taken_by_user(draft, path, _list_entries_of_user(path, old)):
+        return f"{taken} is not of this program, and its name is needed"
+    return ""
+
+
+def _find_changed_file(folder: Path, record: Record) -> str | None:
+    """A file of the record that is there, but not as it was written."""
+    names = [name for name in record.files if os.path.lexists(folder / name)]
+    return next((name for name in names if not record.allows_replacing(folder / name, name)), None)
+
+
+def _find_name_taken_by_user(draft: Path, path: Path, names: Iterable[str]) -> str | None:
+    """One of the user's `names` in `path` that `draft` needs, for a file or a folder."""
+    for name in names:
+        above = [draft / parent for parent in PurePath(name).parents]
+        if any(os.path.lexists(place) and not place.is_dir() for place in above):
+            return name
+        are_folders = all(
+            place.is_dir() and not place.is_symlink() for place in (path / name, draft / name)
+        )
+        if os.path.lexists(draft / name) and not are_folders:
+            return name
+    return None
+
+
+def _make_room_for_files(folder: Path, hashes: dict[str, str], record: Record) -> dict[str, str]:
+    """Puts aside what has one of the names in `hashes` and is not the program's.
+
+    Returns name -> sha256 of those that may be replaced: the program's, and equal ones.
+    """
+    present = {}
+    for name, new_hash in hashes.items():
+        path = folder / name
+        if not os.path.lexists(path):
+            continue
+
+        same = Record(what="", files={name: new_hash})
+        if record.allows_replacing(path, name) or same.allows_replacing(path, name):
+            present[name] = hash_file(path)
+        else:
+            aside = put_aside(path)
+            logging.info("%s was put aside as %s: this program did not write it.", path, aside.name)
+    return present
+
+
+def _list_entries_of_user(folder: Path, record: Record) -> list[str]:
+    known = {RECORD_NAME, *record.files}
+    return [name for name in _list_entries_below(folder) if name not in known]
+
+
+def _list_entries_below(folder: Path) -> list[str]:
+    """The names of all files, links and empty folders below a folder, with / between."""
+    names = []
+    for place, folders, files in os.walk(folder, onerror=_raise_error):
+        here = Path(place)
+        entries = files + [name for name in folders if (here / name).is_symlink()]
+        names += [(here / name).relative_to(folder).as_posix() for name in entries]
+        if not folders and not files and here != folder:
+            names.append(here.relative_to(folder).as_posix())
+    return names
+
+
+def _raise_error(error: OSError) -> None:
+    """os.walk passes over what it cannot read, and then it would be taken for nothing."""
+    raise error
+
+
+def _hash_files_below(folder: Path) -> dict[str, str]:
+    names = sorted(_list_entries_below(folder))
+    return {name: hash_file(folder / name) for name in names if (folder / name).is_file()}
+
+
+def _link_entries(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Gives the entries `names` of a folder a place in another one, too."""
+    for name in names:
+        old, new = source / name, target / name
+        if old.is_dir() and not old.is_symlink():
+            new.mkdir(parents=True, exist_ok=True)
+            continue
+        new.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(old, new, follow_symlinks=False)
+        except (OSError, NotImplementedError):  # a file system without links, or another's file
+            shutil.copy2(old, new, follow_symlinks=False)
+
+
+def _join_some_names(names: list[str]) -> str:
+    shown = ", ".join(names[:NAMES_SHOWN])
+    more = len(names) - NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _is_valid_record(record: Record) -> bool:
+    """Whether every field is of its type and every name stays in the folder."""
+    if not (type(record.what) is type(record.origin) is str and type(record.size) is int):
+        return False
+    if not (type(record.files) is type(record.coming) is dict):
+        return False
+    hashes = [*record.files.items(), *record.coming.items()]
+    return all(
+        type(value) is str and not PurePath(name).is_absolute() and ".." not in PurePath(name).parts
+        for name, value in hashes
+    )
