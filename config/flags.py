@@ -139,7 +139,7 @@ def _define_setting_flag(field: dataclasses.Field, setting: Setting) -> None:
 def parse_flags(argv: list[str]) -> None:
     """Fills FLAGS. Raises ValueError for unknown flags, values of the wrong type, stray words."""
     known = _list_own_flags()
-    mistakes.check_command_line(argv[1:], known)
+    mistakes.check_command_line(argv[1:], known, FLAGS)
     try:
         stray = FLAGS(argv)[1:]
     except flags.UnrecognizedFlagError as error:

@@ -2,7 +2,7 @@
 
 import difflib
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from absl.flags import Flag
 
@@ -99,25 +99,36 @@ EXAMPLES = {  # of flags without a default
 }
 
 
-def check_command_line(arguments: list[str], known: Mapping[str, Flag]) -> None:
-    """Raises ValueError for words that belong to no flag, and for values missing or too many.
+def check_command_line(
+    arguments: list[str], known: Mapping[str, Flag], others: Container[str]
+) -> None:
+    """Raises ValueError for unknown flags, stray words, and values missing or too many.
 
-    arguments: the command line without the program. What stands after a flag that is not among the
-    `known` ones is left to absl, which would take the next flag for a missing value.
+    arguments: the command line without the program. known: our flags, which absl would give the
+    next flag for a missing value. others: absl's own names; what follows one is left to absl.
     """
     position = 0
     while position < len(arguments):
         argument = arguments[position]
         name = _find_flag_in_argument(argument, known)
-        if name is None and argument.startswith("-") and argument.strip("-").partition("=")[0]:
-            return
         if name is None:
-            raise ValueError(explain_stray_word(arguments, position, known))
+            typed = argument.lstrip("-").partition("=")[0]
+            if argument.startswith("-") and (typed in others or typed.removeprefix("no") in others):
+                return
+            raise ValueError(_explain_argument_of_no_flag(arguments, position, known))
 
         _check_negated_flag_has_no_value(argument, known[name])
-        has_own_value = known[name].boolean or "=" in argument
         _check_flag_has_value(arguments[position:], known[name], known)
-        position += 1 if has_own_value else 2
+        position += 1 if known[name].boolean or "=" in argument else 2
+
+
+def _explain_argument_of_no_flag(
+    arguments: list[str], position: int, known: Mapping[str, Flag]
+) -> str:
+    argument = arguments[position]
+    if argument.startswith("-") and argument.lstrip("-").partition("=")[0]:
+        return explain_unknown_flag(argument, known)
+    return explain_stray_word(arguments, position, known)
 
 
 def _check_flag_has_value(arguments: list[str], flag: Flag, known: Mapping[str, Flag]) -> None:

@@ -67,7 +67,7 @@ def _find_odd_sign_in_path(name: str) -> str:
 
 def _suggest_path_nearby(name: str, data_dir: Path) -> str:
     """The part of the path that is there, and the nearest name in it."""
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # noqa: PTH111  (Path's own raises RuntimeError)
     parent = next((parent for parent in path.parents if parent.is_dir()), Path())
     missing = path.relative_to(parent).parts[0] if parent in path.parents else path.name
     if nearest := find_nearest_name(missing, list_possible_datasets(parent)):

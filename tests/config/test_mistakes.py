@@ -1,5 +1,7 @@
 """Command lines that cannot be read, each with the line that says what to type instead."""
 
+import random
+
 import pytest
 from absl.testing import flagsaver
 
@@ -96,6 +98,12 @@ def test_an_unknown_flag_names_the_one_that_was_meant(argument, line):
     assert line_of("--train", argument) == line
 
 
+def test_the_first_mistake_is_told():
+    assert line_of("--lr", "3", "--sample").startswith("There is no flag --lr.")
+    assert line_of("--sample", "x", "--lr", "3").startswith("There is no flag --lr.")
+    assert line_of("--train", "true", "--lr").startswith("--train takes no value")
+
+
 def test_a_number_written_as_people_write_it():
     assert line_of("--steps=1e3") == (
         "--steps must be a whole number. Received: 1e3. Try --steps=1000."
@@ -127,6 +135,18 @@ def test_every_word_of_others_means_a_choice():
     choices = {word for name in FLAGS for word in getattr(FLAGS[name].parser, "enum_values", ())}
     assert {*VALUE_MEANINGS.values()} <= choices
     assert not {*VALUE_MEANINGS} & choices
+
+
+def test_any_words_are_one_line_or_pass():
+    rng = random.Random(0)
+    words = "--train true --sample 3 --sample= --g_widths 8, —epoch --lr - -- = --= -x --no --nolr"
+    words = [*words.split(), "", "\0", "\ud800", "--notrain=1", "--out_name", "--visualize", "2"]
+    for _ in range(2000):
+        with flagsaver.flagsaver():
+            try:
+                parse_flags(["main.py", *rng.choices(words, k=rng.randrange(1, 5))])
+            except ValueError as error:
+                assert str(error).isprintable() and len(str(error)) > 20
 
 
 def test_what_is_right_passes():

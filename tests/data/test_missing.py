@@ -1,5 +1,6 @@
 """Datasets that are not there: the line names what is odd about them, and what was meant."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,12 @@ def test_a_well_known_set_is_in_tensorflow_datasets(tmp_path):
 def test_nothing_far_is_called_near():
     assert find_nearest_name("FACES", ["faces.zip"]) == "faces.zip"
     assert find_nearest_name("dogs", ["cats"]) is None
+
+
+def test_any_name_is_one_line():
+    rng, signs = random.Random(0), "a/\\~'\" .:$%{}C-“é\n"
+    for _ in range(3000):
+        name = "".join(rng.choices(signs, k=rng.randrange(1, 9)))
+        if name.strip():  # the checks refuse the others
+            line = describe_missing_dataset(name, Path("data"), "")
+            assert line.isprintable() and len(line) > len(name)
