@@ -93,7 +93,7 @@ def test_without_a_label_they_take_turns(trained):
     assert (in_turn / "000000.png").read_bytes() != (only / "000000.png").read_bytes()
 
 
-def test_drawing_again_keeps_a_users_file_and_the_larger_set(trained, messages):
+def test_drawing_again_keeps_a_users_file_and_the_larger_set(trained, capsys):
     """Of 50 images and a file of the user's own, `--sample 5` left 5 images."""
     config = trained()
     folder = sample(config, 50)
@@ -101,7 +101,9 @@ def test_drawing_again_keeps_a_users_file_and_the_larger_set(trained, messages):
     before = tree(folder)
     assert sample(config, 5) == folder
     assert tree(folder) == before
-    assert messages[-1] == f"{folder} holds these already: 50 images of step 5"
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"{folder} holds these already: 50 images of step 5"
+    )
 
     assert sample(config, 60) == folder
     assert {name: before[name] for name in before if name.startswith("0")}.items() <= tree(

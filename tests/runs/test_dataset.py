@@ -10,7 +10,8 @@ from program import is_one_line, run_here
 
 from config.stored import write_config
 from runs.dataset import take_dataset_into_settings
-from runs.find import dataset_may_be_of_run, read_run
+from runs.find import read_run
+from runs.not_found import dataset_may_be_of_run
 
 
 @pytest.fixture
