@@ -6,6 +6,7 @@ system has no locks, the process named in a lock file counts as its owner for as
 
 import contextlib
 import os
+import re
 import socket
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ except ImportError:  # Windows
     fcntl = None
 
 POLL_SECONDS = 0.2
+HOLDER = re.compile(r"process \d+ on ")  # how a lock file begins
 MAX_HOLDER = 200  # characters of a lock file that are shown
 
 
@@ -27,7 +29,8 @@ MAX_HOLDER = 200  # characters of a lock file that are shown
 def lock_run(folder: Path):
     """Within the block only this process may change the run in `folder`, which need not exist yet.
 
-    Raises ValueError when another process has the run, with its process id and host. Both are in
+    Raises ValueError when another process has the run, with its process id and host, or when a file
+    of that name is not the program's. Process id and host are in
     `folder`/lock, which is removed after the block. A lock that a killed process left is taken
     over.
     """
@@ -39,6 +42,7 @@ def lock_run(folder: Path):
     if descriptor is None:
         raise _run_in_use_error(folder, _read_lock_holder(path) or "another process")
 
+    _check_lock_is_of_program(path, descriptor)
     try:
         _warn_of_lock_from_other_host(_read_lock_holder(path), folder)
         _write_lock_holder(descriptor, path)
@@ -46,6 +50,17 @@ def lock_run(folder: Path):
     finally:
         _remove_and_unlock_file(path, descriptor)
         _remove_empty_folders(new_folders)  # a run that never began leaves no folder
+
+
+def _check_lock_is_of_program(path: Path, descriptor: int) -> None:
+    """Raises ValueError, and closes the file, when a user's own file has the lock's name."""
+    holder = _read_lock_holder(path)
+    if holder.strip("\0") and not HOLDER.match(holder):
+        os.close(descriptor)
+        raise ValueError(
+            f"{path} must be this program's lock. Received: a file that says something else. "
+            "Move it away, or start another run with --out_name=NAME."
+        )
 
 
 def _run_in_use_error(folder: Path, holder: str) -> ValueError:
