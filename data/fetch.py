@@ -28,7 +28,12 @@ from tqdm import tqdm
 from config.catalog import CELEBA, LSUN, MNIST, NAMED_SETS
 from config.settings import Config
 from system import console
-from system.files import check_disk_room, create_temporary_path, remove_temporary_leftovers
+from system.files import (
+    check_disk_room,
+    create_temporary_path,
+    put_aside,
+    remove_temporary_leftovers,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -279,6 +284,8 @@ def fetch_dataset_file(
     part = path.with_name(f"{path.name}.part")
     check_disk_room(path.parent, file.size - _count_downloaded_bytes(part) + unpacked, path.name)
     _download_from_any_mirror(file, path, part, unreachable)
+    if path.exists():  # somebody brought it meanwhile
+        logging.info("%s was put aside as %s.", path, put_aside(path).name)
     os.replace(part, path)
     return True
 
@@ -295,12 +302,13 @@ def _download_from_any_mirror(
 ) -> None:
     """Brings `part` to its full size from the first place that gives it."""
     failures = []
+    found = part.stat().st_ino if _count_downloaded_bytes(part) else None
     for url in file.urls:
         host = urlsplit(url).netloc
         try:
             if host in unreachable:
                 raise MirrorError(unreachable[host])
-            _download_from_mirror(url, file, part)
+            _download_from_mirror(url, file, part, found)
         except MirrorError as error:
             failures.append(f"{host}: {error}")
             logging.info("%s: %s did not give it: %s.", path, host, error)
@@ -319,15 +327,18 @@ def _describe_failed_mirrors(file: RemoteFile, path: Path, failures: list[str]) 
     )
 
 
-def _download_from_mirror(url: str, file: RemoteFile, part: Path) -> None:
+def _download_from_mirror(url: str, file: RemoteFile, part: Path, found: int | None) -> None:
     """Brings `part` to its full size, over as many connections as it takes, and checks it.
 
-    Raises MirrorError when a connection brings nothing, or what it brought is wrong.
+    found: as in `_clear_wrong_part`. Raises MirrorError when a connection brings nothing, or what
+    it brought is wrong.
     """
     while (before := _count_downloaded_bytes(part)) < file.size:
         try:
             chunks = _stream_download(url, file, before)
             start = next(chunks)
+            if before and not start:
+                _clear_wrong_part(part, found)
             _write_downloaded_chunks(chunks, part, file.size, start)
         except MirrorError:
             # Otherwise the next connection goes on from there.
@@ -335,8 +346,19 @@ def _download_from_mirror(url: str, file: RemoteFile, part: Path) -> None:
                 raise
 
     if fault := _describe_wrong_download(part, file):
-        part.unlink()
+        _clear_wrong_part(part, found)
         raise MirrorError(fault)
+
+
+def _clear_wrong_part(part: Path, found: int | None) -> None:
+    """Removes a part of this process. One that was there before may be a browser's: it stays.
+
+    found: the number (inode) of the file that was there before, or None.
+    """
+    if part.stat().st_ino == found:
+        logging.info("%s was put aside as %s.", part, put_aside(part).name)
+    else:
+        part.unlink()
 
 
 def _stream_download(url: str, file: RemoteFile, start: int) -> Iterator:

@@ -47,6 +47,10 @@ WRITE_ERRNOS = (
 STEP, IMAGES_SHOWN = (f"{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in ("step", "images_shown"))
 NOT_FINITE = "it holds NaN or infinity"  # what is wrong with a checkpoint that can be read
 
+# What TensorFlow calls the files of a checkpoint, and the folder in which it writes them. All else
+# in their folder is the user's.
+FILE_NAME = re.compile(r"step-\d+\.(index|data-\d{5}-of-\d{5})")
+TEMPORARY_NAME = re.compile(r"step-\d+_temp")
 CHECKPOINT_LIST = "checkpoint"  # TensorFlow's own list of them, written when one is whole
 
 MAX_REASON = 120  # characters of TensorFlow's explanation that are shown
@@ -81,8 +85,9 @@ class Checkpoints:
             state.save_counter.assign(0)
 
         self.folder = config.checkpoint_path
-        for path in self.folder.glob("*_temp"):
-            shutil.rmtree(path, ignore_errors=True)
+        for path in self.folder.glob("step-*_temp"):
+            if TEMPORARY_NAME.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
 
     def _collect_checkpoint_variables(self, **more: tf.Variable) -> tf.train.Checkpoint:
         """All variables that a checkpoint holds, and `more`."""
@@ -179,9 +184,14 @@ class Checkpoints:
         with translate_write_errors(prefix):
             self.state.write(os.fspath(prefix))
 
-        for path in self.folder.glob(f"{prefix.name}.*"):
+        for path in self._list_checkpoint_files(prefix):
             with open(path, "r+b") as file:
                 os.fsync(file.fileno())
+
+    def _list_checkpoint_files(self, prefix: Path) -> list[Path]:
+        """TensorFlow's files of a checkpoint; others of the user's may begin with its name."""
+        paths = self.folder.glob(f"{prefix.name}.*")
+        return [path for path in paths if FILE_NAME.fullmatch(path.name)]
 
     def _write_checkpoint_list(self, paths: list[Path]) -> None:
         """Writes the list that TensorFlow's own tools read. This program goes by the files."""
@@ -192,12 +202,12 @@ class Checkpoints:
     def _remove_older_checkpoints(self, step: int) -> None:
         # Backwards, so that each index goes before its data, which do not count without it.
         for path in sorted(self.folder.glob("step-*.*"), reverse=True):
-            if _parse_checkpoint_step(path) < step:
+            if FILE_NAME.fullmatch(path.name) and _parse_checkpoint_step(path) < step:
                 path.unlink(missing_ok=True)
 
     def _remove_failed_checkpoint(self, prefix: Path) -> None:
         with contextlib.suppress(OSError):
-            for path in self.folder.glob(f"{prefix.name}.*"):
+            for path in self._list_checkpoint_files(prefix):
                 path.unlink(missing_ok=True)
             shutil.rmtree(f"{prefix}_temp", ignore_errors=True)
 
@@ -234,7 +244,7 @@ def read_progress(config: Config) -> Progress:
         else:
             found = Progress(step, step * derive_older_images_per_step(config))
 
-    _restore_newest_checkpoint(config.checkpoint_path, read_numbers)
+    _restore_newest_checkpoint(config, {}, read_numbers)
     return found
 
 

@@ -6,6 +6,7 @@ system has no locks, the process named in a lock file counts as its owner for as
 
 import contextlib
 import os
+import re
 import socket
 import threading
 import time
@@ -21,6 +22,7 @@ except ImportError:  # Windows
     fcntl = None
 
 POLL_SECONDS = 0.2
+HOLDER = re.compile(r"process \d+ on ")  # how a lock file begins
 MAX_HOLDER = 200  # characters of a lock file that are shown
 HELD_BY_THREAD = threading.local()  # the locks of runs that each thread has
 
@@ -30,8 +32,9 @@ def lock_run(folder: Path, *others: Path):
     """Within the block only this thread may change the run in `folder`, which need not exist yet.
 
     others: folders elsewhere that the run fills. Raises ValueError when another process has one of
-    them, with its process id and host. Both are in `folder`/lock, which is removed after the block.
-    A lock that a killed process left is taken over. A block within the block changes nothing.
+    them, with its process id and host, or when a file called lock there is not the program's. Both
+    are in `folder`/lock, which is removed after the block. A lock that a killed process left is
+    taken over. A block within the block changes nothing.
     """
     with contextlib.ExitStack() as stack:
         for place in dict.fromkeys((folder, *others)):
@@ -42,10 +45,8 @@ def lock_run(folder: Path, *others: Path):
 @contextlib.contextmanager
 def _lock_run_folder_once_per_thread(folder: Path, *, is_run: bool):
     """The lock of one folder, for the block; nothing is done if this thread has it already."""
-    held, key = (
-        _get_folders_locked_by_thread(),
-        (os.getpid(), folder.resolve()),
-    )  # a fork holds none
+    held = _get_folders_locked_by_thread()
+    key = (os.getpid(), folder.resolve())  # a fork holds none
     if key in held:
         yield
         return
@@ -76,6 +77,7 @@ def _lock_run_folder(folder: Path, *, is_run: bool):
         holder = _read_lock_holder(path) or "another process"
         raise _folder_in_use_error(folder, holder, is_run=is_run)
 
+    _check_lock_is_of_program(path, descriptor)
     try:
         _warn_of_lock_from_other_host(_read_lock_holder(path), folder)
         _write_lock_holder(descriptor, path)
@@ -85,8 +87,10 @@ def _lock_run_folder(folder: Path, *, is_run: bool):
         _remove_empty_folders(new_folders)  # a run that never began leaves no folder
 
 
-def _folder_in_use_error(folder: Path, holder: str, *, is_run: bool) -> ValueError:
-    way_out = "start another run with --out_name=NAME" if is_run else "give another folder"
+    others: folders elsewhere that the run fills. Raises ValueError when another process has one of
+    them, with its process id and host, or when a file called lock there is not the program's. Both
+    are in `folder`/lock, which is removed after the block. A lock that a killed process left is
+    taken over. A block within the block changes nothing.
     return ValueError(
         f"One process at a time may change a run. Received: {folder} is in use by {holder}. "
         f"Wait for it or stop it, or {way_out}."

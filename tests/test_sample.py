@@ -93,7 +93,7 @@ def test_without_a_label_they_take_turns(trained):
     assert (in_turn / "000000.png").read_bytes() != (only / "000000.png").read_bytes()
 
 
-def test_drawing_again_keeps_a_users_file_and_the_larger_set(trained, capsys):
+def test_drawing_again_keeps_a_users_file_and_the_larger_set(trained, capsys, messages):
     """Of 50 images and a file of the user's own, `--sample 5` left 5 images."""
     config = trained()
     folder = sample(config, 50)
@@ -110,7 +110,7 @@ def test_drawing_again_keeps_a_users_file_and_the_larger_set(trained, capsys):
         folder
     ).items()
     assert (folder / "best.txt").read_text() == "000017"
-    assert messages[-2] == f"replaced 50 images of step 5 in {folder}"
+    assert messages[-1] == f"replaced 50 images of step 5 in {folder}"
 
 
 def test_a_larger_set_of_another_step_is_put_aside(trained, messages):

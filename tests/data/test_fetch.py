@@ -255,6 +255,28 @@ def test_a_part_of_something_else_does_not_stand_in_the_way(faces, tmp_path, par
     (tmp_path / "data" / "faces.zip.part").write_bytes(part)
     assert faces("/good", "/good") == 0
     assert (tmp_path / "data" / "faces.zip").read_bytes() == CONTENT
+    assert (tmp_path / "data" / "faces.zip.1.part").read_bytes().startswith(part)
+
+
+def test_a_part_that_the_server_cannot_complete_is_kept(faces, server, tmp_path):
+    server.ranges = False
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "faces.zip.part").write_bytes(b"a browser's")
+    assert faces("/good") == 0
+    assert (tmp_path / "data" / "faces.zip.1.part").read_bytes() == b"a browser's"
+
+
+def test_a_file_that_was_brought_meanwhile_is_kept(faces, tmp_path, monkeypatch):
+    download = fetch._download_from_any_mirror
+
+    def bring_another(file, path, *rest):
+        download(file, path, *rest)
+        path.write_text("mine")
+
+    monkeypatch.setattr(fetch, "_download_from_any_mirror", bring_another)
+    assert faces("/good") == 0
+    assert (tmp_path / "data" / "faces.zip").read_bytes() == CONTENT
+    assert (tmp_path / "data" / "faces.1.zip").read_text() == "mine"
 
 
 def test_a_broken_line_is_taken_up_where_it_broke(faces, server, tmp_path):
@@ -414,6 +436,21 @@ def test_lsun_replaces_no_folder_of_the_user(tower, server, tmp_path, capsys):
     )
     assert names(folder) == ["notes.txt"]
     assert not server.asked
+
+
+def test_lsun_replaces_no_folder_that_was_made_meanwhile(tower, tmp_path, monkeypatch):
+    unpack = fetch._unpack_lmdb_zip
+    mine = tmp_path / "data" / "lsun" / "tower_train_lmdb" / "notes.txt"
+
+    def make_another(archive, draft):
+        unpack(archive, draft)
+        mine.parent.mkdir()
+        mine.write_text("mine")
+
+    monkeypatch.setattr(fetch, "_unpack_lmdb_zip", make_another)
+    assert tower() == 1
+    assert names(mine.parent) == ["notes.txt"]
+    assert names(mine.parent.parent) == ["tower_train_lmdb", "tower_train_lmdb.zip"]
 
 
 def command(*arguments: str):

@@ -58,6 +58,16 @@ def test_imported_weights_train_on(carpedm20, tmp_path, photos, monkeypatch):
     assert state.restore() == 2
 
 
+def test_an_import_puts_aside_a_config_that_is_there(tmp_path):
+    folder, run_dir = tmp_path / "theirs", tmp_path / "out" / "run"
+    write_newmu(folder, np.random.default_rng(0))
+    run_dir.mkdir(parents=True)
+    mine = '{"batch_size": 9}'
+    (run_dir / "config.json").write_text(mine)
+    import_weights(str(folder), {"out_dir": str(tmp_path / "out"), "out_name": "run"})
+    assert (run_dir / "config.1.json").read_text() == mine
+
+
 def test_a_missing_array_is_named_with_what_was_found(tmp_path):
     out = {"out_dir": str(tmp_path / "out"), "out_name": "x"}
     inputs = random_inputs(64, 3)

@@ -111,6 +111,20 @@ def test_only_the_last_checkpoints_stay_and_leftovers_go(tiny):
     assert tf.train.latest_checkpoint(config.checkpoint_path).endswith("step-10")
 
 
+def test_what_a_user_keeps_beside_the_checkpoints_stays(tiny):
+    config = tiny(max_to_keep=1)
+    mine = ["step-8.notes", "step-8.data-mine", "step-8-best.index", "best_temp", "step-x_temp"]
+    for name in mine:
+        (config.checkpoint_path / name).mkdir(parents=True)
+    checkpoints = Checkpoints(DCGAN(config), config)
+    for step in (8, 9):
+        checkpoints.save(step)
+    (config.checkpoint_path / "step-9.notes").write_text("mine")
+    checkpoints._remove_failed_checkpoint(config.checkpoint_path / "step-9")
+    names = {path.name for path in config.checkpoint_path.iterdir()}
+    assert names == {*mine, "step-9.notes", "checkpoint"}
+
+
 def test_what_is_not_finite_is_not_saved(tiny):
     config = tiny()
     dcgan = DCGAN(config)

@@ -36,7 +36,6 @@ def test_a_lock_from_another_host_is_taken_over_with_a_warning(tmp_path, monkeyp
         ("process 1 on elsewhere", True),
         ("process 999999999 on HOST", False),
         ("process OURS on HOST", False),
-        ("nonsense", False),
         ("", False),
     ],
 )
@@ -57,6 +56,20 @@ def test_where_the_file_system_has_no_locks_the_name_counts(holder, refused, tmp
             other_process(monkeypatch, folder),
         ):
             pass
+
+
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_a_users_file_of_that_name_stays(has_locks, tmp_path, monkeypatch):
+    if not has_locks:
+        monkeypatch.setattr(locks, "fcntl", None)
+    path = tmp_path / "lock"
+    path.write_text("the combination is 1234")
+    with pytest.raises(ValueError, match=r"must be this program's lock"), locks.lock_run(tmp_path):
+        pass
+    assert path.read_text() == "the combination is 1234"
+    path.write_bytes(bytes(20))  # after a power failure
+    with locks.lock_run(tmp_path):
+        pass
 
 
 def other_process(monkeypatch, folder):

@@ -160,7 +160,7 @@ def test_a_pack_goes_to_out_dir_where_data_dir_cannot_be_written(tiny, image_fol
 def test_what_killed_processes_left_is_removed(tiny, image_folder):
     folder = image_folder(2).parent / ".packs"
     folder.mkdir()
-    (folder / "faces-1.tmp").touch()
+    (folder / "faces-1.12-abcdef.tmp").touch()
     with create_temporary_path(folder / "others") as others:
         load_dataset(tiny(dataset="faces"))
         assert list(folder.glob("*.tmp")) == [others]
