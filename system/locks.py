@@ -87,10 +87,19 @@ def _lock_run_folder(folder: Path, *, is_run: bool):
         _remove_empty_folders(new_folders)  # a run that never began leaves no folder
 
 
-    others: folders elsewhere that the run fills. Raises ValueError when another process has one of
-    them, with its process id and host, or when a file called lock there is not the program's. Both
-    are in `folder`/lock, which is removed after the block. A lock that a killed process left is
-    taken over. A block within the block changes nothing.
+def _check_lock_is_of_program(path: Path, descriptor: int) -> None:
+    """Raises ValueError, and closes the file, when a user's own file has the lock's name."""
+    holder = _read_lock_holder(path)
+    if holder.strip("\0") and not HOLDER.match(holder):
+        os.close(descriptor)
+        raise ValueError(
+            f"{path} must be this program's lock. Received: a file that says something else. "
+            "Move it away, or start another run with --out_name=NAME."
+        )
+
+
+def _folder_in_use_error(folder: Path, holder: str, *, is_run: bool) -> ValueError:
+    way_out = "start another run with --out_name=NAME" if is_run else "give another folder"
     return ValueError(
         f"One process at a time may change a run. Received: {folder} is in use by {holder}. "
         f"Wait for it or stop it, or {way_out}."
