@@ -133,11 +133,11 @@ def train_run(given: dict, _) -> dict | None:
         from train import train
 
         trained = train(config, pack.images, pack.labels, place=pack.place)
-    return given if trained else None  # a signal that stops the training stops what follows, too
+    return given if trained else None  # a signal that stops training stops what follows, too
 
 
 def reject_wrong_label_flag(config: Config, label_names: tuple[str, ...] | None) -> None:
-    """Raises ValueError for a wrong --label now, not after the training."""
+    """Raises ValueError for a wrong --label now, not after training."""
     from data.label_choice import choose_label_vectors
 
     choose_label_vectors(dataclasses.replace(config, label_names=label_names), FLAGS.label, 1)

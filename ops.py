@@ -123,9 +123,9 @@ class BatchNorm(Layer):
     """Batch normalization over all axes but the last, in one fused op (Ioffe & Szegedy 2015).
 
     x (B, H, W, channels) or (B, channels), float32, bfloat16 or float16; statistics are always
-    float32. Inference uses the moving statistics, or with `statistics` "batch" those of its batch,
-    as the paper's own code does. The moving variance takes the unbiased estimate n/(n-1), as
-    TensorFlow 1's fused op did.
+    float32. Inference uses the moving statistics, or, with `statistics` "batch", those of its
+    batch, as the paper's own code does. The moving variance takes the unbiased estimate n/(n-1),
+    as TensorFlow 1's fused op did.
     """
 
     def __init__(

@@ -90,7 +90,7 @@ class Sampler:
 
 
 def fill_draw_batches(generator: Generator, z, y=None) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """z and y with further rows up to whole batches: other latents, and y from its beginning.
+    """z and y padded to whole batches: z with other latents, y from its beginning.
 
     With batch statistics in batch norm, the added rows influence the images.
     """

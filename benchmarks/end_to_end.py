@@ -1,4 +1,4 @@
-"""From files on disk to a trained model: seconds, images a second, and where a step's time goes.
+"""From files on disk to a trained model: seconds, images per second, and where a step's time goes.
 
     python -m benchmarks.end_to_end [--images=3000] [--steps=40] [--seed=0]
 
@@ -73,7 +73,7 @@ def time_run(config: Config) -> tuple[list[dict], str]:
     alone.append(time_step_alone(config, images))
 
     rows = spread_over_steps(spent)
-    loop = sum(row["ms a step"] for row in rows) / 1e3
+    loop = sum(row["ms per step"] for row in rows) / 1e3
     rest = training - sum(map(sum, spent.values()))
     note = (
         f"{len(images):,} JPEGs, {config.batch_size * config.steps:,} images trained on: "
@@ -86,7 +86,7 @@ def time_run(config: Config) -> tuple[list[dict], str]:
 
 
 def spread_over_steps(spent: dict[str, list[float]]) -> list[dict]:
-    """Rows of milliseconds a step: each part's median over the default steps between two of it."""
+    """Rows of milliseconds per step: each part's median over the steps between two of it."""
     from training.steps import LOG_EVERY_STEPS
 
     steps_between = {
@@ -101,7 +101,7 @@ def spread_over_steps(spent: dict[str, list[float]]) -> list[dict]:
 
     total = sum(seconds.values())
     return [
-        {"part": part, "ms a step": each * 1e3, "share of the time, %": 100 * each / total}
+        {"part": part, "ms per step": each * 1e3, "share of the time, %": 100 * each / total}
         for part, each in seconds.items()
     ]
 

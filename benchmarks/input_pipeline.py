@@ -1,4 +1,4 @@
-"""Images a second from JPEGs to pack and from pack to batches; peers decode in every epoch.
+"""Images per second from JPEGs to pack and from pack to batches; peers decode in every epoch.
 
     python -m benchmarks.input_pipeline [--images=6000] [--rounds=3] [--seed=0]
 
@@ -34,7 +34,7 @@ BOX = GEOMETRY.find_crop_box(HEIGHT, WIDTH)
 BATCH = 64
 PACKED = 20_480  # images in the pack that batches are taken from: 240 MB
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-FLOOR = "Pillow's decode and resize alone, a process a core"
+FLOOR = "Pillow's decode and resize alone, one process per core"
 TORCH = "PyTorch DataLoader, JPEGs every epoch"
 
 # Resident memory in MB after the imports and at its peak; None where the system does not tell.
@@ -91,7 +91,7 @@ def make_row(name: str, rates: list[float], memory: Memory | None) -> dict:
         "slowest": min(rates) if rates else "absent",
         "fastest": max(rates) if rates else "absent",
         "peak RSS, MB": peak,
-        "of it imports": imported,
+        "of which imports": imported,
     }
 
 

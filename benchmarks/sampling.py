@@ -1,4 +1,4 @@
-"""Images a second from a run to PNG files, beside its generator alone and its SavedModel.
+"""Images per second from a run to PNG files, beside its generator alone and its SavedModel.
 
     python -m benchmarks.sampling [--rounds=2] [--images=4096] [--processes=2] [--seed=0]
 
@@ -110,7 +110,7 @@ def make_processes(out_dir: str) -> dict[str, Callable[[], object]]:
 def make_rows(
     seconds: dict[str, list[float]], process_seconds: dict[str, list[float]]
 ) -> list[dict]:
-    """Rows of images a second, and of seconds for what users wait for once."""
+    """Rows of images per second, and of seconds for what users wait for once."""
     pairs = zip(seconds["files"], seconds["first"], strict=True)
     drawing = {
         "generator alone": seconds["generator"],

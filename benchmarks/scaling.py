@@ -24,7 +24,7 @@ from config.settings import Config
 # functions.
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("rounds", 2, "timed steps a point", lower_bound=1)
+flags.DEFINE_integer("rounds", 2, "timed steps per point", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "of weights, images and order")
 
 BATCHES = (16, 32, 64, 128, 256)
@@ -94,7 +94,7 @@ def time_step(config: Config, rounds: int, seed: int) -> dict:
     step = statistics.median(seconds[1:])  # the first one traces
     return {
         "ms": step * 1e3,
-        "ms an image": step * 1e3 / config.batch_size,
+        "ms per image": step * 1e3 / config.batch_size,
         "GFLOP/s": count_step_flops(config) / 1e9 / step,
     }
 
@@ -113,7 +113,7 @@ def time_gathering(images: int, rounds: int, seed: int) -> dict:
             pass
         seconds = (time.perf_counter() - begin) / len(calls)
 
-    return {"ms": seconds * 1e3, "ms an image": seconds * 1e3 / BATCH, "GFLOP/s": None}
+    return {"ms": seconds * 1e3, "ms per image": seconds * 1e3 / BATCH, "GFLOP/s": None}
 
 
 def write_pack(path: Path, count: int, seed: int) -> None:

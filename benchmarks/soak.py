@@ -189,7 +189,7 @@ def describe_growth(samples: list[Sample]) -> str:
 
 
 def average_speed(samples: list[Sample]) -> float:
-    """Images a second over samples of equally many steps."""
+    """Images per second over samples of equally many steps."""
     return len(samples) / sum(1 / sample.images_per_second for sample in samples)
 
 
@@ -258,7 +258,7 @@ def link_jpegs(place: Path, count: int, seed: int) -> Path:
 def watch_memory(pid: int | None = None):
     """Yields a list of megabytes: of a process alone, then of it and its children, while they run.
 
-    Within the block the list grows ten times a second. pid: of the process; None for this one.
+    Within the block the list grows ten times per second. pid: of the process; None for this one.
     """
     process, is_over = psutil.Process(pid), threading.Event()
     megabytes = [process.memory_info().rss / 2**20]

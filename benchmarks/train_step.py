@@ -249,7 +249,7 @@ def make_rows(
         step = statistics.median(seconds[name])
         row = {
             "program": f"{title}: {name}",
-            "ms a step": step * 1e3,
+            "ms per step": step * 1e3,
             "images/s": config.batch_size * config.d_updates / step,
             "ours / it": measure.median_ratio(ours, seconds[name]),
             "% of matrix rate": 100 * count_step_flops(config) / step / best_rates[program.dtype],

@@ -14,7 +14,7 @@ DATA_DIR = Path("data")  # where download.py and main.py look unless flags say o
 class NamedSet:
     """What is known about one dataset.
 
-    A spelling is given without its case, - and _: `fold_dataset_spelling` makes it so.
+    A spelling is given in lower case, without - and _: `fold_dataset_spelling` makes it so.
     """
 
     name: str  # as carpedm20/DCGAN-tensorflow spells it
@@ -47,7 +47,7 @@ CELEBA = NamedSet(
     tfds_name="celeb_a",
     remedy=(
         "Run {download} first. "
-        "Or put CelebA's images in {data_dir}/celebA/, or its zip, still packed, at "
+        "Or put CelebA's images in {data_dir}/celebA/, or its zip, as it is, at "
         "{data_dir}/img_align_celeba.zip or {data_dir}/celebA/img_align_celeba.zip "
         "(1.4 GB, https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html)."
     ),

@@ -180,7 +180,7 @@ def _check_width_settings(config) -> None:
         if widths and (len(widths) != blocks or min(widths) < 1 or max(widths) > MAX_WIDTH):
             received = shorten_for_error(",".join(map(str, widths)))
             raise ValueError(
-                f"--{name} must be {blocks} numbers of feature maps, one a block, "
+                f"--{name} must be {blocks} numbers of feature maps, one per block, "
                 f"at most {MAX_WIDTH}. Received: {received}. Leave it out."
             )
 
@@ -200,8 +200,8 @@ def _check_home_folders(config) -> None:
         # Path's own expanduser raises RuntimeError.
         if path.startswith("~") and os.path.expanduser(path) == path:  # noqa: PTH111
             raise ValueError(
-                f"--{name} must be a path. Received: {shorten_for_error(path)}, of nobody here. "
-                "Write it out."
+                f"--{name} must be a path. Received: {shorten_for_error(path)}, but this "
+                "machine has no such user. Give the full path."
             )
 
 
@@ -224,7 +224,7 @@ def _check_crop_settings(config) -> None:
         raise ValueError(
             "--nocrop squashes the whole image, so --input_height and --input_width have nothing "
             f"to crop. Received: {config.input_height or config.input_width}. "
-            "Say --crop, or leave out the crop's size."
+            "Use --crop, or leave out the crop's size."
         )
 
 

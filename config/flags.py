@@ -75,7 +75,7 @@ def _define_action_flags() -> None:
         "make the run out_name from another implementation's weights: PATH[,PATH]",
         **group,
     )
-    flags.DEFINE_boolean("train", False, "train, or go on where the run stopped", **group)
+    flags.DEFINE_boolean("train", False, "train, or resume where the run stopped", **group)
 
 
 def _define_drawing_flags() -> None:
@@ -103,7 +103,7 @@ def _define_export_flags() -> None:
     flags.DEFINE_boolean(
         "freeze",
         False,
-        "write both networks as frozen graphs (.pb), as TensorFlow 1 loads them",
+        "write both networks as frozen graphs (.pb), which TensorFlow 1 can load",
         **group,
     )
 

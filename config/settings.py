@@ -26,8 +26,8 @@ OWN_LABELS = ("own", "mnist", "digits", "tfds")  # words for the labels that com
 class Setting:
     """What is declared of a setting besides its name, type and default.
 
-    fixed: "network" if trained weights need it, so that a run keeps it for life; "training" if a
-    continued training does (the order of the data, the latents of the grids). low, high: inclusive.
+    fixed: "network" if trained weights need it, so that a run keeps it for life; "training" if
+    resuming does (the order of the data, the latents of the grids). low, high: inclusive.
     """
 
     group: str
@@ -115,7 +115,7 @@ class Config:
     stem_width: int = declare_setting(
         512,  # carpedm20's gf_dim * 8
         MODEL,
-        "feature maps of the smallest layer: 512, or 1024 as in the paper's figure 1",
+        "feature maps of the stem, the smallest in area: 512, or 1024 as in the paper's figure 1",
         low=32,
         high=8192,
         fixed="network",
@@ -187,14 +187,14 @@ class Config:
     stem_order: str = declare_setting(
         "hwc",
         DETAILS,
-        "how the stem's units become maps: hwc as TensorFlow, chw as Theano and PyTorch",
+        "how the stem's units become maps: hwc as in TensorFlow, chw as in Theano and PyTorch",
         choices=("hwc", "chw"),
         fixed="network",
     )
     stem_norm: str = declare_setting(
         "auto",
         DETAILS,
-        "batch norm of the stem; auto: channels, or units with labels",
+        "batch norm of the stem; auto: units if the run has labels, else channels",
         choices=("auto", "channels", "units"),
         fixed="network",
     )
@@ -215,14 +215,14 @@ class Config:
     gain_stddev: float = declare_setting(
         0.0,
         DETAILS,
-        "batch norm gains begin as N(1, this) (paper's code, pytorch: 0.02)",
+        "initial batch norm gains are drawn from N(1, this) (paper's code, pytorch: 0.02)",
         low=0,
         high=1,
     )
     conv_init: str = declare_setting(
         "truncated",
         DETAILS,
-        "discriminator's kernels begin as N(0, 0.02), truncated or not",
+        "initial discriminator kernels are drawn from N(0, 0.02), truncated or not",
         choices=("truncated", "normal"),
     )
     adam_form: str = declare_setting(
@@ -235,7 +235,11 @@ class Config:
         False, DETAILS, "give every update a batch of its own, generator first (paper's code)"
     )
     l2: float = declare_setting(
-        0.0, DETAILS, "times each weight, added to its gradient (paper's code: 1e-5)", low=0, high=1
+        0.0,
+        DETAILS,
+        "L2 penalty: this times each weight is added to its gradient (paper's code: 1e-5)",
+        low=0,
+        high=1,
     )
 
     epoch: int = declare_setting(25, TRAINING, "passes over the images", low=1, high=MAX_COUNT)
@@ -243,7 +247,7 @@ class Config:
         None, TRAINING, "number of steps, in place of --epoch", low=1, high=MAX_COUNT
     )
     batch_size: int = declare_setting(
-        64, TRAINING, "images in a discriminator update (paper: 128)", low=1, high=65536
+        64, TRAINING, "images per discriminator update (paper: 128)", low=1, high=65536
     )
     learning_rate: float = declare_setting(
         2e-4, TRAINING, "learning rate of Adam (paper, section 4)", low=1e-9, high=1
@@ -269,12 +273,12 @@ class Config:
         0.5, TRAINING, "beta_1 of Adam (paper, section 4)", low=0, high=0.9999
     )
     d_updates: int = declare_setting(
-        1, TRAINING, "discriminator updates in a step, each on new images", low=1, high=100
+        1, TRAINING, "discriminator updates per step, each on new images", low=1, high=100
     )
     g_updates: int = declare_setting(
         2,  # carpedm20
         TRAINING,
-        "generator updates in a step, all on the same latents (paper: 1)",
+        "generator updates per step, all on the same latents (paper: 1)",
         low=1,
         high=100,
     )
@@ -290,7 +294,7 @@ class Config:
     steps_per_call: int | None = declare_setting(
         None,
         TRAINING,
-        "steps between checks for signals and logs; default: 1, on GPUs 20",
+        "steps per TensorFlow call; signals and logs wait for its end; default: 1, on GPUs 20",
         low=1,
         high=MAX_COUNT,
     )
@@ -339,7 +343,7 @@ class Config:
         3, RUN, "how many checkpoints to keep", low=1, high=MAX_COUNT, hparam=False
     )
     G_img_sum: bool = declare_setting(
-        False, RUN, "also show images from each sampled step's own z in TensorBoard"
+        False, RUN, "with every grid, also show images of that step's training z in TensorBoard"
     )
 
     def __post_init__(self):

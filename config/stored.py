@@ -11,7 +11,7 @@ from system.files import write_atomic
 from system.versions import find_program_versions
 
 MADE_WITH = "made_with"  # in config.json, beside the settings: versions, for people to read
-MAX_JSON = 2**20  # characters of a file of settings; a run's has 2,000
+MAX_JSON = 2**20  # characters of a file of settings; a run's is 2,000
 
 
 def write_config(config: Config) -> None:
@@ -92,8 +92,8 @@ def _read_settings_text(path: Path) -> str:
 def change_settings(stored: Config, given: dict, *, for_training: bool = False) -> Config:
     """A stored run's settings with `given` ones (name -> value) on top.
 
-    Raises ValueError if `given` would change what its weights need, or, `for_training`, what a
-    resumed training also depends on. None and "auto" leave those as they are.
+    Raises ValueError if `given` would change what its weights need, or, `for_training`, what
+    resuming also depends on. None and "auto" leave those as they are.
     """
     fixed = _list_fixed_settings(for_training=for_training)
     given = {

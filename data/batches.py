@@ -93,7 +93,7 @@ def _read_image_rows(descriptor: int, images: np.memmap, rows: np.ndarray) -> np
 
 
 class Order:
-    """An endless sequence of image numbers: one seeded permutation of range(size) an epoch.
+    """An endless sequence of image numbers: one seeded permutation of range(size) per epoch.
 
     origin: the place in it where step 0 begins. It is 0, unless the size of the batches has changed
     in the middle of a run; then steps of today's size would have begun somewhere else, maybe below

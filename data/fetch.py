@@ -148,7 +148,7 @@ def main(argv: list[str]) -> int:
     except (ValueError, OSError) as error:
         return console.print_error_line(error)
     except KeyboardInterrupt:
-        logging.info("interrupted; the same command goes on from here.")
+        logging.info("interrupted; the same command resumes from here.")
         return 130
 
 
@@ -166,7 +166,7 @@ def _make_download_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("dataset", nargs="*", help=", ".join(SET_NAMES.values()))
     parser.add_argument(
-        "--data_dir", default=Config.data_dir, help="where the datasets lie [%(default)s]"
+        "--data_dir", default=Config.data_dir, help="where the datasets are kept [%(default)s]"
     )
     parser.add_argument(
         "--category", default="bedroom", help=f"of lsun: {', '.join(LSUN_SCENES)} [%(default)s]"
@@ -219,7 +219,7 @@ def _explain_failed_download(error: Exception, data_dir: Path) -> str:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"{data_dir} must have room. Received: {error.strerror}. "
-            "Make room, or choose another disk with --data_dir; the same command goes on."
+            "Make room, or choose another disk with --data_dir; the same command resumes."
         )
     return console.explain_error(error)
 
@@ -311,7 +311,7 @@ def _download_from_any_mirror(
             _download_from_mirror(url, file, part, found)
         except MirrorError as error:
             failures.append(f"{host}: {error}")
-            logging.info("%s: %s did not give it: %s.", path, host, error)
+            logging.info("%s: could not get it from %s: %s.", path, host, error)
         else:
             logging.info("%s: fetched from %s.", path, host)
             return
@@ -410,7 +410,7 @@ def _check_download_response(headers, first: bytes, start: int, size: int) -> No
 def _write_downloaded_chunks(
     chunks: Iterable[bytes], path: Path, total: int, start: int = 0
 ) -> None:
-    """Appends the chunks to a file of `start` bytes, or with 0 writes it anew; shows a bar."""
+    """Appends the chunks to a file of `start` bytes, or, with 0, writes it anew; shows a bar."""
     bar = {"total": total, "initial": start, "desc": path.stem}
     with (
         open(path, "ab" if start else "wb") as file,
@@ -435,7 +435,7 @@ def _describe_wrong_download(path: Path, file: RemoteFile) -> str:
             digest.update(chunk)
 
     if digest.hexdigest() != file.sha256:
-        return f"its size, {file.size:,} bytes, but not its content (sha256)"
+        return f"a file of the right size, {file.size:,} bytes, with other content (sha256)"
     return ""
 
 

@@ -95,7 +95,7 @@ def _list_dataset_places(name: str, data_dir: Path) -> list[Path]:
     """The paths that `name` may mean, the likeliest first.
 
     A name with a slash is a path, from here or from data_dir. Any other name is a folder or a file
-    in data_dir, however it is spelled, or unless it is a named set's, a path from here.
+    in data_dir, however it is spelled, or, unless it is a named set's, a path from here.
     """
     path = Path(name).expanduser()
     if os.sep in name:

@@ -12,9 +12,10 @@ MAX_PICTURE_ROWS = 16  # labels that a picture shows
 
 
 def list_picture_labels(config: Config) -> np.ndarray:
-    """y (K, y_dim) float32: the labels that pictures show, one a row.
+    """y (K, y_dim) float32: the labels that pictures show, one per row.
 
-    Every class. Of up to three attributes every combination; of more, none and each alone.
+    Every class. Of up to three attributes every combination; of more, first none, then each on its
+    own.
     """
     count = config.y_dim
     alone = np.eye(count, dtype=np.float32)

@@ -88,7 +88,7 @@ def _check_class_folders(source: Source, names: list[str], folders_of_files: Ite
     )
     raise ValueError(
         f"--labels=folder needs every image of {source.place} in one of two or more class "
-        f"folders. Received: {received}. Sort them into folders, or say --labels=none."
+        f"folders. Received: {received}. Sort them into folders, or use --labels=none."
     )
 
 

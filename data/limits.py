@@ -47,7 +47,7 @@ MAX_LABEL_BYTES = 1 * GB  # a class for each image: 8 bytes, or a word
 MAX_PATHS_NAMED = 100_000  # by braces; LAION-400M has 41,408 tars
 
 # IDX files, which are in memory as a whole.
-MAX_IDX_BYTES = 1536 * MB  # EMNIST, the largest of the family, has 0.6 GB
+MAX_IDX_BYTES = 1536 * MB  # EMNIST, the largest of the family, is 0.6 GB
 MAX_IDX_IMAGES = 5_000_000  # whose names are in memory, too; EMNIST has 0.8 million
 
 # LMDBs.
@@ -55,5 +55,5 @@ MAX_LMDB_WAIT_SECONDS = 60  # for one image; a disk that sleeps takes ten
 
 # Labels.
 MAX_CLASSES = 22_000  # ImageNet-21k's; an image's label vector then has 88 kB
-MAX_ATTRIBUTES_BYTES = 256 * MB  # CelebA's file has 27 MB; one without line ends is one line
+MAX_ATTRIBUTES_BYTES = 256 * MB  # CelebA's file is 27 MB; one without line ends is one line
 MAX_ATTRIBUTES_LISTED = 50  # in an error; CelebA has 40

@@ -1,4 +1,4 @@
-"""A trained run as frozen graphs (.pb), as TensorFlow 1 loads them."""
+"""A trained run as frozen graphs (.pb), which TensorFlow 1 can load."""
 
 from pathlib import Path
 

@@ -182,7 +182,7 @@ def encode_model_card(config: Config, step: int) -> bytes:
 
 
 def compile_signature(function, **specs) -> tf.types.experimental.PolymorphicFunction:
-    """`function` for inputs of these names, dtypes and shapes; others raise that error."""
+    """`function` for inputs of these names, dtypes and shapes; any others raise an error."""
     named = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()]
 
     @functools.wraps(function)  # for the names of its arguments

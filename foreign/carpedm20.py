@@ -98,7 +98,7 @@ def _check_checkpoint_is_of_tf1(prefix: str, stored: list[str]) -> None:
     if any(".ATTRIBUTES" in name for name in stored):
         raise ValueError(
             f"{prefix} must be of TensorFlow 1. Received: one of TensorFlow 2. "
-            "Runs of ours need no import."
+            "Runs made by this program do not need to be imported."
         )
 
 

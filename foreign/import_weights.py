@@ -1,4 +1,4 @@
-"""Makes a run of trained weights of another implementation (`--import_weights`)."""
+"""Makes a run from another implementation's trained weights (`--import_weights`)."""
 
 import dataclasses
 import math
@@ -66,7 +66,7 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
 def _check_import_flags(given: dict) -> None:
     if not given.get("out_name"):
         raise ValueError(
-            "--import_weights makes a run. Received: no name for it. Add --out_name=NAME."
+            "--import_weights needs a name for the run. Received: none. Add --out_name=NAME."
         )
 
     if given.get("preset"):
@@ -254,7 +254,9 @@ def _assign_imported_arrays(network: keras.Model, arrays: Arrays, origin: str) -
             )
 
         if not np.isfinite(array).all():
-            raise ValueError(f"{origin} must hold finite numbers. Received: others in {name}.")
+            raise ValueError(
+                f"{origin} must hold finite numbers. Received: NaN or infinity in {name}."
+            )
         variable.assign(array)
 
 

@@ -44,7 +44,7 @@ def _import_pytorch():
         import torch
     except ImportError as error:
         raise ValueError(
-            "Reading .pth files takes PyTorch. Received: none here. "
+            "Reading .pth files needs PyTorch, which is not installed. Run: "
             "pip install torch --index-url https://download.pytorch.org/whl/cpu"
         ) from error
     return torch
@@ -60,8 +60,7 @@ def _read_torch_state_dicts(paths: list[Path], torch) -> dict[str, Arrays]:
 
         if kind in networks:
             raise ValueError(
-                "--import_weights takes one netG and one netD. "
-                f"Received: two of a {kind}. Drop {path}."
+                f"--import_weights takes one netG and one netD. Received: two {kind}s. Drop {path}."
             )
         networks[kind] = named
 

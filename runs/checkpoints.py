@@ -200,7 +200,7 @@ class Checkpoints:
         write_atomic(self.folder / CHECKPOINT_LIST, "".join(lines).encode())
 
     def _remove_older_checkpoints(self, step: int) -> None:
-        # Backwards, so that each index goes before its data, which do not count without it.
+        # Backwards, so that each index goes before its data, which are ignored without it.
         for path in sorted(self.folder.glob("step-*.*"), reverse=True):
             if FILE_NAME.fullmatch(path.name) and _parse_checkpoint_step(path) < step:
                 path.unlink(missing_ok=True)
@@ -297,9 +297,9 @@ def _restore_newest_checkpoint(
 
 def _explain_damaged_checkpoints(config: Config, count: int) -> str:
     return (
-        "A checkpoint must be readable to go on. "
+        "At least one checkpoint must be readable to continue. "
         f"Received: {count} in {config.checkpoint_path}, all damaged; they were left as they are. "
-        "Bring back a copy of them, or start another run with --out_name=NAME."
+        "Restore them from a backup, or start another run with --out_name=NAME."
     )
 
 

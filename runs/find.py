@@ -60,7 +60,7 @@ def read_run_settings(run_dir: Path) -> Config | None:
     if not path.is_file():
         return None
 
-    # Where the run lies now counts, not where it lay when its settings were written.
+    # What matters is where the run lies now, not where it lay when its settings were written.
     return change_settings(read_config(path), name_run_place(run_dir))
 
 

@@ -55,7 +55,7 @@ def should_show_log_record(record) -> bool:
 
 
 class Formatter(logging.PythonFormatter):
-    """One plain line an event."""
+    """One plain line per event."""
 
     def format(self, record):
         prefix = "" if record.levelname in ("INFO", "DEBUG") else f"{record.levelname.lower()}: "
@@ -85,7 +85,7 @@ def print_error_line(error: Exception) -> int:
 
 
 def explain_error(error: Exception) -> str:
-    """What an error says; the system's in the form of ours."""
+    """What an error says; system errors are put into our form."""
     if isinstance(error, MemoryError):
         return "Out of memory. Close other programs, or lower --batch_size."
     if not isinstance(error, OSError) or not error.strerror:
@@ -93,5 +93,5 @@ def explain_error(error: Exception) -> str:
 
     text = f"{error.filename or 'A file'} cannot be used: {error.strerror}."
     if error.errno in DISK_FULL:
-        text += " Make room there, or give another --out_dir; the same command goes on."
+        text += " Make room there, or give another --out_dir; the same command resumes."
     return text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from absl import logging
 
-# Keras imports these if it can, for what we do not use: up to two seconds.
+# Keras imports these if it can, for features we do not use. That takes up to two seconds.
 UNNEEDED_BY_KERAS = ("sklearn", "matplotlib")
 BFLOAT16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 
@@ -16,7 +16,8 @@ BFLOAT16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 def quietly_import_tensorflow() -> None:
     """Imports TensorFlow and looks for GPUs without the lines that its C++ part prints.
 
-    They come before its log level counts. All are shown if the import fails, or with --verbosity=1.
+    They come before its log level takes effect. All are shown if the import fails, or with
+    --verbosity=1.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's ~/.keras/keras.json says
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

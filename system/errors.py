@@ -1,4 +1,4 @@
-"""Errors of the system's that say which file they mean."""
+"""System errors that name the file they concern."""
 
 import contextlib
 import os

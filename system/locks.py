@@ -180,7 +180,7 @@ def _try_file_lock(descriptor: int) -> bool | None:
 def _remove_and_unlock_file(path: Path, descriptor: int) -> None:
     """Removes a lock file while nobody else can lock it, and releases its lock."""
     if fcntl is None:
-        os.close(descriptor)  # first, as Windows removes no open file
+        os.close(descriptor)  # first, as Windows cannot remove an open file
         path.unlink(missing_ok=True)
         return
 
@@ -220,7 +220,9 @@ def _warn_of_lock_from_other_host(holder: str, folder: Path) -> None:
     """Warns when a lock is taken over from another host, whose own locks may not reach here."""
     if holder and not holder.endswith(f" on {socket.gethostname()}"):
         logging.warning(
-            "%s did not end its work on %s; if it still runs there, stop it.", holder, folder
+            "%s did not finish its work on %s; if it is still running there, stop it.",
+            holder,
+            folder,
         )
 
 

@@ -10,7 +10,7 @@ import threading
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-FAREWELL = b"\nended at once; the same command goes on from the last checkpoint.\n"
+FAREWELL = b"\nended at once; the same command resumes from the last checkpoint.\n"
 
 
 class Interruption:
@@ -58,7 +58,7 @@ def _handle_stop_signals_with_event(stop: threading.Event):
     wakeup_socket = _start_signal_thread(stop, set(before))
 
     for number in before:
-        # Python's handler sets the event, too: the thread's word for it may come a step later.
+        # Python's handler sets the event, too: the thread may set it a step later.
         signal.signal(number, lambda *_: stop.set())
     wakeup = signal.set_wakeup_fd(wakeup_socket.fileno(), warn_on_full_buffer=False)
     try:

@@ -1,4 +1,4 @@
-"""What a training says before its first step and after its last."""
+"""What training reports before its first step and after its last."""
 
 import shlex
 
@@ -18,11 +18,11 @@ ADVISED_STEPS = 2000  # the faces in the README took 1,563
 def announce_training(
     config: Config, *, start: int, total: int, precision: str, jit: bool, step_bytes: float
 ) -> None:
-    """Says what begins or goes on and where, warns of few steps, little memory and an unused GPU.
+    """Says what starts or resumes and where, warns of few steps, little memory and an unused GPU.
 
     start, total: steps done and to do; step_bytes: what a step needs.
     """
-    beginning = f"going on at step {start:,}" if start else "starting"
+    beginning = f"resuming at step {start:,}" if start else "starting"
     place = f"{devices.find_device_type()} in {precision}{' with XLA' if jit else ''}"
     logging.info("%s: %s, until step %s, on %s.", *(config.run_dir, beginning, f"{total:,}", place))
 
@@ -67,7 +67,7 @@ def _warn_of_too_little_memory(config: Config, step_bytes: float) -> None:
     if devices.find_device_type() == "CPU" and free is not None and step_bytes > free:
         logging.warning(
             "A step needs about %.1f GB of memory, and %.1f GB are free. If the system ends the "
-            "program, lower --batch_size=%s or --stem_width=%s.",
+            "program, lower --batch_size (now %s) or --stem_width (now %s).",
             *(step_bytes / 1e9, free / 1e9, config.batch_size, config.stem_width),
         )
 
@@ -84,7 +84,7 @@ def announce_end_of_training(config: Config, *, seconds: float, seconds_before: 
     in_all = f", {_format_duration(seconds + seconds_before)} in all" if seconds_before else ""
     print_result(f"trained for {_format_duration(seconds)}{in_all}")
     has_film = (config.sample_path / FILM).is_file()
-    film = f", and their film is {FILM}" if has_film else ""
+    film = f", and their animation is {FILM}" if has_film else ""
     print_result(f"the grids are in {config.sample_path}{film}")
     print_result(f"to draw images: {_make_command_of_run(config, '--sample=64')}")
     print_result(f"to export the networks: {_make_command_of_run(config, '--export')}")

@@ -1,4 +1,4 @@
-"""What goes wrong in a training that still runs, in plain words."""
+"""What can go wrong while training keeps running, in plain words."""
 
 import math
 
@@ -11,7 +11,7 @@ WINNING_STEPS = 500
 
 
 class WinningDiscriminator:
-    """Warns once when D has long spotted every fake: G then stops learning."""
+    """Warns once when D has been spotting every fake for a long time: G then stops learning."""
 
     def __init__(self, config: Config, start: int):
         self.config = config

@@ -14,7 +14,7 @@ from training.cost import LayerCost, estimate_training_bytes, list_layer_costs
 LEGEND = """\
 i, k, s, p -> o   input, kernel, stride, zeros before+after (cropped, where the layer enlarges),
                   output (Dumoulin & Visin 2016)
-overlap           uneven where k is no multiple of s: the layer can leave a checkerboard
+overlap           uneven where k is not a multiple of s: the layer can leave a checkerboard
                   (Odena et al. 2016)
 field             pixels of the image that a unit sees; in the generator, those that it reaches
 MFLOP             of the forward pass of one image: two for each multiplication"""

@@ -112,6 +112,7 @@ class Events:
 
         if not self.has_failed:
             logging.warning(
-                "TensorBoard's log in %s cannot be written; training goes on without.", self.folder
+                "TensorBoard's log in %s cannot be written; training continues without it.",
+                self.folder,
             )
         self.has_failed = True

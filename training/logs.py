@@ -133,7 +133,7 @@ class Logs:
             self.lost_lines += 1
             if self.lost_lines == 1:
                 logging.warning(
-                    "%s cannot be written: %s. Training goes on.",
+                    "%s cannot be written: %s. Training continues.",
                     *(self.metrics_path, error.strerror),
                 )
 

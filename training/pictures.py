@@ -1,4 +1,4 @@
-"""What training leaves in samples/: the reals, a grid now and then, a film of the grids."""
+"""What training leaves in samples/: the reals, a grid now and then, an animation of the grids."""
 
 import contextlib
 
@@ -91,6 +91,6 @@ class Pictures:
         except OSError as error:
             if not self.failed:
                 logging.warning(
-                    "%s cannot be written: %s. Training goes on.", error.filename, error.strerror
+                    "%s cannot be written: %s. Training continues.", error.filename, error.strerror
                 )
             self.failed = True

@@ -101,7 +101,8 @@ def _advise_to_save_step_memory(config: Config, step_bytes: float, image_bytes: 
         saving = f" --data_on_device=off saves {image_bytes / 1e9:.2f} GB."
     return (
         f"Out of memory: a training step needs about {step_bytes / 1e9:.1f} GB. "
-        f"Lower --batch_size={config.batch_size} or --stem_width={config.stem_width}.{saving}"
+        f"Lower --batch_size (now {config.batch_size}) or "
+        f"--stem_width (now {config.stem_width}).{saving}"
     )
 
 

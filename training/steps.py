@@ -1,4 +1,4 @@
-"""Training steps, several a call: batches, latents and updates without any Python in between."""
+"""Training steps, several per call: batches, latents and updates without any Python in between."""
 
 import itertools
 from collections.abc import Iterable, Iterator

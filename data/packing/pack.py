@@ -119,7 +119,7 @@ def load_or_make_pack(
         return pack
 
     folder = _choose_pack_folder(folders)
-    message = f"Another process packs {source.place}; waiting for it."
+    message = f"Another process is packing {source.place}; waiting for it."
     with wait_for_file_lock(request.name_pack_lock(folder), message):
         remove_temporary_leftovers(folder)
         return _find_pack(request, folders) or _make_pack(request, folder)
@@ -224,7 +224,9 @@ def _decode_dataset_into_npy(path: Path, source: Source, geometry: Geometry, cha
     """Decodes all images into an .npy at `path`; returns the manifest of what was seen."""
     row = geometry.height, geometry.width, channels
     count = f"{source.count:,}"
-    logging.info("Packing %s images from %s into %s, once.", count, source.place, path.parent)
+    logging.info(
+        "Packing %s images from %s into %s (done only once).", count, source.place, path.parent
+    )
     with open(path, "wb") as file:
         _write_pack_header(file, source.count, row)
         summary = _write_decoded_images(file, source, geometry, channels)
@@ -404,12 +406,12 @@ def _rewrite_pack_as_gray(path: Path) -> None:
             step = limits.MAX_IMAGES_IN_FLIGHT
             for start in range(0, len(colours), step):
                 file.write(colours[start : start + step, ..., :1].tobytes())
-        del colours  # Windows renames no file that is mapped
+        del colours  # Windows cannot rename a mapped file
         os.replace(draft, path)
 
 
 def _publish_pack(draft: Path, path: Path, manifest: dict) -> None:
-    """Renames the pack into place, then writes its manifest, without which no pack counts."""
+    """Renames the pack into place, then writes its manifest, without which a pack is ignored."""
     _name_pack_manifest(path).unlink(missing_ok=True)
     os.replace(draft, path)
     write_atomic(_name_pack_manifest(path), json.dumps(manifest, indent=1).encode())

@@ -72,9 +72,9 @@ def _explain_unreadable_image(error: Exception) -> str:
 class Worker:
     """A process that runs `decode_images`.
 
-    The caller's process does the work itself if that process does not start or dies. So it does for
-    a task with an image that takes more than MAX_WORKER_BYTES, since a MemoryGate counts the images
-    of one process only.
+    The caller's process does the work itself if that process does not start, or dies. It
+    also does so for a task with an image that takes more than MAX_WORKER_BYTES, since a MemoryGate
+    counts the images of one process only.
 
     multiprocessing would not do: its processes run the user's script again, and fail where that has
     no main guard.

@@ -67,6 +67,6 @@ def name_classes(
     if numbers.min() < 0 or numbers.max() >= len(names):
         raise ValueError(
             f"Every image of {place} must have one of its {len(names):,} classes. Received: one "
-            "without, or of another. Take another split, or say --labels=none."
+            "without, or of another. Take another split, or use --labels=none."
         )
     return list(names), numbers

@@ -48,7 +48,7 @@ def _fingerprint_image_folder(folder: Path, names: list[str]) -> str:
 
 
 def open_image_zip(path: Path, *, pattern: str = "", limit: int | None = None) -> Source:
-    """The images in a zip, sorted by name. Raises ValueError when it is no zip or has none."""
+    """The images in a zip, sorted by name. Raises ValueError when it is not a zip or has none."""
     with open_zip_of_images(path) as archive:
         infos = [info for info in archive.infolist() if is_wanted_image(info.filename, pattern)]
     infos = sorted(infos, key=lambda info: info.filename)[:limit]
@@ -76,7 +76,7 @@ def walk_dataset_files(folder: Path):
     seen = set()
     for parent, folders, files in os.walk(folder, followlinks=True, onerror=_log_unreadable_folder):
         identity = os.path.realpath(parent)
-        is_run = "config.json" in files and "checkpoints" in folders  # its pictures are no data
+        is_run = "config.json" in files and "checkpoints" in folders  # its pictures are not data
         if identity in seen or is_run:
             folders.clear()
             continue
@@ -107,7 +107,7 @@ def _log_unreadable_folder(error: OSError) -> None:
 
 
 def is_wanted_image(name: str, pattern: str) -> bool:
-    """True for a file that matches `pattern`, or without one, has an image's suffix."""
+    """True for a file that matches `pattern`, or, without one, has an image's suffix."""
     path = PurePosixPath(name)
     if name.endswith("/"):  # a zip's folder; ZipInfo.is_dir fails for an empty name
         return False
@@ -139,13 +139,13 @@ class _LimitedReader(io.BufferedReader):
     def read(self, size=-1):
         if size > limits.MAX_ZIP_DIRECTORY_BYTES and not self.opened:
             most = limits.MAX_ZIP_DIRECTORY_BYTES // limits.MB
-            raise zipfile.BadZipFile(f"its list of files has more than {most} MB")
+            raise zipfile.BadZipFile(f"its list of files is larger than {most} MB")
         return super().read(size)
 
 
 @contextlib.contextmanager
 def open_zip_of_images(path: Path):
-    """Yields a ZipFile to read from. Raises ValueError when `path` is no zip."""
+    """Yields a ZipFile to read from. Raises ValueError when `path` is not a zip."""
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(_LimitedReader(open_regular_dataset_file(path)))
         try:
@@ -189,7 +189,7 @@ def _check_zipped_image(info: zipfile.ZipInfo) -> None:
 
 
 def describe_file_that_is_no_zip(path: Path) -> str:
-    """What a file that is no zip begins with, as a sentence."""
+    """What a file that is not a zip begins with, as a sentence."""
     with open_regular_dataset_file(path) as file:
         start = file.read(512)
 

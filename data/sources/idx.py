@@ -149,6 +149,6 @@ def _describe_wrong_idx_header(
     if expected > limits.MAX_IDX_BYTES or shape[0] > limits.MAX_IDX_IMAGES:
         return (
             f"a header of {shape[0]:,} {KINDS[magic]}, {expected:,} bytes; "
-            f"at most are {limits.MAX_IDX_IMAGES:,} and {limits.MAX_IDX_BYTES:,}"
+            f"at most {limits.MAX_IDX_IMAGES:,} and {limits.MAX_IDX_BYTES:,} are allowed"
         )
     return ""

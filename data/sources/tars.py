@@ -160,7 +160,7 @@ def _check_every_image_has_class_file(keys: list[tuple], classes: dict) -> None:
     path, name = missing[0]
     raise ValueError(
         f"{path} must have a {CLASS_SUFFIX} file for every image, with a number or a word. "
-        f"Received: none for {escape_unprintable(name)}. Add it, or say --labels=none."
+        f"Received: none for {escape_unprintable(name)}. Add it, or use --labels=none."
     )
 
 

@@ -35,7 +35,7 @@ WEIGHT_COLOURS = (
 )
 
 NO_INVERSE_NOTE = (
-    "C^T y has the shape of x, not its numbers:\na transposed convolution is no inverse."
+    "C^T y has the shape of x, not its numbers:\na transposed convolution is not an inverse."
 )
 
 

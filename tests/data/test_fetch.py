@@ -314,7 +314,7 @@ def test_control_c_keeps_the_part(server, tmp_path):
     said = process.communicate(timeout=60)[1]
     server.go_on.set()
     assert process.returncode == 130
-    assert said == "interrupted; the same command goes on from here.\n"
+    assert said == "interrupted; the same command resumes from here.\n"
     assert CONTENT.startswith((tmp_path / "faces.zip.part").read_bytes())
     assert not (tmp_path / "faces.zip").exists()
 
@@ -343,7 +343,7 @@ def test_a_full_disk_is_one_line_and_no_reason_for_another_source(faces, server,
     assert faces("/good", "/good") == 1
     assert errors(capsys) == (
         f"error: celebA: {tmp_path}/data must have room. Received: No space left on device. "
-        "Make room, or choose another disk with --data_dir; the same command goes on."
+        "Make room, or choose another disk with --data_dir; the same command resumes."
     )
     assert len(server.asked) == 1
 

@@ -11,7 +11,7 @@ EVERY = 50
 WARM = 1200
 RSS_GROWTH = 20  # MB; the allocator's own ups and downs are some 10 MB on a busy machine
 # Bytes a step of the main thread's heap, which moved by up to 25 without a leak. TensorFlow keeps
-# every Python number that becomes a tensor, 650 bytes each: one a step is five times this.
+# every Python number that becomes a tensor, 650 bytes each: one per step is five times this.
 HEAP_GROWTH = 130
 
 
@@ -43,5 +43,5 @@ def test_a_step_leaves_nothing_on_the_heap(samples):
     sizes = [sample.heap_mb * 2**20 for sample in samples]
     # What happens once, such as a table that doubles, is no leak
     grown = np.median(np.diff(sizes)) / EVERY
-    print(f"{grown:.0f} bytes a step")
+    print(f"{grown:.0f} bytes per step")
     assert grown < HEAP_GROWTH

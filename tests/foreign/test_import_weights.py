@@ -111,7 +111,7 @@ def test_a_missing_array_is_named_with_what_was_found(tmp_path):
         ),
         (
             {"out_name": ""},
-            "--import_weights makes a run. Received: no name for it. Add --out_name=NAME.",
+            "--import_weights needs a name for the run. Received: none. Add --out_name=NAME.",
         ),
     ],
 )

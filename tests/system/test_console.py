@@ -32,7 +32,7 @@ def record(level, text, path="/home/me/dcgan/train.py"):
         (
             OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/x.png"),
             "out/x.png cannot be used: No space left on device. "
-            "Make room there, or give another --out_dir; the same command goes on.",
+            "Make room there, or give another --out_dir; the same command resumes.",
         ),
         (
             PermissionError(errno.EACCES, os.strerror(errno.EACCES), "out"),

@@ -1,4 +1,4 @@
-"""What goes wrong in a training that still runs."""
+"""What can go wrong while training keeps running."""
 
 import math
 

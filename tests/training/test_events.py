@@ -49,7 +49,7 @@ def test_a_full_disk_leaves_whole_records_and_a_new_file_goes_on(folder, message
     assert len(list(folder.iterdir())) == 2
     assert count_events(folder.parent) == 4  # two files with a version and a value each
     assert [text for text in messages if "cannot be written" in text] == [
-        f"TensorBoard's log in {folder} cannot be written; training goes on without."
+        f"TensorBoard's log in {folder} cannot be written; training continues without it."
     ]
 
 

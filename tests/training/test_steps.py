@@ -1,4 +1,4 @@
-"""Several steps a call, and a table on the device, against one step at a time."""
+"""Several steps per call, and a table on the device, against one step at a time."""
 
 import numpy as np
 import pytest
