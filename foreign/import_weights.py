@@ -55,7 +55,7 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
     config = _derive_imported_config(weights, given)
     if stored := read_run(config.run_dir):
         _check_same_import(config, weights, again=again)
-        logging.info("%s was imported before: going on with it.", config.run_dir)
+        logging.info("%s was imported before: using it.", config.run_dir)
         return stored
 
     config = _write_imported_run(weights, config)
@@ -197,7 +197,7 @@ def _check_same_import(config: Config, weights: Weights, *, again: bool) -> None
 
     raise ValueError(
         f"--out_name must be a new run. Received: {config.run_dir}, which exists. "
-        "Give another, or drop --import_weights to go on with it."
+        "Give another, or drop --import_weights to use it."
     )
 
 

@@ -34,15 +34,15 @@ def _read_run_on_disk_or_none(config: Config) -> Config | None:
 def _compare_with_dataset_of_run(run: Config, fingerprint: str, place: str) -> None:
     before, is_same = run.dataset_place, fingerprint == run.dataset_fingerprint
     if is_same and place and place != before:
-        text = "%s goes on with the same images in another place: %s (before: %s)."
+        text = "%s continues with the same images in another place: %s (before: %s)."
         logging.info(text, run.run_dir, place, before or "an array")
     if is_same:
         return
 
     if not place or place != before:
         raise ValueError(
-            f"A run goes on with its own images: {run.run_dir} was trained on "
+            f"A run keeps its own images: {run.run_dir} was trained on "
             f"{before or 'an array'}. Received: other images, {place or 'an array'}. "
             "Start another run with --out_name=NAME."
         )
-    logging.warning("the images in %s have changed: %s goes on with them.", place, run.run_dir)
+    logging.warning("the images in %s have changed: %s continues with them.", place, run.run_dir)

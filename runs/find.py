@@ -85,7 +85,7 @@ def _check_other_dataset_is_wanted(stored: Config, fresh: Config, *, is_named: b
     message = f"{fresh.run_dir} was trained on {stored.dataset}. Received: {fresh.dataset}."
     if not is_named:
         raise ValueError(
-            f"A run goes on with its own dataset: {message} Start another with --out_name=NAME."
+            f"A run keeps its own dataset: {message} Start another with --out_name=NAME."
         )
     if stored.dataset != IMPORTED:
         logging.warning("%s Using the latter.", message)

@@ -80,7 +80,7 @@ def call(capsys):
             ["--nocrop", "--input_height", "108"],
             "error: --nocrop squashes the whole image, so --input_height and --input_width have "
             "nothing to crop. "
-            "Received: 108. Say --crop, or leave out the crop's size.",
+            "Received: 108. Use --crop, or leave out the crop's size.",
         ),
         (
             ["--config", "nosuch.json"],
@@ -167,7 +167,7 @@ def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
         str(run / "samples" / "seed_0"),
         str(run / "export" / "saved_model"),
     ]
-    assert f"the grids are in {run / 'samples'}, and their film is training.gif" in out
+    assert f"the grids are in {run / 'samples'}, and their animation is training.gif" in out
     assert not any(line in err for line in out.splitlines())
     assert len(list((run / "samples" / "seed_0").glob("0*.png"))) == 3
     assert (run / "export" / "saved_model" / "saved_model.pb").is_file()
@@ -182,7 +182,7 @@ def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
     # The same flags go on, sampling needs neither data nor sizes, and networks keep their shape.
     code, _, err = call("--train", "--steps", 6, *small, *places)
     assert code == 0, err
-    assert "going on at step 4, until step 6" in caplog.text
+    assert "resuming at step 4, until step 6" in caplog.text
     code, out, err = call(
         "--sample", 2, "--seed", 7, "--out_dir", tmp_path / "out", "--data_dir", "/nonexistent"
     )
@@ -204,7 +204,7 @@ def test_a_run_goes_on_with_another_batch_size(call, caplog, tmp_path):
         code, _, err = call("--train", *small, *places, *flags)
         assert code == 0, err
     assert "--batch_size is 16 now and was 8: " in caplog.text
-    assert "going on at step 75, until step 113" in caplog.text
+    assert "resuming at step 75, until step 113" in caplog.text
     assert "step 113 of 113  epoch 20.13" in caplog.text
 
 
@@ -225,7 +225,7 @@ def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(call, caplog, t
 
     code, _, err = call(*flags("killed"))
     assert code == 0, err
-    assert "going on at step" in caplog.text
+    assert "resuming at step" in caplog.text
     assert state(tmp_path / "straight") == state(tmp_path / "killed")
     last = "samples/train_00000030.png"
     pictures = [(tmp_path / name / last).read_bytes() for name in ("straight", "killed")]
@@ -243,7 +243,7 @@ def test_a_signal_stands_for_the_later_actions_too(call, caplog, tmp_path, monke
     assert not list(tmp_path.glob("*/samples/seed_*"))
     run = tmp_path / "digits-16x16"
     assert out.splitlines()[1:] == [
-        f"the grids are in {run / 'samples'}, and their film is training.gif",
+        f"the grids are in {run / 'samples'}, and their animation is training.gif",
         f"to draw images: python main.py --out_dir={tmp_path} --out_name=digits-16x16 --sample=64",
         f"to export the networks: python main.py --out_dir={tmp_path} --out_name=digits-16x16 "
         "--export",

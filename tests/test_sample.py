@@ -68,7 +68,7 @@ def test_a_full_disk_leaves_no_folder_and_is_one_line(failing, trained, monkeypa
     assert console.print_error_line(raised.value) == 1
     line = (
         "cannot be used: No space left on device. Make room there, or give another --out_dir; "
-        "the same command goes on."
+        "the same command resumes."
     )
     assert capsys.readouterr().err == f"error: {config.sample_path / 'seed_0'} {line}\n"
 

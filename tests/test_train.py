@@ -157,8 +157,8 @@ def test_another_batch_size_goes_on_with_the_epochs_where_they_were(tiny, images
     assert (epochs[39], epochs[86]) == (20.6, 30)
     assert list(epochs.values()) == sorted(epochs.values())
     assert [text for text in messages if "--batch_size" in text] == [
-        "--batch_size is 16 now and was 8: the images go on in their order, at epoch 10.00.",
-        "--batch_size is 4 now and was 16: the images go on in their order, at epoch 20.40.",
+        "--batch_size is 16 now and was 8: the images continue in their order, at epoch 10.00.",
+        "--batch_size is 4 now and was 16: the images continue in their order, at epoch 20.40.",
     ]
 
 

@@ -49,7 +49,7 @@ def announce_change_of_step_size(config: Config, progress: Progress, images: int
     changes = describe_changes_of_step_size(config, read_settings_on_disk(config))
     if changes and progress.step:
         logging.info(
-            "%s: the images go on in their order, at epoch %.2f.",
+            "%s: the images continue in their order, at epoch %.2f.",
             *(changes, progress.images_shown / images),
         )
 

@@ -65,7 +65,7 @@ def _advise_after_learning_rate_halvings(config: Config) -> str:
     rate = config.current_learning_rate
     return (
         f"Halving the learning rate {config.halvings} times, to {rate:g}, did not "
-        f"help. What was saved is intact: go on with --learning_rate={rate / 10:g} "
+        f"help. What was saved is intact: continue with --learning_rate={rate / 10:g} "
         f"(the default is {Config.learning_rate:g}) or with --mixed_precision=float32."
     )
 

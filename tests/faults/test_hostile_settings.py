@@ -46,7 +46,7 @@ def refused(path, content):
         (b"", "is not JSON"),
         (b"[]", "must hold one JSON object"),
         (b" " * 2**21, "more than 1,048,576 characters"),
-        (b'{"data_dir": "~nobody-there/x"}', "of nobody here"),
+        (b'{"data_dir": "~nobody-there/x"}', "no such user"),
         (b'{"c_dim": [1]}', "--c_dim must be"),
         (b'{"c_dim": {}}', "--c_dim must be"),
     ],
@@ -90,7 +90,7 @@ def test_only_a_file_is_read(tmp_path):
 
 def test_a_path_of_nobody_is_one_line(tmp_path):  # Path.expanduser raised RuntimeError
     for name in ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir"):
-        with pytest.raises(ValueError, match="of nobody here"):
+        with pytest.raises(ValueError, match="no such user"):
             Config(**{name: "~nobody-there/x"})
     with pytest.raises(ValueError, match="no such files"):
         weights.import_weights("~nobody-there/x", {"out_name": "a", "out_dir": str(tmp_path)})

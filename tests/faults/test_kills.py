@@ -1,4 +1,4 @@
-"""kill -9 at every kind of moment: the same command goes on as if nothing had happened."""
+"""kill -9 at every kind of moment: the same command resumes as if nothing had happened."""
 
 import concurrent.futures
 import json

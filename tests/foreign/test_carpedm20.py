@@ -106,7 +106,7 @@ def test_mnist_by_default_has_the_shapes_of_carpedm20s(tmp_path):
 def test_our_own_checkpoints_need_no_import(tmp_path, tiny):
     config = tiny().resolve()
     Checkpoints(DCGAN(config), config).save(1)
-    with pytest.raises(ValueError, match="Runs of ours need no import"):
+    with pytest.raises(ValueError, match="do not need to be imported"):
         import_weights(
             str(config.checkpoint_path), {"out_dir": str(tmp_path / "out"), "out_name": "x"}
         )

@@ -33,7 +33,7 @@ def test_pytorch_draws_the_same_pixels(tmp_path):
 
 def test_without_pytorch_the_error_gives_the_command(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ValueError, match=r"takes PyTorch.* pip install torch"):
+    with pytest.raises(ValueError, match=r"needs PyTorch.* pip install torch"):
         import_weights("netG.pth,netD.pth", {"out_dir": str(tmp_path), "out_name": "x"})
 
 

@@ -88,7 +88,7 @@ def test_arrays_are_known_by_their_pixels(tiny, photos, messages):
     write_config(dataclasses.replace(begun, dataset="imported", out_name=begun.name))
     assert take_dataset_into_settings(begun, images[:4])
     assert messages == [
-        f"{begun.run_dir} goes on with the same images in another place: /a (before: an array)."
+        f"{begun.run_dir} continues with the same images in another place: /a (before: an array)."
     ]
 
 

@@ -118,7 +118,7 @@ def test_a_folder_of_runs_is_no_run_even_within_one(trained):
 
 def test_the_folder_of_a_run_does_not_say_that_other_images_are_wanted(trained):
     run = trained(dataset="cats").run_dir
-    with pytest.raises(ValueError, match="A run goes on with its own dataset"):
+    with pytest.raises(ValueError, match="A run keeps its own dataset"):
         find_run_to_train({"out_dir": str(run), "dataset": "dogs"})
     assert find_run_to_train({"out_name": str(run), "dataset": "dogs"}).dataset == "dogs"
 

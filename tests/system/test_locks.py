@@ -26,7 +26,7 @@ def test_a_lock_from_another_host_is_taken_over_with_a_warning(tmp_path, monkeyp
     monkeypatch.setattr(locks.logging, "warning", lambda text, *values: said.append(text % values))
     (tmp_path / "lock").write_text("process 7 on elsewhere")
     with locks.lock_run(tmp_path):
-        assert "process 7 on elsewhere did not end its work" in said[0]
+        assert "process 7 on elsewhere did not finish its work" in said[0]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def _much_memory(monkeypatch):
     ("start", "jit", "line"),
     [
         (0, False, "starting, until step 5,000, on CPU in float32."),
-        (1200, True, "going on at step 1,200, until step 5,000, on CPU in float32 with XLA."),
+        (1200, True, "resuming at step 1,200, until step 5,000, on CPU in float32 with XLA."),
     ],
 )
 def test_it_says_what_begins_and_where_to_watch(start, jit, line, tiny, messages):
@@ -51,7 +51,7 @@ def test_it_says_when_steps_have_other_images_than_before(tiny, messages):
     announce_change_of_step_size(changed, Progress(5, 80), 20)
     assert messages == [
         "--batch_size is 4 now and was 8, --d_updates is 1 now and was 2: "
-        "the images go on in their order, at epoch 4.00."
+        "the images continue in their order, at epoch 4.00."
     ]
 
 
@@ -61,7 +61,7 @@ def test_it_warns_of_too_little_memory_where_that_is_known(tiny, messages, monke
         announce_training(tiny(), **SAID, start=0)
     [warning] = [text for text in messages if "memory" in text]
     assert "needs about 3.0 GB of memory, and 2.9 GB are free." in warning
-    assert "--batch_size=8 or --stem_width=32" in warning
+    assert "--batch_size (now 8) or --stem_width (now 32)" in warning
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,9 @@ def test_at_the_end_it_says_what_is_there_and_what_comes_next(tiny, capsys):
     config.sample_path.mkdir(parents=True)
     (config.sample_path / "training.gif").touch()
     announce_end_of_training(config, seconds=1, seconds_before=0)
-    assert capsys.readouterr().out.splitlines()[1] == f"{grids}, and their film is training.gif"
+    assert (
+        capsys.readouterr().out.splitlines()[1] == f"{grids}, and their animation is training.gif"
+    )
 
 
 def test_it_warns_of_a_gpu_that_lies_idle(tiny, messages, monkeypatch):

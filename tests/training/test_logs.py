@@ -136,5 +136,5 @@ def test_a_line_of_metrics_is_written_whole_or_not_at_all(tiny, messages):
         logs.log_training_step(80, results())
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [20, 80]
     assert [text for text in messages if "metrics.jsonl" in text] == [
-        f"{path} cannot be written: File too large. Training goes on."
+        f"{path} cannot be written: File too large. Training continues."
     ]

@@ -96,5 +96,5 @@ def test_a_full_disk_is_said_once(make, photos, messages):
         for _ in range(2):
             pictures.write_grid_of_reals(NoLogs(), photos(64, 16, 16), None)
     path = pictures.config.sample_path / "reals.png"
-    assert messages == [f"{path} cannot be written: File too large. Training goes on."]
+    assert messages == [f"{path} cannot be written: File too large. Training continues."]
     assert list(path.parent.iterdir()) == []

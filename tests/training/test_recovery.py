@@ -67,6 +67,6 @@ def test_a_failed_step_is_explained(tiny):
     assert told.startswith("TensorFlow could not take a step: cuDNN has failed. What was saved")
 
     told = explain_failed_step(MemoryError(), tiny(), **sizes)
-    assert "needs about 3.1 GB. Lower --batch_size=8 or --stem_width=32. " in told
+    assert "needs about 3.1 GB. Lower --batch_size (now 8) or --stem_width (now 32). " in told
     assert told.endswith("--data_on_device=off saves 0.50 GB.")
     assert "saves" not in explain_failed_step(MemoryError(), tiny(data_on_device="off"), **sizes)
