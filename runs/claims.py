@@ -13,6 +13,7 @@ from config.checks import text_fits_a_path
 from config.settings import Config
 from config.stored import read_json_settings
 from runs.find import read_run_settings
+from system.errors import pass_over_full_disk
 from system.files import write_atomic
 from system.locks import lock_run
 
@@ -191,5 +192,7 @@ def _write_folder_claim(config: Config, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
     path = folder / CLAIM_FILE
-    if not (path.is_file() and path.read_bytes() == content):
+    if path.is_file() and path.read_bytes() == content:
+        return
+    with contextlib.nullcontext() if folder == config.checkpoint_path else pass_over_full_disk():
         write_atomic(path, content)

@@ -1,14 +1,14 @@
 """How the program talks: a plain line an event, an error or a result; nothing from libraries."""
 
 import contextlib
-import errno
 import logging as python_logging
 import os
 import sys
 
 from absl import logging
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limit of the shell's
+from system.errors import DISK_FULL
+
 PYTHON_ERROR = logging.converter.absl_to_standard(logging.ERROR)
 
 

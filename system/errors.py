@@ -1,8 +1,11 @@
 """System errors that name the file they concern."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limit of the shell's
 
 
 @contextlib.contextmanager
@@ -13,3 +16,13 @@ def add_path_to_errors(path: Path):
     except OSError as error:
         error.filename = error.filename or os.fspath(path)
         raise
+
+
+@contextlib.contextmanager
+def pass_over_full_disk():
+    """Ends the block at an OSError of a full disk, for what is not worth stopping for."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import logging
 
-from system.errors import add_path_to_errors
+from system.errors import add_path_to_errors, pass_over_full_disk
 
 try:
     import fcntl
@@ -80,7 +80,9 @@ def _lock_run_folder(folder: Path, *, is_run: bool):
     _check_lock_is_of_program(path, descriptor)
     try:
         _warn_of_lock_from_other_host(_read_lock_holder(path), folder)
-        _write_lock_holder(descriptor, path)
+        # Folders elsewhere may be full: training is worth more than its pictures.
+        with contextlib.nullcontext() if is_run else pass_over_full_disk():
+            _write_lock_holder(descriptor, path)
         yield
     finally:
         _remove_and_unlock_file(path, descriptor)
