@@ -1,7 +1,6 @@
 """The training loop: it reads like a table of contents, and the chapters are in training/."""
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -32,13 +31,11 @@ from training.announcements import (
 )
 from training.cost import estimate_training_bytes
 from training.given_arrays import check_training_images, take_training_labels
-from training.logs import Logs
+from training.logs import Logs, OnLog
 from training.pictures import Pictures
 from training.recovery import check_losses_finite, halve_learning_rate, translate_step_errors
 from training.schedule import find_actions_due_after_step, plan_step_calls
 from training.steps import Steps, choose_images_on_device, choose_steps_per_call
-
-OnLog = Callable[[dict], None]
 
 
 def train(
@@ -132,9 +129,12 @@ def train_until_divergence(
     announce_training(
         config, start=start, total=total, precision=precision, jit=jit, step_bytes=needed
     )
+    origin = checkpoints.progress.count_images_shown(0, config.images_per_step)
+    logs = Logs(config, range(start, total), len(images), origin=origin, on_log=on_log)
     with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
-        steps = range(start, total)
-        finished = run_training_steps(dcgan, images, labels, checkpoints, steps, on_log)
+        finished = run_training_steps(dcgan, images, labels, checkpoints, logs)
+    seconds = logs.seconds - logs.seconds_before
+    announce_end_of_training(config, seconds=seconds, seconds_before=logs.seconds_before)
     return config if finished else None
 
 
@@ -160,23 +160,17 @@ def prepare_run_folders(config: Config) -> None:
 
 
 def run_training_steps(
-    dcgan: DCGAN,
-    images: np.ndarray,
-    labels: Labels | None,
-    checkpoints: Checkpoints,
-    steps: range,
-    on_log: OnLog | None,
+    dcgan: DCGAN, images: np.ndarray, labels: Labels | None, checkpoints: Checkpoints, logs: Logs
 ) -> bool:
-    """Trains for `steps`, counted from 0; False when a signal stopped it."""
-    config, total = dcgan.config, steps.stop
+    """Trains for `logs.steps`, counted from 0; False when a signal stopped it."""
+    config, steps, total = dcgan.config, logs.steps, logs.steps.stop
     y = labels.y if labels else None
     pictures = Pictures(config, dcgan.generator)
     on_device = choose_images_on_device(config.data_on_device, images)
-    origin = checkpoints.progress.count_images_shown(0, config.images_per_step)
-    trainer = Steps(dcgan, images, y, on_device=on_device, origin=origin)
+    trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin)
     calls = plan_step_calls(config, steps, choose_steps_per_call(config.steps_per_call))
 
-    with catch_stop_signals() as stop, Logs(config, steps, len(images), origin=origin) as logs:
+    with catch_stop_signals() as stop, logs:
         pictures.write_grid_of_reals(logs, images, y)
 
         for call, results in zip(calls, trainer.run(calls), strict=True):
@@ -190,9 +184,7 @@ def run_training_steps(
                 results |= dcgan.read_loss_scales()
                 is_finite = check_losses_finite(step, results)
             if due.log:
-                values = logs.log_training_step(step, results)
-                if on_log:
-                    on_log(values)
+                logs.log_training_step(step, results)
             if due.draw:
                 logs.log_training_histograms(step, results)
                 pictures.write_grid_of_fakes(logs, step, results)
@@ -206,7 +198,4 @@ def run_training_steps(
                 pictures.write_training_film(step)  # takes seconds; the state is safe already
                 break
 
-    announce_end_of_training(
-        config, seconds=logs.seconds - logs.seconds_before, seconds_before=logs.seconds_before
-    )
     return step == total

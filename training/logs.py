@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -35,6 +36,9 @@ SCALARS = {
 }
 
 
+OnLog = Callable[[dict], None]
+
+
 class Logs:
     """A context in which the loop reports what it does.
 
@@ -42,27 +46,32 @@ class Logs:
     these steps run again.
     """
 
-    def __init__(self, config: Config, steps: range, images: int, *, origin: int = 0):
+    def __init__(
+        self,
+        config: Config,
+        steps: range,
+        images: int,
+        *,
+        origin: int = 0,
+        on_log: OnLog | None = None,
+    ):
         """steps: those of this process, counted from 0; images: how many an epoch has.
 
-        origin: where the order of the images begins, as in `data.batches.Order`.
+        origin: where the order of the images begins, as in `data.batches.Order`. on_log: called
+        with the numbers of each line of metrics.jsonl.
         """
-        start = steps.start
-        self.config = config
-        self.images = images
-        self.origin = origin
+        self.config, self.steps, self.images = config, steps, images
+        self.origin, self.on_log = origin, on_log
         self.folder = config.run_dir / "logs"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.events = Events(self.folder)
         self.metrics_path = locate_metrics(config)
 
-        self.start = start
-        self.last = (start, time.monotonic())
-        self.seconds_before = self._drop_metrics_after_start(start)  # of training, until this start
+        self.last = (steps.start, time.monotonic())
+        self.seconds_before = self._drop_metrics_after_start(steps.start)  # of training, until now
         self.seconds = self.seconds_before  # of training, over all processes
         self.lost_lines = 0
-        self.winning = WinningDiscriminator(config, start)
-        self.total = steps.stop
+        self.winning = WinningDiscriminator(config, steps.start)
         self.bar = TrainingBar(config, steps, images, origin)
         write_hparams_for_tensorboard(config, self.folder)
 
@@ -77,11 +86,8 @@ class Logs:
     def advance_progress_bar(self, steps: int) -> None:
         self.bar.advance_training_bar(steps)
 
-    def log_training_step(self, step: int, results: dict) -> dict:
-        """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z)).
-
-        Returns the numbers of the line in metrics.jsonl.
-        """
+    def log_training_step(self, step: int, results: dict) -> None:
+        """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z))."""
         values = average_step_results(results)
         speed = self._measure_images_per_second(step)
         epoch = (self.origin + step * self.config.images_per_step) / self.images
@@ -94,7 +100,8 @@ class Logs:
         self._write_scalars_to_tensorboard(step, epoch, values, speed)
         self._show_training_progress(step, epoch, values, speed)
         self.winning.warn_if_winning(step, values["d_fake"])
-        return line
+        if self.on_log:
+            self.on_log(line)
 
     def _write_scalars_to_tensorboard(
         self, step: int, epoch: float, values: dict, speed: float
@@ -111,7 +118,7 @@ class Logs:
 
     def _is_compiling_step(self, step: int) -> bool:
         """Whether the speed of this step tells of the compilation, as that of a process' first."""
-        return step == self.start + 1
+        return step == self.steps.start + 1
 
     def log_training_histograms(self, step: int, results: dict) -> None:
         with self.events.record_summaries_of_step(step):
@@ -153,7 +160,7 @@ class Logs:
 
         logging.info(
             "step %s of %s  epoch %.2f  %s%s",
-            *(f"{step:,}", f"{self.total:,}", epoch, losses),
+            *(f"{step:,}", f"{self.steps.stop:,}", epoch, losses),
             self._format_speed_and_time_left(step, speed),
         )
 
@@ -161,7 +168,7 @@ class Logs:
         """The speed and the time left, for a plain line; empty after the first step."""
         if self._is_compiling_step(step):
             return ""
-        seconds_left = (self.total - step) * self.config.images_per_step / max(speed, 1e-9)
+        seconds_left = (self.steps.stop - step) * self.config.images_per_step / max(speed, 1e-9)
         return f"  {speed:,.0f} img/s  {format_hours_and_minutes(seconds_left)} left"
 
     def _drop_metrics_after_start(self, start: int) -> float:

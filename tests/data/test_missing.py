@@ -41,7 +41,10 @@ def test_what_is_odd_about_a_path(name, hint):
 def test_a_path_that_is_nearly_there_names_the_one_that_is(tmp_path):
     (tmp_path / "Portraits" / "old").mkdir(parents=True)
     (tmp_path / "faces.zip").touch()
-    say = lambda name: describe_missing_dataset(str(tmp_path / name), Path("data"), "")  # noqa: E731
+
+    def say(name):
+        return describe_missing_dataset(str(tmp_path / name), Path("data"), "")
+
     assert say("portaits/old").endswith(f"Did you mean --dataset={tmp_path}/Portraits/old?")
     assert say("face").endswith(f"Did you mean --dataset={tmp_path}/faces.zip?")
     assert say("x/y") == f"There is no folder or zip {tmp_path}/x/y. {tmp_path} holds no x."
