@@ -172,7 +172,6 @@ def run_training_steps(
 
     with catch_stop_signals() as stop, logs:
         pictures.write_grid_of_reals(logs, images, y)
-
         for call, results in zip(calls, trainer.run(calls), strict=True):
             step = call.stop  # steps done so far
             logs.advance_progress_bar(len(call))
