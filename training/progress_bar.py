@@ -1,11 +1,14 @@
 """The two lines that a terminal shows while a run trains. They fit in 80 columns."""
 
+import os
+import sys
+
 from absl import logging
 from tqdm import tqdm
 
 from config.settings import Config
 
-COLUMNS = 80  # where the terminal does not tell
+COLUMNS, ROWS = 80, 24  # where the terminal does not tell
 
 
 class TrainingBar:
@@ -17,7 +20,7 @@ class TrainingBar:
     def __init__(self, config: Config, steps: range, images: int, origin: int = 0):
         """As in `training.logs.Logs`."""
         self.config, self.images, self.origin = config, images, origin
-        lines = {"dynamic_ncols": True, "leave": True, "disable": None}  # None: only in a terminal
+        lines = {"leave": True, "disable": None, **_choose_bar_size()}  # None: only in a terminal
         self.bar = tqdm(
             total=steps.stop,
             initial=steps.start,
@@ -80,6 +83,15 @@ class TrainingBar:
             self.losses.clear()
             self.bar.clear()
         return True
+
+
+def _choose_bar_size() -> dict:
+    """tqdm's arguments: bars follow the terminal's size, unless it says 0x0, as some web ones do."""
+    try:
+        size = os.get_terminal_size(sys.stderr.fileno())
+    except (OSError, ValueError):  # not a terminal: no bar
+        return {}
+    return {"dynamic_ncols": True} if all(size) else {"ncols": COLUMNS, "nrows": ROWS}
 
 
 def format_hours_and_minutes(seconds: float) -> str:

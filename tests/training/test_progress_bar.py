@@ -17,9 +17,9 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no
 class Terminal:
     """A terminal of `columns`, and the lines on its screen."""
 
-    def __init__(self, columns: int):
+    def __init__(self, columns: int, rows: int = 24):
         self.ours, theirs = os.openpty()
-        size = struct.pack("HHHH", 24, columns, 0, 0)
+        size = struct.pack("HHHH", rows, columns, 0, 0)
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
         os.set_blocking(self.ours, False)
         self.file = os.fdopen(theirs, "w")
@@ -57,8 +57,8 @@ def terminal(monkeypatch):
     """A factory of terminals, each in the place of stderr."""
     made = []
 
-    def make(columns):
-        made.append(Terminal(columns))
+    def make(columns, rows=24):
+        made.append(Terminal(columns, rows))
         monkeypatch.setattr(sys, "stderr", made[-1].file)
         return made[-1]
 
@@ -133,6 +133,16 @@ def test_a_narrow_terminal_cuts_the_lines(tiny, terminal, slowly):
         bar.advance_training_bar(1)
         bar.show_losses(LOSSES)
         assert all(len(line) <= 30 for line in screen.read_screen())
+
+
+def test_a_terminal_that_does_not_tell_its_size_gets_80_columns(tiny, terminal, slowly):
+    screen = terminal(0, rows=0)
+    with TrainingBar(tiny(), range(100), images=20) as bar:
+        bar.advance_training_bar(1)
+        bar.show_losses(LOSSES)
+        first, losses = screen.read_screen()
+    assert first.endswith("step 1/100  epoch 0.40") and len(first) <= 80
+    assert losses == LOSSES
 
 
 def test_at_the_end_both_lines_stay_and_the_next_is_below(tiny, terminal, slowly):
