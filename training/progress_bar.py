@@ -86,7 +86,7 @@ class TrainingBar:
 
 
 def _choose_bar_size() -> dict:
-    """tqdm's arguments: bars follow the terminal's size, unless it says 0x0, as some web ones do."""
+    """tqdm's arguments: the terminal's size, unless it says 0x0, as some web terminals do."""
     try:
         size = os.get_terminal_size(sys.stderr.fileno())
     except (OSError, ValueError):  # not a terminal: no bar
