@@ -7,6 +7,7 @@ from config.settings import Config
 
 def build_model_card(config: Config, step: int, max_count: int) -> dict:
     """The content of model_card.json. max_count: images that one call of `sample` may ask for."""
+    flags = dataclasses.asdict(config)  # its dataset_place is a path of the owner's machine
     height, width, channels = config.network_config().image_shape
     return {
         "labels": config.label_names,
@@ -22,7 +23,7 @@ def build_model_card(config: Config, step: int, max_count: int) -> dict:
         "step": step,
         "signatures": _describe_exported_signatures(config.y_dim),
         "frozen_graphs": _describe_frozen_graphs(config.y_dim),
-        "flags": dataclasses.asdict(config),
+        "flags": {name: value for name, value in flags.items() if name != "dataset_place"},
     }
 
 

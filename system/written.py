@@ -204,7 +204,7 @@ def _list_entries_of_user(folder: Path, record: Record) -> list[str]:
 def _list_entries_below(folder: Path) -> list[str]:
     """The names of all files, links and empty folders below a folder, with / between."""
     names = []
-    for place, folders, files in os.walk(folder, onerror=_raise_error):
+    for place, folders, files in os.walk(folder, onerror=_raise_unreadable_folder):
         here = Path(place)
         entries = files + [name for name in folders if (here / name).is_symlink()]
         names += [(here / name).relative_to(folder).as_posix() for name in entries]
@@ -213,7 +213,7 @@ def _list_entries_below(folder: Path) -> list[str]:
     return names
 
 
-def _raise_error(error: OSError) -> None:
+def _raise_unreadable_folder(error: OSError) -> None:
     """os.walk passes over what it cannot read, and then it would be taken for nothing."""
     raise error
 

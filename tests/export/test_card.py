@@ -26,6 +26,11 @@ def test_labels_are_explained(labels, words):
     assert card["frozen_graphs"]["generator.pb"] == "z:0, y:0 -> images:0"
 
 
+def test_it_keeps_the_place_of_the_images_to_itself():
+    card = build_model_card(Config(c_dim=1, dataset_place="/home/me/x"), step=3, max_count=64)
+    assert "/home/me" not in json.dumps(card)
+
+
 def test_without_labels_there_is_no_y():
     card = build_model_card(Config(c_dim=1), step=3, max_count=64)
     assert (card["y"], card["labels"]) == (None, None)
