@@ -8,7 +8,12 @@ from absl import logging
 from config.presets import PRESETS, apply_preset
 from config.settings import IMPORTED, NETWORK_SETTINGS, Config, is_same_dataset
 from config.stored import change_settings, name_run_place, read_config
-from runs.not_found import explain_labels_meant_as_label, explain_missing_run, run_fits_request
+from runs.not_found import (
+    dataset_may_be_of_run,
+    explain_labels_meant_as_label,
+    explain_missing_run,
+    run_fits_request,
+)
 from runs.place import point_to_run_folder
 
 
@@ -42,6 +47,10 @@ def find_run(given: dict) -> Config:
     if mistake := explain_labels_meant_as_label(found, given):
         raise ValueError(mistake)
     _check_preset_fits_run(given, wanted, found)
+    if "dataset" in given and not dataset_may_be_of_run(found, wanted.dataset):
+        text = "%s was trained on %s; --dataset=%s is not needed here and not used."
+        logging.info(text, found.run_dir, found.dataset, wanted.dataset)
+        given = {name: value for name, value in given.items() if name != "dataset"}
     return change_settings(found, _drop_preset(given))
 
 

@@ -26,7 +26,8 @@ def announce_training(
     place = f"{devices.find_device_type()} in {precision}{' with XLA' if jit else ''}"
     logging.info("%s: %s, until step %s, on %s.", *(config.run_dir, beginning, f"{total:,}", place))
 
-    _warn_of_few_training_steps(total)
+    if not start:  # once: a resumed run knows
+        _warn_of_few_training_steps(total)
     _warn_of_unused_gpu()
     _warn_of_too_little_memory(config, step_bytes)
     logs = shlex.quote(str(config.run_dir / "logs"))

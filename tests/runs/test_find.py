@@ -137,3 +137,11 @@ def test_a_label_in_the_wrong_flag_is_told(trained):
             find_run({"out_dir": run.out_dir, "labels": "Seven", **given})
     with pytest.raises(ValueError, match=r"has own. Received: eight"):
         find_run({"out_dir": run.out_dir, "labels": "eight", "out_name": "mine"})
+
+
+def test_a_dataset_that_is_not_the_runs_is_said_not_to_be_used(trained, messages):
+    config = trained()
+    where = {"out_dir": config.out_dir, "out_name": config.name}
+    assert find_run({**where, "dataset": "robots"}).dataset == config.dataset
+    [line] = [text for text in messages if "robots" in text]
+    assert line.endswith("--dataset=robots is not needed here and not used.")

@@ -112,4 +112,5 @@ def test_it_warns_of_so_few_steps_that_no_shape_would_appear(tiny, messages):
 
     messages.clear()
     announce_training(tiny(), **SAID | {"total": 400}, start=0)
+    announce_training(tiny(), **SAID | {"total": total}, start=20)  # said before
     assert not any("are few" in text for text in messages)
