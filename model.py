@@ -45,7 +45,7 @@ class Generator(keras.Model):
             UpBlock(config, number, channels, seed) for number in range(1, len(channels))
         ]
         for norm in (self.stem.norm, *(block.norm for block in self.blocks[:-1])):
-            norm.draw_gain(config.gain_stddev, seed)  # a seed's weights depend on this order
+            norm.draw_initial_gain(config.gain_stddev, seed)  # a seed depends on this order
         self.built = True  # every weight exists by now
 
     def call(self, z, y=None, training: bool = False):
@@ -76,7 +76,7 @@ class Discriminator(keras.Model):
             DownBlock(config, number, channels, seed) for number in range(1, len(channels))
         ]
         for block in self.blocks[1:]:
-            block.norm.draw_gain(config.gain_stddev, seed)
+            block.norm.draw_initial_gain(config.gain_stddev, seed)
 
         features = config.features
         self.label_block = None
@@ -185,7 +185,7 @@ class DenseBlock(ops.Layer):
         self.activation = activation
         self.dense = ops.Dense(inputs, config.fc_width, bias=config.bias, name="fc", seed=seed)
         self.norm = make_batch_norm(config, config.fc_width, "fc_norm")
-        self.norm.draw_gain(config.gain_stddev, seed)
+        self.norm.draw_initial_gain(config.gain_stddev, seed)
 
     def call(self, x, y, training: bool):
         return self.activation(self.norm(self.dense(ops.join_labels(x, y)), training=training))

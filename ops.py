@@ -139,7 +139,7 @@ class BatchNorm(Layer):
         self.moving_mean = self.weight("moving_mean", (channels,), "zeros", trainable=False)
         self.moving_variance = self.weight("moving_variance", (channels,), "ones", trainable=False)
 
-    def draw_gain(self, stddev: float, seed) -> None:
+    def draw_initial_gain(self, stddev: float, seed) -> None:
         """Draws the initial gain from N(1, stddev); stddev 0 leaves it at 1."""
         if stddev:
             self.gamma.assign(normal_initializer(seed, 1.0, stddev)(self.gamma.shape))

@@ -18,7 +18,7 @@ from model import Generator
 from runs.checkpoints import restore_networks
 from runs.claims import claim_folder_of_samples
 from system.console import print_result
-from system.written import is_folder_as_written, read_record, replace_folder
+from system.written import is_folder_as_written, read_record_of_folder, replace_folder
 from utils import arrange_image_grid, encode_png
 
 # Always this many images at a time: some devices choose their algorithms, and so the last digit, by
@@ -119,7 +119,7 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     folder = config.sample_path / name_pictures_folder(config, label)
     origin = hash_origin_of_samples(sampler, label)
     if holds_more_of_these_samples(folder, count, origin):
-        print_result(f"{folder} holds these already: {read_record(folder).what}")
+        print_result(f"{folder} holds these already: {read_record_of_folder(folder).what}")
         return folder
 
     what = f"{count:,} images of step {sampler.step:,}"
@@ -143,7 +143,7 @@ def hash_origin_of_samples(sampler: Sampler, label: str | None) -> str:
 
 def holds_more_of_these_samples(folder: Path, count: int, origin: str) -> bool:
     """Whether `folder` holds a whole set of samples that begins with the `count` asked for."""
-    record = read_record(folder)
+    record = read_record_of_folder(folder)
     if record is None or record.origin != origin or record.size <= count:
         return False
     return is_folder_as_written(folder, record)

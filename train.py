@@ -188,13 +188,13 @@ def run_training_steps(
                 logs.log_training_histograms(step, results)
                 pictures.write_grid_of_fakes(logs, step, results)
             if step == total:
-                pictures.write_training_film(step)
+                pictures.write_film_of_training(step)
             # Last: after an earlier kill, all of this is redone from the checkpoint before.
             if due.save and is_finite:
                 checkpoints.save(step)
             if stopping and step < total:
                 announce_stop_of_training(step)
-                pictures.write_training_film(step)  # takes seconds; the state is safe already
+                pictures.write_film_of_training(step)  # takes seconds; the state is safe already
                 break
 
     return step == total

@@ -7,12 +7,11 @@ import typing
 from pathlib import Path
 
 from config.mistakes import find_meant_flag
-from system.text import escape_unprintable
+from system.text import SHOWN_CHARACTERS, shorten_for_error
 
 MAX_TEXT = 4096  # characters of a setting: Linux's longest path
 MAX_WIDTH = 65536  # feature maps of a layer
 STEM_WIDTH_MULTIPLE = 16  # so that the widths of the first blocks, each half the last, are whole
-SHOWN = 200  # characters of what was received, in an error
 PATHS = ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir")
 
 
@@ -115,11 +114,6 @@ def text_fits_a_path(text: str) -> bool:
     return True
 
 
-def shorten_for_error(text: str) -> str:
-    """A received value for an error: the start of a long one, printable."""
-    return escape_unprintable(text, limit=SHOWN)
-
-
 def _check_setting_range(config, name: str, low, high) -> None:
     value = getattr(config, name)
     if value is None:
@@ -211,7 +205,7 @@ def _check_run_name(config) -> None:
         raise ValueError("--out_name must be a name. Received: spaces. Leave it out.")
     if name and (Path(name).name != name or name == ".."):
         folder, plain = shorten_for_error(str(Path(name).parent)), Path(name).name
-        split = plain not in ("", "..") and len(name) < SHOWN
+        split = plain not in ("", "..") and len(name) < SHOWN_CHARACTERS
         remedy = f"Try --out_dir={folder} --out_name={plain}." if split else "Pick another."
         raise ValueError(
             "--out_name must be a plain name, without folders. "

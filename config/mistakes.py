@@ -6,9 +6,8 @@ from collections.abc import Container, Iterable, Mapping
 
 from absl.flags import Flag
 
-from system.text import escape_unprintable
+from system.text import shorten_for_error
 
-SHOWN = 200  # characters of what was received
 DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2212"  # what text editors make of a hyphen
 LISTS = ("label", "labels", "g_widths", "d_widths", "import_weights")
 VISUALIZE_OPTIONS = tuple("01234")
@@ -148,7 +147,8 @@ def _check_negated_flag_has_no_value(argument: str, flag: Flag) -> None:
     name, has_value, value = argument.lstrip("-").partition("=")
     if has_value and name != flag.name:
         raise ValueError(
-            f"--{name} takes no value. Received: {_show(value)}. Write --{name} or --{flag.name}."
+            f"--{name} takes no value. Received: {shorten_for_error(value)}. "
+            f"Write --{name} or --{flag.name}."
         )
 
 
@@ -181,12 +181,12 @@ def explain_unknown_flag(argument: str, known: Mapping[str, Flag]) -> str:
     if spelling in ADVICE:
         remedy = ADVICE[spelling]
     elif meant:
-        remedy = f"Did you mean --{meant}{_show(has_value + value)}?"
+        remedy = f"Did you mean --{meant}{shorten_for_error(has_value + value)}?"
     elif name.startswith("no") and (meant := find_meant_flag(name[2:].lstrip("-_"), known)):
         remedy = f"Did you mean --no{meant}?" if known[meant].boolean else f"Leave --{meant} out."
     else:
         remedy = "python main.py --help lists them all."
-    return f"There is no flag {_show(typed)}. {remedy}"
+    return f"There is no flag {shorten_for_error(typed)}. {remedy}"
 
 
 def find_meant_flag(name: str, known: Iterable[str]) -> str | None:
@@ -218,15 +218,15 @@ def explain_stray_word(arguments: list[str], position: int, known: Mapping[str, 
     if flag_before and known[flag_before].boolean:
         return _explain_value_of_on_off_flag(flag_before, word)
     if word.lstrip(DASHES).partition("=")[0] in known:
-        remedy = f"Write --{_show(word.lstrip(DASHES))}."
-        return f"Flags begin with two hyphens. Received: {_show(word)}. {remedy}"
+        remedy = f"Write --{shorten_for_error(word.lstrip(DASHES))}."
+        return f"Flags begin with two hyphens. Received: {shorten_for_error(word)}. {remedy}"
 
     if flag_before:  # --dataset=my photos
         return _explain_value_with_spaces(flag_before, arguments, position)
     if len(before) > 1 and (name := _find_flag_in_argument(before[-2], known)):
         return _explain_value_with_spaces(name, arguments, position)
     remedy = "python main.py --help lists them all."
-    return f"Flags begin with two hyphens. Received: {_show(word)}. {remedy}"
+    return f"Flags begin with two hyphens. Received: {shorten_for_error(word)}. {remedy}"
 
 
 def _explain_value_of_on_off_flag(name: str, word: str) -> str:
@@ -235,7 +235,7 @@ def _explain_value_of_on_off_flag(name: str, word: str) -> str:
     if word.lower() in (*ON, *OFF):
         right = f"--no{name}" if word.lower() in OFF else f"--{name}"
         return f"--{name} takes no value: write {right}."
-    return f"--{name} takes no value. Received: {_show(word)}. Write --{name} alone."
+    return f"--{name} takes no value. Received: {shorten_for_error(word)}. Write --{name} alone."
 
 
 def _explain_value_with_spaces(name: str, arguments: list[str], position: int) -> str:
@@ -246,8 +246,8 @@ def _explain_value_with_spaces(name: str, arguments: list[str], position: int) -
     words = [value, *stray]
     items = [item for word in words for item in word.split(",") if item]
     joined = ",".join(items) if name in LISTS else f'"{" ".join(words)}"'
-    received = _show(" ".join(words))
-    return f"--{name} takes one value. Received: {received}. Write --{name}={_show(joined)}."
+    received, advised = shorten_for_error(" ".join(words)), shorten_for_error(joined)
+    return f"--{name} takes one value. Received: {received}. Write --{name}={advised}."
 
 
 def explain_illegal_value(flag: Flag, received: str) -> str:
@@ -259,7 +259,9 @@ def explain_illegal_value(flag: Flag, received: str) -> str:
     remedy = f"Try --{flag.name}={meant}." if meant is not None else _suggest_flag_value(flag)
     if flag.boolean:
         remedy = f"Try --{flag.name} or --no{flag.name}."
-    return f"--{flag.name} must be {rule}. Received: {_show(received)}. {remedy}".rstrip()
+    return (
+        f"--{flag.name} must be {rule}. Received: {shorten_for_error(received)}. {remedy}".rstrip()
+    )
 
 
 def _find_meant_choice(text: str, choices: list[str]) -> str | None:
@@ -278,7 +280,3 @@ def _find_meant_number(text: str, flag: Flag) -> float | None:
         return int(number) if flag.flag_type() == "int" and number.is_integer() else None
     except ValueError:
         return None
-
-
-def _show(text: str) -> str:
-    return escape_unprintable(text, limit=SHOWN)

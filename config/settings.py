@@ -13,6 +13,7 @@ from typing import Any
 from config import checks
 from config.catalog import canonicalize_dataset_name, cut_container_suffix
 from config.network import MIN_STEM_SIDE, MIN_WIDTH, NetworkConfig
+from system.text import shorten_for_error
 
 # Groups of --help.
 DATA, MODEL, DETAILS, TRAINING, RUN = ("data", "model", "details", "training", "run")
@@ -543,6 +544,6 @@ def _parse_tuple_setting(name: str, value):
     if not all(part.isdecimal() for part in parts):
         raise ValueError(
             f"--{name} must be numbers with commas between. "
-            f"Received: {checks.shorten_for_error(value)}. Try --{name}=256,128."
+            f"Received: {shorten_for_error(value)}. Try --{name}=256,128."
         )
     return tuple(map(int, parts))

@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 
 from config.catalog import CONTAINER_SUFFIXES, NAMED_SETS, cut_container_suffix, find_tfds_name
-from system.text import escape_unprintable
+from system.text import escape_unprintable, shorten_for_error
 
-SHOWN = 200  # characters of what was received
 LISTED = 20  # datasets in data_dir
 QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 
@@ -20,17 +19,17 @@ def describe_missing_dataset(name: str, data_dir: Path, remedy: str) -> str:
         return f"There is no {name} in {data_dir}. {remedy}".strip()
 
     is_file = name.lower().endswith(CONTAINER_SUFFIXES)
-    told = f"There is no {'file' if is_file else 'folder or zip'} {_quote(name)}."
+    told = f"There is no {'file' if is_file else 'folder or zip'} {_quote_path(name)}."
     if oddity := find_odd_part_of_path(name):
         return f"{told} {oddity}"
     if os.sep in name or is_file:
         return f"{told} {_suggest_path_nearby(name, data_dir)}"
     if tfds_name := find_tfds_name(name):
         remedy = f"TensorFlow Datasets has it: --dataset=tfds:{tfds_name}."
-        return f"There is no {_show(name)} in {data_dir}. {remedy}"
+        return f"There is no {shorten_for_error(name)} in {data_dir}. {remedy}"
     return (
         "--dataset must be digits, celebA, mnist, lsun, tfds:NAME, hf:NAME, or a folder, zip, tar, "
-        f"npy, npz or parquet, in --data_dir or elsewhere. Received: {_show(name)}. "
+        f"npy, npz or parquet, in --data_dir or elsewhere. Received: {shorten_for_error(name)}. "
         f"{_describe_datasets_in_data_dir(name, data_dir)}"
     )
 
@@ -38,11 +37,11 @@ def describe_missing_dataset(name: str, data_dir: Path, remedy: str) -> str:
 def find_odd_part_of_path(name: str) -> str:
     """What is wrong with a path that is not there, and what to write; "" if nothing looks odd."""
     if name != name.strip():
-        return f"It begins or ends with a space. Try --dataset={_quote(name.strip())}."
+        return f"It begins or ends with a space. Try --dataset={_quote_path(name.strip())}."
     if name[0] in QUOTES or name[-1] in QUOTES:
-        return f"It has quotes in it. Try --dataset={_quote(name.strip(QUOTES))}."
+        return f"It has quotes in it. Try --dataset={_quote_path(name.strip(QUOTES))}."
     if name.lower().startswith("file:"):
-        return f"Give the path alone: --dataset={_quote(re.sub('(?i)^file:/*', '/', name))}."
+        return f"Give the path alone: --dataset={_quote_path(re.sub('(?i)^file:/*', '/', name))}."
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", name) and not re.match(r"[A-Za-z]:/", name):
         return "It is an address. Download it first, then give the folder or the zip."
     return _find_odd_sign_in_path(name)
@@ -53,11 +52,11 @@ def _find_odd_sign_in_path(name: str) -> str:
     if os.name != "nt" and (drive := re.match(r"([A-Za-z]):[\\/]", name)):
         path = name[3:].replace("\\", "/")
         place = f"/mnt/{drive[1].lower()}/{path}"
-        return f"{drive[1]} is a drive of Windows. In WSL it is --dataset={_quote(place)}."
+        return f"{drive[1]} is a drive of Windows. In WSL it is --dataset={_quote_path(place)}."
     if "\\ " in name:
-        return f"Drop the \\ or the quotes: --dataset={_quote(name.replace(chr(92), ''))}."
+        return f"Drop the \\ or the quotes: --dataset={_quote_path(name.replace(chr(92), ''))}."
     if "\\" in name:
-        return f"It has backslashes. Try --dataset={_quote(name.replace(chr(92), '/'))}."
+        return f"It has backslashes. Try --dataset={_quote_path(name.replace(chr(92), '/'))}."
     if "~" in name.split("/")[1:]:
         return "~ means the home folder only at the start of a path. Write it out."
     if found := re.search(r"\$\{?\w+\}?|%\w+%", name):
@@ -72,9 +71,9 @@ def _suggest_path_nearby(name: str, data_dir: Path) -> str:
     missing = path.relative_to(parent).parts[0] if parent in path.parents else path.name
     if nearest := find_nearest_name(missing, list_possible_datasets(parent)):
         rest = path.relative_to(parent).parts[1:]
-        return f"Did you mean --dataset={_quote(str(Path(parent, nearest, *rest)))}?"
+        return f"Did you mean --dataset={_quote_path(str(Path(parent, nearest, *rest)))}?"
     if path.is_absolute():
-        return f"{parent} holds no {_show(missing)}."
+        return f"{parent} holds no {shorten_for_error(missing)}."
     return f"Looked in {Path.cwd()} and in {data_dir}."
 
 
@@ -82,7 +81,7 @@ def _describe_datasets_in_data_dir(name: str, data_dir: Path) -> str:
     """The dataset that `name` is nearest to, else those that data_dir may have, as a sentence."""
     names = list_possible_datasets(data_dir)
     if nearest := find_nearest_name(name, [*names, *NAMED_SETS]):
-        return f"Did you mean --dataset={_quote(nearest)}?"
+        return f"Did you mean --dataset={_quote_path(nearest)}?"
     try:
         os.listdir(data_dir)
     except OSError as error:
@@ -121,11 +120,7 @@ def is_code_not_images(folder: Path) -> bool:
     return False
 
 
-def _quote(path: str) -> str:
+def _quote_path(path: str) -> str:
     """A path as the shell wants it."""
-    shown = _show(path)
+    shown = shorten_for_error(path)
     return f'"{shown}"' if re.search(r"[^\w@%+=:,./~-]", shown) else shown
-
-
-def _show(text: str) -> str:
-    return escape_unprintable(text, limit=SHOWN)

@@ -44,7 +44,9 @@ def freeze_graph(function) -> bytes:
 def name_frozen_outputs(function) -> tf.types.experimental.PolymorphicFunction:
     """The function with outputs named in the graph, where freezing calls them Identity."""
 
-    def named(*inputs):
+    def run_with_named_outputs(*inputs):
         return {name: tf.identity(tensor, name=name) for name, tensor in function(*inputs).items()}
 
-    return tf.function(named, input_signature=function.input_signature, autograph=False)
+    return tf.function(
+        run_with_named_outputs, input_signature=function.input_signature, autograph=False
+    )

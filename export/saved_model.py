@@ -76,8 +76,8 @@ def make_generate_signature(generator: Generator):
 
         # Batch norm has no statistics but those of its batch: one image must not be all of it.
         if y is not None:
-            y = check_label_rows(y, tf.shape(z)[0])
-        return {"images": draw_in_batches(generator, z, y, tf.identity)}
+            y = check_requested_labels(y, tf.shape(z)[0])
+        return {"images": draw_requested_batches(generator, z, y, tf.identity)}
 
     return answer_generate_request
 
@@ -89,13 +89,13 @@ def make_sample_signature(generator: Generator):
     rule = f"count must be from 0 to {most}. Received: {{}}. Ask for fewer, with several seeds."
 
     def answer_sample_request(seed, count, y=None):
-        count = require_in_graph((count >= 0) & (count <= most), count, rule, count)
+        count = require_of_request((count >= 0) & (count <= most), count, rule, count)
         whole = count + -count % DRAW_BATCH
         z = ops.latents(seed, whole, z_dim=network.z_dim, z_dist=network.z_dist)
         if y is not None:
-            y = tf.gather(check_label_rows(y, count), tf.range(whole) % tf.maximum(count, 1))
+            y = tf.gather(check_requested_labels(y, count), tf.range(whole) % tf.maximum(count, 1))
 
-        images = draw_in_batches(generator, z, y, ops.to_uint8)[:count]
+        images = draw_requested_batches(generator, z, y, ops.to_uint8)[:count]
         pngs = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)
         return {"png_bytes": pngs, "z": z[:count]}
 
@@ -110,14 +110,14 @@ def make_discriminate_signature(discriminator: Discriminator):
         # least one image goes in.
         count = tf.shape(images)[0]
         missing = tf.cast(count == 0, tf.int32)
-        y = None if y is None else pad_batch_with_zeros(y, missing)
-        logits = discriminator(pad_batch_with_zeros(images, missing), y, training=False)[:count]
+        y = None if y is None else pad_request_to_batch(y, missing)
+        logits = discriminator(pad_request_to_batch(images, missing), y, training=False)[:count]
         return {"logits": logits, "probability": tf.sigmoid(logits)}
 
     return answer_discriminate_request
 
 
-def draw_in_batches(generator: Generator, z, y, finish) -> tf.Tensor:
+def draw_requested_batches(generator: Generator, z, y, finish) -> tf.Tensor:
     """`finish` of the images (N, H, W, C) of z (N, z_dim) and y (N, y_dim) or None, in batches."""
     count = tf.shape(z)[0]
     inputs = [part for part in fill_draw_batches(generator, z, y) if part is not None]
@@ -146,7 +146,9 @@ def write_saved_model(config: Config) -> Path:
     folder = config.run_dir / "export" / "saved_model"
     what = f"the SavedModel of step {step:,}"
     with replace_folder(folder, what=what) as temporary, translate_write_errors(folder):
-        tf.saved_model.save(exported, os.fspath(temporary), signatures=list_signatures(exported))
+        tf.saved_model.save(
+            exported, os.fspath(temporary), signatures=list_exported_signatures(exported)
+        )
     card = {"model_card.json": encode_model_card(config, step)}
     replace_files(folder.parent, card, what=f"the model card of step {step:,}")
 
@@ -159,7 +161,7 @@ def write_saved_model(config: Config) -> Path:
     return folder
 
 
-def list_signatures(exported: Exported) -> dict:
+def list_exported_signatures(exported: Exported) -> dict:
     return {
         "serving_default": exported.generate,
         "sample": exported.sample,
@@ -186,21 +188,21 @@ def compile_signature(function, **specs) -> tf.types.experimental.PolymorphicFun
     named = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()]
 
     @functools.wraps(function)  # for the names of its arguments
-    def check_shapes(*inputs):
+    def check_request_shapes(*inputs):
         # A loaded signature takes any shape: images four times as large would give four logits
         # each.
         specified = zip(inputs, named, strict=False)  # without labels y is None, and last
         return function(*(tf.ensure_shape(tensor, spec.shape) for tensor, spec in specified))
 
-    return tf.function(check_shapes, input_signature=named, autograph=False)
+    return tf.function(check_request_shapes, input_signature=named, autograph=False)
 
 
-def pad_batch_with_zeros(tensor: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+def pad_request_to_batch(tensor: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """(B, ...) -> (B + rows, ...), with zeros."""
     return tf.pad(tensor, [(0, rows), *[(0, 0)] * (len(tensor.shape) - 1)])
 
 
-def require_in_graph(
+def require_of_request(
     condition: tf.Tensor, tensor: tf.Tensor, rule: str, *received: tf.Tensor
 ) -> tf.Tensor:
     """`tensor` if `condition`, a bool scalar, holds; else an InvalidArgumentError with `rule`."""
@@ -209,7 +211,7 @@ def require_in_graph(
         return tf.identity(tensor)
 
 
-def check_label_rows(y: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+def check_requested_labels(y: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     rows = tf.shape(y)[0]
     rule = "y must have a row for each image. Received: {} rows for {}."
-    return require_in_graph(rows == count, y, rule, rows, count)
+    return require_of_request(rows == count, y, rule, rows, count)

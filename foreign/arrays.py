@@ -7,6 +7,7 @@ import numpy as np
 from config.checks import stem_width_halves_evenly
 from config.network import MIN_WIDTH
 from config.settings import SETTINGS, Config
+from system.text import join_names_for_error
 
 Arrays = dict[str, np.ndarray]
 
@@ -104,9 +105,3 @@ def check_foreign_arrays_complete(origin: str, arrays: Arrays, required: list[st
             f"{origin} must hold a whole DCGAN. Missing: {join_names_for_error(missing)}. "
             f"Received: {join_names_for_error(sorted(arrays))}."
         )
-
-
-def join_names_for_error(names: list[str], most: int = 12) -> str:
-    """For errors: "a, b and 3 more", or "nothing"."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(names[:most]) + more) or "nothing"

@@ -12,7 +12,7 @@ from absl import logging
 import ops
 from config.settings import IMPORTED, NETWORK_SETTINGS, Config
 from config.stored import write_config
-from foreign.arrays import Arrays, Weights, join_names_for_error
+from foreign.arrays import Arrays, Weights
 from foreign.carpedm20 import find_tf1_prefix, read_carpedm20_weights
 from foreign.newmu import read_newmu_weights
 from foreign.pytorch import TORCH_SUFFIXES, read_pytorch_weights
@@ -28,6 +28,7 @@ from runs.find import read_run
 from runs.history import put_earlier_training_aside
 from system.console import print_result
 from system.files import check_folder_writable, write_atomic
+from system.text import join_names_for_error
 
 FORMATS = (
     "a TensorFlow 1 checkpoint of carpedm20/DCGAN-tensorflow (its prefix, such as "

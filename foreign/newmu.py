@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from config.presets import PRESETS
-from foreign.arrays import Arrays, Weights, infer_settings_from_arrays, join_names_for_error
+from foreign.arrays import Arrays, Weights, infer_settings_from_arrays
+from system.text import join_names_for_error
 
 # A network as text, a letter for each array by its dimensions: d is the kernel of a dense layer, k
 # that of a convolution; v is a vector, the gain or the shift of the batch norm after it.

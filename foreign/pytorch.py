@@ -12,8 +12,8 @@ from foreign.arrays import (
     Weights,
     check_foreign_arrays_complete,
     infer_settings_from_arrays,
-    join_names_for_error,
 )
+from system.text import join_names_for_error
 
 TORCH_SUFFIXES = (".pth", ".pt")
 MAX_NUMBERS = 2**28  # 1 GB; the example's networks have 6 million

@@ -26,14 +26,14 @@ def apply_strided_conv(x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tens
     """
 
     @tf.custom_gradient
-    def apply(x, kernel):
-        def gradient(dy):
+    def convolve(x, kernel):
+        def compute_gradients(dy):
             dx = _enlarge_maps_by_conv(dy, kernel, x.shape[1:3], padding)
             return dx, _compute_kernel_gradient(x, dy, kernel.shape, padding)
 
-        return _shrink_maps_by_conv(x, kernel, padding), gradient
+        return _shrink_maps_by_conv(x, kernel, padding), compute_gradients
 
-    return apply(x, kernel)
+    return convolve(x, kernel)
 
 
 def apply_strided_conv_transpose(
@@ -45,14 +45,14 @@ def apply_strided_conv_transpose(
     """
 
     @tf.custom_gradient
-    def apply(x, kernel):
-        def gradient(dy):
+    def convolve_transposed(x, kernel):
+        def compute_gradients(dy):
             dx = _shrink_maps_by_conv(dy, kernel, padding)
             return dx, _compute_kernel_gradient(dy, x, kernel.shape, padding)
 
-        return _enlarge_maps_by_conv(x, kernel, size, padding), gradient
+        return _enlarge_maps_by_conv(x, kernel, size, padding), compute_gradients
 
-    return apply(x, kernel)
+    return convolve_transposed(x, kernel)
 
 
 def choose_conv_padding(padding: str, side: int, kernel_size: int) -> tuple[int, int]:

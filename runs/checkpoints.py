@@ -221,12 +221,12 @@ def restore_networks(config: Config, **networks: keras.Model) -> int:
     variables = {name: _map_variables_by_path(network) for name, network in networks.items()}
     state = tf.train.Checkpoint(step=step, **variables)
 
-    def read_networks(path: Path) -> None:
+    def read_networks_of_checkpoint(path: Path) -> None:
         state.read(os.fspath(path)).expect_partial().assert_existing_objects_matched()
         if not _has_finite_variables(*networks.values()):
             raise ValueError(NOT_FINITE)
 
-    if not _restore_newest_checkpoint(config, networks, read_networks):
+    if not _restore_newest_checkpoint(config, networks, read_networks_of_checkpoint):
         raise ValueError(f"{config.checkpoint_path} has no checkpoint. Add --train.")
     return int(step)
 
@@ -235,7 +235,7 @@ def read_progress(config: Config) -> Progress:
     """What the run's newest readable checkpoint has done. Raises ValueError when none is."""
     found = Progress()
 
-    def read_numbers(path: Path) -> None:
+    def read_progress_of_checkpoint(path: Path) -> None:
         nonlocal found
         reader = tf.train.load_checkpoint(os.fspath(path))
         step = int(reader.get_tensor(STEP))
@@ -244,7 +244,7 @@ def read_progress(config: Config) -> Progress:
         else:
             found = Progress(step, step * derive_older_images_per_step(config))
 
-    _restore_newest_checkpoint(config, {}, read_numbers)
+    _restore_newest_checkpoint(config, {}, read_progress_of_checkpoint)
     return found
 
 

@@ -1,5 +1,7 @@
 """Text that somebody else wrote, made fit for one line of a message. Imports nothing."""
 
+SHOWN_CHARACTERS = 200  # of what was received, in an error
+
 
 def escape_unprintable(text: str, *, limit: int | None = None) -> str:
     """`text` with line ends, control characters and bytes that are not UTF-8 as escapes.
@@ -10,3 +12,14 @@ def escape_unprintable(text: str, *, limit: int | None = None) -> str:
         text = text[:limit] + "..."
 
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shorten_for_error(text: str) -> str:
+    """A received value for an error: the start of a long one, printable."""
+    return escape_unprintable(text, limit=SHOWN_CHARACTERS)
+
+
+def join_names_for_error(names: list[str], most: int = 12) -> str:
+    """The names as "a, b and 3 more", or "nothing"."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) + more) or "nothing"

@@ -23,6 +23,7 @@ from system.files import (
     swap_folders,
     write_atomic,
 )
+from system.text import join_names_for_error
 
 RECORD_NAME = ".written.json"
 NAMES_SHOWN = 3  # of the files that were replaced
@@ -50,7 +51,7 @@ class Record:
     def allows_replacing(self, path: Path, name: str) -> bool:
         """Whether `path`, called `name` here, is a file of the program's that nobody changed."""
         known = (self.files.get(name), self.coming.get(name))
-        return path.is_file() and not path.is_symlink() and hash_file(path) in known
+        return path.is_file() and not path.is_symlink() and hash_written_file(path) in known
 
 
 @contextlib.contextmanager
@@ -79,7 +80,7 @@ def replace_files(folder: Path, contents: dict[str, bytes], *, what: str) -> Non
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporary_leftovers(folder)
-    old = read_record(folder) or Record(what=what)
+    old = read_record_of_folder(folder) or Record(what=what)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
     present = _make_room_for_files(folder, hashes, old)
@@ -91,10 +92,10 @@ def replace_files(folder: Path, contents: dict[str, bytes], *, what: str) -> Non
     after = Record(what=what, files=old.files | hashes)
     write_atomic(folder / RECORD_NAME, after.to_json())
     if replaced := [name for name in present if present[name] != hashes[name]]:
-        logging.info("replaced %s in %s", _join_some_names(replaced), folder)
+        logging.info("replaced %s in %s", join_names_for_error(replaced, NAMES_SHOWN), folder)
 
 
-def read_record(folder: Path) -> Record | None:
+def read_record_of_folder(folder: Path) -> Record | None:
     """What the program wrote into `folder`; None when nothing there says so, or it is damaged."""
     try:
         record = Record(**json.loads((folder / RECORD_NAME).read_text(encoding="utf-8")))
@@ -108,7 +109,7 @@ def is_folder_as_written(folder: Path, record: Record) -> bool:
     return all(record.allows_replacing(folder / name, name) for name in record.files)
 
 
-def hash_file(path: Path) -> str:
+def hash_written_file(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -124,7 +125,7 @@ def _put_draft_in_place(draft: Path, path: Path, record: Record) -> None:
         _put_folder_aside_for(draft, path, reason)
         return
 
-    old = read_record(path)
+    old = read_record_of_folder(path)
     _link_entries(path, draft, _list_entries_of_user(path, old))
     swap_folders(draft, path)
     if old.files != record.files:
@@ -144,7 +145,7 @@ def _put_folder_aside_for(draft: Path, path: Path, reason: str) -> None:
 
 def _explain_why_to_put_aside(path: Path, draft: Path, record: Record) -> str:
     """Why nothing in `path` may be replaced; empty when only the program's own files would go."""
-    old = None if path.is_symlink() else read_record(path)
+    old = None if path.is_symlink() else read_record_of_folder(path)
     if old is None:
         return "nothing shows that this program wrote it"
     if changed := _find_changed_file(path, old):
@@ -189,7 +190,7 @@ def _make_room_for_files(folder: Path, hashes: dict[str, str], record: Record) -
 
         same = Record(what="", files={name: new_hash})
         if record.allows_replacing(path, name) or same.allows_replacing(path, name):
-            present[name] = hash_file(path)
+            present[name] = hash_written_file(path)
         else:
             aside = put_aside(path)
             logging.info("%s was put aside as %s: this program did not write it.", path, aside.name)
@@ -220,7 +221,7 @@ def _raise_unreadable_folder(error: OSError) -> None:
 
 def _hash_files_below(folder: Path) -> dict[str, str]:
     names = sorted(_list_entries_below(folder))
-    return {name: hash_file(folder / name) for name in names if (folder / name).is_file()}
+    return {name: hash_written_file(folder / name) for name in names if (folder / name).is_file()}
 
 
 def _link_entries(source: Path, target: Path, names: Iterable[str]) -> None:
@@ -235,12 +236,6 @@ def _link_entries(source: Path, target: Path, names: Iterable[str]) -> None:
             os.link(old, new, follow_symlinks=False)
         except (OSError, NotImplementedError):  # a file system without links, or another's file
             shutil.copy2(old, new, follow_symlinks=False)
-
-
-def _join_some_names(names: list[str]) -> str:
-    shown = ", ".join(names[:NAMES_SHOWN])
-    more = len(names) - NAMES_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _is_valid_record(record: Record) -> bool:

@@ -116,7 +116,7 @@ def test_initialisers_are_the_originals():
     assert abs(plain.kernel.numpy()).max() > 0.06
     assert plain.bias is None
     layer = ops.BatchNorm(4096, name="norm")
-    layer.draw_gain(0.02, seed=0)
+    layer.draw_initial_gain(0.02, seed=0)
     gain = layer.gamma.numpy()
     assert (gain.mean(), gain.std()) == (pytest.approx(1, abs=0.001), pytest.approx(0.02, rel=0.05))
 

@@ -50,7 +50,7 @@ class Pictures:
         else:
             chosen = self._find_reals_of_label_rows(y)
         grid = arrange_image_grid(images[chosen], self.columns)
-        self._write_training_picture("reals.png", grid)
+        self._write_picture_of_training("reals.png", grid)
         logs.log_picture_to_tensorboard(0, "reals", grid)
 
     def _find_reals_of_label_rows(self, y: np.ndarray) -> np.ndarray:
@@ -64,7 +64,7 @@ class Pictures:
     def write_grid_of_fakes(self, logs: Logs, step: int, results: dict) -> None:
         """samples/train_<step>.png; with --G_img_sum also images from the step's own z."""
         grid = arrange_image_grid(self.sampler.draw(*self.inputs)[: self.count], self.columns)
-        self._write_training_picture(f"train_{step:08d}.png", grid)
+        self._write_picture_of_training(f"train_{step:08d}.png", grid)
         logs.log_picture_to_tensorboard(step, "samples", grid)
 
         if self.config.G_img_sum:
@@ -73,14 +73,14 @@ class Pictures:
                 step, "G", arrange_image_grid(self.sampler.draw(*inputs), self.columns)
             )
 
-    def write_training_film(self, step: int) -> None:
+    def write_film_of_training(self, step: int) -> None:
         """samples/training.gif: the grids up to `step`. Later ones are of a longer training."""
         grids = list_training_grids(self.config)
         shown = [path for of_step, path in grids.items() if of_step <= step]
         with self._warn_once_of_failed_picture():
             write_film(shown, self.config.sample_path / FILM)
 
-    def _write_training_picture(self, name: str, grid: np.ndarray) -> None:
+    def _write_picture_of_training(self, name: str, grid: np.ndarray) -> None:
         with self._warn_once_of_failed_picture():
             write_atomic(self.config.sample_path / name, encode_png(grid))
 

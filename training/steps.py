@@ -79,13 +79,16 @@ class Steps:
     def _run_steps_of_call(self, start, reals, ys=None):
         """start: the first step, counted from 0; reals, ys (n, ...): what n steps take."""
 
-        def run_one(k, _):
+        def run_step_of_call(k, _):
             y = None if ys is None else ys[k]
             return k + 1, self._run_training_step(start + tf.cast(k, tf.int64), reals[k], y)
 
         nothing = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), self.results)
         _, results = tf.while_loop(
-            lambda k, _: k < tf.shape(reals)[0], run_one, (0, nothing), parallel_iterations=1
+            lambda k, _: k < tf.shape(reals)[0],
+            run_step_of_call,
+            (0, nothing),
+            parallel_iterations=1,
         )
         return results
 

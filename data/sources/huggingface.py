@@ -51,11 +51,11 @@ def _make_hub_class_reader(place: str, table, count: int):
     if label is None:
         return None
 
-    def labels():
+    def read_hub_classes():
         names = getattr(table.features[label], "names", None)
         return name_classes(itertools.islice(table[label], count), names, place)
 
-    return labels
+    return read_hub_classes
 
 
 def _load_hub_split(name: str, split: str, *, fetch: bool):

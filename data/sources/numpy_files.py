@@ -56,20 +56,20 @@ class StoredArray:
     name: str
     header: ArrayHeader
     size: int  # bytes of header and array, as the file system or the zip says
-    open_stream: Callable[[], AbstractContextManager]
+    open_array_stream: Callable[[], AbstractContextManager]
 
 
 def open_array_file(path: Path, *, limit: int | None = None) -> Source:
     """The images of an .npy. Raises ValueError when it holds no array of images."""
 
     @contextlib.contextmanager
-    def open_stream():
+    def open_array_stream():
         with io.BufferedReader(open_regular_dataset_file(path)) as stream:
             yield stream
 
-    with explain_damaged_dataset(path, "an array"), open_stream() as stream:
+    with explain_damaged_dataset(path, "an array"), open_array_stream() as stream:
         size = os.fstat(stream.fileno()).st_size
-        array = StoredArray("", _read_array_header(stream), size, open_stream)
+        array = StoredArray("", _read_array_header(stream), size, open_array_stream)
 
     if fault := explain_array_without_images(array):
         raise ValueError(f"{path} must hold images. Received: {fault}")
@@ -104,7 +104,7 @@ def _open_stored_array(
     count = images.header.shape[0]
     count = min(count, limit or count)
 
-    def read_labels():
+    def read_array_classes():
         return number_classes(_read_label_array(path, labels, images)[:count], place)
 
     return Source(
@@ -112,7 +112,7 @@ def _open_stored_array(
         fingerprint_dataset_file(path),
         count,
         lambda: _read_array_images(path, images, count),
-        labels=read_labels if labels else None,
+        labels=read_array_classes if labels else None,
     )
 
 
@@ -169,11 +169,11 @@ def _read_array_images(
     row = array.header.shape[1:]
     size = math.prod(row)
     with explain_damaged_dataset(path, "images"):
-        with array.open_stream() as stream:
+        with array.open_array_stream() as stream:
             if _read_array_header(stream) != array.header:
                 raise ValueError("another array than before")
 
-        with array.open_stream() as stream:
+        with array.open_array_stream() as stream:
             stream.read(array.header.start)
             for number in range(count):
                 pixels = np.frombuffer(_read_array_bytes(stream, size), np.uint8)
@@ -198,8 +198,8 @@ def _list_npz_arrays(path: Path) -> dict[str, StoredArray]:
                 header = _read_array_header(stream)
 
             name = info.filename.removesuffix(ARRAY_SUFFIX)
-            open_stream = functools.partial(_open_npz_entry, path, info)
-            arrays[name] = StoredArray(name, header, info.file_size, open_stream)
+            open_array_stream = functools.partial(_open_npz_entry, path, info)
+            arrays[name] = StoredArray(name, header, info.file_size, open_array_stream)
     return arrays
 
 
@@ -237,7 +237,7 @@ def _read_label_array(path: Path, labels: StoredArray, images: StoredArray) -> n
             f"Received: {escape_unprintable(labels.name)}, {header}. Say --labels=none."
         )
 
-    with explain_damaged_dataset(path, "labels"), labels.open_stream() as stream:
+    with explain_damaged_dataset(path, "labels"), labels.open_array_stream() as stream:
         stream.read(header.start)
         values = np.frombuffer(_read_array_bytes(stream, size), header.dtype).reshape(count)
         return values.astype("U") if header.dtype.kind == "S" else values

@@ -31,17 +31,17 @@ def open_parquet_files(paths: list[Path], *, limit: int | None = None) -> Source
     total = _count_parquet_rows(paths)
     count, place = min(total, limit or total), _describe_parquet_files(paths)
 
-    def items():
+    def read_parquet_images():
         values = _read_parquet_column(paths, column, count)
         return ((str(number), _pick_parquet_image(value)) for number, value in enumerate(values))
 
-    def labels():
+    def read_parquet_classes():
         values = (value.as_py() for value in _read_parquet_column(paths, label, count))
         return name_classes(values, _find_parquet_class_names(schema, label), place)
 
-    return Source(
-        place, fingerprint_dataset_files(paths), count, items, labels=labels if label else None
-    )
+    labels = read_parquet_classes if label else None
+    fingerprint = fingerprint_dataset_files(paths)
+    return Source(place, fingerprint, count, read_parquet_images, labels=labels)
 
 
 def _describe_parquet_files(paths: list[Path]) -> str:

@@ -44,12 +44,14 @@ def open_image_tars(paths: list[Path], *, pattern: str = "", limit: int | None =
 def _open_tars_with_classes(place: str, paths: list[Path], pattern: str, count: int) -> Source:
     """The images as sources with classes have them: named by their numbers."""
 
-    def items():
+    def read_images_by_number():
         images = _read_images_in_tars(paths, pattern, count)
         return ((str(number), image) for number, (_, image) in enumerate(images))
 
     labels = functools.partial(_read_classes_in_tars, paths, pattern, count)
-    return Source(place, fingerprint_dataset_files(paths), count, items, labels=labels)
+    return Source(
+        place, fingerprint_dataset_files(paths), count, read_images_by_number, labels=labels
+    )
 
 
 def _describe_tars(paths: list[Path]) -> str:

@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 
 from config.settings import Config
-from foreign.arrays import (
-    check_foreign_arrays_complete,
-    infer_settings_from_arrays,
-    join_names_for_error,
-)
+from foreign.arrays import check_foreign_arrays_complete, infer_settings_from_arrays
 
 
 def zeros(**shapes):
@@ -86,9 +82,3 @@ def test_what_is_missing_is_named():
     check_foreign_arrays_complete("theirs", {"a": 0, "b": 0}, ["a"])
     with pytest.raises(ValueError, match=r"Missing: c, d\. Received: a, b\.$"):
         check_foreign_arrays_complete("theirs", {"b": 0, "a": 0}, ["a", "c", "d"])
-
-
-def test_long_lists_are_cut():
-    assert join_names_for_error([]) == "nothing"
-    assert join_names_for_error(["a", "b"]) == "a, b"
-    assert join_names_for_error(list("abcd"), most=2) == "a, b and 2 more"

@@ -5,7 +5,7 @@ import sys
 import pytest
 from common import ROOT
 
-from system.text import escape_unprintable
+from system.text import escape_unprintable, join_names_for_error
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,9 @@ def test_it_imports_nothing_of_ours_and_no_tensorflow():
     code += "print(sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     assert done.stdout == b"['system', 'system.text']\n"
+
+
+def test_long_lists_are_cut():
+    assert join_names_for_error([]) == "nothing"
+    assert join_names_for_error(["a", "b"]) == "a, b"
+    assert join_names_for_error(list("abcd"), most=2) == "a, b and 2 more"

@@ -8,7 +8,7 @@ import pytest
 from program import tree
 
 from system import locks, written
-from system.written import RECORD_NAME, read_record, replace_files, replace_folder
+from system.written import RECORD_NAME, read_record_of_folder, replace_files, replace_folder
 
 
 @pytest.fixture
@@ -223,4 +223,4 @@ def test_after_two_kills_between_writes_the_files_are_still_the_programs(
 
     replace_files(tmp_path, {"one": b"7", "two": b"8"}, what="numbers")
     assert files(tmp_path) == {"one": b"7", "two": b"8"}
-    assert read_record(tmp_path).coming == {}
+    assert read_record_of_folder(tmp_path).coming == {}

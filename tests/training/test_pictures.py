@@ -84,7 +84,7 @@ def test_grids_of_later_steps_stay_and_are_not_in_the_film(make):
         iio.imwrite(folder / f"train_{step:08d}.png", np.full((8, 8, 3), step, np.uint8))
     (folder / "train_me.png").write_text("mine")
     before = tree(folder)
-    pictures.write_training_film(20)
+    pictures.write_film_of_training(20)
     after = tree(folder)
     assert len(iio.imread(after.pop("training.gif"))) == 2
     assert after == before
