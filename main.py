@@ -118,6 +118,7 @@ def print_dry_run(given: dict, _) -> None:
 def train_run(given: dict, _) -> dict | None:
     from data.load import load_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id, lock_run_folders
+    from runs.dataset import find_run_of_moved_dataset
     from system.files import check_folder_writable
 
     config = give_run_an_id(find_run_to_train(given))
@@ -132,6 +133,7 @@ def train_run(given: dict, _) -> dict | None:
         devices.quietly_import_tensorflow()
         from train import train
 
+        config = find_run_of_moved_dataset(config, given, pack.images)
         trained = train(config, pack.images, pack.labels, place=pack.place)
     return given if trained else None  # a signal that stops training stops what follows, too
 

@@ -325,13 +325,13 @@ class Config:
     checkpoint_dir: str = declare_setting(
         "checkpoints",
         RUN,
-        "where checkpoints go: inside the run's folder, or an absolute path",
+        "where checkpoints go: a path from the run's folder, or an absolute one",
         hparam=False,
     )
     sample_dir: str = declare_setting(
         "samples",
         RUN,
-        "where pictures go: inside the run's folder, or an absolute path",
+        "where pictures go: a path from the run's folder, or an absolute one",
         hparam=False,
     )
     sample_freq: int = declare_setting(

@@ -51,6 +51,7 @@ def check_run_owns_its_folders(config: Config, *settings: str) -> None:
 
     settings: "checkpoint_dir" and "sample_dir", or one of them; both by default.
     """
+    _check_folders_are_not_dataset(config)
     for setting, folder in _list_folders_elsewhere(config, *settings).items():
         claim = _read_folder_claim_or_complain(setting, folder)
         if claim and not _claim_names_this_run(config, folder, claim):
@@ -77,6 +78,26 @@ def claim_folder_of_samples(config: Config) -> None:
     check_run_owns_its_folders(config, "sample_dir")
     for folder in _list_folders_elsewhere(config, "sample_dir").values():
         _write_folder_claim(config, folder)
+
+
+def _check_folders_are_not_dataset(config: Config) -> None:
+    """Raises ValueError when a folder that the run fills is the one that its images lie in.
+
+    The run's own pictures would be among the images when it starts again.
+    """
+    if not config.dataset_place:
+        return
+    folders = {
+        "--out_name": config.run_dir,
+        "--checkpoint_dir": config.checkpoint_path,
+        "--sample_dir": config.sample_path,
+    }
+    for flag, folder in folders.items():
+        if _are_same_folder(folder, Path(config.dataset_place)):
+            raise ValueError(
+                f"{flag} must not lead to the folder of the images. Received: {folder}. "
+                f"Give another {flag}."
+            )
 
 
 def _list_folders_elsewhere(config: Config, *settings: str) -> dict[str, Path]:

@@ -2,13 +2,15 @@
 
 import contextlib
 import dataclasses
+import os
+from pathlib import Path
 
 import numpy as np
 from absl import logging
 
 from config.settings import IMPORTED, Config
 from data.identity import fingerprint_pixels
-from runs.find import read_run
+from runs.find import find_runs_to_continue, read_run, read_run_settings
 
 
 def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = "") -> Config:
@@ -22,6 +24,32 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
         _compare_with_dataset_of_run(run, fingerprint, place)
         place = place or run.dataset_place
     return dataclasses.replace(config, dataset_place=place, dataset_fingerprint=fingerprint)
+
+
+def find_run_of_moved_dataset(config: Config, given: dict, images: np.ndarray) -> Config:
+    """The settings of the run that was trained on `images` before they moved; else `config`.
+
+    config: of the run that `given` (name -> value) mean. If it is new and nobody named it, a run
+    beside it may have these very images, (N, H, W, C) uint8. If their place of then is gone, they
+    have moved, and that run goes on; otherwise it is only named, and a new one starts.
+    """
+    if given.get("out_name") or read_run_settings(config.run_dir):
+        return config
+
+    fingerprint = fingerprint_pixels(images)
+    runs = find_runs_to_continue(config, given)
+    runs = [run for run in runs if run.dataset_fingerprint == fingerprint]
+    if len(runs) == 1 and _is_place_gone(runs[0].dataset_place):
+        return runs[0]
+    if runs:
+        names, remedy = ", ".join(str(run.run_dir) for run in runs), f"--out_name={runs[0].name}"
+        text = "%s: the same images. %s is a new run; to continue %s instead, add %s."
+        logging.info(text, names, config.run_dir, "it" if len(runs) == 1 else "one", remedy)
+    return config
+
+
+def _is_place_gone(place: str) -> bool:
+    return Path(place).is_absolute() and not os.path.lexists(place)
 
 
 def _read_run_on_disk_or_none(config: Config) -> Config | None:

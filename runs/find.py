@@ -12,6 +12,7 @@ from runs.not_found import (
     dataset_may_be_of_run,
     explain_labels_meant_as_label,
     explain_missing_run,
+    explain_mistyped_run,
     run_fits_request,
 )
 from runs.place import point_to_run_folder
@@ -21,19 +22,33 @@ def find_run_to_train(given: dict) -> Config:
     """The settings to train with: a new run's, or those of the run that exists with `given` on top.
 
     given: name -> value, as the user gave them. Raises ValueError when the run that exists has
-    other images, another preset or other networks.
+    other images, another preset or other networks, or when its name looks mistyped.
     """
     is_named = bool(given.get("out_name"))
     given = point_to_run_folder(given)
     fresh = Config(**apply_preset(given))
     stored = read_run(fresh.run_dir)
     if not stored:
+        _check_run_is_not_mistyped(fresh, given)
         return fresh
 
     if "dataset" in given and not stored.dataset_fingerprint:  # else the images will decide
         _check_other_dataset_is_wanted(stored, fresh, is_named=is_named)
     _check_preset_fits_run(given, fresh, stored)
     return change_settings(stored, _drop_preset(given), for_training=True)
+
+
+def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
+    """The runs beside the new run `fresh` that could go on with what was `given` (name -> value).
+
+    Each has its settings with the given ones on top. Their images may be others.
+    """
+    found = []
+    for run in _read_all_runs(fresh.run_dir.parent).values():
+        with contextlib.suppress(ValueError):  # another preset, network or kind of labels
+            _check_preset_fits_run(given, fresh, run)
+            found.append(change_settings(run, _drop_preset(given), for_training=True))
+    return found
 
 
 def find_run(given: dict) -> Config:
@@ -85,6 +100,19 @@ def check_run_has_images(config: Config) -> None:
 def _drop_preset(given: dict) -> dict:
     """`given` without the preset: a run knows its own defaults."""
     return {name: value for name, value in given.items() if name != "preset"}
+
+
+def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
+    """Raises ValueError for a new run that nobody gave a dataset, if its name is nearly another's.
+
+    It would train on the default dataset where somebody meant to go on.
+    """
+    is_named = bool(given.get("out_name"))
+    typed = fresh.run_dir if is_named else fresh.run_dir.parent
+    if "dataset" in given or not (is_named or ("out_dir" in given and not typed.is_dir())):
+        return
+    if mistake := explain_mistyped_run(typed, fresh.dataset, _read_all_runs(typed.parent)):
+        raise ValueError(mistake)
 
 
 def _check_other_dataset_is_wanted(stored: Config, fresh: Config, *, is_named: bool) -> None:

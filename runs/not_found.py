@@ -7,6 +7,7 @@ from config.settings import NETWORK_SETTINGS, Config, is_same_dataset, name_data
 from config.stored import is_run_folder
 
 RUNS_LISTED = 10  # in an error
+NAMES_ALIKE = 0.8  # of 1: a letter or two of ten mistyped
 
 
 def run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
@@ -62,6 +63,20 @@ def explain_missing_run(wanted: Config, given: dict, runs: dict[str, Config]) ->
         return f"There is no folder {place} with runs. Add --train first, or correct --out_dir."
     name = f" {wanted.out_name}" if is_named else ""
     return f"There is no trained run{name} in {place}. Add --train first."
+
+
+def explain_mistyped_run(typed: Path, dataset: str, runs: dict[str, Config]) -> str:
+    """One line if `typed`, a new run on `dataset`, is named nearly like one on others; else "".
+
+    runs: those beside it, name -> settings.
+    """
+    nearest = difflib.get_close_matches(typed.name, runs, 1, cutoff=NAMES_ALIKE)
+    if not nearest or is_same_dataset(runs[nearest[0]].dataset, dataset):
+        return ""
+    return (
+        f"There is no run {typed}. Did you mean {runs[nearest[0]].run_dir}? "
+        "A new run needs --dataset=NAME."
+    )
 
 
 def _explain_unknown_run_name(wanted: Config, _, runs: dict[str, Config]) -> str:

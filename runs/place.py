@@ -18,19 +18,24 @@ def point_to_run_folder(given: dict) -> dict:
         return given  # the checks say so
 
     with contextlib.suppress(OSError, RuntimeError, ValueError):  # no path: the checks say so, too
-        for folder in _list_folders_meant(Path(out_dir).expanduser(), name):
+        is_given = "out_dir" in given
+        for folder in _list_folders_meant(Path(out_dir).expanduser(), name, is_given=is_given):
             if is_run_folder(folder):
                 return given | name_run_place(folder)
     return given
 
 
-def _list_folders_meant(out_dir: Path, name: str) -> list[Path]:
-    """The folders besides out_dir/name that may be the run, the likeliest first."""
+def _list_folders_meant(out_dir: Path, name: str, *, is_given: bool) -> list[Path]:
+    """The folders besides out_dir/name that may be the run, the likeliest first.
+
+    is_given: whether the user typed out_dir. Then a run there is meant, even if it holds others,
+    such as a backup of itself.
+    """
     if os.sep in name:
         return [Path(name).expanduser(), out_dir / name]
     if name:
         return [] if is_run_folder(out_dir / name) or out_dir.name != name else [out_dir]
-    return [] if _holds_runs(out_dir) else [out_dir]
+    return [out_dir] if is_given or not _holds_runs(out_dir) else []
 
 
 def _holds_runs(folder: Path) -> bool:

@@ -19,6 +19,7 @@ from data.sources.source import (
     open_regular_dataset_file,
 )
 from system.text import escape_unprintable
+from system.written import RECORD_NAME
 
 
 def open_image_folder(
@@ -71,18 +72,18 @@ def walk_dataset_files(folder: Path):
     """Yields the relative names of the files below `folder`.
 
     Links are followed, but a folder that contains itself is entered only once. Hidden folders, the
-    __MACOSX folders of zips and the runs of this program are left out.
+    __MACOSX folders of zips, the runs of this program and the folders it filled are left out.
     """
     seen = set()
     for parent, folders, files in os.walk(folder, followlinks=True, onerror=_log_unreadable_folder):
-        identity = os.path.realpath(parent)
-        is_run = "config.json" in files and "checkpoints" in folders  # its pictures are not data
-        if identity in seen or is_run:
+        identity, relative = os.path.realpath(parent), os.path.relpath(parent, folder)
+        is_run = "config.json" in files and "checkpoints" in folders
+        is_ours = is_run or (RECORD_NAME in files and relative != ".")  # its pictures are not data
+        if identity in seen or is_ours:
             folders.clear()
             continue
 
         seen.add(identity)
-        relative = os.path.relpath(parent, folder)
         folders[:] = _choose_folders_to_walk(relative, folders)
         yield from (file if relative == "." else os.path.join(relative, file) for file in files)
 

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
-from program import is_one_line, run_here
+from program import is_one_line, run_here, tree
 
 from config.stored import write_config
 from runs.dataset import take_dataset_into_settings
@@ -98,3 +98,39 @@ def test_a_run_that_lacks_its_data_is_found_by_any_spelling_of_them(tiny):
         assert dataset_may_be_of_run(run, dataset)
     for dataset in ("cats", "/home/me", "digits"):
         assert not dataset_may_be_of_run(run, dataset)
+
+
+def test_a_renamed_dataset_continues_its_run(train_on, image_folder, tmp_path):
+    folder = image_folder(10)
+    assert train_on(f"--dataset={folder}")[0] == 0
+    moved = folder.rename(folder.with_name("portraits"))
+    code, said = train_on(f"--dataset={moved}")
+
+    assert code == 0
+    assert f"faces-16x16 continues with the same images in another place: {moved}" in said
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["faces-16x16"]
+
+
+def test_a_renamed_run_stays_as_it_is_and_is_named(train_on, image_folder, tmp_path):
+    out = tmp_path / "out"
+    assert train_on(f"--dataset={image_folder(10)}")[0] == 0
+    kept = tree((out / "faces-16x16").rename(out / "kept"))
+    code, said = train_on("--dataset=faces")
+
+    assert code == 0
+    line = f"{out}/kept: the same images. {out}/faces-16x16 is a new run; to continue it instead"
+    assert f"{line}, add --out_name=kept." in said
+    assert tree(out / "kept") == kept
+    assert train_on("--dataset=faces", "--nocrop")[0] == 0  # the new run goes on by itself
+    assert tree(out / "kept") == kept
+
+
+@pytest.mark.parametrize("flag", ["--sample_dir", "--checkpoint_dir"])
+def test_a_run_does_not_draw_into_its_dataset(train_on, image_folder, flag, capsys):
+    folder = image_folder(10)
+    before = tree(folder)
+    assert train_on(f"--dataset={folder}", f"{flag}={folder}")[0] == 1
+    said = capsys.readouterr().err
+    assert is_one_line(said)
+    assert f"{flag} must not lead to the folder of the images. Received: {folder}." in said
+    assert tree(folder) == before

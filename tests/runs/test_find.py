@@ -109,11 +109,27 @@ def test_a_run_is_found_by_its_folder(trained, tmp_path, monkeypatch, find):
     assert find({"out_dir": out, "out_name": "mine"}) == config
 
 
-def test_a_folder_of_runs_is_no_run_even_within_one(trained):
-    outer = trained(out_name="outer")
-    inner = trained(out_dir=str(outer.run_dir), out_name="inner")
-    assert find_run({"out_dir": str(outer.run_dir)}) == inner
-    assert find_run_to_train({"out_dir": str(outer.run_dir)}).name == "digits-64x64"
+def test_a_run_comes_before_its_backup_in_it(trained, tmp_path, monkeypatch):
+    outer = trained(out_name="out", dataset="cats")
+    inner = trained(out_dir=str(outer.run_dir), out_name="backup")
+    given = {"out_dir": str(outer.run_dir)}
+    assert find_run(given) == find_run_to_train(given) == outer
+
+    monkeypatch.chdir(outer.out_dir)
+    assert find_run({}).name == inner.name  # nobody typed ./out
+
+
+@pytest.mark.parametrize("typed", [{"out_dir": "out/mime"}, {"out_name": "mime"}])
+def test_a_run_whose_name_is_mistyped_does_not_start_on_digits(
+    trained, tmp_path, monkeypatch, typed
+):
+    trained(dataset="cats", out_name="mimes")
+    monkeypatch.chdir(tmp_path)
+    line = r"There is no run out/mime\. Did you mean out/mimes\? A new run needs --dataset=NAME\.$"
+    with pytest.raises(ValueError, match=line):
+        find_run_to_train(typed)
+    assert find_run_to_train({**typed, "dataset": "digits"}).dataset == "digits"
+    assert find_run_to_train({"out_name": "moods"}).name == "moods"
 
 
 def test_the_folder_of_a_run_does_not_say_that_other_images_are_wanted(trained):

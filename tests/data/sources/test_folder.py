@@ -5,6 +5,7 @@ from PIL import Image
 
 from data.load import load_dataset
 from data.sources.folder import open_image_folder, open_image_zip
+from system.written import RECORD_NAME
 
 
 def test_zip_entries_that_cannot_be_read_are_skipped(tmp_path, photos, tiny):
@@ -43,3 +44,13 @@ def test_folder_loops_and_patterns(tmp_path, photos):
     (folder / "a" / "run" / "config.json").touch()
     (folder / "one.png").rename(folder / "a" / "run" / "drawn.png")
     assert open_image_folder(folder).count == 2
+
+
+def test_pictures_of_ours_are_no_data_unless_they_are_asked_for(tmp_path, photos):
+    for name in ("faces/a.png", "faces/drawn/0.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photos(1)[0]).save(tmp_path / name)
+    (tmp_path / "faces" / "drawn" / RECORD_NAME).touch()
+
+    assert open_image_folder(tmp_path / "faces").count == 1
+    assert open_image_folder(tmp_path / "faces" / "drawn").count == 1
