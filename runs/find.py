@@ -105,13 +105,17 @@ def _drop_preset(given: dict) -> dict:
 def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
     """Raises ValueError for a new run that nobody gave a dataset, if its name is nearly another's.
 
-    It would train on the default dataset where somebody meant to go on.
+    It would train on the default dataset where somebody meant to go on. Names alike are common
+    among the runs of one dataset, but not as --out_dir, which only leads to a run that exists.
     """
     is_named = bool(given.get("out_name"))
     typed = fresh.run_dir if is_named else fresh.run_dir.parent
     if "dataset" in given or not (is_named or ("out_dir" in given and not typed.is_dir())):
         return
-    if mistake := explain_mistyped_run(typed, fresh.dataset, _read_all_runs(typed.parent)):
+    runs = _read_all_runs(typed.parent)
+    if is_named:
+        runs = {name: run for name, run in runs.items() if run.dataset != fresh.dataset}
+    if mistake := explain_mistyped_run(typed, runs):
         raise ValueError(mistake)
 
 

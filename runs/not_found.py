@@ -65,13 +65,10 @@ def explain_missing_run(wanted: Config, given: dict, runs: dict[str, Config]) ->
     return f"There is no trained run{name} in {place}. Add --train first."
 
 
-def explain_mistyped_run(typed: Path, dataset: str, runs: dict[str, Config]) -> str:
-    """One line if `typed`, a new run on `dataset`, is named nearly like one on others; else "".
-
-    runs: those beside it, name -> settings.
-    """
+def explain_mistyped_run(typed: Path, runs: dict[str, Config]) -> str:
+    """One line if `typed`, a new run, is named nearly like one of `runs` (by name); else ""."""
     nearest = difflib.get_close_matches(typed.name, runs, 1, cutoff=NAMES_ALIKE)
-    if not nearest or is_same_dataset(runs[nearest[0]].dataset, dataset):
+    if not nearest:
         return ""
     return (
         f"There is no run {typed}. Did you mean {runs[nearest[0]].run_dir}? "

@@ -131,6 +131,11 @@ def test_a_run_whose_name_is_mistyped_does_not_start_on_digits(
     assert find_run_to_train({**typed, "dataset": "digits"}).dataset == "digits"
     assert find_run_to_train({"out_name": "moods"}).name == "moods"
 
+    trained(out_name="digits-1")
+    assert find_run_to_train({"out_name": "digits-2"}).name == "digits-2"
+    with pytest.raises(ValueError, match=r"There is no run out/digits-2\. Did you mean out/digits-1"):
+        find_run_to_train({"out_dir": "out/digits-2"})
+
 
 def test_the_folder_of_a_run_does_not_say_that_other_images_are_wanted(trained):
     run = trained(dataset="cats").run_dir
