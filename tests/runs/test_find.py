@@ -133,7 +133,7 @@ def test_a_run_whose_name_is_mistyped_does_not_start_on_digits(
 
     trained(out_name="digits-1")
     assert find_run_to_train({"out_name": "digits-2"}).name == "digits-2"
-    with pytest.raises(ValueError, match=r"There is no run out/digits-2\. Did you mean out/digits-1"):
+    with pytest.raises(ValueError, match=r"out/digits-2\. Did you mean out/digits-1"):
         find_run_to_train({"out_dir": "out/digits-2"})
 
 
