@@ -1,4 +1,4 @@
-"""Downloads public datasets, as the original's download.py did; the code is data/fetch.py."""
+"""Downloads public datasets, as the original's download.py did; the code is in data/fetch.py."""
 
 import sys
 

@@ -48,7 +48,7 @@ class DCGAN:
         z_dim) float32; with labels y (N * B, y_dim) float32; N = config.batches_per_step. Returns
         the losses, float32 scalars, and the logits that D gave before its last update.
 
-        Each update of D takes a new batch. G's first update judges the last fakes that D saw, the
+        Each update of D takes a new batch. G's first update uses the last fakes that D saw; the
         others draw them again from the same z. carpedm20 updates G twice "to make sure that d_loss
         does not go to zero", the paper once.
         """
@@ -69,9 +69,9 @@ class DCGAN:
         return {**results, "g_loss": g_loss}
 
     def alternate_updates(self, batches: list[tuple]) -> dict[str, tf.Tensor]:
-        """Every update has a batch of its own, and G is first, as in the paper's code.
+        """Every update has a batch of its own, and G comes first, as in the paper's code.
 
-        (G's updates ignore their real images, unless the loss compares.)
+        (G's updates ignore their real images, unless `Loss.compares`.)
         """
         g_updates = self.config.g_updates
         for real, z, y in batches[:g_updates]:

@@ -45,7 +45,7 @@ class Generator(keras.Model):
             UpBlock(config, number, channels, seed) for number in range(1, len(channels))
         ]
         for norm in (self.stem.norm, *(block.norm for block in self.blocks[:-1])):
-            norm.draw_initial_gain(config.gain_stddev, seed)  # a seed depends on this order
+            norm.draw_initial_gain(config.gain_stddev, seed)  # seeded weights depend on this order
         self.built = True  # every weight exists by now
 
     def call(self, z, y=None, training: bool = False):

@@ -124,8 +124,8 @@ class BatchNorm(Layer):
 
     x (B, H, W, channels) or (B, channels), float32, bfloat16 or float16; statistics are always
     float32. Inference uses the moving statistics, or, with `statistics` "batch", those of its
-    batch, as the paper's own code does. The moving variance takes the unbiased estimate n/(n-1),
-    as TensorFlow 1's fused op did.
+    batch, as the paper's own code does. The moving variance uses the unbiased estimate, times
+    n/(n-1), as TensorFlow 1's fused op did.
     """
 
     def __init__(
@@ -192,8 +192,8 @@ def latents(seed, count, *, z_dim: int, z_dist: str, stream=0) -> tf.Tensor:
     """z (count, z_dim) float32, a pure function of (seed, stream); the first rows do not depend on
     count.
 
-    Stream 0 feeds grids, samples and exports; training step s, counted from 1, uses stream s. Call
-    it outside XLA-compiled functions, where TensorFlow's generators give other numbers.
+    Stream 0 feeds grids, samples and exports; training step s, counted from 1, uses stream s. Do
+    not call it in XLA-compiled functions, where TensorFlow's generators give other numbers.
     """
     key = tf.stack([tf.cast(seed, tf.int64), tf.cast(stream, tf.int64)])
     shape = (count, z_dim)

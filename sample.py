@@ -57,7 +57,7 @@ class Sampler:
     def choose_latents_and_labels(self, seed: int, count: int, label: str | None = None) -> tuple:
         """z and y, or None without labels, for at least `count` images, in whole batches.
 
-        Whole, so that the last images share a batch with the same others at any count.
+        Whole ones, so that the last images always share a batch with the same other images.
         """
         whole = count + -count % DRAW_BATCH
         y = label_choice.choose_label_vectors(self.config, label, whole)
@@ -70,7 +70,7 @@ class Sampler:
         return np.concatenate([nothing, *(images for _, images in self.draw_batches(z, y))])
 
     def draw_batches(self, z, y=None) -> Iterator[tuple[int, np.ndarray]]:
-        """(number of the first image, uint8 images) for each DRAW_BATCH of `draw`'s.
+        """(number of the first image, uint8 images) for each batch of DRAW_BATCH images.
 
         A GPU draws the next batch while the caller uses this one.
         """
@@ -134,7 +134,7 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
 
 
 def hash_origin_of_samples(sampler: Sampler, label: str | None) -> str:
-    """Equal where the same seed gives the same images: the step, label, network and weights."""
+    """A hash of step, label, network and weights: if equal, equal seeds give equal images."""
     digest = hashlib.sha256(repr((sampler.step, label, sampler.generator.config)).encode())
     for variable in sampler.generator.variables:
         digest.update(variable.numpy().tobytes())
@@ -150,7 +150,7 @@ def holds_more_of_these_samples(folder: Path, count: int, origin: str) -> bool:
 
 
 def write_sample_files(sampler: Sampler, z, y, count: int, folder: Path) -> None:
-    """The PNGs, the grid and the latents; with labels theirs, too."""
+    """The PNGs, the grid and the latents, and for a network with labels also the labels."""
     write_sample_pngs(sampler, z, y, count, folder)
     np.save(folder / "z.npy", z[:count].numpy())
     if y is not None:

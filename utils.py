@@ -11,10 +11,10 @@ from PIL import Image
 
 from system.files import write_atomic
 
-GIF_FRAMES = 100  # at most; of more pictures, evenly spaced ones
+GIF_FRAMES = 100  # at most; of a longer list of pictures, evenly spaced ones are taken
 GIF_SIDE = 768  # pixels of the longer side, at most
 GIF_SECONDS = 10.0  # for all frames together
-GIF_MILLISECONDS = (40, 500)  # a frame, shortest and longest
+GIF_MILLISECONDS = (40, 500)  # per frame: the shortest and the longest time
 
 
 def encode_png(image: np.ndarray) -> bytes:
@@ -31,7 +31,7 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def arrange_image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """One picture of all images (N, H, W, C), in rows of `columns`; by default as square as can be.
+    """One picture of all images (N, H, W, C), in rows of `columns`; default: as square as possible.
 
     Places that are left over in the last row are black.
     """
@@ -66,7 +66,7 @@ def write_film(grids: list[Path], path: Path) -> None:
 def make_gif_frame(image: np.ndarray) -> np.ndarray:
     """A uint8 image, (H, W) or (H, W, C), as a frame of a GIF: (h, w) or (h, w, 3).
 
-    Of an image longer than GIF_SIDE it keeps every k-th pixel. RGBA goes on white, since a GIF's
+    It keeps every k-th pixel of an image longer than GIF_SIDE. RGBA is put on white, since a GIF's
     pixels are either transparent or not.
     """
     step = math.ceil(max(image.shape[:2]) / GIF_SIDE)

@@ -1,6 +1,6 @@
 """The datasets that have a name of their own: digits, celebA, mnist and lsun, one record each.
 
-All that the program knows about them stands here. Imports no TensorFlow and nothing of ours.
+All that the program knows about them is here. Imports no TensorFlow and none of our modules.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ DATA_DIR = Path("data")  # where download.py and main.py look unless flags say o
 class NamedSet:
     """What is known about one dataset.
 
-    A spelling is given in lower case, without - and _: `fold_dataset_spelling` makes it so.
+    Spellings are in lower case, without - and _, as `fold_dataset_spelling` returns them.
     """
 
     name: str  # as carpedm20/DCGAN-tensorflow spells it
@@ -66,7 +66,7 @@ MNIST = NamedSet(
         "Or put train-images-idx3-ubyte, or the same with .gz, in {data_dir}/mnist/, "
         "or digits as image files there, or a zip of them at {data_dir}/mnist.zip."
     ),
-    output_side=28,  # of its images, for which carpedm20 has networks of their own
+    output_side=28,  # the size of its images, for which carpedm20 has networks of their own
     labels="own",
 )
 
@@ -121,7 +121,7 @@ TFDS_SETS = {
 NAMED_SETS = {named.name: named for named in (DIGITS, CELEBA, MNIST, LSUN)}
 
 
-# Of files that hold a whole dataset; the longer ones first.
+# Suffixes of files that hold a whole dataset; the longer ones first.
 CONTAINER_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip", ".npz", ".npy", ".parquet")
 
 
@@ -132,7 +132,7 @@ def cut_container_suffix(name: str) -> str:
 
 
 def canonicalize_dataset_name(dataset: str) -> str:
-    """A value of --dataset as runs store it: a named set's own spelling, else without a final /."""
+    """A value of --dataset as runs store it: a named set's spelling, else without a trailing /."""
     dataset = dataset.rstrip("/") or dataset
     spelling = fold_dataset_spelling(dataset)
     names = (named.name for named in NAMED_SETS.values() if spelling in named.aliases)

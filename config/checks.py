@@ -1,4 +1,4 @@
-"""What a Config must satisfy. Every error says the rule, what was received and what to do."""
+"""What a Config must satisfy. Every error gives the rule, what was received and what to do."""
 
 import dataclasses
 import os
@@ -11,7 +11,7 @@ from system.text import SHOWN_CHARACTERS, shorten_for_error
 
 MAX_TEXT = 4096  # characters of a setting: Linux's longest path
 MAX_WIDTH = 65536  # feature maps of a layer
-STEM_WIDTH_MULTIPLE = 16  # so that the widths of the first blocks, each half the last, are whole
+STEM_WIDTH_MULTIPLE = 16  # so that the first blocks' widths, each half the one before, are whole
 PATHS = ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir")
 
 
@@ -93,7 +93,7 @@ def _check_setting_items(field: dataclasses.Field, items: tuple) -> None:
 
 
 def _check_setting_text(config, name: str) -> None:
-    """No setting may hold what no path, no flag and no file of ours can."""
+    """No setting may hold text that a path, a flag or our files cannot hold."""
     values = getattr(config, name)
     for value in values if isinstance(values, tuple) else (values,):
         if isinstance(value, str) and not text_fits_a_path(value):
@@ -104,12 +104,12 @@ def _check_setting_text(config, name: str) -> None:
 
 
 def text_fits_a_path(text: str) -> bool:
-    """Whether a path can hold `text`: no NUL, no half of a pair, not too long."""
+    """Whether a path can hold `text`: no NUL, no half of a surrogate pair, not too long."""
     if "\0" in text or len(text) > MAX_TEXT:
         return False
     try:
         os.fsencode(text)
-    except UnicodeEncodeError:  # half of a pair, as JSON can write it
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write
         return False
     return True
 
@@ -120,7 +120,7 @@ def _check_setting_range(config, name: str, low, high) -> None:
         return
     is_side = name in ("output_height", "output_width")
     if value < low:
-        # 5 is likelier a slip for a common size than for the smallest one.
+        # 5 is more likely to be a slip for a common size than for the smallest one.
         remedy = f"Try --{name}=16." if is_side else _suggest_setting(config, name)
         raise ValueError(
             f"--{name} must be at least {low}. Received: {shorten_for_error(str(value))}. {remedy}"

@@ -6,7 +6,7 @@ from config.settings import OWN_LABELS, Config
 # Where each differs from Config's own defaults, which are carpedm20/DCGAN-tensorflow's.
 PRESETS = {
     "reference": {},
-    # Radford et al. 2016, section 4, and their code besides (github.com/Newmu/dcgan_code).
+    # Radford et al. 2016, section 4, and the authors' code (github.com/Newmu/dcgan_code).
     "paper": {
         "stem_width": 1024,
         "bias": False,

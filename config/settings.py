@@ -25,7 +25,7 @@ OWN_LABELS = ("own", "mnist", "digits", "tfds")  # words for the labels that com
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What is declared of a setting besides its name, type and default.
+    """What is declared about a setting besides its name, type and default.
 
     fixed: "network" if trained weights need it, so that a run keeps it for life; "training" if
     resuming does (the order of the data, the latents of the grids). low, high: inclusive.
@@ -60,10 +60,10 @@ class Config:
         "or parquet",
     )
     dataset_place: str = declare_setting(
-        "", DATA, "where the images were last; from the data", hparam=False, flag=False
+        "", DATA, "where the images were last seen; taken from the data", hparam=False, flag=False
     )
     dataset_fingerprint: str = declare_setting(
-        "", DATA, "what the images are; from the data", hparam=False, flag=False
+        "", DATA, "a fingerprint of the images; taken from the data", hparam=False, flag=False
     )
     data_dir: str = declare_setting("./data", DATA, "folder with the datasets", hparam=False)
     input_fname_pattern: str = declare_setting(
@@ -116,7 +116,7 @@ class Config:
     stem_width: int = declare_setting(
         512,  # carpedm20's gf_dim * 8
         MODEL,
-        "feature maps of the stem, the smallest in area: 512, or 1024 as in the paper's figure 1",
+        "number of the stem's feature maps, the smallest in size: 512, or 1024 (paper's figure 1)",
         low=32,
         high=8192,
         fixed="network",
@@ -138,7 +138,7 @@ class Config:
     z_dist: str = declare_setting(
         "uniform_signed",
         MODEL,
-        "drawn from U(-1, 1), U(0, 1) or N(0, 1)",
+        "distribution of z: U(-1, 1), U(0, 1) or N(0, 1)",
         choices=("uniform_signed", "uniform_unsigned", "normal01"),
         fixed="network",
     )
@@ -149,7 +149,7 @@ class Config:
         fixed="network",
     )
     label_names: tuple[str, ...] | None = declare_setting(
-        None, MODEL, "names of the labels; from the data", flag=False
+        None, MODEL, "names of the labels; taken from the data", flag=False
     )
 
     fc_width: int = declare_setting(
@@ -169,7 +169,7 @@ class Config:
     d_widths: tuple[int, ...] | None = declare_setting(
         None,
         DETAILS,
-        "discriminator's feature maps, image side first; default: the generator's backwards",
+        "discriminator's feature maps, image side first; default: the generator's, reversed",
         fixed="network",
     )
     bias: bool = declare_setting(
@@ -256,7 +256,7 @@ class Config:
     halvings: int = declare_setting(
         0,
         TRAINING,
-        "how often NaN losses have halved the learning rate",
+        "how many times NaN losses have halved the learning rate",
         low=0,
         high=30,
         flag=False,
@@ -264,7 +264,7 @@ class Config:
     older_images_per_step: int | None = declare_setting(
         None,
         TRAINING,
-        "images in a step of the run's checkpoints that do not count the images shown",
+        "images per step, for those of the run's checkpoints that do not count images",
         low=1,
         high=MAX_COUNT,
         hparam=False,
@@ -306,7 +306,7 @@ class Config:
         choices=("auto", "on", "off"),
     )
     deterministic: bool = declare_setting(
-        False, TRAINING, "make runs on a GPU bit-equal too, as they are on a CPU; slower"
+        False, TRAINING, "make runs bit-identical on a GPU too, as they are on a CPU; slower"
     )
     seed: int = declare_setting(
         0,
@@ -325,13 +325,13 @@ class Config:
     checkpoint_dir: str = declare_setting(
         "checkpoints",
         RUN,
-        "where checkpoints go: a path from the run's folder, or an absolute one",
+        "where checkpoints go: a path relative to the run's folder, or an absolute one",
         hparam=False,
     )
     sample_dir: str = declare_setting(
         "samples",
         RUN,
-        "where pictures go: a path from the run's folder, or an absolute one",
+        "where pictures go: a path relative to the run's folder, or an absolute one",
         hparam=False,
     )
     sample_freq: int = declare_setting(
@@ -432,13 +432,13 @@ class Config:
     def total_steps(self, images: int, *, step: int = 0, images_shown: int = 0) -> int:
         """`steps` if set, else as many as show each of `images` images `epoch` times.
 
-        step, images_shown: what is done.
+        step, images_shown: what has been done already.
         """
         left = max(self.epoch * images - images_shown, 0)
         return self.steps or step + -(-left // self.images_per_step)
 
     def resolve(self) -> "Config":
-        """The same settings, the derived ones written out: a run keeps them if a rule changes."""
+        """The same settings with the derived ones, which a run keeps even if a rule changes."""
         stem_norm = self.stem_norm
         # carpedm20 normalizes maps, but every unit in its network with labels.
         if stem_norm == "auto":

@@ -74,12 +74,12 @@ def read_json_settings(path: Path) -> dict:
 
 
 def _read_settings_text(path: Path) -> str:
-    """The text of a file of settings. Raises ValueError when it is no file or too long."""
+    """The text of a file of settings. Raises ValueError when it is not a file or is too long."""
     if Path(path).exists() and not Path(path).is_file():
         raise ValueError(
             f"{path} must be a file. Received: a folder, a pipe or a device. Save it as a file."
         )
-    with open(path, encoding="utf-8-sig") as file:  # Windows' editors begin files with its mark
+    with open(path, encoding="utf-8-sig") as file:  # Windows editors add a byte order mark
         text = file.read(MAX_JSON + 1)
     if len(text) > MAX_JSON:
         raise ValueError(

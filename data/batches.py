@@ -96,8 +96,8 @@ class Order:
     """An endless sequence of image numbers: one seeded permutation of range(size) per epoch.
 
     origin: the place in it where step 0 begins. It is 0, unless the size of the batches has changed
-    in the middle of a run; then steps of today's size would have begun somewhere else, maybe below
-    0, to be where the run is.
+    in the middle of a run; then it is where steps of today's size would have had to begin, perhaps
+    below 0, to arrive where the run is.
     """
 
     def __init__(self, size: int, seed: int, origin: int = 0):

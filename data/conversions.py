@@ -1,15 +1,15 @@
-"""Files that are no dataset here, and how to make one of them."""
+"""Files that are not a dataset here, and how to turn them into one."""
 
 from pathlib import PurePath
 
-IMAGES_FROM_VIDEO = "ffmpeg -i FILE -vf fps=1 images/%06d.png makes images of it"
+IMAGES_FROM_VIDEO = "ffmpeg -i FILE -vf fps=1 images/%06d.png makes images from it"
 UNPACK = "Unpack it, or pack it as a zip or a .tar.gz"
 LIST = "Only files that hold images are read: fetch those that it lists into a folder"
 RAW = "Export JPEGs from your photo program"
 ARRAYS = "Save its images with numpy.save as .npy: uint8, (N, H, W, C)"
-PYTHON = "It may run code when it is loaded. In a program of yours, load it and use numpy.save"
+PYTHON = "It may run code when it is loaded. In your own program, load it and use numpy.save"
 
-# Suffix -> what to do, without the point at the end.
+# Suffix -> what to do, without the full stop at the end.
 CONVERSIONS = {
     ".mat": f"scipy.io.loadmat reads it (h5py from version 7.3 on). {ARRAYS}",
     ".h5": f"h5py reads it. {ARRAYS}",
@@ -33,11 +33,11 @@ CONVERSIONS = {
     ".bz2": UNPACK,
     ".xz": UNPACK,
     ".zst": UNPACK,
-    ".gz": "Of gzipped files .tar.gz and MNIST's are read; for the latter, give their folder",
+    ".gz": "The only gzipped files read are .tar.gz and MNIST's; for the latter, give the folder",
     ".heic": "Convert it: magick mogrify -format jpg *.heic; on a Mac: sips -s format jpeg",
     ".heif": "Convert it: magick mogrify -format jpg *.heif; on a Mac: sips -s format jpeg",
-    ".svg": "Draw it: magick -density 300 FILE.svg FILE.png",
-    ".pdf": "pdfimages -png FILE images/ takes its images out",
+    ".svg": "Render it: magick -density 300 FILE.svg FILE.png",
+    ".pdf": "pdfimages -png FILE images/ extracts its images",
     ".psd": "Save it as a PNG: magick FILE.psd[0] FILE.png",
     ".exr": "Save it as a PNG: magick FILE.exr FILE.png",
     ".dcm": "Save its slices as PNGs: pydicom reads them",

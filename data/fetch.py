@@ -110,7 +110,7 @@ LSUN_SCENES = {
     )
     for scene, size, sha256 in map(str.split, LSUN_TABLE.strip().splitlines())
 }
-# Bytes of an unpacked scene to those of its zip: bedroom takes 54 GB (vislearn/FrEIA, issue 4).
+# An unpacked scene's bytes per byte of its zip: bedroom takes 54 GB (vislearn/FrEIA, issue 4).
 LMDB_GROWTH = 1.2
 
 SET_NAMES = {named.name.lower(): named.name for named in NAMED_SETS.values() if named.downloadable}
@@ -120,7 +120,7 @@ KNOWN = (
 )
 
 SILENCE_SECONDS = 30.0  # without a byte, after which a connection is given up
-CONNECT_SECONDS = 4.0  # for each of a server's addresses to take a connection
+CONNECT_SECONDS = 4.0  # for each of a server's addresses to accept a connection
 PORTS = {"http": 80, "https": 443}
 CHUNK_BYTES = 1 << 20
 BAR = {"leave": False, "disable": None}  # tqdm's
@@ -169,7 +169,7 @@ def _make_download_parser() -> argparse.ArgumentParser:
         "--data_dir", default=Config.data_dir, help="where the datasets are kept [%(default)s]"
     )
     parser.add_argument(
-        "--category", default="bedroom", help=f"of lsun: {', '.join(LSUN_SCENES)} [%(default)s]"
+        "--category", default="bedroom", help=f"scene: {', '.join(LSUN_SCENES)} [%(default)s]"
     )
     return parser
 
@@ -225,7 +225,7 @@ def _explain_failed_download(error: Exception, data_dir: Path) -> str:
 
 
 def _locate_downloaded_file(file: RemoteFile, data_dir: Path) -> Path:
-    """Where the file is, CelebA's also in its folder and LSUN's unpacked; else where it belongs."""
+    """Where the file is (CelebA: also in its folder; LSUN: unpacked); else where it belongs."""
     path = data_dir / file.path
     places = [path.with_suffix("") / "data.mdb", path, *data_dir.glob(f"[Cc]eleb[Aa]/{path.name}")]
     return next((place for place in places if place.exists()), path)
@@ -249,7 +249,7 @@ def fetch_and_unpack_lmdb(file: RemoteFile, path: Path, unreachable: dict[str, s
     remove_temporary_leftovers(folder.parent)
     with zipfile.ZipFile(path) as archive, create_temporary_path(folder, folder=True) as draft:
         _unpack_lmdb_zip(archive, draft)
-        draft.rename(folder)  # an error when somebody has filled one of that name meanwhile
+        draft.rename(folder)  # fails if a folder of that name has been filled meanwhile
     if fetched:
         path.unlink()
 
@@ -270,7 +270,7 @@ def fetch_dataset_file(
 ) -> bool:
     """Brings `file` to `path`; False when it was there already.
 
-    unreachable: hosts to pass over, and why. unpacked: bytes of room to leave beside it.
+    unreachable: hosts to pass over, and why. unpacked: bytes to leave free beside it.
 
     Raises ValueError when a wrong file is in the way or every place failed, OSError when there is
     no room.
@@ -284,7 +284,7 @@ def fetch_dataset_file(
     part = path.with_name(f"{path.name}.part")
     check_disk_room(path.parent, file.size - _count_downloaded_bytes(part) + unpacked, path.name)
     _download_from_any_mirror(file, path, part, unreachable)
-    if path.exists():  # somebody brought it meanwhile
+    if path.exists():  # somebody put it there meanwhile
         logging.info("%s was put aside as %s.", path, put_aside(path).name)
     os.replace(part, path)
     return True
@@ -351,7 +351,7 @@ def _download_from_mirror(url: str, file: RemoteFile, part: Path, found: int | N
 
 
 def _clear_wrong_part(part: Path, found: int | None) -> None:
-    """Removes a part of this process. One that was there before may be a browser's: it stays.
+    """Removes a .part file of this process. One that was there before may be a browser's: it stays.
 
     found: the number (inode) of the file that was there before, or None.
     """
@@ -379,7 +379,7 @@ def _stream_download(url: str, file: RemoteFile, start: int) -> Iterator:
 
 
 def _read_download_chunks(response, done: int, size: int) -> Iterator[bytes]:
-    """Yields the bytes from `done` to `size`. Raises MirrorError when they end before."""
+    """Yields the bytes from `done` to `size`. Raises MirrorError when they end too early."""
     while done < size:
         chunk = response.read1(min(CHUNK_BYTES, size - done))
         if not chunk:
@@ -444,7 +444,7 @@ def _count_downloaded_bytes(path: Path) -> int:
 
 
 def find_unreachable_mirrors(urls: Iterable[str]) -> dict[str, str]:
-    """The hosts that take no connection, and why; all are tried at the same time.
+    """The hosts that accept no connection, and why; all are tried at the same time.
 
     Raises ValueError when there are hosts, but none can be reached.
     """
@@ -465,7 +465,7 @@ def find_unreachable_mirrors(urls: Iterable[str]) -> dict[str, str]:
 
 
 def _explain_unreachable_mirror(server: SplitResult) -> str:
-    """Why a server takes no connection; empty when it takes one."""
+    """Why a server accepts no connection; empty when it accepts one."""
     address = server.hostname, server.port or PORTS[server.scheme]
     try:
         socket.create_connection(address, CONNECT_SECONDS).close()

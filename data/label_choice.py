@@ -6,7 +6,7 @@ import numpy as np
 
 from config.settings import Config
 
-COMBINED_ATTRIBUTES = 3  # of up to three, pictures show every combination: 8 rows
+COMBINED_ATTRIBUTES = 3  # for up to three, pictures show every combination: 8 rows
 NO_ATTRIBUTE = "none"  # in --label: every attribute is off
 MAX_PICTURE_ROWS = 16  # labels that a picture shows
 
@@ -14,8 +14,8 @@ MAX_PICTURE_ROWS = 16  # labels that a picture shows
 def list_picture_labels(config: Config) -> np.ndarray:
     """y (K, y_dim) float32: the labels that pictures show, one per row.
 
-    Every class. Of up to three attributes every combination; of more, first none, then each on its
-    own.
+    Every class. For up to three attributes every combination; for more, first none, then each on
+    its own.
     """
     count = config.y_dim
     alone = np.eye(count, dtype=np.float32)
@@ -79,7 +79,7 @@ def _find_label_indices(config: Config, label: str) -> list[int]:
 
     lower = [name.lower() for name in known]
     _check_label_names(config, [name for name in names if name.lower() not in lower])
-    # Names that differ in their case only are two labels: the exact one is meant.
+    # Names that differ only in case are two labels: the exact one is meant.
     return [known.index(name) if name in known else lower.index(name.lower()) for name in names]
 
 

@@ -147,7 +147,7 @@ def _check_attributes_of_every_image(path: Path, missing: list[str]) -> None:
         raise ValueError(
             f"{path} must have a line for every image. Received: none for "
             f"{escape_unprintable(missing[0])} and {len(missing) - 1} more. "
-            "Is it the file of this dataset?"
+            "Does it belong to this dataset?"
         )
 
 

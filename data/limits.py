@@ -21,22 +21,22 @@ MAX_FLOAT64_PIXELS = 2**20  # of a 16-bit or float image, scaled in float64 at a
 
 # Between a source and its pack.
 MAX_IMAGES_IN_FLIGHT = 64  # a zip's are in memory while they wait
-MAX_ENCODED_BYTES_IN_FLIGHT = 256 * MB  # of large images fewer are in flight
+MAX_ENCODED_BYTES_IN_FLIGHT = 256 * MB  # if images are large, fewer are in flight
 MAX_UNREADABLE_SHARE = 0.10  # of all images; beyond, the dataset itself is likely the mistake
 MAX_UNREADABLE_FORGIVEN = 3  # whatever their share, so that one can train on a handful of files
-MAX_REASON_CHARACTERS = 120  # why an image was skipped; its file may have written the text
+MAX_REASON_CHARACTERS = 120  # why an image was skipped; the text may come from the file
 
 # Folders and zips.
 MAX_FOLDER_DEPTH = 100  # os.walk calls itself for every folder in a folder
 MAX_ZIP_DIRECTORY_BYTES = 128 * MB  # a list of 2.8 million files; ImageNet's 1.3 million: 110 MB
-MAX_ENTRY_INFLATION = 100  # bytes of an entry to its bytes in the zip; a JPEG has 1.1
+MAX_ENTRY_INFLATION = 100  # bytes of an entry per byte of it in the zip; a JPEG has 1.1
 MAX_ENTRY_BYTES_UNCHECKED = 16 * MB  # smaller entries may inflate as they like
 LZMA_PIECE_BYTES = 4096  # read at a time: zipfile inflates all that it reads, here 30 MB at most
 MAX_FILES_DESCRIBED = 5000  # looked at to tell what a folder without images holds
 
 # Tars and arrays, which are read as a stream.
 MAX_NUMBERED_IMAGES = 5_000_000  # whose names are in memory; as many as in IDX files
-MAX_BYTES_INFLATED_UNCHECKED = 1 * GB  # beyond it, MAX_ENTRY_INFLATION bytes to a compressed one
+MAX_BYTES_INFLATED_UNCHECKED = 1 * GB  # beyond it, MAX_ENTRY_INFLATION bytes per compressed one
 MAX_TAR_HEADER_BYTES = 1 * MB  # of a name or of attributes; a path may have 4 kB
 MAX_CLASS_BYTES = 1000  # of a .cls file, which holds a number or a word
 MAX_ARRAY_HEADER_BYTES = 10_000  # as numpy.lib.format trusts a header

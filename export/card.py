@@ -7,7 +7,7 @@ from config.settings import Config
 
 def build_model_card(config: Config, step: int, max_count: int) -> dict:
     """The content of model_card.json. max_count: images that one call of `sample` may ask for."""
-    flags = dataclasses.asdict(config)  # its dataset_place is a path of the owner's machine
+    flags = dataclasses.asdict(config)  # its dataset_place is a path on the owner's machine
     height, width, channels = config.network_config().image_shape
     return {
         "labels": config.label_names,

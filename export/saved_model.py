@@ -20,7 +20,7 @@ from system.console import print_result
 from system.written import replace_files, replace_folder
 
 # What one request may ask `sample` for, so that no caller can use up a server's memory: images, and
-# bytes of their pixels, which the PNGs may take once more. 4,096 images of up to 209x209 in colour,
+# bytes of their pixels; the PNGs may take as much again. 4,096 images of up to 209x209 in colour,
 # 682 of 512x512.
 MAX_COUNT = 4096
 MAX_BYTES = 2**29
@@ -37,7 +37,7 @@ class Exported(tf.Module):
 
     With labels each takes y (B, y_dim) float32 as well, `sample` y (count, y_dim). A count below 0
     or above `max_count`, a wrong shape and a wrong number of rows raise InvalidArgumentError.
-    TensorFlow Serving's REST sends an output that is called ..._bytes as base64; `sample` takes its
+    TensorFlow Serving's REST sends an output called ..._bytes in base64; `sample` takes its
     "inputs", as scalars have no rows for its "instances".
 
     Where batch norm uses the statistics of the batch, `discriminate` needs a batch of different
@@ -74,7 +74,7 @@ def make_generate_signature(generator: Generator):
         if generator.config.bn_statistics == "moving":
             return {"images": generator(z, y, training=False)}
 
-        # Batch norm has no statistics but those of its batch: one image must not be all of it.
+        # Batch norm has only its batch's statistics: one image must not be the whole batch.
         if y is not None:
             y = check_requested_labels(y, tf.shape(z)[0])
         return {"images": draw_requested_batches(generator, z, y, tf.identity)}
@@ -86,7 +86,7 @@ def make_sample_signature(generator: Generator):
     """sample as a Python function."""
     network = generator.config
     most = limit_images_per_request(network)
-    rule = f"count must be from 0 to {most}. Received: {{}}. Ask for fewer, with several seeds."
+    rule = f"count must be from 0 to {most}. Received: {{}}. Split it over several seeds."
 
     def answer_sample_request(seed, count, y=None):
         count = require_of_request((count >= 0) & (count <= most), count, rule, count)

@@ -37,7 +37,7 @@ FORMATS = (
 )
 ORIGIN_FILE = "imported_from.txt"  # in the run's folder
 
-# The generated images from which missing moving statistics are estimated. After 40 batches their
+# Missing moving statistics are estimated from generated images. After 40 batches the statistics'
 # initial values weigh 1.5% (ops.BN_MOMENTUM**40).
 STATISTICS_BATCHES = 40
 STATISTICS_BATCH_SIZE = 64
@@ -112,7 +112,7 @@ def _check_is_one_folder_or_prefix(paths: list[Path]) -> None:
     if path.suffix == ".npy" and path.is_file():
         raise ValueError(
             "--import_weights takes the folder of the arrays. "
-            f"Received: one of them. Give {path.parent}."
+            f"Received: one array. Give {path.parent}."
         )
 
 
@@ -146,7 +146,7 @@ def _derive_imported_config(weights: Weights, given: dict) -> Config:
 def _infer_image_size_from_stem(weights: Weights, given: dict) -> dict:
     """output_height and output_width as given; a missing height follows from the stem's area.
 
-    Without both, the images are taken for square.
+    Without either, the images are taken to be square.
     """
     size = {name: given[name] for name in ("output_height", "output_width") if name in given}
     if "output_height" in size:
@@ -187,7 +187,7 @@ def _check_flags_match_weights(implied: Config, given: dict) -> None:
 
         if wanted != fixed:
             raise ValueError(
-                f"--{name} is in the weights: {fixed}. Received: {wanted}. Drop the flag."
+                f"--{name} is fixed by the weights: {fixed}. Received: {wanted}. Drop the flag."
             )
 
 
@@ -264,7 +264,7 @@ def _assign_imported_arrays(network: keras.Model, arrays: Arrays, origin: str) -
 def _estimate_moving_statistics(dcgan: DCGAN, config: Config) -> None:
     """Sets the moving statistics of both networks, so that --bn_statistics=moving works.
 
-    They are those of generated images: each batch that passes in training mode updates them.
+    They are those of generated images: each batch that is run in training mode updates them.
     """
     for stream in range(1, STATISTICS_BATCHES + 1):
         z = ops.latents(

@@ -95,10 +95,10 @@ def _load_torch_file(path: Path, torch):
     except FileNotFoundError as error:
         raise ValueError(f"{path} must be a file. Received: no such file.") from error
     except Exception as error:
-        # pickle, zip and torch each raise their own, and advise to load without the check.
+        # pickle, zip and torch each raise their own, and advise loading without the check.
         raise ValueError(
             f"{path} must be a state dict: torch.save(netG.state_dict(), path). "
-            f"Received: what PyTorch cannot read as one ({type(error).__name__})."
+            f"Received: a file that PyTorch cannot read as one ({type(error).__name__})."
         ) from error
 
 
@@ -124,7 +124,7 @@ def _check_tensors_are_real_numbers(path: Path, tensors) -> None:
     if numbers > MAX_NUMBERS or not are_real:
         raise ValueError(
             f"{path} must hold at most {MAX_NUMBERS:,} real numbers. "
-            f"Received: {numbers:,}, or other ones."
+            f"Received: {numbers:,}, or numbers that are not real."
         )
 
 

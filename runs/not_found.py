@@ -1,4 +1,4 @@
-"""What is said when no run, or more than one, fits the command line."""
+"""What to say when no run, or more than one, fits the command line."""
 
 import difflib
 from pathlib import Path
@@ -7,7 +7,7 @@ from config.settings import NETWORK_SETTINGS, Config, is_same_dataset, name_data
 from config.stored import is_run_folder
 
 RUNS_LISTED = 10  # in an error
-NAMES_ALIKE = 0.8  # of 1: a letter or two of ten mistyped
+NAMES_ALIKE = 0.8  # similarity, at most 1: a letter or two of ten mistyped
 
 
 def run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
@@ -20,9 +20,9 @@ def _run_has_dataset(run: Config, wanted: Config, given: dict) -> bool:
 
 
 def dataset_may_be_of_run(run: Config, dataset: str) -> bool:
-    """Whether a value of --dataset may mean the images of a trained run, which are not needed.
+    """Whether --dataset may mean a trained run's images, which are not needed to draw from it.
 
-    It does when it is spelled alike, leads to the same place, or has the same name.
+    It does if it has the same spelling, leads to the same place, or has the same name.
     """
     return (
         is_same_dataset(run.dataset, dataset)
@@ -66,7 +66,7 @@ def explain_missing_run(wanted: Config, given: dict, runs: dict[str, Config]) ->
 
 
 def explain_mistyped_run(typed: Path, runs: dict[str, Config]) -> str:
-    """One line if `typed`, a new run, is named nearly like one of `runs` (by name); else ""."""
+    """One line if `typed`, a new run, has nearly the name of one of `runs` (by name); else ""."""
     nearest = difflib.get_close_matches(typed.name, runs, 1, cutoff=NAMES_ALIKE)
     if not nearest:
         return ""

@@ -51,7 +51,7 @@ def _describe_different_variable(found: Shapes, expected: Shapes) -> str:
 
 
 def explain_other_network(config: Config, difference: str) -> str:
-    """One line for a run of whose checkpoints none fits its settings, and the way out."""
+    """One line for a run none of whose checkpoints fits its settings, and the way out."""
     has_settings = (config.run_dir / "config.json").is_file()
     remedy = "Bring back the config.json of their run" if has_settings else "Give its flags"
     return (

@@ -1,4 +1,4 @@
-"""The folder that a user means who points at a run itself: --out_dir RUN, --out_name path/RUN."""
+"""The folder meant by a user who points at a run itself: --out_dir RUN, --out_name path/RUN."""
 
 import contextlib
 import os
@@ -11,13 +11,13 @@ from config.stored import is_run_folder, name_run_place
 def point_to_run_folder(given: dict) -> dict:
     """`given` (name -> value), with out_dir and out_name of the run that a path in them leads to.
 
-    A run that lies where out_dir and out_name say comes first; without any, nothing changes.
+    A run that lies where out_dir and out_name say comes first; if there is none, nothing changes.
     """
     out_dir, name = given.get("out_dir", Config.out_dir), given.get("out_name") or ""
     if not isinstance(out_dir, str) or not isinstance(name, str):
-        return given  # the checks say so
+        return given  # the checks report it
 
-    with contextlib.suppress(OSError, RuntimeError, ValueError):  # no path: the checks say so, too
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # not a path: the checks report it
         is_given = "out_dir" in given
         for folder in _list_folders_meant(Path(out_dir).expanduser(), name, is_given=is_given):
             if is_run_folder(folder):

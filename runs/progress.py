@@ -1,4 +1,4 @@
-"""How far a training is: in steps, and in images, which a change of the batch size leaves alone."""
+"""How far training has got, in steps and in images; a new batch size does not affect the latter."""
 
 from typing import NamedTuple
 
@@ -15,16 +15,16 @@ class Progress(NamedTuple):
     images_shown: int = 0
 
     def count_images_shown(self, step: int, images_per_step: int) -> int:
-        """The images shown after `step` steps, when those from here on have `images_per_step`.
+        """The images shown after `step` steps, if each step from here on has `images_per_step`.
 
-        For steps before this one, as many as if they had had `images_per_step`, too: that may be
-        less than nothing.
+        For a step before this one, the count goes back by `images_per_step` a step, too, and may
+        fall below 0.
         """
         return self.images_shown + (step - self.step) * images_per_step
 
 
 def read_settings_on_disk(config: Config) -> Config:
-    """The run's settings before today's flags; without any that can be read, `config`."""
+    """The run's settings as stored, before today's flags; `config` if none can be read."""
     path = config.run_dir / "config.json"
     try:
         return read_config(path) if path.is_file() else config
@@ -33,7 +33,7 @@ def read_settings_on_disk(config: Config) -> Config:
 
 
 def derive_older_images_per_step(config: Config) -> int:
-    """The images in a step of the run's checkpoints that do not count them."""
+    """Images per step, for those of the run's checkpoints that do not count images."""
     stored = read_settings_on_disk(config)
     return stored.older_images_per_step or stored.images_per_step
 

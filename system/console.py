@@ -1,4 +1,4 @@
-"""How the program talks: a plain line an event, an error or a result; nothing from libraries."""
+"""How the program talks: one plain line for each event, error or result; none from libraries."""
 
 import contextlib
 import logging as python_logging
@@ -22,7 +22,7 @@ def set_up_logging() -> None:
 
 @contextlib.contextmanager
 def show_log_where_none_is_set_up():
-    """Shows our lines within the block where nobody has set up a log, as in notebooks.
+    """Within the block, shows our log lines if nobody has set up logging, as in notebooks.
 
     Whoever has chosen handlers or levels keeps them.
     """
@@ -64,14 +64,14 @@ class Formatter(logging.PythonFormatter):
 
 
 def print_result(text: str) -> None:
-    """Prints what a command was for, such as the place of its pictures, as a line on stdout.
+    """Prints a command's result, such as where its pictures are, as a line on stdout.
 
     (The log goes to stderr.) A reader that has gone does not matter: the work is on disk.
     """
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # Python would try again at its end, and complain.
+        # Python would try again on exit, and complain.
         with open(os.devnull, "w", encoding="utf-8") as nothing:
             os.dup2(nothing.fileno(), sys.stdout.fileno())
 

@@ -5,12 +5,12 @@ import errno
 import os
 from pathlib import Path
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limit of the shell's
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limit set by the shell
 
 
 @contextlib.contextmanager
 def add_path_to_errors(path: Path):
-    """An OSError in the block that names no file, as that of a full disk, gets `path`."""
+    """An OSError in the block that names no file, like that of a full disk, gets `path`."""
     try:
         yield
     except OSError as error:

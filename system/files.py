@@ -14,10 +14,10 @@ from absl import logging
 from system.errors import add_path_to_errors
 from system.locks import try_to_own_file
 
-# Without locks, a temporary file that nobody has written to for so long counts as a leftover.
+# Without locks, a temporary file that nobody has written to for this long counts as a leftover.
 STALE_SECONDS = 3600
 ASIDE = ".aside.tmp"  # ends the name of a folder that another one is replacing
-# What `create_temporary_path` and `swap_folders` call theirs.
+# The names that `create_temporary_path` and `swap_folders` give.
 TEMPORARY_NAME = re.compile(r"\.(\d+-[0-9a-f]{6}|[0-9a-f]{6}\.aside)\.tmp$")
 
 
@@ -70,7 +70,7 @@ def find_free_name(path: Path) -> Path:
 
 
 def swap_folders(draft: Path, path: Path) -> None:
-    """Renames `draft` to `path`, which is a folder and is removed, or stays if that fails."""
+    """Replaces the folder `path` with `draft`; if that fails, `path` stays."""
     aside = path.with_name(f"{path.name}.{os.urandom(3).hex()}{ASIDE}")
     with try_to_own_file(path):
         os.replace(path, aside)

@@ -32,9 +32,9 @@ def lock_run(folder: Path, *others: Path):
     """Within the block only this thread may change the run in `folder`, which need not exist yet.
 
     others: folders elsewhere that the run fills. Raises ValueError when another process has one of
-    them, with its process id and host, or when a file called lock there is not the program's. Both
-    are in `folder`/lock, which is removed after the block. A lock that a killed process left is
-    taken over. A block within the block changes nothing.
+    them, naming its process id and host, or when a file called lock there is not the program's.
+    `folder`/lock holds the id and the host; it is removed after the block. A lock that a killed
+    process left is taken over. A block within the block changes nothing.
     """
     with contextlib.ExitStack() as stack:
         for place in dict.fromkeys((folder, *others)):
@@ -103,7 +103,7 @@ def _check_lock_is_of_program(path: Path, descriptor: int) -> None:
 def _folder_in_use_error(folder: Path, holder: str, *, is_run: bool) -> ValueError:
     way_out = "start another run with --out_name=NAME" if is_run else "give another folder"
     return ValueError(
-        f"One process at a time may change a run. Received: {folder} is in use by {holder}. "
+        f"Only one process at a time may change a run. Received: {folder} is in use by {holder}. "
         f"Wait for it or stop it, or {way_out}."
     )
 
@@ -222,7 +222,7 @@ def _warn_of_lock_from_other_host(holder: str, folder: Path) -> None:
     """Warns when a lock is taken over from another host, whose own locks may not reach here."""
     if holder and not holder.endswith(f" on {socket.gethostname()}"):
         logging.warning(
-            "%s did not finish its work on %s; if it is still running there, stop it.",
+            "%s did not finish its work on %s; if it is still running on that host, stop it.",
             holder,
             folder,
         )

@@ -9,7 +9,7 @@ try:
 except ImportError:  # Windows
     resource = None
 
-# Limit and use of the container that this process may be in, in version 2 of Linux' control groups
+# Limit and use of the container that this process may be in, in version 2 of Linux's control groups
 # and in version 1.
 CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -18,7 +18,7 @@ CGROUPS = (
 
 
 def measure_available_memory() -> int | None:
-    """The least that the system, the container and `ulimit` still grant; None if none tells.
+    """The least that the system, the container and `ulimit` still grant; None if none of them says.
 
     Memory that only caches files counts as available to the system, and as used in a container.
     """

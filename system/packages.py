@@ -1,4 +1,4 @@
-"""What to say when a package that the program needs is missing. Imports nothing foreign."""
+"""What to say when a needed package is missing. Imports only the standard library."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the first asks to end well, the second ends at once."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first asks to end cleanly, the second ends at once."""
 
 import contextlib
 import os

@@ -6,7 +6,7 @@ SHOWN_CHARACTERS = 200  # of what was received, in an error
 def escape_unprintable(text: str, *, limit: int | None = None) -> str:
     """`text` with line ends, control characters and bytes that are not UTF-8 as escapes.
 
-    limit: characters to keep; a longer text loses its rest to "...", before the escapes are made.
+    limit: characters to keep; the rest of a longer text becomes "...", before the escapes are made.
     """
     if limit is not None and len(text) > limit:
         text = text[:limit] + "..."

@@ -43,7 +43,7 @@ def _warn_of_few_training_steps(total: int) -> None:
 
 
 def announce_change_of_step_size(config: Config, progress: Progress, images: int) -> None:
-    """Says that steps have more or fewer images than config.json, still the old one, tells.
+    """Says that steps have more or fewer images than config.json, not yet rewritten, says.
 
     images: how many an epoch has.
     """

@@ -8,7 +8,7 @@ from config.settings import Config
 from kernels.convolution import STRIDE, choose_conv_padding
 
 # Fitted to the peaks of eight runs on a CPU (64 and 128 pixels, stem 512 and 1024, batch 64 and
-# 256, float32 and bfloat16), which they meet within about a tenth.
+# 256, float32 and bfloat16), which they match to within about a tenth.
 BYTES_PER_WEIGHT = 24  # the weight, its gradient, Adam's two moments, and copies on the way
 TENSORS_PER_LAYER = 4  # kept for the backward pass: convolution, batch norm, activation, a gradient
 TENSORFLOW_BYTES = 750e6  # the library itself
@@ -92,7 +92,7 @@ def list_discriminator_costs(network: NetworkConfig) -> list[LayerCost]:
 
 
 def estimate_training_bytes(config: Config, precision: str) -> float:
-    """An estimate: weights with Adam's moments, and what the larger update keeps to go backward."""
+    """An estimate: weights with Adam's moments, and what the larger update keeps for backprop."""
     layers = list_layer_costs(config.network_config())
     generator, discriminator = (
         sum(math.prod(layer.output) for layer in layers[name])
@@ -143,7 +143,7 @@ def _compute_conv_cost(
 def _compute_field_of_layer(kernel: int, count: int) -> int:
     """Pixels along one side that a unit sees through `count` stride-2 convolutions.
 
-    Without the image's border; by symmetry also the pixels that a unit reaches through transposed
+    Ignores the image's border; by symmetry also the pixels that a unit reaches through transposed
     ones.
     """
     field = 1

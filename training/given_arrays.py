@@ -58,7 +58,7 @@ def _check_image_shape(config: Config, shape: tuple[int, int, int]) -> None:
         raise ValueError(
             f"The settings want images of {config.height}x{config.width} (H x W). "
             f"Received: {height}x{width}. "
-            f"Resize them, or say Config(output_height={height}, output_width={width})."
+            f"Resize them, or use Config(output_height={height}, output_width={width})."
         )
 
     if channels not in CHANNELS:
@@ -66,7 +66,7 @@ def _check_image_shape(config: Config, shape: tuple[int, int, int]) -> None:
     if config.c_dim not in ("auto", channels):
         raise ValueError(
             f"The settings want images with c_dim={config.c_dim} channels. Received: {channels}. "
-            f"Convert them, or say Config(c_dim={channels})."
+            f"Convert them, or use Config(c_dim={channels})."
         )
 
 
@@ -77,7 +77,7 @@ def take_training_labels(config: Config, labels, count: int) -> Labels | None:
     do not fit the images or Config.labels.
     """
     if (labels is None) != (config.labels == "none"):
-        remedy = "Give them" if labels is None else 'Say Config(labels="own") for classes'
+        remedy = "Give them" if labels is None else 'Use Config(labels="own") for classes'
         raise ValueError(
             f'train() takes labels where Config.labels is not "none". Received: {config.labels}, '
             f"and {'no labels' if labels is None else 'labels'}. {remedy}, or leave out both."
@@ -116,14 +116,14 @@ def _check_label_vectors(config: Config, labels: Labels, count: int) -> None:
     expected = (count, len(labels.names))
     if labels.y.shape != expected:
         raise ValueError(
-            f"labels must be one for each image, {expected}. Received: {labels.y.shape}. "
+            f"labels must have a row for each image, {expected}. Received: {labels.y.shape}. "
             "Give as many labels as images."
         )
     is_binary = bool(((labels.y == 0) | (labels.y == 1)).all())
     if not is_binary or (config.one_hot and (labels.y.sum(1) != 1).any()):
         raise ValueError(
             "labels must be vectors of 0 and 1, with a single 1 for classes. Received: others. "
-            "Give whole numbers (N,), and they are made."
+            "Give whole numbers (N,): train() makes the vectors."
         )
 
     _check_label_names(config, labels.names)
@@ -137,5 +137,5 @@ def _check_label_names(config: Config, names: tuple[str, ...]) -> None:
         raise ValueError(
             f"Config(labels={config.labels!r}) wants "
             f"{'two or more' if config.one_hot else attributes} labels. "
-            f"Received: {', '.join(names)}. Give as many."
+            f"Received: {', '.join(names)}. Give that many."
         )

@@ -10,8 +10,8 @@ from tensorboard.plugins.hparams import api as hparams
 from config.settings import SETTINGS, Config
 from system.files import write_atomic
 
-# TensorBoard believes the first settings that it reads, in the order of the files' names, which go
-# on with the time. So this file, written anew by every process, wins over the earlier ones.
+# TensorBoard believes the first settings that it reads, in the order of the files' names, which
+# contain the time. So this file, of time 0, which every process rewrites, wins over all others.
 FILE = "events.out.tfevents.0000000000.hparams"
 
 

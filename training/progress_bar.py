@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from config.settings import Config
 
-COLUMNS, ROWS = 80, 24  # where the terminal does not tell
+COLUMNS, ROWS = 80, 24  # where the terminal does not say
 
 
 class TrainingBar:

@@ -29,8 +29,8 @@ BOILERPLATE = ("Graph execution error", "Detected at node", "<stack traces", "[[
 def check_losses_finite(step: int, results: dict) -> bool:
     """Whether the losses are finite, as they must be for a state that is worth going back to.
 
-    Raises DivergedError when they are not. A float16 step that overflowed was skipped: that is no
-    error as long as the loss scales can shrink.
+    Raises DivergedError when they are not. A float16 step that overflowed was skipped: that is
+    not an error as long as the loss scales can shrink.
     """
     losses = {name: float(results[name]) for name in ("d_loss", "g_loss")}
     scales = [float(value) for name, value in results.items() if name.endswith("_loss_scale")]
@@ -44,7 +44,7 @@ def check_losses_finite(step: int, results: dict) -> bool:
 
 
 def halve_learning_rate(config: Config, error: DivergedError) -> Config:
-    """The settings to go on with from the last checkpoint; a run that exists keeps them.
+    """The settings to go on with from the last checkpoint; also written to a run that exists.
 
     Raises ValueError after MAX_HALVINGS.
     """

@@ -56,8 +56,8 @@ class Steps:
         return specs
 
     def run(self, calls: Iterable[range]) -> Iterator[dict]:
-        """Takes the steps of each of `calls`, counted from 0, and yields the results of its last
-        one.
+        """Takes the steps of each of `calls`, counted from 0, and yields the results of the last
+        step of each.
 
         They are those of `DCGAN.train_step`, with the step's z, and with labels its y.
         """
@@ -94,7 +94,7 @@ class Steps:
 
     def _run_training_step(self, step, real, y):
         config = self.dcgan.config
-        # Latents are drawn outside XLA, which has others. A step's stream is its number from 1 on.
+        # Drawn outside XLA, which gives other latents. A step's stream is its number from 1 on.
         z = ops.latents(
             config.seed, self.batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step + 1
         )

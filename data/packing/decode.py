@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from data import limits
 from data.sources.source import open_regular_dataset_descriptor
 
-# Pillow warns of much about odd files. What matters is whether they can be read.
+# Pillow warns about many things in odd files. What matters is whether they can be read.
 warnings.filterwarnings("ignore", module="PIL")
 
 BACKGROUND = (255, 255, 255)  # what transparent pixels show, unless --c_dim=4 keeps alpha
@@ -115,13 +115,13 @@ def _decode_opened_image(opened: Image.Image, geometry: Geometry, channels: int)
     gray = upright.mode in GRAY_MODES or _has_gray_palette(upright)
 
     upright = _reduce_image_to_eight_bits(upright)
-    # Each step drops the image before it: two names for large ones would take another 340 MB.
+    # Each step drops the image before it: keeping a large one would take another 340 MB.
     if upright.has_transparency_data and upright.mode != "RGBA":
         upright = upright.convert("RGBA")
     transparent = _has_transparent_pixel(upright)
     if transparent and channels != 4:
         upright = Image.alpha_composite(Image.new("RGBA", upright.size, BACKGROUND), upright)
-    if upright.mode != MODES[channels]:  # to convert to the same mode would copy
+    if upright.mode != MODES[channels]:  # converting to the same mode would copy it
         upright = upright.convert(MODES[channels])
 
     width, height = upright.size

@@ -69,7 +69,7 @@ class PackRequest:
         return folder / f"{self._pack_stem}x{channels}-{self._pack_key}.npy"
 
     def name_pack_draft(self, folder: Path) -> Path:
-        """The pack while it is made, when the number of channels may still be open."""
+        """The file while the pack is being made, when the number of channels may still be open."""
         return folder / f"{self._pack_stem}-{self._pack_key}"
 
     def name_pack_lock(self, folder: Path) -> Path:
@@ -246,7 +246,7 @@ class ImageSummary:
     transparent: int = 0
 
     def add_seen_images(self, seen: list[tuple]) -> None:
-        """Counts in what `decode_images` says that it has seen."""
+        """Adds what `decode_images` reports having seen."""
         for name, found in seen:
             if isinstance(found, str):
                 self.skipped[name] = found
@@ -293,7 +293,7 @@ def _decode_images_in_parallel(
     """Yields what `decode_images` returns for every few images, in order, using every core."""
     cores = min(os.cpu_count() or 1, limits.MAX_WORKERS)
     in_flight = limits.MAX_IMAGES_IN_FLIGHT
-    task_size = in_flight // (2 * cores)  # to hand over one image costs a good part of decoding it
+    task_size = in_flight // (2 * cores)  # handing over one image takes nearly as long as decoding
     with _start_image_decoders(cores, processes=source.count >= WORKERS_FROM) as submit:
         tasks = _group_into_decoding_tasks(source.items(), task_size)
         yield from _keep_decoding_tasks_in_flight(

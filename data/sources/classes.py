@@ -10,7 +10,7 @@ from data import limits
 def number_classes(values: Iterable, place: str) -> tuple[list[str], np.ndarray]:
     """(names, the class (N,) of every image) of `values`: all whole numbers from 0, or all words.
 
-    A gap in the numbers is a class without images. Words are numbered in their order.
+    A gap in the numbers is a class without images. Words are numbered in sorted order.
 
     Raises ValueError, which names `place`, for an image without a class, negative numbers and too
     many classes.
@@ -35,7 +35,7 @@ def _check_class_value(value, place: str):
     received = "one without" if value is None else f"a word of {len(value):,} characters"
     raise ValueError(
         f"Every image of {place} must have a class, a number or a word. Received: {received}. "
-        "Say --labels=none."
+        "Use --labels=none."
     )
 
 
@@ -52,7 +52,7 @@ def _check_class_range(lowest: int, highest: int, place: str) -> None:
 
     raise ValueError(
         f"The classes of {place} must be numbers from 0 to {limits.MAX_CLASSES - 1:,}. "
-        f"Received: {lowest:,} to {highest:,}. Number them anew, or drop --labels."
+        f"Received: {lowest:,} to {highest:,}. Renumber them, or drop --labels."
     )
 
 
@@ -67,6 +67,6 @@ def name_classes(
     if numbers.min() < 0 or numbers.max() >= len(names):
         raise ValueError(
             f"Every image of {place} must have one of its {len(names):,} classes. Received: one "
-            "without, or of another. Take another split, or use --labels=none."
+            "without a class, or with another. Take another split, or use --labels=none."
         )
     return list(names), numbers

@@ -1,5 +1,5 @@
 """Files that hold a whole dataset: zips, tars, NumPy arrays and parquet files. Which reader opens
-which, which of them a folder offers, and which ones a pattern such as shard-{000..012}.tar names.
+each kind, which files a folder offers, and which a pattern such as shard-{000..012}.tar names.
 """
 
 import glob
@@ -31,7 +31,7 @@ def find_container_kind(path: Path) -> str | None:
 
 
 def open_containers(paths: list[Path], *, pattern: str = "", limit: int | None = None) -> Source:
-    """The images in files of one kind. Raises ValueError when they are not of one, or damaged."""
+    """The images in files of one kind. Raises ValueError when they are of several, or damaged."""
     kinds = {find_container_kind(path) for path in paths}
     kind = kinds.pop()
     if kinds or (len(paths) > 1 and kind not in JOINED):
@@ -54,8 +54,8 @@ def open_containers(paths: list[Path], *, pattern: str = "", limit: int | None =
 def find_containers_in_folder(folder: Path) -> list[Path]:
     """The files of the first kind that lies in a folder; or tars or parquet files a folder deeper.
 
-    Of these only those called train..., where there are any. Raises ValueError when there are
-    several of another kind.
+    If some tars or parquet files are called train..., only those. Raises ValueError when there are
+    several files of another kind.
     """
     for pattern, kinds in (("*", KINDS), ("*/*", JOINED)):
         visible = (
@@ -92,9 +92,9 @@ def is_pattern_of_files(text: str) -> bool:
 
 
 def list_files_of_pattern(text: str, data_dir: Path) -> list[Path]:
-    """The files that a pattern names, from here or else from `data_dir`; sorted where it has a *.
+    """The files that a pattern names, here or else in `data_dir`; sorted where it has a *.
 
-    Raises ValueError when a file is missing that braces name.
+    Raises ValueError when a file that braces name is missing.
     """
     names = list(itertools.islice(_expand_braces_in_name(text), limits.MAX_PATHS_NAMED))
     for place in (Path(), data_dir):
@@ -107,8 +107,8 @@ def list_files_of_pattern(text: str, data_dir: Path) -> list[Path]:
         if there and len(there) < len(paths):
             missing = next(path for path in paths if not path.exists())
             raise ValueError(
-                f"--dataset={text} must name files that are there. Received: {missing} is not. "
-                "Fetch it, or name fewer."
+                f"--dataset={text} must name files that exist. Received: one that does not, "
+                f"{missing}. Fetch it, or name fewer."
             )
         if there:
             return there

@@ -179,7 +179,7 @@ def _check_zipped_image(info: zipfile.ZipInfo) -> None:
     if info.flag_bits & 1:
         raise ValueError("encrypted")
     if info.compress_type == zipfile.ZIP_BZIP2:  # zipfile inflates it without limit, to gigabytes
-        raise ValueError("compressed by bzip2; deflate it, or store it")
+        raise ValueError("compressed with bzip2; use deflate, or store it")
 
     check_encoded_image_size(info.file_size)
     inflated = limits.MAX_ENTRY_INFLATION * info.compress_size

@@ -20,7 +20,7 @@ INSTALL = f"pip install 'datasets>={LEAST_VERSION}'"
 def open_huggingface(name: str, *, limit: int | None = None, fetch: bool = True) -> Source:
     """The images of one split; name: NAME or NAME:SPLIT, of the Hub or of a folder.
 
-    What is in the library's cache is used from there, without a network, too. Anything else is
+    What is in the library's cache is used from there, even without a network. Anything else is
     fetched, if `fetch` allows. Raises ValueError when there is no library, dataset or image.
     """
     name, _, split = name.partition(":")
@@ -87,7 +87,7 @@ def _import_hub_library(name: str):
     if int(datasets.__version__.split(".")[0]) < LEAST_VERSION:
         raise ValueError(
             f"--dataset=hf:{name} needs version {LEAST_VERSION} of the library 'datasets', which "
-            f"runs no code of others. Received: {datasets.__version__}. Update it: {INSTALL}."
+            f"runs no one else's code. Received: {datasets.__version__}. Update it: {INSTALL}."
         )
     return datasets
 
@@ -119,7 +119,7 @@ def _find_hub_image_column(name: str, features) -> str:
 
 
 def _find_hub_label_column(features) -> str | None:
-    """The first column of classes, or one of a usual name that holds numbers or words."""
+    """The first column of classes, or one with a usual name that holds numbers or words."""
     import datasets
 
     classes = [key for key, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
@@ -144,7 +144,7 @@ def _keep_hub_images_encoded(table, image: str):
 def _list_trusted_hub_folders(name: str) -> list[Path]:
     """Where the files of a dataset may lie: in the library's caches, or in a folder given by name.
 
-    A table of somebody else may name any file of this machine.
+    Somebody else's table may name any file on this machine.
     """
     import datasets
     import huggingface_hub.constants as hub

@@ -1,4 +1,4 @@
-"""What readers share of files that hold a whole dataset: damage in one line, and fingerprints."""
+"""What readers of files that hold a whole dataset share: damage in one line, fingerprints."""
 
 import contextlib
 import hashlib
@@ -12,7 +12,7 @@ from system.text import escape_unprintable
 
 @contextlib.contextmanager
 def explain_damaged_dataset(path: Path, kind: str):
-    """Makes a ValueError that names `path` of whatever reading it raises.
+    """Turns whatever reading raises into a ValueError that names `path`.
 
     An OSError of the system, such as one about permissions, stays as it is.
     """
@@ -28,7 +28,7 @@ def explain_damaged_dataset(path: Path, kind: str):
 
 
 def shorten_library_error(error: Exception) -> str:
-    """The first line of an error that says anything, without a point at its end."""
+    """The first line of an error that says anything, without a full stop at its end."""
     lines = (line.strip() for line in str(error).splitlines())
     line = next(filter(None, lines), type(error).__name__)
     return escape_unprintable(line)[: limits.MAX_REASON_CHARACTERS].rstrip(".")

@@ -23,8 +23,8 @@ CLASS_SUFFIX = ".cls"  # https://github.com/webdataset/webdataset: a.jpg, a.cls
 def open_image_tars(paths: list[Path], *, pattern: str = "", limit: int | None = None) -> Source:
     """The images in all `paths`, in their order there, as one dataset.
 
-    With a .cls file for each image, its text is the image's class. The names of the images of
-    several tars begin with their tar's. Raises ValueError when a tar is damaged or holds no image.
+    If each image has a .cls file, its text is the image's class. With several tars, each image's
+    name begins with its tar's. Raises ValueError when a tar is damaged or holds no image.
     """
     count, has_classes = _count_images_in_tars(paths, pattern)
     if not count:

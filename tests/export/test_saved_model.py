@@ -67,7 +67,7 @@ def test_signatures_take_any_batch(trained, signatures):
 def test_one_request_may_not_ask_for_any_number(signatures):
     sample = signatures["sample"]
     for count in (-1, -(2**31), MAX_COUNT + 1, 2**31 - 1):
-        rule = f"count must be from 0 to {MAX_COUNT}. Received: {count}. Ask for fewer"
+        rule = f"count must be from 0 to {MAX_COUNT}. Received: {count}. Split it"
         with pytest.raises(tf.errors.InvalidArgumentError, match=rule):
             sample(seed=tf.constant(0, tf.int64), count=tf.constant(count))
 

@@ -343,7 +343,7 @@ def wrong_count(rng, model):
         "count": np.array(count, np.int32),
         **y_of(rng, model, 1),
     }
-    rule = f"count must be from 0 to 4096. Received: {count}. Ask for fewer"
+    rule = f"count must be from 0 to 4096. Received: {count}. Split it"
     return written(rng.choice(["inputs", "tensors"]), "sample", tensors), refused(rule)
 
 

@@ -47,7 +47,7 @@ def test_where_the_file_system_has_no_locks_the_name_counts(holder, refused, tmp
         holder.replace("HOST", socket.gethostname()).replace("OURS", str(os.getpid()))
     )
     if refused:
-        with pytest.raises(ValueError, match="One process at a time"), locks.lock_run(folder):
+        with pytest.raises(ValueError, match="Only one process at a time"), locks.lock_run(folder):
             pass
     else:
         with (

@@ -25,9 +25,9 @@ GOOD = np.zeros((3, 16, 16, 3), np.uint8)
         (GOOD.astype(int), "Received: dtype int64. Try images.clip(0, 255).astype(np.uint8)."),
         (GOOD.astype(object), "Received: dtype object. Try images.clip(0, 255).astype(np.uint8)."),
         (GOOD[:0], "Received: none. Give at least one."),
-        (GOOD[:, :9], "9x16. Resize them, or say Config(output_height=9, output_width=16)."),
+        (GOOD[:, :9], "9x16. Resize them, or use Config(output_height=9, output_width=16)."),
         (GOOD[..., :2], "Received: 2 channels. They may have 1 (gray), 3 or 4."),
-        (GOOD[..., :1], "channels. Received: 1. Convert them, or say Config(c_dim=1)."),
+        (GOOD[..., :1], "channels. Received: 1. Convert them, or use Config(c_dim=1)."),
     ],
 )
 def test_other_images_are_one_line_that_says_what_to_do(images, line, tiny):
@@ -76,9 +76,9 @@ def test_whole_numbers_become_labels(tiny):
 @pytest.mark.parametrize(
     ("settings", "labels", "line"),
     [
-        ({}, [0, 1, 0], 'Received: none, and labels. Say Config(labels="own")'),
+        ({}, [0, 1, 0], 'Received: none, and labels. Use Config(labels="own")'),
         ({"labels": "own"}, None, "Received: own, and no labels. Give them, or leave out both."),
-        ({"labels": "own"}, [0, 1], "must be one for each image, (3, 2). Received: (2, 2)."),
+        ({"labels": "own"}, [0, 1], "must have a row for each image, (3, 2). Received: (2, 2)."),
         ({"labels": "own"}, [0.0, 1, 2], "Received: float64 (3,) with own."),
         ({"labels": "own"}, ["a", "b", "a"], "labels must be whole numbers (N,)"),
         ({"labels": "own"}, np.eye(3, dtype=int), "Received: int64 (3, 3) with own."),
