@@ -150,7 +150,7 @@ def draw_samples(given: dict, _) -> dict:
     devices.quietly_import_tensorflow()
     from sample import sample
 
-    sample(config, FLAGS.sample, FLAGS.label)
+    sample(config, FLAGS.sample, FLAGS.label, checkpoint=FLAGS.checkpoint)
     return given
 
 
@@ -159,7 +159,7 @@ def draw_latent_effects(given: dict, _) -> dict:
     devices.quietly_import_tensorflow()
     from visualize import visualize
 
-    visualize(config, FLAGS.visualize_option, FLAGS.label)
+    visualize(config, FLAGS.visualize_option, FLAGS.label, checkpoint=FLAGS.checkpoint)
     return given
 
 
@@ -168,7 +168,7 @@ def export_saved_model(given: dict, _) -> dict:
     devices.quietly_import_tensorflow()
     from export.saved_model import write_saved_model
 
-    write_saved_model(config)
+    write_saved_model(config, checkpoint=FLAGS.checkpoint)
     return given
 
 
@@ -177,7 +177,7 @@ def export_frozen_graphs(given: dict, _) -> dict:
     devices.quietly_import_tensorflow()
     from export.frozen import write_frozen_graphs
 
-    write_frozen_graphs(config)
+    write_frozen_graphs(config, checkpoint=FLAGS.checkpoint)
     return given
 
 

@@ -34,18 +34,20 @@ class Sampler:
     The same z gives the same bytes, whatever the count.
     """
 
-    def __init__(self, config: Config, generator: Generator | None = None):
+    def __init__(
+        self, config: Config, generator: Generator | None = None, *, checkpoint: str = "last"
+    ):
         """Takes the generator of a trained run, or the one given.
 
-        step: the training step of the checkpoint. Raises ValueError when the run has no
-        checkpoint.
+        checkpoint: which of the run's: "last", "best" or a step. step: of the one restored. Raises
+        ValueError when the run has no such checkpoint.
         """
         self.config = config
         self.generator = generator
         self.step = 0
         if generator is None:
             self.generator = Generator(config.network_config())
-            self.step = restore_networks(config, generator=self.generator)
+            self.step = restore_networks(config, checkpoint, generator=self.generator)
         self._draw_batch = tf.function(
             lambda z, y: ops.to_uint8(self.generator(z, y)), autograph=False
         )
@@ -102,7 +104,9 @@ def fill_draw_batches(generator: Generator, z, y=None) -> tuple[tf.Tensor, tf.Te
     return z, y
 
 
-def sample(config: Config, count: int, label: str | None = None) -> Path:
+def sample(
+    config: Config, count: int, label: str | None = None, *, checkpoint: str = "last"
+) -> Path:
     """Writes `count` images of a trained run to <sample_dir>/seed_<seed>/; returns that folder.
 
     With a label the folder is seed_<seed>_<label>/. It holds 000000.png ..., grid.png, z.npy
@@ -113,10 +117,10 @@ def sample(config: Config, count: int, label: str | None = None) -> Path:
     # A wrong label shows before anything is restored.
     label_choice.choose_label_vectors(config, label, 1)
     claim_folder_of_samples(config)
-    sampler = Sampler(config)
+    sampler = Sampler(config, checkpoint=checkpoint)
     z, y = sampler.choose_latents_and_labels(config.seed, count, label)
 
-    folder = config.sample_path / name_pictures_folder(config, label)
+    folder = config.sample_path / name_pictures_folder(config, label, checkpoint)
     origin = hash_origin_of_samples(sampler, label)
     if holds_more_of_these_samples(folder, count, origin):
         print_result(f"{folder} holds these already: {read_record_of_folder(folder).what}")
@@ -200,9 +204,12 @@ def write_sample_labels(config: Config, y: np.ndarray, folder: Path) -> None:
     (folder / "labels.txt").write_text("".join(lines), encoding="utf-8")
 
 
-def name_pictures_folder(config: Config, label: str | None) -> str:
-    """seed_<seed>, with a label seed_<seed>_<label>: the name of a folder of pictures."""
-    name = f"seed_{config.seed}"
-    if label is None:
-        return name
-    return name + "_" + re.sub(r"[^\w,.+-]+", "-", label_choice.spell_label_names(config, label))
+def name_pictures_folder(config: Config, label: str | None, checkpoint: str) -> str:
+    """The name of a folder of pictures: seed_7, with a label seed_7_cat, or seed_7_best."""
+    parts = [f"seed_{config.seed}"]
+    if label is not None:
+        spelled = label_choice.spell_label_names(config, label)
+        parts.append(re.sub(r"[^\w,.+-]+", "-", spelled))
+    if checkpoint != "last":
+        parts.append(checkpoint if checkpoint == "best" else f"step_{checkpoint}")
+    return "_".join(parts)

@@ -30,7 +30,9 @@ MIN_FRAME = 128  # pixels: smaller images are enlarged
 DrawSweep = Callable[[int, int], np.ndarray]  # (axis, steps) -> uint8 (steps, H, W, C)
 
 
-def visualize(config: Config, option: str, label: str | None = None) -> Path:
+def visualize(
+    config: Config, option: str, label: str | None = None, *, checkpoint: str = "last"
+) -> Path:
     """Draws into <sample_dir>/visualize_<option>_seed_<seed>/, with a label ..._<label>/; returns
     it.
 
@@ -45,9 +47,10 @@ def visualize(config: Config, option: str, label: str | None = None) -> Path:
         config = dataclasses.replace(config, bn_statistics="moving")
     choose_label_vectors(config, label, 1)  # a wrong label shows before anything is restored
     claim_folder_of_samples(config)
-    sampler = Sampler(config)
+    sampler = Sampler(config, checkpoint=checkpoint)
 
-    folder = config.sample_path / f"visualize_{option}_{name_pictures_folder(config, label)}"
+    name = f"visualize_{option}_{name_pictures_folder(config, label, checkpoint)}"
+    folder = config.sample_path / name
     with replace_folder(folder, what=f"the pictures of step {sampler.step:,}") as temporary:
         write_latent_pictures(sampler, option, label, temporary)
     print_result(f"the pictures of step {sampler.step:,} are in {folder}")

@@ -87,6 +87,12 @@ def _define_drawing_flags() -> None:
         "labels for --sample and --visualize: 3, or cat,dog, or Smiling; default: all in turn",
         **group,
     )
+    flags.DEFINE_string(
+        "checkpoint",
+        "last",
+        "which checkpoint to draw from, export or evaluate: last, best or a step",
+        **group,
+    )
     flags.DEFINE_boolean("visualize", False, "show what each z does; see visualize_option", **group)
     flags.DEFINE_enum(
         "visualize_option",

@@ -422,6 +422,11 @@ class Config:
         return self.run_dir / Path(self.checkpoint_dir).expanduser()
 
     @property
+    def best_path(self) -> Path:
+        """Where the best checkpoint of the run lies."""
+        return self.run_dir / "best"
+
+    @property
     def sample_path(self) -> Path:
         return self.run_dir / Path(self.sample_dir).expanduser()
 

@@ -11,7 +11,7 @@ from system.console import print_result
 from system.written import replace_files
 
 
-def write_frozen_graphs(config: Config) -> Path:
+def write_frozen_graphs(config: Config, *, checkpoint: str = "last") -> Path:
     """Writes <run>/export/generator.pb and discriminator.pb, with constants for weights; returns
     the folder.
 
@@ -19,7 +19,7 @@ def write_frozen_graphs(config: Config) -> Path:
     and probability:0, both with y:0 if there are labels. Raises ValueError when the run has no
     readable checkpoint.
     """
-    exported, step = restore_exported_signatures(config)
+    exported, step = restore_exported_signatures(config, checkpoint)
     folder = config.run_dir / "export"
     contents = {
         "generator.pb": freeze_graph(exported.generate),

@@ -136,13 +136,13 @@ def limit_images_per_request(network: NetworkConfig) -> int:
     return min(MAX_COUNT, MAX_BYTES // math.prod(network.image_shape))
 
 
-def write_saved_model(config: Config) -> Path:
+def write_saved_model(config: Config, *, checkpoint: str = "last") -> Path:
     """Writes <run>/export/saved_model/ and model_card.json beside it; returns the SavedModel's
     folder.
 
     Raises ValueError when the run has no readable checkpoint.
     """
-    exported, step = restore_exported_signatures(config)
+    exported, step = restore_exported_signatures(config, checkpoint)
     folder = config.run_dir / "export" / "saved_model"
     what = f"the SavedModel of step {step:,}"
     with replace_folder(folder, what=what) as temporary, translate_write_errors(folder):
@@ -169,11 +169,11 @@ def list_exported_signatures(exported: Exported) -> dict:
     }
 
 
-def restore_exported_signatures(config: Config) -> tuple[Exported, int]:
-    """The signatures with the weights of the run's newest checkpoint, and its step."""
+def restore_exported_signatures(config: Config, checkpoint: str) -> tuple[Exported, int]:
+    """The signatures with the weights of a checkpoint, "last", "best" or a step, and its step."""
     network = config.network_config()
     generator, discriminator = Generator(network), Discriminator(network)
-    step = restore_networks(config, generator=generator, discriminator=discriminator)
+    step = restore_networks(config, checkpoint, generator=generator, discriminator=discriminator)
     return Exported(generator, discriminator), step
 
 

@@ -18,6 +18,7 @@ from gan import DCGAN
 from runs.other_network import describe_other_network, explain_other_network
 from runs.progress import Progress, derive_older_images_per_step
 from system.files import write_atomic
+from system.text import shorten_for_error
 
 # What TensorFlow raises for a damaged checkpoint. Truncated data: IndexError. A flipped bit, a
 # missing file: OpError. Another shape: ValueError. Missing variables: AssertionError. The others
@@ -212,10 +213,11 @@ class Checkpoints:
             shutil.rmtree(f"{prefix}_temp", ignore_errors=True)
 
 
-def restore_networks(config: Config, **networks: keras.Model) -> int:
-    """Restores `generator=` and/or `discriminator=` from a run's newest readable checkpoint.
+def restore_networks(config: Config, checkpoint: str = "last", **networks: keras.Model) -> int:
+    """Restores `generator=` and/or `discriminator=` from a checkpoint of a run; returns its step.
 
-    Returns its step. Raises ValueError when the run has no checkpoint, or none that is readable.
+    checkpoint: "last", the newest that is readable; "best"; or a step. Raises ValueError when the
+    run has no such checkpoint, or it is unreadable.
     """
     step = tf.Variable(0, dtype=tf.int64)
     variables = {name: _map_variables_by_path(network) for name, network in networks.items()}
@@ -226,7 +228,8 @@ def restore_networks(config: Config, **networks: keras.Model) -> int:
         if not _has_finite_variables(*networks.values()):
             raise ValueError(NOT_FINITE)
 
-    if not _restore_newest_checkpoint(config, networks, read_networks_of_checkpoint):
+    paths = choose_checkpoints(config, checkpoint)
+    if not _restore_newest_checkpoint(config, networks, read_networks_of_checkpoint, paths):
         raise ValueError(f"{config.checkpoint_path} has no checkpoint. Add --train.")
     return int(step)
 
@@ -259,6 +262,25 @@ def keep_older_images_per_step(config: Config) -> Config:
     return dataclasses.replace(config, older_images_per_step=derive_older_images_per_step(config))
 
 
+def choose_checkpoints(config: Config, wanted: str) -> list[Path]:
+    """The prefixes of the checkpoints that --checkpoint means, the first choice last.
+
+    wanted: "last", "best" or a step. Raises ValueError when the run has none such.
+    """
+    last, best = list_checkpoints(config.checkpoint_path), list_checkpoints(config.best_path)
+    if wanted == "last":
+        return last
+    found = best if wanted == "best" else [p for p in (*best, *last) if p.name == f"step-{wanted}"]
+    if found:
+        return found[-1:]
+
+    steps = sorted({_parse_checkpoint_step(path) for path in (*last, *best)})
+    raise ValueError(
+        f"--checkpoint must be one that {config.run_dir} has: last, {'best, ' if best else ''}"
+        f"{', '.join(map(str, steps))}. Received: {shorten_for_error(wanted)}."
+    )
+
+
 def list_checkpoints(folder: Path) -> list[Path]:
     """The prefixes of the checkpoints that have an index, in the order of their steps."""
     indices = [path for path in folder.glob("step-*.index") if _parse_checkpoint_step(path) >= 0]
@@ -277,15 +299,18 @@ def translate_write_errors(path: Path):
 
 
 def _restore_newest_checkpoint(
-    config: Config, networks: dict[str, keras.Model], read: Callable[[Path], None]
+    config: Config,
+    networks: dict[str, keras.Model],
+    read: Callable[[Path], None],
+    paths: list[Path] | None = None,
 ) -> Path | None:
-    """Restores the newest readable checkpoint of a run; returns its prefix, or None.
+    """Restores the newest readable checkpoint of a run, or of `paths`; returns its prefix, or None.
 
     networks: name -> what is restored. read restores the checkpoint of a prefix, and raises one of
     DAMAGE_ERRORS when something is missing, unreadable or not finite. Raises ValueError when no
     checkpoint is readable.
     """
-    paths = list_checkpoints(config.checkpoint_path)
+    paths = list_checkpoints(config.checkpoint_path) if paths is None else paths
     _check_some_checkpoint_fits(config, networks, paths)
     for path in reversed(paths):
         if _try_to_restore_checkpoint(path, read):

@@ -145,6 +145,23 @@ def test_without_a_checkpoint_there_is_nothing_to_restore(tiny):
         restore_networks(config, generator=dcgan.generator)
 
 
+def test_a_checkpoint_is_chosen_by_its_step_or_as_the_best(tiny):
+    config = tiny()
+    dcgan = DCGAN(config)
+    checkpoints = Checkpoints(dcgan, config)
+    for step in (2, 3):
+        checkpoints.save(step)
+    for wanted, step in (("last", 3), ("2", 2), ("3", 3)):
+        assert restore_networks(config, wanted, generator=dcgan.generator) == step
+    for wanted in ("best", "1", "-2", "2.0", "step-2", ""):
+        with pytest.raises(ValueError, match=r"/digits-16x16 has: last, 2, 3\. Received: .*\.$"):
+            restore_networks(config, wanted, generator=dcgan.generator)
+
+    config.checkpoint_path.rename(config.best_path)
+    assert restore_networks(config, "best", generator=dcgan.generator) == 3
+    assert restore_networks(config, "2", generator=dcgan.generator) == 2
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
 def test_tensorflows_words_for_a_failed_write_become_the_systems_error(number, tmp_path):
     words = f"{tmp_path}/x.data; {os.strerror(number)} [Op:SaveV2]"
