@@ -3,6 +3,7 @@
   python main.py --dataset celebA --train                  train, or resume training, on CelebA
   python main.py --dataset /my/images --train              ... on any folder or zip of images
   python main.py --dataset celebA --sample 100             draw 100 images from the trained run
+  python main.py --dataset celebA --evaluate               score the images of the trained run
   python main.py --dataset celebA --export                 write a SavedModel
   python main.py --dataset mnist --sample 9 --label 7      ... of one class, if trained with labels
   python main.py --import_weights PATH --out_name NAME     import another implementation's weights
@@ -163,6 +164,22 @@ def draw_latent_effects(given: dict, _) -> dict:
     return given
 
 
+def evaluate_run(given: dict, _) -> dict:
+    from data.load import load_dataset
+    from evaluate.metrics import choose_metrics
+
+    names = choose_metrics(FLAGS.evaluate)
+    config = find_run(given, uses_dataset=True)
+    check_run_has_images(config)
+    pack = load_dataset(config)
+    devices.quietly_import_tensorflow()
+    from evaluate.evaluation import evaluate
+
+    samples, checkpoint = FLAGS.evaluate_samples, FLAGS.checkpoint
+    evaluate(config, pack.images, names, samples=samples, checkpoint=checkpoint)
+    return given
+
+
 def export_saved_model(given: dict, _) -> dict:
     config = find_run(given)
     devices.quietly_import_tensorflow()
@@ -188,6 +205,7 @@ ACTIONS = {  # by the flag that asks for them, in the order in which they run
     "train": train_run,
     "sample": draw_samples,
     "visualize": draw_latent_effects,
+    "evaluate": evaluate_run,
     "export": export_saved_model,
     "freeze": export_frozen_graphs,
 }

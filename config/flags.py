@@ -1,6 +1,7 @@
 """The command line: a flag for each setting, made from its declaration, and the actions' flags."""
 
 import dataclasses
+import itertools
 import os
 import re
 from pathlib import Path
@@ -15,6 +16,7 @@ from config.stored import is_run_folder, name_run_place, read_json_settings
 FLAGS = flags.FLAGS
 ACTIONS = "actions"  # the group of --help that comes first
 GROUPS = (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)  # in the order of --help
+BARE_VALUES = {"evaluate": "default"}  # of flags that may stand alone
 SAMPLES = 64  # images to draw when no action is named, as many as the original drew
 # From another run's config.json: they are its own.
 NOT_CARRIED_OVER = (
@@ -38,6 +40,7 @@ def define_flags() -> None:
     _define_run_flags()
     _define_action_flags()
     _define_drawing_flags()
+    _define_evaluate_flags()
     _define_export_flags()
     _define_explore_flag()
 
@@ -103,6 +106,23 @@ def _define_drawing_flags() -> None:
     )
 
 
+def _define_evaluate_flags() -> None:
+    group = {"module_name": ACTIONS}
+    flags.DEFINE_string(
+        "evaluate",
+        None,
+        "score the images: swd,frechet,kid,coverage,vendi,ms_ssim,checkerboard,nn,duplicates; "
+        "alone: all of them",
+        **group,
+    )
+    flags.DEFINE_integer(
+        "evaluate_samples",
+        10_000,
+        "images to draw for --evaluate, at most half as many as the dataset has",
+        **group,
+    )
+
+
 def _define_export_flags() -> None:
     group = {"module_name": ACTIONS}
     flags.DEFINE_boolean("export", False, "write a SavedModel", **group)
@@ -145,6 +165,7 @@ def _define_setting_flag(field: dataclasses.Field, setting: Setting) -> None:
 def parse_flags(argv: list[str]) -> None:
     """Fills FLAGS. Raises ValueError for unknown flags, values of the wrong type, stray words."""
     known = _list_own_flags()
+    argv = _complete_bare_flags(argv)
     mistakes.check_command_line(argv[1:], known, FLAGS)
     try:
         stray = FLAGS(argv)[1:]
@@ -155,6 +176,15 @@ def parse_flags(argv: list[str]) -> None:
     if stray:
         position = argv[1:].index(stray[0])
         raise ValueError(mistakes.explain_stray_word(argv[1:], position, known))
+
+
+def _complete_bare_flags(argv: list[str]) -> list[str]:
+    """The arguments, with its value for a flag that may stand alone: --evaluate."""
+    completed = []
+    for argument, following in itertools.zip_longest(argv, argv[1:], fillvalue="-"):
+        bare = BARE_VALUES.get(argument.lstrip("-")) if argument.startswith("-") else None
+        completed.append(f"{argument}={bare}" if bare and following.startswith("-") else argument)
+    return completed
 
 
 def _list_own_flags() -> dict[str, flags.Flag]:
@@ -243,6 +273,11 @@ def _check_action_flags(wanted: set[str]) -> None:
     """Raises ValueError when the flags of the `wanted` actions make no sense together."""
     if FLAGS.sample is not None and FLAGS.sample < 1:
         raise ValueError(f"--sample must be at least 1. Received: {FLAGS.sample}. Try --sample=64.")
+    if FLAGS.evaluate_samples < 2:
+        raise ValueError(
+            f"--evaluate_samples must be at least 2. Received: {FLAGS.evaluate_samples}. "
+            "Try --evaluate_samples=10000."
+        )
     _check_label_flags(draws=bool(wanted & {"sample", "visualize"}))
     if "dry_run" in wanted and (others := wanted & {"import_weights", "explore"}):
         raise ValueError(

@@ -51,9 +51,10 @@ def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
     return found
 
 
-def find_run(given: dict) -> Config:
+def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     """The trained run that `given` (name -> value) means: by its name, else the only one that fits.
 
+    uses_dataset: whether the command reads images; else another --dataset is said to be ignored.
     Raises ValueError naming the runs that exist when none or several fit.
     """
     given = point_to_run_folder(given)
@@ -62,7 +63,7 @@ def find_run(given: dict) -> Config:
     if mistake := explain_labels_meant_as_label(found, given):
         raise ValueError(mistake)
     _check_preset_fits_run(given, wanted, found)
-    if "dataset" in given and not dataset_may_be_of_run(found, wanted.dataset):
+    if not uses_dataset and "dataset" in given and not dataset_may_be_of_run(found, wanted.dataset):
         text = "%s was trained on %s; --dataset=%s is not needed here and not used."
         logging.info(text, found.run_dir, found.dataset, wanted.dataset)
         given = {name: value for name, value in given.items() if name != "dataset"}

@@ -127,7 +127,15 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
     assert groups == ["actions:", "data:", "model:", "training:", "run:", "details:"]
     flags = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  --")}
     settings = {field.name for field in dataclasses.fields(Config)} - {*NOT_CARRIED_OVER}
-    others = {*main.ACTIONS, "label", "visualize_option", "preset", "config"}
+    others = {
+        *main.ACTIONS,
+        "checkpoint",
+        "evaluate_samples",
+        "label",
+        "visualize_option",
+        "preset",
+        "config",
+    }
     assert flags == {f"--{name}" for name in settings | others}
     assert all(len(line) < 140 for line in done.stdout.splitlines())
 
