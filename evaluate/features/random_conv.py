@@ -1,0 +1,94 @@
+"""Features of a convolutional network that is never trained (arXiv 2208.09218).
+
+The network, in full, so that anybody can rebuild it: pixels as RGB in [-1, 1]; DEPTHS convolutions
+of 3 x 3 with stride 2, padding "SAME", WIDTH channels and no bias, each followed by a leaky ReLU of
+slope 0.2; of each depth the mean and the standard deviation over all places of its first POOLED
+channels. Kernels are He-normal (He et al. 2015), from `draw_kernels`. So d = 4 * 16 * 2 = 128.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from evaluate.frechet import gather_moments
+from evaluate.image_sets import check_image_sets, read_rgb_chunks
+
+SEEDS = (0, 1, 2)  # the spread over these says how much the choice of network matters
+DEPTHS = 4
+WIDTH = 64  # channels
+POOLED = 16  # channels of each depth that become features
+KERNEL = 3  # pixels
+SLOPE = 0.2
+DIMENSIONS = DEPTHS * POOLED * 2  # d
+LEAST_DEVIATION = 1e-5  # below, a feature is the same for all reals, and is left out
+
+
+def compute_random_features(reals, fakes, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Features of both sets, float32 (N, 128), shifted and scaled by the reals' mean and deviation.
+
+    reals, fakes: uint8 (N, H, W, C), any C, any side from 8 pixels up. Every feature then has
+    the same weight, and products of features a scale that KID can use. Memory: the features, 512
+    bytes an image, and one chunk of images. Raises ValueError for fewer than 2 images.
+    """
+    check_image_sets(reals, fakes, metric="random features", least=2)
+    sides = [np.concatenate(list(extract_random_features(s, seed=seed))) for s in (reals, fakes)]
+    scale = find_feature_scale(sides[0])
+    return tuple(standardise_features(side, *scale) for side in sides)
+
+
+def extract_random_features(images, *, seed: int = 0) -> Iterator[np.ndarray]:
+    """Chunks (n, 128) float32 of the features of a set, as the network gives them."""
+    kernels = [tf.constant(kernel) for kernel in draw_kernels(seed)]
+    for chunk in read_rgb_chunks(images):
+        yield _apply_network(tf.constant(chunk), kernels).numpy()
+
+
+def find_feature_scale(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(mean, deviation) of features (N, d), float64 (d,); a constant feature's deviation is inf."""
+    moments = gather_moments([features])
+    deviation = np.sqrt(np.diag(moments.covariance))
+    return moments.mean, np.where(deviation < LEAST_DEVIATION, np.inf, deviation)
+
+
+def standardise_features(features: np.ndarray, mean, deviation) -> np.ndarray:
+    """(features - mean) / deviation, float32 (n, d)."""
+    return ((features - mean) / deviation).astype(np.float32)
+
+
+def draw_kernels(seed: int) -> list[np.ndarray]:
+    """The kernels, float32 (3, 3, inputs, 64), inputs = 3 for the first, 64 for the others."""
+    generator = np.random.PCG64(seed)
+    kernels = []
+    for inputs in (3, *[WIDTH] * (DEPTHS - 1)):
+        shape = (KERNEL, KERNEL, inputs, WIDTH)
+        fan_in = KERNEL * KERNEL * inputs
+        normal = draw_normal_numbers(generator, int(np.prod(shape))).reshape(shape)
+        kernels.append((normal * np.sqrt(2 / (1 + SLOPE**2) / fan_in)).astype(np.float32))
+    return kernels
+
+
+def draw_normal_numbers(generator: np.random.PCG64, count: int) -> np.ndarray:
+    """`count` (even) numbers of N(0, 1), float64, by Box and Muller's method.
+
+    NumPy promises the same raw bits in every version, but not the same normal numbers.
+    """
+    bits = generator.random_raw(count)
+    uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) / 2**53  # in (0, 1)
+    radius = np.sqrt(-2 * np.log(uniform[0::2]))
+    angle = 2 * np.pi * uniform[1::2]
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).ravel()
+
+
+@tf.function(reduce_retracing=True)
+def _apply_network(pixels: tf.Tensor, kernels: list[tf.Tensor]) -> tf.Tensor:
+    """pixels (n, H, W, 3), 0 to 255 -> (n, 128)."""
+    maps = pixels / 127.5 - 1
+    pooled = []
+    for kernel in kernels:
+        maps = tf.nn.leaky_relu(tf.nn.conv2d(maps, kernel, 2, "SAME"), SLOPE)
+        first = maps[..., :POOLED]
+        mean = tf.reduce_mean(first, (1, 2), keepdims=True)
+        variance = tf.reduce_mean((first - mean) ** 2, (1, 2))
+        pooled += [mean[:, 0, 0], tf.sqrt(variance)]  # (n, 1, 1, 16) -> (n, 16)
+    return tf.concat(pooled, 1)

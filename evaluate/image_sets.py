@@ -1,0 +1,112 @@
+"""Sets of images and of features, as the metrics take them.
+
+A set of images is uint8 (N, H, W, C), C = 1, 3 or 4, and has `len` and slices [i:j]: an array, a
+memory-mapped pack, or an object that draws what it is asked for. No metric reads all of it at once.
+A set of features is float (N, d).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from data.packing.decode import BACKGROUND
+
+CHUNK_VALUES = 2**22  # of a chunk of images: 16 MB in float32
+CHUNK_IMAGES = 256
+SMALLEST_SIDE = 8  # pixels
+
+
+def check_image_sets(reals, fakes, *, metric: str, least: int) -> tuple[int, int, int]:
+    """The (H, W, C) that both sets have.
+
+    Raises ValueError when they differ in it, when a side is under SMALLEST_SIDE, and when a set has
+    fewer than `least` images.
+    """
+    check_set_sizes(reals, fakes, metric=metric, least=least)
+    real_shape, fake_shape = read_image_shape(reals), read_image_shape(fakes)
+    if real_shape != fake_shape:
+        raise ValueError(
+            f"{metric} compares images of one shape, and the reals are {_describe(real_shape)}, "
+            f"the fakes {_describe(fake_shape)}: bring them to one size and number of channels"
+        )
+    if min(real_shape[:2]) < SMALLEST_SIDE:
+        raise ValueError(
+            f"{metric} needs images of {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels or more, and these "
+            f"are {_describe(real_shape)}: use larger ones"
+        )
+    return real_shape
+
+
+def check_feature_sets(reals, fakes, *, metric: str, least: int) -> int:
+    """The d that both sets (N, d) have; raises ValueError as `check_image_sets` does."""
+    check_set_sizes(reals, fakes, metric=metric, least=least)
+    shapes = [np.shape(features[:1]) for features in (reals, fakes)]
+    if any(len(shape) != 2 for shape in shapes) or shapes[0][1] != shapes[1][1]:
+        raise ValueError(
+            f"{metric} compares features (N, d) of one d, and one image's features are "
+            f"{shapes[0]} for the reals, {shapes[1]} for the fakes: take both from one network"
+        )
+    return shapes[0][1]
+
+
+def check_set_sizes(reals, fakes, *, metric: str, least: int) -> None:
+    """Raises ValueError when one of the sets has fewer than `least` members."""
+    if min(len(reals), len(fakes)) < least:
+        raise ValueError(
+            f"{metric} needs {least:,} images or more on each side, and was given "
+            f"{len(reals):,} reals and {len(fakes):,} fakes: draw or load more"
+        )
+
+
+def read_image_shape(images) -> tuple[int, int, int]:
+    """(H, W, C); raises ValueError for what is no set of images."""
+    first = np.asarray(images[:1])
+    if first.ndim != 4 or first.dtype != np.uint8 or first.shape[-1] not in (1, 3, 4):
+        raise ValueError(
+            "a set of images is uint8 (N, H, W, C) with C = 1, 3 or 4, and this one is "
+            f"{first.dtype} with one image as {first.shape}: convert it"
+        )
+    return first.shape[1:]
+
+
+def _describe(shape: tuple[int, int, int]) -> str:
+    height, width, channels = shape
+    return f"{width} wide x {height} high with {channels} channel{'s' * (channels > 1)}"
+
+
+def list_image_chunks(count: int, shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    """(start, stop) of chunks of at most CHUNK_IMAGES images and CHUNK_VALUES values."""
+    size = min(CHUNK_IMAGES, max(1, CHUNK_VALUES // int(np.prod(shape))))
+    return [(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def read_shown_chunks(images) -> Iterator[np.ndarray]:
+    """Chunks of the set as `show_on_background` gives them."""
+    for start, stop in list_image_chunks(len(images), read_image_shape(images)):
+        yield show_on_background(images[start:stop])
+
+
+def read_rgb_chunks(images) -> Iterator[np.ndarray]:
+    """Chunks (n, H, W, 3) float32, 0 to 255; gray is repeated."""
+    for shown in read_shown_chunks(images):
+        yield np.repeat(shown, 3, axis=-1) if shown.shape[-1] == 1 else shown
+
+
+def show_on_background(images) -> np.ndarray:
+    """uint8 (n, H, W, C) -> float32 (n, H, W, 1 or 3), 0 to 255.
+
+    RGBA is laid on the background that a pack lays it on: the colour of a transparent pixel is
+    nothing that anybody sees.
+    """
+    shown = np.asarray(images).astype(np.float32)
+    if shown.shape[-1] != 4:
+        return shown
+    alpha = shown[..., 3:] / 255
+    return shown[..., :3] * alpha + np.float32(BACKGROUND) * (1 - alpha)
+
+
+def take_images(images, indices: np.ndarray) -> np.ndarray:
+    """The images at `indices` (n,), in that order: uint8 (n, H, W, C)."""
+    if isinstance(images, np.ndarray):
+        return images[indices]
+    return np.concatenate([images[index : index + 1] for index in indices.tolist()])
