@@ -105,10 +105,9 @@ def _choose_image_count(reals: int, samples: int) -> int:
         raise ValueError(f"--evaluate needs at least 4 images. Received: {reals}. Add images.")
     count = min(samples, reals // 2)
     if count < FEW_IMAGES:
-        logging.warning(
-            "only %s images on each side, as the dataset has %s: look at ratios, not at scores.",
-            *(count, f"{reals:,}"),
-        )
+        reason = "--evaluate_samples" if count == samples else f"a dataset of {reals:,}"
+        text = "only %s images on each side, for %s: look at ratios, not at scores."
+        logging.warning(text, count, reason)
     return count
 
 

@@ -156,3 +156,22 @@ def test_a_file_of_settings_in_the_home_folder(tmp_path, monkeypatch):
     assert settings_of("--config=~/mine.json") == {"epoch": 3}
     with pytest.raises(ValueError, match=r"~nobody-here/x.json cannot be read"):
         settings_of("--config=~nobody-here/x.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        (("--evaluate",), "default"),
+        (("-evaluate", "--seed=1"), "default"),
+        (("--evaluate", "swd,kid"), "swd,kid"),
+        (("--evaluate=kid", "--seed=1"), "kid"),
+    ],
+)
+def test_evaluate_may_stand_alone(arguments, value):
+    assert actions_of(*arguments) == {"evaluate"}
+    assert FLAGS.evaluate == value
+
+
+def test_too_few_images_to_evaluate_are_refused():
+    with pytest.raises(ValueError, match=r"^--evaluate_samples must be at least 2\. Received: 1\."):
+        actions_of("--evaluate", "--evaluate_samples=1")
