@@ -1,0 +1,100 @@
+"""How good a generator is while it trains: a score now and then, from a small share of the time."""
+
+import time
+
+import numpy as np
+from absl import logging
+
+from config.settings import Config
+from data.batches import open_image_row_reader
+from evaluate.features.random_conv import (
+    DIMENSIONS,
+    extract_random_features,
+    find_feature_scale,
+    standardise_features,
+)
+from evaluate.frechet import measure_frechet
+from evaluate.vendi import measure_vendi
+from runs.history import locate_metrics, read_metrics
+from sample import Sampler
+
+IMAGES = 2000  # on each side, at most
+SHARE_OF_TIME = 0.05  # that evaluations may take
+FEATURE_SEED = 0
+
+
+class Monitor:
+    """Scores a generator in training: always the same latents against the same reals.
+
+    history: the entries of metrics.jsonl that have scores, those of this process included. It only
+    looks: training is the same bit for bit without it.
+    """
+
+    def __init__(self, config: Config, images: np.ndarray, sampler: Sampler):
+        """images: the reals, uint8 (N, H, W, C). sampler: draws with the generator in training."""
+        self.config, self.images, self.sampler = config, images, sampler
+        self.count = min(IMAGES, len(images) // 2)
+        self.is_on = config.eval_freq != 0 and self.count > DIMENSIONS
+        self.history = [e for e in read_metrics(locate_metrics(config)) if "frechet" in e]
+        self.reals = None  # their features, scaled, once they are needed
+        self.seconds, self.finished = 0.0, time.monotonic()  # of the last evaluation
+
+        if config.eval_freq and not self.is_on:
+            logging.warning(
+                "--eval_freq needs at least %s images. Received: %s. They are not evaluated.",
+                *(2 * DIMENSIONS + 2, len(images)),
+            )
+
+    def is_due(self, step: int, *, is_saved: bool, is_last: bool) -> bool:
+        """Whether to evaluate after `step` steps: at --eval_freq, else at checkpoints, seldom.
+
+        is_saved: a checkpoint is due. is_last: of this process. Seldom means so that evaluations
+        take SHARE_OF_TIME.
+        """
+        if not self.is_on or is_last:
+            return self.is_on
+        if self.config.eval_freq:
+            return step % self.config.eval_freq == 0
+        return is_saved and self.seconds < SHARE_OF_TIME * (time.monotonic() - self.finished)
+
+    def score_generator(self, step: int) -> dict[str, float]:
+        """{"frechet", "vendi", "eval_seconds"} of the generator as it is after `step` steps.
+
+        frechet: the distance to the reals; lower is better. vendi: the fakes' diversity, over that
+        of the reals.
+        """
+        start = time.monotonic()
+        if self.reals is None:
+            self._take_reals()
+        z, y = self.sampler.choose_latents_and_labels(self.config.seed, self.count)
+        fakes = self._compute_features(self.sampler.draw(z, y)[: self.count])
+        vendi = measure_vendi(self.reals, fakes)
+        scores = {
+            "frechet": measure_frechet(self.reals, fakes)["frechet"],
+            "vendi": vendi["vendi"] / vendi["vendi_reals"],
+        }
+
+        self.finished = time.monotonic()
+        self.seconds = self.finished - start
+        self.history.append({"step": step, **scores})
+        return scores | {"eval_seconds": self.seconds}
+
+    def find_best_evaluation(self) -> dict:
+        """The entry of `history` with the lowest Frechet distance, the first of equal ones."""
+        return min(self.history, key=lambda entry: entry["frechet"])
+
+    def _take_reals(self) -> None:
+        """Reads the reals, and computes what they set: features, their scale and the floor."""
+        rows = np.random.default_rng(self.config.seed).permutation(len(self.images))
+        with open_image_row_reader(self.images) as read_rows:
+            reals, others = read_rows(rows[: 2 * self.count].reshape(2, -1))
+        features = self._extract_features(reals)
+        self.scale = find_feature_scale(features)
+        self.reals = standardise_features(features, *self.scale)
+        self.floor = measure_frechet(self.reals, self._compute_features(others))["frechet"]
+
+    def _compute_features(self, images: np.ndarray) -> np.ndarray:
+        return standardise_features(self._extract_features(images), *self.scale)
+
+    def _extract_features(self, images: np.ndarray) -> np.ndarray:
+        return np.concatenate(list(extract_random_features(images, seed=FEATURE_SEED)))
