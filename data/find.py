@@ -31,11 +31,16 @@ class NoImagesError(ValueError):
     """The place is there, but it holds no image."""
 
 
+class MissingDatasetError(ValueError):
+    """No place has what `--dataset` says."""
+
+
 def find_dataset_source(config: Config, *, fetch: bool = True) -> Source:
     """Finds the images of `config.dataset`.
 
     A set that only TensorFlow Datasets has is downloaded, if `fetch` allows. Raises ValueError when
-    there are no images, or none that can be read; it says what is there instead.
+    there are no images, or none that can be read; it says what is there instead. Where no place is
+    found it is a MissingDatasetError, where one is empty a NoImagesError.
     """
     name, data_dir = config.dataset, Path(config.data_dir).expanduser()
     if name == DIGITS.name:
@@ -66,9 +71,10 @@ def _open_tfds_copy_of_named_set(
     remedy = named.say_where_dataset_belongs(data_dir) if named else ""
     in_tfds = named is not None and named.tfds_name is not None
     if error and not (in_tfds and isinstance(error, NoImagesError)):
-        raise ValueError(f"{error} {remedy}".strip())
+        kind = NoImagesError if isinstance(error, NoImagesError) else ValueError
+        raise kind(f"{error} {remedy}".strip())
     if not in_tfds:
-        raise ValueError(describe_missing_dataset(name, data_dir, remedy))
+        raise MissingDatasetError(describe_missing_dataset(name, data_dir, remedy))
     try:
         split = {"with_test_split": named.tfds_test_split}
         return _open_tfds_in_data_dir(named.tfds_name, config, "", fetch=fetch, **split)
