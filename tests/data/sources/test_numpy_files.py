@@ -47,6 +47,20 @@ def test_classes_beside_images(tiny, tmp_path, images, labels):
         np.testing.assert_array_equal(labelled.labels.y, np.eye(3)[classes])
 
 
+def test_other_images_of_an_archive_are_said_to_be_left_out(tmp_path, messages):
+    """As in Keras's mnist.npz, of which the original's users may expect all 70,000."""
+    path = tmp_path / "mnist.npz"
+    classes = {"y_train": np.zeros(6, np.uint8), "y_test": np.zeros(2, np.uint8)}
+    images = {"x_test": pixels(2, 16, 16), "x_train": pixels(6, 16, 16)}
+    np.savez(path, **images, **classes, notes=np.zeros(3))
+    assert open_array_archive(path).count == 6
+    assert messages == [f"{path}: reading x_train, 6 images; left out: x_test (2)."]
+
+    np.savez(path, x_train=images["x_train"], **classes)
+    open_array_archive(path)
+    assert len(messages) == 1
+
+
 @pytest.mark.parametrize("labels", [np.zeros((4, 3), int), np.zeros(3, int), np.zeros(4)])
 def test_labels_that_are_no_classes_are_one_line(tiny, tmp_path, labels):
     np.savez(tmp_path / "set.npz", x=pixels(4, 16, 16), y=labels)
