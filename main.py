@@ -135,10 +135,10 @@ def train_run(given: dict, _) -> dict | None:
         reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
 
         devices.quietly_import_tensorflow()
-        from train import train
+        from train import train_on_dataset
 
         config = find_run_of_moved_dataset(config, given, pack.images)
-        trained = train(config, pack.images, pack.labels, place=pack.place)
+        trained = train_on_dataset(config, pack.images, pack.labels, place=pack.place)
     return given if trained else None  # a signal that stops training stops what follows, too
 
 
