@@ -92,7 +92,8 @@ def open_array_archive(path: Path, *, limit: int | None = None) -> Source:
             f"{escape_unprintable(one.name)}: {explain_array_without_images(one)}"
             for one in arrays.values()
         ]
-        raise ValueError(f"{path} must hold images. Received: {'; '.join(listed[:3]) or 'nothing'}")
+        received = "; ".join(listed[:3]) or f"no array. {HOW_TO_SAVE}."
+        raise ValueError(f"{path} must hold images. Received: {received}")
 
     _say_which_images_are_left_out(path, arrays, images)
     labels = _find_label_array(arrays, images)
@@ -252,8 +253,9 @@ def _read_label_array(path: Path, labels: StoredArray, images: StoredArray) -> n
     size = header.end - header.start
     if not is_column or header.dtype.kind not in "iuUS" or size > limits.MAX_LABEL_BYTES:
         raise ValueError(
-            f"{path} must have a class, a number or a word, for every image of {images.name}. "
-            f"Received: {escape_unprintable(labels.name)}, {header}. Say --labels=none."
+            f"{path} must have a class, a number or a word, for each of the {count:,} images in "
+            f"{images.name}. Received: {escape_unprintable(labels.name)}, {header}. "
+            "Say --labels=none."
         )
 
     with explain_damaged_dataset(path, "labels"), labels.open_array_stream() as stream:

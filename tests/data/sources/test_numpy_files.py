@@ -65,7 +65,7 @@ def test_other_images_of_an_archive_are_said_to_be_left_out(tmp_path, messages):
 def test_labels_that_are_no_classes_are_one_line(tiny, tmp_path, labels):
     np.savez(tmp_path / "set.npz", x=pixels(4, 16, 16), y=labels)
     assert len(load_dataset(tiny(dataset=str(tmp_path / "set.npz"), c_dim=1)).images) == 4
-    with pytest.raises(ValueError, match=r"must have a class, .* Received: y, .* --labels=none"):
+    with pytest.raises(ValueError, match=r"a class, .* each of the 4 images in x\. Received: y, "):
         load_dataset(tiny(dataset=str(tmp_path / "set.npz"), c_dim=1, labels="own"))
 
 
@@ -90,4 +90,10 @@ def test_arrays_that_are_no_images_are_told_how_to_become_some(tmp_path, array, 
         open_array_file(tmp_path / "a.npy")
     np.savez(tmp_path / "a.npz", x=array)
     with pytest.raises(ValueError, match=rf"a\.npz must hold images\. Received: x: .*{advice}"):
+        open_array_archive(tmp_path / "a.npz")
+
+
+def test_an_archive_without_arrays_is_told_how_to_save_some(tmp_path):
+    np.savez(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=r"a\.npz must hold images\. Received: no array\. Save "):
         open_array_archive(tmp_path / "a.npz")
