@@ -18,10 +18,16 @@ def explain_gone_dataset_of_run(config: Config, *, is_typed: bool):
     try:
         yield
     except (MissingDatasetError, NoImagesError) as error:
-        if is_typed or not _run_names_dataset(config):
-            raise
         is_missing = isinstance(error, MissingDatasetError)
+        is_gone = is_missing or _is_empty_folder(Path(config.dataset_place))
+        if is_typed or not is_gone or not _run_names_dataset(config):
+            raise
         raise ValueError(_describe_gone_dataset(config, is_missing=is_missing)) from error
+
+
+def _is_empty_folder(path: Path) -> bool:
+    """As the place of a disk that is not mounted is one."""
+    return path.is_dir() and not any(path.iterdir())
 
 
 def _run_names_dataset(config: Config) -> bool:

@@ -43,6 +43,15 @@ def test_images_that_are_gone_may_have_moved(run_on, tmp_path, capsys):
     assert refused(capsys, run, "--train") == line
 
 
+def test_a_folder_of_other_files_is_told_as_ever(run_on, tmp_path, capsys):
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "faces" / "a.heic").touch()
+    (tmp_path / "faces" / "a.png").touch()
+    run = run_on(tmp_path / "faces", tmp_path / "faces")
+    said = refused(capsys, run, "--train", "--input_fname_pattern=*.jpg")
+    assert said.startswith(f"{tmp_path}/faces must hold files like *.jpg. Received: 1 .")
+
+
 def test_a_relative_path_from_another_folder(run_on, tmp_path, capsys, monkeypatch):
     (tmp_path / "here" / "faces").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
