@@ -19,7 +19,7 @@ def explain_gone_dataset_of_run(config: Config, *, is_typed: bool):
         yield
     except (MissingDatasetError, NoImagesError) as error:
         is_missing = isinstance(error, MissingDatasetError)
-        is_gone = is_missing or _is_empty_folder(Path(config.dataset_place))
+        is_gone = is_missing or _is_empty_folder(Path(config.dataset_place or config.dataset))
         if is_typed or not is_gone or not _run_names_dataset(config):
             raise
         raise ValueError(_describe_gone_dataset(config, is_missing=is_missing)) from error
