@@ -107,9 +107,11 @@ def draw_explore_experiment(given: dict, _) -> dict:
 
 def print_dry_run(given: dict, _) -> None:
     from data.load import probe_dataset
+    from runs.gone_dataset import explain_gone_dataset_of_run
 
     config = find_run_to_train(given)
-    outlook = probe_dataset(config)
+    with explain_gone_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
+        outlook = probe_dataset(config)
     devices.quietly_import_tensorflow()
     from training.dry_run import describe_dry_run
 
@@ -120,6 +122,7 @@ def train_run(given: dict, _) -> dict | None:
     from data.load import load_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id, lock_run_folders
     from runs.dataset import find_run_of_moved_dataset
+    from runs.gone_dataset import explain_gone_dataset_of_run
     from system.files import check_folder_writable
 
     config = give_run_an_id(find_run_to_train(given))
@@ -128,14 +131,15 @@ def train_run(given: dict, _) -> dict | None:
     with lock_run_folders(config):
         check_run_owns_its_folders(config)
         # Before TensorFlow, so that bad images are reported at once.
-        pack = load_dataset(config)
+        with explain_gone_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
+            pack = load_dataset(config)
         reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
 
         devices.quietly_import_tensorflow()
-        from train import train
+        from train import train_on_dataset
 
         config = find_run_of_moved_dataset(config, given, pack.images)
-        trained = train(config, pack.images, pack.labels, place=pack.place)
+        trained = train_on_dataset(config, pack.images, pack.labels, place=pack.place)
     return given if trained else None  # a signal that stops training stops what follows, too
 
 

@@ -43,8 +43,6 @@ def train(
     images: np.ndarray,
     labels: Labels | np.ndarray | None = None,
     on_log: OnLog | None = None,
-    *,
-    place: str = "",
 ) -> Config | None:
     """Trains until `config.total_steps`, from the run's newest checkpoint on; returns the run's
     settings.
@@ -52,7 +50,7 @@ def train(
     images: (N, H, W, C) uint8 of the settings' size. labels: for each image, where Config.labels
     wants them: whole numbers (N,), or Labels. on_log: called at each logged step with the numbers
     of its line in metrics.jsonl; an exception in it passes through to the caller, and the run goes
-    on from its last checkpoint. place: where a dataset lies, as `data.load` says.
+    on from its last checkpoint.
 
     Ctrl-C, SIGTERM and SIGHUP end it early with everything saved, and None is returned; in threads
     they are left alone. Where nobody has set up a log, as in notebooks, it shows its lines. It
@@ -62,6 +60,21 @@ def train(
     the learning rate, up to three times in a run; after that it raises ValueError, as it does when
     no checkpoint of the run is readable, images or labels are of the wrong kind or not the run's,
     or memory runs out; OSError when a checkpoint cannot be written.
+    """
+    return train_on_dataset(config, images, labels, on_log, place="")
+
+
+def train_on_dataset(
+    config: Config,
+    images: np.ndarray,
+    labels: Labels | np.ndarray | None = None,
+    on_log: OnLog | None = None,
+    *,
+    place: str,
+) -> Config | None:
+    """Like `train`, for a dataset that lies in `place`, as `data.load` says; "" for an array.
+
+    The run remembers the place. There its images may change; those of another must be the same.
     """
     with console.show_log_where_none_is_set_up():
         check_training_images(config, images)

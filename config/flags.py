@@ -83,7 +83,12 @@ def _define_action_flags() -> None:
 
 def _define_drawing_flags() -> None:
     group = {"module_name": ACTIONS}
-    flags.DEFINE_integer("sample", None, "draw N images as PNG files", **group)
+    flags.DEFINE_integer(
+        "sample",
+        None,
+        "draw N images as PNG files; without any action, 64 of the run that is named",
+        **group,
+    )
     flags.DEFINE_string(
         "label",
         None,
@@ -255,7 +260,8 @@ def _check_config_names(stored: dict) -> None:
 def choose_actions(actions: list[str]) -> set[str]:
     """Those of `actions`, names of flags, that the user asked for; without any, samples are drawn.
 
-    (The original's README calls that testing a model.) Raises ValueError for what makes no sense.
+    (The original's README calls that testing a model.) Raises ValueError for what makes no sense,
+    and where nothing says from which run to draw.
     """
     wanted = {name for name in actions if _action_flag_is_given(FLAGS[name].value)}
     if FLAGS["visualize_option"].present:
@@ -310,7 +316,8 @@ def _action_flag_is_given(value) -> bool:
 def _flags_name_a_run() -> bool:
     """Whether the user said which run, or which data, is meant."""
     data_flags = FLAGS.flags_by_module_dict()[DATA]
-    return any(flag.present for flag in (*data_flags, FLAGS["out_name"]))
+    run_flags = [FLAGS[name] for name in ("out_name", "out_dir", "config")]
+    return any(flag.present for flag in (*data_flags, *run_flags))
 
 
 def format_flags_help(introduction: str) -> str:

@@ -2,7 +2,10 @@
 
 import difflib
 import itertools
+import os
+import shlex
 from collections.abc import Container, Iterable, Mapping
+from pathlib import Path
 
 from absl.flags import Flag
 
@@ -244,10 +247,26 @@ def _explain_value_with_spaces(name: str, arguments: list[str], position: int) -
     value = value.partition("=")[2] if value.startswith("-") else value
     stray = itertools.takewhile(lambda word: not word.startswith("-"), arguments[position:])
     words = [value, *stray]
+    if name == "dataset" and (folder := _find_folder_of_files(words)):
+        received, remedy = (
+            f"{len(words):,} files",
+            f"--dataset={shlex.quote(shorten_for_error(folder))}",
+        )
+        return f"--{name} takes one value. Received: {received}. Give their folder: {remedy}."
+
     items = [item for word in words for item in word.split(",") if item]
     joined = ",".join(items) if name in LISTS else f'"{" ".join(words)}"'
     received, advised = shorten_for_error(" ".join(words)), shorten_for_error(joined)
     return f"--{name} takes one value. Received: {received}. Write --{name}={advised}."
+
+
+def _find_folder_of_files(names: list[str]) -> str:
+    """The folder that all files lie in, as those that a shell lists for *.jpg; "" if not in one."""
+    folders = {Path(name).parent for name in names}
+    if len(folders) > 1 or not all(map(os.path.isfile, names)):
+        return ""
+    [folder] = folders
+    return str(folder if folder.parts else Path.cwd())  # "." would end the sentence in ".."
 
 
 def explain_illegal_value(flag: Flag, received: str) -> str:

@@ -1,6 +1,13 @@
 """Files that are not a dataset here, and how to turn them into one."""
 
-from pathlib import PurePath
+from collections import Counter
+from pathlib import Path, PurePath
+
+from data.sources.source import IMAGE_SUFFIXES
+from system.text import escape_unprintable
+
+KINDS_LISTED = 4  # of files, in an error
+SUFFIX_CHARACTERS = 20
 
 IMAGES_FROM_VIDEO = "ffmpeg -i FILE -vf fps=1 images/%06d.png makes images from it"
 UNPACK = "Unpack it, or pack it as a zip or a .tar.gz"
@@ -53,3 +60,24 @@ def suggest_conversion(names: list[str]) -> str:
     suffixes = (PurePath(name).suffix.lower() for name in names)
     advice = next((CONVERSIONS[suffix] for suffix in suffixes if suffix in CONVERSIONS), "")
     return f"{advice}." if advice else ""
+
+
+def explain_files_without_images(place: Path, names: list[str], pattern: str) -> str:
+    """Why a folder or an archive with files of these names is no dataset, and what to do.
+
+    pattern: of --input_fname_pattern; "" without.
+    """
+    wanted = f"files like {pattern}" if pattern else f"images ({', '.join(sorted(IMAGE_SUFFIXES))})"
+    told = f"{place} must hold {wanted}. Received: {_describe_kinds_of_files(names)}."
+    return f"{told} {suggest_conversion(names)}".strip()
+
+
+def _describe_kinds_of_files(names: list[str]) -> str:
+    """As in "3 .txt, 1 without suffix", the most frequent first."""
+    files = [PurePath(name) for name in names if not name.endswith("/")]  # a zip's folders do
+    kinds = Counter(path.suffix.lower() or "without suffix" for path in files)
+    listed = (
+        f"{count:,} {escape_unprintable(kind, limit=SUFFIX_CHARACTERS)}"
+        for kind, count in kinds.most_common(KINDS_LISTED)
+    )
+    return ", ".join(listed) or "no files"

@@ -3,14 +3,14 @@
 import dataclasses
 import itertools
 import os
-from collections import Counter
+import shlex
 from pathlib import Path, PurePath
 from zipfile import is_zipfile
 
 from config.catalog import DIGITS, NAMED_SETS, cut_container_suffix, fold_dataset_spelling
 from config.settings import Config
 from data import limits
-from data.conversions import suggest_conversion
+from data.conversions import explain_files_without_images, suggest_conversion
 from data.missing import describe_missing_dataset, is_code_not_images
 from data.sources.containers import (
     find_container_kind,
@@ -22,7 +22,7 @@ from data.sources.containers import (
 from data.sources.folder import describe_file_that_is_no_zip, open_image_folder, walk_dataset_files
 from data.sources.idx import find_idx_files, open_digits, open_idx_files
 from data.sources.source import IMAGE_SUFFIXES, Source
-from system.text import escape_unprintable
+from system.text import shorten_for_error
 
 TFDS_OVERVIEW = "https://www.tensorflow.org/datasets/catalog/overview"
 
@@ -31,11 +31,16 @@ class NoImagesError(ValueError):
     """The place is there, but it holds no image."""
 
 
+class MissingDatasetError(ValueError):
+    """No place has what `--dataset` says."""
+
+
 def find_dataset_source(config: Config, *, fetch: bool = True) -> Source:
     """Finds the images of `config.dataset`.
 
     A set that only TensorFlow Datasets has is downloaded, if `fetch` allows. Raises ValueError when
-    there are no images, or none that can be read; it says what is there instead.
+    there are no images, or none that can be read; it says what is there instead. Where no place is
+    found it is a MissingDatasetError, where one is empty a NoImagesError.
     """
     name, data_dir = config.dataset, Path(config.data_dir).expanduser()
     if name == DIGITS.name:
@@ -66,9 +71,10 @@ def _open_tfds_copy_of_named_set(
     remedy = named.say_where_dataset_belongs(data_dir) if named else ""
     in_tfds = named is not None and named.tfds_name is not None
     if error and not (in_tfds and isinstance(error, NoImagesError)):
-        raise ValueError(f"{error} {remedy}".strip())
+        kind = NoImagesError if isinstance(error, NoImagesError) else ValueError
+        raise kind(f"{error} {remedy}".strip())
     if not in_tfds:
-        raise ValueError(describe_missing_dataset(name, data_dir, remedy))
+        raise MissingDatasetError(describe_missing_dataset(name, data_dir, remedy))
     try:
         split = {"with_test_split": named.tfds_test_split}
         return _open_tfds_in_data_dir(named.tfds_name, config, "", fetch=fetch, **split)
@@ -141,7 +147,7 @@ def _open_dataset_file(path: Path, pattern: str, limit: int | None) -> Source:
     if path.suffix.lower() in IMAGE_SUFFIXES:
         raise ValueError(
             f"--dataset must be a folder or a zip. Received: one image, {path}. "
-            f"Give its folder: --dataset={path.parent}."
+            f"Give its folder: --dataset={path.absolute().parent}."
         )
     if find_container_kind(path) is None and not is_zipfile(path):
         raise ValueError(
@@ -162,11 +168,9 @@ def _open_dataset_folder(path: Path, pattern: str, limit: int | None) -> Source:
     if containers := find_containers_in_folder(path):
         return open_containers(containers, pattern=pattern, limit=limit)
 
-    wanted = f"files like {pattern}" if pattern else f"images ({', '.join(sorted(IMAGE_SUFFIXES))})"
-    raise NoImagesError(
-        f"{path} must hold {wanted}. Received: {_describe_files_without_images(path)}. "
-        f"{suggest_conversion(_list_first_files(path))}".strip()
-    )
+    os.listdir(path)  # raises where walk_dataset_files would see nothing
+    names = list(itertools.islice(walk_dataset_files(path), limits.MAX_FILES_DESCRIBED))
+    raise NoImagesError(explain_files_without_images(path, names, pattern))
 
 
 def _open_only_lmdb_below(path: Path, limit: int | None) -> Source | None:
@@ -188,14 +192,35 @@ def _open_only_lmdb_below(path: Path, limit: int | None) -> Source | None:
 
 
 def _list_matching_files(name: str, data_dir: Path) -> list[Path]:
-    """The files that `name` names by a pattern, such as shard-{000..012}.tar."""
+    """The files that `name` names by a pattern, such as shard-{000..012}.tar.
+
+    Raises ValueError for a pattern of single images.
+    """
     if (
         not is_pattern_of_files(name)
         or Path(name).expanduser().exists()
         or (data_dir / name).exists()
     ):
         return []
+
+    if PurePath(name).suffix.lower() in IMAGE_SUFFIXES:
+        raise ValueError(
+            "--dataset must be a folder or a file that holds a whole dataset. "
+            f"Received: a pattern of images, {shorten_for_error(name)}. "
+            f"Give their folder: {_suggest_flags_for_pattern(PurePath(name))}."
+        )
     return list_files_of_pattern(name, data_dir)
+
+
+def _suggest_flags_for_pattern(path: PurePath) -> str:
+    """--dataset=FOLDER, and --input_fname_pattern for what stands in the place of other text."""
+    folder = next(parent for parent in path.parents if not is_pattern_of_files(str(parent)))
+    pattern = str(path.relative_to(folder))
+    shown = str(folder) if folder.parts else str(Path.cwd())  # "." would end in ".."
+    flags = [f"--dataset={shlex.quote(shorten_for_error(shown))}"]
+    if "{" not in pattern:  # braces mean nothing to --input_fname_pattern
+        flags.append(f"--input_fname_pattern={shlex.quote(shorten_for_error(pattern))}")
+    return " ".join(flags)
 
 
 def _open_huggingface(name: str, config: Config, *, fetch: bool) -> Source:
@@ -217,16 +242,3 @@ def _open_tfds_in_data_dir(
         with_test_split=with_test_split,
         fetch=fetch,
     )
-
-
-def _describe_files_without_images(folder: Path) -> str:
-    """The kinds of files in a folder, the most frequent first, judged by the first few thousand."""
-    os.listdir(folder)  # raises where walk_dataset_files would see nothing
-    names = _list_first_files(folder)
-    kinds = Counter(PurePath(name).suffix.lower() or "without suffix" for name in names)
-    listed = (f"{count} {escape_unprintable(kind)}" for kind, count in kinds.most_common(4))
-    return ", ".join(listed) or "no files"
-
-
-def _list_first_files(folder: Path) -> list[str]:
-    return list(itertools.islice(walk_dataset_files(folder), limits.MAX_FILES_DESCRIBED))

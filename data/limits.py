@@ -43,6 +43,10 @@ MAX_ARRAY_HEADER_BYTES = 10_000  # as numpy.lib.format trusts a header
 MAX_ARRAYS_IN_NPZ = 1000  # whose headers are read to find the images
 MAX_LABEL_BYTES = 1 * GB  # a class for each image: 8 bytes, or a word
 
+# Pages of parquet files, which pyarrow inflates whole; MAX_ENTRY_INFLATION holds for larger ones.
+MAX_PAGE_BYTES_UNCHECKED = 64 * MB  # pyarrow holds up to six copies at a time; its pages have 1 MB
+MAX_PAGE_HEADER_BYTES = 64 * 1024  # pyarrow writes two images of at most 4 kB each into it
+
 # Names that --dataset gives for many files.
 MAX_PATHS_NAMED = 100_000  # by braces; LAION-400M has 41,408 tars
 

@@ -34,7 +34,7 @@ def load_dataset(config: Config) -> Pack:
     pack = _load_dataset_pack(config, source)
     geometry = choose_crop_and_resize(config)
     _log_dataset_summary(pack, geometry, channels_are_open=config.c_dim == "auto")
-    _warn_of_batch_larger_than_dataset(config.batch_size, pack.manifest["count"])
+    _warn_of_few_images(config.batch_size, pack.manifest["count"])
 
     labels = read_dataset_labels(config, source, pack.manifest["files"])
     if labels:
@@ -61,18 +61,33 @@ def _load_dataset_pack(config: Config, source: Source) -> Pack:
 def probe_dataset(config: Config) -> tuple[int, int, tuple[str, ...] | None]:
     """(images, channels, names of labels) that `load_dataset` would find.
 
-    Judges the channels by the first few images. Fetches and writes nothing.
+    Judges channels and sizes by the first few images, and says of them what `load_dataset` says of
+    all. Fetches and writes nothing.
     """
     source, channels = find_dataset_source(config, fetch=False), config.c_dim
+    first_images = _decode_first_images(source, config)
     if channels == "auto":
-        images = (image for _, image in itertools.islice(source.items(), PROBED_IMAGES))
-        decoded = [_decode_image_or_none(image, config) for image in images]
-        channels = 3 if any(image and not image.gray for image in decoded) else 1
+        channels = 3 if any(not image.gray for image in first_images) else 1
+
+    sizes = Counter(image.size for image in first_images)
+    _log_enlarged_images(
+        [(*size, count) for size, count in sizes.items()],
+        choose_crop_and_resize(config),
+        told=f"the first {len(first_images)} images would be",
+    )
+    _warn_of_few_images(config.batch_size, source.count)
 
     needs_files = config.labels not in ("none", "own")
     files = [name for name, _ in source.items()] if needs_files else []
     labels = read_dataset_labels(config, source, files)
     return source.count, channels, labels and labels.names
+
+
+def _decode_first_images(source: Source, config: Config) -> list[Decoded]:
+    """Without those that are unreadable."""
+    images = (image for _, image in itertools.islice(source.items(), PROBED_IMAGES))
+    decoded = [_decode_image_or_none(image, config) for image in images]
+    return [image for image in decoded if image]
 
 
 def _decode_image_or_none(image, config: Config) -> Decoded | None:
@@ -117,14 +132,11 @@ def _log_dataset_summary(pack: Pack, geometry: Geometry, *, channels_are_open: b
         _warn_of_skipped_images(manifest["skipped"], manifest["count"])
     if geometry.crop:
         _warn_of_small_images(manifest["sizes"], geometry.crop)
-    _log_enlarged_images(manifest["sizes"], geometry)
+    _log_enlarged_images(manifest["sizes"], geometry, told=f"{manifest['count']:,} images were")
     if manifest["transparent"] and channels_are_open:
         colour = "white" if BACKGROUND == (255, 255, 255) else str(BACKGROUND)
         text = "transparent images: %s, put on %s; --c_dim=4 keeps alpha"
         logging.info(text, manifest["transparent"], colour)
-    if manifest["count"] < FEW_IMAGES:
-        text = "fewer than %s images: the networks will memorise them."
-        logging.warning(text, f"{FEW_IMAGES:,}")
 
 
 def _warn_of_skipped_images(skipped: dict[str, str], readable: int) -> None:
@@ -144,8 +156,11 @@ def _warn_of_small_images(sizes: list, crop: tuple[int, int]) -> None:
         logging.warning(text, f"{small:,}")
 
 
-def _log_enlarged_images(sizes: list, geometry: Geometry) -> None:
-    """Says how many images are enlarged, and from what. sizes: as in the manifest."""
+def _log_enlarged_images(sizes: list, geometry: Geometry, *, told: str) -> None:
+    """Says how many images are enlarged, and from what.
+
+    sizes: as in the manifest. told: which images, and the verb.
+    """
     enlarged, total = _count_enlarged_crops(sizes, geometry), sum(size[2] for size in sizes)
     if not enlarged:
         return
@@ -154,8 +169,8 @@ def _log_enlarged_images(sizes: list, geometry: Geometry) -> None:
     is_square = height == width and geometry.height == geometry.width
     keeps_detail = 2 * count > total and is_square and height >= MIN_SIDE
     logging.info(
-        "%s of %s images were enlarged to %sx%s, most of them from %sx%s%s.",
-        *(f"{count:,}", f"{total:,}", geometry.width, geometry.height, width, height),
+        "%s of %s enlarged to %sx%s, most of them from %sx%s%s.",
+        *(f"{count:,}", told, geometry.width, geometry.height, width, height),
         f"; --output_height={height} keeps all their detail" if keeps_detail else "",
     )
 
@@ -170,7 +185,10 @@ def _count_enlarged_crops(sizes: list, geometry: Geometry) -> Counter:
     return enlarged
 
 
-def _warn_of_batch_larger_than_dataset(batch_size: int, images: int) -> None:
+def _warn_of_few_images(batch_size: int, images: int) -> None:
+    if images < FEW_IMAGES:
+        text = "fewer than %s images: the networks will memorise them."
+        logging.warning(text, f"{FEW_IMAGES:,}")
     if batch_size > images:
         logging.warning(
             "a batch of %s is larger than the dataset of %s images and repeats some. "

@@ -12,6 +12,7 @@ from system.text import join_names_for_error
 Arrays = dict[str, np.ndarray]
 
 STATISTICS = ("gamma", "beta", "moving_mean", "moving_variance")  # of a batch norm, in our names
+CHECK_FILES = "Check that the files are of one DCGAN."
 MAX_BLOCKS = int(SETTINGS["blocks"].high)
 
 
@@ -30,7 +31,8 @@ class Weights:
 def infer_settings_from_arrays(generator: Arrays, discriminator: Arrays | None) -> tuple[dict, int]:
     """Returns the settings that the arrays' shapes imply, and the stem's area.
 
-    Raises ValueError when an array does not have the dimensions of its layer.
+    Raises ValueError when an array does not have the dimensions of its layer, or does not fit the
+    one before.
     """
     _check_array_dimensions(generator, discriminator or {})
     kernels, of_labels = _list_convolution_kernels(generator), _infer_label_settings(generator)
@@ -44,8 +46,20 @@ def infer_settings_from_arrays(generator: Arrays, discriminator: Arrays | None) 
         "c_dim": kernels[-1].shape[2],
         "bias": "stem/bias" in generator,
     }
+    stem_area = _infer_stem_area(generator, widths[0])
     settings |= _infer_layer_widths(widths, discriminator) | of_labels
-    return settings, generator["stem/kernel"].shape[1] // widths[0]
+    return settings, stem_area
+
+
+def _infer_stem_area(generator: Arrays, maps: int) -> int:
+    """Height times width of the stem's maps, of which conv1 takes `maps` (without the labels)."""
+    units = generator["stem/kernel"].shape[1]
+    if maps < 1 or units % maps:
+        raise ValueError(
+            f"stem/kernel must give a whole number of the {maps} maps that conv1/kernel takes. "
+            f"Received: {units} units. {CHECK_FILES}"
+        )
+    return units // maps
 
 
 def _infer_label_settings(generator: Arrays) -> dict:
@@ -55,8 +69,14 @@ def _infer_label_settings(generator: Arrays) -> dict:
 
     kernels = _list_convolution_kernels(generator)
     # With labels, the input of a convolution is the maps of the one before and y, side by side.
-    y_dim = kernels[-1].shape[3] - kernels[-2].shape[2]
-    return {"y_dim": y_dim, "fc_width": generator["fc/kernel"].shape[1]} if y_dim else {}
+    inputs, maps_before = kernels[-1].shape[3], kernels[-2].shape[2]
+    if inputs <= maps_before:
+        last = len(kernels)
+        raise ValueError(
+            f"With labels, conv{last}/kernel must take more maps than conv{last - 1}/kernel gives, "
+            f"one more for each label. Received: {inputs} after {maps_before}. {CHECK_FILES}"
+        )
+    return {"y_dim": inputs - maps_before, "fc_width": generator["fc/kernel"].shape[1]}
 
 
 def _infer_layer_widths(g_widths: tuple[int, ...], discriminator: Arrays | None) -> dict:
@@ -88,8 +108,7 @@ def _check_array_dimensions(generator: Arrays, discriminator: Arrays) -> None:
         if array.ndim != dimensions or 0 in array.shape or array.dtype.kind not in "fiu":
             raise ValueError(
                 f"The weights must be numbers, and {name} must have {dimensions} dimensions. "
-                f"Received: {array.dtype} of shape {array.shape}. "
-                "Check that the files are of a DCGAN."
+                f"Received: {array.dtype} of shape {array.shape}. {CHECK_FILES}"
             )
 
 

@@ -68,7 +68,7 @@ def _read_newmu_network(folder: Path, prefix: str, *, is_generator: bool) -> Arr
     paths = _find_numbered_theano_files(folder, prefix)
 
     try:
-        arrays = [np.load(path, allow_pickle=False) for path in paths.values()]
+        arrays = [_load_theano_array(path) for path in paths.values()]
     except Exception as error:  # NumPy's reader of headers raises nearly anything
         raise ValueError(
             f"{folder} must hold whole .npy files. Received: {error}. Copy them again."
@@ -78,6 +78,14 @@ def _read_newmu_network(folder: Path, prefix: str, *, is_generator: bool) -> Arr
     pattern = GENERATOR_PATTERN if is_generator else DISCRIMINATOR_PATTERN
     _check_theano_layers(f"{folder}/{prefix}.jl_*", numbered, pattern)
     return _rename_theano_arrays(arrays, first_layer=0 if is_generator else 1)
+
+
+def _load_theano_array(path: Path) -> np.ndarray:
+    array = np.load(path, allow_pickle=False)
+    if isinstance(array, np.ndarray):
+        return array
+    array.close()
+    raise ValueError(f"an .npz of several arrays, {path.name}")
 
 
 def _find_numbered_theano_files(folder: Path, prefix: str) -> dict[int, Path]:

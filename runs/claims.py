@@ -56,10 +56,10 @@ def check_run_owns_its_folders(config: Config, *settings: str) -> None:
         claim = _read_folder_claim_or_complain(setting, folder)
         if claim and not _claim_names_this_run(config, folder, claim):
             raise ValueError(_describe_folder_of_other_run(config, setting, folder, claim))
-        if not claim and _folder_holds_unclaimed_training(config, setting, folder):
+        if not claim and (found := _find_unclaimed_file_of_training(config, setting, folder)):
             raise ValueError(
-                f"--{setting} must be this run's own. Received: {folder}, where another run has "
-                f"left its work. Give another --{setting}."
+                f"--{setting} must be this run's own. Received: {folder}, which holds {found}, a "
+                f"name that training gives, and nothing says whose it is. Give another --{setting}."
             )
 
 
@@ -187,19 +187,21 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
     )
 
 
-def _folder_holds_unclaimed_training(config: Config, setting: str, folder: Path) -> bool:
-    """Whether a folder holds what training leaves, though this run has never named it.
+def _find_unclaimed_file_of_training(config: Config, setting: str, folder: Path) -> str | None:
+    """A file in a folder that training may have left, though this run has never named the folder.
 
-    Runs had no ids and folders no run.json once.
+    Runs had no ids and folders no run.json once. It may also be the user's, of the same name.
     """
     patterns = ("step-*.index", "train_" + "[0-9]" * 8 + ".png")
-    if not any(any(folder.glob(pattern)) for pattern in patterns):
-        return False
+    names = [path.name for pattern in patterns for path in sorted(folder.glob(pattern))]
+    if not names:
+        return None
 
     stored = read_run_settings(config.run_dir)
-    return stored is None or not _are_same_folder(
+    is_known = stored is not None and _are_same_folder(
         folder, stored.run_dir / Path(getattr(stored, setting)).expanduser()
     )
+    return None if is_known else names[0]
 
 
 def _are_same_folder(one: Path, other: Path) -> bool:

@@ -26,7 +26,8 @@ from system.files import (
 from system.text import join_names_for_error
 
 RECORD_NAME = ".written.json"
-NAMES_SHOWN = 3  # of the files that were replaced
+NAMES_SHOWN = 3  # of the files that were replaced, or are gone
+NOT_AS_WRITTEN = "is not as this program wrote it"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -149,12 +150,18 @@ def _explain_why_to_put_aside(path: Path, draft: Path, record: Record) -> str:
     if old is None:
         return "nothing shows that this program wrote it"
     if changed := _find_changed_file(path, old):
-        return f"{changed} is not as this program wrote it"
+        return f"{changed} {NOT_AS_WRITTEN}"
     if old.size > record.size:
-        return f"it holds more, {old.what}"
+        return _compare_with_larger_set(path, old, record)
     if taken := _find_name_taken_by_user(draft, path, _list_entries_of_user(path, old)):
         return f"{taken} is not of this program, and its name is needed"
     return ""
+
+
+def _compare_with_larger_set(path: Path, old: Record, record: Record) -> str:
+    gone = [name for name in old.files if not os.path.lexists(path / name)]
+    note = f" (now without {join_names_for_error(gone, NAMES_SHOWN)})" if gone else ""
+    return f"it was written with {old.what}{note}, more than the new {record.what}"
 
 
 def _find_changed_file(folder: Path, record: Record) -> str | None:
@@ -193,7 +200,9 @@ def _make_room_for_files(folder: Path, hashes: dict[str, str], record: Record) -
             present[name] = hash_written_file(path)
         else:
             aside = put_aside(path)
-            logging.info("%s was put aside as %s: this program did not write it.", path, aside.name)
+            is_known = name in record.files or name in record.coming
+            reason = f"it {NOT_AS_WRITTEN}" if is_known else "this program did not write it"
+            logging.info("%s was put aside as %s: %s.", path, aside.name, reason)
     return present
 
 

@@ -121,11 +121,11 @@ def test_a_larger_set_of_another_step_is_put_aside(trained, messages):
     assert sample(config, 5) == folder
     assert len(list(folder.glob("0*.png"))) == 5
     assert tree(folder.with_name("seed_0.1")) == before
-    text = f"{folder} was put aside as seed_0.1: it holds more, 9 images of step 5."
-    assert text in messages
+    reason = "it was written with 9 images of step 5, more than the new 5 images of step 6"
+    assert f"{folder} was put aside as seed_0.1: {reason}." in messages
 
 
-def test_a_larger_set_that_lacks_an_image_is_put_aside(trained):
+def test_a_larger_set_that_lacks_an_image_is_put_aside(trained, messages):
     config = trained()
     folder = sample(config, 9)
     (folder / "000003.png").unlink()
@@ -133,3 +133,5 @@ def test_a_larger_set_that_lacks_an_image_is_put_aside(trained):
     sample(config, 5)
     assert (folder / "000003.png").is_file()
     assert tree(folder.with_name("seed_0.1")) == before
+    reason = "it was written with 9 images of step 5 (now without 000003.png), more than the new 5"
+    assert f"{folder} was put aside as seed_0.1: {reason} images of step 5." in messages

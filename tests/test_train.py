@@ -1,5 +1,6 @@
 import concurrent.futures
 import dataclasses
+import inspect
 import json
 import shutil
 import signal
@@ -405,3 +406,7 @@ def test_other_arrays_are_not_those_of_the_run(tiny, images):
         with pytest.raises(ValueError, match=r"trained on an array\. Received: other images"):
             train(dataclasses.replace(again, steps=2), images[:19])
     assert state(train(dataclasses.replace(config, out_name="b", steps=1), images[:19]))[0] == 1
+
+
+def test_the_door_for_python_has_the_four_arguments_of_its_documents():
+    assert [*inspect.signature(train).parameters] == ["config", "images", "labels", "on_log"]

@@ -41,13 +41,20 @@ def summarize_dry_run(config: Config, images: int) -> str:
     """The images, the run and what is left of it, and the memory and disk that it takes."""
     precision = config.mixed_precision
     jit = "with XLA" if choose_jit(config.jit) else "without XLA"
-    disk = images * math.prod(config.network_config().image_shape) / 1e9
+    disk = images * math.prod(config.network_config().image_shape)
     return (
         f"images   {images:,}: {choose_crop_and_resize(config)}\n"
         f"run      {config.run_dir}, {describe_steps_to_do(config, images)}, {precision} {jit}\n"
         f"memory   about {estimate_training_bytes(config, precision) / 1e9:.1f} GB while training\n"
-        f"disk     {disk:.2f} GB for the decoded images"
+        f"disk     {format_bytes_on_disk(disk)} for the decoded images"
     )
+
+
+def format_bytes_on_disk(count: int) -> str:
+    """4.7 MB, 12.06 GB: rounded up, as that much room must be there."""
+    if count < 1e9:
+        return f"{math.ceil(count / 1e5) / 10} MB"
+    return f"{math.ceil(count / 1e7) / 100:.2f} GB"
 
 
 def describe_steps_to_do(config: Config, images: int) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from absl import logging
 
 from data import limits
+from data.conversions import explain_files_without_images
 from data.packing.decode import check_encoded_image_size
 from data.sources.source import (
     IMAGE_SUFFIXES,
@@ -51,12 +52,12 @@ def _fingerprint_image_folder(folder: Path, names: list[str]) -> str:
 def open_image_zip(path: Path, *, pattern: str = "", limit: int | None = None) -> Source:
     """The images in a zip, sorted by name. Raises ValueError when it is not a zip or has none."""
     with open_zip_of_images(path) as archive:
+        names = archive.namelist()
         infos = [info for info in archive.infolist() if is_wanted_image(info.filename, pattern)]
     infos = sorted(infos, key=lambda info: info.filename)[:limit]
     if not infos:
-        wanted = f"files like {pattern}" if pattern else "images"
         raise ValueError(
-            f"{path} must hold {wanted}. Received: a zip without any. See --input_fname_pattern."
+            explain_files_without_images(path, names[: limits.MAX_FILES_DESCRIBED], pattern)
         )
 
     def read_zipped_images():

@@ -16,13 +16,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
+from absl import logging
 
 from data import limits
 from data.sources.classes import number_classes
 from data.sources.folder import open_zip_of_images
 from data.sources.reading import explain_damaged_dataset
 from data.sources.source import Source, fingerprint_dataset_file, open_regular_dataset_file
-from system.text import escape_unprintable
+from system.text import escape_unprintable, join_names_for_error
 
 ARRAY_SUFFIX = ".npy"
 CHANNELS = (1, 3, 4)
@@ -91,11 +92,30 @@ def open_array_archive(path: Path, *, limit: int | None = None) -> Source:
             f"{escape_unprintable(one.name)}: {explain_array_without_images(one)}"
             for one in arrays.values()
         ]
-        raise ValueError(f"{path} must hold images. Received: {'; '.join(listed[:3]) or 'nothing'}")
+        received = "; ".join(listed[:3]) or f"no array. {HOW_TO_SAVE}."
+        raise ValueError(f"{path} must hold images. Received: {received}")
 
+    _say_which_images_are_left_out(path, arrays, images)
     labels = _find_label_array(arrays, images)
     place = f"{escape_unprintable(images.name)} of {escape_unprintable(str(path))}"
     return _open_stored_array(path, place, images, labels, limit)
+
+
+def _say_which_images_are_left_out(
+    path: Path, arrays: dict[str, StoredArray], images: StoredArray
+) -> None:
+    """One line where a file has more images than those that are read, as of a test split."""
+    others = [
+        f"{escape_unprintable(one.name)} ({one.header.shape[0]:,})"
+        for one in arrays.values()
+        if one is not images and not explain_array_without_images(one)
+    ]
+    if others:
+        logging.info(
+            "%s: reading %s, %s images; left out: %s.",
+            *(escape_unprintable(str(path)), escape_unprintable(images.name)),
+            *(f"{images.header.shape[0]:,}", join_names_for_error(others)),
+        )
 
 
 def _open_stored_array(
@@ -233,8 +253,9 @@ def _read_label_array(path: Path, labels: StoredArray, images: StoredArray) -> n
     size = header.end - header.start
     if not is_column or header.dtype.kind not in "iuUS" or size > limits.MAX_LABEL_BYTES:
         raise ValueError(
-            f"{path} must have a class, a number or a word, for every image of {images.name}. "
-            f"Received: {escape_unprintable(labels.name)}, {header}. Say --labels=none."
+            f"{path} must have a class, a number or a word, for each of the {count:,} images in "
+            f"{images.name}. Received: {escape_unprintable(labels.name)}, {header}. "
+            "Say --labels=none."
         )
 
     with explain_damaged_dataset(path, "labels"), labels.open_array_stream() as stream:

@@ -1,6 +1,7 @@
 """Parquet files with a column of encoded images, as the Hugging Face Hub keeps its datasets."""
 
 import contextlib
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from data import limits
 from data.packing.decode import check_encoded_image_size
 from data.sources.classes import name_classes
+from data.sources.parquet_pages import check_parquet_pages
 from data.sources.reading import explain_damaged_dataset, fingerprint_dataset_files
 from data.sources.source import Source, open_regular_dataset_file
 from system.text import escape_unprintable
@@ -16,6 +18,7 @@ IMAGE_NAMES = ("image", "images", "img", "jpg", "png", "photo", "picture")  # be
 LABEL_NAMES = ("label", "labels", "class", "classes", "cls", "target", "y")
 ROWS_AT_ONCE = 1  # a file of 2 kB may hold the same 50 MB in every row; 64 save 8 us a row
 READ_BYTES = 2**20
+PAGE_HEADER_BUFFER = 2048
 
 
 def open_parquet_files(paths: list[Path], *, limit: int | None = None) -> Source:
@@ -130,6 +133,7 @@ def _read_parquet_column(paths: list[Path], column: str, count: int) -> Iterator
     left = count
     for path in paths:
         with _open_parquet_file(path) as file:
+            _check_column_pages(path, file.metadata, column)
             batches = file.iter_batches(ROWS_AT_ONCE, columns=[column], use_threads=False)
             for value in (value for batch in batches for value in batch.column(column)):
                 yield value
@@ -139,6 +143,15 @@ def _read_parquet_column(paths: list[Path], column: str, count: int) -> Iterator
     raise ValueError(
         f"{paths[0]} must hold {count:,} rows. Received: {left:,} fewer. Save it again."
     )
+
+
+def _check_column_pages(path: Path, metadata, column: str) -> None:
+    """Raises ValueError when a page of a column, or of a field in it, is a bomb."""
+    with io.BufferedReader(open_regular_dataset_file(path), PAGE_HEADER_BUFFER) as stream:
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            for chunk in map(group.column, range(group.num_columns)):
+                if chunk.path_in_schema == column or chunk.path_in_schema.startswith(f"{column}."):
+                    check_parquet_pages(stream, chunk)
 
 
 def _pick_parquet_image(value) -> bytes | Exception:

@@ -1,12 +1,14 @@
 """Tars of images, plain or gzipped, one or many: also WebDataset shards, whose classes are .cls."""
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from data import limits
+from data.conversions import explain_files_without_images
 from data.packing.decode import check_encoded_image_size
 from data.sources.classes import number_classes
 from data.sources.folder import describe_file_that_is_no_zip, is_wanted_image
@@ -28,9 +30,9 @@ def open_image_tars(paths: list[Path], *, pattern: str = "", limit: int | None =
     """
     count, has_classes = _count_images_in_tars(paths, pattern)
     if not count:
-        wanted = f"files like {pattern}" if pattern else "images"
-        received = "a tar without any. See --input_fname_pattern"
-        raise ValueError(f"{paths[0]} must hold {wanted}. Received: {received}.")
+        names = (name for path in paths for name, _ in _read_files_in_tar(path))
+        first_names = list(itertools.islice(names, limits.MAX_FILES_DESCRIBED))
+        raise ValueError(explain_files_without_images(paths[0], first_names, pattern))
 
     place, count = _describe_tars(paths), min(count, limit or count)
     if has_classes:

@@ -99,6 +99,8 @@ def test_the_config_json_of_a_run_begins_another_beside_it(renamed_run):
         (["--train", "--export"], {"train", "export"}),
         (["--dataset=celebA"], {"sample"}),
         (["--out_name=x"], {"sample"}),
+        (["--out_dir=x"], {"sample"}),
+        (["--config=x/config.json"], {"sample"}),
         (["--visualize_option=2"], {"visualize"}),
         (["--explore=conv_arithmetic"], {"explore"}),
         (["--notrain", "--sample=3"], {"sample"}),

@@ -167,3 +167,21 @@ def test_every_meaning_is_a_flag_and_no_flag_means_another():
 def test_every_example_can_be_typed(name):
     parse_flags(["main.py", f"--{name}={EXAMPLES[name].strip(chr(39))}"])
     assert FLAGS[name].present
+
+
+def test_files_that_the_shell_listed_are_told_their_folder(tmp_path, monkeypatch):
+    """`--dataset photos/*.jpg` arrives as the names of all photos."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my photos").mkdir()
+    names = [f"my photos/{number}.jpg" for number in range(3)]
+    for name in names:
+        (tmp_path / name).touch()
+    told = line_of("--dataset", *names, "--train")
+    assert told == (
+        "--dataset takes one value. Received: 3 files. Give their folder: --dataset='my photos'."
+    )
+    (tmp_path / "a").touch()
+    assert line_of("--dataset", "a", "a").endswith(
+        f"2 files. Give their folder: --dataset={tmp_path}."
+    )
+    assert "Write --dataset=" in line_of("--dataset", *names, "a")

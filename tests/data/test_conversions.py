@@ -2,7 +2,7 @@ import pytest
 from PIL import Image
 
 from config.catalog import CONTAINER_SUFFIXES
-from data.conversions import CONVERSIONS, suggest_conversion
+from data.conversions import CONVERSIONS, explain_files_without_images, suggest_conversion
 from data.find import find_dataset_source
 from data.sources.source import IMAGE_SUFFIXES
 
@@ -32,3 +32,15 @@ def test_pillow_reads_none_of_them_with_what_is_installed():
     ours = {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"}
     readable = {suffix for suffix, name in Image.EXTENSION.items() if name in ours}
     assert not readable & set(CONVERSIONS)
+
+
+def test_what_holds_no_images_is_told_by_its_kinds_of_files():
+    names = ["a.txt", "b/c.TXT", "LICENSE", "d.heic", "e/"]
+    kinds = "2 .txt, 1 without suffix, 1 .heic"
+    assert explain_files_without_images("x.zip", names, "") == (
+        "x.zip must hold images (.bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp). "
+        f"Received: {kinds}. {CONVERSIONS['.heic']}."
+    )
+    told = explain_files_without_images("x.tar", [], "*.png")
+    assert told == "x.tar must hold files like *.png. Received: no files."
+    assert len(explain_files_without_images("x.zip", ["a." + "b" * 999], "")) < 200

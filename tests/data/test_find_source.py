@@ -120,3 +120,22 @@ def test_a_folder_here_is_found_but_not_under_the_name_of_a_set(
         find_dataset_source(tiny(dataset="lsun"))
     Path("lsun").rename("cats")
     assert find_dataset_source(tiny(dataset="cats")).count == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "remedy"),
+    [
+        ("faces/*.png", "--dataset=faces --input_fname_pattern='*.png'"),
+        ("*.JPG", f"--dataset={Path.cwd()} --input_fname_pattern='*.JPG'"),
+        ("faces/0?/*.png", "--dataset=faces --input_fname_pattern='0?/*.png'"),
+        ("faces/{000..009}.png", "--dataset=faces"),
+    ],
+)
+def test_a_pattern_of_images_is_told_the_two_flags_for_it(tiny, image_folder, pattern, remedy):
+    image_folder(2)
+    with pytest.raises(ValueError) as error:
+        find_dataset_source(tiny(dataset=pattern))
+    assert str(error.value) == (
+        "--dataset must be a folder or a file that holds a whole dataset. "
+        f"Received: a pattern of images, {pattern}. Give their folder: {remedy}."
+    )

@@ -120,6 +120,25 @@ def test_a_batch_larger_than_the_dataset_is_told(tiny, messages, image_folder):
     assert f"{line} Try --batch_size=5." in messages
 
 
+def test_a_dry_run_says_of_the_images_what_training_says(tiny, messages, image_folder):
+    image_folder(5)  # 24 high, 20 wide
+    small = {"dataset": "faces", "batch_size": 6, "output_height": 32}
+    for c_dim in ("auto", "3"):  # a run knows its channels
+        messages.clear()
+        probe_dataset(tiny(**small, c_dim=c_dim))
+        assert messages == [
+            "5 of the first 5 images would be enlarged to 32x32, most of them from 20x20; "
+            "--output_height=20 keeps all their detail.",
+            "fewer than 1,000 images: the networks will memorise them.",
+            "a batch of 6 is larger than the dataset of 5 images and repeats some. "
+            "Try --batch_size=5.",
+        ]
+
+    messages.clear()
+    probe_dataset(tiny(dataset="digits", output_height=8, batch_size=64))
+    assert messages == []
+
+
 def test_everything_that_changes_pixels_makes_another_pack(tiny, image_folder):
     image_folder(4)
     changes = [

@@ -300,6 +300,52 @@ print(peak() - before, total)
     assert used < 200  # of 400
 
 
+@pytest.mark.parametrize("use_dictionary", [True, False])
+def test_a_page_that_inflates_to_much_is_a_bomb(tmp_path, monkeypatch, use_dictionary):
+    """58 kB of 1.9 GB of zeros took 11 GB, since pyarrow inflates a page as a whole."""
+    monkeypatch.setattr(limits, "MAX_PAGE_BYTES_UNCHECKED", 2**20)
+    path, options = tmp_path / "a.parquet", {"use_dictionary": use_dictionary}
+    for column in ("image", "label"):
+        columns = {"image": [png()] * 3, "label": ["a"] * 3}
+        columns[column] = [("\0" if column == "label" else b"\0") * 2**22] * 3
+        pyarrow.parquet.write_table(pyarrow.table(columns), path, compression="zstd", **options)
+        assert path.stat().st_size < 2**14
+        source = open_parquet_files([path])
+        with pytest.raises(ValueError, match=r"a\.parquet must be .*Received: a bomb: "):
+            list(source.items()) if column == "image" else source.labels()
+
+
+@pytest.mark.parametrize(
+    ("compression", "true", "false", "reason"),
+    [
+        # I64s of the footer: of 64 rows, 8,191.
+        ("none", b"\x16\x80\x01", b"\x16\xfe\x7f", "Received: 8,127 fewer"),
+        # The I32 in a page header that says to how much the page inflates.
+        ("snappy", b"\x15\x8e\xb2\x01", b"\x15\xfe\xff\x7f", "Page didn't decompress to expected"),
+        # The length of a value, before it.
+        (
+            "none",
+            struct.pack("<I", 174),
+            struct.pack("<I", 2**31 - 1),
+            "Invalid or truncated PLAIN",
+        ),
+    ],
+    ids=["rows", "page", "value"],
+)
+def test_a_parquet_file_that_lies_about_its_sizes_is_one_line(
+    tmp_path, compression, true, false, reason
+):
+    path = tmp_path / "a.parquet"
+    table = pyarrow.table({"image": [bytes([number]) * 174 for number in range(64)]})
+    options = {"use_dictionary": False, "write_statistics": False, "compression": compression}
+    pyarrow.parquet.write_table(table, path, **options)
+    content = path.read_bytes()
+    assert true in content
+    path.write_bytes(content.replace(true, false))
+    with pytest.raises(ValueError, match=reason):
+        list(open_parquet_files([path]).items())
+
+
 def test_what_stands_beside_a_parquets_columns_may_be_anything(tmp_path):
     path = tmp_path / "a.parquet"
     table = pyarrow.table({"image": [png()], "label": [0]})

@@ -62,6 +62,39 @@ def test_with_labels_the_maps_beside_them_count():
     assert (settings["stem_width"], settings["bias"], stem_area) == (32, False, 25)
 
 
+@pytest.mark.parametrize("inputs", [16, 10])
+def test_labels_without_maps_of_their_own_are_refused(inputs):
+    labelled = GENERATOR | zeros(fc_kernel=(16, 64), conv2_kernel=(4, 4, 3, inputs))
+    with pytest.raises(ValueError) as error:
+        infer_settings_from_arrays(labelled, None)
+    assert str(error.value) == (
+        "With labels, conv2/kernel must take more maps than conv1/kernel gives, one more for each "
+        f"label. Received: {inputs} after 16. Check that the files are of one DCGAN."
+    )
+
+
+@pytest.mark.parametrize(("units", "maps"), [(25 * 32, 33), (16, 32), (5, 10)])
+def test_a_stem_of_no_whole_maps_is_refused(units, maps):
+    odd = GENERATOR | zeros(stem_kernel=(6, units), conv1_kernel=(4, 4, 16, maps))
+    with pytest.raises(ValueError) as error:
+        infer_settings_from_arrays(odd, None)
+    assert str(error.value) == (
+        f"stem/kernel must give a whole number of the {maps} maps that conv1/kernel takes. "
+        f"Received: {units} units. Check that the files are of one DCGAN."
+    )
+
+
+def test_a_stem_with_more_labels_than_maps_is_refused():
+    labelled = zeros(
+        fc_kernel=(16, 64),
+        stem_kernel=(64 + 10, 25 * 32),
+        conv1_kernel=(4, 4, 16, 10),
+        conv2_kernel=(4, 4, 3, 16 + 10),
+    )
+    with pytest.raises(ValueError, match="a whole number of the 0 maps that conv1/kernel takes"):
+        infer_settings_from_arrays(labelled, None)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

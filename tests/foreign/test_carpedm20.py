@@ -17,7 +17,7 @@ from originals import (
 from config.presets import apply_preset
 from config.settings import Config
 from config.stored import read_config
-from foreign.carpedm20 import find_tf1_prefix, read_carpedm20_weights
+from foreign.carpedm20 import _map_mnist_tf1_names, find_tf1_prefix, read_carpedm20_weights
 from foreign.import_weights import import_weights, read_foreign_weights
 from gan import DCGAN
 from model import Discriminator, Generator
@@ -119,3 +119,13 @@ def test_of_several_checkpoints_in_a_folder_the_newest_counts(tmp_path):
     assert find_tf1_prefix(tmp_path / "model-2.index") == str(tmp_path / "model-2")
     assert find_tf1_prefix(tmp_path / "model-2") == str(tmp_path / "model-2")
     assert find_tf1_prefix(tmp_path / "nowhere") is None
+
+
+def test_a_pair_for_mnist_whose_maps_leave_no_labels_is_refused(monkeypatch):
+    """Damaged, as its second transposed convolution takes only what the first one gives."""
+    shapes = {"Matrix": (8, 8 * 49), "w": (5, 5, 8, 8)}
+    names = [name for network in _map_mnist_tf1_names() for name in network.values()]
+    arrays = {name: np.zeros(shapes.get(name.split("/")[1], (8,))) for name in names}
+    monkeypatch.setattr("foreign.carpedm20._load_tf1_checkpoint", lambda prefix: arrays)
+    with pytest.raises(ValueError, match="With labels, conv2/kernel must take more maps"):
+        read_carpedm20_weights("mnist")

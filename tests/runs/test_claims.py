@@ -117,8 +117,12 @@ def test_what_an_older_run_left_in_a_folder_is_adopted_by_that_run_alone(begun, 
         (tmp_path / name).mkdir()
         (tmp_path / name / file).touch()
         others = {one: str(tmp_path / "free") for one in places if one != name}
-        with pytest.raises(ValueError, match=f"--{name} must be this run's own.*has left its work"):
+        with pytest.raises(ValueError) as error:
             begun("new", **others)
+        assert str(error.value) == (
+            f"--{name} must be this run's own. Received: {tmp_path / name}, which holds {file}, a "
+            f"name that training gives, and nothing says whose it is. Give another --{name}."
+        )
     assert begun("old").run_id
 
 

@@ -138,7 +138,8 @@ def test_a_larger_set_never_goes(folder, messages):
     fill(folder, "9 images", 9, a="1", b="2")
     assert fill(folder, "5 images", 5, a="3") == ["made", "made.1"]
     assert files(folder.with_name("made.1")) == {"a": b"1", "b": b"2"}
-    assert messages == [f"{folder} was put aside as made.1: it holds more, 9 images."]
+    reason = "it was written with 9 images, more than the new 5 images"
+    assert messages == [f"{folder} was put aside as made.1: {reason}."]
     assert fill(folder, "5 images", 5, a="4") == ["made", "made.1"]
 
 
@@ -189,15 +190,18 @@ def test_single_files_follow_the_same_rule(tmp_path, messages):
     (tmp_path / "one.json").write_text("mine")
     replace_files(tmp_path, {"one.json": b"4", "two.json": b"3"}, what="numbers")
     assert files(tmp_path) == {"one.json": b"4", "two.json": b"3", "one.1.json": b"mine"}
-    text = f"{tmp_path / 'one.json'} was put aside as one.1.json: this program did not write it."
-    assert messages[1:] == [text]
+    reason = "it is not as this program wrote it"
+    assert messages[1:] == [f"{tmp_path / 'one.json'} was put aside as one.1.json: {reason}."]
 
 
-def test_a_single_file_without_a_record_is_the_users(tmp_path):
+def test_a_single_file_without_a_record_is_the_users(tmp_path, messages):
     (tmp_path / "one.json").write_text("mine")
     (tmp_path / "two.json").mkdir()
     replace_files(tmp_path, {"one.json": b"1", "two.json": b"2"}, what="numbers")
     assert files(tmp_path) == {"one.json": b"1", "one.1.json": b"mine", "two.json": b"2"}
+    assert messages[0].endswith(
+        "one.json was put aside as one.1.json: this program did not write it."
+    )
     assert (tmp_path / "two.json.1").is_dir()
 
 

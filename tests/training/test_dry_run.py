@@ -26,7 +26,8 @@ def test_it_tells_the_settings_the_layers_and_what_they_need():
     facts = {line[:9].strip(): line[9:] for line in lines if line[:9].strip()}
     assert facts["images"].startswith("1,000: ")
     assert "391 steps" in facts["run"]  # 25 epochs of 1,000 images in batches of 64
-    assert facts["disk"] == "0.00 GB for the decoded images"  # 33 * 47 * 3 * 1000 = 4.7 MB
+    assert facts["disk"] == "4.7 MB for the decoded images"  # 33 * 47 * 3 * 1000
+    assert "disk     4.66 GB for" in describe_dry_run(config, (1_000_000, 3, ("a", "b")))
 
 
 def test_it_tells_where_a_run_is_and_what_is_left(trained):

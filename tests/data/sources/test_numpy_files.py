@@ -47,11 +47,25 @@ def test_classes_beside_images(tiny, tmp_path, images, labels):
         np.testing.assert_array_equal(labelled.labels.y, np.eye(3)[classes])
 
 
+def test_other_images_of_an_archive_are_said_to_be_left_out(tmp_path, messages):
+    """As in Keras's mnist.npz, of which the original's users may expect all 70,000."""
+    path = tmp_path / "mnist.npz"
+    classes = {"y_train": np.zeros(6, np.uint8), "y_test": np.zeros(2, np.uint8)}
+    images = {"x_test": pixels(2, 16, 16), "x_train": pixels(6, 16, 16)}
+    np.savez(path, **images, **classes, notes=np.zeros(3))
+    assert open_array_archive(path).count == 6
+    assert messages == [f"{path}: reading x_train, 6 images; left out: x_test (2)."]
+
+    np.savez(path, x_train=images["x_train"], **classes)
+    open_array_archive(path)
+    assert len(messages) == 1
+
+
 @pytest.mark.parametrize("labels", [np.zeros((4, 3), int), np.zeros(3, int), np.zeros(4)])
 def test_labels_that_are_no_classes_are_one_line(tiny, tmp_path, labels):
     np.savez(tmp_path / "set.npz", x=pixels(4, 16, 16), y=labels)
     assert len(load_dataset(tiny(dataset=str(tmp_path / "set.npz"), c_dim=1)).images) == 4
-    with pytest.raises(ValueError, match=r"must have a class, .* Received: y, .* --labels=none"):
+    with pytest.raises(ValueError, match=r"a class, .* each of the 4 images in x\. Received: y, "):
         load_dataset(tiny(dataset=str(tmp_path / "set.npz"), c_dim=1, labels="own"))
 
 
@@ -76,4 +90,10 @@ def test_arrays_that_are_no_images_are_told_how_to_become_some(tmp_path, array, 
         open_array_file(tmp_path / "a.npy")
     np.savez(tmp_path / "a.npz", x=array)
     with pytest.raises(ValueError, match=rf"a\.npz must hold images\. Received: x: .*{advice}"):
+        open_array_archive(tmp_path / "a.npz")
+
+
+def test_an_archive_without_arrays_is_told_how_to_save_some(tmp_path):
+    np.savez(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=r"a\.npz must hold images\. Received: no array\. Save "):
         open_array_archive(tmp_path / "a.npz")

@@ -1,0 +1,50 @@
+"""What is said of a run whose images are no longer where its config.json says."""
+
+import contextlib
+from pathlib import Path
+
+from config.catalog import NAMED_SETS
+from config.settings import Config
+from data.find import MissingDatasetError, NoImagesError
+from runs.find import read_run
+
+
+@contextlib.contextmanager
+def explain_gone_dataset_of_run(config: Config, *, is_typed: bool):
+    """Makes an error of missing images name the run's config.json, where only that names them.
+
+    is_typed: whether the user gave --dataset, as then the error is about what he typed.
+    """
+    try:
+        yield
+    except (MissingDatasetError, NoImagesError) as error:
+        is_missing = isinstance(error, MissingDatasetError)
+        is_gone = is_missing or _is_empty_folder(Path(config.dataset_place or config.dataset))
+        if is_typed or not is_gone or not _run_names_dataset(config):
+            raise
+        raise ValueError(_describe_gone_dataset(config, is_missing=is_missing)) from error
+
+
+def _is_empty_folder(path: Path) -> bool:
+    """As the place of a disk that is not mounted is one."""
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _run_names_dataset(config: Config) -> bool:
+    """Whether the dataset is that of a run's config.json; not of one that download.py brings."""
+    run = read_run(config.run_dir)
+    return run is not None and run.dataset == config.dataset and run.dataset not in NAMED_SETS
+
+
+def _describe_gone_dataset(config: Config, *, is_missing: bool) -> str:
+    named = f"{config.run_dir / 'config.json'} names"
+    place = config.dataset_place or config.dataset
+    if is_missing and Path(place).exists():  # the path in config.json is relative
+        return (
+            f"{named} {config.dataset}, which leads nowhere from {Path.cwd()}. "
+            f"Add --dataset={place}, where the images were."
+        )
+    return (
+        f"{named} {place}, where there are no images any more. "
+        "If they have moved, add --dataset=NEWPLACE."
+    )

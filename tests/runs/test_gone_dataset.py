@@ -1,0 +1,75 @@
+"""A run whose images are no longer where its config.json says: the line says so, and what to do."""
+
+import pytest
+from program import is_one_line, run_here
+
+from config.stored import write_config
+
+
+@pytest.fixture
+def run_on(tiny):
+    """A factory of the folder of a run that was trained on `dataset`, at `place`."""
+
+    def make(dataset, place=""):
+        config = tiny(dataset=str(dataset), dataset_place=str(place), out_name="run").resolve()
+        config.checkpoint_path.mkdir(parents=True)
+        (config.checkpoint_path / "step-1.index").touch()
+        write_config(config)
+        return config.run_dir
+
+    return make
+
+
+def refused(capsys, run, *flags):
+    """The error of a command that names the run by its folder."""
+    capsys.readouterr()
+    assert run_here(f"--out_dir={run.parent}", f"--out_name={run.name}", *flags, tiny=()) == 1
+    said = capsys.readouterr().err
+    assert is_one_line(said)
+    return said.removeprefix("error: ").strip()
+
+
+def test_images_that_are_gone_may_have_moved(run_on, tmp_path, capsys):
+    faces = tmp_path / "faces"
+    run = run_on(faces, faces)
+    line = (
+        f"{run}/config.json names {faces}, where there are no images any more. "
+        "If they have moved, add --dataset=NEWPLACE."
+    )
+    for action in ("--train", "--dry_run"):
+        assert refused(capsys, run, action) == line
+    assert refused(capsys, run, "--train", f"--config={run}/config.json") == line
+    faces.mkdir()  # as of a disk that is not mounted
+    assert refused(capsys, run, "--train") == line
+
+
+def test_a_folder_of_other_files_is_told_as_ever(run_on, tmp_path, capsys):
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "faces" / "a.heic").touch()
+    (tmp_path / "faces" / "a.png").touch()
+    run = run_on(tmp_path / "faces", tmp_path / "faces")
+    said = refused(capsys, run, "--train", "--input_fname_pattern=*.jpg")
+    assert said.startswith(f"{tmp_path}/faces must hold files like *.jpg. Received: 1 .")
+
+
+def test_a_relative_path_from_another_folder(run_on, tmp_path, capsys, monkeypatch):
+    (tmp_path / "here" / "faces").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    run = run_on("here/faces", tmp_path / "here" / "faces")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert refused(capsys, run, "--train") == (
+        f"{run}/config.json names here/faces, which leads nowhere from {tmp_path}/elsewhere. "
+        f"Add --dataset={tmp_path}/here/faces, where the images were."
+    )
+
+
+def test_what_was_typed_is_answered_as_it_was_typed(run_on, tmp_path, capsys):
+    run = run_on(tmp_path / "faces")
+    typed = refused(capsys, run, "--train", f"--dataset={tmp_path}/face")
+    assert typed == f"There is no folder or zip {tmp_path}/face. {tmp_path} holds no face."
+
+
+def test_a_named_set_is_fetched_as_ever(run_on, tmp_path, capsys):
+    run = run_on("lsun")
+    said = refused(capsys, run, "--train")
+    assert said.startswith(f"There is no lsun in {tmp_path}/data. Run python download.py lsun")
