@@ -1,4 +1,4 @@
-"""What training has left in a run's folder, and where it goes when a run starts anew.
+"""What training has left in a run's folder, and where it goes when a run starts anew or goes back.
 
 Without a checkpoint nothing can go on from what is there. It is still the user's: nothing of it is
 deleted.
@@ -8,30 +8,62 @@ import contextlib
 import json
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from absl import logging
 
 from config.settings import SETTINGS, Config
 from config.stored import read_config
-from runs.checkpoints import CHECKPOINT_LIST, list_checkpoints
+from runs.checkpoints import CHECKPOINT_LIST, list_checkpoints, list_steps_saved_before
 from runs.claims import CLAIM_FILE
-from system.files import find_free_name, put_aside
+from runs.progress import read_settings_on_disk
+from system.files import find_free_name, keep_copy_aside, put_aside, write_atomic
+from system.written import RECORD_NAME, read_record_of_folder
 
 PICTURES = ("reals.png", "train_" + "[0-9]" * 8 + ".png", "training.gif")  # that training draws
+DRAWN_FOLDERS = ("seed_*", "visualize_*")  # beside them, drawn from a checkpoint
+METRICS = ("d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
+METRICS_KEYS = {"step", "epoch", "images_per_second", *METRICS, "seconds"}  # of metrics.jsonl
+METRICS_START = b'{"step": '  # of each line
+ORIGIN_FILE = "imported_from.txt"  # where the weights of an imported run come from
 
 
-def put_earlier_training_aside(config: Config) -> None:
-    """Puts aside samples, logs and config.json of an earlier training whose checkpoints are gone.
+class EarlierTraining(NamedTuple):
+    """What a training left whose checkpoints are gone; all of it empty where there was none.
+
+    places: files and folders of the run's own. pictures: in a folder that others may use, too.
+    """
+
+    places: list[Path]
+    pictures: list[Path]
+
+
+def find_earlier_training(config: Config) -> EarlierTraining:
+    """What has to be put aside before a run without a checkpoint starts anew.
 
     What a training left that was killed before its first checkpoint stays: the same settings give
     the same pictures again.
     """
     if list_checkpoints(config.checkpoint_path) or _was_killed_before_first_checkpoint(config):
-        return
-    moved = _put_pictures_aside(config)
-    for name in ("logs", "config.json"):
-        if (config.run_dir / name).exists():
-            moved.append(put_aside(config.run_dir / name))
+        return EarlierTraining([], [])
+
+    own = [config.run_dir / name for name in ("logs", "config.json", ORIGIN_FILE)]
+    own = [path for path in own if path.exists()]
+    samples = config.sample_path
+    if not _lies_in_run(config, samples):
+        return EarlierTraining([*_list_exports(config), *own], _list_drawn_entries(samples))
+    if _holds_anything(samples):
+        own = [samples, *own]
+    # Folders that are given as settings may be one: each counts once.
+    return EarlierTraining([*dict.fromkeys([*_list_exports(config), *own])], [])
+
+
+def put_earlier_training_aside(config: Config) -> None:
+    """Gives free names to what `find_earlier_training` finds, and says so."""
+    earlier = find_earlier_training(config)
+    moved = [put_aside(path) for path in earlier.places]
+    if earlier.pictures:
+        moved.append(_move_pictures_together(config, earlier.pictures))
 
     if moved:
         shown = (os.path.relpath(path, config.run_dir) for path in moved)
@@ -39,6 +71,15 @@ def put_earlier_training_aside(config: Config) -> None:
             "%s has no checkpoint and starts anew; what was there was put aside: %s.",
             *(config.run_dir, ", ".join(shown)),
         )
+
+
+def describe_earlier_training(config: Config) -> str:
+    """What `put_earlier_training_aside` would put aside, in words; empty where it is nothing."""
+    earlier = find_earlier_training(config)
+    names = [os.path.relpath(path, config.run_dir) for path in earlier.places]
+    if earlier.pictures:
+        names.append(f"the pictures in {config.sample_path}")
+    return ", ".join(names)
 
 
 def list_training_grids(config: Config) -> dict[int, Path]:
@@ -55,13 +96,89 @@ def read_metrics(path: Path) -> list[dict]:
     """The entries of metrics.jsonl that have a step, without lines that a kill cut short."""
     if not path.exists():
         return []
-    entries = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError):
-            entries.append(json.loads(line))
-    return [
-        entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("step"), int)
-    ]
+    entries = map(_parse_metrics_line, path.read_bytes().splitlines())
+    return [entry for entry in entries if entry is not None]
+
+
+def keep_metrics_of_lost_checkpoints(config: Config, start: int) -> None:
+    """Where checkpoints after step `start` are gone, says so and keeps a copy of metrics.jsonl.
+
+    To be called before config.json gets today's settings.
+    """
+    last = _find_last_step_of_lost_checkpoints(config, start)
+    if not last:
+        return
+
+    path, copy = locate_metrics(config), None
+    if any(entry["step"] > start for entry in read_metrics(path)):
+        copy = cut_metrics_after_step(path, start, keeps_copy=True)
+    kept = f" {os.path.relpath(copy, config.run_dir)} keeps the lines after it." if copy else ""
+    logging.info(
+        "%s was at step %s and goes on from step %s: later checkpoints are gone or damaged.%s",
+        *(config.run_dir, f"{last:,}", f"{start:,}", kept),
+    )
+
+
+def cut_metrics_after_step(path: Path, step: int, *, keeps_copy: bool = False) -> Path | None:
+    """Drops the lines of metrics.jsonl after `step`, which will be written again.
+
+    Returns the copy of the whole file that is kept first if `keeps_copy`, or if lines have to go
+    that this program did not write.
+    """
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    kept = [line for line in lines if _is_metrics_line_until(step, line)]
+    others = [line for line in {*lines} - {*kept} if not _is_own_metrics_line(line)]
+
+    copy = keep_copy_aside(path) if keeps_copy or others else None
+    if others and not keeps_copy:
+        logging.info("%s keeps lines of %s that this program did not write.", copy, path.name)
+    short = b"".join(line.rstrip(b"\r\n") + b"\n" for line in kept)
+    if short != content:
+        write_atomic(path, short)
+    return copy
+
+
+def _find_last_step_of_lost_checkpoints(config: Config, start: int) -> int:
+    """The step at which a run was before checkpoints after `start` were lost; 0 if none were.
+
+    A kill costs no more than the steps until the next checkpoint. Grids count only where there are
+    no metrics, as they stay when the run goes back.
+    """
+    entries = read_metrics(locate_metrics(config))
+    steps = [entry["step"] for entry in entries if entry.keys() <= METRICS_KEYS]
+    done = max(steps or list_training_grids(config), default=0)
+    saved = max(list_steps_saved_before(config.checkpoint_path), default=0)
+
+    before = read_settings_on_disk(config)
+    next_save = start - start % before.ckpt_freq + before.ckpt_freq
+    if before.mixed_precision == "float16":  # a step that overflowed is not saved
+        next_save += before.ckpt_freq
+    return max(saved, done) if saved > start or done > next_save else 0
+
+
+def _parse_metrics_line(line: bytes) -> dict | None:
+    """A line of metrics.jsonl; None unless it is an entry with a step."""
+    with contextlib.suppress(ValueError, RecursionError):
+        entry = json.loads(line.decode("utf-8", errors="replace"))
+        if isinstance(entry, dict) and isinstance(entry.get("step"), int):
+            return entry
+    return None
+
+
+def _is_metrics_line_until(step: int, line: bytes) -> bool:
+    entry = _parse_metrics_line(line)
+    return entry is not None and entry["step"] <= step
+
+
+def _is_own_metrics_line(line: bytes) -> bool:
+    """Whether it is empty, an entry of the program's, or the beginning of one that a kill cut."""
+    if entry := _parse_metrics_line(line):
+        return entry.keys() <= METRICS_KEYS
+    start = METRICS_START[: len(line)]
+    return not line.strip() or (line.startswith(start) and not line.endswith(b"\n"))
 
 
 def _was_killed_before_first_checkpoint(config: Config) -> bool:
@@ -69,6 +186,8 @@ def _was_killed_before_first_checkpoint(config: Config) -> bool:
 
     True also where no training has been.
     """
+    if _holds_results_of_checkpoint(config):
+        return False
     entries = read_metrics(locate_metrics(config))
     steps = [*list_training_grids(config), *(entry["step"] for entry in entries)]
     path = config.run_dir / "config.json"
@@ -98,22 +217,37 @@ def _has_equal_settings(path: Path, config: Config) -> bool:
     return all(getattr(stored, name) == getattr(config, name) for name in names)
 
 
-def _put_pictures_aside(config: Config) -> list[Path]:
-    """Puts samples/ aside; in a folder outside of the run only the pictures that training drew."""
-    folder = config.sample_path
-    pictures = [path for pattern in PICTURES for path in folder.glob(pattern)]
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return []
-    if _lies_in_run(config, folder):
-        return [put_aside(folder)]
-    if not pictures:
-        return []
+def _holds_results_of_checkpoint(config: Config) -> bool:
+    """Whether something is there that is only made from a checkpoint: an export, or drawings."""
+    folders = [path for pattern in DRAWN_FOLDERS for path in config.sample_path.glob(pattern)]
+    return bool(_list_exports(config)) or any(map(read_record_of_folder, folders))
 
-    aside = find_free_name(folder / "training")
+
+def _list_exports(config: Config) -> list[Path]:
+    """The run's export/, if anything is in it."""
+    folder = config.run_dir / "export"
+    return [folder] if _lies_in_run(config, folder) and _holds_anything(folder) else []
+
+
+def _holds_anything(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _list_drawn_entries(folder: Path) -> list[Path]:
+    """The pictures of training and what was drawn later, with their records."""
+    pictures = [path for pattern in PICTURES for path in folder.glob(pattern)]
+    drawn = [path for pattern in DRAWN_FOLDERS for path in folder.glob(pattern)]
+    entries = pictures + [path for path in drawn if read_record_of_folder(path)]
+    record = folder / RECORD_NAME
+    return [*entries, record] if pictures and record.is_file() else entries
+
+
+def _move_pictures_together(config: Config, pictures: list[Path]) -> Path:
+    aside = find_free_name(config.sample_path / "training")
     aside.mkdir()
     for path in pictures:
         os.replace(path, aside / path.name)
-    return [aside]
+    return aside
 
 
 def _lies_in_run(config: Config, folder: Path) -> bool:

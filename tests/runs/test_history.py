@@ -1,13 +1,22 @@
 """What an earlier training left, and when it is put aside."""
 
+import dataclasses
 import json
+import shutil
 
 import pytest
 from program import tree
 
 from config.stored import write_config
 from runs.claims import claim_run_folders
-from runs.history import list_training_grids, put_earlier_training_aside
+from runs.history import (
+    cut_metrics_after_step,
+    describe_earlier_training,
+    keep_metrics_of_lost_checkpoints,
+    list_training_grids,
+    put_earlier_training_aside,
+)
+from system.written import RECORD_NAME, replace_folder
 
 
 @pytest.fixture
@@ -81,10 +90,16 @@ def bring_another_config(config):
     (config.run_dir / "config.json").write_text('{"a user\'s": "own"}')
 
 
+def draw_from_a_checkpoint(config):
+    with replace_folder(config.sample_path / "seed_0", what="1 image") as draft:
+        (draft / "000000.png").touch()
+
+
 @pytest.mark.parametrize(
     "change",
     [
         remove_checkpoint_folder,
+        draw_from_a_checkpoint,
         leave_tensorflows_list,
         log_more_steps_than_a_kill_loses,
         draw_more_steps_than_a_kill_loses,
@@ -96,6 +111,8 @@ def test_what_shows_an_earlier_training_puts_it_aside(stopped, change, messages)
     config = stopped()
     change(config)
     before = tree(config.run_dir)
+    assert describe_earlier_training(config) == "samples, logs, config.json"
+    assert tree(config.run_dir) == before
     put_earlier_training_aside(config)
     after = tree(config.run_dir)
     assert {*after} >= ASIDE
@@ -125,3 +142,167 @@ def test_in_a_folder_that_is_not_the_runs_only_its_pictures_move(stopped, tmp_pa
     names = sorted(path.name for path in (config.sample_path / "training.1").iterdir())
     assert names == ["reals.png", "train_00000020.png"]
     assert (config.run_dir / "logs.1").is_dir()
+
+
+def test_an_export_is_of_an_earlier_training_and_goes_with_it(stopped, messages):
+    """It may be all that is left of those weights: --export would replace it."""
+    config = stopped()
+    for name in ("saved_model/saved_model.pb", "model_card.json", "notes"):
+        path = config.run_dir / "export" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (config.run_dir / "imported_from.txt").write_text("another program's weights")
+    exported = tree(config.run_dir / "export")
+
+    assert describe_earlier_training(config) == (
+        "export, samples, logs, config.json, imported_from.txt"
+    )
+    put_earlier_training_aside(config)
+    assert tree(config.run_dir / "export.1") == exported
+    names = "export.1, samples.1, logs.1, config.1.json, imported_from.1.txt"
+    assert messages[0].endswith(f"what was there was put aside: {names}.")
+    assert describe_earlier_training(config) == ""
+
+
+def test_an_export_alone_is_put_aside_too(tiny):
+    config = tiny().resolve()
+    (config.run_dir / "export").mkdir(parents=True)
+    assert describe_earlier_training(config) == ""  # nothing is in it
+    (config.run_dir / "export" / "generator.pb").touch()
+    put_earlier_training_aside(config)
+    assert (config.run_dir / "export.1" / "generator.pb").is_file()
+
+
+def test_what_was_drawn_into_a_folder_elsewhere_goes_along_with_its_record(stopped, tmp_path):
+    config = stopped(sample_dir=str(tmp_path / "elsewhere"))
+    draw_from_a_checkpoint(config)
+    (config.sample_path / "seed_1").mkdir()  # without a record: nobody knows whose it is
+    (config.sample_path / RECORD_NAME).write_text("{}")
+    text = f"logs, config.json, the pictures in {config.sample_path}"
+    assert describe_earlier_training(config) == text
+    put_earlier_training_aside(config)
+    aside = config.sample_path / "training.1"
+    assert {path.name for path in aside.iterdir()} == {
+        *(RECORD_NAME, "reals.png", "seed_0", "train_00000020.png")
+    }
+    assert (config.sample_path / "seed_1").is_dir()
+
+
+OURS = b'{"step": 20, "epoch": 1.5, "d_loss": null, "seconds": 7.5}\n'
+LATER = b'{"step": 40, "epoch": 3.0, "d_loss": 0.5, "seconds": 9.0}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "left"),
+    [
+        (OURS, OURS),
+        (OURS + LATER, OURS),
+        (LATER, b""),
+        (OURS + LATER + b'{"st', OURS),
+        (OURS + b"\n", OURS),
+        (OURS[:-1], OURS),
+        (OURS.replace(b": ", b":"), OURS.replace(b": ", b":")),  # as a user's program wrote it
+        (b'{"step": 3, "note": "mine"}\n' + OURS, b'{"step": 3, "note": "mine"}\n' + OURS),
+    ],
+)
+def test_lines_of_metrics_that_are_written_again_go(tmp_path, content, left, messages):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(content)
+    assert cut_metrics_after_step(path, 20) is None
+    assert tree(tmp_path) == {"metrics.jsonl": left}
+    assert messages == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"# a note of the user's\n",
+        b"# another, without an end",
+        b'["no entry"]\n',
+        b'{"note": "no step"}\n',
+        b'{"step": 30, "note": "mine"}\n',
+        b'{"step": "30"}\n',
+        b"\xff\xfe\n",
+        b"[" * 100_000 + b"\n",
+    ],
+)
+def test_lines_of_metrics_that_the_user_wrote_are_kept(tmp_path, line, messages):
+    path, copy = tmp_path / "metrics.jsonl", tmp_path / "metrics.1.jsonl"
+    path.write_bytes(OURS + line)
+    assert cut_metrics_after_step(path, 20) == copy
+    assert tree(tmp_path) == {"metrics.jsonl": OURS, "metrics.1.jsonl": OURS + line}
+    text = f"{copy} keeps lines of metrics.jsonl that this program did not write."
+    assert messages == [text]
+    assert cut_metrics_after_step(path, 20) is None  # once
+
+
+@pytest.fixture
+def going_back(tiny):
+    """A factory of runs that have a checkpoint of step 20 and did `done` steps."""
+
+    def make(done, saved=20, **changes):
+        config = tiny(**({"ckpt_freq": 20} | changes)).resolve()
+        claim_run_folders(config)
+        write_config(config)
+        (config.run_dir / "logs").mkdir()
+        (config.run_dir / "logs" / "metrics.jsonl").write_text(f'{{"step": {done}}}\n')
+        text = f'model_checkpoint_path: "step-{saved}"\nall_model_checkpoint_paths: "step-20"\n'
+        (config.checkpoint_path / "checkpoint").write_text(text)
+        return config
+
+    return make
+
+
+def test_what_a_kill_can_cost_is_no_lost_checkpoint(going_back, messages):
+    """The step of the next checkpoint may be logged before that is whole."""
+    for start in (20, 39, 40):
+        config = going_back(40)
+        keep_metrics_of_lost_checkpoints(config, start)
+        shutil.rmtree(config.run_dir)
+    longer = going_back(39, ckpt_freq=40)  # as it was when the process was killed
+    keep_metrics_of_lost_checkpoints(dataclasses.replace(longer, ckpt_freq=5), 20)
+    assert messages == [] and len(tree(longer.run_dir / "logs")) == 1
+
+
+def test_steps_that_the_user_wrote_and_saves_that_float16_skips_tell_nothing(going_back, messages):
+    noted = going_back(40)
+    with open(noted.run_dir / "logs" / "metrics.jsonl", "a") as file:
+        file.write('{"step": 900, "note": "mine"}\n')
+    keep_metrics_of_lost_checkpoints(noted, 20)
+    skipped = going_back(60, out_name="skipped", mixed_precision="float16")
+    keep_metrics_of_lost_checkpoints(skipped, 20)
+    assert messages == []
+
+
+@pytest.mark.parametrize(("done", "saved"), [(41, 20), (30, 30), (40, 40)])
+def test_lines_of_steps_whose_checkpoints_are_gone_are_kept(going_back, done, saved, messages):
+    """More steps than a kill can cost, or one of which TensorFlow's list has a checkpoint."""
+    config = going_back(done, saved)
+    before = tree(config.run_dir / "logs")
+    keep_metrics_of_lost_checkpoints(config, 20)
+    assert tree(config.run_dir / "logs") == {
+        "metrics.1.jsonl": before["metrics.jsonl"],
+        "metrics.jsonl": b"",
+    }
+    assert messages == [
+        f"{config.run_dir} was at step {done} and goes on from step 20: later checkpoints are gone "
+        "or damaged. logs/metrics.1.jsonl keeps the lines after it."
+    ]
+
+
+def test_without_metrics_or_tensorflows_list_the_grids_tell(going_back, messages):
+    config = going_back(60)
+    (config.checkpoint_path / "checkpoint").write_bytes(b"\xff nonsense")
+    config.sample_path.mkdir()
+    (config.sample_path / "train_00000060.png").touch()
+    keep_metrics_of_lost_checkpoints(config, 20)
+    (config.run_dir / "logs" / "metrics.jsonl").unlink()
+    keep_metrics_of_lost_checkpoints(config, 20)
+    text = f"{config.run_dir} was at step 60 and goes on from step 20: later checkpoints are gone"
+    assert [message.startswith(text) for message in messages] == [True, True]
+    assert messages[1].endswith("gone or damaged.")
+
+    # Grids stay when a run goes back: where metrics go on, they tell nothing.
+    (config.run_dir / "logs" / "metrics.jsonl").write_text('{"step": 30}\n')
+    keep_metrics_of_lost_checkpoints(config, 20)
+    assert len(messages) == 2
