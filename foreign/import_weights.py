@@ -25,7 +25,7 @@ from runs.claims import (
     lock_run_folders,
 )
 from runs.find import read_run
-from runs.history import put_earlier_training_aside
+from runs.history import ORIGIN_FILE, put_earlier_training_aside
 from system.console import print_result
 from system.files import check_folder_writable, write_atomic
 from system.text import join_names_for_error
@@ -35,7 +35,6 @@ FORMATS = (
     "model.b64-1002, or its folder), a folder of Newmu/dcgan_code's *_gen_params.jl_01.npy ..., or "
     "netG.pth,netD.pth of pytorch/examples"
 )
-ORIGIN_FILE = "imported_from.txt"  # in the run's folder
 
 # Missing moving statistics are estimated from generated images. After 40 batches the statistics'
 # initial values weigh 1.5% (ops.BN_MOMENTUM**40).

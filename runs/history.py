@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from absl import logging
 
@@ -16,22 +17,49 @@ from config.stored import read_config
 from runs.checkpoints import CHECKPOINT_LIST, list_checkpoints
 from runs.claims import CLAIM_FILE
 from system.files import find_free_name, put_aside
+from system.written import RECORD_NAME, read_record_of_folder
 
 PICTURES = ("reals.png", "train_" + "[0-9]" * 8 + ".png", "training.gif")  # that training draws
+DRAWN_FOLDERS = ("seed_*", "visualize_*")  # beside them, drawn from a checkpoint
+ORIGIN_FILE = "imported_from.txt"  # where the weights of an imported run come from
 
 
-def put_earlier_training_aside(config: Config) -> None:
-    """Puts aside samples, logs and config.json of an earlier training whose checkpoints are gone.
+class EarlierTraining(NamedTuple):
+    """What a training left whose checkpoints are gone; all of it empty where there was none.
+
+    places: files and folders of the run's own. pictures: in a folder that others may use, too.
+    """
+
+    places: list[Path]
+    pictures: list[Path]
+
+
+def find_earlier_training(config: Config) -> EarlierTraining:
+    """What has to be put aside before a run without a checkpoint starts anew.
 
     What a training left that was killed before its first checkpoint stays: the same settings give
     the same pictures again.
     """
     if list_checkpoints(config.checkpoint_path) or _was_killed_before_first_checkpoint(config):
-        return
-    moved = _put_pictures_aside(config)
-    for name in ("logs", "config.json"):
-        if (config.run_dir / name).exists():
-            moved.append(put_aside(config.run_dir / name))
+        return EarlierTraining([], [])
+
+    own = [config.run_dir / name for name in ("logs", "config.json", ORIGIN_FILE)]
+    own = [path for path in own if path.exists()]
+    samples = config.sample_path
+    if not _lies_in_run(config, samples):
+        return EarlierTraining([*_list_exports(config), *own], _list_drawn_entries(samples))
+    if _holds_anything(samples):
+        own = [samples, *own]
+    # Folders that are given as settings may be one: each counts once.
+    return EarlierTraining([*dict.fromkeys([*_list_exports(config), *own])], [])
+
+
+def put_earlier_training_aside(config: Config) -> None:
+    """Gives free names to what `find_earlier_training` finds, and says so."""
+    earlier = find_earlier_training(config)
+    moved = [put_aside(path) for path in earlier.places]
+    if earlier.pictures:
+        moved.append(_move_pictures_together(config, earlier.pictures))
 
     if moved:
         shown = (os.path.relpath(path, config.run_dir) for path in moved)
@@ -39,6 +67,15 @@ def put_earlier_training_aside(config: Config) -> None:
             "%s has no checkpoint and starts anew; what was there was put aside: %s.",
             *(config.run_dir, ", ".join(shown)),
         )
+
+
+def describe_earlier_training(config: Config) -> str:
+    """What `put_earlier_training_aside` would put aside, in words; empty where it is nothing."""
+    earlier = find_earlier_training(config)
+    names = [os.path.relpath(path, config.run_dir) for path in earlier.places]
+    if earlier.pictures:
+        names.append(f"the pictures in {config.sample_path}")
+    return ", ".join(names)
 
 
 def list_training_grids(config: Config) -> dict[int, Path]:
@@ -69,6 +106,8 @@ def _was_killed_before_first_checkpoint(config: Config) -> bool:
 
     True also where no training has been.
     """
+    if _holds_results_of_checkpoint(config):
+        return False
     entries = read_metrics(locate_metrics(config))
     steps = [*list_training_grids(config), *(entry["step"] for entry in entries)]
     path = config.run_dir / "config.json"
@@ -98,22 +137,37 @@ def _has_equal_settings(path: Path, config: Config) -> bool:
     return all(getattr(stored, name) == getattr(config, name) for name in names)
 
 
-def _put_pictures_aside(config: Config) -> list[Path]:
-    """Puts samples/ aside; in a folder outside of the run only the pictures that training drew."""
-    folder = config.sample_path
-    pictures = [path for pattern in PICTURES for path in folder.glob(pattern)]
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return []
-    if _lies_in_run(config, folder):
-        return [put_aside(folder)]
-    if not pictures:
-        return []
+def _holds_results_of_checkpoint(config: Config) -> bool:
+    """Whether something is there that is only made from a checkpoint: an export, or drawings."""
+    folders = [path for pattern in DRAWN_FOLDERS for path in config.sample_path.glob(pattern)]
+    return bool(_list_exports(config)) or any(map(read_record_of_folder, folders))
 
-    aside = find_free_name(folder / "training")
+
+def _list_exports(config: Config) -> list[Path]:
+    """The run's export/, if anything is in it."""
+    folder = config.run_dir / "export"
+    return [folder] if _lies_in_run(config, folder) and _holds_anything(folder) else []
+
+
+def _holds_anything(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _list_drawn_entries(folder: Path) -> list[Path]:
+    """The pictures of training and what was drawn later, with their records."""
+    pictures = [path for pattern in PICTURES for path in folder.glob(pattern)]
+    drawn = [path for pattern in DRAWN_FOLDERS for path in folder.glob(pattern)]
+    entries = pictures + [path for path in drawn if read_record_of_folder(path)]
+    record = folder / RECORD_NAME
+    return [*entries, record] if pictures and record.is_file() else entries
+
+
+def _move_pictures_together(config: Config, pictures: list[Path]) -> Path:
+    aside = find_free_name(config.sample_path / "training")
     aside.mkdir()
     for path in pictures:
         os.replace(path, aside / path.name)
-    return [aside]
+    return aside
 
 
 def _lies_in_run(config: Config, folder: Path) -> bool:

@@ -8,6 +8,7 @@ from config.settings import Config
 from data.load import choose_crop_and_resize
 from kernels.convolution import STRIDE
 from runs.checkpoints import read_progress
+from runs.history import describe_earlier_training
 from system.devices import choose_jit, choose_precision
 from training.cost import LayerCost, estimate_training_bytes, list_layer_costs
 
@@ -21,20 +22,25 @@ MFLOP             of the forward pass of one image: two for each multiplication"
 
 
 def describe_dry_run(config: Config, outlook: tuple) -> str:
-    """The settings, both networks' layers and the memory to train them.
+    """The settings, both networks' layers, the memory to train them, and what will be put aside.
 
     outlook: (images, channels, names of the labels or None), as from `data.load.probe_dataset`.
     """
     images, channels, label_names = outlook
+    config = dataclasses.replace(config, c_dim=channels, label_names=label_names).resolve()
+    earlier = describe_earlier_training(config)  # with the settings as training takes them
     precision = choose_precision(config.mixed_precision)
-    config = dataclasses.replace(
-        config, c_dim=channels, label_names=label_names, mixed_precision=precision
-    ).resolve()
+    config = dataclasses.replace(config, mixed_precision=precision).resolve()
 
     settings = json.dumps(dataclasses.asdict(config), indent=2)
     layers = list_layer_costs(config.network_config())
     tables = [format_layer_table(name, of_network) for name, of_network in layers.items()]
-    return "\n\n".join([settings, *tables, LEGEND, summarize_dry_run(config, images)])
+    summary = summarize_dry_run(config, images)
+    if earlier:
+        summary += (
+            f"\naside    no checkpoint is there: training starts anew, and {earlier} go aside"
+        )
+    return "\n\n".join([settings, *tables, LEGEND, summary])
 
 
 def summarize_dry_run(config: Config, images: int) -> str:

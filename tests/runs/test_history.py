@@ -7,7 +7,8 @@ from program import tree
 
 from config.stored import write_config
 from runs.claims import claim_run_folders
-from runs.history import list_training_grids, put_earlier_training_aside
+from runs.history import describe_earlier_training, list_training_grids, put_earlier_training_aside
+from system.written import RECORD_NAME, replace_folder
 
 
 @pytest.fixture
@@ -81,10 +82,16 @@ def bring_another_config(config):
     (config.run_dir / "config.json").write_text('{"a user\'s": "own"}')
 
 
+def draw_from_a_checkpoint(config):
+    with replace_folder(config.sample_path / "seed_0", what="1 image") as draft:
+        (draft / "000000.png").touch()
+
+
 @pytest.mark.parametrize(
     "change",
     [
         remove_checkpoint_folder,
+        draw_from_a_checkpoint,
         leave_tensorflows_list,
         log_more_steps_than_a_kill_loses,
         draw_more_steps_than_a_kill_loses,
@@ -96,6 +103,8 @@ def test_what_shows_an_earlier_training_puts_it_aside(stopped, change, messages)
     config = stopped()
     change(config)
     before = tree(config.run_dir)
+    assert describe_earlier_training(config) == "samples, logs, config.json"
+    assert tree(config.run_dir) == before
     put_earlier_training_aside(config)
     after = tree(config.run_dir)
     assert {*after} >= ASIDE
@@ -125,3 +134,47 @@ def test_in_a_folder_that_is_not_the_runs_only_its_pictures_move(stopped, tmp_pa
     names = sorted(path.name for path in (config.sample_path / "training.1").iterdir())
     assert names == ["reals.png", "train_00000020.png"]
     assert (config.run_dir / "logs.1").is_dir()
+
+
+def test_an_export_is_of_an_earlier_training_and_goes_with_it(stopped, messages):
+    """It may be all that is left of those weights: --export would replace it."""
+    config = stopped()
+    for name in ("saved_model/saved_model.pb", "model_card.json", "notes"):
+        path = config.run_dir / "export" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (config.run_dir / "imported_from.txt").write_text("another program's weights")
+    exported = tree(config.run_dir / "export")
+
+    assert describe_earlier_training(config) == (
+        "export, samples, logs, config.json, imported_from.txt"
+    )
+    put_earlier_training_aside(config)
+    assert tree(config.run_dir / "export.1") == exported
+    names = "export.1, samples.1, logs.1, config.1.json, imported_from.1.txt"
+    assert messages[0].endswith(f"what was there was put aside: {names}.")
+    assert describe_earlier_training(config) == ""
+
+
+def test_an_export_alone_is_put_aside_too(tiny):
+    config = tiny().resolve()
+    (config.run_dir / "export").mkdir(parents=True)
+    assert describe_earlier_training(config) == ""  # nothing is in it
+    (config.run_dir / "export" / "generator.pb").touch()
+    put_earlier_training_aside(config)
+    assert (config.run_dir / "export.1" / "generator.pb").is_file()
+
+
+def test_what_was_drawn_into_a_folder_elsewhere_goes_along_with_its_record(stopped, tmp_path):
+    config = stopped(sample_dir=str(tmp_path / "elsewhere"))
+    draw_from_a_checkpoint(config)
+    (config.sample_path / "seed_1").mkdir()  # without a record: nobody knows whose it is
+    (config.sample_path / RECORD_NAME).write_text("{}")
+    text = f"logs, config.json, the pictures in {config.sample_path}"
+    assert describe_earlier_training(config) == text
+    put_earlier_training_aside(config)
+    aside = config.sample_path / "training.1"
+    assert {path.name for path in aside.iterdir()} == {
+        *(RECORD_NAME, "reals.png", "seed_0", "train_00000020.png")
+    }
+    assert (config.sample_path / "seed_1").is_dir()

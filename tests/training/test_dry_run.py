@@ -3,9 +3,14 @@
 import dataclasses
 import json
 import math
+import shutil
+
+from program import tree
 
 from config.settings import Config
+from config.stored import write_config
 from model import Discriminator, Generator
+from runs.claims import claim_run_folders
 from training.dry_run import describe_dry_run
 
 
@@ -38,6 +43,24 @@ def test_it_tells_where_a_run_is_and_what_is_left(trained):
     assert f"{config.run_dir}, at step 5 of 10 (epoch 2.00), 5 to do, " in line
     shorter = describe_dry_run(dataclasses.replace(config, epoch=1), (20, 3, None))
     assert "at step 5 of 5 (epoch 2.00), 0 to do" in shorter
+
+
+def test_it_tells_what_will_be_put_aside_and_changes_nothing(tiny):
+    """The checkpoints of the run are gone."""
+    config = tiny(out_name="run", ckpt_freq=20)
+    found = dataclasses.replace(config, c_dim=3).resolve()
+    (config.run_dir / "logs").mkdir(parents=True)
+    (config.run_dir / "logs" / "metrics.jsonl").write_text('{"step": 20}\n')
+    claim_run_folders(config)
+    write_config(found)
+    before = tree(config.run_dir)
+    assert "aside " not in describe_dry_run(config, (20, 3, None))  # killed before the first
+
+    shutil.rmtree(config.checkpoint_path)
+    before = {name: text for name, text in before.items() if "checkpoints" not in name}
+    [line] = [x for x in describe_dry_run(config, (20, 3, None)).splitlines() if x[:6] == "aside "]
+    assert "training starts anew, and logs, config.json go aside" in line
+    assert tree(config.run_dir) == before
 
 
 def test_a_layer_is_a_line_with_its_arithmetic():
