@@ -1,15 +1,15 @@
 """PNGs, image grids and GIFs."""
 
+import contextlib
 import io
 import math
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 from PIL import Image
-
-from system.files import write_atomic
 
 GIF_FRAMES = 100  # at most; of a longer list of pictures, evenly spaced ones are taken
 GIF_SIDE = 768  # pixels of the longer side, at most
@@ -46,21 +46,28 @@ def arrange_image_grid(images: np.ndarray, columns: int | None = None) -> np.nda
     return tiles.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
 
 
-def write_film(grids: list[Path], path: Path) -> None:
-    """A looping GIF of the image files `grids`, in order; nothing when there are none.
+def encode_film(grids: list[Path]) -> bytes:
+    """A looping GIF of the image files `grids`, in order; empty when there are none.
 
-    Grids of another size than the last are left out.
+    Files that are no images, and grids of another size than the last, are left out.
     """
-    if not grids:
-        return
     places = np.linspace(0, len(grids) - 1, min(len(grids), GIF_FRAMES))
-    frames = [make_gif_frame(iio.imread(grids[round(place)])) for place in places]
-    frames = np.stack([frame for frame in frames if frame.shape == frames[-1].shape])
+    frames = list(_read_gif_frames(grids[round(place)] for place in places))
+    if not frames:
+        return b""
 
+    frames = np.stack([frame for frame in frames if frame.shape == frames[-1].shape])
     shortest, longest = GIF_MILLISECONDS
     duration = min(longest, max(shortest, 1000 * GIF_SECONDS / len(frames)))
-    gif = iio.imwrite("<bytes>", frames, extension=".gif", duration=duration, loop=0)
-    write_atomic(path, gif)
+    return iio.imwrite("<bytes>", frames, extension=".gif", duration=duration, loop=0)
+
+
+def _read_gif_frames(paths: Iterable[Path]) -> Iterator[np.ndarray]:
+    for path in paths:
+        with contextlib.suppress(
+            OSError, SyntaxError, ValueError
+        ):  # what Pillow raises for other files
+            yield make_gif_frame(iio.imread(path))
 
 
 def make_gif_frame(image: np.ndarray) -> np.ndarray:

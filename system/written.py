@@ -17,6 +17,7 @@ from pathlib import Path, PurePath
 from absl import logging
 
 from system.files import (
+    append_to_file_or_undo,
     create_temporary_path,
     put_aside,
     remove_temporary_leftovers,
@@ -26,8 +27,12 @@ from system.files import (
 from system.text import join_names_for_error
 
 RECORD_NAME = ".written.json"
+DAMAGE_ERRORS = (ValueError, TypeError, RecursionError)  # of a record that is none
 NAMES_SHOWN = 3  # of the files that were replaced, or are gone
+
+# Why a file of a needed name is put aside.
 NOT_AS_WRITTEN = "is not as this program wrote it"
+UNKNOWN = "nothing shows that this program wrote it"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,8 +56,60 @@ class Record:
 
     def allows_replacing(self, path: Path, name: str) -> bool:
         """Whether `path`, called `name` here, is a file of the program's that nobody changed."""
-        known = (self.files.get(name), self.coming.get(name))
-        return path.is_file() and not path.is_symlink() and hash_written_file(path) in known
+        return _hash_plain_file(path) in self.list_hashes_of_file(name)
+
+    def list_hashes_of_file(self, name: str) -> set[str]:
+        """Of what the program wrote, or was about to write, under a name; empty for others'."""
+        return {hashes[name] for hashes in (self.files, self.coming) if name in hashes}
+
+
+class FileSeries:
+    """Files that the program writes into a folder one after another, as training does its grids.
+
+    Each adds a line to the record: to write all of it anew would take longer with every file. The
+    line comes first, so that a kill leaves no file of which nobody knows whose it is.
+    """
+
+    def __init__(self, folder: Path, *, what: str):
+        """what: the files in words, for the record."""
+        self.folder, self.what = folder, what
+        self.record: Record | None = None  # until the first file is written
+
+    def write_file_of_series(self, name: str, content: bytes) -> None:
+        """Writes a file, which appears whole. One that has these bytes already stays.
+
+        Another that the program wrote is replaced; any other file of this name is put aside. An
+        OSError names the file.
+        """
+        path, new_hash = self.folder / name, hashlib.sha256(content).hexdigest()
+        try:
+            self.record = self.record or self._open_record()
+            present = _make_room_for_files(self.folder, {name: new_hash}, self.record).get(name)
+            self._add_to_record(name, new_hash, present)
+            if present != new_hash:
+                write_atomic(path, content)
+        except OSError as error:
+            error.filename = os.fspath(path)
+            raise
+
+    def _open_record(self) -> Record:
+        """The record on disk, with the lines that were added to it made a part of it."""
+        record = read_record_of_folder(self.folder) or Record(what=self.what)
+        path, content = self.folder / RECORD_NAME, record.to_json()
+        if not path.is_file() or path.read_bytes() != content:
+            write_atomic(path, content)
+        return record
+
+    def _add_to_record(self, name: str, new_hash: str, present: str | None) -> None:
+        """present: the hash of the program's file that the new one replaces."""
+        hashes = {new_hash, present or new_hash}
+        if hashes <= self.record.list_hashes_of_file(name):
+            return
+        files, coming = {name: present or new_hash}, {name: new_hash} if present else {}
+        line = json.dumps({"what": self.what, "files": files, "coming": coming}) + "\n"
+        append_to_file_or_undo(self.folder / RECORD_NAME, line.encode())
+        self.record.files.update(files)
+        self.record.coming.update(coming)
 
 
 @contextlib.contextmanager
@@ -99,10 +156,15 @@ def replace_files(folder: Path, contents: dict[str, bytes], *, what: str) -> Non
 def read_record_of_folder(folder: Path) -> Record | None:
     """What the program wrote into `folder`; None when nothing there says so, or it is damaged."""
     try:
-        record = Record(**json.loads((folder / RECORD_NAME).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
+        text = (folder / RECORD_NAME).read_text(encoding="utf-8")
+        first, end = json.JSONDecoder().raw_decode(text)
+        record = Record(**first)
+    except (OSError, *DAMAGE_ERRORS):
         return None
-    return record if _is_valid_record(record) else None
+    if not _is_valid_record(record):
+        return None
+    _add_lines_of_series(record, text[end:])
+    return record
 
 
 def is_folder_as_written(folder: Path, record: Record) -> bool:
@@ -113,6 +175,21 @@ def is_folder_as_written(folder: Path, record: Record) -> bool:
 def hash_written_file(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash_plain_file(path: Path) -> str | None:
+    """None for links and folders, and where nothing is."""
+    return hash_written_file(path) if path.is_file() and not path.is_symlink() else None
+
+
+def _add_lines_of_series(record: Record, text: str) -> None:
+    """Adds what `FileSeries` appended to a record; a line that was cut short is passed over."""
+    for line in text.splitlines():
+        with contextlib.suppress(*DAMAGE_ERRORS):
+            added = Record(**json.loads(line))
+            if _is_valid_record(added):
+                record.files.update(added.files)
+                record.coming.update(added.coming)
 
 
 def _put_draft_in_place(draft: Path, path: Path, record: Record) -> None:
@@ -148,7 +225,7 @@ def _explain_why_to_put_aside(path: Path, draft: Path, record: Record) -> str:
     """Why nothing in `path` may be replaced; empty when only the program's own files would go."""
     old = None if path.is_symlink() else read_record_of_folder(path)
     if old is None:
-        return "nothing shows that this program wrote it"
+        return UNKNOWN
     if changed := _find_changed_file(path, old):
         return f"{changed} {NOT_AS_WRITTEN}"
     if old.size > record.size:
@@ -195,13 +272,12 @@ def _make_room_for_files(folder: Path, hashes: dict[str, str], record: Record) -
         if not os.path.lexists(path):
             continue
 
-        same = Record(what="", files={name: new_hash})
-        if record.allows_replacing(path, name) or same.allows_replacing(path, name):
-            present[name] = hash_written_file(path)
+        found, known = _hash_plain_file(path), record.list_hashes_of_file(name)
+        if found in {new_hash, *known}:
+            present[name] = found
         else:
             aside = put_aside(path)
-            is_known = name in record.files or name in record.coming
-            reason = f"it {NOT_AS_WRITTEN}" if is_known else "this program did not write it"
+            reason = f"it {NOT_AS_WRITTEN}" if known else UNKNOWN
             logging.info("%s was put aside as %s: %s.", path, aside.name, reason)
     return present
 

@@ -12,9 +12,9 @@ from data.label_choice import MAX_PICTURE_ROWS, list_picture_labels
 from model import Generator
 from runs.history import list_training_grids
 from sample import Sampler
-from system.files import write_atomic
+from system.written import FileSeries
 from training.logs import Logs
-from utils import arrange_image_grid, encode_png, write_film
+from utils import arrange_image_grid, encode_film, encode_png
 
 COLUMNS, COLUMNS_OF_LARGE = 8, 4  # of a grid
 FILM = "training.gif"  # of the grids
@@ -25,12 +25,14 @@ class Pictures:
     """Draws from fixed latents as training goes on. With labels a row shows one label, a column one
     z.
 
-    A failed write is reported once: training is worth more than its pictures.
+    A failed write is reported once: training is worth more than its pictures. What has their names
+    and is not as the program wrote it is put aside.
     """
 
     def __init__(self, config: Config, generator: Generator):
         self.config = config
         self.failed = False
+        self.files = FileSeries(config.sample_path, what="the pictures of training")
         self.sampler = Sampler(config, generator)
         self.columns = COLUMNS_OF_LARGE if max(config.height, config.width) > LARGE else COLUMNS
         self.rows = list_picture_labels(config)[:MAX_PICTURE_ROWS] if config.y_dim else None
@@ -50,7 +52,7 @@ class Pictures:
         else:
             chosen = self._find_reals_of_label_rows(y)
         grid = arrange_image_grid(images[chosen], self.columns)
-        self._write_picture_of_training("reals.png", grid)
+        self._write_picture_of_training("reals.png", encode_png(grid))
         logs.log_picture_to_tensorboard(0, "reals", grid)
 
     def _find_reals_of_label_rows(self, y: np.ndarray) -> np.ndarray:
@@ -64,7 +66,7 @@ class Pictures:
     def write_grid_of_fakes(self, logs: Logs, step: int, results: dict) -> None:
         """samples/train_<step>.png; with --G_img_sum also images from the step's own z."""
         grid = arrange_image_grid(self.sampler.draw(*self.inputs)[: self.count], self.columns)
-        self._write_picture_of_training(f"train_{step:08d}.png", grid)
+        self._write_picture_of_training(f"train_{step:08d}.png", encode_png(grid))
         logs.log_picture_to_tensorboard(step, "samples", grid)
 
         if self.config.G_img_sum:
@@ -78,11 +80,12 @@ class Pictures:
         grids = list_training_grids(self.config)
         shown = [path for of_step, path in grids.items() if of_step <= step]
         with self._warn_once_of_failed_picture():
-            write_film(shown, self.config.sample_path / FILM)
+            if film := encode_film(shown):
+                self.files.write_file_of_series(FILM, film)
 
-    def _write_picture_of_training(self, name: str, grid: np.ndarray) -> None:
+    def _write_picture_of_training(self, name: str, content: bytes) -> None:
         with self._warn_once_of_failed_picture():
-            write_atomic(self.config.sample_path / name, encode_png(grid))
+            self.files.write_file_of_series(name, content)
 
     @contextlib.contextmanager
     def _warn_once_of_failed_picture(self):

@@ -1,14 +1,22 @@
 """Whose a file is: the program's own are replaced, the user's stay or are put aside."""
 
+import contextlib
 import json
 import os
 import shutil
 
 import pytest
+from disks import limit
 from program import tree
 
 from system import locks, written
-from system.written import RECORD_NAME, read_record_of_folder, replace_files, replace_folder
+from system.written import (
+    RECORD_NAME,
+    FileSeries,
+    read_record_of_folder,
+    replace_files,
+    replace_folder,
+)
 
 
 @pytest.fixture
@@ -199,10 +207,9 @@ def test_a_single_file_without_a_record_is_the_users(tmp_path, messages):
     (tmp_path / "two.json").mkdir()
     replace_files(tmp_path, {"one.json": b"1", "two.json": b"2"}, what="numbers")
     assert files(tmp_path) == {"one.json": b"1", "one.1.json": b"mine", "two.json": b"2"}
-    assert messages[0].endswith(
-        "one.json was put aside as one.1.json: this program did not write it."
-    )
     assert (tmp_path / "two.json.1").is_dir()
+    reason = "nothing shows that this program wrote it"
+    assert messages[0] == f"{tmp_path / 'one.json'} was put aside as one.1.json: {reason}."
 
 
 @pytest.mark.parametrize("moment", range(4))
@@ -228,3 +235,102 @@ def test_after_two_kills_between_writes_the_files_are_still_the_programs(
     replace_files(tmp_path, {"one": b"7", "two": b"8"}, what="numbers")
     assert files(tmp_path) == {"one": b"7", "two": b"8"}
     assert read_record_of_folder(tmp_path).coming == {}
+
+
+def write_series(folder, **contents):
+    series = FileSeries(folder, what="letters")
+    for name, content in contents.items():
+        series.write_file_of_series(name, content)
+
+
+def test_a_file_of_a_series_costs_a_line_of_the_record(tmp_path, monkeypatch):
+    """Whatever their number: the record is written anew only when a process begins."""
+    series = FileSeries(tmp_path, what="letters")
+    series.write_file_of_series("a", b"1")
+    writes = []
+    monkeypatch.setattr(written, "write_atomic", lambda path, _: writes.append(path.name))
+    size = (tmp_path / RECORD_NAME).stat().st_size
+    for number in range(100):
+        series.write_file_of_series(f"{number:04d}", b"1")
+    assert writes == [f"{number:04d}" for number in range(100)]
+    assert (tmp_path / RECORD_NAME).stat().st_size < size + 100 * 250
+
+
+def test_a_series_goes_on_in_another_process(tmp_path, messages):
+    write_series(tmp_path, a=b"1", b=b"1")
+    write_series(tmp_path, b=b"2", c=b"2")
+    write_series(tmp_path, a=b"3", b=b"3", c=b"3", d=b"3")
+    assert files(tmp_path) == dict.fromkeys("abcd", b"3")
+    assert messages == []
+    (tmp_path / "c").write_text("mine")
+    write_series(tmp_path, c=b"4")
+    assert files(tmp_path)["c.1"] == b"mine"
+    write_series(tmp_path)
+    json.loads((tmp_path / RECORD_NAME).read_text().splitlines()[-1])
+
+
+def test_lines_of_a_record_that_a_kill_cut_short_are_passed_over(tmp_path, messages):
+    write_series(tmp_path, a=b"1", b=b"1")
+    with open(tmp_path / RECORD_NAME, "a") as file:
+        file.write('["no record"]\n{"what": "letters", "files": {"../a": "0"}}\n{"what": "le')
+    assert {*read_record_of_folder(tmp_path).files} == {"a", "b"}
+    write_series(tmp_path, a=b"2", b=b"2")
+    write_series(tmp_path, a=b"3", b=b"3")
+    assert files(tmp_path) == {"a": b"3", "b": b"3"}
+    assert messages == []
+
+
+def test_a_record_that_goes_while_a_series_is_written_grows_again(tmp_path):
+    series = FileSeries(tmp_path, what="letters")
+    series.write_file_of_series("a", b"1")
+    (tmp_path / RECORD_NAME).unlink()
+    series.write_file_of_series("b", b"1")
+    write_series(tmp_path, b=b"2")
+    assert files(tmp_path) == {"a": b"1", "b": b"2"}
+
+
+def die_while_writing(patch, name, dies_at):
+    """After the `dies_at`-th write of a record, or before that of the file `name`."""
+    count = iter(range(9))
+
+    def wrap(write):
+        def write_or_die(path, content):
+            if path.name == name and next(count) == dies_at:
+                raise KeyboardInterrupt
+            write(path, content)
+            if path.name == RECORD_NAME and next(count) == dies_at:
+                raise KeyboardInterrupt
+
+        return write_or_die
+
+    for function in ("write_atomic", "append_to_file_or_undo"):
+        patch.setattr(written, function, wrap(getattr(written, function)))
+
+
+@pytest.mark.parametrize("moment", range(3))
+@pytest.mark.parametrize("again", range(3))
+@pytest.mark.parametrize("name", ["old", "new"])
+def test_after_two_kills_a_file_of_a_series_is_still_the_programs(
+    tmp_path, monkeypatch, moment, again, name, messages
+):
+    """After the record's older lines were made one, after the new line, and before the file."""
+    write_series(tmp_path, old=b"1", new=b"1")
+    (tmp_path / "new").unlink()
+    for content, dies_at in ((b"2", moment), (b"3", again)):
+        with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            die_while_writing(patch, name, dies_at)
+            write_series(tmp_path, **{name: content})
+
+    write_series(tmp_path, **{name: b"4"})
+    assert files(tmp_path)[name] == b"4"
+    assert {*files(tmp_path)} <= {"old", "new"} and messages == []
+
+
+def test_a_disk_that_is_full_is_said_of_the_file_and_of_no_record(tmp_path):
+    series = FileSeries(tmp_path, what="letters")
+    for name in ("a", "b"):
+        with limit(99), pytest.raises(OSError, match="File too large") as caught:
+            series.write_file_of_series(name, b"1" * 100)
+        assert caught.value.filename == str(tmp_path / name)
+    series.write_file_of_series("a", b"2")
+    assert files(tmp_path) == {"a": b"2"}

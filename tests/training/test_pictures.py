@@ -1,5 +1,7 @@
 """The pictures that training leaves."""
 
+from pathlib import Path
+
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from disks import limit
 from program import tree
 
 from model import Generator
+from system.written import RECORD_NAME
 from training.pictures import Pictures
 
 
@@ -86,6 +89,7 @@ def test_grids_of_later_steps_stay_and_are_not_in_the_film(make):
     before = tree(folder)
     pictures.write_film_of_training(20)
     after = tree(folder)
+    del after[RECORD_NAME]
     assert len(iio.imread(after.pop("training.gif"))) == 2
     assert after == before
 
@@ -97,4 +101,63 @@ def test_a_full_disk_is_said_once(make, photos, messages):
             pictures.write_grid_of_reals(NoLogs(), photos(64, 16, 16), None)
     path = pictures.config.sample_path / "reals.png"
     assert messages == [f"{path} cannot be written: File too large. Training continues."]
-    assert list(path.parent.iterdir()) == []
+    assert {path.name for path in path.parent.iterdir()} <= {RECORD_NAME}
+
+
+def draw_all(pictures, shade):
+    """The pictures of 20 steps, with a generator that draws one shade."""
+    pictures.sampler.draw = lambda z, *_: np.full((len(z), 16, 16, 3), shade, np.uint8)
+    pictures.write_grid_of_reals(NoLogs(), np.full((64, 16, 16, 3), shade, np.uint8), None)
+    for step in (10, 20):
+        pictures.write_grid_of_fakes(NoLogs(), step, {})
+    pictures.write_film_of_training(20)
+    return tree(pictures.config.sample_path)
+
+
+def test_pictures_of_the_program_are_drawn_over(make, messages):
+    first = draw_all(make(), 10)
+    assert draw_all(make(), 20).keys() == first.keys()  # by another process
+    pictures = make()
+    draw_all(pictures, 30)
+    assert draw_all(pictures, 40).keys() == first.keys()
+    assert messages == []
+
+
+def test_the_same_pictures_stay_as_they_are(make):
+    draw_all(make(), 10)
+    times = {path: path.stat().st_mtime_ns for path in make().config.sample_path.iterdir()}
+    draw_all(make(), 10)
+    del times[next(path for path in times if path.name == RECORD_NAME)]
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_pictures_that_the_user_made_or_changed_are_put_aside(make, messages, is_recorded):
+    folder = make().config.sample_path
+    if is_recorded:
+        draw_all(make(), 10)
+    names = ("reals.png", "train_00000020.png", "training.gif")
+    for name in names:
+        (folder / name).write_text(f"my {name}")
+    after = draw_all(make(), 20)
+    asides = [f"{Path(name).stem}.1{Path(name).suffix}" for name in names]
+    assert [after[aside].decode() for aside in asides] == [f"my {name}" for name in names]
+    reason = "nothing shows that this program wrote it"
+    if is_recorded:
+        reason = "it is not as this program wrote it"
+    assert messages == [
+        f"{folder / name} was put aside as {aside}: {reason}."
+        for name, aside in zip(names, asides, strict=True)
+    ]
+    assert draw_all(make(), 30).keys() == after.keys()  # once
+
+
+def test_pictures_from_before_there_was_a_record_are_put_aside_only_if_they_differ(make):
+    draw_all(make(), 10)
+    folder = make().config.sample_path
+    (folder / RECORD_NAME).unlink()
+    before = draw_all(make(), 10)
+    (folder / RECORD_NAME).unlink()
+    assert {*draw_all(make(), 20)} - {*before} == {
+        *("reals.1.png", "train_00000010.1.png", "train_00000020.1.png", "training.1.gif")
+    }
