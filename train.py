@@ -18,7 +18,7 @@ from runs.claims import (
     lock_run_folders,
 )
 from runs.dataset import take_dataset_into_settings
-from runs.history import put_earlier_training_aside
+from runs.history import keep_metrics_of_lost_checkpoints, put_earlier_training_aside
 from system import console
 from system.devices import choose_jit, choose_precision
 from system.files import remove_temporary_leftovers
@@ -137,6 +137,7 @@ def train_until_divergence(
         return config
 
     announce_change_of_step_size(config, checkpoints.progress, len(images))
+    keep_metrics_of_lost_checkpoints(config, start)
     prepare_run_folders(config)
     needed = estimate_training_bytes(config, precision)
     announce_training(

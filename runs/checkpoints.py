@@ -265,6 +265,18 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted((path.with_suffix("") for path in indices), key=_parse_checkpoint_step)
 
 
+def list_steps_saved_before(folder: Path) -> list[int]:
+    """The steps in TensorFlow's list of checkpoints, all of which were whole once.
+
+    Empty where there is no list that can be read.
+    """
+    try:
+        text = (folder / CHECKPOINT_LIST).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return []
+    return [int(step) for step in re.findall(r'"step-(\d{1,18})"', text)]
+
+
 @contextlib.contextmanager
 def translate_write_errors(path: Path):
     """Turns what TensorFlow raises when it cannot write into an OSError that names `path`."""

@@ -1,4 +1,4 @@
-"""What training has left in a run's folder, and where it goes when a run starts anew.
+"""What training has left in a run's folder, and where it goes when a run starts anew or goes back.
 
 Without a checkpoint nothing can go on from what is there. It is still the user's: nothing of it is
 deleted.
@@ -14,13 +14,17 @@ from absl import logging
 
 from config.settings import SETTINGS, Config
 from config.stored import read_config
-from runs.checkpoints import CHECKPOINT_LIST, list_checkpoints
+from runs.checkpoints import CHECKPOINT_LIST, list_checkpoints, list_steps_saved_before
 from runs.claims import CLAIM_FILE
-from system.files import find_free_name, put_aside
+from runs.progress import read_settings_on_disk
+from system.files import find_free_name, keep_copy_aside, put_aside, write_atomic
 from system.written import RECORD_NAME, read_record_of_folder
 
 PICTURES = ("reals.png", "train_" + "[0-9]" * 8 + ".png", "training.gif")  # that training draws
 DRAWN_FOLDERS = ("seed_*", "visualize_*")  # beside them, drawn from a checkpoint
+METRICS = ("d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
+METRICS_KEYS = {"step", "epoch", "images_per_second", *METRICS, "seconds"}  # of metrics.jsonl
+METRICS_START = b'{"step": '  # of each line
 ORIGIN_FILE = "imported_from.txt"  # where the weights of an imported run come from
 
 
@@ -92,13 +96,85 @@ def read_metrics(path: Path) -> list[dict]:
     """The entries of metrics.jsonl that have a step, without lines that a kill cut short."""
     if not path.exists():
         return []
-    entries = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError):
-            entries.append(json.loads(line))
-    return [
-        entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("step"), int)
-    ]
+    entries = map(_parse_metrics_line, path.read_bytes().splitlines())
+    return [entry for entry in entries if entry is not None]
+
+
+def keep_metrics_of_lost_checkpoints(config: Config, start: int) -> None:
+    """Where checkpoints after step `start` are gone, says so and keeps a copy of metrics.jsonl.
+
+    To be called before config.json gets today's settings.
+    """
+    last = _find_last_step_of_lost_checkpoints(config, start)
+    if not last:
+        return
+
+    path, copy = locate_metrics(config), None
+    if any(entry["step"] > start for entry in read_metrics(path)):
+        copy = cut_metrics_after_step(path, start, keeps_copy=True)
+    kept = f" {os.path.relpath(copy, config.run_dir)} keeps the lines after it." if copy else ""
+    logging.info(
+        "%s was at step %s and goes on from step %s: later checkpoints are gone or damaged.%s",
+        *(config.run_dir, f"{last:,}", f"{start:,}", kept),
+    )
+
+
+def cut_metrics_after_step(path: Path, step: int, *, keeps_copy: bool = False) -> Path | None:
+    """Drops the lines of metrics.jsonl after `step`, which will be written again.
+
+    Returns the copy of the whole file that is kept first if `keeps_copy`, or if lines have to go
+    that this program did not write.
+    """
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    kept = [line for line in lines if _is_metrics_line_until(step, line)]
+    others = [line for line in {*lines} - {*kept} if not _is_own_metrics_line(line)]
+
+    copy = keep_copy_aside(path) if keeps_copy or others else None
+    if others and not keeps_copy:
+        logging.info("%s keeps lines of %s that this program did not write.", copy, path.name)
+    short = b"".join(line.rstrip(b"\r\n") + b"\n" for line in kept)
+    if short != content:
+        write_atomic(path, short)
+    return copy
+
+
+def _find_last_step_of_lost_checkpoints(config: Config, start: int) -> int:
+    """The step at which a run was before checkpoints after `start` were lost; 0 if none were.
+
+    A kill costs no more than the steps until the next checkpoint. Grids count only where there are
+    no metrics, as they stay when the run goes back.
+    """
+    steps = [entry["step"] for entry in read_metrics(locate_metrics(config))]
+    done = max(steps or list_training_grids(config), default=0)
+    saved = max(list_steps_saved_before(config.checkpoint_path), default=0)
+    frequency = read_settings_on_disk(config).ckpt_freq
+    next_save = start - start % frequency + frequency
+    return max(saved, done) if saved > start or done > next_save else 0
+
+
+def _parse_metrics_line(line: bytes) -> dict | None:
+    """A line of metrics.jsonl; None unless it is an entry with a step."""
+    with contextlib.suppress(ValueError, RecursionError):
+        entry = json.loads(line.decode("utf-8", errors="replace"))
+        if isinstance(entry, dict) and isinstance(entry.get("step"), int):
+            return entry
+    return None
+
+
+def _is_metrics_line_until(step: int, line: bytes) -> bool:
+    entry = _parse_metrics_line(line)
+    return entry is not None and entry["step"] <= step
+
+
+def _is_own_metrics_line(line: bytes) -> bool:
+    """Whether it is empty, an entry of the program's, or the beginning of one that a kill cut."""
+    if entry := _parse_metrics_line(line):
+        return entry.keys() <= METRICS_KEYS
+    start = METRICS_START[: len(line)]
+    return not line.strip() or (line.startswith(start) and not line.endswith(b"\n"))
 
 
 def _was_killed_before_first_checkpoint(config: Config) -> bool:

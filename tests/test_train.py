@@ -80,7 +80,8 @@ def test_40_steps_straight_equal_17_a_signal_and_23(tiny, images, monkeypatch):
 def test_a_run_leaves_everything_a_user_looks_for(tiny, images, tmp_path):
     config = train(tiny(steps=3, sample_freq=2, ckpt_freq=2, G_img_sum=True), images)
     names = sorted(path.name for path in config.sample_path.iterdir())
-    assert names == ["reals.png", "train_00000002.png", "train_00000003.png", "training.gif"]
+    grids = ["train_00000002.png", "train_00000003.png"]
+    assert names == [".written.json", "reals.png", *grids, "training.gif"]
     assert iio.imread(config.sample_path / "reals.png").shape == (128, 128, 3)
     assert len(iio.imread(config.sample_path / "training.gif")) == 2
     assert read_run(config.run_dir) == config

@@ -10,14 +10,13 @@ import tensorflow as tf
 from absl import logging
 
 from config.settings import Config
-from runs.history import locate_metrics, read_metrics
-from system.files import append_to_file_or_undo, keep_copy_aside, write_atomic
+from runs.history import METRICS, cut_metrics_after_step, locate_metrics, read_metrics
+from system.files import append_to_file_or_undo
 from training.diagnosis import WinningDiscriminator
 from training.events import Events
 from training.hparams import write_hparams_for_tensorboard
 from training.progress_bar import TrainingBar, format_hours_and_minutes
 
-METRICS = ("d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
 LOSS_SCALES = ("g_loss_scale", "d_loss_scale")  # in float16
 
 # TensorBoard's name and explanation of each value. metrics.jsonl keeps its own names.
@@ -172,24 +171,10 @@ class Logs:
         return f"  {speed:,.0f} img/s  {format_hours_and_minutes(seconds_left)} left"
 
     def _drop_metrics_after_start(self, start: int) -> float:
-        """Drops the lines after step `start`; returns the seconds of training until then.
-
-        A kill loses less than `ckpt_freq` steps. Where more are to go, a copy is kept first.
-        """
-        if not self.metrics_path.exists():
-            return 0.0
-
-        entries = read_metrics(self.metrics_path)
-        if any(entry["step"] > start + self.config.ckpt_freq for entry in entries):
-            copy = keep_copy_aside(self.metrics_path)
-            logging.info("%s keeps the lines after step %s.", copy, f"{start:,}")
-
-        kept = [entry for entry in entries if entry["step"] <= start]
-        lines = "".join(json.dumps(entry) + "\n" for entry in kept)
-        write_atomic(self.metrics_path, lines.encode())
-
-        seconds = kept[-1].get("seconds") if kept else 0.0
-        return seconds if isinstance(seconds, float) else 0.0
+        """Drops the lines after step `start`; returns the seconds of training until then."""
+        cut_metrics_after_step(self.metrics_path, start)
+        told = (entry.get("seconds") for entry in reversed(read_metrics(self.metrics_path)))
+        return next((seconds for seconds in told if isinstance(seconds, float)), 0.0)
 
 
 def average_step_results(results: dict) -> dict[str, float]:

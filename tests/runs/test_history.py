@@ -1,13 +1,21 @@
 """What an earlier training left, and when it is put aside."""
 
+import dataclasses
 import json
+import shutil
 
 import pytest
 from program import tree
 
 from config.stored import write_config
 from runs.claims import claim_run_folders
-from runs.history import describe_earlier_training, list_training_grids, put_earlier_training_aside
+from runs.history import (
+    cut_metrics_after_step,
+    describe_earlier_training,
+    keep_metrics_of_lost_checkpoints,
+    list_training_grids,
+    put_earlier_training_aside,
+)
 from system.written import RECORD_NAME, replace_folder
 
 
@@ -178,3 +186,113 @@ def test_what_was_drawn_into_a_folder_elsewhere_goes_along_with_its_record(stopp
         *(RECORD_NAME, "reals.png", "seed_0", "train_00000020.png")
     }
     assert (config.sample_path / "seed_1").is_dir()
+
+
+OURS = b'{"step": 20, "epoch": 1.5, "d_loss": null, "seconds": 7.5}\n'
+LATER = b'{"step": 40, "epoch": 3.0, "d_loss": 0.5, "seconds": 9.0}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "left"),
+    [
+        (OURS, OURS),
+        (OURS + LATER, OURS),
+        (LATER, b""),
+        (OURS + LATER + b'{"st', OURS),
+        (OURS + b"\n", OURS),
+        (OURS[:-1], OURS),
+        (OURS.replace(b": ", b":"), OURS.replace(b": ", b":")),  # as a user's program wrote it
+        (b'{"step": 3, "note": "mine"}\n' + OURS, b'{"step": 3, "note": "mine"}\n' + OURS),
+    ],
+)
+def test_lines_of_metrics_that_are_written_again_go(tmp_path, content, left, messages):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(content)
+    assert cut_metrics_after_step(path, 20) is None
+    assert tree(tmp_path) == {"metrics.jsonl": left}
+    assert messages == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"# a note of the user's\n",
+        b"# another, without an end",
+        b'["no entry"]\n',
+        b'{"note": "no step"}\n',
+        b'{"step": 30, "note": "mine"}\n',
+        b'{"step": "30"}\n',
+        b"\xff\xfe\n",
+        b"[" * 100_000 + b"\n",
+    ],
+)
+def test_lines_of_metrics_that_the_user_wrote_are_kept(tmp_path, line, messages):
+    path, copy = tmp_path / "metrics.jsonl", tmp_path / "metrics.1.jsonl"
+    path.write_bytes(OURS + line)
+    assert cut_metrics_after_step(path, 20) == copy
+    assert tree(tmp_path) == {"metrics.jsonl": OURS, "metrics.1.jsonl": OURS + line}
+    text = f"{copy} keeps lines of metrics.jsonl that this program did not write."
+    assert messages == [text]
+    assert cut_metrics_after_step(path, 20) is None  # once
+
+
+@pytest.fixture
+def going_back(tiny):
+    """A factory of runs that have a checkpoint of step 20 and did `done` steps."""
+
+    def make(done, saved=20, **changes):
+        config = tiny(**({"ckpt_freq": 20} | changes)).resolve()
+        claim_run_folders(config)
+        write_config(config)
+        (config.run_dir / "logs").mkdir()
+        (config.run_dir / "logs" / "metrics.jsonl").write_text(f'{{"step": {done}}}\n')
+        text = f'model_checkpoint_path: "step-{saved}"\nall_model_checkpoint_paths: "step-20"\n'
+        (config.checkpoint_path / "checkpoint").write_text(text)
+        return config
+
+    return make
+
+
+def test_what_a_kill_can_cost_is_no_lost_checkpoint(going_back, messages):
+    """The step of the next checkpoint may be logged before that is whole."""
+    for start in (20, 39, 40):
+        config = going_back(40)
+        keep_metrics_of_lost_checkpoints(config, start)
+        shutil.rmtree(config.run_dir)
+    longer = going_back(39, ckpt_freq=40)  # as it was when the process was killed
+    keep_metrics_of_lost_checkpoints(dataclasses.replace(longer, ckpt_freq=5), 20)
+    assert messages == [] and len(tree(longer.run_dir / "logs")) == 1
+
+
+@pytest.mark.parametrize(("done", "saved"), [(41, 20), (30, 30), (40, 40)])
+def test_lines_of_steps_whose_checkpoints_are_gone_are_kept(going_back, done, saved, messages):
+    """More steps than a kill can cost, or one of which TensorFlow's list has a checkpoint."""
+    config = going_back(done, saved)
+    before = tree(config.run_dir / "logs")
+    keep_metrics_of_lost_checkpoints(config, 20)
+    assert tree(config.run_dir / "logs") == {
+        "metrics.1.jsonl": before["metrics.jsonl"],
+        "metrics.jsonl": b"",
+    }
+    assert messages == [
+        f"{config.run_dir} was at step {done} and goes on from step 20: later checkpoints are gone "
+        "or damaged. logs/metrics.1.jsonl keeps the lines after it."
+    ]
+
+
+def test_without_metrics_or_tensorflows_list_the_grids_tell(going_back, messages):
+    config = going_back(60)
+    (config.checkpoint_path / "checkpoint").write_bytes(b"\xff nonsense")
+    config.sample_path.mkdir()
+    (config.sample_path / "train_00000060.png").touch()
+    keep_metrics_of_lost_checkpoints(config, 20)
+    (config.run_dir / "logs" / "metrics.jsonl").unlink()
+    keep_metrics_of_lost_checkpoints(config, 20)
+    text = f"{config.run_dir} was at step 60 and goes on from step 20: later checkpoints are gone"
+    assert [message.startswith(text) for message in messages] == [True, True]
+    assert messages[1].endswith("gone or damaged.")
+
+    # Grids stay when a run goes back: where metrics go on, they tell nothing.
+    (config.run_dir / "logs" / "metrics.jsonl").write_text('{"step": 30}\n')
+    keep_metrics_of_lost_checkpoints(config, 20)
+    assert len(messages) == 2

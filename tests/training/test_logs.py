@@ -88,20 +88,6 @@ def test_a_continued_run_drops_what_runs_again_and_adds_to_the_time(tiny, monkey
     ]
 
 
-def test_lines_of_steps_whose_checkpoints_were_taken_away_are_kept(tiny, messages):
-    config = tiny(ckpt_freq=20)
-    path = config.run_dir / "logs" / "metrics.jsonl"
-    path.parent.mkdir(parents=True)
-    for last, copies in ((40, []), (41, [path.with_name("metrics.1.jsonl")])):
-        text = "".join(f'{{"step": {step}, "seconds": 7.5}}\n' for step in (20, last)) + '{"st'
-        path.write_text(text)
-        Logs(config, range(20, 100), images=20).events.close()
-        assert [line["step"] for line in read_metrics(config)] == [20]
-        assert sorted(path.parent.glob("metrics.*.jsonl")) == copies
-    assert copies[0].read_text() == text
-    assert f"{copies[0]} keeps the lines after step 20." in messages
-
-
 def test_a_loss_that_is_no_number_is_null(tiny):
     """A step in float16 that was skipped has none, and JSON has no NaN."""
     config = tiny()
