@@ -275,20 +275,23 @@ def test_without_its_checkpoints_a_run_starts_anew_and_loses_nothing(tiny, image
     """The grids and metrics of before were deleted."""
     settings = tiny(steps=3, sample_freq=2)
     config = train(settings, images)
-    (config.sample_path / "mine.txt").write_text("mine")
+    for path in (config.sample_path / "mine.txt", config.run_dir / "export" / "generator.pb"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
     before = tree(config.run_dir)
     shutil.rmtree(config.checkpoint_path)
 
     config = train(settings, images)
     after = tree(config.run_dir)
-    names = {"samples/": "samples.1/", "logs/": "logs.1/", "config.json": "config.1.json"}
+    names = {f"{name}/": f"{name}.1/" for name in ("export", "samples", "logs")}
+    names["config.json"] = "config.1.json"
     for name, content in before.items():
         for old, new in names.items():
             if name.startswith(old):
                 assert after[name.replace(old, new)] == content
     assert [line["step"] for line in metrics(config)] == [1, 3]
     text = f"{config.run_dir} has no checkpoint and starts anew; what was there was put aside: "
-    assert text + "samples.1, logs.1, config.1.json." in messages
+    assert text + "export.1, samples.1, logs.1, config.1.json." in messages
 
 
 def test_a_run_killed_before_its_first_checkpoint_goes_on_in_place(tiny, images, monkeypatch):

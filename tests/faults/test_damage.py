@@ -147,10 +147,15 @@ def test_tensorflows_list_of_checkpoints_does_not_matter(content, trained):
     assert read_run(trained.run_dir) is not None
 
 
-def test_two_damaged_and_training_goes_on_from_the_third(trained):
+def test_two_damaged_and_training_goes_on_from_the_third(trained, messages):
+    before = tree(trained.run_dir / "logs")["metrics.jsonl"]
     cut(0.5)(newest(trained, DATA), trained)
     gone(trained.checkpoint_path / f"step-4.{DATA}", trained)
     longer = train(change_settings(trained, {"steps": 8}), PICTURES)
+    text = "was at step 6 and goes on from step 2: later checkpoints are gone or damaged."
+    kept = "logs/metrics.1.jsonl keeps the lines after it."
+    assert f"{trained.run_dir} {text} {kept}" in messages
+    assert tree(trained.run_dir / "logs")["metrics.1.jsonl"] == before
     assert [path.name for path in list_checkpoints(trained.checkpoint_path)] == [
         "step-4",
         "step-6",

@@ -10,10 +10,12 @@ import tensorflow as tf
 from config.stored import write_config
 from gan import DCGAN
 from runs.checkpoints import (
+    CHECKPOINT_LIST,
     Checkpoints,
     DivergedError,
     keep_older_images_per_step,
     list_checkpoints,
+    list_steps_saved_before,
     read_progress,
     restore_networks,
     translate_write_errors,
@@ -123,6 +125,15 @@ def test_what_a_user_keeps_beside_the_checkpoints_stays(tiny):
     checkpoints._remove_failed_checkpoint(config.checkpoint_path / "step-9")
     names = {path.name for path in config.checkpoint_path.iterdir()}
     assert names == {*mine, "step-9.notes", "checkpoint"}
+
+
+def test_tensorflows_list_tells_what_was_saved_before(tmp_path):
+    assert list_steps_saved_before(tmp_path) == []
+    path = tmp_path / CHECKPOINT_LIST
+    path.write_text('model_checkpoint_path: "step-40"\nall_model_checkpoint_paths: "step-20"\n')
+    assert list_steps_saved_before(tmp_path) == [40, 20]
+    path.write_bytes(b'\xff"step-40"')
+    assert list_steps_saved_before(tmp_path) == []
 
 
 def test_what_is_not_finite_is_not_saved(tiny):
