@@ -147,11 +147,15 @@ def _find_last_step_of_lost_checkpoints(config: Config, start: int) -> int:
     A kill costs no more than the steps until the next checkpoint. Grids count only where there are
     no metrics, as they stay when the run goes back.
     """
-    steps = [entry["step"] for entry in read_metrics(locate_metrics(config))]
+    entries = read_metrics(locate_metrics(config))
+    steps = [entry["step"] for entry in entries if entry.keys() <= METRICS_KEYS]
     done = max(steps or list_training_grids(config), default=0)
     saved = max(list_steps_saved_before(config.checkpoint_path), default=0)
-    frequency = read_settings_on_disk(config).ckpt_freq
-    next_save = start - start % frequency + frequency
+
+    before = read_settings_on_disk(config)
+    next_save = start - start % before.ckpt_freq + before.ckpt_freq
+    if before.mixed_precision == "float16":  # a step that overflowed is not saved
+        next_save += before.ckpt_freq
     return max(saved, done) if saved > start or done > next_save else 0
 
 

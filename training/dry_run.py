@@ -37,7 +37,7 @@ def describe_dry_run(config: Config, outlook: tuple) -> str:
     tables = [format_layer_table(name, of_network) for name, of_network in layers.items()]
     summary = summarize_dry_run(config, images)
     if earlier:
-        summary += f"\naside    no checkpoint is there; training starts anew and moves: {earlier}"
+        summary += f"\naside    {earlier} (no checkpoint is left: training starts anew)"
     return "\n\n".join([settings, *tables, LEGEND, summary])
 
 

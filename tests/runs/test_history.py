@@ -264,6 +264,16 @@ def test_what_a_kill_can_cost_is_no_lost_checkpoint(going_back, messages):
     assert messages == [] and len(tree(longer.run_dir / "logs")) == 1
 
 
+def test_steps_that_the_user_wrote_and_saves_that_float16_skips_tell_nothing(going_back, messages):
+    noted = going_back(40)
+    with open(noted.run_dir / "logs" / "metrics.jsonl", "a") as file:
+        file.write('{"step": 900, "note": "mine"}\n')
+    keep_metrics_of_lost_checkpoints(noted, 20)
+    skipped = going_back(60, out_name="skipped", mixed_precision="float16")
+    keep_metrics_of_lost_checkpoints(skipped, 20)
+    assert messages == []
+
+
 @pytest.mark.parametrize(("done", "saved"), [(41, 20), (30, 30), (40, 40)])
 def test_lines_of_steps_whose_checkpoints_are_gone_are_kept(going_back, done, saved, messages):
     """More steps than a kill can cost, or one of which TensorFlow's list has a checkpoint."""
