@@ -31,7 +31,7 @@ DAMAGE_ERRORS = (ValueError, TypeError, RecursionError)  # of a record that is n
 NAMES_SHOWN = 3  # of the files that were replaced, or are gone
 
 # Why a file of a needed name is put aside.
-NOT_AS_WRITTEN = "is not as this program wrote it"
+CHANGED = "is not as this program wrote it"
 UNKNOWN = "nothing shows that this program wrote it"
 
 
@@ -227,7 +227,7 @@ def _explain_why_to_put_aside(path: Path, draft: Path, record: Record) -> str:
     if old is None:
         return UNKNOWN
     if changed := _find_changed_file(path, old):
-        return f"{changed} {NOT_AS_WRITTEN}"
+        return f"{changed} {CHANGED}"
     if old.size > record.size:
         return _compare_with_larger_set(path, old, record)
     if taken := _find_name_taken_by_user(draft, path, _list_entries_of_user(path, old)):
@@ -277,7 +277,7 @@ def _make_room_for_files(folder: Path, hashes: dict[str, str], record: Record) -
             present[name] = found
         else:
             aside = put_aside(path)
-            reason = f"it {NOT_AS_WRITTEN}" if known else UNKNOWN
+            reason = f"it {CHANGED}" if known else UNKNOWN
             logging.info("%s was put aside as %s: %s.", path, aside.name, reason)
     return present
 

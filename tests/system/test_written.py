@@ -198,8 +198,8 @@ def test_single_files_follow_the_same_rule(tmp_path, messages):
     (tmp_path / "one.json").write_text("mine")
     replace_files(tmp_path, {"one.json": b"4", "two.json": b"3"}, what="numbers")
     assert files(tmp_path) == {"one.json": b"4", "two.json": b"3", "one.1.json": b"mine"}
-    reason = "it is not as this program wrote it"
-    assert messages[1:] == [f"{tmp_path / 'one.json'} was put aside as one.1.json: {reason}."]
+    text = f"{tmp_path / 'one.json'} was put aside as one.1.json: "
+    assert messages[1:] == [text + "it is not as this program wrote it."]
 
 
 def test_a_single_file_without_a_record_is_the_users(tmp_path, messages):
