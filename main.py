@@ -5,10 +5,10 @@
   python main.py --dataset celebA --sample 100             draw 100 images from the trained run
   python main.py --dataset celebA --evaluate               score the images of the trained run
   python main.py --dataset celebA --export                 write a SavedModel
-  python main.py --dataset mnist --sample 9 --label 7      ... of one class, if trained with labels
+  python main.py --dataset mnist --sample 9 --label 7      draw one class, if trained with labels
   python main.py --import_weights PATH --out_name NAME     import another implementation's weights
 
-Flags are --name=value or --name value; on-off flags are --train and --notrain.
+Write flags as --name=value or --name value, and on-off flags as --train or --notrain.
 --verbosity=1 shows tracebacks and the libraries' own messages.
 """
 
@@ -34,7 +34,7 @@ try:
     from runs.find import check_run_has_images, find_run, find_run_to_train
     from system import console, devices
     from system.signals import Interruption, die_quietly_of_a_closed_pipe
-except ModuleNotFoundError as error:  # as it is without .venv
+except ModuleNotFoundError as error:  # as happens without .venv
     end_without_package(error)
 
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> int:
 
 
 def report_interruption() -> int:
-    """Logs it; returns the exit code: 0 if training can resume, else 130."""
+    """Logs the interruption; returns the exit code: 0 if training can resume, else 130."""
     logging.info("interrupted.")
     return 0 if FLAGS.is_parsed() and FLAGS.train else 130
 

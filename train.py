@@ -49,12 +49,12 @@ def train(
 
     images: (N, H, W, C) uint8 of the settings' size. labels: for each image, where Config.labels
     wants them: whole numbers (N,), or Labels. on_log: called at each logged step with the numbers
-    of its line in metrics.jsonl; an exception in it passes through to the caller, and the run goes
-    on from its last checkpoint.
+    of its line in metrics.jsonl; an exception in it reaches the caller, and the next call
+    resumes from the last checkpoint.
 
-    Ctrl-C, SIGTERM and SIGHUP end it early with everything saved, and None is returned; in threads
-    they are left alone. Where nobody has set up a log, as in notebooks, it shows its lines. It
-    locks the run: one thread at a time may train it.
+    Ctrl-C, SIGTERM and SIGHUP end it early with everything saved, and None is returned; in other
+    threads signals are left alone. If logging is not set up, as in notebooks, it shows its own log
+    lines. It locks the run: one thread at a time may train it.
 
     When losses or weights become NaN or infinite, it goes back to the newest checkpoint with half
     the learning rate, up to three times in a run; after that it raises ValueError, as it does when
@@ -104,7 +104,7 @@ def train_through_divergence(
 def set_tensorflow_options(config: Config) -> None:
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    # TensorFlow's fusing optimizer fails over some networks (one block, labels) and speeds none up.
+    # TensorFlow's fusing optimizer fails on some networks (one block, labels) and speeds none up.
     tf.config.optimizer.set_experimental_options({"remapping": False})
 
 
@@ -162,7 +162,7 @@ def say_training_is_complete(config: Config, step: int, total: int) -> None:
 def prepare_run_folders(config: Config) -> None:
     """Makes the run's folders, removes a killed process's leftovers, writes run.json, config.json.
 
-    In this order: with run.json beside the checkpoints, a killed start is known as one.
+    In this order, so that run.json beside the checkpoints shows that a start was killed.
     """
     for folder in (config.run_dir, config.sample_path):
         folder.mkdir(parents=True, exist_ok=True)

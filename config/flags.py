@@ -18,7 +18,7 @@ ACTIONS = "actions"  # the group of --help that comes first
 GROUPS = (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)  # in the order of --help
 BARE_VALUES = {"evaluate": "default"}  # of flags that may stand alone
 SAMPLES = 64  # images to draw when no action is named, as many as the original drew
-# From another run's config.json: they are its own.
+# Not taken from another run's config.json: these belong to that run alone.
 NOT_CARRIED_OVER = (
     "label_names",
     "halvings",
@@ -75,7 +75,7 @@ def _define_action_flags() -> None:
     flags.DEFINE_string(
         "import_weights",
         None,
-        "make the run out_name from another implementation's weights: PATH[,PATH]",
+        "make a run, called --out_name, from another implementation's weights: PATH[,PATH]",
         **group,
     )
     flags.DEFINE_boolean("train", False, "train, or resume where the run stopped", **group)
@@ -144,7 +144,7 @@ def _define_explore_flag() -> None:
         "explore",
         None,
         ["conv_arithmetic"],
-        "draw the convolutions of Dumoulin & Visin's guide, without any run",
+        "draw the convolutions of Dumoulin & Visin's guide; needs no run",
         module_name=ACTIONS,
     )
 
@@ -193,7 +193,7 @@ def _complete_bare_flags(argv: list[str]) -> list[str]:
 
 
 def _list_own_flags() -> dict[str, flags.Flag]:
-    """Our flags by their names, and the one of absl's that we speak of."""
+    """Our flags by their names, and the one of absl's that our help mentions."""
     groups = FLAGS.flags_by_module_dict()
     ours = {flag.name: flag for group in GROUPS for flag in groups[group]}
     return ours | {"verbosity": FLAGS["verbosity"]}
@@ -221,7 +221,7 @@ def collect_given_settings() -> dict:
 
 
 def _read_config_flag(given: dict) -> dict:
-    """The settings in --config's file, without those that `given` ones or a new run replace."""
+    """The settings in --config's file, except those that `given` or a new run replaces."""
     path = Path(os.path.expanduser(FLAGS.config))  # noqa: PTH111  (Path's own raises RuntimeError)
     _check_config_path(path)
     stored = read_json_settings(path)
@@ -237,7 +237,7 @@ def _read_config_flag(given: dict) -> dict:
 
 
 def _check_config_path(path: Path) -> None:
-    """Raises ValueError for a run's folder in place of the file in it."""
+    """Raises ValueError for a run's folder given in place of its config.json."""
     if path.is_dir() and (path / "config.json").is_file():
         raise ValueError(
             f"--config must be a file. Received: the folder {path}. "
@@ -293,7 +293,7 @@ def _check_action_flags(wanted: set[str]) -> None:
 
 
 def _check_label_flags(*, draws: bool) -> None:
-    """Raises ValueError where --label, which is drawn, and --labels, the kind, are mixed up."""
+    """Raises ValueError where --label (what to draw) and --labels (their kind) are mixed up."""
     label, labels = FLAGS.label, FLAGS["labels"].value.strip()
     if label is not None and not draws:
         kind = "own" if label.strip().isdecimal() else label

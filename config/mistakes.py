@@ -1,4 +1,4 @@
-"""What a command line that cannot be read is told: one line, with the flag that was meant."""
+"""What to say of a command line that cannot be read: one line, with the flag that was meant."""
 
 import difflib
 import itertools
@@ -16,7 +16,7 @@ LISTS = ("label", "labels", "g_widths", "d_widths", "import_weights")
 VISUALIZE_OPTIONS = tuple("01234")
 ON, OFF = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
-# What other programs call it, without its _ and -.
+# Our flag -> what other programs call it, without _ and -.
 SYNONYMS = {
     "dataset": "data dataroot datapath datasetdir imagedir images input inputdir path source",
     "data_dir": "datafolder datasets datasetsdir root",
@@ -51,10 +51,10 @@ SYNONYMS = {
     "visualize_option": "option options",
 }
 MEANINGS = {name: flag for flag, names in SYNONYMS.items() for name in names.split()}
-ADVICE = {  # flags of others that are none here, and why
+ADVICE = {  # other programs' flags that do not exist here, and what to do instead
     "gpu": "A GPU is used where there is one; CUDA_VISIBLE_DEVICES chooses among several.",
     "workers": "Every core is used.",
-    "featuremaps": "--stem_width is the widest layer, 8 times as wide as that: --stem_width=512.",
+    "featuremaps": "--stem_width is the widest layer, 8 times that number: 64 -> --stem_width=512.",
 }
 ADVICE |= dict.fromkeys(("gpus", "ngpu", "gpuid", "cuda", "device", "usegpu"), ADVICE["gpu"])
 ADVICE |= dict.fromkeys(("numworkers", "nworkers", "threads", "jobs"), ADVICE["workers"])
@@ -104,10 +104,10 @@ EXAMPLES = {  # of flags without a default
 def check_command_line(
     arguments: list[str], known: Mapping[str, Flag], others: Container[str]
 ) -> None:
-    """Raises ValueError for unknown flags, stray words, and values missing or too many.
+    """Raises ValueError for unknown flags, stray words, and missing or extra values.
 
-    arguments: the command line without the program. known: our flags, which absl would give the
-    next flag for a missing value. others: absl's own names; what follows one is left to absl.
+    arguments: the command line without the program. known: our flags; absl would take the next
+    flag for a missing value. others: absl's own names; what follows one is left to absl.
     """
     position = 0
     while position < len(arguments):
@@ -193,7 +193,7 @@ def explain_unknown_flag(argument: str, known: Mapping[str, Flag]) -> str:
 
 
 def find_meant_flag(name: str, known: Iterable[str]) -> str | None:
-    """The one of the `known` flags that somebody meant who wrote `name`, or None.
+    """The one of the `known` flags that a user who wrote `name` meant, or None.
 
     That is the same name in another spelling, what other programs call it, or the nearest.
     """
@@ -284,14 +284,14 @@ def explain_illegal_value(flag: Flag, received: str) -> str:
 
 
 def _find_meant_choice(text: str, choices: list[str]) -> str | None:
-    """The choice that a person means by another program's word for it, or by one much alike."""
+    """The choice that a person means by another program's word for it, or by a similar one."""
     meant = VALUE_MEANINGS.get(text.lower())
     nearest = difflib.get_close_matches(text.lower(), choices, 1, cutoff=0.7)
     return meant if meant in choices else next(iter(nearest), None)
 
 
 def _find_meant_number(text: str, flag: Flag) -> float | None:
-    """The number that a person means by 1e3, 5,000 or 64.0, and by 0,001 where it may be broken."""
+    """The number that a person means by 1e3, 5,000 or 64.0, or 0,001 if fractions are allowed."""
     try:
         if flag.flag_type() == "float":
             return float(text.replace(",", "."))

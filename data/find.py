@@ -63,8 +63,8 @@ def _open_tfds_copy_of_named_set(
 ) -> Source:
     """The images of a named set from TensorFlow Datasets, where no place in data_dir has them.
 
-    error: why the place that should have them does not. Raises ValueError with it, unless the place
-    is only empty; and for a set that TensorFlow Datasets does not have.
+    error: why the place that should have them does not. Raises ValueError with that reason, unless
+    the place is just empty; also for a set that TensorFlow Datasets does not have.
     """
     name = config.dataset
     named = NAMED_SETS.get(name)
@@ -100,8 +100,9 @@ def _open_first_dataset_place(
 def _list_dataset_places(name: str, data_dir: Path) -> list[Path]:
     """The paths that `name` may mean, the likeliest first.
 
-    A name with a slash is a path, from here or from data_dir. Any other name is a folder or a file
-    in data_dir, however it is spelled, or, unless it is a named set's, a path from here.
+    A name with a slash is a path, relative to the current folder or to data_dir. Any other name is
+    a folder or a file in data_dir, however it is spelled, or, unless it is a named set's, in the
+    current folder.
     """
     path = Path(name).expanduser()
     if os.sep in name:
@@ -124,7 +125,7 @@ def _list_data_dir(folder: Path) -> list[Path]:
 
 
 def _fold_dataset_spelling(name: str) -> str:
-    """The spelling of a folder's or a file's name, without .zip and its like."""
+    """The spelling of a folder's or a file's name, without .zip and the like."""
     return fold_dataset_spelling(cut_container_suffix(name.lower()))
 
 

@@ -1,4 +1,4 @@
-"""What is said of a --dataset that is not there: what is odd about it, and what was meant."""
+"""What to say about a --dataset that is missing: what is odd about it, and what was meant."""
 
 import contextlib
 import difflib
@@ -43,16 +43,16 @@ def find_odd_part_of_path(name: str) -> str:
     if name.lower().startswith("file:"):
         return f"Give the path alone: --dataset={_quote_path(re.sub('(?i)^file:/*', '/', name))}."
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", name) and not re.match(r"[A-Za-z]:/", name):
-        return "It is an address. Download it first, then give the folder or the zip."
+        return "It is a URL. Download it first, then give the folder or the zip."
     return _find_odd_sign_in_path(name)
 
 
 def _find_odd_sign_in_path(name: str) -> str:
-    """The same, for signs that the shell or another system would have replaced."""
+    """The same, for characters that the shell or another system would have replaced."""
     if os.name != "nt" and (drive := re.match(r"([A-Za-z]):[\\/]", name)):
         path = name[3:].replace("\\", "/")
         place = f"/mnt/{drive[1].lower()}/{path}"
-        return f"{drive[1]} is a drive of Windows. In WSL it is --dataset={_quote_path(place)}."
+        return f"{drive[1]} is a Windows drive. In WSL it is --dataset={_quote_path(place)}."
     if "\\ " in name:
         return f"Drop the \\ or the quotes: --dataset={_quote_path(name.replace(chr(92), ''))}."
     if "\\" in name:
@@ -60,7 +60,7 @@ def _find_odd_sign_in_path(name: str) -> str:
     if "~" in name.split("/")[1:]:
         return "~ means the home folder only at the start of a path. Write it out."
     if found := re.search(r"\$\{?\w+\}?|%\w+%", name):
-        return f"The shell did not replace {found[0]}: drop single quotes, or write it out."
+        return f"The shell did not expand {found[0]}: drop single quotes, or write it out."
     return ""
 
 

@@ -97,7 +97,7 @@ def _load_tf1_checkpoint(prefix: str) -> Arrays:
 def _check_checkpoint_is_of_tf1(prefix: str, stored: list[str]) -> None:
     if any(".ATTRIBUTES" in name for name in stored):
         raise ValueError(
-            f"{prefix} must be of TensorFlow 1. Received: one of TensorFlow 2. "
+            f"{prefix} must be a TensorFlow 1 checkpoint. Received: one of TensorFlow 2. "
             "Runs made by this program do not need to be imported."
         )
 

@@ -33,7 +33,7 @@ DAMAGE_ERRORS = (
     tf.errors.OpError,
 )
 
-# TensorFlow gives the system's reason for a failed write only in words; these are what it may be.
+# TensorFlow gives the system's reason for a failed write only in words; the possible codes are:
 WRITE_ERRNOS = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -44,7 +44,7 @@ WRITE_ERRNOS = (
     errno.ENOENT,
 )
 
-# As TensorFlow names them in the file.
+# How TensorFlow names the two counters in a checkpoint's file.
 STEP, IMAGES_SHOWN = (f"{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in ("step", "images_shown"))
 NOT_FINITE = "it holds NaN or infinity"  # what is wrong with a checkpoint that can be read
 
@@ -64,9 +64,9 @@ class DivergedError(ValueError):
 class Checkpoints:
     """The last `max_to_keep` states of a run: networks, optimizers, loss scales and the progress.
 
-    progress: what the restored state has done.
+    progress: how far the restored state has got.
 
-    Creating one removes what a kill in the middle of a save left: TensorFlow never does.
+    The constructor removes what a kill during a save left behind: TensorFlow never does.
     """
 
     def __init__(self, dcgan: DCGAN, config: Config):
@@ -113,7 +113,7 @@ class Checkpoints:
         networks = {"generator": self.dcgan.generator, "discriminator": self.dcgan.discriminator}
         path = _restore_newest_checkpoint(self.config, networks, self._read_checkpoint_state)
         for optimizer in (self.g_adam, self.d_adam):
-            # The one in the checkpoint would win over the flag.
+            # The learning rate in the checkpoint would win over the flag.
             optimizer.learning_rate = self.config.current_learning_rate
 
         if path and not int(self.step):
@@ -235,7 +235,7 @@ def restore_networks(config: Config, checkpoint: str = "last", **networks: keras
 
 
 def read_progress(config: Config) -> Progress:
-    """What the run's newest readable checkpoint has done. Raises ValueError when none is."""
+    """How far the run's newest readable checkpoint is. Raises ValueError when none is readable."""
     found = Progress()
 
     def read_progress_of_checkpoint(path: Path) -> None:
@@ -252,10 +252,10 @@ def read_progress(config: Config) -> Progress:
 
 
 def keep_older_images_per_step(config: Config) -> Config:
-    """The settings, with what tells how many images checkpoints without `images_shown` have seen.
+    """The settings, with the images per step of checkpoints that have no `images_shown`.
 
-    config.json must keep it: soon it has today's --batch_size, and a kill may come before the first
-    checkpoint that counts its images.
+    config.json must keep that number: the file will soon have today's --batch_size, and a kill may
+    come before the first checkpoint that counts its images.
     """
     if not any(map(_is_older_checkpoint, list_checkpoints(config.checkpoint_path))):
         return config
@@ -389,7 +389,7 @@ def _checkpoint_counts_images(path: Path) -> bool:
 
 
 def _is_older_checkpoint(path: Path) -> bool:
-    """Whether it does not count its images. One that is damaged does not show it."""
+    """Whether a checkpoint does not count its images; False for a damaged one."""
     try:
         return not _checkpoint_counts_images(path)
     except DAMAGE_ERRORS:

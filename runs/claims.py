@@ -1,4 +1,4 @@
-"""Whose a folder is: every run has an id, and its folders elsewhere say which run they belong to.
+"""Who owns a folder: every run has an id, and its folders elsewhere say which run they belong to.
 
 A folder that a run fills holds a run.json, {"run_id": ..., "run": the absolute path of the run}.
 """
@@ -47,7 +47,7 @@ def lock_run_folders(config: Config):
 
 
 def check_run_owns_its_folders(config: Config, *settings: str) -> None:
-    """Raises ValueError when a folder outside of the run's own belongs to another run.
+    """Raises ValueError when a folder outside the run's own folder belongs to another run.
 
     settings: "checkpoint_dir" and "sample_dir", or one of them; both by default.
     """
@@ -66,7 +66,7 @@ def check_run_owns_its_folders(config: Config, *settings: str) -> None:
 def claim_run_folders(config: Config) -> None:
     """Makes the folder of the checkpoints, and writes run.json there and into those elsewhere.
 
-    To be called once `check_run_owns_its_folders` is content.
+    To be called once `check_run_owns_its_folders` has passed.
     """
     folders = [config.checkpoint_path, *_list_folders_elsewhere(config).values()]
     for folder in dict.fromkeys(folders):
@@ -74,7 +74,7 @@ def claim_run_folders(config: Config) -> None:
 
 
 def claim_folder_of_samples(config: Config) -> None:
-    """For what draws without training. Raises ValueError when sample_dir is another run's."""
+    """For drawing without training. Raises ValueError when sample_dir is another run's."""
     check_run_owns_its_folders(config, "sample_dir")
     for folder in _list_folders_elsewhere(config, "sample_dir").values():
         _write_folder_claim(config, folder)
@@ -101,7 +101,7 @@ def _check_folders_are_not_dataset(config: Config) -> None:
 
 
 def _list_folders_elsewhere(config: Config, *settings: str) -> dict[str, Path]:
-    """By their settings, the folders that lie outside of the run's own, where others may come."""
+    """Setting -> folder, of those outside the run's own folder, which other runs may use too."""
     places = {"checkpoint_dir": config.checkpoint_path, "sample_dir": config.sample_path}
     run_dir = config.run_dir.resolve()
     return {
@@ -114,7 +114,7 @@ def _list_folders_elsewhere(config: Config, *settings: str) -> dict[str, Path]:
 def _find_run_id_on_disk(config: Config) -> str:
     """The id of the run that began in this folder; "" where none did.
 
-    Without its config.json, which users may delete, the checkpoints know it.
+    If its config.json is gone, as users may delete it, the run.json beside the checkpoints tells.
     """
     with contextlib.suppress(ValueError):
         stored = read_run_settings(config.run_dir)
@@ -190,7 +190,7 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
 def _find_unclaimed_file_of_training(config: Config, setting: str, folder: Path) -> str | None:
     """A file in a folder that training may have left, though this run has never named the folder.
 
-    Runs had no ids and folders no run.json once. It may also be the user's, of the same name.
+    Runs once had no ids, and folders no run.json. It may also be the user's, of the same name.
     """
     patterns = ("step-*.index", "train_" + "[0-9]" * 8 + ".png")
     names = [path.name for pattern in patterns for path in sorted(folder.glob(pattern))]
@@ -209,7 +209,7 @@ def _are_same_folder(one: Path, other: Path) -> bool:
 
 
 def _write_folder_claim(config: Config, folder: Path) -> None:
-    """Writes run.json unless it says so already."""
+    """Writes run.json, unless it names this run already."""
     claim = {"run_id": config.run_id, "run": str(config.run_dir.resolve())}
     content = (json.dumps(claim, indent=2) + "\n").encode()
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Whether the images that came are those that a run was trained on."""
+"""Whether the images that were loaded are those that a run was trained on."""
 
 import contextlib
 import dataclasses
@@ -16,8 +16,8 @@ from runs.find import find_runs_to_continue, read_run, read_run_settings
 def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = "") -> Config:
     """The settings with what identifies `images` (N, H, W, C) uint8.
 
-    place: where they lie, as `data.load` says; "" for an array. Says so when a run's images have
-    moved or changed. Raises ValueError when they are others, and of another place.
+    place: where they lie, as `data.load` says; "" for an array. Logs it when a run's images
+    have moved or changed. Raises ValueError for other images from another place.
     """
     fingerprint, run = fingerprint_pixels(images), _read_run_on_disk_or_none(config)
     if run and run.dataset_fingerprint and run.dataset != IMPORTED:
@@ -29,9 +29,9 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
 def find_run_of_moved_dataset(config: Config, given: dict, images: np.ndarray) -> Config:
     """The settings of the run that was trained on `images` before they moved; else `config`.
 
-    config: of the run that `given` (name -> value) mean. If it is new and nobody named it, a run
-    beside it may have these very images, (N, H, W, C) uint8. If their place of then is gone, they
-    have moved, and that run goes on; otherwise it is only named, and a new one starts.
+    config: of the run that `given` (name -> value) means. If it is new and nobody named it, a run
+    beside it may have these very images, (N, H, W, C) uint8. If their old place is gone, they
+    have moved, and that run goes on; otherwise a line only names it, and a new one starts.
     """
     if given.get("out_name") or read_run_settings(config.run_dir):
         return config
@@ -43,8 +43,8 @@ def find_run_of_moved_dataset(config: Config, given: dict, images: np.ndarray) -
         return runs[0]
     if runs:
         names, remedy = ", ".join(str(run.run_dir) for run in runs), f"--out_name={runs[0].name}"
-        text = "%s: the same images. %s is a new run; to continue %s instead, add %s."
-        logging.info(text, names, config.run_dir, "it" if len(runs) == 1 else "one", remedy)
+        text = "%s has the same images. %s is a new run; to continue %s instead, add %s."
+        logging.info(text, names, config.run_dir, "the other" if len(runs) == 1 else "one", remedy)
     return config
 
 

@@ -41,7 +41,7 @@ def find_run_to_train(given: dict) -> Config:
 def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
     """The runs beside the new run `fresh` that could go on with what was `given` (name -> value).
 
-    Each has its settings with the given ones on top. Their images may be others.
+    Each has its settings with the given ones on top. Their images may be different ones.
     """
     found = []
     for run in _read_all_runs(fresh.run_dir.parent).values():
@@ -77,7 +77,7 @@ def read_run(run_dir: Path) -> Config | None:
 
 
 def read_run_settings(run_dir: Path) -> Config | None:
-    """A run's settings, with a checkpoint or without; None where it has none.
+    """A run's settings, whether or not it has a checkpoint; None where there are no settings.
 
     Raises ValueError when they are unreadable.
     """
@@ -106,8 +106,8 @@ def _drop_preset(given: dict) -> dict:
 def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
     """Raises ValueError for a new run that nobody gave a dataset, if its name is nearly another's.
 
-    It would train on the default dataset where somebody meant to go on. Names alike are common
-    among the runs of one dataset, but not as --out_dir, which only leads to a run that exists.
+    It would train on the default dataset where somebody meant to go on. Similar names are
+    common among the runs of one dataset, but not for --out_dir, which only leads to existing runs.
     """
     is_named = bool(given.get("out_name"))
     typed = fresh.run_dir if is_named else fresh.run_dir.parent

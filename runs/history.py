@@ -41,7 +41,7 @@ class EarlierTraining(NamedTuple):
 def find_earlier_training(config: Config) -> EarlierTraining:
     """What has to be put aside before a run without a checkpoint starts anew.
 
-    What a training left that was killed before its first checkpoint stays: the same settings give
+    If training was killed before its first checkpoint, what it left stays: the same settings give
     the same pictures again.
     """
     if list_checkpoints(config.checkpoint_path) or _was_killed_before_first_checkpoint(config):
@@ -184,7 +184,7 @@ def _is_own_metrics_line(line: bytes) -> bool:
 def _was_killed_before_first_checkpoint(config: Config) -> bool:
     """Whether nothing shows that this run, with these settings, ever had a checkpoint.
 
-    True also where no training has been.
+    True also where no training has taken place.
     """
     if _holds_results_of_checkpoint(config):
         return False
@@ -207,7 +207,7 @@ def _had_checkpoint(config: Config, steps: list[int]) -> bool:
 
 
 def _has_equal_settings(path: Path, config: Config) -> bool:
-    """Whether config.json has the same flags, but for where the run lies."""
+    """Whether config.json has the same flags, except for where the run is."""
     try:
         stored = read_config(path)
     except ValueError:

@@ -40,9 +40,9 @@ class Record:
     """What the program wrote into a folder.
 
     what: in words. size: how many of something, as of images; 0 where nothing is counted. origin:
-    equal where the same size gives the same files; "" where nobody asks. files: name, with / below
-    folders -> sha256. coming: the same for files that were about to be written, so that a kill
-    leaves none of which nobody knows whose it is.
+    equal where the same size gives the same files; "" where that is not needed. files: name, with
+    / below folders -> sha256. coming: the same for files that were about to be written, so that a
+    kill leaves no file whose owner is unknown.
     """
 
     what: str
@@ -231,7 +231,7 @@ def _explain_why_to_put_aside(path: Path, draft: Path, record: Record) -> str:
     if old.size > record.size:
         return _compare_with_larger_set(path, old, record)
     if taken := _find_name_taken_by_user(draft, path, _list_entries_of_user(path, old)):
-        return f"{taken} is not of this program, and its name is needed"
+        return f"{taken} was not written by this program, and its name is needed"
     return ""
 
 
@@ -300,7 +300,7 @@ def _list_entries_below(folder: Path) -> list[str]:
 
 
 def _raise_unreadable_folder(error: OSError) -> None:
-    """os.walk passes over what it cannot read, and then it would be taken for nothing."""
+    """os.walk passes over what it cannot read, which would then be treated as not there."""
     raise error
 
 
@@ -310,7 +310,7 @@ def _hash_files_below(folder: Path) -> dict[str, str]:
 
 
 def _link_entries(source: Path, target: Path, names: Iterable[str]) -> None:
-    """Gives the entries `names` of a folder a place in another one, too."""
+    """Makes the entries `names` of a folder appear in another one, too."""
     for name in names:
         old, new = source / name, target / name
         if old.is_dir() and not old.is_symlink():

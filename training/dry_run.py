@@ -62,9 +62,9 @@ def format_bytes_on_disk(count: int) -> str:
 
 
 def describe_steps_to_do(config: Config, images: int) -> str:
-    """`702 steps`, or of a run that exists `at step 60 of 702 (epoch 2.14), 642 to do`.
+    """`702 steps`, or for an existing run `at step 60 of 702 (epoch 2.14), 642 to do`.
 
-    Raises ValueError when the run has no readable checkpoint among those it has.
+    Raises ValueError when the run has checkpoints, but none is readable.
     """
     progress = read_progress(config)
     total = config.total_steps(images, **progress._asdict())

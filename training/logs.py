@@ -29,7 +29,7 @@ SCALARS = {
     "d_fake": ("D/fake", "Mean D(G(z)): how real it finds the generator's, 0 to 1."),
     "epoch": ("progress/epoch", "How often each image has been shown, on average."),
     "learning_rate": ("learning_rate", "Adam's, of both networks. NaN losses halve it."),
-    "images_per_second": ("speed/images_per_second", "Real images trained on; not the first step."),
+    "images_per_second": ("speed/images_per_second", "Real images, excluding the first step."),
     "g_loss_scale": ("loss_scale/g", "The generator's loss scale in float16."),
     "d_loss_scale": ("loss_scale/d", "The discriminator's loss scale in float16."),
 }
@@ -116,7 +116,7 @@ class Logs:
                 tf.summary.scalar(tag, np.float32(value), description=description)
 
     def _is_compiling_step(self, step: int) -> bool:
-        """Whether the speed of this step tells of the compilation, as that of a process' first."""
+        """Whether this step's speed includes the compilation, as in a process's first step."""
         return step == self.steps.start + 1
 
     def log_training_histograms(self, step: int, results: dict) -> None:

@@ -76,7 +76,7 @@ class Pictures:
             )
 
     def write_film_of_training(self, step: int) -> None:
-        """samples/training.gif: the grids up to `step`. Later ones are of a longer training."""
+        """samples/training.gif: the grids up to `step`. Later ones are from a longer run."""
         grids = list_training_grids(self.config)
         shown = [path for of_step, path in grids.items() if of_step <= step]
         with self._warn_once_of_failed_picture():

@@ -1,7 +1,7 @@
 """Images as one NumPy array: an .npy file, or an .npz that may bring their classes.
 
 The rows are read as a stream, one image after the other. Pickles are never loaded, and no file is
-mapped into memory: one that is cut meanwhile would end the process.
+mapped into memory: one that is truncated meanwhile would end the process.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from system.text import escape_unprintable, join_names_for_error
 ARRAY_SUFFIX = ".npy"
 CHANNELS = (1, 3, 4)
 HOW_TO_SAVE = "Save images as uint8, (N, H, W) or (N, H, W, C) with 1, 3 or 4 channels"
-# Of Keras's and MedMNIST's files, then what people call them, then what numpy.savez does.
+# Names in Keras's and MedMNIST's files, then those people use, then what numpy.savez writes.
 IMAGE_NAMES = ("x_train", "train_images", "images", "image", "imgs", "x", "X", "data", "arr_0")
 LABEL_NAMES = ("y_train", "train_labels", "labels", "label", "y", "Y", "targets", "classes")
 
@@ -154,13 +154,13 @@ def explain_array_without_images(array: StoredArray) -> str:
     if header.dtype.hasobject:
         return "Python objects, which are never loaded. " + HOW_TO_SAVE + "."
     if header.dtype != np.uint8:
-        return f"{header}. {HOW_TO_SAVE}: (255 * x).astype('uint8') of x from 0 to 1."
+        return f"{header}. {HOW_TO_SAVE}: (255 * x).astype('uint8') for x from 0 to 1."
     if fault := _explain_shape_without_images(header.shape):
         return f"shape {header.shape}. {fault}"
     if header.by_columns:
-        return "an array in Fortran's order. Save np.ascontiguousarray of it."
+        return "an array in Fortran order. Save np.ascontiguousarray(x)."
     if array.size != header.end:
-        return f"{array.size:,} bytes instead of the {header.end:,} of its header. Save it again."
+        return f"{array.size:,} bytes; its header says {header.end:,}. Save it again."
     return ""
 
 
@@ -168,7 +168,7 @@ def _explain_shape_without_images(shape: tuple[int, ...]) -> str:
     if len(shape) == 2:
         return f"{HOW_TO_SAVE}: x.reshape(-1, H, W)."
     if len(shape) == 3 and shape[-1] in CHANNELS:
-        return "That is one image. Save it as a PNG in a folder of images, or x[None]."
+        return "That is one image. Save it as a PNG in a folder of images, or save x[None]."
     if len(shape) == 4 and shape[-1] not in CHANNELS and shape[1] in CHANNELS:
         return f"{HOW_TO_SAVE}: x.transpose(0, 2, 3, 1).copy()."
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[-1] not in CHANNELS):
@@ -178,7 +178,7 @@ def _explain_shape_without_images(shape: tuple[int, ...]) -> str:
     if shape[0] > limits.MAX_NUMBERED_IMAGES:
         return f"At most {limits.MAX_NUMBERED_IMAGES:,} images are read. Save fewer."
     if shape[1] * shape[2] > limits.MAX_PIXELS:
-        return f"An image may have {limits.MAX_PIXELS:,} pixels. Save smaller ones."
+        return f"An image may have at most {limits.MAX_PIXELS:,} pixels. Save smaller ones."
     return ""
 
 
@@ -240,7 +240,7 @@ def _check_npz_inflation(info: zipfile.ZipInfo) -> None:
 
 
 def _find_label_array(arrays: dict[str, StoredArray], images: StoredArray) -> StoredArray | None:
-    """The classes that belong to `images`: of a name like theirs, else of a usual name."""
+    """The classes that belong to `images`: under a name like theirs, else under a usual name."""
     likely = [images.name.replace("images", "labels"), images.name.replace("x_", "y_")]
     names = [name for name in (*likely, *LABEL_NAMES) if name in arrays and name != images.name]
     return arrays[names[0]] if names else None

@@ -16,7 +16,7 @@ from system.text import escape_unprintable
 
 IMAGE_NAMES = ("image", "images", "img", "jpg", "png", "photo", "picture")  # before other columns
 LABEL_NAMES = ("label", "labels", "class", "classes", "cls", "target", "y")
-ROWS_AT_ONCE = 1  # a file of 2 kB may hold the same 50 MB in every row; 64 save 8 us a row
+ROWS_AT_ONCE = 1  # a 2 kB file may hold the same 50 MB in every row; reading 64 saves 8 us a row
 READ_BYTES = 2**20
 PAGE_HEADER_BUFFER = 2048
 

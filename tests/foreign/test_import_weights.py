@@ -99,8 +99,8 @@ def test_a_missing_array_is_named_with_what_was_found(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"stem_width": 64}, "--stem_width is fixed by the weights: 32. Received: 64.."),
-        ({"z_dim": 100}, "--z_dim is fixed by the weights: 6. Received: 100.."),
+        ({"stem_width": 64}, "--stem_width is fixed by the weights: 32. Received: 64."),
+        ({"z_dim": 100}, "--z_dim is fixed by the weights: 6. Received: 100."),
         (
             {"output_height": 128},
             "must halve 4 times to a stem of 16 positions. Received: 128x128, which comes to 8x8.",

@@ -118,8 +118,8 @@ def test_a_renamed_run_stays_as_it_is_and_is_named(train_on, image_folder, tmp_p
     code, said = train_on("--dataset=faces")
 
     assert code == 0
-    line = f"{out}/kept: the same images. {out}/faces-16x16 is a new run; to continue it instead"
-    assert f"{line}, add --out_name=kept." in said
+    line = f"{out}/kept has the same images. {out}/faces-16x16 is a new run; to continue the other"
+    assert f"{line} instead, add --out_name=kept." in said
     assert tree(out / "kept") == kept
     assert train_on("--dataset=faces", "--nocrop")[0] == 0  # the new run goes on by itself
     assert tree(out / "kept") == kept

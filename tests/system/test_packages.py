@@ -34,7 +34,7 @@ def test_a_package_that_is_needed_late_is_one_line_too():
     """TensorFlow is imported when an action needs it; here that import finds nothing."""
     script = (
         "import sys; sys.modules['tensorflow'] = None; import main; "
-        "sys.exit(main.main(['main.py', '--dry_run']))"
+        "sys.exit(main.main(['main.py', '--dry_run', '--output_height=8']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False

@@ -127,9 +127,12 @@ def take_a_name_with_a_folder(folder):
         (lead_record_outside, "nothing shows that this program wrote it"),
         (change_a_file, "a is not as this program wrote it"),
         (link_a_file, "a is not as this program wrote it"),
-        (take_a_name, "new is not of this program, and its name is needed"),
-        (take_a_name_with_a_folder, "new/x is not of this program, and its name is needed"),
-        (take_the_name_of_a_folder, "deep is not of this program, and its name is needed"),
+        (take_a_name, "new was not written by this program, and its name is needed"),
+        (
+            take_a_name_with_a_folder,
+            "new/x was not written by this program, and its name is needed",
+        ),
+        (take_the_name_of_a_folder, "deep was not written by this program, and its name is needed"),
     ],
 )
 def test_where_it_is_not_clear_whose_it_is_all_is_put_aside(folder, change, reason, messages):
