@@ -9,6 +9,7 @@ from absl import logging
 from config.settings import Config
 from config.stored import write_config
 from data.labels import Labels
+from evaluate.monitor import Monitor
 from gan import DCGAN
 from runs.checkpoints import Checkpoints, DivergedError, keep_older_images_per_step
 from runs.claims import (
@@ -30,6 +31,7 @@ from training.announcements import (
     announce_training,
 )
 from training.cost import estimate_training_bytes
+from training.diagnosis import Verdict
 from training.given_arrays import check_training_images, take_training_labels
 from training.logs import Logs, OnLog
 from training.pictures import Pictures
@@ -180,6 +182,7 @@ def run_training_steps(
     config, steps, total = dcgan.config, logs.steps, logs.steps.stop
     y = labels.y if labels else None
     pictures = Pictures(config, dcgan.generator)
+    monitor, verdict = Monitor(config, images, pictures.sampler), Verdict(config)
     on_device = choose_images_on_device(config.data_on_device, images)
     trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin)
     calls = plan_step_calls(config, steps, choose_steps_per_call(config.steps_per_call))
@@ -193,11 +196,16 @@ def run_training_steps(
             is_first, is_last = call.start == steps.start, step == total or stopping
             due = find_actions_due_after_step(config, step, is_first=is_first, is_last=is_last)
 
+            scores = {}
+            if monitor.is_due(step, is_saved=due.save, is_last=is_last):
+                due = due._replace(log=True, save=True)
+                scores = monitor.score_generator(step)
+                verdict.announce_evaluation(monitor.history, monitor.floor)
             if any(due):
                 results |= dcgan.read_loss_scales()
                 is_finite = check_losses_finite(step, results)
             if due.log:
-                logs.log_training_step(step, results)
+                logs.log_training_step(step, results, scores)
             if due.draw:
                 logs.log_training_histograms(step, results)
                 pictures.write_grid_of_fakes(logs, step, results)
@@ -206,6 +214,7 @@ def run_training_steps(
             # Last: after an earlier kill, all of this is redone from the checkpoint before.
             if due.save and is_finite:
                 checkpoints.save(step)
+                monitor.keep_best(step)
             if stopping and step < total:
                 announce_stop_of_training(step)
                 pictures.write_film_of_training(step)  # takes seconds; the state is safe already

@@ -340,6 +340,14 @@ class Config:
     ckpt_freq: int = declare_setting(
         200, RUN, "steps between two checkpoints", low=1, high=MAX_COUNT, hparam=False
     )
+    eval_freq: int | None = declare_setting(
+        None,
+        RUN,
+        "steps between two scores; 0: none; default: at checkpoints, for under 5% of the time",
+        low=0,
+        high=MAX_COUNT,
+        hparam=False,
+    )
     max_to_keep: int = declare_setting(
         3, RUN, "how many checkpoints to keep", low=1, high=MAX_COUNT, hparam=False
     )

@@ -15,6 +15,7 @@ from evaluate.features.random_conv import (
 )
 from evaluate.frechet import measure_frechet
 from evaluate.vendi import measure_vendi
+from runs.best import keep_best_checkpoint
 from runs.history import locate_metrics, read_metrics
 from sample import Sampler
 
@@ -37,6 +38,7 @@ class Monitor:
         self.is_on = config.eval_freq != 0 and self.count > DIMENSIONS
         self.history = [e for e in read_metrics(locate_metrics(config)) if "frechet" in e]
         self.reals = None  # their features, scaled, once they are needed
+        self.floor = None  # the distance between reals and as many others
         self.seconds, self.finished = 0.0, time.monotonic()  # of the last evaluation
 
         if config.eval_freq and not self.is_on:
@@ -79,9 +81,15 @@ class Monitor:
         self.history.append({"step": step, **scores})
         return scores | {"eval_seconds": self.seconds}
 
-    def find_best_evaluation(self) -> dict:
-        """The entry of `history` with the lowest Frechet distance, the first of equal ones."""
-        return min(self.history, key=lambda entry: entry["frechet"])
+    def keep_best(self, step: int) -> None:
+        """Keeps the checkpoint of `step` in best/ if it was evaluated and none had a better score.
+
+        To be called once it is saved.
+        """
+        best = min(self.history, key=lambda entry: entry["frechet"], default={"step": None})
+        if best["step"] == step:
+            evaluated = {entry["step"] for entry in self.history}
+            keep_best_checkpoint(self.config, step, evaluated)
 
     def _take_reals(self) -> None:
         """Reads the reals, and computes what they set: features, their scale and the floor."""

@@ -4,17 +4,29 @@ import os
 import shutil
 from pathlib import Path
 
+from absl import logging
+
 from config.settings import Config
 from runs.checkpoints import list_checkpoint_files, list_checkpoints
-from system.files import create_temporary_path
+from system.files import create_temporary_path, put_aside
 
 
-def keep_best_checkpoint(config: Config, step: int) -> None:
+def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None:
     """Makes <run>/best/ hold the checkpoint of `step`, and no other.
+
+    evaluated: the steps that the run knows the scores of. If best/ has another one, the run has
+    gone back to before it: best/ is put aside, since nobody knows which is better.
 
     Where links work, it takes no room until the original goes. A kill in between leaves the old
     one, the new one or both: `list_checkpoints` then takes the newer. Raises OSError.
     """
+    names = {f"step-{known}" for known in evaluated}
+    if any(path.name not in names for path in list_checkpoints(config.best_path)):
+        aside = put_aside(config.best_path)
+        logging.info(
+            "%s has the best checkpoint of later steps; it is %s now.",
+            *(config.best_path, aside.name),
+        )
     config.best_path.mkdir(parents=True, exist_ok=True)
     # The index comes last: data without an index are ignored.
     prefix = config.checkpoint_path / f"step-{step}"

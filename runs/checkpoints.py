@@ -185,14 +185,9 @@ class Checkpoints:
         with translate_write_errors(prefix):
             self.state.write(os.fspath(prefix))
 
-        for path in self._list_checkpoint_files(prefix):
+        for path in list_checkpoint_files(prefix):
             with open(path, "r+b") as file:
                 os.fsync(file.fileno())
-
-    def _list_checkpoint_files(self, prefix: Path) -> list[Path]:
-        """TensorFlow's files of a checkpoint; others of the user's may begin with its name."""
-        paths = self.folder.glob(f"{prefix.name}.*")
-        return [path for path in paths if FILE_NAME.fullmatch(path.name)]
 
     def _write_checkpoint_list(self, paths: list[Path]) -> None:
         """Writes the list that TensorFlow's own tools read. This program goes by the files."""
@@ -208,7 +203,7 @@ class Checkpoints:
 
     def _remove_failed_checkpoint(self, prefix: Path) -> None:
         with contextlib.suppress(OSError):
-            for path in self._list_checkpoint_files(prefix):
+            for path in list_checkpoint_files(prefix):
                 path.unlink(missing_ok=True)
             shutil.rmtree(f"{prefix}_temp", ignore_errors=True)
 
@@ -297,6 +292,12 @@ def list_steps_saved_before(folder: Path) -> list[int]:
     except (OSError, ValueError):
         return []
     return [int(step) for step in re.findall(r'"step-(\d{1,18})"', text)]
+
+
+def list_checkpoint_files(prefix: Path) -> list[Path]:
+    """TensorFlow's files of a checkpoint; the names of others may begin like its own."""
+    paths = prefix.parent.glob(f"{prefix.name}.*")
+    return [path for path in paths if FILE_NAME.fullmatch(path.name)]
 
 
 @contextlib.contextmanager

@@ -23,7 +23,8 @@ from system.written import RECORD_NAME, read_record_of_folder
 PICTURES = ("reals.png", "train_" + "[0-9]" * 8 + ".png", "training.gif")  # that training draws
 DRAWN_FOLDERS = ("seed_*", "visualize_*")  # beside them, drawn from a checkpoint
 METRICS = ("d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
-METRICS_KEYS = {"step", "epoch", "images_per_second", *METRICS, "seconds"}  # of metrics.jsonl
+SCORES = ("frechet", "vendi", "eval_seconds")  # in the lines of steps that were evaluated
+METRICS_KEYS = {"step", "epoch", "images_per_second", *METRICS, "seconds", *SCORES}
 METRICS_START = b'{"step": '  # of each line
 ORIGIN_FILE = "imported_from.txt"  # where the weights of an imported run come from
 
@@ -51,11 +52,11 @@ def find_earlier_training(config: Config) -> EarlierTraining:
     own = [path for path in own if path.exists()]
     samples = config.sample_path
     if not _lies_in_run(config, samples):
-        return EarlierTraining([*_list_exports(config), *own], _list_drawn_entries(samples))
+        return EarlierTraining([*_list_results(config), *own], _list_drawn_entries(samples))
     if _holds_anything(samples):
         own = [samples, *own]
     # Folders that are given as settings may be one: each counts once.
-    return EarlierTraining([*dict.fromkeys([*_list_exports(config), *own])], [])
+    return EarlierTraining([*dict.fromkeys([*_list_results(config), *own])], [])
 
 
 def put_earlier_training_aside(config: Config) -> None:
@@ -220,13 +221,13 @@ def _has_equal_settings(path: Path, config: Config) -> bool:
 def _holds_results_of_checkpoint(config: Config) -> bool:
     """Whether something is there that is only made from a checkpoint: an export, or drawings."""
     folders = [path for pattern in DRAWN_FOLDERS for path in config.sample_path.glob(pattern)]
-    return bool(_list_exports(config)) or any(map(read_record_of_folder, folders))
+    return bool(_list_results(config)) or any(map(read_record_of_folder, folders))
 
 
-def _list_exports(config: Config) -> list[Path]:
-    """The run's export/, if anything is in it."""
-    folder = config.run_dir / "export"
-    return [folder] if _lies_in_run(config, folder) and _holds_anything(folder) else []
+def _list_results(config: Config) -> list[Path]:
+    """What was made of the run's checkpoints: its folders for that with anything in them."""
+    folders = [config.run_dir / name for name in ("export", "evaluate", config.best_path.name)]
+    return [path for path in folders if _lies_in_run(config, path) and _holds_anything(path)]
 
 
 def _holds_anything(folder: Path) -> bool:

@@ -8,6 +8,10 @@ from config.settings import Config
 
 WINNING_BELOW = 0.01  # mean D(G(z))
 WINNING_STEPS = 500
+LOST_DIVERSITY = 0.3  # of that at the best evaluation: collapse
+WORSE = 1.2  # times the best score, at WORSE_EVALUATIONS in a row: it gets worse
+WORSE_EVALUATIONS = 3
+PATIENCE = 5  # evaluations without a better one
 
 
 class WinningDiscriminator:
@@ -30,3 +34,60 @@ class WinningDiscriminator:
             "longer change, start another run with --g_updates=%s or half the --learning_rate.",
             *(WINNING_BELOW, WINNING_STEPS, self.config.g_updates + 1),
         )
+
+
+class Verdict:
+    """Says at each evaluation how a run is doing; warns, once per occurrence, of what goes wrong.
+
+    An evaluation is an entry of `evaluate.monitor.Monitor.history`: step, frechet, vendi.
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.warned = ""  # what the last evaluation was warned of
+
+    def announce_evaluation(self, history: list[dict], floor: float) -> None:
+        """history: the evaluations so far, the newest last. floor: the score that reals get."""
+        entry, best = history[-1], min(history, key=lambda e: e["frechet"])
+        verdict, warning = judge_evaluations(history)
+        place = "the best so far" if best is entry else f"best: {best['frechet']:.1f} at step "
+        place += "" if best is entry else f"{best['step']:,}"
+        logging.info(
+            "step %s: Frechet distance %.1f, %.0f times its floor (%s), diversity %.0f%%: %s.",
+            *(f"{entry['step']:,}", entry["frechet"], entry["frechet"] / floor, place),
+            *(100 * entry["vendi"], verdict),
+        )
+        if warning and warning != self.warned:
+            logging.warning(warning, self.config.run_dir, f"{best['step']:,}")
+        self.warned = warning
+
+
+def judge_evaluations(history: list[dict]) -> tuple[str, str]:
+    """(the verdict in a few words, the warning that goes with it, or "").
+
+    A warning takes the run's folder and the step of its best checkpoint.
+    """
+    entry, best = history[-1], min(history, key=lambda e: e["frechet"])
+    recent = history[-WORSE_EVALUATIONS:]
+    after_best = sum(e["step"] > best["step"] for e in history)
+    lost = 1 - entry["vendi"] / max(best["vendi"], 1e-9)
+    is_worse = entry["frechet"] > WORSE * best["frechet"]
+
+    if is_worse and lost > LOST_DIVERSITY:
+        return f"collapsing, {lost:.0%} of the diversity lost since step {best['step']:,}", (
+            "%s is collapsing: its images become alike. The checkpoint of step %s is in best/: "
+            "draw with --checkpoint=best, or start another run with half the --learning_rate."
+        )
+    if after_best >= WORSE_EVALUATIONS and all(
+        e["frechet"] > WORSE * best["frechet"] for e in recent
+    ):
+        return "getting worse", (
+            "%s has been getting worse since step %s, whose checkpoint is in best/. Stop it, and "
+            "draw with --checkpoint=best."
+        )
+    if after_best >= PATIENCE:
+        return f"no better for {after_best} evaluations", (
+            "%s is no better than at step %s, whose checkpoint is in best/. Ctrl-C stops it; it "
+            "may still improve."
+        )
+    return "healthy", ""

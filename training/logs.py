@@ -10,7 +10,7 @@ import tensorflow as tf
 from absl import logging
 
 from config.settings import Config
-from runs.history import METRICS, cut_metrics_after_step, locate_metrics, read_metrics
+from runs.history import METRICS, SCORES, cut_metrics_after_step, locate_metrics, read_metrics
 from system.files import append_to_file_or_undo
 from training.diagnosis import WinningDiscriminator
 from training.events import Events
@@ -30,6 +30,9 @@ SCALARS = {
     "epoch": ("progress/epoch", "How often each image has been shown, on average."),
     "learning_rate": ("learning_rate", "Adam's, of both networks. NaN losses halve it."),
     "images_per_second": ("speed/images_per_second", "Real images, excluding the first step."),
+    "frechet": ("score/frechet", "How far the images are from the reals: lower is better."),
+    "vendi": ("score/diversity", "How varied the images are, over how varied the reals are."),
+    "eval_seconds": ("speed/eval_seconds", "What the evaluation took."),
     "g_loss_scale": ("loss_scale/g", "The generator's loss scale in float16."),
     "d_loss_scale": ("loss_scale/d", "The discriminator's loss scale in float16."),
 }
@@ -85,15 +88,19 @@ class Logs:
     def advance_progress_bar(self, steps: int) -> None:
         self.bar.advance_training_bar(steps)
 
-    def log_training_step(self, step: int, results: dict) -> None:
-        """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z))."""
-        values = average_step_results(results)
-        speed = self._measure_images_per_second(step)
+    def log_training_step(self, step: int, results: dict, scores: dict | None = None) -> None:
+        """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z)).
+
+        scores: those of this step, name -> float, if it was evaluated.
+        """
+        values = average_step_results(results) | (scores or {})
+        speed = self._measure_images_per_second(step, paused=values.get("eval_seconds", 0.0))
         epoch = (self.origin + step * self.config.images_per_step) / self.images
 
         line = {"step": step, "epoch": round(epoch, 4), "images_per_second": round(speed, 2)}
         line |= {name: _round_metric_for_json(values[name]) for name in METRICS}
         line |= {"seconds": round(self.seconds, 3)}
+        line |= {name: _round_metric_for_json(values[name]) for name in SCORES if name in values}
         self._append_metrics_line(json.dumps(line) + "\n")
 
         self._write_scalars_to_tensorboard(step, epoch, values, speed)
@@ -105,7 +112,8 @@ class Logs:
     def _write_scalars_to_tensorboard(
         self, step: int, epoch: float, values: dict, speed: float
     ) -> None:
-        shown = {name: values[name] for name in (*METRICS, *LOSS_SCALES) if name in values}
+        named = (*METRICS, *LOSS_SCALES, *SCORES)
+        shown = {name: values[name] for name in named if name in values}
         shown |= {"epoch": epoch, "learning_rate": self.config.current_learning_rate}
         if not self._is_compiling_step(step):
             shown["images_per_second"] = speed
@@ -143,12 +151,13 @@ class Logs:
                     *(self.metrics_path, error.strerror),
                 )
 
-    def _measure_images_per_second(self, step: int) -> float:
-        """Images per second since the last call."""
+    def _measure_images_per_second(self, step: int, *, paused: float) -> float:
+        """Images per second since the last call, without the `paused` seconds."""
         (last_step, then), now = self.last, time.monotonic()
         self.last = (step, now)
         self.seconds += now - then
-        return (step - last_step) * self.config.images_per_step / max(now - then, 1e-9)
+        seconds = max(now - then - paused, 1e-9)
+        return (step - last_step) * self.config.images_per_step / seconds
 
     def _show_training_progress(self, step: int, epoch: float, values: dict, speed: float) -> None:
         losses = f"d_loss {values['d_loss']:.3f}  g_loss {values['g_loss']:.3f}"

@@ -2,7 +2,9 @@
 
 import math
 
-from training.diagnosis import WINNING_STEPS, WinningDiscriminator
+import pytest
+
+from training.diagnosis import WINNING_STEPS, Verdict, WinningDiscriminator, judge_evaluations
 
 
 def said_at(steps, config, messages, start=0):
@@ -29,3 +31,50 @@ def test_a_continued_run_counts_from_its_start(tiny, messages):
 
 def test_a_loss_that_is_no_number_is_not_a_win(tiny, messages):
     assert said_at([(step, math.nan) for step in range(0, 3000, 100)], tiny(), messages) == []
+
+
+def evaluations(*scores):
+    """Entries of (frechet, vendi), 100 steps apart."""
+    return [
+        {"step": 100 * number, "frechet": frechet, "vendi": vendi}
+        for number, (frechet, vendi) in enumerate(scores, start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scores", "verdict"),
+    [
+        ([(90, 0.2)], "healthy"),
+        ([(90, 0.9), (60, 0.4)], "healthy"),  # the first images are noise, and so diverse
+        ([(60, 0.5), (65, 0.4), (61, 0.5), (70, 0.4), (66, 0.5)], "healthy"),
+        ([(60, 0.5), (75, 0.34)], "collapsing, 32% of the diversity lost since step 100"),
+        ([(60, 0.5), (71, 0.2)], "healthy"),  # not worse by a fifth
+        ([(60, 0.5), (75, 0.5), (80, 0.5), (73, 0.5)], "getting worse"),
+        ([(60, 0.5), (75, 0.5), (70, 0.5), (73, 0.5)], "healthy"),
+        ([(60, 0.5), *[(65, 0.5)] * 5], "no better for 5 evaluations"),
+        ([(60, 0.5), *[(65, 0.5)] * 5, (59, 0.5)], "healthy"),
+    ],
+)
+def test_the_verdict_on_a_run(scores, verdict):
+    found, warning = judge_evaluations(evaluations(*scores))
+    assert found == verdict
+    assert bool(warning) == (verdict != "healthy")
+
+
+def test_what_goes_wrong_is_warned_of_once_per_occurrence(tiny, messages):
+    scores = [(60, 0.5), (75, 0.2), (80, 0.2), (61, 0.5), (75, 0.2)]
+    history, judge = evaluations(*scores), Verdict(tiny())
+    for count in range(1, 6):
+        judge.announce_evaluation(history[:count], floor=2.0)
+
+    warnings = [text for text in messages if "is collapsing" in text]
+    assert len(warnings) == 2
+    assert "step 100 is in best/" in warnings[0]
+    assert messages[0] == (
+        "step 100: Frechet distance 60.0, 30 times its floor (the best so far), diversity 50%: "
+        "healthy."
+    )
+    assert messages[1] == (
+        "step 200: Frechet distance 75.0, 38 times its floor (best: 60.0 at step 100), diversity "
+        "20%: collapsing, 60% of the diversity lost since step 100."
+    )

@@ -1,0 +1,90 @@
+"""Scores while training: when they come, what they cost nothing of, and what is kept."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from config.settings import Config
+from evaluate.features.random_conv import DIMENSIONS
+from evaluate.monitor import Monitor
+from runs.checkpoints import list_checkpoints
+from runs.history import locate_metrics
+from sample import Sampler
+from train import train
+
+COUNT = 2 * DIMENSIONS + 2
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (COUNT, 16, 16, 3), np.uint8)
+
+
+def read_lines(config: Config) -> list[dict]:
+    return [json.loads(line) for line in locate_metrics(config).read_text().splitlines()]
+
+
+def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messages):
+    config = tiny(blocks=1, g_updates=1, steps=4, eval_freq=2, ckpt_freq=3, max_to_keep=1)
+    train(config, images)
+    scored = {line["step"]: line["frechet"] for line in read_lines(config) if "frechet" in line}
+    assert [*scored] == [2, 4]
+    [best] = list_checkpoints(config.best_path)
+    assert best.name == f"step-{min(scored, key=scored.get)}"
+    assert sum("times its floor" in text for text in messages) == 2
+
+    without = dataclasses.replace(config, eval_freq=0, out_name="without")
+    train(without, images)
+    assert not without.best_path.exists()
+    assert all("frechet" not in line for line in read_lines(without))
+    ours, theirs = (Sampler(some).generator.variables for some in (config, without))
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+def test_it_is_due_at_its_steps_or_seldom(tiny, images, trained):
+    sampler = Sampler(trained())
+    due = {"is_saved": True, "is_last": False}
+
+    often = Monitor(tiny(eval_freq=20), images, sampler)
+    assert [step for step in range(1, 61) if often.is_due(step, **due)] == [20, 40, 60]
+    off = Monitor(tiny(eval_freq=0), images, sampler)
+    assert not off.is_due(20, is_saved=True, is_last=True)
+
+    seldom = Monitor(tiny(), images, sampler)
+    assert seldom.is_due(200, **due)  # the first
+    seldom.score_generator(200)
+    seldom.finished -= 19 * seldom.seconds
+    assert not seldom.is_due(400, **due)
+    seldom.finished -= 2 * seldom.seconds + 1e-3
+    assert seldom.is_due(400, **due)
+    assert not seldom.is_due(400, is_saved=False, is_last=False)
+    assert seldom.is_due(401, is_saved=True, is_last=True)
+
+
+def test_the_scores_order_what_the_eye_orders(tiny, images, trained):
+    monitor = Monitor(tiny(), images, Sampler(trained()))
+    found = {}
+    for name, fakes in (
+        ("reals", images[::-1]),
+        ("half as bright", images // 2),
+        ("one image", np.repeat(images[:1], COUNT, 0)),
+    ):
+        monitor.sampler.draw = lambda *_, fakes=fakes: fakes
+        found[name] = monitor.score_generator(1)
+    assert found["reals"]["frechet"] < found["half as bright"]["frechet"]
+    assert found["reals"]["frechet"] < found["one image"]["frechet"]
+    assert found["one image"]["vendi"] < 0.2 < 0.8 < found["reals"]["vendi"] < 1.2
+
+
+def test_too_few_images_are_said_where_scores_were_asked_for(tiny, images, trained, messages):
+    sampler = Sampler(trained())
+    messages.clear()
+    assert not Monitor(tiny(), images[:-2], sampler).is_on
+    assert messages == []
+    assert not Monitor(tiny(eval_freq=5), images[:-2], sampler).is_on
+    assert messages == [
+        f"--eval_freq needs at least {COUNT} images. Received: {COUNT - 2}. They are not evaluated."
+    ]
