@@ -15,7 +15,7 @@ def measure_prdc(reals, fakes, *, seed: int = 0) -> dict[str, float]:
 
     Each sample has a ball that reaches to its k-th nearest neighbour in its own set.
 
-    precision: share of the fakes in a ball of the reals
+    precision: share of the fakes in a ball of the reals; 1 for one good image repeated
     recall: share of the reals in a ball of the fakes; a few outliers among the fakes raise it
     density: balls of the reals that a fake is in, over k; about 1 for equal distributions
     coverage: share of the reals whose ball holds a fake; about 1 - 2^-k for equal distributions

@@ -19,7 +19,7 @@ DIRECTIONS = 128  # per repeat
 SCALE = 1e3
 BINOMIAL = np.float32([1, 4, 6, 4, 1]) / 16
 
-PROJECTION_BYTES = 2**29  # of the projections of both sets that are held at once
+PROJECTION_BYTES = 2**30  # of the projections of both sets: fewer at once mean more passes
 BYTES_IN_MEMORY = 2**25  # of a level of a set; a larger one goes to a file
 THREADS = 2
 
@@ -35,9 +35,10 @@ def measure_sliced_wasserstein(reals, fakes, *, seed: int = 0) -> dict[str, floa
     sides are halved upwards.
 
     Both sets take patches at the same places, which makes the distance of a set to itself 0. (The
-    original draws them apart.) Memory: 0.7 GB whatever N is, until 128 N numbers are more than
-    that; the pyramids are in temporary files, 16 bytes for each of N H W pixels of both sets.
-    Raises ValueError when the sets differ in size or shape.
+    original draws them apart: 9.04 instead of 8.91 for two halves of 3,600 faces of 32 x 32.)
+    Memory: 1.3 GB whatever N is, until 1,024 N bytes are more than that; the pyramids are in
+    temporary files, 16 bytes for each of the N H W pixels of both sets. Raises ValueError when the
+    sets differ in size or shape.
     """
     height, width, _ = check_image_sets(reals, fakes, metric="SWD", least=1)
     if len(reals) != len(fakes):
@@ -156,18 +157,21 @@ def cut_patches(images: np.ndarray, tops: np.ndarray, lefts: np.ndarray) -> np.n
 def compare_levels(first: Pyramids, second: Pyramids, level: int, seed: int) -> float:
     """The mean distance of the sorted projections on all directions, as many at once as fit."""
     directions = draw_directions(seed, level)
-    normalised = [normalise_directions(side, level, seed, directions) for side in (first, second)]
-    at_once = max(1, PROJECTION_BYTES // (2 * 4 * PATCHES * first.count))
+    sides = [
+        (side, *normalise_directions(side, level, seed, directions)) for side in (first, second)
+    ]
+    columns = first.count * PATCHES
+    at_once = min(len(directions), max(1, PROJECTION_BYTES // (2 * 4 * columns)))
+    projections = np.empty((2, at_once, columns), np.float32)
 
     total = 0.0
     with ThreadPoolExecutor(THREADS) as pool:
         for start in range(0, len(directions), at_once):
             part = slice(start, start + at_once)
-            sides = [
-                project_patches(side, level, seed, scaled[part], shift[part])
-                for side, (scaled, shift) in zip((first, second), normalised, strict=True)
-            ]
-            total += sum(pool.map(compare_projections, *sides))
+            for (side, scaled, _), out in zip(sides, projections, strict=True):
+                project_patches(side.read_patches(level, seed), scaled[part], out)
+            shifts = sides[0][2][part] - sides[1][2][part]
+            total += sum(pool.map(compare_projections, *projections, shifts))
     return total / len(directions)
 
 
@@ -198,19 +202,19 @@ def normalise_directions(side: Pyramids, level: int, seed: int, directions: np.n
     return scaled.astype(np.float32), (scaled @ np.tile(mean, PATCH * PATCH)).astype(np.float32)
 
 
-def project_patches(side: Pyramids, level: int, seed: int, directions, shift) -> np.ndarray:
-    """Every patch on every direction: float32 (directions, N * PATCHES)."""
-    projections = np.empty((len(directions), side.count * PATCHES), np.float32)
+def project_patches(chunks: Iterator[np.ndarray], directions: np.ndarray, out: np.ndarray) -> None:
+    """Writes each patch on each direction to the first rows of `out` (directions, N * PATCHES)."""
     start = 0
-    for patches in side.read_patches(level, seed):
+    for patches in chunks:
         stop = start + len(patches)
-        projections[:, start:stop] = directions @ patches.T - shift[:, None]
+        np.matmul(directions, patches.T, out=out[: len(directions), start:stop])
         start = stop
-    return projections
 
 
-def compare_projections(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean |difference| of two lists of numbers once both are sorted, which is done in place."""
+def compare_projections(first: np.ndarray, second: np.ndarray, shift: float) -> float:
+    """Mean |a - b - shift| of two lists of numbers once both are sorted, which is done in place."""
     first.sort()
     second.sort()
-    return float(np.mean(np.abs(first - second), dtype=np.float64))
+    gaps = first - second
+    gaps -= shift
+    return float(np.mean(np.abs(gaps, out=gaps), dtype=np.float64))
