@@ -5,6 +5,7 @@ import shlex
 from absl import logging
 
 from config.settings import Config
+from runs.checkpoints import list_checkpoints
 from runs.progress import Progress, describe_changes_of_step_size, read_settings_on_disk
 from system import devices
 from system.console import print_result
@@ -87,8 +88,16 @@ def announce_end_of_training(config: Config, *, seconds: float, seconds_before: 
     has_film = (config.sample_path / FILM).is_file()
     film = f", and their animation is {FILM}" if has_film else ""
     print_result(f"the grids are in {config.sample_path}{film}")
+    if best := _find_best_before_last_checkpoint(config):
+        print_result(f"the best checkpoint is {best}: --checkpoint=best draws from it")
     print_result(f"to draw images: {_make_command_of_run(config, '--sample=64')}")
     print_result(f"to export the networks: {_make_command_of_run(config, '--export')}")
+
+
+def _find_best_before_last_checkpoint(config: Config) -> str:
+    """The name of the checkpoint in best/, such as step-600, unless it is the last one; else ""."""
+    best, last = (list_checkpoints(path) for path in (config.best_path, config.checkpoint_path))
+    return best[-1].name if best and last and best[-1].name != last[-1].name else ""
 
 
 def _make_command_of_run(config: Config, action: str) -> str:

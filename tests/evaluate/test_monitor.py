@@ -26,7 +26,7 @@ def read_lines(config: Config) -> list[dict]:
     return [json.loads(line) for line in locate_metrics(config).read_text().splitlines()]
 
 
-def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messages):
+def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messages, capsys):
     config = tiny(blocks=1, g_updates=1, steps=4, eval_freq=2, ckpt_freq=3, max_to_keep=1)
     train(config, images)
     scored = {line["step"]: line["frechet"] for line in read_lines(config) if "frechet" in line}
@@ -34,6 +34,8 @@ def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messa
     [best] = list_checkpoints(config.best_path)
     assert best.name == f"step-{min(scored, key=scored.get)}"
     assert sum("times its floor" in text for text in messages) == 2
+    hint = f"the best checkpoint is {best.name}: --checkpoint=best draws from it"
+    assert (hint in capsys.readouterr().out) == (best.name != "step-4")
 
     without = dataclasses.replace(config, eval_freq=0, out_name="without")
     train(without, images)
