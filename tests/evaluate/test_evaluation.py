@@ -17,15 +17,15 @@ def pixels():
 
 def test_a_run_is_scored_beside_its_floor(trained, pixels, capsys, messages):
     config = trained()
-    scores = evaluate(config, pixels, ["swd", "kid", "frechet"], samples=9999)
+    scores = evaluate(config, pixels, ["swd", "vendi", "frechet"], samples=9999)
 
     by_name = {score.metric: score for score in scores}
-    assert [*by_name] == ["swd_16", "swd", "kid", "frechet"]
+    assert [*by_name] == ["swd_16", "swd", "vendi", "frechet"]
     swd = by_name["swd"]
     assert (swd.n, swd.reals, swd.step, swd.spread) == (150, 300, 5, None)
     assert swd.value > swd.floor > 0
     assert swd.ratio == swd.value / swd.floor
-    assert by_name["kid"].spread > 0
+    assert by_name["vendi"].spread > 0
 
     table = capsys.readouterr().out
     assert "step 5: 150 fakes against 150 training images" in table
