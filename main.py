@@ -107,9 +107,11 @@ def draw_explore_experiment(given: dict, _) -> dict:
 
 def print_dry_run(given: dict, _) -> None:
     from data.load import probe_dataset
+    from runs.claims import check_run_owns_its_folders, give_run_an_id
     from runs.gone_dataset import explain_gone_dataset_of_run
 
-    config = find_run_to_train(given)
+    config = give_run_an_id(find_run_to_train(given))
+    check_run_owns_its_folders(config)
     with explain_gone_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
         outlook = probe_dataset(config)
     devices.quietly_import_tensorflow()
@@ -121,7 +123,7 @@ def print_dry_run(given: dict, _) -> None:
 def train_run(given: dict, _) -> dict | None:
     from data.load import load_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id, lock_run_folders
-    from runs.dataset import find_run_of_moved_dataset
+    from runs.dataset import find_run_of_same_images
     from runs.gone_dataset import explain_gone_dataset_of_run
     from system.files import check_folder_writable
 
@@ -138,7 +140,7 @@ def train_run(given: dict, _) -> dict | None:
         devices.quietly_import_tensorflow()
         from train import train_on_dataset
 
-        config = find_run_of_moved_dataset(config, given, pack.images)
+        config = find_run_of_same_images(config, given, pack.images)
         trained = train_on_dataset(config, pack.images, pack.labels, place=pack.place)
     return given if trained else None  # a signal that stops training stops what follows, too
 

@@ -123,7 +123,8 @@ def sample(
     folder = config.sample_path / name_pictures_folder(config, label, checkpoint)
     origin = hash_origin_of_samples(sampler, label)
     if holds_more_of_these_samples(folder, count, origin):
-        print_result(f"{folder} holds these already: {read_record_of_folder(folder).what}")
+        held = read_record_of_folder(folder).what
+        print_result(f"{folder} holds these {count:,} already, among {held}")
         return folder
 
     what = f"{count:,} images of step {sampler.step:,}"

@@ -63,6 +63,11 @@ def train(
     no checkpoint of the run is readable, images or labels are of the wrong kind or not the run's,
     or memory runs out; OSError when a checkpoint cannot be written.
     """
+    if not (on_log is None or callable(on_log)):
+        raise ValueError(
+            f"on_log must be a function of a dict, or None. Received: {type(on_log).__name__}. "
+            "Give the function itself, without calling it."
+        )
     return train_on_dataset(config, images, labels, on_log, place="")
 
 

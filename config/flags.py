@@ -24,6 +24,7 @@ NOT_CARRIED_OVER = (
     "halvings",
     "older_images_per_step",
     "run_id",
+    "first_dataset",
     "dataset_place",
     "dataset_fingerprint",
 )

@@ -3,6 +3,7 @@
 import difflib
 import itertools
 import os
+import re
 import shlex
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
@@ -295,6 +296,8 @@ def _find_meant_number(text: str, flag: Flag) -> float | None:
     try:
         if flag.flag_type() == "float":
             return float(text.replace(",", "."))
+        if "," in text and not re.fullmatch(r"\d{1,3}(,\d{3})+(\.0*)?", text.strip()):
+            return None  # 64,5 is not 645
         number = float(text.replace(",", ""))
         return int(number) if flag.flag_type() == "int" and number.is_integer() else None
     except ValueError:

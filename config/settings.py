@@ -19,6 +19,7 @@ from system.text import shorten_for_error
 DATA, MODEL, DETAILS, TRAINING, RUN = ("data", "model", "details", "training", "run")
 MIN_SIDE, MAX_SIDE = 8, 512  # pixels
 MAX_COUNT = 2**31 - 1  # of images or steps, as TensorFlow and the file formats count
+FROM_ARRAY = "array"  # the dataset of a run that was trained from Python
 IMPORTED = "imported"  # the dataset of a run that --import_weights made, until it is trained on one
 OWN_LABELS = ("own", "mnist", "digits", "tfds")  # words for the labels that come with a dataset
 
@@ -58,6 +59,13 @@ class Config:
         DATA,
         "digits, celebA, mnist, lsun, tfds:NAME, hf:NAME, or a folder, zip, tar, npy, npz "
         "or parquet",
+    )
+    first_dataset: str = declare_setting(
+        "",
+        DATA,
+        "what --dataset was when the run began: its default name comes from that",
+        hparam=False,
+        flag=False,
     )
     dataset_place: str = declare_setting(
         "", DATA, "where the images were last seen; taken from the data", hparam=False, flag=False

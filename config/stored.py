@@ -26,6 +26,8 @@ def read_config(path: Path) -> Config:
     try:
         return make_config_from_dict(read_json_settings(path), str(path))
     except ValueError as error:
+        if not Path(path).exists():
+            raise
         told = str(error) if str(path) in str(error) else f"{path}: {error}"
         raise ValueError(
             f"{told} Delete it and give the run's flags again, or use another --out_name."
@@ -59,6 +61,8 @@ def read_json_settings(path: Path) -> dict:
     """
     try:
         text = _read_settings_text(path)
+    except FileNotFoundError as error:
+        raise ValueError(f"There is no file {path}.{_suggest_config_beside(path)}") from error
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -67,10 +71,16 @@ def read_json_settings(path: Path) -> dict:
     try:
         settings = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON: {error}.") from error
+        raise ValueError(f"{path} is not JSON: {error}. Is it the right file?") from error
     if isinstance(settings, dict):
         settings.pop(MADE_WITH, None)
     return settings
+
+
+def _suggest_config_beside(path: Path) -> str:
+    """The run's settings that a mistyped path may mean, as a question; else ""."""
+    beside = Path(path).with_name("config.json")
+    return f" Did you mean {beside}?" if beside.is_file() else ""
 
 
 def _read_settings_text(path: Path) -> str:

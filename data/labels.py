@@ -192,5 +192,6 @@ def _find_attributes_file(config: Config, source: Source) -> Path:
     raise ValueError(
         f"--labels={config.labels} needs {CELEBA.attributes_file} beside the images. "
         f"Received: none in {', '.join(map(str, folders))}. "
-        "python download.py celebA fetches it; the other labels are none, own and folder."
+        "For CelebA, python download.py celebA fetches it. Try --labels=folder if each class has "
+        "its folder, else own or none."
     )

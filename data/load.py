@@ -44,18 +44,30 @@ def load_dataset(config: Config) -> Pack:
 
 
 def _load_dataset_pack(config: Config, source: Source) -> Pack:
+    dataset = _spell_dataset_for_pack(config, source)
     return load_or_make_pack(
         source,
         list_pack_folders(config),
-        label=name_dataset_for_folders(config.dataset),
+        label=name_dataset_for_folders(dataset),
         geometry=choose_crop_and_resize(config),
         c_dim=config.c_dim,
         settings={
-            "dataset": config.dataset,
+            "dataset": dataset,
             "pattern": config.input_fname_pattern,
             "limit": config.train_size,
         },
     )
+
+
+def _spell_dataset_for_pack(config: Config, source: Source) -> str:
+    """What --dataset led to: a path in data_dir, else an absolute one, else a name.
+
+    However it was typed, there is one pack.
+    """
+    if source.path is None:
+        return config.dataset
+    place, data_dir = source.path.resolve(), Path(config.data_dir).expanduser().resolve()
+    return str(place.relative_to(data_dir) if data_dir in place.parents else place)
 
 
 def probe_dataset(config: Config) -> tuple[int, int, tuple[str, ...] | None]:

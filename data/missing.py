@@ -18,7 +18,7 @@ def describe_missing_dataset(name: str, data_dir: Path, remedy: str) -> str:
     if name in NAMED_SETS:
         return f"There is no {name} in {data_dir}. {remedy}".strip()
 
-    is_file = name.lower().endswith(CONTAINER_SUFFIXES)
+    is_file = name.strip(QUOTES).lower().endswith(CONTAINER_SUFFIXES)
     told = f"There is no {'file' if is_file else 'folder or zip'} {_quote_path(name)}."
     if oddity := find_odd_part_of_path(name):
         return f"{told} {oddity}"
@@ -73,7 +73,7 @@ def _suggest_path_nearby(name: str, data_dir: Path) -> str:
         rest = path.relative_to(parent).parts[1:]
         return f"Did you mean --dataset={_quote_path(str(Path(parent, nearest, *rest)))}?"
     if path.is_absolute():
-        return f"{parent} holds no {shorten_for_error(missing)}."
+        return f"Nothing in {parent} is called {shorten_for_error(missing)}."
     return f"Looked in {Path.cwd()} and in {data_dir}."
 
 

@@ -2,13 +2,11 @@
 
 import contextlib
 import dataclasses
-import os
-from pathlib import Path
 
 import numpy as np
 from absl import logging
 
-from config.settings import IMPORTED, Config
+from config.settings import FROM_ARRAY, IMPORTED, Config
 from data.identity import fingerprint_pixels
 from runs.find import find_runs_to_continue, read_run, read_run_settings
 
@@ -23,15 +21,22 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
     if run and run.dataset_fingerprint and run.dataset != IMPORTED:
         _compare_with_dataset_of_run(run, fingerprint, place)
         place = place or run.dataset_place
-    return dataclasses.replace(config, dataset_place=place, dataset_fingerprint=fingerprint)
+    first = run.first_dataset or run.dataset if run else config.dataset
+    return dataclasses.replace(
+        config,
+        dataset=config.dataset if place else FROM_ARRAY,
+        first_dataset=first,
+        dataset_place=place,
+        dataset_fingerprint=fingerprint,
+    )
 
 
-def find_run_of_moved_dataset(config: Config, given: dict, images: np.ndarray) -> Config:
-    """The settings of the run that was trained on `images` before they moved; else `config`.
+def find_run_of_same_images(config: Config, given: dict, images: np.ndarray) -> Config:
+    """The settings of the run that was trained on `images` under another name; else `config`.
 
     config: of the run that `given` (name -> value) means. If it is new and nobody named it, a run
-    beside it may have these very images, (N, H, W, C) uint8. If their old place is gone, they
-    have moved, and that run goes on; otherwise a line only names it, and a new one starts.
+    beside it may have these very images, (N, H, W, C) uint8. That run goes on if its name comes
+    from its dataset, which then was renamed or moved. If a user gave the name, it is only said.
     """
     if given.get("out_name") or read_run_settings(config.run_dir):
         return config
@@ -39,8 +44,9 @@ def find_run_of_moved_dataset(config: Config, given: dict, images: np.ndarray) -
     fingerprint = fingerprint_pixels(images)
     runs = find_runs_to_continue(config, given)
     runs = [run for run in runs if run.dataset_fingerprint == fingerprint]
-    if len(runs) == 1 and _is_place_gone(runs[0].dataset_place):
-        return runs[0]
+    unnamed = [run for run in runs if _has_default_name(run)]
+    if len(unnamed) == 1:
+        return unnamed[0]
     if runs:
         names, remedy = ", ".join(str(run.run_dir) for run in runs), f"--out_name={runs[0].name}"
         text = "%s has the same images. %s is a new run; to continue %s instead, add %s."
@@ -48,8 +54,9 @@ def find_run_of_moved_dataset(config: Config, given: dict, images: np.ndarray) -
     return config
 
 
-def _is_place_gone(place: str) -> bool:
-    return Path(place).is_absolute() and not os.path.lexists(place)
+def _has_default_name(run: Config) -> bool:
+    """Whether the run is called as it was without --out_name when it began."""
+    return run.name == dataclasses.replace(run, dataset=run.first_dataset, out_name="").name
 
 
 def _read_run_on_disk_or_none(config: Config) -> Config | None:

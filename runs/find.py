@@ -1,13 +1,21 @@
 """Which run a command means: the folders in out_dir, their settings, and whether they fit."""
 
 import contextlib
+import dataclasses
 from pathlib import Path
 
 from absl import logging
 
 from config.presets import PRESETS, apply_preset
-from config.settings import IMPORTED, NETWORK_SETTINGS, Config, is_same_dataset
-from config.stored import change_settings, name_run_place, read_config
+from config.settings import (
+    FROM_ARRAY,
+    IMPORTED,
+    NETWORK_SETTINGS,
+    SETTINGS,
+    Config,
+    is_same_dataset,
+)
+from config.stored import change_settings, is_run_folder, name_run_place, read_config
 from runs.not_found import (
     dataset_may_be_of_run,
     explain_labels_meant_as_label,
@@ -30,12 +38,28 @@ def find_run_to_train(given: dict) -> Config:
     stored = read_run(fresh.run_dir)
     if not stored:
         _check_run_is_not_mistyped(fresh, given)
-        return fresh
+        if is_run_folder(fresh.run_dir.parent):
+            logging.warning("%s is a new run, in the folder of another.", fresh.run_dir)
+        return fresh if "dataset" in given else _take_settings_without_checkpoint(fresh, given)
 
     if "dataset" in given and not stored.dataset_fingerprint:  # else the images will decide
         _check_other_dataset_is_wanted(stored, fresh, is_named=is_named)
     _check_preset_fits_run(given, fresh, stored)
     return change_settings(stored, _drop_preset(given), for_training=True)
+
+
+def _take_settings_without_checkpoint(fresh: Config, given: dict) -> Config:
+    """The settings of a run whose checkpoints are gone, `given` ones on top; else `fresh`.
+
+    Nobody named a dataset: the run's config.json does, where it is still there.
+    """
+    with contextlib.suppress(ValueError):  # damaged: training says so
+        if stored := read_run_settings(fresh.run_dir):
+            kept = {name: getattr(stored, name) for name in SETTINGS if SETTINGS[name].flag}
+            if "epoch" in given:
+                kept["steps"] = None
+            return Config(**kept | _drop_preset(given))
+    return fresh
 
 
 def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
@@ -47,6 +71,7 @@ def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
     for run in _read_all_runs(fresh.run_dir.parent).values():
         with contextlib.suppress(ValueError):  # another preset, network or kind of labels
             _check_preset_fits_run(given, fresh, run)
+            run = dataclasses.replace(run, first_dataset=run.first_dataset or run.dataset)
             found.append(change_settings(run, _drop_preset(given), for_training=True))
     return found
 
@@ -91,6 +116,11 @@ def read_run_settings(run_dir: Path) -> Config | None:
 
 def check_run_has_images(config: Config) -> None:
     """Raises ValueError for an imported run, until it is given images to train on."""
+    if config.dataset == FROM_ARRAY:
+        raise ValueError(
+            f"{config.run_dir} was trained on an array. Received: no dataset. Go on from Python, "
+            "or add the --dataset=NAME that has the same images."
+        )
     if config.dataset == IMPORTED:
         raise ValueError(
             f"{config.run_dir} was imported and has no images to train on. "

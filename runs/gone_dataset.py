@@ -13,15 +13,21 @@ from runs.find import read_run
 def explain_gone_dataset_of_run(config: Config, *, is_typed: bool):
     """Makes an error of missing images name the run's config.json, where only that names them.
 
-    is_typed: whether the user gave --dataset, as then the error is about what he typed.
+    is_typed: whether the user gave --dataset. Then the error says what is wrong with it, too.
     """
     try:
         yield
     except (MissingDatasetError, NoImagesError) as error:
         is_missing = isinstance(error, MissingDatasetError)
         is_gone = is_missing or _is_empty_folder(Path(config.dataset_place or config.dataset))
-        if is_typed or not is_gone or not _run_names_dataset(config):
+        if not is_gone or not _run_names_dataset(config):
             raise
+        if is_typed:
+            told = str(error).rstrip()
+            raise type(error)(
+                f"{told} {config.run_dir} was trained on it: if the images have moved, "
+                "--dataset=NEWPLACE continues that run."
+            ) from error
         raise ValueError(_describe_gone_dataset(config, is_missing=is_missing)) from error
 
 

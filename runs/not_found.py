@@ -27,7 +27,8 @@ def dataset_may_be_of_run(run: Config, dataset: str) -> bool:
     return (
         is_same_dataset(run.dataset, dataset)
         or str(Path(dataset).expanduser().resolve()) == run.dataset_place
-        or name_dataset_for_folders(dataset) == name_dataset_for_folders(run.dataset)
+        or name_dataset_for_folders(dataset).lower()
+        == name_dataset_for_folders(run.dataset).lower()
     )
 
 

@@ -10,7 +10,7 @@ import threading
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-FAREWELL = b"\nended at once; the same command resumes from the last checkpoint.\n"
+FAREWELL = b"\nended at once; the same command goes on from the last checkpoint, if there is one.\n"
 
 
 class Interruption:

@@ -82,10 +82,7 @@ def call(capsys):
             "nothing to crop. "
             "Received: 108. Use --crop, or leave out the crop's size.",
         ),
-        (
-            ["--config", "nosuch.json"],
-            "error: nosuch.json cannot be read: No such file or directory.",
-        ),
+        (["--config", "nosuch.json"], "error: There is no file nosuch.json."),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_1(arguments, line):

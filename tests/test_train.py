@@ -395,6 +395,14 @@ def test_a_run_is_locked_while_python_trains_it(tiny, images):
     assert len(refused) == 1 and "is in use by process" in refused[0]
 
 
+def test_what_on_log_must_be_is_said_before_a_step(tiny, images):
+    with pytest.raises(
+        ValueError, match=r"^on_log must be a function of a dict, or None\. .*: int"
+    ):
+        train(tiny(), images, None, 3)
+    assert not tiny().run_dir.exists()
+
+
 def test_wrong_arrays_leave_no_folder(tiny, images):
     for wrong in (images / 255, images[:, :8], list(images)):
         with pytest.raises(ValueError, match=r"Received: "):

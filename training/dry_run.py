@@ -71,7 +71,10 @@ def describe_steps_to_do(config: Config, images: int) -> str:
     if not progress.step:
         return f"{total:,} steps"
 
-    epoch, left = progress.images_shown / images, max(total - progress.step, 0)
+    epoch, left = progress.images_shown / images, total - progress.step
+    if left <= 0:
+        done = f"at step {progress.step:,} (epoch {epoch:.2f}), nothing to do"
+        return f"{done}: raise --epoch or --steps"
     return f"at step {progress.step:,} of {total:,} (epoch {epoch:.2f}), {left:,} to do"
 
 

@@ -1,6 +1,7 @@
 """The arrays that `train` is given from Python: each mistake is one line that says what to do."""
 
 import dataclasses
+import os
 
 import numpy as np
 
@@ -15,7 +16,9 @@ JUDGED_IMAGES = 64  # to guess the range of floats
 def check_training_images(config: Config, images: np.ndarray) -> None:
     """Raises ValueError unless `images` are uint8 (N, H, W, C), as the settings want them."""
     if not isinstance(images, np.ndarray):
-        raise _make_images_error(f"{type(images).__name__}", "Try np.asarray(images)")
+        remedy = "Try np.asarray(images)" if hasattr(images, "__len__") else "Load them first"
+        remedy = "Load the file first" if isinstance(images, (str, os.PathLike)) else remedy
+        raise _make_images_error(f"{type(images).__name__}", remedy)
     if images.ndim == 3:
         is_one_image = images.shape[-1] in CHANNELS
         remedy = "Try images[None]" if is_one_image else "Try images[..., None]"
@@ -98,7 +101,8 @@ def _make_labels_of_class_numbers(config: Config, classes) -> Labels:
     classes = np.asarray(classes)
     if classes.ndim != 1 or classes.dtype.kind not in "iu" or not config.one_hot:
         raise ValueError(
-            'labels must be whole numbers (N,) with Config(labels="own"), or Labels(names, y). '
+            'labels must be whole numbers (N,) with Config(labels="own"), or '
+            "data.labels.Labels(names, y). "
             f"Received: {classes.dtype} {classes.shape} with {config.labels}."
         )
 

@@ -32,7 +32,10 @@ def test_json_errors_name_the_file(tmp_path):
     path.write_text("{")
     with pytest.raises(ValueError, match=r"bad.json is not JSON"):
         read_json_settings(path)
-    with pytest.raises(ValueError, match=r"missing.json cannot be read"):
+    with pytest.raises(ValueError, match=r"^There is no file .*missing\.json\.$"):
+        read_json_settings(tmp_path / "missing.json")
+    (tmp_path / "config.json").touch()
+    with pytest.raises(ValueError, match=r"missing\.json\. Did you mean .*/config\.json\?$"):
         read_json_settings(tmp_path / "missing.json")
     with pytest.raises(ValueError, match=r"Did you mean batch_size\?"):
         make_config_from_dict(json.loads('{"batchsize": 3}'), "x.json")

@@ -41,7 +41,10 @@ def test_a_path_that_is_nearly_there_names_the_one_that_is(tmp_path):
 
     assert say("portaits/old").endswith(f"Did you mean --dataset={tmp_path}/Portraits/old?")
     assert say("face").endswith(f"Did you mean --dataset={tmp_path}/faces.zip?")
-    assert say("x/y") == f"There is no folder or zip {tmp_path}/x/y. {tmp_path} holds no x."
+    assert (
+        say("x/y")
+        == f"There is no folder or zip {tmp_path}/x/y. Nothing in {tmp_path} is called x."
+    )
 
 
 def test_a_relative_path_says_where_it_was_looked_for(tmp_path, monkeypatch):

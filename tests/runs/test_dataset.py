@@ -1,6 +1,7 @@
 """A dataset is what it contains: the same images spelled another way, and others."""
 
 import dataclasses
+import shutil
 import zipfile
 
 import numpy as np
@@ -75,13 +76,13 @@ def test_other_images_are_refused_with_both_places(train_on, image_folder, tmp_p
 
 def test_arrays_are_known_by_their_pixels(tiny, photos, messages):
     images = photos(5, 16, 16)
-    begun = take_dataset_into_settings(tiny(), images)
+    begun = take_dataset_into_settings(tiny().resolve(), images)
     begun.checkpoint_path.mkdir(parents=True)
     (begun.checkpoint_path / "step-1.index").touch()
     write_config(begun)
     assert (begun.dataset_place, take_dataset_into_settings(begun, images)) == ("", begun)
     with pytest.raises(ValueError, match=r"was trained on an array\. Received: other images, an a"):
-        take_dataset_into_settings(tiny(), images[:4])
+        take_dataset_into_settings(tiny().resolve(), images[:4])
     assert take_dataset_into_settings(begun, images, "/a").dataset_place == "/a"
     another = dataclasses.replace(begun, out_name="another")
     assert take_dataset_into_settings(another, images[:4])
@@ -108,7 +109,12 @@ def test_a_renamed_dataset_continues_its_run(train_on, image_folder, tmp_path):
 
     assert code == 0
     assert f"faces-16x16 continues with the same images in another place: {moved}" in said
+    code, said = train_on(f"--dataset={moved}")  # again: it is that run's dataset now
+    assert code == 0
+    assert "another place" not in said
+    assert train_on("--dataset=Portraits")[0] == 0  # another spelling of the same
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["faces-16x16"]
+    assert len(list((tmp_path / "data" / ".packs").glob("*.npy"))) == 2  # one of each name
 
 
 def test_a_renamed_run_stays_as_it_is_and_is_named(train_on, image_folder, tmp_path):
@@ -134,3 +140,39 @@ def test_a_run_does_not_draw_into_its_dataset(train_on, image_folder, flag, caps
     assert is_one_line(said)
     assert f"{flag} must not lead to the folder of the images. Received: {folder}." in said
     assert tree(folder) == before
+
+
+def test_a_run_that_a_user_named_is_not_continued_without_its_name(
+    train_on, image_folder, tmp_path
+):
+    image_folder(10)
+    assert train_on("--dataset=faces", "--out_name=mine")[0] == 0
+    code, said = train_on("--dataset=faces")
+    assert code == 0
+    assert "out/mine has the same images." in said
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["faces-16x16", "mine"]
+
+
+def test_a_run_without_checkpoints_keeps_its_own_settings(train_on, image_folder, tmp_path):
+    folder = image_folder(10)
+    assert train_on(f"--dataset={folder}", "--out_name=mine", "--learning_rate=1e-4")[0] == 0
+    shutil.rmtree(tmp_path / "out" / "mine" / "checkpoints")
+    flags = [f"--data_dir={tmp_path / 'data'}", f"--out_dir={tmp_path / 'out'}", "--steps=1"]
+    assert run_here(*flags, "--out_name=mine", "--train", tiny=()) == 0
+
+    run = read_run(tmp_path / "out" / "mine")
+    assert (run.dataset, run.height, run.learning_rate) == (str(folder), 16, 1e-4)
+
+
+def test_a_run_of_an_array_is_of_no_dataset(tiny, photos, capsys):
+    begun = take_dataset_into_settings(tiny().resolve(), photos(5, 16, 16))
+    begun.checkpoint_path.mkdir(parents=True)
+    (begun.checkpoint_path / "step-1.index").touch()
+    write_config(begun)
+
+    assert not dataset_may_be_of_run(begun, "digits")
+    flags = [f"--out_dir={begun.out_dir}", f"--out_name={begun.name}", "--train"]
+    assert run_here(*flags, tiny=()) == 1
+    assert "was trained on an array. Received: no dataset. Go on from Python" in (
+        capsys.readouterr().err
+    )

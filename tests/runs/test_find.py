@@ -109,9 +109,12 @@ def test_a_run_is_found_by_its_folder(trained, tmp_path, monkeypatch, find):
     assert find({"out_dir": out, "out_name": "mine"}) == config
 
 
-def test_a_run_comes_before_its_backup_in_it(trained, tmp_path, monkeypatch):
+def test_a_run_comes_before_its_backup_in_it(trained, monkeypatch, messages):
     outer = trained(out_name="out", dataset="cats")
     inner = trained(out_dir=str(outer.run_dir), out_name="backup")
+    new = {"out_dir": str(outer.run_dir), "out_name": "new", "dataset": "dogs"}
+    assert find_run_to_train(new).name == "new"
+    assert messages[-1] == f"{outer.run_dir}/new is a new run, in the folder of another."
     given = {"out_dir": str(outer.run_dir)}
     assert find_run(given) == find_run_to_train(given) == outer
 

@@ -66,7 +66,9 @@ def test_a_relative_path_from_another_folder(run_on, tmp_path, capsys, monkeypat
 def test_what_was_typed_is_answered_as_it_was_typed(run_on, tmp_path, capsys):
     run = run_on(tmp_path / "faces")
     typed = refused(capsys, run, "--train", f"--dataset={tmp_path}/face")
-    assert typed == f"There is no folder or zip {tmp_path}/face. {tmp_path} holds no face."
+    assert (
+        typed == f"There is no folder or zip {tmp_path}/face. Nothing in {tmp_path} is called face."
+    )
 
 
 def test_a_named_set_is_fetched_as_ever(run_on, tmp_path, capsys):

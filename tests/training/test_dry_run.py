@@ -42,7 +42,7 @@ def test_it_tells_where_a_run_is_and_what_is_left(trained):
     [line] = [line for line in text.splitlines() if line.startswith("run ")]
     assert f"{config.run_dir}, at step 5 of 10 (epoch 2.00), 5 to do, " in line
     shorter = describe_dry_run(dataclasses.replace(config, epoch=1), (20, 3, None))
-    assert "at step 5 of 5 (epoch 2.00), 0 to do" in shorter
+    assert "at step 5 (epoch 2.00), nothing to do: raise --epoch or --steps" in shorter
 
 
 def test_it_tells_what_will_be_put_aside_and_changes_nothing(tiny):
