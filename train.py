@@ -1,6 +1,7 @@
 """The training loop: it reads like a table of contents, and the chapters are in training/."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -188,28 +189,22 @@ def run_training_steps(
     y = labels.y if labels else None
     pictures = Pictures(config, dcgan.generator)
     monitor, verdict = Monitor(config, images, pictures.sampler), Verdict(config)
-    on_device = choose_images_on_device(config.data_on_device, images)
-    trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin)
-    calls = plan_step_calls(config, steps, choose_steps_per_call(config.steps_per_call))
 
     with catch_stop_signals() as stop, logs:
         pictures.write_grid_of_reals(logs, images, y)
-        for call, results in zip(calls, trainer.run(calls), strict=True):
+        for call, results in take_training_steps(dcgan, images, y, logs):
             step = call.stop  # steps done so far
             logs.advance_progress_bar(len(call))
             stopping = stop.is_set()  # read once; later signals end the next one
             is_first, is_last = call.start == steps.start, step == total or stopping
             due = find_actions_due_after_step(config, step, is_first=is_first, is_last=is_last)
-
             scores = {}
-            if monitor.is_due(step, is_saved=due.save, is_last=is_last):
-                due = due._replace(log=True, save=True)
-                scores = monitor.score_generator(step)
-                verdict.announce_evaluation(monitor.history, monitor.floor)
             if any(due):
                 results |= dcgan.read_loss_scales()
                 is_finite = check_losses_finite(step, results)
-            if due.log:
+            if due.save and is_finite and not (stopping and step < total):  # who stops, waits
+                scores = score_if_due(monitor, verdict, step, is_last=step == total)
+            if due.log or scores:
                 logs.log_training_step(step, results, scores)
             if due.draw:
                 logs.log_training_histograms(step, results)
@@ -226,3 +221,25 @@ def run_training_steps(
                 break
 
     return step == total
+
+
+def take_training_steps(
+    dcgan: DCGAN, images: np.ndarray, y: np.ndarray | None, logs: Logs
+) -> Iterator[tuple[range, dict]]:
+    """Takes the steps of `logs`, in calls; yields the steps of each and the last one's results."""
+    config = dcgan.config
+    on_device = choose_images_on_device(config.data_on_device, images)
+    trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin)
+    calls = plan_step_calls(config, logs.steps, choose_steps_per_call(config.steps_per_call))
+    return zip(calls, trainer.run(calls), strict=True)
+
+
+def score_if_due(
+    monitor: Monitor, verdict: Verdict, step: int, *, is_last: bool
+) -> dict[str, float]:
+    """The generator's scores by name, with a line that says how the run is doing; {} mostly."""
+    if not monitor.is_due(step, is_last=is_last):
+        return {}
+    scores = monitor.score_generator(step)
+    verdict.announce_evaluation(monitor.history, monitor.floor)
+    return scores

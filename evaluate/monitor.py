@@ -47,17 +47,16 @@ class Monitor:
                 *(2 * DIMENSIONS + 2, len(images)),
             )
 
-    def is_due(self, step: int, *, is_saved: bool, is_last: bool) -> bool:
-        """Whether to evaluate after `step` steps: at --eval_freq, else at checkpoints, seldom.
+    def is_due(self, step: int, *, is_last: bool) -> bool:
+        """Whether to evaluate after `step` steps, when a checkpoint is due.
 
-        is_saved: a checkpoint is due. is_last: of this process. Seldom means so that evaluations
-        take SHARE_OF_TIME.
+        is_last: of the run. Without --eval_freq, evaluations take up to SHARE_OF_TIME.
         """
         if not self.is_on or is_last:
             return self.is_on
         if self.config.eval_freq:
             return step % self.config.eval_freq == 0
-        return is_saved and self.seconds < SHARE_OF_TIME * (time.monotonic() - self.finished)
+        return self.seconds < SHARE_OF_TIME * (time.monotonic() - self.finished)
 
     def score_generator(self, step: int) -> dict[str, float]:
         """{"frechet", "vendi", "eval_seconds"} of the generator as it is after `step` steps.

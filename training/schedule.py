@@ -18,10 +18,11 @@ class Due(NamedTuple):
 
 def find_actions_due_after_step(config: Config, step: int, *, is_first: bool, is_last: bool) -> Due:
     """step: how many are done. is_first, is_last: of this process."""
+    is_scored = bool(config.eval_freq) and step % config.eval_freq == 0
     return Due(
         log=is_first or is_last or step % LOG_EVERY_STEPS == 0,
         draw=is_last or step % config.sample_freq == 0,
-        save=is_last or step % config.ckpt_freq == 0,
+        save=is_last or is_scored or step % config.ckpt_freq == 0,
     )
 
 

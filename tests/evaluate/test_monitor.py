@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from program import signal_after
 
 from config.settings import Config
 from evaluate.features.random_conv import DIMENSIONS
@@ -48,22 +49,21 @@ def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messa
 
 def test_it_is_due_at_its_steps_or_seldom(tiny, images, trained):
     sampler = Sampler(trained())
-    due = {"is_saved": True, "is_last": False}
-
     often = Monitor(tiny(eval_freq=20), images, sampler)
-    assert [step for step in range(1, 61) if often.is_due(step, **due)] == [20, 40, 60]
+    assert [step for step in range(1, 61) if often.is_due(step, is_last=False)] == [20, 40, 60]
     off = Monitor(tiny(eval_freq=0), images, sampler)
-    assert not off.is_due(20, is_saved=True, is_last=True)
+    assert not off.is_due(20, is_last=True)
 
     seldom = Monitor(tiny(), images, sampler)
-    assert seldom.is_due(200, **due)  # the first
+    assert seldom.is_due(200, is_last=False)  # the first
     seldom.score_generator(200)
     seldom.finished -= 19 * seldom.seconds
-    assert not seldom.is_due(400, **due)
+    assert not seldom.is_due(400, is_last=False)
     seldom.finished -= 2 * seldom.seconds + 1e-3
-    assert seldom.is_due(400, **due)
-    assert not seldom.is_due(400, is_saved=False, is_last=False)
-    assert seldom.is_due(401, is_saved=True, is_last=True)
+    assert seldom.is_due(400, is_last=False)
+    seldom.finished += 2 * seldom.seconds
+    assert not seldom.is_due(400, is_last=False)
+    assert seldom.is_due(401, is_last=True)
 
 
 def test_the_scores_order_what_the_eye_orders(tiny, images, trained):
@@ -90,3 +90,12 @@ def test_too_few_images_are_said_where_scores_were_asked_for(tiny, images, train
     assert messages == [
         f"--eval_freq needs at least {COUNT} images. Received: {COUNT - 2}. They are not evaluated."
     ]
+
+
+def test_a_stop_does_not_wait_for_a_score(tiny, images, monkeypatch):
+    config = tiny(blocks=1, g_updates=1, steps=9, eval_freq=3)
+    signal_after(monkeypatch, step=3)
+    assert train(config, images) is None
+    lines = read_lines(config)
+    assert lines[-1]["step"] == 3
+    assert all("frechet" not in line for line in lines)
