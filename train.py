@@ -219,7 +219,6 @@ def run_training_steps(
                 announce_stop_of_training(step)
                 pictures.write_film_of_training(step)  # takes seconds; the state is safe already
                 break
-
     return step == total
 
 
