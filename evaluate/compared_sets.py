@@ -15,10 +15,13 @@ from evaluate.features.random_conv import (
     find_feature_scale,
     standardise_features,
 )
+from evaluate.fid import check_enough_for_fid
 from evaluate.frechet import Moments, gather_moments, split_features
 from evaluate.metrics import FEATURES, IMAGES, LOGITS, MOMENTS, Metric
 
 RANDOM_NETWORK = f"random convolutions, seeds {', '.join(map(str, SEEDS))}"
+
+SIDES = ("reals", "fakes", "others")  # attributes of ImageSets
 
 
 class SomeImages:
@@ -67,14 +70,13 @@ class ImageSets:
         if metric.takes == FEATURES and self.networks.own is None:
             return [self._compute_random_features(seed) for seed in SEEDS]
         if metric.takes == FEATURES:
-            return [self._compute_features("own")]
-
-        pool = self._compute_features("inception")
+            return [self._compute_features("own", *SIDES)]
         if metric.takes == MOMENTS:
-            return [self._gather_moments(pool)]
+            return [self._gather_moments()]
         if metric.takes == LOGITS:
-            return [tuple(Logits(side, self.networks.inception.weights) for side in pool)]
-        return [pool]
+            fakes, others = self._compute_logits("fakes", "others")
+            return [(fakes, fakes, others)]  # the reals have no part in it
+        return [self._compute_features("inception", *SIDES)]
 
     def describe_metric(self, metric: Metric) -> dict[str, str]:
         """What its scores' records say about the network, the resizing and the reals."""
@@ -98,23 +100,27 @@ class ImageSets:
             self._kept[seed] = tuple(standardise_features(f, *scale) for f in features)
         return self._kept[seed]
 
-    def _compute_features(self, name: str) -> tuple[np.ndarray, ...]:
-        """float32 (n, d) of the three sets, as a network that was loaded gives them."""
-        if name not in self._kept:
-            network = getattr(self.networks, name)
-            sets = {"reals": self.reals, "fakes": self.fakes, "others": self.others}
-            self._kept[name] = tuple(
-                write_features(network.extract, images, self.folder, label=f"features of {key}")
-                for key, images in sets.items()
-            )
-        return self._kept[name]
+    def _compute_features(self, name: str, *sides: str) -> tuple[np.ndarray, ...]:
+        """float32 (n, d) of the sets `sides`, as a network that was loaded gives them."""
+        extract = getattr(self.networks, name).extract
+        for side in sides:
+            if (name, side) not in self._kept:
+                images, label = getattr(self, side), f"features of the {side}"
+                features = write_features(extract, images, self.folder, label=label)
+                self._kept[name, side] = features
+        return tuple(self._kept[name, side] for side in sides)
 
-    def _gather_moments(self, pool: tuple[np.ndarray, ...]) -> tuple[Moments, ...]:
-        """Of the three sets; the statistics that were given stand for the reals."""
-        if "moments" not in self._kept:
-            found = [gather_moments(split_features(side)) for side in pool]
-            self._kept["moments"] = (self.networks.statistics or found[0], *found[1:])
-        return self._kept["moments"]
+    def _compute_logits(self, *sides: str) -> tuple[Logits, ...]:
+        pool = self._compute_features("inception", *sides)
+        return tuple(Logits(features, self.networks.inception.weights) for features in pool)
+
+    def _gather_moments(self) -> tuple[Moments, ...]:
+        """Of the three sets; statistics that were given stand for the reals, which are not read."""
+        given = self.networks.statistics
+        check_enough_for_fid(len(self.fakes), len(self.networks.inception.weights))
+        pool = self._compute_features("inception", *(SIDES[1:] if given else SIDES))
+        found = [gather_moments(split_features(features)) for features in pool]
+        return (given, *found) if given else tuple(found)
 
 
 def write_features(extract: Callable, images, folder: Path | None, *, label: str) -> np.ndarray:

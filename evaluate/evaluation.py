@@ -39,8 +39,8 @@ def evaluate(
     that is missing or wrong, is left out, with a line. Raises ValueError when the run has no such
     checkpoint, nothing can be measured, or there are fewer than 4 reals.
 
-    Memory: 0.7 GB and 1.5 KB an image, whatever the number, and 1 GB for Inception; the fakes and
-    its features are in temporary files. The Inception's PRDC takes 32 KB an image.
+    Memory: 0.7 GB and 1.5 KB an image, whatever the number; the fakes are in a temporary file. With
+    Inception 2.2 GB, and its features in temporary files; fid_coverage takes 32 KB an image more.
     """
     count = _choose_image_count(len(images), samples)
     networks, names = load_networks(names, files, Path(config.data_dir).expanduser())

@@ -17,17 +17,29 @@ def measure_fid(reals: Moments, fakes: Moments, *, seed: int = 0) -> dict[str, f
     Raises ValueError for moments of different sizes, or of no more images than features.
     """
     width = len(fakes.mean)
+    check_statistics_fit(reals, width)
+    check_enough_for_fid(fakes.count, width)
+    if reals.count:  # 0: statistics, which do not say it
+        check_enough_for_fid(reals.count, width)
+    return {"fid": compute_frechet_distance(reals, fakes)}
+
+
+def check_statistics_fit(reals: Moments, width: int) -> None:
+    """Raises ValueError for moments of other than `width` features."""
     if len(reals.mean) != width:
         raise ValueError(
             f"the reals' statistics must be of {width:,} features, as the network gives, and are "
             f"of {len(reals.mean):,}: take both from one network"
         )
-    if fakes.count <= width or (reals.count or np.inf) <= width:
+
+
+def check_enough_for_fid(count: int, width: int) -> None:
+    """Raises ValueError for no more images than features, whose covariance has no full rank."""
+    if count <= width:
         raise ValueError(
-            f"FID needs {width + 1:,} images or more on each side, and was given "
-            f"{fakes.count:,} fakes: draw or load more"
+            f"FID needs {width + 1:,} images or more on each side, and was given {count:,}: draw "
+            "or load more"
         )
-    return {"fid": compute_frechet_distance(reals, fakes)}
 
 
 def measure_fid_kid(reals, fakes, *, seed: int = 0) -> dict[str, float]:

@@ -14,8 +14,8 @@ EPSILON = 0.001
 class SmallInception:
     """The weights, the graph with them as constants, and what NumPy makes of images.
 
-    As in the original, the input is one decoded JPEG, batch normalisation is the op that newer
-    graphs may not have, and behind pool_3 a reshape is fixed to one image.
+    The input is one decoded JPEG, batch normalisation is the op that newer graphs may not have,
+    and pool_3 and the reshape behind it say that they are of one image.
     """
 
     def __init__(self, seed: int = 0):
@@ -56,6 +56,8 @@ class SmallInception:
 
         side = SIDE - KERNEL + 1
         add_node(graph, "pool_3", "AvgPool", "conv/relu", ksize=[1, side, side, 1], **slide)
+        shapes = graph.node[-1].attr["_output_shapes"].list
+        shapes.shape.add().CopyFrom(tf.TensorShape((1, 1, 1, FEATURES)).as_proto())
         add_constant(graph, "pool_3/_reshape/shape", np.int32([1, FEATURES]))
         add_node(graph, "pool_3/_reshape", "Reshape", "pool_3", "pool_3/_reshape/shape", **FLOATS)
         add_constant(graph, "softmax/weights", self.weights)

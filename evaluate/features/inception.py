@@ -53,7 +53,7 @@ class Inception:
     def extract(self, images) -> Iterator[np.ndarray]:
         """Chunks (n, d) float32 of a set: gray is repeated, RGBA laid on white and rounded.
 
-        Memory: one batch and its maps, about 1 GB, however many images there are.
+        Memory: one batch and its maps, 0.9 GB, however many images there are.
         """
         for batch in read_rgb_batches(images, BATCH):
             yield self._run(batch)[:, 0, 0]  # (n, 1, 1, d) -> (n, d)
@@ -115,7 +115,8 @@ def read_graph_file(path: Path) -> bytes:
 def _read_graph_in_archive(path: Path) -> bytes:
     with tarfile.open(path, "r:gz") as archive:
         for member in archive:
-            if Path(member.name).name == GRAPH_FILE and 0 < member.size <= LARGEST_GRAPH:
+            named = Path(member.name).name == GRAPH_FILE and member.isfile()
+            if named and 0 < member.size <= LARGEST_GRAPH:
                 return archive.extractfile(member).read()
     raise _explain_wrong_graph(path, f"an archive without {GRAPH_FILE}")
 
@@ -129,6 +130,8 @@ def _parse_graph(content: bytes, path: Path) -> tf.compat.v1.GraphDef:
     names = {node.name for node in definition.node}
     if missing := [name for name in (INPUT, POOL, LOGITS) if name not in names]:
         raise _explain_wrong_graph(path, f"a graph without {', '.join(missing)}")
+    for node in definition.node:
+        node.attr.pop("_output_shapes", None)  # of one image; it would be believed
     return definition
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from absl import logging
 
 from evaluate.features.inception import Inception, find_inception_file
-from evaluate.features.saved_model import SavedModelFeatures
-from evaluate.fid import read_fid_statistics
+from evaluate.features.own_network import SavedModelFeatures
+from evaluate.fid import check_statistics_fit, read_fid_statistics
 from evaluate.frechet import Moments
 from evaluate.metrics import FEATURES, METRICS, MOMENTS, OF_INCEPTION, FeatureFiles
 
@@ -34,31 +34,31 @@ def load_networks(
     A file that is missing or wrong costs the metrics that need it, with a line that says why.
     Raises ValueError, with that line, when none are left.
     """
-    loaders = [
-        ("own", (FEATURES,), files.features, _load_own_network),
-        ("inception", OF_INCEPTION, True, lambda _: _load_inception(files.inception, data_dir)),
-        ("statistics", (MOMENTS,), files.fid_stats, _load_statistics),
-    ]
     loaded, faults = {}, []
-    for part, kinds, wanted, load in loaders:
+    loaders = {
+        "own": ((FEATURES,), lambda: _load_own_network(files.features)),
+        "inception": (OF_INCEPTION, lambda: _load_inception(files.inception, data_dir)),
+        "statistics": ((MOMENTS,), lambda: _load_statistics(files.fid_stats, loaded["inception"])),
+    }
+    for part, (kinds, load) in loaders.items():
         concerned = [name for name in names if METRICS[name].takes in kinds]
-        if not (wanted and concerned):
+        if not concerned:
             continue
         try:
-            loaded[part] = load(wanted)
+            loaded[part] = load()
         except ValueError as error:
             faults.append((concerned, error))
             names = [name for name in names if name not in concerned]
 
     _report_faults(faults, are_all=not names)
-    if "statistics" in loaded:
+    if loaded.get("statistics"):
         logging.info("fid compares with %s, not with the training images.", files.fid_stats)
         loaded["statistics_name"] = Path(files.fid_stats).name
     return Networks(**loaded), names
 
 
-def _load_own_network(path: str) -> SavedModelFeatures:
-    return SavedModelFeatures(_expand_path(path))
+def _load_own_network(path: str | None) -> SavedModelFeatures | None:
+    return None if path is None else SavedModelFeatures(_expand_path(path))
 
 
 def _load_inception(path: str | None, data_dir: Path) -> Inception:
@@ -66,8 +66,12 @@ def _load_inception(path: str | None, data_dir: Path) -> Inception:
     return Inception(find_inception_file(given, data_dir))
 
 
-def _load_statistics(path: str) -> Moments:
-    return read_fid_statistics(_expand_path(path))
+def _load_statistics(path: str | None, inception: Inception) -> Moments | None:
+    if path is None:
+        return None
+    statistics = read_fid_statistics(_expand_path(path))
+    check_statistics_fit(statistics, len(inception.weights))
+    return statistics
 
 
 def _expand_path(path: str) -> Path:

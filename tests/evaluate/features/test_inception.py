@@ -29,6 +29,7 @@ def extract(network, images):
 
 
 def test_the_features_are_those_that_numpy_computes(small, network, pixels):
+    assert network._pool.shape == (None, 1, 1, FEATURES)
     batches = extract(network, pixels)
     assert [len(batch) for batch in batches] == [BATCH, 3]
     expected = small.compute_features(pixels)
@@ -119,8 +120,11 @@ def test_what_is_not_the_graph_is_one_line(small, tmp_path, damage, found):
     assert "\n" not in str(error.value)
 
 
-def test_an_archive_without_the_graph_is_one_line(tmp_path):
-    path = tmp_path / "some.tgz"
+def test_an_archive_without_the_graph_is_one_line(small, tmp_path):
+    path = small.write(tmp_path / "some.tgz")
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=r"some\.tgz must hold .* an error: .*: fetch http"):
+        Inception(path)
     tarfile.open(path, "w:gz").close()
     with pytest.raises(ValueError, match=r"an archive without classify_image_graph_def\.pb"):
         Inception(path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from evaluate.features.saved_model import SavedModelFeatures
+from evaluate.features.own_network import SavedModelFeatures
 
 
 @pytest.fixture(scope="module")
