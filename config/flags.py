@@ -119,7 +119,7 @@ def _define_evaluate_flags() -> None:
         "evaluate",
         None,
         "score the images: swd,frechet,kid,coverage,vendi,ms_ssim,checkerboard,nn,duplicates; "
-        "alone: all of them; with Inception: fid,fid_kid,fid_coverage,inception_score",
+        "alone: all of them",
         **group,
     )
     flags.DEFINE_integer(
@@ -137,7 +137,8 @@ def _define_evaluate_flags() -> None:
     flags.DEFINE_string(
         "inception",
         None,
-        "the Inception graph for fid, ...: a .pb, or the .tgz; default: in data_dir/.inception",
+        "a .pb or .tgz for --evaluate fid,fid_kid,fid_coverage,inception_score; "
+        "default: in data_dir/.inception",
         **group,
     )
     flags.DEFINE_string(

@@ -47,6 +47,6 @@ def test_what_is_not_a_metric_is_named(text, line):
 
 
 def test_the_help_names_every_metric():
-    text = main.FLAGS["evaluate"].help
-    assert f": {','.join(WITHOUT_DOWNLOAD)};" in text
-    assert text.endswith(f": {','.join(name for name in METRICS if name not in WITHOUT_DOWNLOAD)}")
+    of_inception = [name for name in METRICS if name not in WITHOUT_DOWNLOAD]
+    assert f": {','.join(WITHOUT_DOWNLOAD)};" in main.FLAGS["evaluate"].help
+    assert f" {','.join(of_inception)};" in main.FLAGS["inception"].help
