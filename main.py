@@ -22,6 +22,7 @@ try:
     from absl import flags, logging
 
     from config.flags import (
+        EVALUATE_FILES,
         FLAGS,
         choose_actions,
         collect_given_settings,
@@ -172,17 +173,19 @@ def draw_latent_effects(given: dict, _) -> dict:
 
 def evaluate_run(given: dict, _) -> dict:
     from data.load import load_dataset
-    from evaluate.metrics import choose_metrics
+    from evaluate.metrics import FeatureFiles, check_files_are_used, choose_metrics
 
     names = choose_metrics(FLAGS.evaluate)
+    files = FeatureFiles(**{name: FLAGS[name].value for name in EVALUATE_FILES})
+    check_files_are_used(files, names)
     config = find_run(given, uses_dataset=True)
     check_run_has_images(config)
     pack = load_dataset(config)
     devices.quietly_import_tensorflow()
     from evaluate.evaluation import evaluate
 
-    samples, checkpoint = FLAGS.evaluate_samples, FLAGS.checkpoint
-    evaluate(config, pack.images, names, samples=samples, checkpoint=checkpoint)
+    options = {"samples": FLAGS.evaluate_samples, "checkpoint": FLAGS.checkpoint}
+    evaluate(config, pack.images, names, files=files, **options)
     return given
 
 

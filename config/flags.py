@@ -17,6 +17,7 @@ FLAGS = flags.FLAGS
 ACTIONS = "actions"  # the group of --help that comes first
 GROUPS = (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)  # in the order of --help
 BARE_VALUES = {"evaluate": "default"}  # of flags that may stand alone
+EVALUATE_FILES = ("features", "inception", "fid_stats")
 SAMPLES = 64  # images to draw when no action is named, as many as the original drew
 # Not taken from another run's config.json: these belong to that run alone.
 NOT_CARRIED_OVER = (
@@ -125,6 +126,25 @@ def _define_evaluate_flags() -> None:
         "evaluate_samples",
         10_000,
         "images to draw for --evaluate, at most half as many as the dataset has",
+        **group,
+    )
+    flags.DEFINE_string(
+        "features",
+        None,
+        "a SavedModel, images -> features, for frechet, kid, coverage and vendi of --evaluate",
+        **group,
+    )
+    flags.DEFINE_string(
+        "inception",
+        None,
+        "a .pb or .tgz for --evaluate fid,fid_kid,fid_coverage,inception_score; "
+        "default: in data_dir/.inception",
+        **group,
+    )
+    flags.DEFINE_string(
+        "fid_stats",
+        None,
+        "TTUR's fid_stats_*.npz, with which fid compares instead of with the dataset",
         **group,
     )
 
@@ -286,10 +306,20 @@ def _check_action_flags(wanted: set[str]) -> None:
             "Try --evaluate_samples=10000."
         )
     _check_label_flags(draws=bool(wanted & {"sample", "visualize"}))
+    _check_feature_flags(evaluates="evaluate" in wanted)
     if "dry_run" in wanted and (others := wanted & {"import_weights", "explore"}):
         raise ValueError(
             f"--dry_run writes nothing, so it cannot go with --{min(others)}. "
             "Received: both. Drop one of them."
+        )
+
+
+def _check_feature_flags(*, evaluates: bool) -> None:
+    """Raises ValueError for the files of --evaluate without it."""
+    given = [name for name in EVALUATE_FILES if FLAGS[name].value is not None]
+    if given and not evaluates:
+        raise ValueError(
+            f"--{given[0]} goes with --evaluate. Received: it alone. Add --evaluate, or drop it."
         )
 
 

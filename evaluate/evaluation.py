@@ -11,85 +11,46 @@ from absl import logging
 from tqdm import tqdm
 
 from config.settings import Config
-from evaluate.features.random_conv import (
-    SEEDS,
-    extract_random_features,
-    find_feature_scale,
-    standardise_features,
-)
-from evaluate.metrics import METRICS, Metric
+from evaluate.compared_sets import ImageSets
+from evaluate.features.networks import load_networks
+from evaluate.metrics import METRICS, FeatureFiles, Metric
 from evaluate.scores import Score, append_scores, format_score_table
 from sample import Sampler
 from system.console import print_result
 
 FEW_IMAGES = 1000  # a side; below, the floors are high, and few differences can be seen
-NETWORK = f"random convolutions, seeds {', '.join(map(str, SEEDS))}"
-
-
-class SomeImages:
-    """The images at `rows` of a pack, in that order, read when they are asked for."""
-
-    def __init__(self, images: np.ndarray, rows: np.ndarray):
-        self.images = images
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, part: slice) -> np.ndarray:
-        return self.images[self.rows[part]]
-
-
-class ImageSets:
-    """The three sets that are compared, n images each, and their features, computed once.
-
-    reals: what fakes are compared with. others: as many other reals, for the floor.
-    """
-
-    def __init__(self, images: np.ndarray, fakes: np.ndarray, *, seed: int):
-        rows = np.random.default_rng(seed).permutation(len(images))
-        count = len(fakes)
-        self.reals = SomeImages(images, rows[:count])
-        self.others = SomeImages(images, rows[count : 2 * count])
-        self.fakes = fakes
-        self._features = {}
-
-    def list_pairs_to_measure(self, metric: Metric) -> list[tuple]:
-        """(reals, fakes, others) as images; or as features, once for each seed of these."""
-        if not metric.of_features:
-            return [(self.reals, self.fakes, self.others)]
-        return [self._compute_features(seed) for seed in SEEDS]
-
-    def _compute_features(self, seed: int) -> tuple[np.ndarray, ...]:
-        """float32 (n, d) of the three sets, scaled by the first."""
-        if seed not in self._features:
-            sets = (self.reals, self.fakes, self.others)
-            features = [np.concatenate(list(extract_random_features(s, seed=seed))) for s in sets]
-            scale = find_feature_scale(features[0])
-            self._features[seed] = tuple(standardise_features(f, *scale) for f in features)
-        return self._features[seed]
+NO_FILES = FeatureFiles()
 
 
 def evaluate(
-    config: Config, images: np.ndarray, names: list[str], *, samples: int, checkpoint: str = "last"
+    config: Config,
+    images: np.ndarray,
+    names: list[str],
+    *,
+    samples: int,
+    checkpoint: str = "last",
+    files: FeatureFiles = NO_FILES,
 ) -> list[Score]:
     """Scores a run's checkpoint, prints the table, and adds the scores to evaluate/scores.json.
 
     images: the reals, uint8 (N, H, W, C). names: of METRICS. samples: images to draw, but no more
     than half of the reals, so that reals can be compared with as many others. checkpoint: "last",
-    "best" or a step. A metric that needs more images than there are is left out, with a line.
-    Raises ValueError when the run has no such checkpoint, or there are fewer than 4 reals.
+    "best" or a step. files: of networks. A metric that needs more images than there are, or a file
+    that is missing or wrong, is left out, with a line. Raises ValueError when the run has no such
+    checkpoint, nothing can be measured, or there are fewer than 4 reals.
 
-    Memory: 0.7 GB and 1.5 KB an image, whatever the number; the fakes are in a temporary file.
+    Memory: 0.7 GB and 1.5 KB an image, whatever the number; the fakes are in a temporary file. With
+    Inception 2.2 GB, and its features in temporary files; fid_coverage takes 32 KB an image more.
     """
     count = _choose_image_count(len(images), samples)
+    networks, names = load_networks(names, files, Path(config.data_dir).expanduser())
     sampler = Sampler(config, checkpoint=checkpoint)
     folder = config.run_dir / "evaluate"
     folder.mkdir(parents=True, exist_ok=True)
 
     scores = []
     with draw_fakes_to_file(sampler, count, folder) as fakes:
-        sets = ImageSets(images, fakes, seed=config.seed)
+        sets = ImageSets(images, fakes, seed=config.seed, networks=networks, folder=folder)
         for name in names:
             with _leave_out_what_cannot_be_measured(name):
                 found = _score_metric(sampler, sets, METRICS[name], len(images))
@@ -145,26 +106,22 @@ def _score_metric(sampler: Sampler, sets: ImageSets, metric: Metric, reals: int)
     facts = {
         "n": len(sets.fakes),
         "reals": reals,
-        "split": "training images",
-        "resize": "none",
-        "network": NETWORK if metric.of_features else "none",
+        **sets.describe_metric(metric),
         "seed": seed,
         "step": sampler.step,
         "weights": hash_weights(sampler.generator),
         "seconds": seconds,
     }
-    names = [name for name in values[0] if not name.endswith(("_reals", "_error"))]
-    return [
-        _make_score(name, [v[name] for v in values], [f[name] for f in floors], facts)
-        for name in names
-    ]
+    names = [name for name in values[0] if not name.endswith(("_reals", "_error", "_deviation"))]
+    return [_make_score(name, values, floors, facts) for name in names]
 
 
-def _make_score(name: str, values: list[float], floors: list[float], facts: dict) -> Score:
-    """The means over the seeds of the features."""
-    value, floor = float(np.mean(values)), float(np.mean(floors))
+def _make_score(name: str, values: list[dict], floors: list[dict], facts: dict) -> Score:
+    """The means over the seeds of the features, and their spread; or the metric's own deviation."""
+    found = [value[name] for value in values]
+    value, floor = float(np.mean(found)), float(np.mean([floor[name] for floor in floors]))
     ratio = value / floor if floor > 0 else None
-    spread = float(np.std(values)) if len(values) > 1 else None
+    spread = float(np.std(found)) if len(found) > 1 else values[0].get(f"{name}_deviation")
     return Score(metric=name, value=value, floor=floor, ratio=ratio, spread=spread, **facts)
 
 
@@ -179,8 +136,8 @@ def hash_weights(generator) -> str:
 def _print_scores(config: Config, step: int, scores: list[Score], count: int) -> None:
     if not scores:
         raise ValueError(
-            f"No metric could be measured on {count:,} images. Received: too few. Add images, or "
-            "raise --evaluate_samples."
+            f"No metric could be measured on {count:,} images. Received: the reasons above. Add "
+            "images, or mend what they name."
         )
     print_result(
         f"{config.run_dir}, step {step:,}: {count:,} fakes against {count:,} training images; the "

@@ -92,6 +92,13 @@ def read_rgb_chunks(images) -> Iterator[np.ndarray]:
         yield np.repeat(shown, 3, axis=-1) if shown.shape[-1] == 1 else shown
 
 
+def read_rgb_batches(images, size: int) -> Iterator[np.ndarray]:
+    """Batches of `size` images or fewer, as `read_rgb_chunks` gives them, in whole numbers."""
+    for chunk in read_rgb_chunks(images):
+        for start in range(0, len(chunk), size):
+            yield np.rint(chunk[start : start + size])
+
+
 def show_on_background(images) -> np.ndarray:
     """uint8 (n, H, W, C) -> float32 (n, H, W, 1 or 3), 0 to 255.
 

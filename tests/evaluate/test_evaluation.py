@@ -1,12 +1,18 @@
 """A run is scored against its images: what is printed, what is kept, what is refused."""
 
 import json
+import re
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from program import run_here
+from small_inception import FEATURES, SmallInception
 
-from evaluate.evaluation import ImageSets, evaluate
-from evaluate.metrics import METRICS
+from evaluate.compared_sets import ImageSets
+from evaluate.evaluation import evaluate
+from evaluate.frechet import compute_frechet_distance, gather_moments
+from evaluate.metrics import METRICS, FeatureFiles
 from sample import Sampler
 
 
@@ -66,16 +72,85 @@ def test_what_cannot_be_measured_is_left_out_and_the_rest_is_kept(trained, pixel
         evaluate(config, pixels[:3], ["nn"], samples=20)
 
 
-def test_features_are_computed_once(pixels, monkeypatch):
-    calls = []
+@pytest.fixture
+def graph(tmp_path):
+    return str(SmallInception().write(tmp_path / "graph.pb"))
 
-    def extract(images, *, seed):
-        calls.append((len(images), seed))
-        yield images[:].reshape(len(images), -1).astype(np.float32)
 
-    monkeypatch.setattr("evaluate.evaluation.extract_random_features", extract)
-    sets = ImageSets(pixels, pixels[:100], seed=0)
-    for _ in range(2):
-        pairs = sets.list_pairs_to_measure(METRICS["kid"])
-    assert len(calls) == 3 * len(pairs) == 9
-    assert abs(pairs[0][0].mean()) < 1e-3  # scaled by the reals
+def test_inception_scores_the_images(trained, pixels, graph, tmp_path):
+    config, small = trained(), SmallInception()
+    names = ["fid", "fid_kid", "fid_coverage", "inception_score", "nn"]
+    scores = evaluate(config, pixels, names, samples=60, files=FeatureFiles(inception=graph))
+    by_name = {score.metric: score for score in scores}
+    density = ["fid_precision", "fid_recall", "fid_density", "fid_coverage"]
+    assert [*by_name] == ["fid", "fid_kid", *density, "inception_score", "nnd"]
+
+    sets = ImageSets(pixels, Sampler(config).images(config.seed, 60), seed=config.seed)
+    sides = [gather_moments([small.compute_features(side[:])]) for side in (sets.reals, sets.fakes)]
+    assert by_name["fid"].value == pytest.approx(compute_frechet_distance(*sides), rel=1e-3)
+    assert by_name["inception_score"].spread > 0
+    assert "in the graph" in by_name["fid"].resize
+    assert by_name["fid"].network.startswith("Inception graph, sha256 ")
+    assert by_name["nnd"].network == "none"
+    assert [file.name for file in (config.run_dir / "evaluate").iterdir()] == ["scores.json"]
+
+
+def test_given_statistics_stand_for_the_reals(trained, pixels, graph, tmp_path, messages):
+    config, stats = trained(), tmp_path / "fid_stats_x.npz"
+    files = FeatureFiles(inception=graph, fid_stats=str(stats))
+    np.savez(stats, mu=np.full(FEATURES, 100.0), sigma=np.eye(FEATURES))
+    (fid,) = evaluate(config, pixels, ["fid"], samples=20, files=files)
+    assert fid.value > 9000 * FEATURES
+    assert fid.floor > 9000 * FEATURES
+    assert fid.split == "fid_stats_x.npz"
+    assert any(text.startswith("fid compares with ") for text in messages)
+
+
+def test_a_file_that_cannot_be_used_costs_its_metrics_only(trained, pixels, tmp_path, messages):
+    config, broken = trained(), tmp_path / "broken.pb"
+    broken.write_bytes(b"")
+    names = ["fid", "nn", "frechet", "inception_score"]
+    files = FeatureFiles(inception=str(broken), features=str(tmp_path / "none"))
+    scores = evaluate(config, pixels[:60], names, samples=20, files=files)
+    assert [score.metric for score in scores] == ["nnd"]
+    lines = [text for text in messages if text.startswith("left out: ")]
+    assert len(lines) == 2
+    assert lines[0].startswith(f"left out: frechet: {tmp_path / 'none'} must be a SavedModel")
+    assert lines[1].startswith(f"left out: fid, inception_score: {broken} must hold the Inception")
+
+    with pytest.raises(ValueError, match=r"^fid: the Inception network must .*/data/\.inc"):
+        evaluate(config, pixels, ["fid"], samples=20)
+
+
+def test_a_network_of_the_users_own_gives_the_features(trained, pixels, tmp_path):
+    module = tf.Module()
+    spec = tf.TensorSpec((None, None, None, 3), tf.uint8)
+    module.call = tf.function(lambda images: tf.reduce_mean(tf.cast(images, tf.float32), (1, 2)))
+    concrete = module.call.get_concrete_function(spec)
+    tf.saved_model.save(module, tmp_path / "own", {"serving_default": concrete})
+
+    config, names = trained(), ["frechet", "kid", "coverage", "vendi"]
+    files = FeatureFiles(features=str(tmp_path / "own"))
+    scores = evaluate(config, pixels, names, samples=60, files=files)
+    assert {score.network[:11] for score in scores} == {"own, sha256"}
+    assert {score.spread for score in scores} == {None}
+
+    sets = ImageSets(pixels, Sampler(config).images(config.seed, 60), seed=config.seed)
+    sides = [gather_moments([side[:].mean((1, 2))]) for side in (sets.reals, sets.fakes)]
+    assert scores[0].value == pytest.approx(compute_frechet_distance(*sides), rel=1e-3)
+
+
+def test_the_command_scores_a_run_of_gray_digits(trained, graph, capsys):
+    config = trained(c_dim=1, dataset="digits")
+    run = (f"--out_dir={config.out_dir}", f"--data_dir={config.data_dir}", "--dataset=digits")
+    options = ("--evaluate_samples=20", "--evaluate=fid,inception_score", f"--inception={graph}")
+    assert run_here(*run, *options, tiny=()) == 0
+    table = capsys.readouterr().out
+    assert "20 fakes against 20 training images" in table
+    assert re.search(r"^inception_score .* higher$", table, re.MULTILINE)
+
+    assert run_here(*run, f"--inception={graph}", "--sample=1", tiny=()) == 1
+    assert run_here(*run, f"--inception={graph}", "--evaluate", tiny=()) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("error: --inception goes with --evaluate. Received: it alone.")
+    assert lines[1].startswith("error: --inception is used by fid, fid_kid, fid_coverage, incep")

@@ -3,12 +3,34 @@
 import pytest
 
 import main
-from evaluate.metrics import METRICS, choose_metrics
+from evaluate.metrics import (
+    METRICS,
+    WITHOUT_DOWNLOAD,
+    FeatureFiles,
+    check_files_are_used,
+    choose_metrics,
+)
 
 
 def test_names_are_taken_in_their_order_and_once():
     assert choose_metrics("kid, SWD,kid") == ["kid", "swd"]
-    assert choose_metrics("default") == choose_metrics("") == [*METRICS]
+    assert choose_metrics("default") == choose_metrics("") == WITHOUT_DOWNLOAD
+    assert choose_metrics("fid,default,kid") == [*WITHOUT_DOWNLOAD, "fid"]
+
+
+def test_the_default_needs_no_download():
+    of_inception = ["fid", "fid_kid", "fid_coverage", "inception_score"]
+    assert [*METRICS] == [*WITHOUT_DOWNLOAD, *of_inception]
+
+
+def test_a_file_that_no_metric_uses_is_told():
+    check_files_are_used(FeatureFiles(inception="x"), ["swd", "inception_score"])
+    check_files_are_used(FeatureFiles(), [])
+    line = r"--fid_stats is used by fid\. Received: --evaluate=swd,fid_kid\. .*--evaluate=fid\.$"
+    with pytest.raises(ValueError, match=line):
+        check_files_are_used(FeatureFiles(fid_stats="x"), ["swd", "fid_kid"])
+    with pytest.raises(ValueError, match="--features is used by frechet, kid, coverage, vendi"):
+        check_files_are_used(FeatureFiles(features="x"), ["fid"])
 
 
 @pytest.mark.parametrize(
@@ -25,4 +47,6 @@ def test_what_is_not_a_metric_is_named(text, line):
 
 
 def test_the_help_names_every_metric():
-    assert f": {','.join(METRICS)};" in main.FLAGS["evaluate"].help
+    of_inception = [name for name in METRICS if name not in WITHOUT_DOWNLOAD]
+    assert f": {','.join(WITHOUT_DOWNLOAD)};" in main.FLAGS["evaluate"].help
+    assert f" {','.join(of_inception)};" in main.FLAGS["inception"].help

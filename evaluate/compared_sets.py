@@ -1,0 +1,136 @@
+"""The three sets that an evaluation compares, as each metric takes them."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from evaluate.features.inception import Logits
+from evaluate.features.networks import Networks
+from evaluate.features.random_conv import (
+    SEEDS,
+    extract_random_features,
+    find_feature_scale,
+    standardise_features,
+)
+from evaluate.fid import check_enough_for_fid
+from evaluate.frechet import Moments, gather_moments, split_features
+from evaluate.metrics import FEATURES, IMAGES, LOGITS, MOMENTS, Metric
+
+RANDOM_NETWORK = f"random convolutions, seeds {', '.join(map(str, SEEDS))}"
+
+SIDES = ("reals", "fakes", "others")  # attributes of ImageSets
+
+
+class SomeImages:
+    """The images at `rows` of a pack, in that order, read when they are asked for."""
+
+    def __init__(self, images: np.ndarray, rows: np.ndarray):
+        self.images = images
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        return self.images[self.rows[part]]
+
+
+class ImageSets:
+    """The three sets that are compared, n images each, and their features, computed once.
+
+    reals: what fakes are compared with. others: as many other reals, for the floor. folder: where
+    features of networks that were loaded lie, in files without a name, so that any number fit.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        fakes: np.ndarray,
+        *,
+        seed: int,
+        networks: Networks | None = None,
+        folder: Path | None = None,
+    ):
+        rows = np.random.default_rng(seed).permutation(len(images))
+        count = len(fakes)
+        self.reals = SomeImages(images, rows[:count])
+        self.others = SomeImages(images, rows[count : 2 * count])
+        self.fakes = fakes
+        self.networks = networks or Networks()
+        self.folder = folder
+        self._kept = {}  # what was computed, by what it is
+
+    def list_pairs_to_measure(self, metric: Metric) -> list[tuple]:
+        """(reals, fakes, others) as the metric takes them, once for each seed of the features."""
+        if metric.takes == IMAGES:
+            return [(self.reals, self.fakes, self.others)]
+        if metric.takes == FEATURES and self.networks.own is None:
+            return [self._compute_random_features(seed) for seed in SEEDS]
+        if metric.takes == FEATURES:
+            return [self._compute_features("own", *SIDES)]
+        if metric.takes == MOMENTS:
+            return [self._gather_moments()]
+        if metric.takes == LOGITS:
+            fakes, others = self._compute_logits("fakes", "others")
+            return [(fakes, fakes, others)]  # the reals have no part in it
+        return [self._compute_features("inception", *SIDES)]
+
+    def describe_metric(self, metric: Metric) -> dict[str, str]:
+        """What its scores' records say about the network, the resizing and the reals."""
+        networks, split = self.networks, "training images"
+        if metric.takes == MOMENTS and networks.statistics:
+            split = networks.statistics_name
+        if metric.takes == IMAGES:
+            return {"split": split, "resize": "none", "network": "none"}
+
+        network = networks.own if metric.takes == FEATURES else networks.inception
+        if network is None:
+            return {"split": split, "resize": "none", "network": RANDOM_NETWORK}
+        return {"split": split, "resize": network.resize, "network": network.name}
+
+    def _compute_random_features(self, seed: int) -> tuple[np.ndarray, ...]:
+        """float32 (n, d) of the three sets, scaled by the first."""
+        if seed not in self._kept:
+            sets = (self.reals, self.fakes, self.others)
+            features = [np.concatenate(list(extract_random_features(s, seed=seed))) for s in sets]
+            scale = find_feature_scale(features[0])
+            self._kept[seed] = tuple(standardise_features(f, *scale) for f in features)
+        return self._kept[seed]
+
+    def _compute_features(self, name: str, *sides: str) -> tuple[np.ndarray, ...]:
+        """float32 (n, d) of the sets `sides`, as a network that was loaded gives them."""
+        extract = getattr(self.networks, name).extract
+        for side in sides:
+            if (name, side) not in self._kept:
+                images, label = getattr(self, side), f"features of the {side}"
+                features = write_features(extract, images, self.folder, label=label)
+                self._kept[name, side] = features
+        return tuple(self._kept[name, side] for side in sides)
+
+    def _compute_logits(self, *sides: str) -> tuple[Logits, ...]:
+        pool = self._compute_features("inception", *sides)
+        return tuple(Logits(features, self.networks.inception.weights) for features in pool)
+
+    def _gather_moments(self) -> tuple[Moments, ...]:
+        """Of the three sets; statistics that were given stand for the reals, which are not read."""
+        given = self.networks.statistics
+        check_enough_for_fid(len(self.fakes), len(self.networks.inception.weights))
+        pool = self._compute_features("inception", *(SIDES[1:] if given else SIDES))
+        found = [gather_moments(split_features(features)) for features in pool]
+        return (given, *found) if given else tuple(found)
+
+
+def write_features(extract: Callable, images, folder: Path | None, *, label: str) -> np.ndarray:
+    """float32 (N, d) of a set, in a file without a name: memory for a chunk, whatever N is."""
+    with (
+        tempfile.TemporaryFile(dir=folder) as file,
+        tqdm(total=len(images), unit="img", desc=label, disable=None, leave=False) as bar,
+    ):
+        for chunk in extract(images):
+            file.write(np.ascontiguousarray(chunk, np.float32).tobytes())
+            bar.update(len(chunk))
+        file.flush()
+        return np.memmap(file, np.float32, "r", shape=(len(images), chunk.shape[1]))

@@ -1,0 +1,88 @@
+"""Which networks' features a command compares: those whose files the user has."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+from absl import logging
+
+from evaluate.features.inception import Inception, find_inception_file
+from evaluate.features.own_network import SavedModelFeatures
+from evaluate.fid import check_statistics_fit, read_fid_statistics
+from evaluate.frechet import Moments
+from evaluate.metrics import FEATURES, METRICS, MOMENTS, OF_INCEPTION, FeatureFiles
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """What was loaded. own: in place of random convolutions. statistics: in place of the reals.
+
+    statistics_name: of their file.
+    """
+
+    own: SavedModelFeatures | None = None
+    inception: Inception | None = None
+    statistics: Moments | None = None
+    statistics_name: str = ""
+
+
+def load_networks(
+    names: list[str], files: FeatureFiles, data_dir: Path
+) -> tuple[Networks, list[str]]:
+    """(the networks that metrics `names` need, those of `names` that can be measured with them).
+
+    A file that is missing or wrong costs the metrics that need it, with a line that says why.
+    Raises ValueError, with that line, when none are left.
+    """
+    loaded, faults = {}, []
+    loaders = {
+        "own": ((FEATURES,), lambda: _load_own_network(files.features)),
+        "inception": (OF_INCEPTION, lambda: _load_inception(files.inception, data_dir)),
+        "statistics": ((MOMENTS,), lambda: _load_statistics(files.fid_stats, loaded["inception"])),
+    }
+    for part, (kinds, load) in loaders.items():
+        concerned = [name for name in names if METRICS[name].takes in kinds]
+        if not concerned:
+            continue
+        try:
+            loaded[part] = load()
+        except ValueError as error:
+            faults.append((concerned, error))
+            names = [name for name in names if name not in concerned]
+
+    _report_faults(faults, are_all=not names)
+    if loaded.get("statistics"):
+        logging.info("fid compares with %s, not with the training images.", files.fid_stats)
+        loaded["statistics_name"] = Path(files.fid_stats).name
+    return Networks(**loaded), names
+
+
+def _load_own_network(path: str | None) -> SavedModelFeatures | None:
+    return None if path is None else SavedModelFeatures(_expand_path(path))
+
+
+def _load_inception(path: str | None, data_dir: Path) -> Inception:
+    given = None if path is None else _expand_path(path)
+    return Inception(find_inception_file(given, data_dir))
+
+
+def _load_statistics(path: str | None, inception: Inception) -> Moments | None:
+    if path is None:
+        return None
+    statistics = read_fid_statistics(_expand_path(path))
+    check_statistics_fit(statistics, len(inception.weights))
+    return statistics
+
+
+def _expand_path(path: str) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111  (Path's own raises RuntimeError)
+
+
+def _report_faults(faults: list[tuple[list[str], ValueError]], *, are_all: bool) -> None:
+    """A line for each. Raises the last one's as an error when nothing is left to measure."""
+    lines = [f"{', '.join(names)}: {error}." for names, error in faults]
+    last = lines.pop() if are_all and lines else None
+    for line in lines:
+        logging.warning("left out: %s", line)
+    if last:
+        raise ValueError(last)

@@ -1,0 +1,99 @@
+"""The three sets as each metric takes them: computed once, and only what is needed."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from evaluate.compared_sets import ImageSets, write_features
+from evaluate.features.networks import Networks
+from evaluate.frechet import Moments
+from evaluate.metrics import METRICS
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (300, 16, 16, 3), np.uint8)
+
+
+@pytest.fixture
+def inception():
+    """Mean colours as features, two classes, and a count of the images that it was given."""
+    seen = []
+
+    def extract(images):
+        for start in range(0, len(images), 64):
+            chunk = images[start : start + 64]
+            seen.append(len(chunk))
+            yield chunk.mean((1, 2))
+
+    weights = np.float32([[1, 0], [0, 1], [1, 1]])
+    return SimpleNamespace(extract=extract, seen=seen, weights=weights, name="i", resize="r")
+
+
+def test_features_are_computed_once(pixels, monkeypatch):
+    calls = []
+
+    def extract(images, *, seed):
+        calls.append((len(images), seed))
+        yield images[:].reshape(len(images), -1).astype(np.float32)
+
+    monkeypatch.setattr("evaluate.compared_sets.extract_random_features", extract)
+    sets = ImageSets(pixels, pixels[:100], seed=0)
+    for _ in range(2):
+        pairs = sets.list_pairs_to_measure(METRICS["kid"])
+    assert len(calls) == 3 * len(pairs) == 9
+    assert abs(pairs[0][0].mean()) < 1e-3  # scaled by the reals
+
+
+def test_metrics_of_inception_share_its_features(pixels, inception, tmp_path):
+    sets = ImageSets(
+        pixels, pixels[:100], seed=0, networks=Networks(inception=inception), folder=tmp_path
+    )
+    (logits,) = sets.list_pairs_to_measure(METRICS["inception_score"])
+    assert sum(inception.seen) == 200  # the score needs no reals
+    (pool,) = sets.list_pairs_to_measure(METRICS["fid_kid"])
+    (moments,) = sets.list_pairs_to_measure(METRICS["fid"])
+    assert sum(inception.seen) == 300
+    assert not [*tmp_path.iterdir()]
+
+    np.testing.assert_allclose(pool[1], pixels[:100].mean((1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(logits[1][5:9], pool[1][5:9] @ inception.weights, rtol=1e-6)
+    np.testing.assert_allclose(moments[2].covariance, np.cov(pool[2].T), rtol=1e-5)
+
+
+def test_given_statistics_save_the_features_of_the_reals(pixels, inception):
+    given = Moments(np.zeros(3), np.eye(3), 0)
+    networks = Networks(inception=inception, statistics=given, statistics_name="s.npz")
+    sets = ImageSets(pixels, pixels[:100], seed=0, networks=networks)
+    ((reals, *_),) = sets.list_pairs_to_measure(METRICS["fid"])
+    assert reals is given
+    assert sum(inception.seen) == 200
+    found = [sets.describe_metric(METRICS[name])["split"] for name in ("fid", "fid_kid")]
+    assert found == ["s.npz", "training images"]
+
+
+def test_too_few_images_are_told_before_their_features_are_computed(pixels, inception):
+    sets = ImageSets(pixels, pixels[:3], seed=0, networks=Networks(inception=inception))
+    with pytest.raises(ValueError, match="FID needs 4 images or more on each side"):
+        sets.list_pairs_to_measure(METRICS["fid"])
+    assert not inception.seen
+
+
+def test_records_say_which_network_it_was(inception, pixels):
+    sets = ImageSets(pixels, pixels[:9], seed=0, networks=Networks(inception=inception))
+    found = [sets.describe_metric(METRICS[name]) for name in ("swd", "kid", "inception_score")]
+    assert [facts["network"] for facts in found] == [
+        "none",
+        "random convolutions, seeds 0, 1, 2",
+        "i",
+    ]
+    assert [facts["resize"] for facts in found] == ["none", "none", "r"]
+
+
+def test_features_lie_in_a_file_without_a_name(tmp_path):
+    chunks = [np.ones((2, 3)), np.zeros((1, 3))]
+    found = write_features(lambda images: iter(chunks), range(3), tmp_path, label="x")
+    np.testing.assert_array_equal(found, np.concatenate(chunks))
+    assert isinstance(found, np.memmap)
+    assert not [*tmp_path.iterdir()]
