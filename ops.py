@@ -91,7 +91,8 @@ class ConvTranspose(Linear):
     outputs).
 
     It is the gradient of `Conv` with respect to its input (Dumoulin & Visin 2016, section 4), hence
-    the kernel's (k, k, outputs, inputs). `size` is 2h or 2h - 1 on each axis: Conv maps both to h.
+    the kernel's shape (k, k, outputs, inputs). `size` is 2h or 2h - 1 on each axis: Conv maps both
+    to h.
     """
 
     def __init__(

@@ -39,8 +39,8 @@ class Sampler:
     ):
         """Takes the generator of a trained run, or the one given.
 
-        checkpoint: which of the run's: "last", "best" or a step. step: of the one restored. Raises
-        ValueError when the run has no such checkpoint.
+        checkpoint: which of the run's: "last", "best" or a step. self.step: the step of the one
+        restored. Raises ValueError when the run has no such checkpoint.
         """
         self.config = config
         self.generator = generator

@@ -82,7 +82,7 @@ def train_on_dataset(
 ) -> Config | None:
     """Like `train`, for a dataset that lies in `place`, as `data.load` says; "" for an array.
 
-    The run remembers the place. There its images may change; those of another must be the same.
+    The run remembers the place. Images there may change; those in another place must be the same.
     """
     with console.show_log_where_none_is_set_up():
         check_training_images(config, images)
@@ -195,14 +195,14 @@ def run_training_steps(
         for call, results in take_training_steps(dcgan, images, y, logs):
             step = call.stop  # steps done so far
             logs.advance_progress_bar(len(call))
-            stopping = stop.is_set()  # read once; later signals end the next one
+            stopping = stop.is_set()  # read once; a later signal ends the next call
             is_first, is_last = call.start == steps.start, step == total or stopping
             due = find_actions_due_after_step(config, step, is_first=is_first, is_last=is_last)
             scores = {}
             if any(due):
                 results |= dcgan.read_loss_scales()
                 is_finite = check_losses_finite(step, results)
-            if due.save and is_finite and not (stopping and step < total):  # who stops, waits
+            if due.save and is_finite and not (stopping and step < total):  # a stop must not wait
                 scores = score_if_due(monitor, verdict, step, is_last=step == total)
             if due.log or scores:
                 logs.log_training_step(step, results, scores)

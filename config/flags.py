@@ -205,7 +205,7 @@ def parse_flags(argv: list[str]) -> None:
 
 
 def _complete_bare_flags(argv: list[str]) -> list[str]:
-    """The arguments, with its value for a flag that may stand alone: --evaluate."""
+    """The arguments; a flag that may stand alone, such as --evaluate, is given its value."""
     completed = []
     for argument, following in itertools.zip_longest(argv, argv[1:], fillvalue="-"):
         bare = BARE_VALUES.get(argument.lstrip("-")) if argument.startswith("-") else None

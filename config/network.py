@@ -41,5 +41,5 @@ class NetworkConfig:
 
     @property
     def features(self) -> int:
-        """Numbers in the discriminator's last maps."""
+        """How many numbers the discriminator's last maps hold."""
         return math.prod(self.sizes[0]) * self.discriminator_widths[-1]

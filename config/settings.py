@@ -246,7 +246,7 @@ class Config:
     l2: float = declare_setting(
         0.0,
         DETAILS,
-        "L2 penalty: this times each weight is added to its gradient (paper's code: 1e-5)",
+        "L2 penalty: each weight times this is added to its gradient (paper's code: 1e-5)",
         low=0,
         high=1,
     )
@@ -564,7 +564,7 @@ def _parse_tuple_setting(name: str, value):
     parts = [part.strip() for part in value.split(",")]
     if not all(part.isdecimal() for part in parts):
         raise ValueError(
-            f"--{name} must be numbers with commas between. "
+            f"--{name} must be numbers separated by commas. "
             f"Received: {shorten_for_error(value)}. Try --{name}=256,128."
         )
     return tuple(map(int, parts))

@@ -214,7 +214,7 @@ def _list_matching_files(name: str, data_dir: Path) -> list[Path]:
 
 
 def _suggest_flags_for_pattern(path: PurePath) -> str:
-    """--dataset=FOLDER, and --input_fname_pattern for what stands in the place of other text."""
+    """--dataset=FOLDER, and --input_fname_pattern for the part that has wildcards."""
     folder = next(parent for parent in path.parents if not is_pattern_of_files(str(parent)))
     pattern = str(path.relative_to(folder))
     shown = str(folder) if folder.parts else str(Path.cwd())  # "." would end in ".."

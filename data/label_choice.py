@@ -38,7 +38,7 @@ def cycle_label_vectors(config: Config, count: int) -> np.ndarray | None:
 def choose_label_vectors(config: Config, label: str | None, count: int) -> np.ndarray | None:
     """y (count, y_dim) for --label; without one, as `cycle_label_vectors`.
 
-    label: classes with commas between, which take turns; or the attributes that are on, or "none".
+    label: classes, separated by commas, that take turns; or the attributes that are on, or "none".
     Raises ValueError, which lists the labels there are, when one is unknown or there are none.
     """
     if label is None:

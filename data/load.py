@@ -164,7 +164,7 @@ def _warn_of_small_images(sizes: list, crop: tuple[int, int]) -> None:
     """sizes: (height, width, number of images), as in the manifest."""
     small = sum(size[2] for size in sizes if size[0] < crop[0] or size[1] < crop[1])
     if small:
-        text = "%s images are smaller than the crop and were cropped less."
+        text = "%s images are smaller than the crop, which was shrunk to fit them."
         logging.warning(text, f"{small:,}")
 
 

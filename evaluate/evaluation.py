@@ -39,7 +39,7 @@ def evaluate(
     that is missing or wrong, is left out, with a line. Raises ValueError when the run has no such
     checkpoint, nothing can be measured, or there are fewer than 4 reals.
 
-    Memory: 0.7 GB and 1.5 KB an image, whatever the number; the fakes are in a temporary file. With
+    Memory: 0.7 GB, and 1.5 KB for each image; the fakes are in a temporary file. With
     Inception 2.2 GB, and its features in temporary files; fid_coverage takes 32 KB an image more.
     """
     count = _choose_image_count(len(images), samples)

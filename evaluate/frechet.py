@@ -23,8 +23,8 @@ def measure_frechet(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """{"frechet": distance} of features float (N, d), N > d; `seed` is not used.
 
     It takes memory for d x d numbers, whatever N is. The distance is biased upwards by about 1/N:
-    compare only values of the same N. Raises ValueError for N <= d, where the covariance has no
-    full rank.
+    compare only values of the same N. Raises ValueError for N <= d, where the covariance does
+    not have full rank.
     """
     width = check_feature_sets(reals, fakes, metric="the Frechet distance", least=2)
     check_feature_sets(reals, fakes, metric="the Frechet distance", least=width + 1)

@@ -12,10 +12,10 @@ def measure_kid(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """{"kid": mean over subsets, "kid_error": its standard error} of features float (N, d).
 
     Each of SUBSETS subsets takes SUBSET_SIZE reals and as many fakes, but no more than half of the
-    smaller set. The error is the delete-d jackknife's: how far another N samples would have put the
-    value; too large where the value is about 0, as it falls with N there, not with its root. (The
-    spread over subsets divided by 10 would be too small, as they overlap.) Memory: two subsets and
-    their Gram matrices, 30 MB, whatever N is. Raises ValueError for N < 4.
+    smaller set. The error is the delete-d jackknife's: how far off the value of another N samples
+    may be. It is too large where the value is about 0: there the true error falls as 1 / N, not as
+    1 / sqrt(N). (The spread over subsets divided by 10 would be too small, as they overlap.)
+    Memory: two subsets and their Gram matrices, 30 MB, whatever N is. Raises ValueError for N < 4.
     """
     check_feature_sets(reals, fakes, metric="KID", least=4)
     least = min(len(reals), len(fakes))

@@ -43,7 +43,7 @@ class Monitor:
 
         if config.eval_freq and not self.is_on:
             logging.warning(
-                "--eval_freq needs at least %s images. Received: %s. They are not evaluated.",
+                "--eval_freq needs at least %s images. Received: %s. The run is not evaluated.",
                 *(2 * DIMENSIONS + 2, len(images)),
             )
 

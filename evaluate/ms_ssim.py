@@ -42,8 +42,8 @@ def compare_random_pairs(images, seed: int) -> float:
 def compute_ms_ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The MS-SSIM of each pair: two float32 (n, H, W, C), 0 to 255 -> (n,).
 
-    The product over the levels of contrast and structure to the level's weight; on the smallest
-    one of the whole SSIM. A negative mean counts as 0.
+    The product, over the levels, of contrast and structure (on the smallest level, of the whole
+    SSIM) to the power of the level's weight. A negative mean counts as 0.
     """
     # (n, H, W, C) -> (n, C, H, W), so that the blur is a product of matrices
     first, second = (np.moveaxis(side, -1, 1) for side in (first, second))

@@ -14,7 +14,7 @@ from evaluate.image_sets import check_set_sizes, show_on_background
 BLOCK_VALUES = 2**23  # of a block of rows: 32 MB in float32
 BLOCK_ROWS = 2048
 MOST_FAKES = 2000  # that are looked up; the time goes with their number
-CLOSEST_SHARE = 0.01  # of the reals have a neighbour as near as what is called a duplicate
+CLOSEST_SHARE = 0.01  # of the reals have a neighbour near enough to count as a duplicate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +68,9 @@ def measure_duplicates(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """{"duplicates": near-duplicate pairs among the fakes, "duplicates_reals": among the reals}.
 
     The birthday test (Arora & Zhang 2018): a generator of s different images repeats one within
-    about sqrt(s) draws. Counted are pairs among the first n = 2,000 (or all) of each set, in equal
-    number, as near as the closest 1% of the reals' nearest neighbours. `seed` is not used. Raises
-    ValueError for fewer than 2 images.
+    about sqrt(s) draws. Among the first n = 2,000 (or all) of each set, in equal number, it
+    counts the pairs that are as near as the closest 1% of the reals' nearest neighbours. `seed` is
+    not used. Raises ValueError for fewer than 2 images.
     """
     _check_rows(reals, fakes, metric="duplicates", least=2)
     count = min(len(reals), len(fakes), MOST_FAKES)

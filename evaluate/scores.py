@@ -24,7 +24,7 @@ class Score:
     0. spread: deviation over the seeds of the features, None for metrics of pixels. n: images on
     each side. reals: how many there were to choose from. split: what the fakes were compared with.
     resize: what was done to the images. network: what gave the features. seed: of fakes and reals.
-    step: of the checkpoint. weights: a hash of the generator's. seconds: it took.
+    step: of the checkpoint. weights: a hash of the generator's. seconds: how long it took.
     """
 
     metric: str

@@ -126,7 +126,9 @@ def double_images(images: np.ndarray) -> np.ndarray:
 
 
 def _blur_axis(images: np.ndarray, axis: int, stride: int = 1) -> np.ndarray:
-    """Binomial blur along an axis, mirrored at the edge, which is not repeated; each k-th pixel."""
+    """Every `stride`-th pixel of a binomial blur along an axis, mirrored at the edge pixel, which
+    is not repeated.
+    """
     pads = [(2, 2) if a == axis else (0, 0) for a in range(4)]
     padded = np.moveaxis(np.pad(images, pads, "reflect"), axis, 0)
     length = images.shape[axis]

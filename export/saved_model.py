@@ -37,11 +37,11 @@ class Exported(tf.Module):
 
     With labels each takes y (B, y_dim) float32 as well, `sample` y (count, y_dim). A count below 0
     or above `max_count`, a wrong shape and a wrong number of rows raise InvalidArgumentError.
-    TensorFlow Serving's REST sends an output called ..._bytes in base64; `sample` takes its
-    "inputs", as scalars have no rows for its "instances".
+    TensorFlow Serving's REST interface sends an output called ..._bytes in base64. A request to it
+    for `sample` must use "inputs": "instances" needs rows, which scalars do not have.
 
     Where batch norm uses the statistics of the batch, `discriminate` needs a batch of different
-    images, and `sample` fills up its last batch with y from the beginning, so that only whole
+    images, and `sample` fills up its last batch with y from the beginning, so only whole
     batches are sure to be those of `--sample`.
     """
 

@@ -14,8 +14,9 @@ from system.files import create_temporary_path, put_aside
 def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None:
     """Makes <run>/best/ hold the checkpoint of `step`, and no other.
 
-    evaluated: the steps that the run knows the scores of. If best/ has another one, the run has
-    gone back to before it: best/ is put aside, since nobody knows which is better.
+    evaluated: the steps that the run knows the scores of. If best/ has that of any
+    other step, the run has gone back to before that step: best/ is put aside, since nobody knows
+    which is better.
 
     Where links work, it takes no room until the original goes. A kill in between leaves the old
     one, the new one or both: `list_checkpoints` then takes the newer. Raises OSError.
@@ -24,7 +25,7 @@ def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None
     if any(path.name not in names for path in list_checkpoints(config.best_path)):
         aside = put_aside(config.best_path)
         logging.info(
-            "%s has the best checkpoint of later steps; it is %s now.",
+            "%s held the best checkpoint of later steps; it was put aside as %s.",
             *(config.best_path, aside.name),
         )
     config.best_path.mkdir(parents=True, exist_ok=True)

@@ -58,8 +58,9 @@ def check_run_owns_its_folders(config: Config, *settings: str) -> None:
             raise ValueError(_describe_folder_of_other_run(config, setting, folder, claim))
         if not claim and (found := _find_unclaimed_file_of_training(config, setting, folder)):
             raise ValueError(
-                f"--{setting} must be this run's own. Received: {folder}, which holds {found}, a "
-                f"name that training gives, and nothing says whose it is. Give another --{setting}."
+                f"--{setting} must be this run's own. Received: {folder}, which holds "
+                f"{found}, a file named as training names its own, and nothing says whose it is. "
+                f"Give another --{setting}."
             )
 
 
@@ -188,9 +189,10 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
 
 
 def _find_unclaimed_file_of_training(config: Config, setting: str, folder: Path) -> str | None:
-    """A file in a folder that training may have left, though this run has never named the folder.
+    """A file in `folder` that may come from training, though this run has never named the folder.
 
-    Runs once had no ids, and folders no run.json. It may also be the user's, of the same name.
+    Runs once had no ids, and folders no run.json. It may also be a file of the user's that has such
+    a name.
     """
     patterns = ("step-*.index", "train_" + "[0-9]" * 8 + ".png")
     names = [path.name for pattern in patterns for path in sorted(folder.glob(pattern))]

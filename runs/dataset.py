@@ -22,9 +22,10 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
         _compare_with_dataset_of_run(run, fingerprint, place)
         place = place or run.dataset_place
     first = run.first_dataset or run.dataset if run else config.dataset
+    has_dataset = place or (run and run.dataset not in (FROM_ARRAY, IMPORTED))
     return dataclasses.replace(
         config,
-        dataset=config.dataset if place else FROM_ARRAY,
+        dataset=config.dataset if has_dataset else FROM_ARRAY,
         first_dataset=first,
         dataset_place=place,
         dataset_fingerprint=fingerprint,
@@ -36,7 +37,8 @@ def find_run_of_same_images(config: Config, given: dict, images: np.ndarray) -> 
 
     config: of the run that `given` (name -> value) means. If it is new and nobody named it, a run
     beside it may have these very images, (N, H, W, C) uint8. That run goes on if its name comes
-    from its dataset, which then was renamed or moved. If a user gave the name, it is only said.
+    from its dataset, which then was renamed or moved. If a user gave the name, a line only
+    mentions that run.
     """
     if given.get("out_name") or read_run_settings(config.run_dir):
         return config

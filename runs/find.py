@@ -79,7 +79,8 @@ def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
 def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     """The trained run that `given` (name -> value) means: by its name, else the only one that fits.
 
-    uses_dataset: whether the command reads images; else another --dataset is said to be ignored.
+    uses_dataset: whether the command reads images; if not, a line says that another
+    --dataset is ignored.
     Raises ValueError naming the runs that exist when none or several fit.
     """
     given = point_to_run_folder(given)
@@ -136,8 +137,9 @@ def _drop_preset(given: dict) -> dict:
 def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
     """Raises ValueError for a new run that nobody gave a dataset, if its name is nearly another's.
 
-    It would train on the default dataset where somebody meant to go on. Similar names are
-    common among the runs of one dataset, but not for --out_dir, which only leads to existing runs.
+    It would train on the default dataset where somebody meant to go on. Runs of that dataset are
+    left out, as similar names are common among them; but not for --out_dir, which only leads to
+    existing runs.
     """
     is_named = bool(given.get("out_name"))
     typed = fresh.run_dir if is_named else fresh.run_dir.parent

@@ -32,12 +32,12 @@ def explain_gone_dataset_of_run(config: Config, *, is_typed: bool):
 
 
 def _is_empty_folder(path: Path) -> bool:
-    """As the place of a disk that is not mounted is one."""
+    """Whether `path` is an empty folder, as is the place of a disk that is not mounted."""
     return path.is_dir() and not any(path.iterdir())
 
 
 def _run_names_dataset(config: Config) -> bool:
-    """Whether the dataset is that of a run's config.json; not of one that download.py brings."""
+    """Whether a run's config.json names this dataset, and it is not one that download.py brings."""
     run = read_run(config.run_dir)
     return run is not None and run.dataset == config.dataset and run.dataset not in NAMED_SETS
 

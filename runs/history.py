@@ -30,7 +30,7 @@ ORIGIN_FILE = "imported_from.txt"  # where the weights of an imported run come f
 
 
 class EarlierTraining(NamedTuple):
-    """What a training left whose checkpoints are gone; all of it empty where there was none.
+    """What is left of a training whose checkpoints are gone; all empty where there was none.
 
     places: files and folders of the run's own. pictures: in a folder that others may use, too.
     """
@@ -55,7 +55,7 @@ def find_earlier_training(config: Config) -> EarlierTraining:
         return EarlierTraining([*_list_results(config), *own], _list_drawn_entries(samples))
     if _holds_anything(samples):
         own = [samples, *own]
-    # Folders that are given as settings may be one: each counts once.
+    # Two settings may name the same folder: each folder counts once.
     return EarlierTraining([*dict.fromkeys([*_list_results(config), *own])], [])
 
 

@@ -27,7 +27,7 @@ from system.files import (
 from system.text import join_names_for_error
 
 RECORD_NAME = ".written.json"
-DAMAGE_ERRORS = (ValueError, TypeError, RecursionError)  # of a record that is none
+DAMAGE_ERRORS = (ValueError, TypeError, RecursionError)  # from a file that is no record
 NAMES_SHOWN = 3  # of the files that were replaced, or are gone
 
 # Why a file of a needed name is put aside.
@@ -59,7 +59,7 @@ class Record:
         return _hash_plain_file(path) in self.list_hashes_of_file(name)
 
     def list_hashes_of_file(self, name: str) -> set[str]:
-        """Of what the program wrote, or was about to write, under a name; empty for others'."""
+        """Hashes of what the program wrote, or was about to write, as `name`; else empty."""
         return {hashes[name] for hashes in (self.files, self.coming) if name in hashes}
 
 
@@ -67,7 +67,7 @@ class FileSeries:
     """Files that the program writes into a folder one after another, as training does its grids.
 
     Each adds a line to the record: to write all of it anew would take longer with every file. The
-    line comes first, so that a kill leaves no file of which nobody knows whose it is.
+    line comes first, so that a kill leaves no file whose owner is unknown.
     """
 
     def __init__(self, folder: Path, *, what: str):

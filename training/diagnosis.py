@@ -44,7 +44,7 @@ class Verdict:
 
     def __init__(self, config: Config):
         self.config = config
-        self.warned = ""  # what the last evaluation was warned of
+        self.warned = ""  # the warning that the last evaluation gave
 
     def announce_evaluation(self, history: list[dict], floor: float) -> None:
         """history: the evaluations so far, the newest last. floor: the score that reals get."""

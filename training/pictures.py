@@ -25,8 +25,8 @@ class Pictures:
     """Draws from fixed latents as training goes on. With labels a row shows one label, a column one
     z.
 
-    A failed write is reported once: training is worth more than its pictures. What has their names
-    and is not as the program wrote it is put aside.
+    A failed write is reported once: training is worth more than its pictures. A file that has one
+    of their names, but is not as the program wrote it, is put aside.
     """
 
     def __init__(self, config: Config, generator: Generator):

@@ -44,7 +44,7 @@ def check_losses_finite(step: int, results: dict) -> bool:
 
 
 def halve_learning_rate(config: Config, error: DivergedError) -> Config:
-    """The settings to go on with from the last checkpoint; also written to a run that exists.
+    """The settings to go on with from the last checkpoint; written to the run's folder too, if any.
 
     Raises ValueError after MAX_HALVINGS.
     """

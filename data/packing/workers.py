@@ -72,7 +72,7 @@ def _explain_unreadable_image(error: Exception) -> str:
 class Worker:
     """A process that runs `decode_images`.
 
-    The caller's process does the work itself if that process does not start, or dies. It
+    The caller's process does the work itself if the worker does not start, or dies. It
     also does so for a task with an image that takes more than MAX_WORKER_BYTES, since a MemoryGate
     counts the images of one process only.
 

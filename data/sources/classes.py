@@ -59,7 +59,7 @@ def _check_class_range(lowest: int, highest: int, place: str) -> None:
 def name_classes(
     values: Iterable, names: Sequence[str] | None, place: str
 ) -> tuple[list[str], np.ndarray]:
-    """As `number_classes`, for numbers whose names are known; None: they are not."""
+    """As `number_classes`, for numbers whose names are known. names: None where they are not."""
     if names is None:
         return number_classes(values, place)
 

@@ -57,7 +57,7 @@ def _read_page_header(stream: BinaryIO, position: int) -> PageHeader:
         except (EOFError, KeyError):
             continue
         if min(page) < 0:
-            raise ValueError("a page of less than no bytes")
+            raise ValueError("a page of a negative size")
         return page
     raise ValueError("a page without a whole header")
 
@@ -79,7 +79,7 @@ def _read_thrift_struct(stream: io.BytesIO) -> dict[int, int]:
 
 
 def _skip_thrift_value(stream: io.BytesIO, kind: int) -> None:
-    """Raises ValueError for lists and the like, which a PageHeader has not."""
+    """Raises ValueError for lists and the like, which a PageHeader does not have."""
     if kind in FIXED_BYTES:
         _read_bytes(stream, FIXED_BYTES[kind])
     elif kind in (I16, I64):

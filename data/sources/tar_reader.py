@@ -25,7 +25,7 @@ POSIX = b"ustar\0"  # only then is the last field the start of a long name
 
 
 class TarStream:
-    """An open tar, plain or gzipped, that is read forwards and never further than it may be."""
+    """An open tar, plain or gzipped, that is read forwards only, and never beyond its limit."""
 
     def __init__(self, file: BinaryIO, *, gzipped: bool):
         size = os.fstat(file.fileno()).st_size

@@ -77,7 +77,7 @@ def test_widths_as_flags_and_as_json():
     ):
         Config(g_widths="8,6")
     with pytest.raises(
-        ValueError, match=r"--d_widths must be numbers with commas between\. Received: wide\."
+        ValueError, match=r"--d_widths must be numbers separated by commas\. Received: wide\."
     ):
         Config(d_widths="wide")
 

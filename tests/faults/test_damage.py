@@ -251,12 +251,7 @@ def test_a_config_of_an_older_version_has_todays_defaults(trained):
     for name in ("deterministic", "halvings", "steps_per_call", "adam_form"):
         del settings[name]
     path.write_text(json.dumps(settings))
-    given = {
-        "dataset": "faces",
-        "out_dir": trained.out_dir,
-        "data_dir": trained.data_dir,
-        "out_name": "run",
-    }
+    given = {"out_dir": trained.out_dir, "data_dir": trained.data_dir, "out_name": "run"}
     assert find_run_to_train(given) == trained
 
 
