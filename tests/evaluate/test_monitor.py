@@ -88,7 +88,8 @@ def test_too_few_images_are_said_where_scores_were_asked_for(tiny, images, train
     assert messages == []
     assert not Monitor(tiny(eval_freq=5), images[:-2], sampler).is_on
     assert messages == [
-        f"--eval_freq needs at least {COUNT} images. Received: {COUNT - 2}. The run is not evaluated."
+        f"--eval_freq needs at least {COUNT} images. Received: {COUNT - 2}. "
+        "The run is not evaluated."
     ]
 
 

@@ -120,8 +120,9 @@ def test_what_an_older_run_left_in_a_folder_is_adopted_by_that_run_alone(begun, 
         with pytest.raises(ValueError) as error:
             begun("new", **others)
         assert str(error.value) == (
-            f"--{name} must be this run's own. Received: {tmp_path / name}, which holds {file}, a "
-            f"name that training gives, and nothing says whose it is. Give another --{name}."
+            f"--{name} must be this run's own. Received: {tmp_path / name}, which holds {file}, "
+            "a file named as training names its own, and nothing says whose it is. "
+            f"Give another --{name}."
         )
     assert begun("old").run_id
 
