@@ -14,4 +14,5 @@ TINY = {
     "z_dim": 8,
     "batch_size": 8,
     "mixed_precision": "float32",
+    "eval_freq": 0,
 }

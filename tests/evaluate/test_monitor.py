@@ -54,7 +54,7 @@ def test_it_is_due_at_its_steps_or_seldom(tiny, images, trained):
     off = Monitor(tiny(eval_freq=0), images, sampler)
     assert not off.is_due(20, is_last=True)
 
-    seldom = Monitor(tiny(), images, sampler)
+    seldom = Monitor(tiny(eval_freq=None), images, sampler)
     assert seldom.is_due(200, is_last=False)  # the first
     seldom.score_generator(200)
     seldom.finished -= 19 * seldom.seconds
@@ -67,7 +67,7 @@ def test_it_is_due_at_its_steps_or_seldom(tiny, images, trained):
 
 
 def test_the_scores_order_what_the_eye_orders(tiny, images, trained):
-    monitor = Monitor(tiny(), images, Sampler(trained()))
+    monitor = Monitor(tiny(eval_freq=None), images, Sampler(trained()))
     found = {}
     for name, fakes in (
         ("reals", images[::-1]),
@@ -84,7 +84,7 @@ def test_the_scores_order_what_the_eye_orders(tiny, images, trained):
 def test_too_few_images_are_said_where_scores_were_asked_for(tiny, images, trained, messages):
     sampler = Sampler(trained())
     messages.clear()
-    assert not Monitor(tiny(), images[:-2], sampler).is_on
+    assert not Monitor(tiny(eval_freq=None), images[:-2], sampler).is_on
     assert messages == []
     assert not Monitor(tiny(eval_freq=5), images[:-2], sampler).is_on
     assert messages == [
