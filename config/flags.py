@@ -312,6 +312,11 @@ def _check_action_flags(wanted: set[str]) -> None:
             f"--dry_run writes nothing, so it cannot go with --{min(others)}. "
             "Received: both. Drop one of them."
         )
+    if "dry_run" in wanted and "train" not in wanted and (others := wanted - {"dry_run"}):
+        raise ValueError(
+            f"--dry_run describes a training. Received: --{min(others)} without --train. "
+            "Drop --dry_run, or add --train."
+        )
 
 
 def _check_feature_flags(*, evaluates: bool) -> None:

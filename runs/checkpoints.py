@@ -225,7 +225,8 @@ def restore_networks(config: Config, checkpoint: str = "last", **networks: keras
 
     paths = choose_checkpoints(config, checkpoint)
     if not _restore_newest_checkpoint(config, networks, read_networks_of_checkpoint, paths):
-        raise ValueError(f"{config.checkpoint_path} has no checkpoint. Add --train.")
+        best = "Try --checkpoint=best." if list_checkpoints(config.best_path) else "Add --train."
+        raise ValueError(f"{config.checkpoint_path} has no checkpoint. {best}")
     return int(step)
 
 
@@ -262,6 +263,7 @@ def choose_checkpoints(config: Config, wanted: str) -> list[Path]:
 
     wanted: "last", "best" or a step. Raises ValueError when the run has none such.
     """
+    wanted = wanted.strip().lower()
     last, best = list_checkpoints(config.checkpoint_path), list_checkpoints(config.best_path)
     if wanted == "last":
         return last

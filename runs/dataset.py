@@ -51,8 +51,9 @@ def find_run_of_same_images(config: Config, given: dict, images: np.ndarray) -> 
         return unnamed[0]
     if runs:
         names, remedy = ", ".join(str(run.run_dir) for run in runs), f"--out_name={runs[0].name}"
-        text = "%s has the same images. %s is a new run; to continue %s instead, add %s."
-        logging.info(text, names, config.run_dir, "the other" if len(runs) == 1 else "one", remedy)
+        have, other = ("has", "the other") if len(runs) == 1 else ("have", "one of them")
+        text = "%s %s the same images. %s is a new run; to continue %s instead, add %s."
+        logging.info(text, names, have, config.run_dir, other, remedy)
     return config
 
 

@@ -85,7 +85,7 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     """
     given = point_to_run_folder(given)
     wanted = Config(**apply_preset(given))
-    found = read_run(wanted.run_dir) or _find_only_fitting_run(wanted, given)
+    found = read_run_to_draw(wanted.run_dir) or _find_only_fitting_run(wanted, given)
     if mistake := explain_labels_meant_as_label(found, given):
         raise ValueError(mistake)
     _check_preset_fits_run(given, wanted, found)
@@ -100,6 +100,13 @@ def read_run(run_dir: Path) -> Config | None:
     """The settings of a run that has a checkpoint, else None. Raises ValueError when unreadable."""
     config = read_run_settings(run_dir)
     return config if config and any(config.checkpoint_path.glob("step-*.index")) else None
+
+
+def read_run_to_draw(run_dir: Path) -> Config | None:
+    """As `read_run`, but a run whose only checkpoint is in best/ counts, too."""
+    config = read_run_settings(run_dir)
+    folders = (config.checkpoint_path, config.best_path) if config else ()
+    return config if any(any(folder.glob("step-*.index")) for folder in folders) else None
 
 
 def read_run_settings(run_dir: Path) -> Config | None:
@@ -195,6 +202,6 @@ def _read_all_runs(out_dir: Path) -> dict[str, Config]:
     found = {}
     for path in sorted(out_dir.glob("*/config.json")):
         with contextlib.suppress(ValueError):  # a damaged run must not hide the others
-            if run := read_run(path.parent):
+            if run := read_run_to_draw(path.parent):
                 found[run.name] = run
     return found

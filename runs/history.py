@@ -67,17 +67,23 @@ def put_earlier_training_aside(config: Config) -> None:
         moved.append(_move_pictures_together(config, earlier.pictures))
 
     if moved:
-        shown = (os.path.relpath(path, config.run_dir) for path in moved)
+        shown = (_shorten_path_in_run(config, path) for path in moved)
         logging.info(
             "%s has no checkpoint and starts anew; what was there was put aside: %s.",
             *(config.run_dir, ", ".join(shown)),
         )
 
 
+def _shorten_path_in_run(config: Config, path: Path) -> str:
+    """A path in the run's folder from there on; any other path as it is."""
+    in_run = path.is_relative_to(config.run_dir)
+    return str(path.relative_to(config.run_dir) if in_run else path)
+
+
 def describe_earlier_training(config: Config) -> str:
     """What `put_earlier_training_aside` would put aside, in words; empty where it is nothing."""
     earlier = find_earlier_training(config)
-    names = [os.path.relpath(path, config.run_dir) for path in earlier.places]
+    names = [_shorten_path_in_run(config, path) for path in earlier.places]
     if earlier.pictures:
         names.append(f"the pictures in {config.sample_path}")
     return ", ".join(names)

@@ -9,6 +9,7 @@ from config.settings import Config
 WINNING_BELOW = 0.01  # mean D(G(z))
 WINNING_STEPS = 500
 LOST_DIVERSITY = 0.3  # of that at the best evaluation: collapse
+LITTLE_DIVERSITY = 0.3  # of the reals': the faces in docs/evaluation.md had 0.43 after 300 steps
 WORSE = 1.2  # times the best score, at WORSE_EVALUATIONS in a row: it gets worse
 WORSE_EVALUATIONS = 3
 PATIENCE = 5  # evaluations without a better one
@@ -90,4 +91,8 @@ def judge_evaluations(history: list[dict]) -> tuple[str, str]:
             "%s is no better than at step %s, whose checkpoint is in best/. Ctrl-C stops it; it "
             "may still improve."
         )
+    if len(history) == 1:
+        return "too early for a verdict", ""
+    if entry["vendi"] < LITTLE_DIVERSITY:
+        return "little diversity yet", ""
     return "healthy", ""

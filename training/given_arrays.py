@@ -111,7 +111,8 @@ def _make_labels_of_class_numbers(config: Config, classes) -> Labels:
     if classes.min(initial=0) < 0 or most >= len(names):
         raise ValueError(
             f"labels must be from 0 to {len(names) - 1}. "
-            f"Received: {classes.min(initial=0)} to {most}. Number the classes from 0."
+            f"Received: {classes.min(initial=0)} to {most}. "
+            "Number the classes from 0, and name all of them or none."
         )
     return encode_one_hot_labels(names, classes)
 

@@ -174,6 +174,12 @@ def test_evaluate_may_stand_alone(arguments, value):
     assert FLAGS.evaluate == value
 
 
+def test_a_dry_run_is_of_a_training():
+    with pytest.raises(ValueError, match=r"describes a training\. Received: --sample without"):
+        actions_of("--dry_run", "--sample=5")
+    assert actions_of("--dry_run", "--train", "--sample=5") == {"dry_run", "train", "sample"}
+
+
 def test_too_few_images_to_evaluate_are_refused():
     with pytest.raises(ValueError, match=r"^--evaluate_samples must be at least 2\. Received: 1\."):
         actions_of("--evaluate", "--evaluate_samples=1")

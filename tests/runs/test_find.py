@@ -169,3 +169,12 @@ def test_a_dataset_that_is_not_the_runs_is_said_not_to_be_used(trained, messages
     assert find_run({**where, "dataset": "robots"}).dataset == config.dataset
     [line] = [text for text in messages if "robots" in text]
     assert line.endswith("--dataset=robots is not needed here and not used.")
+
+
+def test_a_run_that_has_only_its_best_checkpoint_can_still_be_drawn_from(trained):
+    config = trained()
+    config.checkpoint_path.rename(config.best_path)
+    assert find_run({"out_dir": config.out_dir}) == config
+    assert sample(config, 1, checkpoint="best").name == "seed_0_best"
+    with pytest.raises(ValueError, match=r"has no checkpoint\. Try --checkpoint=best\.$"):
+        sample(config, 1)
