@@ -90,7 +90,7 @@ def announce_end_of_training(config: Config, *, seconds: float, seconds_before: 
     print_result(f"the grids are in {config.sample_path}{film}")
     if best := _find_best_before_last_checkpoint(config):
         print_result(
-            f"the best of the checkpoints that were scored is {best}: --checkpoint=best draws from it"
+            f"the best of the scored checkpoints is {best}: --checkpoint=best draws from it"
         )
     print_result(f"to draw images: {_make_command_of_run(config, '--sample=64')}")
     print_result(f"to export the networks: {_make_command_of_run(config, '--export')}")

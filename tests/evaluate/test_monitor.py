@@ -35,7 +35,7 @@ def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messa
     [best] = list_checkpoints(config.best_path)
     assert best.name == f"step-{min(scored, key=scored.get)}"
     assert sum("times its floor" in text for text in messages) == 2
-    hint = f"the best of the checkpoints that were scored is {best.name}: --checkpoint=best"
+    hint = f"the best of the scored checkpoints is {best.name}: --checkpoint=best"
     assert (hint in capsys.readouterr().out) == (best.name != "step-4")
 
     without = dataclasses.replace(config, eval_freq=0, out_name="without")
