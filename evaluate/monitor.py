@@ -41,6 +41,8 @@ class Monitor:
         self.floor = None  # the distance between reals and as many others
         self.seconds, self.finished = 0.0, time.monotonic()  # of the last evaluation
 
+        if self.is_on and self.history:  # a kill may have come between its checkpoint and best/
+            self.keep_best(self.history[-1]["step"])
         if config.eval_freq and not self.is_on:
             logging.warning(
                 "--eval_freq needs at least %s images. Received: %s. The run is not evaluated.",

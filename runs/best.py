@@ -21,6 +21,12 @@ def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None
     Where links work, it takes no room until the original goes. A kill in between leaves the old
     one, the new one or both: `list_checkpoints` then takes the newer. Raises OSError.
     """
+    # The index comes last: data without an index are ignored.
+    prefix = config.checkpoint_path / f"step-{step}"
+    files = sorted(list_checkpoint_files(prefix))
+    if not files:
+        return
+
     names = {f"step-{known}" for known in evaluated}
     if any(path.name not in names for path in list_checkpoints(config.best_path)):
         aside = put_aside(config.best_path)
@@ -29,9 +35,7 @@ def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None
             *(config.best_path, aside.name),
         )
     config.best_path.mkdir(parents=True, exist_ok=True)
-    # The index comes last: data without an index are ignored.
-    prefix = config.checkpoint_path / f"step-{step}"
-    for path in sorted(list_checkpoint_files(prefix)):
+    for path in files:
         _link_or_copy(path, config.best_path / path.name)
 
     for other in list_checkpoints(config.best_path):

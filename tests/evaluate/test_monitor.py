@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -37,6 +38,11 @@ def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messa
     assert sum("times its floor" in text for text in messages) == 2
     hint = f"the best of the scored checkpoints is {best.name}: --checkpoint=best"
     assert (hint in capsys.readouterr().out) == (best.name != "step-4")
+
+    if best.name == "step-4":
+        shutil.rmtree(config.best_path)  # as by a kill before it was written
+        Monitor(config, images, None)
+        assert list_checkpoints(config.best_path) == [best]
 
     without = dataclasses.replace(config, eval_freq=0, out_name="without")
     train(without, images)

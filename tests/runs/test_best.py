@@ -44,6 +44,7 @@ def test_a_better_one_takes_the_place(config, monkeypatch, has_links):
     assert files(config) == of_step(2) | {"notes.txt": "mine"}
     keep_best_checkpoint(config, 3, {1, 2, 3})
     keep_best_checkpoint(config, 3, {1, 2, 3})
+    keep_best_checkpoint(config, 2, {1, 2, 3})  # which is gone
     assert files(config) == of_step(3) | {"notes.txt": "mine"}
 
 
