@@ -43,7 +43,8 @@ CASES = {
         "--batch_size=16",
     ),
 }
-RECORD_NAME = ".written.json"
+# 67980ae kept no record of what it wrote, so its film is put aside when another takes its place.
+LEFT_OUT = (".written.json", "training.1.gif")
 IMAGES_SHOWN = "images_shown/.ATTRIBUTES/VARIABLE_VALUE"
 ACTIONS = (f"--steps={STEPS}", "--train", f"--sample={IMAGES}", "--export")
 
@@ -138,7 +139,7 @@ def differences(one: Path, other: Path) -> list[str]:
         {
             str(path.relative_to(run)): path.read_bytes()
             for path in (run / "samples").rglob("*")
-            if path.is_file() and path.name != RECORD_NAME  # 67980ae kept none
+            if path.is_file() and path.name not in LEFT_OUT
         }
         for run in (one, other)
     ]
