@@ -88,7 +88,7 @@ def run_actions(given: dict, wanted: set[str]) -> None:
 # the settings for the actions after it, or None to stop there.
 
 
-def import_foreign_weights(given: dict, wanted: set[str]) -> dict:
+def carry_out_import_weights(given: dict, wanted: set[str]) -> dict:
     devices.quietly_import_tensorflow()
     from foreign.import_weights import import_weights
 
@@ -97,7 +97,7 @@ def import_foreign_weights(given: dict, wanted: set[str]) -> dict:
     return {name: value for name, value in given.items() if name not in NETWORK_SETTINGS}
 
 
-def draw_explore_experiment(given: dict, _) -> dict:
+def carry_out_explore(given: dict, _) -> dict:
     from explore.conv_arithmetic import run_experiment
 
     config = Config(**apply_preset(given))
@@ -106,7 +106,7 @@ def draw_explore_experiment(given: dict, _) -> dict:
     return given
 
 
-def print_dry_run(given: dict, _) -> None:
+def carry_out_dry_run(given: dict, _) -> None:
     from data.load import probe_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id
     from runs.gone_dataset import explain_gone_dataset_of_run
@@ -121,7 +121,7 @@ def print_dry_run(given: dict, _) -> None:
     console.print_result(describe_dry_run(config, outlook))
 
 
-def train_run(given: dict, _) -> dict | None:
+def carry_out_train(given: dict, _) -> dict | None:
     from data.load import load_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id, lock_run_folders
     from runs.dataset import find_run_of_same_images
@@ -153,7 +153,7 @@ def reject_wrong_label_flag(config: Config, label_names: tuple[str, ...] | None)
     choose_label_vectors(dataclasses.replace(config, label_names=label_names), FLAGS.label, 1)
 
 
-def draw_samples(given: dict, _) -> dict:
+def carry_out_sample(given: dict, _) -> dict:
     config = find_run(given)
     devices.quietly_import_tensorflow()
     from sample import sample
@@ -162,7 +162,7 @@ def draw_samples(given: dict, _) -> dict:
     return given
 
 
-def draw_latent_effects(given: dict, _) -> dict:
+def carry_out_visualize(given: dict, _) -> dict:
     config = find_run(given)
     devices.quietly_import_tensorflow()
     from visualize import visualize
@@ -171,7 +171,7 @@ def draw_latent_effects(given: dict, _) -> dict:
     return given
 
 
-def evaluate_run(given: dict, _) -> dict:
+def carry_out_evaluate(given: dict, _) -> dict:
     from data.load import load_dataset
     from evaluate.metrics import FeatureFiles, check_files_are_used, choose_metrics
 
@@ -189,7 +189,7 @@ def evaluate_run(given: dict, _) -> dict:
     return given
 
 
-def export_saved_model(given: dict, _) -> dict:
+def carry_out_export(given: dict, _) -> dict:
     config = find_run(given)
     devices.quietly_import_tensorflow()
     from export.saved_model import write_saved_model
@@ -198,7 +198,7 @@ def export_saved_model(given: dict, _) -> dict:
     return given
 
 
-def export_frozen_graphs(given: dict, _) -> dict:
+def carry_out_freeze(given: dict, _) -> dict:
     config = find_run(given)
     devices.quietly_import_tensorflow()
     from export.frozen import write_frozen_graphs
@@ -208,15 +208,15 @@ def export_frozen_graphs(given: dict, _) -> dict:
 
 
 ACTIONS = {  # by the flag that asks for them, in the order in which they run
-    "import_weights": import_foreign_weights,
-    "explore": draw_explore_experiment,
-    "dry_run": print_dry_run,
-    "train": train_run,
-    "sample": draw_samples,
-    "visualize": draw_latent_effects,
-    "evaluate": evaluate_run,
-    "export": export_saved_model,
-    "freeze": export_frozen_graphs,
+    "import_weights": carry_out_import_weights,
+    "explore": carry_out_explore,
+    "dry_run": carry_out_dry_run,
+    "train": carry_out_train,
+    "sample": carry_out_sample,
+    "visualize": carry_out_visualize,
+    "evaluate": carry_out_evaluate,
+    "export": carry_out_export,
+    "freeze": carry_out_freeze,
 }
 
 

@@ -41,10 +41,10 @@ class Layer(keras.Layer):
 
 
 class Linear(Layer):
-    """A linear map of its input, `product`, plus a bias, if it has one."""
+    """A linear map of its input, `multiply_by_layer_weights`, plus a bias, if it has one."""
 
     def call(self, x):
-        x = self.product(x)
+        x = self.multiply_by_layer_weights(x)
         return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias.value, x.dtype))
 
 
@@ -56,7 +56,7 @@ class Dense(Linear):
         self.kernel = self.weight("kernel", (inputs, outputs), normal_initializer(seed))
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
-    def product(self, x):
+    def multiply_by_layer_weights(self, x):
         return tf.matmul(x, tf.cast(self.kernel.value, x.dtype))
 
 
@@ -82,7 +82,7 @@ class Conv(Linear):
         self.kernel = self.weight("kernel", shape, initializer(seed))
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
-    def product(self, x):
+    def multiply_by_layer_weights(self, x):
         return convolution.apply_strided_conv(x, tf.cast(self.kernel.value, x.dtype), self.padding)
 
 
@@ -115,7 +115,7 @@ class ConvTranspose(Linear):
         self.kernel = self.weight("kernel", shape, normal_initializer(seed))
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
-    def product(self, x):
+    def multiply_by_layer_weights(self, x):
         kernel = tf.cast(self.kernel.value, x.dtype)
         return convolution.apply_strided_conv_transpose(x, kernel, self.size, self.padding)
 

@@ -53,7 +53,7 @@ def list_generator_costs(network: NetworkConfig) -> list[LayerCost]:
     units, widths = math.prod(network.stem_shape), network.generator_widths
     norm = units if network.stem_norm == "units" else widths[0]
     stem = _compute_dense_cost("stem", inputs, network.stem_shape, network, norm=norm)
-    reached = _compute_field_of_layer(network.kernel_size, len(widths))
+    reached = _compute_receptive_field_for_cost(network.kernel_size, len(widths))
     stem = dataclasses.replace(stem, field=reached)
     return [*layers, stem, *_list_generator_conv_costs(network)]
 
@@ -65,7 +65,7 @@ def _list_generator_conv_costs(network: NetworkConfig) -> list[LayerCost]:
         small, large = network.sizes[k - 1], network.sizes[k]
         inputs = (*small, channels[k - 1] + network.y_dim)
         norm = 0 if k == last else channels[k]
-        field = _compute_field_of_layer(network.kernel_size, last - k)
+        field = _compute_receptive_field_for_cost(network.kernel_size, last - k)
         layers.append(
             _compute_conv_cost(f"conv{k}", inputs, (*large, channels[k]), network, norm, field)
         )
@@ -79,7 +79,7 @@ def list_discriminator_costs(network: NetworkConfig) -> list[LayerCost]:
     for k in range(1, len(channels)):
         inputs = (*sizes[k - 1], channels[k - 1] + y)
         norm = 0 if k == 1 else channels[k]
-        field = _compute_field_of_layer(network.kernel_size, k)
+        field = _compute_receptive_field_for_cost(network.kernel_size, k)
         layers.append(
             _compute_conv_cost(f"conv{k}", inputs, (*sizes[k], channels[k]), network, norm, field)
         )
@@ -140,7 +140,7 @@ def _compute_conv_cost(
     )
 
 
-def _compute_field_of_layer(kernel: int, count: int) -> int:
+def _compute_receptive_field_for_cost(kernel: int, count: int) -> int:
     """Pixels along one side that a unit sees through `count` stride-2 convolutions.
 
     Ignores the image's border; by symmetry also the pixels that a unit reaches through transposed

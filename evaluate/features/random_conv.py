@@ -63,12 +63,12 @@ def draw_kernels(seed: int) -> list[np.ndarray]:
     for inputs in (3, *[WIDTH] * (DEPTHS - 1)):
         shape = (KERNEL, KERNEL, inputs, WIDTH)
         fan_in = KERNEL * KERNEL * inputs
-        normal = draw_normal_numbers(generator, int(np.prod(shape))).reshape(shape)
+        normal = draw_normal_numbers_for_features(generator, int(np.prod(shape))).reshape(shape)
         kernels.append((normal * np.sqrt(2 / (1 + SLOPE**2) / fan_in)).astype(np.float32))
     return kernels
 
 
-def draw_normal_numbers(generator: np.random.PCG64, count: int) -> np.ndarray:
+def draw_normal_numbers_for_features(generator: np.random.PCG64, count: int) -> np.ndarray:
     """`count` (even) numbers of N(0, 1), float64, by Box and Muller's method.
 
     NumPy promises the same raw bits in every version, but not the same normal numbers.

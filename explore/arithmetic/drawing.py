@@ -70,7 +70,7 @@ def draw_convolution_film(sweep: Sweep) -> np.ndarray:
 
     The output is drawn above the input.
     """
-    background, output_corner, input_corner = _draw_film_background(sweep)
+    background, output_corner, input_corner = _draw_background_of_sweep_film(sweep)
     frames = []
     for row, column in np.ndindex(sweep.output, sweep.output):
         frame = background.copy()
@@ -147,7 +147,7 @@ def _draw_number_grid(
         pen.text(middle, str(number), ink, _load_drawing_font(DIGIT_SIZE), anchor="mm")
 
 
-def _draw_film_background(sweep: Sweep) -> tuple[Image.Image, tuple, tuple]:
+def _draw_background_of_sweep_film(sweep: Sweep) -> tuple[Image.Image, tuple, tuple]:
     """What all frames share, and the corners of the output and of the input."""
     input_side, output_side = sweep.input_cells * PITCH, sweep.output * PITCH
     text_width = max(_load_drawing_font(TEXT_SIZE).getlength(line) for line in sweep.caption)

@@ -7,7 +7,7 @@ from evaluate.features.random_conv import (
     DIMENSIONS,
     compute_random_features,
     draw_kernels,
-    draw_normal_numbers,
+    draw_normal_numbers_for_features,
     extract_random_features,
 )
 
@@ -60,7 +60,7 @@ def test_kernels_keep_the_scale_of_what_passes():
 
 
 def test_normal_numbers_are_normal():
-    numbers = draw_normal_numbers(np.random.PCG64(0), 200_000)
+    numbers = draw_normal_numbers_for_features(np.random.PCG64(0), 200_000)
     moments = [np.mean(numbers**power) for power in (1, 2, 3, 4)]
     assert moments == pytest.approx([0, 1, 0, 3], abs=0.05)
 
