@@ -38,7 +38,7 @@ from training.logs import Logs, OnLog
 from training.pictures import Pictures
 from training.recovery import check_losses_finite, halve_learning_rate, translate_step_errors
 from training.schedule import find_actions_due_after_step, plan_step_calls
-from training.steps import Steps, choose_images_on_device, choose_steps_per_call
+from training.steps import Steps, choose_steps_per_call, should_keep_training_images_on_device
 
 
 def train(
@@ -227,7 +227,7 @@ def take_training_steps(
 ) -> Iterator[tuple[range, dict]]:
     """Takes the steps of `logs`, in calls; yields the steps of each and the last one's results."""
     config = dcgan.config
-    on_device = choose_images_on_device(config.data_on_device, images)
+    on_device = should_keep_training_images_on_device(config.data_on_device, images)
     trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin)
     calls = plan_step_calls(config, logs.steps, choose_steps_per_call(config.steps_per_call))
     return zip(calls, trainer.run(calls), strict=True)

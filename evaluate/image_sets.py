@@ -26,13 +26,14 @@ def check_image_sets(reals, fakes, *, metric: str, least: int) -> tuple[int, int
     real_shape, fake_shape = read_image_shape(reals), read_image_shape(fakes)
     if real_shape != fake_shape:
         raise ValueError(
-            f"{metric} compares images of one shape, and the reals are {_describe(real_shape)}, "
-            f"the fakes {_describe(fake_shape)}: bring them to one size and number of channels"
+            f"{metric} compares images of one shape, and the reals are "
+            f"{_describe_image_shape(real_shape)}, the fakes {_describe_image_shape(fake_shape)}: "
+            "bring them to one size and number of channels"
         )
     if min(real_shape[:2]) < SMALLEST_SIDE:
         raise ValueError(
             f"{metric} needs images of {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels or more, and these "
-            f"are {_describe(real_shape)}: use larger ones"
+            f"are {_describe_image_shape(real_shape)}: use larger ones"
         )
     return real_shape
 
@@ -69,7 +70,7 @@ def read_image_shape(images) -> tuple[int, int, int]:
     return first.shape[1:]
 
 
-def _describe(shape: tuple[int, int, int]) -> str:
+def _describe_image_shape(shape: tuple[int, int, int]) -> str:
     height, width, channels = shape
     return f"{width} wide x {height} high with {channels} channel{'s' * (channels > 1)}"
 

@@ -137,7 +137,7 @@ class Checkpoints:
 
     def has_finite_state(self) -> bool:
         """Whether no weight, statistic or moment of the optimizers is NaN or infinite."""
-        return _has_finite_variables(
+        return _are_checkpointed_variables_finite(
             self.dcgan.generator, self.dcgan.discriminator, self.g_adam, self.d_adam
         )
 
@@ -220,7 +220,7 @@ def restore_networks(config: Config, checkpoint: str = "last", **networks: keras
 
     def read_networks_of_checkpoint(path: Path) -> None:
         state.read(os.fspath(path)).expect_partial().assert_existing_objects_matched()
-        if not _has_finite_variables(*networks.values()):
+        if not _are_checkpointed_variables_finite(*networks.values()):
             raise ValueError(NOT_FINITE)
 
     paths = choose_checkpoints(config, checkpoint)
@@ -419,7 +419,7 @@ def _map_variables_by_path(
     return variables
 
 
-def _has_finite_variables(*owners: keras.Model | keras.optimizers.Optimizer) -> bool:
+def _are_checkpointed_variables_finite(*owners: keras.Model | keras.optimizers.Optimizer) -> bool:
     values = [variable.value for owner in owners for variable in owner.variables]
     floats = [value for value in values if value.dtype.is_floating]
     return all(bool(tf.reduce_all(tf.math.is_finite(value))) for value in floats)

@@ -115,7 +115,7 @@ def upload_images_to_device(images: np.ndarray) -> tf.Tensor:
     return tf.concat([tf.constant(images[first : first + UPLOAD]) for first in pieces], 0)
 
 
-def choose_images_on_device(wanted: str, images: np.ndarray) -> bool:
+def should_keep_training_images_on_device(wanted: str, images: np.ndarray) -> bool:
     """`auto` -> on a GPU whose memory the images leave mostly free."""
     if wanted != "auto":
         return wanted == "on"

@@ -23,7 +23,7 @@ class SavedModelFeatures:
     def __init__(self, path: Path):
         """Raises ValueError unless it has a signature with one input of images and one output."""
         self.path = path
-        self._model = _load_saved_model(path)  # its variables live as long as it does
+        self._model = _load_network_of_features(path)  # its variables live as long as it does
         self._signature = _choose_signature(self._model, path)
         ((self._input, self._spec),) = self._signature.structured_input_signature[1].items()
         height, width = self._spec.shape[1:3]
@@ -78,7 +78,7 @@ def hash_folder(folder: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def _load_saved_model(path: Path):
+def _load_network_of_features(path: Path):
     if not (path / "saved_model.pb").is_file():
         raise ValueError(
             f"{path} must be a SavedModel, and there is no saved_model.pb in it: name the folder "

@@ -8,7 +8,7 @@ import ops
 from data.batches import Order
 from gan import DCGAN
 from training import steps
-from training.steps import Steps, choose_images_on_device, choose_steps_per_call
+from training.steps import Steps, choose_steps_per_call, should_keep_training_images_on_device
 
 LABELLED = {"labels": "own", "label_names": ("a", "b", "c")}
 
@@ -115,13 +115,13 @@ def test_the_table_is_brought_in_pieces_and_only_where_it_leaves_memory(tiny, mo
     np.testing.assert_array_equal(steps.upload_images_to_device(images), images)
     gpu = type("Device", (), {"device_type": "GPU", "memory_limit": 5 * images.nbytes})
     monkeypatch.setattr(steps.device_lib, "list_local_devices", lambda: [gpu])
-    assert choose_images_on_device("auto", images)
-    assert not choose_images_on_device("off", images)
+    assert should_keep_training_images_on_device("auto", images)
+    assert not should_keep_training_images_on_device("off", images)
     gpu.memory_limit = 3 * images.nbytes
-    assert not choose_images_on_device("auto", images)
-    assert choose_images_on_device("on", images)
+    assert not should_keep_training_images_on_device("auto", images)
+    assert should_keep_training_images_on_device("on", images)
     monkeypatch.setattr(steps.device_lib, "list_local_devices", list)
-    assert not choose_images_on_device("auto", images)
+    assert not should_keep_training_images_on_device("auto", images)
 
 
 def test_several_steps_a_call_are_for_gpus_unless_asked_for(monkeypatch):
