@@ -20,12 +20,15 @@ from runs.history import locate_metrics, read_metrics
 from sample import Sampler
 
 IMAGES = 2000  # on each side, at most
+IMAGE_BYTES = 2**28  # on each side, at most: fewer images where they are large
 SHARE_OF_TIME = 0.05  # that evaluations may take
 FEATURE_SEED = 0
 
 
 class Monitor:
     """Scores a generator in training: always the same latents against the same reals.
+
+    Memory: up to 0.8 GB for images, whatever their size and number.
 
     history: the entries of metrics.jsonl that have scores, those of this process included. It only
     looks: training is the same bit for bit without it.
@@ -34,7 +37,7 @@ class Monitor:
     def __init__(self, config: Config, images: np.ndarray, sampler: Sampler):
         """images: the reals, uint8 (N, H, W, C). sampler: draws with the generator in training."""
         self.config, self.images, self.sampler = config, images, sampler
-        self.count = min(IMAGES, len(images) // 2)
+        self.count = min(IMAGES, len(images) // 2, IMAGE_BYTES // images[0].nbytes)
         self.is_on = config.eval_freq != 0 and self.count > DIMENSIONS
         self.history = [e for e in read_metrics(locate_metrics(config)) if "frechet" in e]
         self.reals = None  # their features, scaled, once they are needed

@@ -87,6 +87,14 @@ def test_the_scores_order_what_the_eye_orders(tiny, images, trained):
     assert found["one image"]["vendi"] < 0.2 < 0.8 < found["reals"]["vendi"] < 1.2
 
 
+def test_large_images_are_fewer(tiny, trained, monkeypatch):
+    large = np.zeros((2000, 16, 16, 3), np.uint8)
+    sampler = Sampler(trained())
+    assert Monitor(tiny(eval_freq=None), large, sampler).count == 1000
+    monkeypatch.setattr("evaluate.monitor.IMAGE_BYTES", 300 * 16 * 16 * 3)
+    assert Monitor(tiny(eval_freq=None), large, sampler).count == 300
+
+
 def test_too_few_images_are_said_where_scores_were_asked_for(tiny, images, trained, messages):
     sampler = Sampler(trained())
     messages.clear()
