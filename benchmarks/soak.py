@@ -86,6 +86,7 @@ def make_small_config(place: Path, steps: int, seed: int = 0) -> Config:
         steps=steps,
         sample_freq=500,
         ckpt_freq=500,
+        eval_freq=0,  # scores come by the clock; tests/evaluate/test_monitor.py watches them
     )
 
 

@@ -5,6 +5,7 @@ import json
 import shutil
 
 import numpy as np
+import psutil
 import pytest
 from program import signal_after
 
@@ -114,3 +115,13 @@ def test_a_stop_does_not_wait_for_a_score(tiny, images, monkeypatch):
     lines = read_lines(config)
     assert lines[-1]["step"] == 3
     assert all("frechet" not in line for line in lines)
+
+
+@pytest.mark.slow
+def test_scores_hold_on_to_nothing(tiny, images, trained):
+    """Memory goes up while functions are traced and the allocator warms up, and then stays."""
+    monitor, sizes = Monitor(tiny(eval_freq=None), images, Sampler(trained())), []
+    for step in range(40):
+        monitor.score_generator(step)
+        sizes.append(psutil.Process().memory_info().rss / 2**20)  # MB
+    assert np.median(sizes[-10:]) - np.median(sizes[10:20]) < 5
