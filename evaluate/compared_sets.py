@@ -9,12 +9,7 @@ from tqdm import tqdm
 
 from evaluate.features.inception import Logits
 from evaluate.features.networks import Networks
-from evaluate.features.random_conv import (
-    SEEDS,
-    extract_random_features,
-    find_feature_scale,
-    standardise_features,
-)
+from evaluate.features.random_conv import SEEDS, compute_random_features
 from evaluate.fid import check_enough_for_fid
 from evaluate.frechet import Moments, gather_moments, split_features
 from evaluate.metrics import FEATURES, IMAGES, LOGITS, MOMENTS, Metric
@@ -95,9 +90,7 @@ class ImageSets:
         """float32 (n, d) of the three sets, scaled by the first."""
         if seed not in self._kept:
             sets = (self.reals, self.fakes, self.others)
-            features = [np.concatenate(list(extract_random_features(s, seed=seed))) for s in sets]
-            scale = find_feature_scale(features[0])
-            self._kept[seed] = tuple(standardise_features(f, *scale) for f in features)
+            self._kept[seed] = compute_random_features(*sets, seed=seed)
         return self._kept[seed]
 
     def _compute_features(self, name: str, *sides: str) -> tuple[np.ndarray, ...]:

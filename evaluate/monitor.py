@@ -9,8 +9,8 @@ from config.settings import Config
 from data.batches import open_image_row_reader
 from evaluate.features.random_conv import (
     DIMENSIONS,
-    extract_random_features,
     find_feature_scale,
+    gather_random_features,
     standardise_features,
 )
 from evaluate.frechet import measure_frechet
@@ -100,13 +100,11 @@ class Monitor:
         rows = np.random.default_rng(self.config.seed).permutation(len(self.images))
         with open_image_row_reader(self.images) as read_rows:
             reals, others = read_rows(rows[: 2 * self.count].reshape(2, -1))
-        features = self._extract_features(reals)
+        features = gather_random_features(reals, seed=FEATURE_SEED)
         self.scale = find_feature_scale(features)
         self.reals = standardise_features(features, *self.scale)
         self.floor = measure_frechet(self.reals, self._compute_features(others))["frechet"]
 
     def _compute_features(self, images: np.ndarray) -> np.ndarray:
-        return standardise_features(self._extract_features(images), *self.scale)
-
-    def _extract_features(self, images: np.ndarray) -> np.ndarray:
-        return np.concatenate(list(extract_random_features(images, seed=FEATURE_SEED)))
+        features = gather_random_features(images, seed=FEATURE_SEED)
+        return standardise_features(features, *self.scale)

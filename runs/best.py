@@ -1,22 +1,17 @@
 """best/: the checkpoint with the best score so far, which newer ones do not push out."""
 
-import os
-import shutil
-from pathlib import Path
-
 from absl import logging
 
 from config.settings import Config
 from runs.checkpoints import list_checkpoint_files, list_checkpoints
-from system.files import create_temporary_path, put_aside
+from system.files import link_or_copy, put_aside
 
 
 def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None:
     """Makes <run>/best/ hold the checkpoint of `step`, and no other.
 
-    evaluated: the steps that the run knows the scores of. If best/ has that of any
-    other step, the run has gone back to before that step: best/ is put aside, since nobody knows
-    which is better.
+    evaluated: the steps that the run knows the scores of. If best/ has that of any other step, the
+    run has gone back to before that step: best/ is put aside, since nobody knows which is better.
 
     Where links work, it takes no room until the original goes. A kill in between leaves the old
     one, the new one or both: `list_checkpoints` then takes the newer. Raises OSError.
@@ -36,22 +31,12 @@ def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None
         )
     config.best_path.mkdir(parents=True, exist_ok=True)
     for path in files:
-        _link_or_copy(path, config.best_path / path.name)
+        copy = config.best_path / path.name
+        if not (copy.exists() and copy.samefile(path)):
+            copy.unlink(missing_ok=True)  # of the same step, before a kill
+            link_or_copy(path, copy)
 
     for other in list_checkpoints(config.best_path):
         if other.name != prefix.name:
             for path in sorted(list_checkpoint_files(other), reverse=True):
                 path.unlink(missing_ok=True)
-
-
-def _link_or_copy(path: Path, copy: Path) -> None:
-    """Makes `copy` the same file, or one with the same content; it appears whole."""
-    if copy.exists() and copy.samefile(path):
-        return
-    copy.unlink(missing_ok=True)  # of the same step, before a kill
-    try:
-        os.link(path, copy)
-    except OSError:  # some file systems have no links
-        with create_temporary_path(copy) as temporary:
-            shutil.copyfile(path, temporary)
-            os.replace(temporary, copy)

@@ -53,13 +53,16 @@ def _take_settings_without_checkpoint(fresh: Config, given: dict) -> Config:
 
     Nobody named a dataset: the run's config.json does, where it is still there.
     """
+    stored = None
     with contextlib.suppress(ValueError):  # damaged: training says so
-        if stored := read_run_settings(fresh.run_dir):
-            kept = {name: getattr(stored, name) for name in SETTINGS if SETTINGS[name].flag}
-            if "epoch" in given:
-                kept["steps"] = None
-            return Config(**kept | _drop_preset(given))
-    return fresh
+        stored = read_run_settings(fresh.run_dir)
+    if stored is None:
+        return fresh
+
+    kept = {name: getattr(stored, name) for name in SETTINGS if SETTINGS[name].flag}
+    if "epoch" in given:
+        kept["steps"] = None
+    return Config(**kept | _drop_preset(given))
 
 
 def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
@@ -79,9 +82,8 @@ def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
 def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     """The trained run that `given` (name -> value) means: by its name, else the only one that fits.
 
-    uses_dataset: whether the command reads images; if not, a line says that another
-    --dataset is ignored.
-    Raises ValueError naming the runs that exist when none or several fit.
+    uses_dataset: whether the command reads images; if not, a line says that another --dataset is
+    ignored. Raises ValueError naming the runs that exist when none or several fit.
     """
     given = point_to_run_folder(given)
     wanted = Config(**apply_preset(given))

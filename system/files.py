@@ -55,11 +55,26 @@ def put_aside(path: Path) -> Path:
 def keep_copy_aside(path: Path) -> Path:
     """Keeps a file's content under a free name before it is replaced; returns the copy."""
     copy = find_free_name(path)
-    try:
-        os.link(path, copy)
-    except (OSError, NotImplementedError):  # a file system without links
-        shutil.copy2(path, copy)
+    link_or_copy(path, copy)
     return copy
+
+
+def link_or_copy(path: Path, copy: Path) -> None:
+    """Makes `copy` the same file as `path`, or, where links fail, one with the same content.
+
+    It appears whole. A symbolic link is copied as one.
+    """
+    try:
+        os.link(path, copy, follow_symlinks=False)
+        return
+    except (OSError, NotImplementedError):  # a file system without links, or another's file
+        if path.is_symlink():
+            shutil.copy2(path, copy, follow_symlinks=False)
+            return
+
+    with create_temporary_path(copy) as draft:
+        shutil.copy2(path, draft)
+        os.replace(draft, copy)
 
 
 def find_free_name(path: Path) -> Path:

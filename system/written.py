@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
@@ -19,6 +18,7 @@ from absl import logging
 from system.files import (
     append_to_file_or_undo,
     create_temporary_path,
+    link_or_copy,
     put_aside,
     remove_temporary_leftovers,
     swap_folders,
@@ -317,10 +317,7 @@ def _link_entries(source: Path, target: Path, names: Iterable[str]) -> None:
             new.mkdir(parents=True, exist_ok=True)
             continue
         new.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(old, new, follow_symlinks=False)
-        except (OSError, NotImplementedError):  # a file system without links, or another's file
-            shutil.copy2(old, new, follow_symlinks=False)
+        link_or_copy(old, new)
 
 
 def _is_valid_record(record: Record) -> bool:

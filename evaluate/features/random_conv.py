@@ -24,17 +24,23 @@ DIMENSIONS = DEPTHS * POOLED * 2  # d
 LEAST_DEVIATION = 1e-5  # below, a feature is the same for all reals, and is left out
 
 
-def compute_random_features(reals, fakes, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Features of both sets, float32 (N, 128), shifted and scaled by the reals' mean and deviation.
+def compute_random_features(reals, *others, seed: int = 0) -> tuple[np.ndarray, ...]:
+    """Features of each set, float32 (N, 128), shifted and scaled by the reals' mean and deviation.
 
-    reals, fakes: uint8 (N, H, W, C), any C, any side from 8 pixels up. Every feature then has
+    reals, others: uint8 (N, H, W, C), any C, any side from 8 pixels up. Every feature then has
     the same weight, and products of features a scale that KID can use. Memory: the features, 512
     bytes an image, and one chunk of images. Raises ValueError for fewer than 2 images.
     """
-    check_image_sets(reals, fakes, metric="random features", least=2)
-    sides = [np.concatenate(list(extract_random_features(s, seed=seed))) for s in (reals, fakes)]
-    scale = find_feature_scale(sides[0])
-    return tuple(standardise_features(side, *scale) for side in sides)
+    for other in others:
+        check_image_sets(reals, other, metric="random features", least=2)
+    features = [gather_random_features(images, seed=seed) for images in (reals, *others)]
+    scale = find_feature_scale(features[0])
+    return tuple(standardise_features(of_set, *scale) for of_set in features)
+
+
+def gather_random_features(images, *, seed: int = 0) -> np.ndarray:
+    """float32 (N, 128) of a set, as the network gives them."""
+    return np.concatenate(list(extract_random_features(images, seed=seed)))
 
 
 def extract_random_features(images, *, seed: int = 0) -> Iterator[np.ndarray]:

@@ -38,7 +38,7 @@ def test_features_are_computed_once(pixels, monkeypatch):
         calls.append((len(images), seed))
         yield images[:].reshape(len(images), -1).astype(np.float32)
 
-    monkeypatch.setattr("evaluate.compared_sets.extract_random_features", extract)
+    monkeypatch.setattr("evaluate.features.random_conv.extract_random_features", extract)
     sets = ImageSets(pixels, pixels[:100], seed=0)
     for _ in range(2):
         pairs = sets.list_pairs_to_measure(METRICS["kid"])

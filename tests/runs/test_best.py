@@ -29,7 +29,7 @@ def of_step(step):
 
 @pytest.mark.parametrize("has_links", [True, False])
 def test_a_better_one_takes_the_place(config, monkeypatch, has_links):
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(errno.EPERM, "no links here")
 
     if not has_links:
