@@ -25,21 +25,23 @@ def prefetch_batches(
     seed: int,
     calls: Iterable[range],
     origin: int = 0,
+    rows: np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Yields (batches,), or with labels (batches, labels), for each of `calls`.
 
     images: (N, H, W, C) uint8, in memory, or memory-mapped from a file, which may raise OSError.
     y: (N, y_dim) float32. calls: each a range of n steps, counted from 0. origin: as in `Order`.
+    rows: int64, of the images to draw from; without them, from all.
     batches: (n, batch_size, H, W, C) uint8. labels: (n, batch_size, y_dim) float32.
 
-    Every epoch is a new permutation of all images. A batch may reach over the end of an epoch, so
+    Every epoch is a new permutation of the images. A batch may reach over the end of an epoch, so
     that no image is dropped, and N may be smaller than a batch. A thread gathers ahead.
     """
-    order = Order(len(images), seed, origin)
+    order = Order(len(images) if rows is None else rows, seed, origin)
 
     def gather_batches(call: range) -> tuple[np.ndarray, ...]:
-        rows = order.pick_shuffled_batches(call, batch_size)  # (n, batch_size)
-        return (read_rows(rows),) if y is None else (read_rows(rows), y[rows])
+        chosen = order.pick_shuffled_batches(call, batch_size)  # (n, batch_size)
+        return (read_rows(chosen),) if y is None else (read_rows(chosen), y[chosen])
 
     with (
         open_image_row_reader(images) as read_rows,
@@ -93,22 +95,25 @@ def _read_image_rows(descriptor: int, images: np.memmap, rows: np.ndarray) -> np
 
 
 class Order:
-    """An endless sequence of image numbers: one seeded permutation of range(size) per epoch.
+    """An endless sequence of image numbers: one seeded permutation of all of them per epoch.
+
+    numbers: how many there are, or int64, the numbers themselves.
 
     origin: the place in it where step 0 begins. It is 0, unless the size of the batches has changed
     in the middle of a run; then it is where steps of today's size would have had to begin, perhaps
     below 0, to arrive where the run is.
     """
 
-    def __init__(self, size: int, seed: int, origin: int = 0):
-        self.size = size
+    def __init__(self, numbers: int | np.ndarray, seed: int, origin: int = 0):
+        self.numbers = numbers
+        self.size = numbers if isinstance(numbers, int) else len(numbers)
         self.seed = seed
         self.origin = origin
         self.permutation = functools.lru_cache(maxsize=2)(self._shuffle_images_of_epoch)
 
     def _shuffle_images_of_epoch(self, epoch: int) -> np.ndarray:
         generator = np.random.Generator(np.random.Philox([self.seed, epoch]))
-        return generator.permutation(self.size)
+        return generator.permutation(self.numbers)  # of range(numbers) for an int
 
     def pick_shuffled_images(self, start: int, stop: int) -> np.ndarray:
         """The image numbers (stop - start,) at these places of the sequence."""

@@ -65,6 +65,17 @@ def test_batches_are_gathered_ahead_by_one_thread_that_ends(photos):
     assert threading.active_count() == before
 
 
+def test_only_the_rows_that_are_asked_for_come(photos):
+    """As from an array of these images alone, with labels."""
+    images, rows = photos(9), np.array([1, 3, 4, 8])
+    y = np.eye(9, dtype=np.float32)
+    how = {"batch_size": 3, "seed": 2, "calls": [range(5)]}
+    ((found, labels),) = prefetch_batches(images, y, rows=rows, **how)
+    ((expected,),) = prefetch_batches(images[rows], **how)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found, images[np.argmax(labels, -1)])
+
+
 def test_labels_come_with_their_images(photos):
     images = photos(7)
     y = np.eye(7, dtype=np.float32)
