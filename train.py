@@ -10,6 +10,7 @@ from absl import logging
 from config.settings import Config
 from config.stored import write_config
 from data.labels import Labels
+from data.split import Split, split_rows_for_holdout
 from evaluate.monitor import Monitor
 from gan import DCGAN
 from runs.checkpoints import Checkpoints, DivergedError, keep_older_images_per_step
@@ -28,6 +29,7 @@ from system.signals import catch_stop_signals
 from training.announcements import (
     announce_change_of_step_size,
     announce_end_of_training,
+    announce_held_out_images,
     announce_stop_of_training,
     announce_training,
 )
@@ -91,20 +93,22 @@ def train_on_dataset(
         config = give_run_an_id(take_dataset_into_settings(config, images, place))
         config = keep_older_images_per_step(config)
         set_tensorflow_options(config)
+        split = split_rows_for_holdout(images, config.holdout)
+        announce_held_out_images(split)
 
         with lock_run_folders(config):
             check_run_owns_its_folders(config)
             put_earlier_training_aside(config)
-            return train_through_divergence(config, images, labels, on_log)
+            return train_through_divergence(config, images, labels, split, on_log)
 
 
 def train_through_divergence(
-    config: Config, images: np.ndarray, labels: Labels | None, on_log: OnLog | None
+    config: Config, images: np.ndarray, labels: Labels | None, split: Split, on_log: OnLog | None
 ) -> Config | None:
     """Like `train`, once the data are known to fit and the run is locked."""
     while True:
         try:
-            return train_until_divergence(config, images, labels, on_log)
+            return train_until_divergence(config, images, labels, split, on_log)
         except DivergedError as error:
             config = halve_learning_rate(config, error)
 
@@ -132,19 +136,19 @@ def take_settings_from_data(config: Config, images: np.ndarray, labels: Labels |
 
 
 def train_until_divergence(
-    config: Config, images: np.ndarray, labels: Labels | None, on_log: OnLog | None
+    config: Config, images: np.ndarray, labels: Labels | None, split: Split, on_log: OnLog | None
 ) -> Config | None:
     """Like `train`, but raises DivergedError at the first loss that is not finite."""
     precision, jit = choose_precision(config.mixed_precision), choose_jit(config.jit)
     dcgan = DCGAN(config, precision=precision, jit=jit)
     checkpoints = Checkpoints(dcgan, config)
-    start = checkpoints.restore()
-    total = config.total_steps(len(images), **checkpoints.progress._asdict())
+    start, count = checkpoints.restore(), len(split.training)
+    total = config.total_steps(count, **checkpoints.progress._asdict())
     if start >= total:
         say_training_is_complete(config, start, total)
         return config
 
-    announce_change_of_step_size(config, checkpoints.progress, len(images))
+    announce_change_of_step_size(config, checkpoints.progress, count)
     keep_metrics_of_lost_checkpoints(config, start)
     prepare_run_folders(config)
     needed = estimate_training_bytes(config, precision)
@@ -152,9 +156,9 @@ def train_until_divergence(
         config, start=start, total=total, precision=precision, jit=jit, step_bytes=needed
     )
     origin = checkpoints.progress.count_images_shown(0, config.images_per_step)
-    logs = Logs(config, range(start, total), len(images), origin=origin, on_log=on_log)
+    logs = Logs(config, range(start, total), count, origin=origin, on_log=on_log)
     with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
-        finished = run_training_steps(dcgan, images, labels, checkpoints, logs)
+        finished = run_training_steps(dcgan, images, labels, split, checkpoints, logs)
     seconds = logs.seconds - logs.seconds_before
     announce_end_of_training(config, seconds=seconds, seconds_before=logs.seconds_before)
     return config if finished else None
@@ -182,17 +186,22 @@ def prepare_run_folders(config: Config) -> None:
 
 
 def run_training_steps(
-    dcgan: DCGAN, images: np.ndarray, labels: Labels | None, checkpoints: Checkpoints, logs: Logs
+    dcgan: DCGAN,
+    images: np.ndarray,
+    labels: Labels | None,
+    split: Split,
+    checkpoints: Checkpoints,
+    logs: Logs,
 ) -> bool:
     """Trains for `logs.steps`, counted from 0; False when a signal stopped it."""
     config, steps, total = dcgan.config, logs.steps, logs.steps.stop
     y = labels.y if labels else None
     pictures = Pictures(config, dcgan.generator)
-    monitor, verdict = Monitor(config, images, pictures.sampler), Verdict(config)
+    monitor, verdict = Monitor(config, images, pictures.sampler, split), Verdict(config)
 
     with catch_stop_signals() as stop, logs:
-        pictures.write_grid_of_reals(logs, images, y)
-        for call, results in take_training_steps(dcgan, images, y, logs):
+        pictures.write_grid_of_reals(logs, images, y, split.training)
+        for call, results in take_training_steps(dcgan, images, y, split.training, logs):
             step = call.stop  # steps done so far
             logs.advance_progress_bar(len(call))
             stopping = stop.is_set()  # read once; a later signal ends the next call
@@ -223,12 +232,15 @@ def run_training_steps(
 
 
 def take_training_steps(
-    dcgan: DCGAN, images: np.ndarray, y: np.ndarray | None, logs: Logs
+    dcgan: DCGAN, images: np.ndarray, y: np.ndarray | None, rows: np.ndarray, logs: Logs
 ) -> Iterator[tuple[range, dict]]:
-    """Takes the steps of `logs`, in calls; yields the steps of each and the last one's results."""
+    """Takes the steps of `logs`, in calls; yields the steps of each and the last one's results.
+
+    rows: of the images to train on.
+    """
     config = dcgan.config
     on_device = should_keep_training_images_on_device(config.data_on_device, images)
-    trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin)
+    trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin, rows=rows)
     calls = plan_step_calls(config, logs.steps, choose_steps_per_call(config.steps_per_call))
     return zip(calls, trainer.run(calls), strict=True)
 

@@ -28,6 +28,7 @@ SYNONYMS = {
     "c_dim": "channels nc numchannels imagechannels imgchannels colors colours",
     "z_dim": "nz latentdim latents latentsize zsize noisedim",
     "train_size": "limit maximages numimages subset",
+    "holdout": "heldout valsplit validationsplit testsplit valfraction",
     "input_fname_pattern": "pattern glob filepattern",
     "stem_width": "stem basewidth",
     "epoch": "epochs nepochs numepochs nepoch niter",

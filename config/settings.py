@@ -28,8 +28,9 @@ OWN_LABELS = ("own", "mnist", "digits", "tfds")  # words for the labels that com
 class Setting:
     """What is declared about a setting besides its name, type and default.
 
-    fixed: "network" if trained weights need it, so that a run keeps it for life; "training" if
-    resuming does (the order of the data, the latents of the grids). low, high: inclusive.
+    fixed: "network" if trained weights need it, so that a run keeps it for life; "images" if it
+    says which images these have seen, kept for life too; "training" if resuming needs it (the order
+    of the data, the latents of the grids). low, high: inclusive.
     """
 
     group: str
@@ -119,6 +120,14 @@ class Config:
     )
     train_size: int | None = declare_setting(
         None, DATA, "use only the first N images", low=1, high=MAX_COUNT
+    )
+    holdout: float = declare_setting(
+        0.0,
+        DATA,
+        "share of the images, such as 0.05, that is not trained on, for --evaluate to compare with",
+        low=0,
+        high=0.5,
+        fixed="images",
     )
 
     stem_width: int = declare_setting(

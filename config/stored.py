@@ -102,8 +102,8 @@ def _read_settings_text(path: Path) -> str:
 def change_settings(stored: Config, given: dict, *, for_training: bool = False) -> Config:
     """A stored run's settings with `given` ones (name -> value) on top.
 
-    Raises ValueError if `given` would change what its weights need, or, `for_training`, what
-    resuming also depends on. None and "auto" leave those as they are.
+    Raises ValueError if `given` would change what its weights need or have seen, or,
+    `for_training`, what resuming also depends on. None and "auto" leave those as they are.
     """
     fixed = _list_fixed_settings(for_training=for_training)
     given = {
@@ -122,7 +122,7 @@ def change_settings(stored: Config, given: dict, *, for_training: bool = False) 
 
 
 def _list_fixed_settings(*, for_training: bool) -> list[str]:
-    kinds = ("network", "training") if for_training else ("network",)
+    kinds = ("network", "images", "training") if for_training else ("network", "images")
     return [name for name, setting in SETTINGS.items() if setting.fixed in kinds]
 
 

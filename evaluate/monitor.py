@@ -7,6 +7,7 @@ from absl import logging
 
 from config.settings import Config
 from data.batches import open_image_row_reader
+from data.split import Split
 from evaluate.features.random_conv import (
     DIMENSIONS,
     find_feature_scale,
@@ -34,10 +35,16 @@ class Monitor:
     looks: training is the same bit for bit without it.
     """
 
-    def __init__(self, config: Config, images: np.ndarray, sampler: Sampler):
-        """images: the reals, uint8 (N, H, W, C). sampler: draws with the generator in training."""
+    def __init__(
+        self, config: Config, images: np.ndarray, sampler: Sampler, split: Split | None = None
+    ):
+        """images: the reals, uint8 (N, H, W, C). sampler: draws with the generator in training.
+
+        split: which of the images are trained on, and which are held out.
+        """
         self.config, self.images, self.sampler = config, images, sampler
-        self.count = min(IMAGES, len(images) // 2, IMAGE_BYTES // images[0].nbytes)
+        self.rows = split.training if split else np.arange(len(images))
+        self.count = min(IMAGES, len(self.rows) // 2, IMAGE_BYTES // images[0].nbytes)
         self.is_on = config.eval_freq != 0 and self.count > DIMENSIONS
         self.history = [e for e in read_metrics(locate_metrics(config)) if "frechet" in e]
         self.reals = None  # their features, scaled, once they are needed
@@ -49,7 +56,7 @@ class Monitor:
         if config.eval_freq and not self.is_on:
             logging.warning(
                 "--eval_freq needs at least %s images. Received: %s. The run is not evaluated.",
-                *(2 * DIMENSIONS + 2, len(images)),
+                *(2 * DIMENSIONS + 2, len(self.rows)),
             )
 
     def is_due(self, step: int, *, is_last: bool) -> bool:
@@ -97,7 +104,7 @@ class Monitor:
 
     def _take_reals(self) -> None:
         """Reads the reals, and computes what they set: features, their scale and the floor."""
-        rows = np.random.default_rng(self.config.seed).permutation(len(self.images))
+        rows = np.random.default_rng(self.config.seed).permutation(self.rows)
         with open_image_row_reader(self.images) as read_rows:
             reals, others = read_rows(rows[: 2 * self.count].reshape(2, -1))
         features = gather_random_features(reals, seed=FEATURE_SEED)

@@ -15,10 +15,12 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
     """The settings with what identifies `images` (N, H, W, C) uint8.
 
     place: where they lie, as `data.load` says; "" for an array. Logs it when a run's images
-    have moved or changed. Raises ValueError for other images from another place.
+    have moved or changed. Raises ValueError for other images from another place, and for another
+    --holdout.
     """
     fingerprint, run = fingerprint_pixels(images), _read_run_on_disk_or_none(config)
     if run and run.dataset_fingerprint and run.dataset != IMPORTED:
+        _check_holdout_is_that_of_run(run, config)
         _compare_with_dataset_of_run(run, fingerprint, place)
         place = place or run.dataset_place
     first = run.first_dataset or run.dataset if run else config.dataset
@@ -67,6 +69,15 @@ def _read_run_on_disk_or_none(config: Config) -> Config | None:
     with contextlib.suppress(ValueError):  # damaged, which is no reason to stop here
         return read_run(config.run_dir)
     return None
+
+
+def _check_holdout_is_that_of_run(run: Config, config: Config) -> None:
+    """Raises ValueError where images that the run was trained on would be held out, or others."""
+    if config.holdout != run.holdout:
+        raise ValueError(
+            f"--holdout is fixed once a run has started: {run.run_dir} has {run.holdout:g}. "
+            f"Received: {config.holdout:g}. Keep it, or start another run with --out_name=NAME."
+        )
 
 
 def _compare_with_dataset_of_run(run: Config, fingerprint: str, place: str) -> None:

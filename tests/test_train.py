@@ -17,6 +17,7 @@ from config.presets import PRESETS
 from config.stored import change_settings
 from data.batches import Order
 from data.labels import Labels
+from data.split import split_rows_for_holdout
 from gan import DCGAN
 from model import Generator
 from runs.checkpoints import Checkpoints, restore_networks
@@ -259,6 +260,29 @@ def test_neither_several_steps_a_call_nor_a_table_changes_a_run(tiny, images):
 def test_fewer_images_than_a_batch(tiny, images):
     config = train(tiny(batch_size=32, d_updates=2, steps=2), images[:3])
     assert state(config)[0] == 2
+
+
+def test_held_out_images_are_as_if_they_were_not_there(tiny, images, messages):
+    """The same weights, steps and epochs as from the other images alone."""
+    rows = split_rows_for_holdout(images, 0.3).training
+    alone = train(tiny(out_name="alone", epoch=2), images[rows])
+    settings = tiny(out_name="rest", epoch=2, holdout=0.3, data_on_device="on")
+    config = train(settings, images)
+    assert state(config) == state(alone)
+    assert [line["epoch"] for line in metrics(config)] == [line["epoch"] for line in metrics(alone)]
+    reals = [run.sample_path / "reals.png" for run in (alone, config)]
+    assert reals[0].read_bytes() == reals[1].read_bytes()
+    told = f"held out for --evaluate: {20 - len(rows)} of 20 images."
+    assert [text for text in messages if text.startswith("held out")] == [told]
+
+    with pytest.raises(ValueError, match=r"--holdout is fixed .* has 0.3\. Received: 0\.1\."):
+        train(dataclasses.replace(config, holdout=0.1, epoch=3), images)
+
+
+def test_a_share_that_holds_out_no_image_leaves_no_folder(tiny, images):
+    with pytest.raises(ValueError, match="--holdout must hold out an image"):
+        train(tiny(holdout=0.0001), images)
+    assert not tiny().run_dir.exists()
 
 
 def test_what_a_kill_left_behind_is_mended(tiny, images):

@@ -5,6 +5,7 @@ import shlex
 from absl import logging
 
 from config.settings import Config
+from data.split import Split
 from runs.checkpoints import list_checkpoints
 from runs.progress import Progress, describe_changes_of_step_size, read_settings_on_disk
 from system import devices
@@ -33,6 +34,13 @@ def announce_training(
     _warn_of_too_little_memory(config, step_bytes)
     logs = shlex.quote(str(config.run_dir / "logs"))
     logging.info("watch it with: tensorboard --logdir %s", logs)
+
+
+def announce_held_out_images(split: Split) -> None:
+    held_out, training = len(split.held_out), len(split.training)
+    if held_out:
+        text = "held out for --evaluate: %s of %s images."
+        logging.info(text, f"{held_out:,}", f"{held_out + training:,}")
 
 
 def _warn_of_few_training_steps(total: int) -> None:

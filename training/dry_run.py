@@ -44,11 +44,14 @@ def describe_dry_run(config: Config, outlook: tuple) -> str:
 def summarize_dry_run(config: Config, images: int) -> str:
     """The images, the run and what is left of it, and the memory and disk that it takes."""
     precision = config.mixed_precision
+    held_out = round(config.holdout * images)  # which ones, their pixels will decide
+    told = f", about {held_out:,} of them held out" if held_out else ""
     jit = "with XLA" if choose_jit(config.jit) else "without XLA"
     disk = images * math.prod(config.network_config().image_shape)
     return (
-        f"images   {images:,}: {choose_crop_and_resize(config)}\n"
-        f"run      {config.run_dir}, {describe_steps_to_do(config, images)}, {precision} {jit}\n"
+        f"images   {images:,}: {choose_crop_and_resize(config)}{told}\n"
+        f"run      {config.run_dir}, {describe_steps_to_do(config, images - held_out)}, "
+        f"{precision} {jit}\n"
         f"memory   about {estimate_training_bytes(config, precision) / 1e9:.1f} GB while training\n"
         f"disk     {format_bytes_on_disk(disk)} for the decoded images"
     )
@@ -64,18 +67,22 @@ def format_bytes_on_disk(count: int) -> str:
 def describe_steps_to_do(config: Config, images: int) -> str:
     """`702 steps`, or for an existing run `at step 60 of 702 (epoch 2.14), 642 to do`.
 
-    Raises ValueError when the run has checkpoints, but none is readable.
+    images: those to train on; where some are held out, an estimate, and this is said. Raises
+    ValueError when the run has checkpoints, but none is readable.
     """
     progress = read_progress(config)
     total = config.total_steps(images, **progress._asdict())
+    about = "about " if config.holdout and not config.steps else ""
     if not progress.step:
-        return f"{total:,} steps"
+        return f"{about}{total:,} steps"
 
     epoch, left = progress.images_shown / images, total - progress.step
     if left <= 0:
         done = f"at step {progress.step:,} (epoch {epoch:.2f}), nothing to do"
         return f"{done}: raise --epoch or --steps"
-    return f"at step {progress.step:,} of {total:,} (epoch {epoch:.2f}), {left:,} to do"
+    return (
+        f"at step {progress.step:,} of {about}{total:,} (epoch {epoch:.2f}), {about}{left:,} to do"
+    )
 
 
 def format_layer_table(name: str, layers: list[LayerCost]) -> str:

@@ -45,12 +45,18 @@ class Pictures:
             return (z,)
         return tf.tile(z[: self.columns], (len(self.rows), 1)), self.rows.repeat(self.columns, 0)
 
-    def write_grid_of_reals(self, logs: Logs, images: np.ndarray, y: np.ndarray | None) -> None:
-        """samples/reals.png: what D will see, so that a wrong crop shows before the first step."""
+    def write_grid_of_reals(
+        self, logs: Logs, images: np.ndarray, y: np.ndarray | None, rows: np.ndarray | None = None
+    ) -> None:
+        """samples/reals.png: what D will see, so that a wrong crop shows before the first step.
+
+        rows: int64, of the images that are trained on; without them, all are.
+        """
+        rows = np.arange(len(images)) if rows is None else rows
         if y is None:
-            chosen = Order(len(images), self.config.seed).pick_shuffled_images(0, self.count)
+            chosen = Order(rows, self.config.seed).pick_shuffled_images(0, self.count)
         else:
-            chosen = self._find_reals_of_label_rows(y)
+            chosen = rows[self._find_reals_of_label_rows(y[rows])]
         grid = arrange_image_grid(images[chosen], self.columns)
         self._write_picture_of_training("reals.png", encode_png(grid))
         logs.log_picture_to_tensorboard(0, "reals", grid)

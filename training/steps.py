@@ -23,7 +23,7 @@ class Steps:
     gathers its batch. Otherwise a thread gathers them in memory, or from the pack on disk, and
     every call brings its own. Batches and latents are functions of (seed, step), so neither this
     nor the division into calls changes a result. origin: where the order of the images begins, as
-    in `data.batches.Order`.
+    in `data.batches.Order`. rows: int64, of the images to train on; without them, all.
     """
 
     def __init__(
@@ -34,8 +34,10 @@ class Steps:
         *,
         on_device: bool = False,
         origin: int = 0,
+        rows: np.ndarray | None = None,
     ):
         self.dcgan, self.images, self.y = dcgan, images, y
+        self.rows = np.arange(len(images)) if rows is None else rows
         self.batch, self.origin = dcgan.config.images_per_step, origin
         self.table = upload_images_to_device(images) if on_device else None
 
@@ -69,10 +71,11 @@ class Steps:
     def _gather_batches_of_calls(self, calls: Iterable[range]) -> Iterator[tuple[np.ndarray, ...]]:
         seed = self.dcgan.config.seed
         if self.table is None:
-            how = {"batch_size": self.batch, "seed": seed, "origin": self.origin}
+            how = {"batch_size": self.batch, "seed": seed}
+            how |= {"origin": self.origin, "rows": self.rows}
             return prefetch_batches(self.images, self.y, calls=calls, **how)
 
-        order = Order(len(self.images), seed, self.origin)
+        order = Order(self.rows, seed, self.origin)
         rows = (order.pick_shuffled_batches(call, self.batch) for call in calls)
         return ((row,) if self.y is None else (row, self.y[row]) for row in rows)
 

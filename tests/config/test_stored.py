@@ -52,6 +52,8 @@ def test_a_run_keeps_its_networks_and_takes_new_lengths():
     assert change_settings(stored, {"seed": 7}).seed == 7  # for sampling
     with pytest.raises(ValueError, match="--seed is fixed"):
         change_settings(stored, {"seed": 7}, for_training=True)
+    with pytest.raises(ValueError, match=r"--holdout is fixed once a run has started: .* 0\.0\."):
+        change_settings(stored, {"holdout": 0.05})  # for scoring too
     with pytest.raises(ValueError) as error:
         change_settings(stored, {"stem_width": 1024})
     assert str(error.value) == (

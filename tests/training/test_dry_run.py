@@ -35,6 +35,16 @@ def test_it_tells_the_settings_the_layers_and_what_they_need():
     assert "disk     4.66 GB for" in describe_dry_run(config, (1_000_000, 3, ("a", "b")))
 
 
+def test_it_tells_how_many_images_will_be_held_out():
+    config = Config(output_height=16, stem_width=32, holdout=0.1)
+    text = describe_dry_run(config, (1000, 3, None))
+    assert "images   1,000: " in text
+    assert ", about 100 of them held out\n" in text
+    assert ", about 352 steps, " in text  # 25 epochs of 900 images in batches of 64
+    exact = describe_dry_run(dataclasses.replace(config, steps=7), (1000, 3, None))
+    assert ", 7 steps, " in exact
+
+
 def test_it_tells_where_a_run_is_and_what_is_left(trained):
     """5 steps of 8 images, of 3 epochs of 20: 20 images more, in steps of 4."""
     config = dataclasses.replace(trained(epoch=3, blocks=1), batch_size=4)

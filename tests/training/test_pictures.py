@@ -55,6 +55,18 @@ def test_the_reals_are_what_the_discriminator_sees(make, photos):
     np.testing.assert_array_equal(picture, grid)
 
 
+def test_held_out_images_are_not_among_the_reals(make, photos):
+    images, y = photos(100, 16, 16), np.eye(2, dtype=np.float32)[np.arange(100) % 2]
+    rows = np.arange(10, 30)
+    for labels in (None, y):
+        names = {} if labels is None else {"labels": "folder", "label_names": ("a", "b")}
+        pictures = make(**names)
+        pictures.write_grid_of_reals(NoLogs(), images, labels, rows)
+        grid = iio.imread(pictures.config.sample_path / "reals.png")
+        shown = {image.tobytes() for image in tiles(grid, 16, 8)}
+        assert shown <= {image.tobytes() for image in images[rows]}
+
+
 def test_large_images_are_fewer(make):
     assert (make().columns, make().count) == (8, 64)
     large = make(output_height=136)
