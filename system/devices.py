@@ -8,6 +8,8 @@ from pathlib import Path
 
 from absl import logging
 
+from system.signals import delay_first_stop_signal
+
 # Keras imports these if it can, for features we do not use. That takes up to two seconds.
 UNNEEDED_BY_KERAS = ("sklearn", "matplotlib")
 BFLOAT16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
@@ -25,7 +27,7 @@ def quietly_import_tensorflow() -> None:
     if logging.get_verbosity() >= logging.DEBUG:
         return
 
-    with _hold_stderr_until_error():
+    with delay_first_stop_signal(), _hold_stderr_until_error():
         with hide_modules_from_import(*UNNEEDED_BY_KERAS):
             import tensorflow as tf
 

@@ -81,6 +81,35 @@ def _start_signal_thread(stop: threading.Event, numbers: set[int]) -> socket.soc
     return theirs
 
 
+@contextlib.contextmanager
+def delay_first_stop_signal():
+    """A first stop signal within the block is handled after it; a second one ends the process.
+
+    For imports of C++ libraries, which an exception in their middle may crash.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    arrived = []
+
+    def remember(number: int, _) -> None:
+        arrived.append(number)
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+
+    before = {number: signal.getsignal(number) for number in _list_handled_signals()}
+    for number in before:
+        signal.signal(number, remember)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if arrived:
+        signal.raise_signal(arrived[0])
+
+
 def die_quietly_of_a_closed_pipe() -> None:
     """Makes `program | head` end without a traceback."""
     if hasattr(signal, "SIGPIPE"):

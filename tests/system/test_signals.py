@@ -12,7 +12,12 @@ import sys
 import pytest
 from common import ROOT
 
-from system.signals import STOP_SIGNALS, Interruption, catch_stop_signals
+from system.signals import (
+    STOP_SIGNALS,
+    Interruption,
+    catch_stop_signals,
+    delay_first_stop_signal,
+)
 
 BUSY = """
 import hashlib, time
@@ -93,3 +98,24 @@ def test_an_interruption_is_an_exception_once_and_then_deadly(handlers):
         signal.pause()
     assert interruption.received
     assert all(signal.getsignal(number) == signal.SIG_DFL for number in STOP_SIGNALS)
+
+
+def test_a_signal_during_an_import_waits_for_its_end(handlers):
+    interruption, done = Interruption(), False
+    interruption.install()
+    with pytest.raises(KeyboardInterrupt):
+        with delay_first_stop_signal():
+            signal.raise_signal(signal.SIGINT)
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # the second ends the process
+            done = True
+    assert done and interruption.received
+
+
+def test_delaying_leaves_the_handlers_as_they_were(handlers):
+    interruption = Interruption()
+    interruption.install()
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    with delay_first_stop_signal():
+        pass
+    assert {number: signal.getsignal(number) for number in STOP_SIGNALS} == before
+    assert not interruption.received
