@@ -37,6 +37,8 @@ try:
     from system.signals import Interruption, die_quietly_of_a_closed_pipe
 except ModuleNotFoundError as error:  # as happens without .venv
     end_without_package(error)
+except KeyboardInterrupt:
+    sys.exit("interrupted.")
 
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 

@@ -11,7 +11,7 @@ SUFFIX_CHARACTERS = 20
 
 IMAGES_FROM_VIDEO = "ffmpeg -i FILE -vf fps=1 images/%06d.png makes images from it"
 UNPACK = "Unpack it, or pack it as a zip or a .tar.gz"
-LIST = "Only files that hold images are read: fetch those that it lists into a folder"
+LIST = "Only files that hold images are read: fetch the images that it lists into a folder"
 RAW = "Export JPEGs from your photo program"
 ARRAYS = "Save its images with numpy.save as .npy: uint8, (N, H, W, C)"
 PYTHON = "It may run code when it is loaded. In your own program, load it and use numpy.save"
@@ -69,6 +69,8 @@ def explain_files_without_images(place: Path, names: list[str], pattern: str) ->
     """
     wanted = f"files like {pattern}" if pattern else f"images ({', '.join(sorted(IMAGE_SUFFIXES))})"
     told = f"{place} must hold {wanted}. Received: {_describe_kinds_of_files(names)}."
+    if pattern and any(PurePath(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
+        return f"{told} Without --input_fname_pattern, every image is read."
     return f"{told} {suggest_conversion(names)}".strip()
 
 

@@ -33,7 +33,7 @@ def load_dataset(config: Config) -> Pack:
     source = find_dataset_source(config)
     pack = _load_dataset_pack(config, source)
     geometry = choose_crop_and_resize(config)
-    _log_dataset_summary(pack, geometry, channels_are_open=config.c_dim == "auto")
+    _log_dataset_summary(pack, geometry, is_new=config.c_dim == "auto")
     _warn_of_few_images(config.batch_size, pack.manifest["count"])
 
     labels = read_dataset_labels(config, source, pack.manifest["files"])
@@ -86,6 +86,7 @@ def probe_dataset(config: Config) -> tuple[int, int, tuple[str, ...] | None]:
         [(*size, count) for size, count in sizes.items()],
         choose_crop_and_resize(config),
         told=f"the first {len(first_images)} images would be",
+        is_new=True,
     )
     _warn_of_few_images(config.batch_size, source.count)
 
@@ -134,8 +135,11 @@ def list_pack_folders(config: Config) -> list[Path]:
     return [Path(parent).expanduser() / ".packs" for parent in (config.data_dir, config.out_dir)]
 
 
-def _log_dataset_summary(pack: Pack, geometry: Geometry, *, channels_are_open: bool) -> None:
-    """One line about what was found, and one for each thing that a user should know of."""
+def _log_dataset_summary(pack: Pack, geometry: Geometry, *, is_new: bool) -> None:
+    """One line about what was found, and one for each thing that a user should know of.
+
+    is_new: whether the run is, so that its size and channels may still be changed.
+    """
     manifest = pack.manifest
     sizes = _describe_dataset_image_sizes(manifest["sizes"])
     logging.info("found %s images, %s -> %s", f"{manifest['count']:,}", sizes, geometry)
@@ -144,8 +148,9 @@ def _log_dataset_summary(pack: Pack, geometry: Geometry, *, channels_are_open: b
         _warn_of_skipped_images(manifest["skipped"], manifest["count"])
     if geometry.crop:
         _warn_of_small_images(manifest["sizes"], geometry.crop)
-    _log_enlarged_images(manifest["sizes"], geometry, told=f"{manifest['count']:,} images were")
-    if manifest["transparent"] and channels_are_open:
+    told = f"{manifest['count']:,} images were"
+    _log_enlarged_images(manifest["sizes"], geometry, told=told, is_new=is_new)
+    if manifest["transparent"] and is_new:
         colour = "white" if BACKGROUND == (255, 255, 255) else str(BACKGROUND)
         text = "transparent images: %s, put on %s; --c_dim=4 keeps alpha"
         logging.info(text, manifest["transparent"], colour)
@@ -168,10 +173,10 @@ def _warn_of_small_images(sizes: list, crop: tuple[int, int]) -> None:
         logging.warning(text, f"{small:,}")
 
 
-def _log_enlarged_images(sizes: list, geometry: Geometry, *, told: str) -> None:
+def _log_enlarged_images(sizes: list, geometry: Geometry, *, told: str, is_new: bool) -> None:
     """Says how many images are enlarged, and from what.
 
-    sizes: as in the manifest. told: which images, and the verb.
+    sizes: as in the manifest. told: which images, and the verb. is_new: as above.
     """
     enlarged, total = _count_enlarged_crops(sizes, geometry), sum(size[2] for size in sizes)
     if not enlarged:
@@ -179,7 +184,7 @@ def _log_enlarged_images(sizes: list, geometry: Geometry, *, told: str) -> None:
 
     count, (height, width) = enlarged.total(), enlarged.most_common(1)[0][0]
     is_square = height == width and geometry.height == geometry.width
-    keeps_detail = 2 * count > total and is_square and height >= MIN_SIDE
+    keeps_detail = is_new and 2 * count > total and is_square and height >= MIN_SIDE
     logging.info(
         "%s of %s enlarged to %sx%s, most of them from %sx%s%s.",
         *(f"{count:,}", told, geometry.width, geometry.height, width, height),

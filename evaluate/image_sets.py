@@ -55,7 +55,7 @@ def check_set_sizes(reals, fakes, *, metric: str, least: int) -> None:
     if min(len(reals), len(fakes)) < least:
         raise ValueError(
             f"{metric} needs {least:,} images or more on each side, and was given "
-            f"{len(reals):,} reals and {len(fakes):,} fakes: draw or load more"
+            f"{len(reals):,} reals and {len(fakes):,} fakes: use more images"
         )
 
 

@@ -89,9 +89,11 @@ def _compare_with_dataset_of_run(run: Config, fingerprint: str, place: str) -> N
         return
 
     if not place or place != before:
+        names = f"from {before or 'an array'}", f"{place or 'another array'}"
+        remedy = "--out_name=NAME" if place else "Config(out_name=NAME)"
         raise ValueError(
-            f"A run keeps its own images: {run.run_dir} was trained on "
-            f"{before or 'an array'}. Received: other images, {place or 'an array'}. "
-            "Start another run with --out_name=NAME."
+            f"A run keeps its own images: {run.run_dir} was trained on images {names[0]}. "
+            f"Received: other images, from {names[1]}. Start another run with {remedy}."
         )
-    logging.warning("the images in %s have changed: %s continues with them.", place, run.run_dir)
+    text = "the images in %s have changed: %s continues with them, and counts its epochs by them."
+    logging.warning(text, place, run.run_dir)

@@ -24,6 +24,7 @@ from runs.not_found import (
     run_fits_request,
 )
 from runs.place import point_to_run_folder
+from system.text import join_names_for_error
 
 
 def find_run_to_train(given: dict) -> Config:
@@ -38,14 +39,28 @@ def find_run_to_train(given: dict) -> Config:
     stored = read_run(fresh.run_dir)
     if not stored:
         _check_run_is_not_mistyped(fresh, given)
-        if is_run_folder(fresh.run_dir.parent):
-            logging.warning("%s is a new run, in the folder of another.", fresh.run_dir)
+        _warn_of_other_runs(fresh, given)
         return fresh if "dataset" in given else _take_settings_without_checkpoint(fresh, given)
 
     if "dataset" in given and not stored.dataset_fingerprint:  # else the images will decide
         _check_other_dataset_is_wanted(stored, fresh, is_named=is_named)
     _check_preset_fits_run(given, fresh, stored)
     return change_settings(stored, _drop_preset(given), for_training=True)
+
+
+def _warn_of_other_runs(fresh: Config, given: dict) -> None:
+    """Says of the new run `fresh` what shows that somebody may have meant another one."""
+    place = fresh.run_dir.parent
+    if is_run_folder(place):
+        logging.warning("%s is a new run, in the folder of another.", fresh.run_dir)
+    if "dataset" in given or "out_dir" not in given or given.get("out_name"):
+        return
+    if runs := _read_all_runs(place):
+        logging.warning(
+            "no --dataset was given: %s is a new run, on %s. Runs there: %s; to continue one of "
+            "them, add its --out_name.",
+            *(fresh.run_dir, fresh.dataset, join_names_for_error([*runs])),
+        )
 
 
 def _take_settings_without_checkpoint(fresh: Config, given: dict) -> Config:
@@ -87,7 +102,9 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     """
     given = point_to_run_folder(given)
     wanted = Config(**apply_preset(given))
-    found = read_run_to_draw(wanted.run_dir) or _find_only_fitting_run(wanted, given)
+    is_named = bool(given.get("out_name") or "dataset" in given)
+    found = read_run_to_draw(wanted.run_dir) if is_named else None
+    found = found or _find_only_fitting_run(wanted, given)
     if mistake := explain_labels_meant_as_label(found, given):
         raise ValueError(mistake)
     _check_preset_fits_run(given, wanted, found)

@@ -167,6 +167,18 @@ def read_record_of_folder(folder: Path) -> Record | None:
     return record
 
 
+def list_files_as_written(folder: Path) -> set[str] | None:
+    """The names of the files that the program wrote into `folder` and nobody has changed.
+
+    None where nothing there says what it wrote, or that is damaged.
+    """
+    record = read_record_of_folder(folder)
+    if record is None:
+        return None
+    names = {*record.files, *record.coming}
+    return {name for name in names if record.allows_replacing(folder / name, name)}
+
+
 def is_folder_as_written(folder: Path, record: Record) -> bool:
     """Whether every file of the record is there and unchanged."""
     return all(record.allows_replacing(folder / name, name) for name in record.files)

@@ -431,7 +431,7 @@ def test_wrong_arrays_leave_no_folder(tiny, images):
     for wrong in (images / 255, images[:, :8], list(images)):
         with pytest.raises(ValueError, match=r"Received: "):
             train(tiny(), wrong)
-    with pytest.raises(ValueError, match="a row for each image"):
+    with pytest.raises(ValueError, match="one for each of the"):
         train(tiny(labels="own"), images, [0, 1])
     assert not tiny().run_dir.exists()
 

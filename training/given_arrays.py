@@ -118,11 +118,15 @@ def _make_labels_of_class_numbers(config: Config, classes) -> Labels:
 
 
 def _check_label_vectors(config: Config, labels: Labels, count: int) -> None:
-    expected = (count, len(labels.names))
-    if labels.y.shape != expected:
+    if len(labels.y) != count:
         raise ValueError(
-            f"labels must have a row for each image, {expected}. Received: {labels.y.shape}. "
+            f"labels must be one for each of the {count:,} images. Received: {len(labels.y):,}. "
             "Give as many labels as images."
+        )
+    if labels.y.shape != (count, len(labels.names)):
+        raise ValueError(
+            f"labels.y must be {(count, len(labels.names))}, as there are {len(labels.names)} names. "
+            f"Received: {labels.y.shape}. Give a column for each name."
         )
     is_binary = bool(((labels.y == 0) | (labels.y == 1)).all())
     if not is_binary or (config.one_hot and (labels.y.sum(1) != 1).any()):

@@ -20,7 +20,7 @@ from data.sources.source import (
     open_regular_dataset_file,
 )
 from system.text import escape_unprintable
-from system.written import RECORD_NAME
+from system.written import RECORD_NAME, list_files_as_written
 
 
 def open_image_folder(
@@ -73,20 +73,40 @@ def walk_dataset_files(folder: Path):
     """Yields the relative names of the files below `folder`.
 
     Links are followed, but a folder that contains itself is entered only once. Hidden folders, the
-    __MACOSX folders of zips, the runs of this program and the folders it filled are left out.
+    __MACOSX folders of zips, the runs of this program and the files it wrote are left out; but a
+    `folder` of nothing else is what the user wants.
     """
-    seen = set()
+    seen, written = set(), set()
     for parent, folders, files in os.walk(folder, followlinks=True, onerror=_log_unreadable_folder):
         identity, relative = os.path.realpath(parent), os.path.relpath(parent, folder)
         is_run = "config.json" in files and "checkpoints" in folders
-        is_ours = is_run or (RECORD_NAME in files and relative != ".")  # its pictures are not data
-        if identity in seen or is_ours:
+        ours = _list_written_images(Path(parent), files, is_top=relative == ".")
+        if identity in seen or is_run or ours is None:
             folders.clear()
             continue
 
         seen.add(identity)
+        written |= ours
         folders[:] = _choose_folders_to_walk(relative, folders)
-        yield from (file if relative == "." else os.path.join(relative, file) for file in files)
+        names = (file for file in files if os.path.join(parent, file) not in written)
+        yield from (name if relative == "." else os.path.join(relative, name) for name in names)
+
+
+def _list_written_images(folder: Path, files: list[str], *, is_top: bool) -> set[str] | None:
+    """The paths of the files that this program wrote into `folder`, which are not data.
+
+    None: nothing there is data, as the record of them is damaged. is_top: whether the user named
+    this folder; its own files are data if the program wrote all of its images.
+    """
+    if RECORD_NAME not in files:
+        return set()
+    names = list_files_as_written(folder)
+    if not is_top:
+        return None if names is None else {os.path.join(folder, name) for name in names}
+
+    images = {name for name in files if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES}
+    mixed = bool(names and images - names)
+    return {os.path.join(folder, name) for name in names} if mixed else set()
 
 
 def _choose_folders_to_walk(parent: str, folders: list[str]) -> list[str]:

@@ -96,9 +96,12 @@ def test_one_line_says_what_was_found(tiny, messages, photos):
 
 
 def test_images_that_are_enlarged_are_counted_with_the_size_they_have(tiny, messages):
-    load_dataset(tiny(dataset="digits", output_height=32))
     line = "1,797 of 1,797 images were enlarged to 32x32, most of them from 8x8"
+    load_dataset(tiny(dataset="digits", output_height=32, c_dim="auto"))
     assert f"{line}; --output_height=8 keeps all their detail." in messages
+    messages.clear()
+    load_dataset(tiny(dataset="digits", output_height=32, c_dim=1))  # of a run, whose size is fixed
+    assert f"{line}." in messages
 
 
 def test_what_the_crop_leaves_counts_not_the_whole_image(tiny, messages, image_folder):

@@ -64,7 +64,7 @@ def test_other_images_are_refused_with_both_places(train_on, image_folder, tmp_p
         assert train_on(f"--dataset={dogs}", *name)[0] == 1
         said = capsys.readouterr().err
         assert is_one_line(said)
-        assert f"was trained on {cats}. Received: other images, {dogs}." in said
+        assert f"was trained on images from {cats}. Received: other images, from {dogs}." in said
 
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(cats / "new.png")
     code, said = train_on(f"--dataset={cats}")
@@ -81,7 +81,7 @@ def test_arrays_are_known_by_their_pixels(tiny, photos, messages):
     (begun.checkpoint_path / "step-1.index").touch()
     write_config(begun)
     assert (begun.dataset_place, take_dataset_into_settings(begun, images)) == ("", begun)
-    with pytest.raises(ValueError, match=r"was trained on an array\. Received: other images, an a"):
+    with pytest.raises(ValueError, match=r"from an array\. Received: other images, from another array"):
         take_dataset_into_settings(tiny().resolve(), images[:4])
     assert take_dataset_into_settings(begun, images, "/a").dataset_place == "/a"
     another = dataclasses.replace(begun, out_name="another")

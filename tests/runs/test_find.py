@@ -78,6 +78,21 @@ def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
         find_run({**out, "out_name": "cats-16x16", "z_dim": 3})
 
 
+def test_the_run_with_the_default_name_is_not_picked_among_several(trained, tiny, messages):
+    default, other = trained(), trained(out_name="other")
+    where = {"out_dir": default.out_dir}
+    with pytest.raises(ValueError, match=f"^2 runs in .* fit. Runs there: {default.name}, other;"):
+        find_run(where)
+    assert find_run({**where, "dataset": default.dataset, "output_height": 16}).name == default.name
+
+    find_run_to_train({**where, "output_height": 32})
+    assert messages[-1] == (
+        f"no --dataset was given: {tiny(output_height=32).run_dir} is a new run, on digits. "
+        f"Runs there: {default.name}, other; to continue one of them, add its --out_name."
+    )
+    assert find_run_to_train({**where, "out_name": "other"}).name == other.name
+
+
 def test_a_moved_run_is_itself(trained):
     config = trained()
     config.run_dir.rename(config.run_dir.parent / "renamed")

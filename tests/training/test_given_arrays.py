@@ -78,7 +78,7 @@ def test_whole_numbers_become_labels(tiny):
     [
         ({}, [0, 1, 0], 'Received: none, and labels. Use Config(labels="own")'),
         ({"labels": "own"}, None, "Received: own, and no labels. Give them, or leave out both."),
-        ({"labels": "own"}, [0, 1], "must have a row for each image, (3, 2). Received: (2, 2)."),
+        ({"labels": "own"}, [0, 1], "must be one for each of the 3 images. Received: 2."),
         ({"labels": "own"}, [0.0, 1, 2], "Received: float64 (3,) with own."),
         ({"labels": "own"}, ["a", "b", "a"], "labels must be whole numbers (N,)"),
         ({"labels": "own"}, np.eye(3, dtype=int), "Received: int64 (3, 3) with own."),

@@ -4,8 +4,9 @@ import pytest
 from PIL import Image
 
 from data.load import load_dataset
-from data.sources.folder import open_image_folder, open_image_zip
-from system.written import RECORD_NAME
+from data.sources.folder import open_image_folder, open_image_zip, walk_dataset_files
+from system.written import RECORD_NAME, replace_files
+from utils import encode_png
 
 
 def test_zip_entries_that_cannot_be_read_are_skipped(tmp_path, photos, tiny):
@@ -23,7 +24,8 @@ def test_zip_entries_that_cannot_be_read_are_skipped(tmp_path, photos, tiny):
     assert len(pack.manifest["skipped"]) == 1
     with pytest.raises(ValueError) as error:
         open_image_zip(path, pattern="*.jpg")
-    assert str(error.value) == f"{path} must hold files like *.jpg. Received: 2 .png."
+    told = f"{path} must hold files like *.jpg. Received: 2 .png."
+    assert str(error.value) == f"{told} Without --input_fname_pattern, every image is read."
 
 
 def test_folder_loops_and_patterns(tmp_path, photos):
@@ -55,3 +57,24 @@ def test_pictures_of_ours_are_no_data_unless_they_are_asked_for(tmp_path, photos
 
     assert open_image_folder(tmp_path / "faces").count == 1
     assert open_image_folder(tmp_path / "faces" / "drawn").count == 1
+
+
+def test_images_beside_pictures_of_ours_stay_data(tmp_path, photos):
+    mine, ours = (encode_png(photo) for photo in photos(2))
+    for folder in (tmp_path / "faces", tmp_path / "faces" / "deeper"):
+        replace_files(folder, {"grid.png": ours, "edited.png": ours}, what="grids")
+        (folder / "mine.png").write_bytes(mine)
+        (folder / "edited.png").write_bytes(mine)  # which makes it the user's
+
+    assert sorted(walk_dataset_files(tmp_path / "faces")) == [
+        ".written.json",
+        "deeper/.written.json",
+        "deeper/edited.png",
+        "deeper/mine.png",
+        "edited.png",
+        "mine.png",
+    ]
+    (tmp_path / "faces" / "mine.png").unlink()
+    (tmp_path / "faces" / "edited.png").unlink()
+    names = [*walk_dataset_files(tmp_path / "faces")]
+    assert "grid.png" in names and "deeper/grid.png" not in names
