@@ -1,15 +1,15 @@
-"""DCGAN (Radford, Metz and Chintala 2016) for TensorFlow 2: trains, samples, exports.
+"""DCGAN (Radford, Metz and Chintala 2016) for TensorFlow 2.
 
-  python main.py --dataset celebA --train                  train, or resume training, on CelebA
-  python main.py --dataset /my/images --train              ... on any folder or zip of images
-  python main.py --dataset celebA --sample 100             draw 100 images from the trained run
-  python main.py --dataset celebA --evaluate               score the images of the trained run
-  python main.py --dataset celebA --export                 write a SavedModel
-  python main.py --dataset mnist --sample 9 --label 7      draw one class, if trained with labels
-  python main.py --import_weights PATH --out_name NAME     import another implementation's weights
+  python main.py --dataset celebA --train               train, or resume training
+  python main.py --dataset /my/images --train           ... on a folder or a zip
+  python main.py --dataset celebA --sample 100          draw 100 images
+  python main.py --dataset celebA --evaluate            score the images
+  python main.py --dataset celebA --export              write a SavedModel
+  python main.py --dataset mnist --sample 9 --label 7   draw one class
+  python main.py --import_weights PATH --out_name NAME  import other weights
 
-Write flags as --name=value or --name value, and on-off flags as --train or --notrain.
---verbosity=1 shows tracebacks and the libraries' own messages.
+Write flags as --name=value or --name value, and on-off flags as --train or
+--notrain. --verbosity=1 shows tracebacks and the libraries' own messages.
 """
 
 import dataclasses

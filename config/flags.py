@@ -4,6 +4,8 @@ import dataclasses
 import itertools
 import os
 import re
+import shutil
+import textwrap
 from pathlib import Path
 
 from absl import flags
@@ -18,6 +20,8 @@ ACTIONS = "actions"  # the group of --help that comes first
 GROUPS = (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)  # in the order of --help
 BARE_VALUES = {"evaluate": "default"}  # of flags that may stand alone
 EVALUATE_FILES = ("features", "inception", "fid_stats")
+HELP_COLUMNS = 80, 110  # narrowest and widest line of --help
+HELP_INDENT = 25  # columns before what a flag does
 SAMPLES = 64  # images to draw when no action is named, as many as the original drew
 # Not taken from another run's config.json: these belong to that run alone.
 NOT_CARRIED_OVER = (
@@ -357,15 +361,22 @@ def _flags_name_a_run() -> bool:
 
 
 def format_flags_help(introduction: str) -> str:
-    """--help: the introduction, then the flags in groups, each with its default."""
-    groups = FLAGS.flags_by_module_dict()
+    """--help: the introduction, then the flags in groups, each with its default.
+
+    Lines are as wide as the terminal, within HELP_COLUMNS.
+    """
+    groups, (narrowest, widest) = FLAGS.flags_by_module_dict(), HELP_COLUMNS
+    columns = min(max(shutil.get_terminal_size((widest, 24)).columns, narrowest), widest)
     sections = [
-        f"{group}:\n" + "\n".join(map(_format_flag_help, groups[group])) for group in GROUPS
+        "\n".join([f"{group}:", *(_format_flag_help(flag, columns) for flag in groups[group])])
+        for group in GROUPS
     ]
     return "\n\n".join([introduction.strip(), *sections])
 
 
-def _format_flag_help(flag: flags.Flag) -> str:
+def _format_flag_help(flag: flags.Flag, columns: int) -> str:
     shows_default = flag.default not in (None, "") and flag.default is not False
     default = f" [{flag.value if flag.boolean else flag.default}]" if shows_default else ""
-    return f"  --{flag.name:20} {flag.help}{default}"
+    whole_words = {"break_on_hyphens": False, "break_long_words": False}
+    lines = textwrap.wrap(f"{flag.help}{default}", columns - HELP_INDENT, **whole_words)
+    return f"  --{flag.name:20} " + ("\n" + " " * HELP_INDENT).join(lines)

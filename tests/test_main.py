@@ -118,8 +118,12 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
         "sys.exit(code or 'tensorflow' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        **{"cwd": ROOT, "capture_output": True, "text": True, "check": True},
+        env=os.environ | {"COLUMNS": "80"},
     )
+    wide = [line for line in done.stdout.splitlines() if len(line) > 80]
+    assert all(" " not in line.strip() for line in wide)  # lists without spaces
     groups = [line for line in done.stdout.splitlines() if line.endswith(":") and " " not in line]
     assert groups == ["actions:", "data:", "model:", "training:", "run:", "details:"]
     flags = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  --")}

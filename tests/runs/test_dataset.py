@@ -81,7 +81,9 @@ def test_arrays_are_known_by_their_pixels(tiny, photos, messages):
     (begun.checkpoint_path / "step-1.index").touch()
     write_config(begun)
     assert (begun.dataset_place, take_dataset_into_settings(begun, images)) == ("", begun)
-    with pytest.raises(ValueError, match=r"from an array\. Received: other images, from another array"):
+    with pytest.raises(
+        ValueError, match=r"from an array\. Received: other images, from another array"
+    ):
         take_dataset_into_settings(tiny().resolve(), images[:4])
     assert take_dataset_into_settings(begun, images, "/a").dataset_place == "/a"
     another = dataclasses.replace(begun, out_name="another")

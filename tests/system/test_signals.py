@@ -12,12 +12,7 @@ import sys
 import pytest
 from common import ROOT
 
-from system.signals import (
-    STOP_SIGNALS,
-    Interruption,
-    catch_stop_signals,
-    delay_first_stop_signal,
-)
+from system.signals import STOP_SIGNALS, Interruption, catch_stop_signals, delay_first_stop_signal
 
 BUSY = """
 import hashlib, time
