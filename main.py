@@ -1,6 +1,6 @@
 """DCGAN (Radford, Metz and Chintala 2016) for TensorFlow 2.
 
-  python main.py --dataset celebA --train               train, or resume training
+  python main.py --dataset celebA --train               train, or resume
   python main.py --dataset /my/images --train           ... on a folder or a zip
   python main.py --dataset celebA --sample 100          draw 100 images
   python main.py --dataset celebA --evaluate            score the images

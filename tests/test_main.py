@@ -119,7 +119,10 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
-        **{"cwd": ROOT, "capture_output": True, "text": True, "check": True},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
         env=os.environ | {"COLUMNS": "80"},
     )
     wide = [line for line in done.stdout.splitlines() if len(line) > 80]

@@ -125,8 +125,8 @@ def _check_label_vectors(config: Config, labels: Labels, count: int) -> None:
         )
     if labels.y.shape != (count, len(labels.names)):
         raise ValueError(
-            f"labels.y must be {(count, len(labels.names))}, as there are {len(labels.names)} names. "
-            f"Received: {labels.y.shape}. Give a column for each name."
+            f"labels.y must be {(count, len(labels.names))}, a column for each name. "
+            f"Received: {labels.y.shape}. Give that many columns."
         )
     is_binary = bool(((labels.y == 0) | (labels.y == 1)).all())
     if not is_binary or (config.one_hot and (labels.y.sum(1) != 1).any()):

@@ -98,11 +98,10 @@ def test_an_interruption_is_an_exception_once_and_then_deadly(handlers):
 def test_a_signal_during_an_import_waits_for_its_end(handlers):
     interruption, done = Interruption(), False
     interruption.install()
-    with pytest.raises(KeyboardInterrupt):
-        with delay_first_stop_signal():
-            signal.raise_signal(signal.SIGINT)
-            assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # the second ends the process
-            done = True
+    with pytest.raises(KeyboardInterrupt), delay_first_stop_signal():
+        signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # the second ends the process
+        done = True
     assert done and interruption.received
 
 
