@@ -207,14 +207,14 @@ def run_training_steps(
             stopping = stop.is_set()  # read once; a later signal ends the next call
             is_first, is_last = call.start == steps.start, step == total or stopping
             due = find_actions_due_after_step(config, step, is_first=is_first, is_last=is_last)
-            scores = {}
+            scores, words = {}, ""
             if any(due):
                 results |= dcgan.read_loss_scales()
                 is_finite = check_losses_finite(step, results)
             if due.save and is_finite and not (stopping and step < total):  # a stop must not wait
-                scores = score_if_due(monitor, verdict, step, is_last=step == total)
+                scores, words = score_if_due(monitor, verdict, step, is_last=step == total)
             if due.log or scores:
-                logs.log_training_step(step, results, scores)
+                logs.log_training_step(step, results, scores, verdict=words)
             if due.draw:
                 logs.log_training_histograms(step, results)
                 pictures.write_grid_of_fakes(logs, step, results)
@@ -247,10 +247,9 @@ def take_training_steps(
 
 def score_if_due(
     monitor: Monitor, verdict: Verdict, step: int, *, is_last: bool
-) -> dict[str, float]:
-    """The generator's scores by name, with a line that says how the run is doing; {} mostly."""
+) -> tuple[dict[str, float], str]:
+    """The generator's scores by name, and the verdict, said in a line; ({}, "") mostly."""
     if not monitor.is_due(step, is_last=is_last):
-        return {}
+        return {}, ""
     scores = monitor.score_generator(step)
-    verdict.announce_evaluation(monitor.history, monitor.floor)
-    return scores
+    return scores, verdict.announce_evaluation(monitor.history, monitor.floor)

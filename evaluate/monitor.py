@@ -71,9 +71,9 @@ class Monitor:
         return self.seconds < SHARE_OF_TIME * (time.monotonic() - self.finished)
 
     def score_generator(self, step: int) -> dict[str, float]:
-        """{"frechet", "vendi", "eval_seconds"} of the generator as it is after `step` steps.
+        """{"frechet", "frechet_floor", "vendi", "eval_seconds"} of the generator after `step` steps.
 
-        frechet: the distance to the reals; lower is better. vendi: the fakes' diversity, over that
+        frechet: the distance to the reals; lower is better. frechet_floor: what reals get. vendi: the fakes' diversity, over that
         of the reals.
         """
         start = time.monotonic()
@@ -84,6 +84,7 @@ class Monitor:
         vendi = measure_vendi(self.reals, fakes)
         scores = {
             "frechet": measure_frechet(self.reals, fakes)["frechet"],
+            "frechet_floor": self.floor,
             "vendi": vendi["vendi"] / vendi["vendi_reals"],
         }
 

@@ -23,8 +23,10 @@ from system.written import RECORD_NAME, read_record_of_folder
 PICTURES = ("reals.png", "train_" + "[0-9]" * 8 + ".png", "training.gif")  # that training draws
 DRAWN_FOLDERS = ("seed_*", "visualize_*")  # beside them, drawn from a checkpoint
 METRICS = ("d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
-SCORES = ("frechet", "vendi", "eval_seconds")  # in the lines of steps that were evaluated
-METRICS_KEYS = {"step", "epoch", "images_per_second", *METRICS, "seconds", *SCORES}
+# In the lines of steps that were evaluated, before the verdict in words.
+SCORES = ("frechet", "frechet_floor", "vendi", "eval_seconds")
+METRICS_KEYS = {"step", "epoch", "images_per_second", *METRICS, "seconds", *SCORES, "verdict"}
+SCORED = b'"frechet": '  # in such a line
 METRICS_START = b'{"step": '  # of each line
 ORIGIN_FILE = "imported_from.txt"  # where the weights of an imported run come from
 
@@ -104,6 +106,30 @@ def read_metrics(path: Path) -> list[dict]:
     if not path.exists():
         return []
     entries = map(_parse_metrics_line, path.read_bytes().splitlines())
+    return [entry for entry in entries if entry is not None]
+
+
+def read_thinned_metrics(path: Path, most: int) -> list[dict]:
+    """Like `read_metrics`: all entries with scores, the last, and `most` others, evenly spaced.
+
+    Memory: that of these entries, however long the file is.
+    """
+    if not path.exists():
+        return []
+    thinned, chosen, spacing = {}, {}, 1
+    number, line = 0, b""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file):
+            if SCORED in line:
+                chosen[number] = line
+            elif number % spacing == 0:
+                thinned[number] = line
+            if len(thinned) > most:
+                spacing *= 2
+                thinned = {place: line for place, line in thinned.items() if place % spacing == 0}
+
+    kept = thinned | chosen | {number: line}
+    entries = (_parse_metrics_line(kept[place]) for place in sorted(kept))
     return [entry for entry in entries if entry is not None]
 
 

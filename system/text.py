@@ -1,4 +1,6 @@
-"""Text that somebody else wrote, made fit for one line of a message. Imports nothing."""
+"""Text that somebody else wrote, made fit for one line of a message; numbers in words. Imports
+nothing.
+"""
 
 SHOWN_CHARACTERS = 200  # of what was received, in an error
 
@@ -23,3 +25,17 @@ def join_names_for_error(names: list[str], most: int = 12) -> str:
     """The names as "a, b and 3 more", or "nothing"."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) + more) or "nothing"
+
+
+def format_duration_in_words(seconds: float) -> str:
+    """40 seconds, 1 minute, 59 minutes, 3 hours 20 minutes."""
+    if seconds < 59.5:
+        return _count_units(round(seconds), "second")
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours:
+        return _count_units(minutes, "minute")
+    return f"{_count_units(hours, 'hour')} {_count_units(minutes, 'minute')}"
+
+
+def _count_units(count: int, unit: str) -> str:
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

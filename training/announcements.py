@@ -11,6 +11,7 @@ from runs.progress import Progress, describe_changes_of_step_size, read_settings
 from system import devices
 from system.console import print_result
 from system.memory import measure_available_memory
+from system.text import format_duration_in_words
 from training.pictures import FILM
 
 SHAPES_FROM_STEP = 400  # benchmarks/results.md: when shapes appear
@@ -91,8 +92,8 @@ def announce_end_of_training(config: Config, *, seconds: float, seconds_before: 
 
     seconds: of this process; seconds_before: of the run's earlier ones.
     """
-    in_all = f", {_format_duration(seconds + seconds_before)} in all" if seconds_before else ""
-    print_result(f"trained for {_format_duration(seconds)}{in_all}")
+    in_all = f", {format_duration_in_words(seconds + seconds_before)} in all" if seconds_before else ""
+    print_result(f"trained for {format_duration_in_words(seconds)}{in_all}")
     has_film = (config.sample_path / FILM).is_file()
     film = f", and their animation is {FILM}" if has_film else ""
     print_result(f"the grids are in {config.sample_path}{film}")
@@ -114,17 +115,3 @@ def _make_command_of_run(config: Config, action: str) -> str:
     """A command line for the run, as a shell takes it."""
     run = (f"--out_dir={config.out_dir}", f"--out_name={config.name}")
     return shlex.join(["python", "main.py", *run, action])
-
-
-def _format_duration(seconds: float) -> str:
-    """In words: 40 seconds, 1 minute, 59 minutes, 3 hours 20 minutes."""
-    if seconds < 59.5:
-        return _count_units(round(seconds), "second")
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if not hours:
-        return _count_units(minutes, "minute")
-    return f"{_count_units(hours, 'hour')} {_count_units(minutes, 'minute')}"
-
-
-def _count_units(count: int, unit: str) -> str:
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

@@ -47,8 +47,11 @@ class Verdict:
         self.config = config
         self.warned = ""  # the warning that the last evaluation gave
 
-    def announce_evaluation(self, history: list[dict], floor: float) -> None:
-        """history: the evaluations so far, the newest last. floor: the score that reals get."""
+    def announce_evaluation(self, history: list[dict], floor: float) -> str:
+        """Returns the verdict in words.
+
+        history: the evaluations so far, the newest last. floor: the score that reals get.
+        """
         entry, best = history[-1], min(history, key=lambda e: e["frechet"])
         verdict, warning = judge_evaluations(history)
         place = "the best so far" if best is entry else f"best: {best['frechet']:.1f} at step "
@@ -61,6 +64,7 @@ class Verdict:
         if warning and warning != self.warned:
             logging.warning(warning, self.config.run_dir, f"{best['step']:,}")
         self.warned = warning
+        return verdict
 
 
 def judge_evaluations(history: list[dict]) -> tuple[str, str]:

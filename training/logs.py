@@ -31,6 +31,7 @@ SCALARS = {
     "learning_rate": ("learning_rate", "Adam's, of both networks. NaN losses halve it."),
     "images_per_second": ("speed/images_per_second", "Real images, excluding the first step."),
     "frechet": ("score/frechet", "How far the images are from the reals: lower is better."),
+    "frechet_floor": ("score/frechet_floor", "What reals get against other reals."),
     "vendi": ("score/diversity", "How varied the images are, over how varied the reals are."),
     "eval_seconds": ("speed/eval_seconds", "What the evaluation took."),
     "g_loss_scale": ("loss_scale/g", "The generator's loss scale in float16."),
@@ -88,10 +89,12 @@ class Logs:
     def advance_progress_bar(self, steps: int) -> None:
         self.bar.advance_training_bar(steps)
 
-    def log_training_step(self, step: int, results: dict, scores: dict | None = None) -> None:
+    def log_training_step(
+        self, step: int, results: dict, scores: dict | None = None, *, verdict: str = ""
+    ) -> None:
         """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z)).
 
-        scores: those of this step, name -> float, if it was evaluated.
+        scores: those of this step, name -> float, if it was evaluated; verdict: on them.
         """
         values = average_step_results(results) | (scores or {})
         speed = self._measure_images_per_second(step, paused=values.get("eval_seconds", 0.0))
@@ -101,6 +104,7 @@ class Logs:
         line |= {name: _round_metric_for_json(values[name]) for name in METRICS}
         line |= {"seconds": round(self.seconds, 3)}
         line |= {name: _round_metric_for_json(values[name]) for name in SCORES if name in values}
+        line |= {"verdict": verdict} if verdict else {}
         self._append_metrics_line(json.dumps(line) + "\n")
 
         self._write_scalars_to_tensorboard(step, epoch, values, speed)

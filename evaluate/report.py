@@ -1,0 +1,308 @@
+"""report.png: a run in one picture, for people who would rather look than read."""
+
+import contextlib
+import io
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+from PIL import Image, ImageDraw
+
+from config.settings import Config, name_dataset_for_folders
+from evaluate.charts import (
+    BLUE,
+    FAINT,
+    GREEN,
+    GRID,
+    INK,
+    PAPER,
+    VERMILION,
+    Chart,
+    Curve,
+    draw_chart,
+    measure_words,
+    write_words,
+)
+from runs.history import list_training_grids, locate_metrics, read_thinned_metrics
+from system.console import explain_error
+from system.text import escape_unprintable, format_duration_in_words
+from system.written import FileSeries
+
+REPORT = "report.png"
+LINES = 2000  # of metrics.jsonl, at most, beside those with scores
+WIDTH, MARGIN = 1400, 36  # pixels, as all lengths here
+HEADER = 172  # the height above the charts
+CHART_GAP, CHART_HEIGHT = 24, 262
+GRIDS, GRID_GAP = 4, 16  # side by side: the reals, the first, the best, the last
+GRID_SIDE = (WIDTH - 2 * MARGIN - (GRIDS - 1) * GRID_GAP) // GRIDS
+TALLEST_GRID = GRID_SIDE * 5 // 4
+FEWEST_COLUMNS = 4  # of a grid that is shown in part, so that its images are larger
+NAME, VERDICT, FACTS, TEXT = 30, 21, 16, 14  # heights of the fonts
+
+CHANNELS = {1: "gray", 3: "colour", 4: "colour with transparency"}
+# Verdicts that begin like this are good news, or none yet; any other is bad news.
+COLOURS_OF_VERDICTS = {"healthy": GREEN, "too early": FAINT, "little diversity": FAINT}
+NO_SCORES = "This run was not scored, and losses do not say how good images are: look at the images."
+SIZE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # of no image
+
+
+class GridOfRun(NamedTuple):
+    title: str
+    note: str  # after the title
+    path: Path
+
+
+def write_report_of_run(config: Config) -> Path | None:
+    """Draws <run>/evaluate/report.png anew and returns its path; None if that is not possible.
+
+    A failure is a warning: a picture never ends a training. A file of that name that the program
+    did not write is put aside. Takes about a second and 0.1 GB, however long the run is.
+    """
+    folder = config.run_dir / "evaluate"
+    try:
+        picture, content = draw_report_of_run(config), io.BytesIO()
+        picture.save(content, "PNG")
+        folder.mkdir(parents=True, exist_ok=True)
+        FileSeries(folder, what="the report").write_file_of_series(REPORT, content.getvalue())
+    except Exception as error:  # whatever is in the run's folder
+        logging.warning("%s cannot be written: %s", folder / REPORT, explain_error(error))
+        return None
+    return folder / REPORT
+
+
+def draw_report_of_run(config: Config) -> Image.Image:
+    """The picture: a function of the run's metrics.jsonl, its settings and its grids."""
+    entries = read_thinned_metrics(locate_metrics(config), LINES)
+    charts = plan_charts_of_run(entries)
+    last_step = max((entry["step"] for entry in entries), default=0)
+    grids = choose_grids_of_run(config, entries)
+    drawn = [draw_grid_of_run(config, grid.path) for grid in grids]
+
+    rows = math.ceil(len(charts) / 2)
+    below_charts = HEADER + rows * (CHART_HEIGHT + CHART_GAP)
+    tallest = max((picture.height for picture in drawn if picture), default=0)
+    height = below_charts + (68 + tallest if tallest else 0) + MARGIN
+    page = Image.new("RGB", (WIDTH, height), PAPER)
+
+    _write_header(page, config, entries)
+    width = (WIDTH - 2 * MARGIN - CHART_GAP) // 2
+    for number, chart in enumerate(charts):
+        x = MARGIN + number % 2 * (width + CHART_GAP)
+        y = HEADER + number // 2 * (CHART_HEIGHT + CHART_GAP)
+        page.paste(draw_chart(chart, (width, CHART_HEIGHT), last_step), (x, y))
+    if tallest:
+        _paste_grids_with_titles(page, below_charts, grids, drawn)
+    return page
+
+
+def find_best_entry(entries: list[dict]) -> dict | None:
+    """The entry of metrics.jsonl with the lowest Frechet distance; None without scores."""
+    scored = [entry for entry in entries if _read_number(entry, "frechet") > 0]
+    return min(scored, key=lambda entry: entry["frechet"], default=None)
+
+
+def plan_charts_of_run(entries: list[dict]) -> list[Chart]:
+    """The charts that entries of metrics.jsonl have numbers for."""
+    best = find_best_entry(entries)
+    marked = {"marked_step": best and best["step"]}
+    charts = [*_plan_charts_of_scores(entries, best)] if best else []
+
+    d_loss = _make_curve(entries, "d_loss", "discriminator", BLUE, jumps=True)
+    g_loss = _make_curve(entries, "g_loss", "generator", VERMILION, jumps=True)
+    note = "they jump, and do not say how good images are"
+    charts.append(Chart("Losses", note, [d_loss, g_loss], {}, ends=(0, 1), **marked))
+
+    real = _make_curve(entries, "d_real", "real images", BLUE, jumps=True)
+    fake = _make_curve(entries, "d_fake", "generated images", VERMILION, jumps=True)
+    title, note = "What the discriminator says", "D(x) and D(G(z)): how likely an image is real"
+    rules = {"it cannot tell": 0.5}
+    charts.append(Chart(title, note, [real, fake], rules, ends=(0, 1), **marked))
+    return [c for c in charts if any(np.isfinite(curve.values).any() for curve in c.curves)]
+
+
+def _plan_charts_of_scores(entries: list[dict], best: dict) -> tuple[Chart, Chart]:
+    scored = [entry for entry in entries if _read_number(entry, "frechet") > 0]
+    score = _make_curve(scored, "frechet", "this run", BLUE)
+    floors = [floor for entry in scored if (floor := _read_number(entry, "frechet_floor")) > 0]
+    mark = (best["frechet"], f"best: {format_score(best['frechet'])} at step {best['step']:,}")
+    distance = Chart(
+        "Frechet distance to the dataset",
+        "lower is better",
+        [score],
+        {"real images": floors[-1]} if floors else {},
+        is_logarithmic=True,
+        marked_step=best["step"],
+        mark=mark,
+    )
+
+    share = _make_curve(scored, "vendi", "this run", BLUE, scale=100)
+    diversity = Chart(
+        "Diversity",
+        "Vendi score, in % of the dataset's",
+        [share],
+        {"the dataset": 100},
+        ends=(0, 100),
+        marked_step=best["step"],
+        unit="%",
+    )
+    return distance, diversity
+
+
+def _make_curve(
+    entries: list[dict], key: str, name: str, colour: tuple, *, scale: float = 1, jumps=False
+) -> Curve:
+    """The numbers that entries have under `key`, times `scale`."""
+    shown = [entry for entry in entries if key in entry]
+    steps = np.array([entry["step"] for entry in shown], float)
+    values = np.array([scale * _read_number(entry, key) for entry in shown], float)
+    return Curve(name, colour, steps, values, jumps)
+
+
+def _read_number(entry: dict, key: str) -> float:
+    """NaN for what is missing or no finite number: others may write lines, too."""
+    value = entry.get(key)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < 1e300 else math.nan
+
+
+def format_score(value: float) -> str:
+    """Three digits: 13.8, 3,410."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _write_header(page: Image.Image, config: Config, entries: list[dict]) -> None:
+    """The run's name, what was trained, and the last verdict."""
+    name = _shorten_words(escape_unprintable(config.name), NAME, WIDTH - 2 * MARGIN)
+    write_words(page, (MARGIN, 46), name, NAME)
+    facts = _shorten_words(describe_training_of_run(config, entries), FACTS, WIDTH - 2 * MARGIN)
+    write_words(page, (MARGIN, 84), facts, FACTS, FAINT)
+
+    verdict, numbers = describe_last_scores(entries)
+    starts = COLOURS_OF_VERDICTS.items()
+    colour = next((c for start, c in starts if verdict.startswith(start)), VERMILION)
+    x = MARGIN
+    if verdict:
+        middle = (MARGIN + 8, 126)
+        _draw_round_mark(page, middle, colour)
+        write_words(page, (MARGIN + 26, 126), verdict, VERDICT, colour)
+        x = MARGIN + 26 + measure_words(verdict, VERDICT) + 16
+    write_words(page, (x, 127), numbers or NO_SCORES, FACTS, INK)
+
+
+def _draw_round_mark(page: Image.Image, middle: tuple[int, int], colour: tuple) -> None:
+    """A smooth dot of 16 pixels."""
+    mask = Image.new("L", (64, 64))
+    ImageDraw.Draw(mask).ellipse((0, 0, 63, 63), fill=255)
+    page.paste(colour, (middle[0] - 8, middle[1] - 8), mask.reduce(4))
+
+
+def _shorten_words(words: str, size: int, width: float) -> str:
+    """The beginning that fits into `width` pixels, with "..." if something is left out."""
+    short = words
+    while short and measure_words(words if short == words else short + "...", size) > width:
+        short = short[:-1]
+    return short if short == words else short + "..."
+
+
+def describe_training_of_run(config: Config, entries: list[dict]) -> str:
+    """dataset digits, 32x32 gray, 1,500 steps of 64 images ..."""
+    size = f"{config.width}x{config.height} {CHANNELS.get(config.c_dim, '')}".strip()
+    facts = [f"dataset {escape_unprintable(name_dataset_for_folders(config.dataset))}", size]
+    if entries:
+        facts.append(f"{entries[-1]['step']:,} steps of {config.images_per_step} images")
+    epochs = [_read_number(entry, "epoch") for entry in entries[-1:]]
+    facts += [f"each image shown {epoch:,.3g} times" for epoch in epochs if epoch > 0]
+    seconds = [_read_number(entry, "seconds") for entry in entries[-1:]]
+    facts += [f"trained for {format_duration_in_words(told)}" for told in seconds if told > 0]
+    return "   ·   ".join(facts)
+
+
+def describe_last_scores(entries: list[dict]) -> tuple[str, str]:
+    """The last verdict and the numbers that it is about; ("", "") without scores."""
+    scored = [entry for entry in entries if _read_number(entry, "frechet") > 0]
+    if not scored:
+        return "", ""
+    last = scored[-1]
+    words = last.get("verdict")
+    numbers = f"Frechet distance {format_score(last['frechet'])}"
+    floor, diversity = _read_number(last, "frechet_floor"), _read_number(last, "vendi")
+    numbers += f", {format_score(last['frechet'] / floor)} times its floor" if floor > 0 else ""
+    numbers += f", diversity {diversity:.0%}" if diversity >= 0 else ""
+    verdict = escape_unprintable(words, limit=70) if isinstance(words, str) else ""
+    return verdict, f"at step {last['step']:,}: {numbers}" if verdict else numbers
+
+
+def choose_grids_of_run(config: Config, entries: list[dict]) -> list[GridOfRun]:
+    """The reals, and the first, the best and the last grid; the best is the nearest to the best
+    score.
+    """
+    last_step = max((entry["step"] for entry in entries), default=math.inf)
+    paths = {step: p for step, p in list_training_grids(config).items() if step <= last_step}
+    best = find_best_entry(entries)
+    titles = {}
+    if paths:
+        titles[min(paths)] = "first"
+        if best:
+            nearest = min(paths, key=lambda step: (abs(step - best["step"]), step))
+            name = "best" if nearest == best["step"] else "near the best"
+            titles[nearest] = f"{titles[nearest]}, {name}" if nearest in titles else name
+        titles[max(paths)] = f"{titles[max(paths)]}, last" if max(paths) in titles else "last"
+
+    reals = config.sample_path / "reals.png"
+    grids = [GridOfRun("the dataset", "the goal", reals)] if reals.is_file() else []
+    notes = [(step, f"step {step:,}") for step in sorted(titles)]
+    return grids + [GridOfRun(note, titles[step], paths[step]) for step, note in notes]
+
+
+def draw_grid_of_run(config: Config, path: Path) -> Image.Image | None:
+    """A grid, or as many of its first images as can be shown large; None where it is no image."""
+    with contextlib.suppress(*SIZE_ERRORS), Image.open(path) as file:
+        columns, rows = file.width // config.width, file.height // config.height
+        shown, size = choose_images_of_grid(config, max(columns, 1), max(rows, 1))
+        part = file.crop((0, 0, shown[0] * config.width, shown[1] * config.height))
+        part = _put_on_white(part)
+        is_enlarged = size[0] >= part.width
+        return part.resize(size, Image.Resampling.NEAREST if is_enlarged else Image.Resampling.BOX)
+    return None
+
+
+def choose_images_of_grid(config: Config, columns: int, rows: int) -> tuple[tuple, tuple]:
+    """(columns, rows) to show of a grid, and (width, height) to show them in.
+
+    Small images are enlarged by a whole number. A network with labels has one in each row: all
+    rows are shown.
+    """
+    found = []
+    for across in range(columns, min(columns, FEWEST_COLUMNS) - 1, -1):
+        down = rows if config.y_dim else min(rows, across)
+        width, height = across * config.width, down * config.height
+        scale = min(GRID_SIDE / width, TALLEST_GRID / height)
+        scale = math.floor(scale) if scale >= 1 else scale
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        found.append(((across, down), size))
+    return max(found, key=lambda choice: choice[1][0] * choice[1][1])
+
+
+def _put_on_white(picture: Image.Image) -> Image.Image:
+    if "A" not in picture.getbands() and "transparency" not in picture.info:
+        return picture.convert("RGB")
+    picture = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, PAPER), picture).convert("RGB")
+
+
+def _paste_grids_with_titles(
+    page: Image.Image, top: int, grids: list[GridOfRun], drawn: list[Image.Image | None]
+) -> None:
+    x = MARGIN
+    for grid, picture in zip(grids, drawn, strict=True):
+        if picture is None:
+            continue
+        write_words(page, (x, top + 48), grid.title, FACTS)
+        beside = x + measure_words(grid.title, FACTS) + 10
+        write_words(page, (beside, top + 49), grid.note, TEXT, FAINT)
+        page.paste(picture, (x, top + 68))
+        frame = (x - 1, top + 67, x + picture.width, top + 68 + picture.height)
+        ImageDraw.Draw(page).rectangle(frame, outline=GRID)
+        x += GRID_SIDE + GRID_GAP
