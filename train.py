@@ -12,6 +12,7 @@ from config.stored import write_config
 from data.labels import Labels
 from data.split import Split, split_rows_for_holdout
 from evaluate.monitor import Monitor
+from evaluate.report import write_report_of_run
 from gan import DCGAN
 from runs.checkpoints import Checkpoints, DivergedError, keep_older_images_per_step
 from runs.claims import (
@@ -160,7 +161,10 @@ def train_until_divergence(
     with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
         finished = run_training_steps(dcgan, images, labels, split, checkpoints, logs)
     seconds = logs.seconds - logs.seconds_before
-    announce_end_of_training(config, seconds=seconds, seconds_before=logs.seconds_before)
+    report = write_report_of_run(config, needs_scores=True)
+    announce_end_of_training(
+        config, seconds=seconds, seconds_before=logs.seconds_before, report=report
+    )
     return config if finished else None
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 SMOOTH = 4  # lines are drawn this much larger, then averaged
-LEFT, RIGHT = 58, 132  # pixels beside the curves: for the ticks, and for the names of the curves
+LEFT, RIGHT = 54, 136  # pixels beside the curves: for the ticks, and for the names of the curves
 ABOVE, BELOW = 40, 28  # for the title, and for the steps
-TITLE, TEXT = 17, 14  # heights of the fonts, in pixels
+TITLE, TEXT = 18, 15  # heights of the fonts, in pixels
 LINE_HEIGHT = 18  # of the names
 DOTTED_POINTS = 50  # curves of up to this many points show them
 SHOWN_PERCENT = 1, 99  # of jumping values; those beyond are cut off
@@ -205,18 +205,18 @@ def choose_linear_axis(low: float, high: float, *, exact: bool = False) -> Axis:
 
 
 def choose_logarithmic_axis(low: float, high: float) -> Axis:
-    """A little beyond positive `low` and `high`, with ticks at 1, 2 and 5 or at powers of ten."""
+    """A little beyond positive `low` and `high`, with ticks at powers of ten, or more of them."""
     start, end = math.log10(low), math.log10(high)
     room = max(0.08 * (end - start), 0.12)
     start, end = start - room, end + room
     powers = range(math.floor(start), math.ceil(end) + 1)
-    sparse = range(powers[0], powers[-1] + 1, max(1, len(powers) // 5))
+    sparse = powers[:: max(1, len(powers) // 5)]
 
-    fine = [part * 10.0**power for power in powers for part in (1, 2, 5)]
-    for ticks in (fine, [10.0**power for power in sparse]):
-        ticks = [tick for tick in ticks if start <= math.log10(tick) <= end]
-        if len(ticks) <= 6:
-            break
+    ticks = []
+    for parts, chosen in (((1,), sparse), ((1, 3), powers), ((1, 2, 5), powers)):
+        round_numbers = [part * 10.0**power for power in chosen for part in parts]
+        finer = [number for number in round_numbers if start <= math.log10(number) <= end]
+        ticks = finer if len(finer) <= 6 or not ticks else ticks
     return Axis(start, end, ticks, is_logarithmic=True)
 
 
@@ -231,8 +231,8 @@ def format_tick(value: float) -> str:
 
 
 def _write_title_and_ticks(picture: Image.Image, panel: _Panel, chart: Chart) -> None:
-    write_words(picture, (LEFT, 12), chart.title, TITLE)
-    beside = LEFT + measure_words(chart.title, TITLE) + 12
+    write_words(picture, (0, 12), chart.title, TITLE)
+    beside = measure_words(chart.title, TITLE) + 12
     write_words(picture, (beside, 13), chart.note, TEXT, FAINT)
 
     for tick in panel.axis.ticks:
@@ -292,26 +292,38 @@ def write_words(
     align: float = 0,
 ) -> None:
     """Writes one line at `place`: the middle of its height, and 0 its left end, 1 its right."""
-    font, words = _load_font_of_charts(size), _choose_writable_words(words, size)
-    _, top, _, bottom = font.getbbox("0")
-    corner = (place[0] - align * font.getlength(words), place[1] - (top + bottom) / 2)
-    ImageDraw.Draw(picture).text((round(corner[0]), round(corner[1])), words, colour, font)
+    mask = _draw_words_as_mask(words, size)
+    corner = (place[0] - align * mask.width, place[1] - mask.height / 2)
+    picture.paste(colour, (round(corner[0]), round(corner[1])), mask)
 
 
-def measure_words(words: str, size: int) -> float:
+def measure_words(words: str, size: int) -> int:
     """Pixels along a line."""
-    return _load_font_of_charts(size).getlength(_choose_writable_words(words, size))
+    return _draw_words_as_mask(words, size).width
 
 
-def _choose_writable_words(words: str, size: int) -> str:
-    is_scalable = isinstance(_load_font_of_charts(size), ImageFont.FreeTypeFont)
-    return words if is_scalable else words.encode("latin-1", "replace").decode("latin-1")
+@functools.lru_cache(1000)
+def _draw_words_as_mask(words: str, size: int) -> Image.Image:
+    """A line in mode L, with the middle of its digits at half the height.
+
+    It is drawn large and averaged: small letters alone would stand on whole pixels, unevenly.
+    """
+    font, is_scalable = _load_font_of_charts(size * SMOOTH)
+    if not is_scalable:
+        words = words.encode("latin-1", "replace").decode("latin-1")  # all that it has
+    _, top, _, bottom = font.getbbox("0")
+    height = 4 * (bottom - top)
+    large = Image.new("L", (math.ceil(font.getlength(words)) + 1, height))
+    ImageDraw.Draw(large).text((0, round(height / 2 - (top + bottom) / 2)), words, 255, font)
+    return large.reduce(SMOOTH) if is_scalable else large
 
 
 @functools.cache
-def _load_font_of_charts(size: int):
-    """Pillow's own font; in a Pillow that was built without FreeType, a small one of one size."""
+def _load_font_of_charts(size: int) -> tuple:
+    """Pillow's own font, and True; if Pillow was built without FreeType, one of 11 pixels, and
+    False.
+    """
     try:
-        return ImageFont.load_default(size)
+        return ImageFont.load_default(size), True
     except ImportError:
-        return ImageFont.load_default()
+        return ImageFont.load_default(), False

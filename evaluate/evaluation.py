@@ -14,6 +14,7 @@ from config.settings import Config
 from evaluate.compared_sets import ImageSets
 from evaluate.features.networks import load_networks
 from evaluate.metrics import METRICS, FeatureFiles, Metric
+from evaluate.report import write_report_of_run
 from evaluate.scores import Score, append_scores, format_score_table
 from sample import Sampler
 from system.console import print_result
@@ -31,7 +32,8 @@ def evaluate(
     checkpoint: str = "last",
     files: FeatureFiles = NO_FILES,
 ) -> list[Score]:
-    """Scores a run's checkpoint, prints the table, and adds the scores to evaluate/scores.json.
+    """Scores a run's checkpoint, prints the table, adds the scores to evaluate/scores.json, and
+    draws evaluate/report.png.
 
     images: the reals, uint8 (N, H, W, C). names: of METRICS. samples: images to draw, but no more
     than half of the reals, so that reals can be compared with as many others. checkpoint: "last",
@@ -57,6 +59,8 @@ def evaluate(
                 append_scores(folder, found)
                 scores += found
     _print_scores(config, sampler.step, scores, count)
+    if report := write_report_of_run(config):
+        print_result(f"the run in one picture is {report}")
     return scores
 
 

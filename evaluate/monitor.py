@@ -71,10 +71,11 @@ class Monitor:
         return self.seconds < SHARE_OF_TIME * (time.monotonic() - self.finished)
 
     def score_generator(self, step: int) -> dict[str, float]:
-        """{"frechet", "frechet_floor", "vendi", "eval_seconds"} of the generator after `step` steps.
+        """{"frechet", "frechet_floor", "vendi", "eval_seconds"} of the generator as it is after
+        `step` steps.
 
-        frechet: the distance to the reals; lower is better. frechet_floor: what reals get. vendi: the fakes' diversity, over that
-        of the reals.
+        frechet: the distance to the reals; lower is better. frechet_floor: what other reals get.
+        vendi: the fakes' diversity, over that of the reals.
         """
         start = time.monotonic()
         if self.reals is None:

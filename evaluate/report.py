@@ -15,7 +15,6 @@ from evaluate.charts import (
     BLUE,
     FAINT,
     GREEN,
-    GRID,
     INK,
     PAPER,
     VERMILION,
@@ -32,19 +31,23 @@ from system.written import FileSeries
 
 REPORT = "report.png"
 LINES = 2000  # of metrics.jsonl, at most, beside those with scores
-WIDTH, MARGIN = 1400, 36  # pixels, as all lengths here
+WIDTH, MARGIN = 1440, 36  # pixels, as all lengths here
 HEADER = 172  # the height above the charts
-CHART_GAP, CHART_HEIGHT = 24, 262
-GRIDS, GRID_GAP = 4, 16  # side by side: the reals, the first, the best, the last
+CHART_GAP, CHART_HEIGHT = 28, 264
+GRIDS, GRID_GAP = 4, 18  # side by side: the reals, the first, the best, the last
 GRID_SIDE = (WIDTH - 2 * MARGIN - (GRIDS - 1) * GRID_GAP) // GRIDS
 TALLEST_GRID = GRID_SIDE * 5 // 4
+TILE_GAP = 2  # between the images of a grid
+ABOVE_GRIDS = 76  # for what is written above them
 FEWEST_COLUMNS = 4  # of a grid that is shown in part, so that its images are larger
-NAME, VERDICT, FACTS, TEXT = 30, 21, 16, 14  # heights of the fonts
+NAME, VERDICT, TITLE, FACTS, TEXT = 32, 22, 18, 17, 15  # heights of the fonts
 
 CHANNELS = {1: "gray", 3: "colour", 4: "colour with transparency"}
 # Verdicts that begin like this are good news, or none yet; any other is bad news.
 COLOURS_OF_VERDICTS = {"healthy": GREEN, "too early": FAINT, "little diversity": FAINT}
-NO_SCORES = "This run was not scored, and losses do not say how good images are: look at the images."
+NO_SCORES = (
+    "This run was not scored, and losses do not say how good images are: look at the images."
+)
 SIZE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # of no image
 
 
@@ -54,16 +57,21 @@ class GridOfRun(NamedTuple):
     path: Path
 
 
-def write_report_of_run(config: Config) -> Path | None:
-    """Draws <run>/evaluate/report.png anew and returns its path; None if that is not possible.
+def write_report_of_run(config: Config, *, needs_scores: bool = False) -> Path | None:
+    """Draws <run>/evaluate/report.png anew and returns its path; None where there is nothing to
+    draw, or, if `needs_scores`, no score of training.
 
-    A failure is a warning: a picture never ends a training. A file of that name that the program
-    did not write is put aside. Takes about a second and 0.1 GB, however long the run is.
+    A failure is a warning, and None: a picture never ends a training. A file of that name that the
+    program did not write is put aside. Takes about a second and 0.1 GB, however long the run is.
     """
     folder = config.run_dir / "evaluate"
     try:
-        picture, content = draw_report_of_run(config), io.BytesIO()
-        picture.save(content, "PNG")
+        entries = read_thinned_metrics(locate_metrics(config), LINES)
+        has_any = entries or list_training_grids(config)
+        if not (find_best_entry(entries) if needs_scores else has_any):
+            return None
+        content = io.BytesIO()
+        draw_report_of_run(config, entries).save(content, "PNG")
         folder.mkdir(parents=True, exist_ok=True)
         FileSeries(folder, what="the report").write_file_of_series(REPORT, content.getvalue())
     except Exception as error:  # whatever is in the run's folder
@@ -72,9 +80,8 @@ def write_report_of_run(config: Config) -> Path | None:
     return folder / REPORT
 
 
-def draw_report_of_run(config: Config) -> Image.Image:
-    """The picture: a function of the run's metrics.jsonl, its settings and its grids."""
-    entries = read_thinned_metrics(locate_metrics(config), LINES)
+def draw_report_of_run(config: Config, entries: list[dict]) -> Image.Image:
+    """The picture: a function of entries of metrics.jsonl, the settings and the grids."""
     charts = plan_charts_of_run(entries)
     last_step = max((entry["step"] for entry in entries), default=0)
     grids = choose_grids_of_run(config, entries)
@@ -83,7 +90,7 @@ def draw_report_of_run(config: Config) -> Image.Image:
     rows = math.ceil(len(charts) / 2)
     below_charts = HEADER + rows * (CHART_HEIGHT + CHART_GAP)
     tallest = max((picture.height for picture in drawn if picture), default=0)
-    height = below_charts + (68 + tallest if tallest else 0) + MARGIN
+    height = below_charts + (ABOVE_GRIDS + tallest if tallest else 0) + MARGIN
     page = Image.new("RGB", (WIDTH, height), PAPER)
 
     _write_header(page, config, entries)
@@ -131,7 +138,7 @@ def _plan_charts_of_scores(entries: list[dict], best: dict) -> tuple[Chart, Char
         "Frechet distance to the dataset",
         "lower is better",
         [score],
-        {"real images": floors[-1]} if floors else {},
+        {"floor: real images": floors[-1]} if floors else {},
         is_logarithmic=True,
         marked_step=best["step"],
         mark=mark,
@@ -168,8 +175,9 @@ def _read_number(entry: dict, key: str) -> float:
 
 
 def format_score(value: float) -> str:
-    """Three digits: 13.8, 3,410."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    """Three digits or more: 3,410, 13.0, 1.62."""
+    digits = 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:,.{digits}f}"
 
 
 def _write_header(page: Image.Image, config: Config, entries: list[dict]) -> None:
@@ -184,11 +192,10 @@ def _write_header(page: Image.Image, config: Config, entries: list[dict]) -> Non
     colour = next((c for start, c in starts if verdict.startswith(start)), VERMILION)
     x = MARGIN
     if verdict:
-        middle = (MARGIN + 8, 126)
-        _draw_round_mark(page, middle, colour)
-        write_words(page, (MARGIN + 26, 126), verdict, VERDICT, colour)
-        x = MARGIN + 26 + measure_words(verdict, VERDICT) + 16
-    write_words(page, (x, 127), numbers or NO_SCORES, FACTS, INK)
+        _draw_round_mark(page, (MARGIN + 8, 128), colour)
+        write_words(page, (MARGIN + 26, 127), f"Verdict: {verdict}", VERDICT, colour)
+        x = MARGIN + 26 + measure_words(f"Verdict: {verdict}", VERDICT) + 18
+    write_words(page, (x, 129), numbers or NO_SCORES, FACTS, INK)
 
 
 def _draw_round_mark(page: Image.Image, middle: tuple[int, int], colour: tuple) -> None:
@@ -228,7 +235,7 @@ def describe_last_scores(entries: list[dict]) -> tuple[str, str]:
     words = last.get("verdict")
     numbers = f"Frechet distance {format_score(last['frechet'])}"
     floor, diversity = _read_number(last, "frechet_floor"), _read_number(last, "vendi")
-    numbers += f", {format_score(last['frechet'] / floor)} times its floor" if floor > 0 else ""
+    numbers += f", {last['frechet'] / floor:,.0f} times its floor" if floor > 0 else ""
     numbers += f", diversity {diversity:.0%}" if diversity >= 0 else ""
     verdict = escape_unprintable(words, limit=70) if isinstance(words, str) else ""
     return verdict, f"at step {last['step']:,}: {numbers}" if verdict else numbers
@@ -249,6 +256,8 @@ def choose_grids_of_run(config: Config, entries: list[dict]) -> list[GridOfRun]:
             name = "best" if nearest == best["step"] else "near the best"
             titles[nearest] = f"{titles[nearest]}, {name}" if nearest in titles else name
         titles[max(paths)] = f"{titles[max(paths)]}, last" if max(paths) in titles else "last"
+        if len(titles) < GRIDS - 1:
+            titles.setdefault([*paths][len(paths) // 2], "halfway")
 
     reals = config.sample_path / "reals.png"
     grids = [GridOfRun("the dataset", "the goal", reals)] if reals.is_file() else []
@@ -260,16 +269,31 @@ def draw_grid_of_run(config: Config, path: Path) -> Image.Image | None:
     """A grid, or as many of its first images as can be shown large; None where it is no image."""
     with contextlib.suppress(*SIZE_ERRORS), Image.open(path) as file:
         columns, rows = file.width // config.width, file.height // config.height
-        shown, size = choose_images_of_grid(config, max(columns, 1), max(rows, 1))
+        shown, tile = choose_images_of_grid(config, max(columns, 1), max(rows, 1))
         part = file.crop((0, 0, shown[0] * config.width, shown[1] * config.height))
-        part = _put_on_white(part)
-        is_enlarged = size[0] >= part.width
-        return part.resize(size, Image.Resampling.NEAREST if is_enlarged else Image.Resampling.BOX)
+        return _set_images_apart(_put_on_white(part), shown, tile)
     return None
 
 
+def _set_images_apart(
+    grid: Image.Image, shown: tuple[int, int], tile: tuple[int, int]
+) -> Image.Image:
+    """A grid of (columns, rows) `shown` with each image at the size `tile`, on white."""
+    (columns, rows), (width, height) = shown, tile
+    filters = Image.Resampling.NEAREST, Image.Resampling.BOX
+    is_smaller = columns * width < grid.width
+    large = grid.resize((columns * width, rows * height), filters[is_smaller])
+    size = columns * (width + TILE_GAP) - TILE_GAP, rows * (height + TILE_GAP) - TILE_GAP
+    apart = Image.new("RGB", size, PAPER)
+    for row, column in np.ndindex(rows, columns):
+        x, y = column * width, row * height
+        image = large.crop((x, y, x + width, y + height))
+        apart.paste(image, (x + column * TILE_GAP, y + row * TILE_GAP))
+    return apart
+
+
 def choose_images_of_grid(config: Config, columns: int, rows: int) -> tuple[tuple, tuple]:
-    """(columns, rows) to show of a grid, and (width, height) to show them in.
+    """(columns, rows) to show of a grid, and the (width, height) to show each image in.
 
     Small images are enlarged by a whole number. A network with labels has one in each row: all
     rows are shown.
@@ -277,12 +301,12 @@ def choose_images_of_grid(config: Config, columns: int, rows: int) -> tuple[tupl
     found = []
     for across in range(columns, min(columns, FEWEST_COLUMNS) - 1, -1):
         down = rows if config.y_dim else min(rows, across)
-        width, height = across * config.width, down * config.height
-        scale = min(GRID_SIDE / width, TALLEST_GRID / height)
+        room = GRID_SIDE - (across - 1) * TILE_GAP, TALLEST_GRID - (down - 1) * TILE_GAP
+        scale = min(room[0] / across / config.width, room[1] / down / config.height)
         scale = math.floor(scale) if scale >= 1 else scale
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        found.append(((across, down), size))
-    return max(found, key=lambda choice: choice[1][0] * choice[1][1])
+        tile = max(1, int(config.width * scale)), max(1, int(config.height * scale))
+        found.append(((across, down), tile))
+    return max(found, key=lambda choice: math.prod((*choice[0], *choice[1])))
 
 
 def _put_on_white(picture: Image.Image) -> Image.Image:
@@ -295,14 +319,15 @@ def _put_on_white(picture: Image.Image) -> Image.Image:
 def _paste_grids_with_titles(
     page: Image.Image, top: int, grids: list[GridOfRun], drawn: list[Image.Image | None]
 ) -> None:
+    write_words(
+        page, (MARGIN, top + 16), "What it draws, always from the same random numbers", TITLE
+    )
     x = MARGIN
     for grid, picture in zip(grids, drawn, strict=True):
         if picture is None:
             continue
-        write_words(page, (x, top + 48), grid.title, FACTS)
+        write_words(page, (x, top + 54), grid.title, FACTS)
         beside = x + measure_words(grid.title, FACTS) + 10
-        write_words(page, (beside, top + 49), grid.note, TEXT, FAINT)
-        page.paste(picture, (x, top + 68))
-        frame = (x - 1, top + 67, x + picture.width, top + 68 + picture.height)
-        ImageDraw.Draw(page).rectangle(frame, outline=GRID)
+        write_words(page, (beside, top + 54), grid.note, TEXT, FAINT)
+        page.paste(picture, (x, top + ABOVE_GRIDS))
         x += GRID_SIDE + GRID_GAP

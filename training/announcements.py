@@ -1,6 +1,7 @@
 """What training reports before its first step and after its last."""
 
 import shlex
+from pathlib import Path
 
 from absl import logging
 
@@ -87,16 +88,23 @@ def announce_stop_of_training(step: int) -> None:
     logging.info("stopped and saved at step %s; the same command resumes there.", f"{step:,}")
 
 
-def announce_end_of_training(config: Config, *, seconds: float, seconds_before: float) -> None:
+def announce_end_of_training(
+    config: Config, *, seconds: float, seconds_before: float, report: Path | None = None
+) -> None:
     """Says how long it took and where its pictures are, with the commands that may come next.
 
-    seconds: of this process; seconds_before: of the run's earlier ones.
+    seconds: of this process; seconds_before: of the run's earlier ones; report: of the run, if it
+    was scored.
     """
-    in_all = f", {format_duration_in_words(seconds + seconds_before)} in all" if seconds_before else ""
+    in_all = (
+        f", {format_duration_in_words(seconds + seconds_before)} in all" if seconds_before else ""
+    )
     print_result(f"trained for {format_duration_in_words(seconds)}{in_all}")
     has_film = (config.sample_path / FILM).is_file()
     film = f", and their animation is {FILM}" if has_film else ""
     print_result(f"the grids are in {config.sample_path}{film}")
+    if report:
+        print_result(f"its scores, losses and grids in one picture: {report}")
     if best := _find_best_before_last_checkpoint(config):
         print_result(
             f"the best of the scored checkpoints is {best}: --checkpoint=best draws from it"
