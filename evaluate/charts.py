@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 SMOOTH = 4  # lines are drawn this much larger, then averaged
-LEFT, RIGHT = 54, 136  # pixels beside the curves: for the ticks, and for the names of the curves
+LEFT, RIGHT = 54, 140  # pixels beside the curves: for the ticks, and for the names of the curves
 ABOVE, BELOW = 40, 28  # for the title, and for the steps
 TITLE, TEXT = 18, 15  # heights of the fonts, in pixels
 LINE_HEIGHT = 18  # of the names
@@ -83,8 +83,7 @@ def draw_chart(
     panel.draw_line([(0, panel.ends[0]), (last_step, panel.ends[0])], AXIS, 1)
     for value in chart.rules.values():
         panel.draw_line_of_dashes([(0, value), (last_step, value)], FAINT, dash=6)
-    for curve in sorted(chart.curves, key=lambda curve: not curve.jumps):
-        _draw_curve(panel, curve)
+    _draw_curves(panel, chart.curves)
     if chart.mark:
         panel.draw_ring(chart.marked_step, chart.mark[0], INK)
 
@@ -139,16 +138,18 @@ class _Panel:
         return x * SMOOTH, y * SMOOTH
 
 
-def _draw_curve(panel: _Panel, curve: Curve) -> None:
-    values = curve.values
-    if curve.jumps:
-        pale = tuple(round(255 - 0.3 * (255 - part)) for part in curve.colour)
-        _draw_values(panel, curve.steps, values, pale, 1)
-        values = smooth_jumping_values(values)
-    _draw_values(panel, curve.steps, values, curve.colour, 2)
+def _draw_curves(panel: _Panel, curves: list[Curve]) -> None:
+    """What jumps, faintly; above all of that, the lines."""
+    for curve in curves:
+        if curve.jumps:
+            pale = tuple(round(255 - 0.3 * (255 - part)) for part in curve.colour)
+            _draw_values(panel, curve.steps, curve.values, pale, 1)
 
-    if not curve.jumps and len(values) <= DOTTED_POINTS:
-        for step, value in zip(curve.steps, values, strict=True):
+    for curve in curves:
+        _draw_values(panel, curve.steps, find_line_of_curve(curve), curve.colour, 2)
+        if curve.jumps or len(curve.values) > DOTTED_POINTS:
+            continue
+        for step, value in zip(curve.steps, curve.values, strict=True):
             if np.isfinite(value):
                 panel.draw_dot(step, value, curve.colour, 3)
 
@@ -165,6 +166,11 @@ def _draw_values(
             panel.draw_dot(*places[0], colour, width)
         elif places:
             panel.draw_line(places, colour, width)
+
+
+def find_line_of_curve(curve: Curve) -> np.ndarray:
+    """The values that its line goes through, (n,)."""
+    return smooth_jumping_values(curve.values) if curve.jumps else curve.values
 
 
 def smooth_jumping_values(values: np.ndarray) -> np.ndarray:
@@ -248,7 +254,7 @@ def _write_names_beside_curves(picture: Image.Image, panel: _Panel, chart: Chart
     """The names of curves at the heights where these end, and of the dashed lines."""
     names = []
     for curve in chart.curves:
-        values = smooth_jumping_values(curve.values) if curve.jumps else curve.values
+        values = find_line_of_curve(curve)
         known = values[np.isfinite(values)]
         if curve.name and len(known):
             names.append((panel.locate_point(0, known[-1])[1], curve.name, curve.colour))
@@ -258,7 +264,7 @@ def _write_names_beside_curves(picture: Image.Image, panel: _Panel, chart: Chart
     names.sort()
     heights = spread_heights([name[0] for name in names], ABOVE, ABOVE + panel.height)
     for height, (_, name, colour) in zip(heights, names, strict=True):
-        write_words(picture, (LEFT + panel.width + 10, height), name, TEXT, colour)
+        write_words(picture, (LEFT + panel.width + 14, height), name, TEXT, colour)
 
 
 def spread_heights(heights: list[float], low: float, high: float) -> list[float]:

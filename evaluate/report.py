@@ -30,7 +30,7 @@ from system.text import escape_unprintable, format_duration_in_words
 from system.written import FileSeries
 
 REPORT = "report.png"
-LINES = 2000  # of metrics.jsonl, at most, beside those with scores
+LINES = 1000  # of metrics.jsonl, at most, beside those with scores
 WIDTH, MARGIN = 1440, 36  # pixels, as all lengths here
 HEADER = 172  # the height above the charts
 CHART_GAP, CHART_HEIGHT = 28, 264
@@ -220,7 +220,7 @@ def describe_training_of_run(config: Config, entries: list[dict]) -> str:
     if entries:
         facts.append(f"{entries[-1]['step']:,} steps of {config.images_per_step} images")
     epochs = [_read_number(entry, "epoch") for entry in entries[-1:]]
-    facts += [f"each image shown {epoch:,.3g} times" for epoch in epochs if epoch > 0]
+    facts += [f"each image shown {format_score(epoch)} times" for epoch in epochs if epoch > 0]
     seconds = [_read_number(entry, "seconds") for entry in entries[-1:]]
     facts += [f"trained for {format_duration_in_words(told)}" for told in seconds if told > 0]
     return "   ·   ".join(facts)
@@ -257,7 +257,8 @@ def choose_grids_of_run(config: Config, entries: list[dict]) -> list[GridOfRun]:
             titles[nearest] = f"{titles[nearest]}, {name}" if nearest in titles else name
         titles[max(paths)] = f"{titles[max(paths)]}, last" if max(paths) in titles else "last"
         if len(titles) < GRIDS - 1:
-            titles.setdefault([*paths][len(paths) // 2], "halfway")
+            middle = (min(paths) + max(paths)) / 2
+            titles.setdefault(min(paths, key=lambda step: abs(step - middle)), "in between")
 
     reals = config.sample_path / "reals.png"
     grids = [GridOfRun("the dataset", "the goal", reals)] if reals.is_file() else []

@@ -116,19 +116,20 @@ def read_thinned_metrics(path: Path, most: int) -> list[dict]:
     """
     if not path.exists():
         return []
-    thinned, chosen, spacing = {}, {}, 1
-    number, line = 0, b""
+    thinned, chosen, last, spacing = {}, {}, {}, 1
     with open(path, "rb") as file:
         for number, line in enumerate(file):
             if SCORED in line:
                 chosen[number] = line
             elif number % spacing == 0:
                 thinned[number] = line
+            if line.endswith(b"\n"):  # whole
+                last = {number: line}
             if len(thinned) > most:
                 spacing *= 2
                 thinned = {place: line for place, line in thinned.items() if place % spacing == 0}
 
-    kept = thinned | chosen | {number: line}
+    kept = thinned | chosen | last
     entries = (_parse_metrics_line(kept[place]) for place in sorted(kept))
     return [entry for entry in entries if entry is not None]
 

@@ -13,6 +13,7 @@ from evaluate.compared_sets import ImageSets
 from evaluate.evaluation import evaluate
 from evaluate.frechet import compute_frechet_distance, gather_moments
 from evaluate.metrics import METRICS, FeatureFiles
+from runs.history import locate_metrics
 from sample import Sampler
 
 
@@ -40,7 +41,12 @@ def test_a_run_is_scored_beside_its_floor(trained, pixels, capsys, messages):
     assert [file.name for file in path.parent.iterdir()] == ["scores.json"]  # no fakes
     assert any("only 150 images on each side" in text for text in messages)
 
+    metrics = locate_metrics(config)
+    metrics.parent.mkdir()
+    metrics.write_text('{"step": 5, "d_loss": 1.0, "g_loss": 1.0}\n')
     again = evaluate(config, pixels, ["swd"], samples=150)
+    report = path.with_name("report.png")
+    assert report.is_file() and f"the run in one picture is {report}" in capsys.readouterr().out
     assert (again[0].value, again[0].weights) == (scores[0].value, scores[0].weights)
 
 

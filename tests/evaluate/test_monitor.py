@@ -34,11 +34,17 @@ def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messa
     train(config, images)
     scored = {line["step"]: line["frechet"] for line in read_lines(config) if "frechet" in line}
     assert [*scored] == [2, 4]
+    last = read_lines(config)[-1]
+    assert last["verdict"] and messages[-1].endswith(f": {last['verdict']}.")
+    assert last["frechet_floor"] > 0
     [best] = list_checkpoints(config.best_path)
     assert best.name == f"step-{min(scored, key=scored.get)}"
     assert sum("times its floor" in text for text in messages) == 2
     hint = f"the best of the scored checkpoints is {best.name}: --checkpoint=best"
-    assert (hint in capsys.readouterr().out) == (best.name != "step-4")
+    said = capsys.readouterr().out
+    assert (hint in said) == (best.name != "step-4")
+    report = config.run_dir / "evaluate" / "report.png"
+    assert report.is_file() and f"its scores, losses and grids in one picture: {report}" in said
 
     if best.name == "step-4":
         shutil.rmtree(config.best_path)  # as by a kill before it was written
@@ -48,6 +54,7 @@ def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messa
     without = dataclasses.replace(config, eval_freq=0, out_name="without")
     train(without, images)
     assert not without.best_path.exists()
+    assert not (without.run_dir / "evaluate").exists()
     assert all("frechet" not in line for line in read_lines(without))
     ours, theirs = (Sampler(some).generator.variables for some in (config, without))
     for one, other in zip(ours, theirs, strict=True):
