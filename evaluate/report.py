@@ -62,8 +62,8 @@ def write_report_of_run(config: Config, *, needs_scores: bool = False) -> Path |
     draw, or, if `needs_scores`, no score of training.
 
     A failure is a warning, and None: a picture never ends a training. A file of that name that the
-    program did not write is put aside. Takes under a second, 3 for a million lines of metrics.jsonl;
-    memory does not grow with them.
+    program did not write is put aside. Takes under a second; a million lines of metrics.jsonl
+    take 3 seconds, and no more memory than a thousand.
     """
     folder = config.run_dir / "evaluate"
     try:
