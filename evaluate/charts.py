@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import unicodedata
 from typing import NamedTuple
 
 import numpy as np
@@ -315,6 +316,8 @@ def _draw_words_as_mask(words: str, size: int) -> Image.Image:
     It is drawn large and averaged: small letters alone would stand on whole pixels, unevenly.
     """
     font, is_scalable = _load_font_of_charts(size * SMOOTH)
+    letters = unicodedata.normalize("NFKD", words)
+    words = "".join(c for c in letters if not unicodedata.combining(c))  # it has no accents
     if not is_scalable:
         words = words.encode("latin-1", "replace").decode("latin-1")  # all that it has
     _, top, _, bottom = font.getbbox("0")

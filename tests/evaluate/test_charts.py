@@ -122,6 +122,10 @@ def test_spikes_of_jumping_values_do_not_set_the_axis():
     draw_chart(jumping, SIZE, 3000)
 
 
+def test_letters_lose_their_accents_rather_than_become_boxes():
+    assert charts._draw_words_as_mask("caf\u00e9", 15) == charts._draw_words_as_mask("cafe", 15)
+
+
 def test_without_freetype_words_are_still_written(monkeypatch):
     small = ImageFont.load_default_imagefont()
 
