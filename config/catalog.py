@@ -1,4 +1,4 @@
-"""The datasets that have a name of their own: digits, celebA, mnist and lsun, one record each.
+"""The datasets that have a name of their own, such as celebA, one record each.
 
 All that the program knows about them is here. Imports no TensorFlow and none of our modules.
 """
@@ -70,6 +70,14 @@ MNIST = NamedSet(
     labels="own",
 )
 
+# Images of three digits of MNIST, one in each channel; data/sources/stacked_mnist.py makes them.
+STACKED_MNIST = NamedSet(
+    name="stacked_mnist",
+    aliases=("stackedmnist",),
+    downloadable=False,  # but mnist is
+    output_side=28,  # as fjxmlzn/PacGAN trains on it, with carpedm20's networks without labels
+)
+
 LSUN = NamedSet(
     name="lsun",
     aliases=("lsun",),
@@ -118,7 +126,7 @@ TFDS_SETS = {
     "places365": "places365_small",
 }
 
-NAMED_SETS = {named.name: named for named in (DIGITS, CELEBA, MNIST, LSUN)}
+NAMED_SETS = {named.name: named for named in (DIGITS, CELEBA, MNIST, STACKED_MNIST, LSUN)}
 
 
 # Suffixes of files that hold a whole dataset; the longer ones first.

@@ -1,6 +1,6 @@
 """Defaults that make networks and training those of another implementation (`--preset`)."""
 
-from config.catalog import MNIST, canonicalize_dataset_name
+from config.catalog import MNIST, NAMED_SETS, canonicalize_dataset_name
 from config.settings import OWN_LABELS, Config
 
 # Where each differs from Config's own defaults, which are carpedm20/DCGAN-tensorflow's.
@@ -59,10 +59,16 @@ def apply_preset(settings: dict) -> dict:
         )
 
     defaults = PRESETS[preset]
+    return defaults | _choose_dataset_preset(settings, preset) | settings
+
+
+def _choose_dataset_preset(settings: dict, preset: str) -> dict:
+    """The size of a named dataset's images, where it has one; for MNIST, more."""
     dataset = settings.get("dataset", Config.dataset)
-    if isinstance(dataset, str) and canonicalize_dataset_name(dataset) == MNIST.name:
-        defaults = defaults | _choose_mnist_preset(settings, preset)
-    return defaults | settings
+    named = NAMED_SETS.get(canonicalize_dataset_name(dataset)) if isinstance(dataset, str) else None
+    if named is MNIST:
+        return _choose_mnist_preset(settings, preset)
+    return {"output_height": named.output_side} if named and named.output_side else {}
 
 
 def _choose_mnist_preset(settings: dict, preset: str) -> dict:

@@ -7,7 +7,14 @@ import shlex
 from pathlib import Path, PurePath
 from zipfile import is_zipfile
 
-from config.catalog import DIGITS, NAMED_SETS, cut_container_suffix, fold_dataset_spelling
+from config.catalog import (
+    DIGITS,
+    MNIST,
+    NAMED_SETS,
+    STACKED_MNIST,
+    cut_container_suffix,
+    fold_dataset_spelling,
+)
 from config.settings import Config
 from data import limits
 from data.conversions import explain_files_without_images, suggest_conversion
@@ -22,6 +29,7 @@ from data.sources.containers import (
 from data.sources.folder import describe_file_that_is_no_zip, open_image_folder, walk_dataset_files
 from data.sources.idx import find_idx_files, open_digits, open_idx_files
 from data.sources.source import IMAGE_SUFFIXES, Source
+from data.sources.stacked_mnist import stack_mnist_digits
 from system.text import shorten_for_error
 
 TFDS_OVERVIEW = "https://www.tensorflow.org/datasets/catalog/overview"
@@ -45,6 +53,9 @@ def find_dataset_source(config: Config, *, fetch: bool = True) -> Source:
     name, data_dir = config.dataset, Path(config.data_dir).expanduser()
     if name == DIGITS.name:
         return open_digits(limit=config.train_size)
+    if name == STACKED_MNIST.name:
+        mnist = dataclasses.replace(config, dataset=MNIST.name, train_size=None)
+        return stack_mnist_digits(find_dataset_source(mnist, fetch=fetch), limit=config.train_size)
     if name.startswith("tfds:"):
         remedy = f"Datasets: {TFDS_OVERVIEW}."
         return _open_tfds_in_data_dir(name.removeprefix("tfds:"), config, remedy, fetch=fetch)

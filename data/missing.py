@@ -28,7 +28,7 @@ def describe_missing_dataset(name: str, data_dir: Path, remedy: str) -> str:
         remedy = f"TensorFlow Datasets has it: --dataset=tfds:{tfds_name}."
         return f"There is no {shorten_for_error(name)} in {data_dir}. {remedy}"
     return (
-        "--dataset must be digits, celebA, mnist, lsun, tfds:NAME, hf:NAME, or a folder, zip, tar, "
+        f"--dataset must be {', '.join(NAMED_SETS)}, tfds:NAME, hf:NAME, or a folder, zip, tar, "
         f"npy, npz or parquet, in --data_dir or elsewhere. Received: {shorten_for_error(name)}. "
         f"{_describe_datasets_in_data_dir(name, data_dir)}"
     )

@@ -96,8 +96,8 @@ def test_unknown_datasets_and_runs_are_one_line(tmp_path):
     code, _, err = command("--dataset", "nosuch", "--train", cwd=tmp_path)
     assert code == 1
     assert err == (
-        "error: --dataset must be digits, celebA, mnist, lsun, tfds:NAME, hf:NAME, or a folder, "
-        "zip, tar, npy, npz or parquet, in --data_dir or elsewhere. "
+        "error: --dataset must be digits, celebA, mnist, stacked_mnist, lsun, tfds:NAME, hf:NAME, "
+        "or a folder, zip, tar, npy, npz or parquet, in --data_dir or elsewhere. "
         "Received: nosuch. In data: cats.\n"
     )
     code, _, err = command("--sample", "4", cwd=tmp_path)

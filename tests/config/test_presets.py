@@ -42,6 +42,11 @@ from config.settings import SETTINGS, Config
             {"output_height": 28, "labels": "none", "blocks": None},
         ),
         (
+            {"dataset": "Stacked-MNIST", "preset": "paper"},
+            {"output_height": 28, "labels": "none", "blocks": None, "stem_width": 1024},
+        ),
+        ({"dataset": "stacked_mnist", "output_height": 32}, {"output_height": 32}),
+        (
             {"dataset": "mnist", "preset": "paper"},
             {"stem_width": 128, "l2": 2.5e-5, "blocks": 2, "d_widths": None},
         ),
