@@ -179,11 +179,27 @@ def _suggest_attribute(unknown: list[str], names: Sequence[str]) -> str:
     return f"Did you mean {names[lower.index(close[0])]}?" if close else "Pick some of these."
 
 
-def _find_attributes_file(config: Config, source: Source) -> Path:
-    """The attributes file beside the images, or in data_dir."""
+def list_attributes_of_file(config: Config, source: Source) -> list[str]:
+    """The names in the attributes file of a dataset of image files; [] where there is none."""
+    folders = _list_folders_of_attributes(config, source) if source.root else []
+    path = next(filter(Path.is_file, (f / CELEBA.attributes_file for f in folders)), None)
+    if path is None:
+        return []
+    _check_attributes_file_size(path)
+    with open(path, encoding="utf-8", errors="replace") as file:
+        next(file, None)  # the count
+        return next(file, "").split()
+
+
+def _list_folders_of_attributes(config: Config, source: Source) -> list[Path]:
     data_dir = Path(config.data_dir).expanduser()
     root = source.root or data_dir
-    folders = list(dict.fromkeys((root, root.parent, data_dir)))
+    return list(dict.fromkeys((root, root.parent, data_dir)))
+
+
+def _find_attributes_file(config: Config, source: Source) -> Path:
+    """The attributes file beside the images, or in data_dir."""
+    folders = _list_folders_of_attributes(config, source)
     for folder in folders:
         path = folder / CELEBA.attributes_file
         if path.is_file():

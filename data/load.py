@@ -13,6 +13,7 @@ from config.settings import MIN_SIDE, Config, name_dataset_for_folders
 from data.find import find_dataset_source
 from data.identity import name_place_of_dataset
 from data.labels import Labels, read_dataset_labels
+from data.mode_labels import read_labels_for_modes
 from data.packing.decode import BACKGROUND, Decoded, Geometry, decode_image
 from data.packing.pack import Pack, load_or_make_pack
 from data.sources.source import Source
@@ -41,6 +42,17 @@ def load_dataset(config: Config) -> Pack:
         _log_label_shares(labels)
     place = name_place_of_dataset(config, source)
     return dataclasses.replace(pack, labels=labels, place=place)
+
+
+def load_dataset_with_modes(config: Config) -> Pack:
+    """The images, and labels that tell their modes apart, whatever labels the run has.
+
+    Raises ValueError when the dataset has none.
+    """
+    source = find_dataset_source(config)
+    pack = _load_dataset_pack(config, source)
+    labels = read_labels_for_modes(config, source, pack.manifest["files"])
+    return dataclasses.replace(pack, labels=labels)
 
 
 def _load_dataset_pack(config: Config, source: Source) -> Pack:

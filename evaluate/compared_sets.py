@@ -1,5 +1,6 @@
 """The three sets that an evaluation compares, as each metric takes them."""
 
+import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,8 @@ from evaluate.features.networks import Networks
 from evaluate.features.random_conv import SEEDS, compute_random_features
 from evaluate.fid import check_enough_for_fid
 from evaluate.frechet import Moments, gather_moments, split_features
-from evaluate.metrics import FEATURES, IMAGES, LOGITS, MOMENTS, Metric
+from evaluate.metrics import CLASSES, FEATURES, IMAGES, LOGITS, MOMENTS, Metric
+from evaluate.modes import Classified
 
 RANDOM_NETWORK = f"random convolutions, seeds {', '.join(map(str, SEEDS))}"
 
@@ -66,6 +68,8 @@ class ImageSets:
             return [self._compute_random_features(seed) for seed in SEEDS]
         if metric.takes == FEATURES:
             return [self._compute_features("own", *SIDES)]
+        if metric.takes == CLASSES:
+            return [self._classify_sides()]
         if metric.takes == MOMENTS:
             return [self._gather_moments()]
         if metric.takes == LOGITS:
@@ -80,6 +84,10 @@ class ImageSets:
             split = networks.statistics_name
         if metric.takes == IMAGES:
             return {"split": split, "resize": "none", "network": "none"}
+        if metric.takes == CLASSES:
+            classifier = networks.classifier
+            split = f"{split}, {len(np.unique(classifier.modes)):,} modes"
+            return {"split": split, "resize": classifier.resize, "network": classifier.name}
 
         network = networks.own if metric.takes == FEATURES else networks.inception
         if network is None:
@@ -102,6 +110,13 @@ class ImageSets:
                 features = write_features(extract, images, self.folder, label=label)
                 self._kept[name, side] = features
         return tuple(self._kept[name, side] for side in sides)
+
+    def _classify_sides(self) -> tuple[Classified, ...]:
+        """Of the three sets. The modes of the reals are the labels of all but the others."""
+        classifier = self.networks.classifier
+        reals, fakes, others = (classifier.classify(getattr(self, side)) for side in SIDES)
+        modes = np.delete(classifier.modes, self.others.rows)
+        return dataclasses.replace(reals, modes=modes), fakes, others
 
     def _compute_logits(self, *sides: str) -> tuple[Logits, ...]:
         pool = self._compute_features("inception", *sides)

@@ -45,7 +45,8 @@ def evaluate(
     Inception 2.2 GB, and its features in temporary files; fid_coverage takes 32 KB an image more.
     """
     count = _choose_image_count(len(images), samples)
-    networks, names = load_networks(names, files, Path(config.data_dir).expanduser())
+    data_dir = Path(config.data_dir).expanduser()
+    networks, names = load_networks(names, files, data_dir, config=config)
     sampler = Sampler(config, checkpoint=checkpoint)
     folder = config.run_dir / "evaluate"
     folder.mkdir(parents=True, exist_ok=True)

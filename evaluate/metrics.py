@@ -9,6 +9,7 @@ from evaluate.fid import measure_fid, measure_fid_coverage, measure_fid_kid
 from evaluate.frechet import measure_frechet
 from evaluate.inception_score import measure_inception_score
 from evaluate.kid import measure_kid
+from evaluate.modes import measure_modes
 from evaluate.ms_ssim import measure_ms_ssim
 from evaluate.neighbours import measure_duplicates, measure_nearest_distance
 from evaluate.prdc import measure_prdc
@@ -16,9 +17,10 @@ from evaluate.swd import measure_sliced_wasserstein
 from evaluate.vendi import measure_vendi
 from system.text import shorten_for_error
 
-# What a metric takes: the images; features of random convolutions or of the user's own network; or,
-# of Inception, the features, their moments, or the logits.
-IMAGES, FEATURES = "images", "features"
+# What a metric takes: the images; features of random convolutions or of the user's own network;
+# what a classifier of the dataset's labels says; or, of Inception, the features, their moments, or
+# the logits.
+IMAGES, FEATURES, CLASSES = "images", "features", "classes"
 POOL, MOMENTS, LOGITS = "pool_3", "moments of pool_3", "logits"
 OF_INCEPTION = (POOL, MOMENTS, LOGITS)
 
@@ -44,15 +46,16 @@ METRICS = {
     "checkerboard": Metric(measure_checkerboard),
     "nn": Metric(measure_nearest_distance),
     "duplicates": Metric(measure_duplicates),
+    "modes": Metric(measure_modes, CLASSES),
     "fid": Metric(measure_fid, MOMENTS),
     "fid_kid": Metric(measure_fid_kid, POOL),
     "fid_coverage": Metric(measure_fid_coverage, POOL),
     "inception_score": Metric(measure_inception_score, LOGITS),
 }
-DEFAULT = "default"  # the value of a bare --evaluate: those of METRICS that need no download
-WITHOUT_DOWNLOAD = [name for name, metric in METRICS.items() if metric.takes not in OF_INCEPTION]
+DEFAULT = "default"  # the value of a bare --evaluate: those that need no download and no labels
+WITHOUT_DOWNLOAD = [name for name, metric in METRICS.items() if metric.takes in (IMAGES, FEATURES)]
 HIGHER_IS_BETTER = (
-    *("precision", "recall", "density", "coverage", "vendi"),
+    *("precision", "recall", "density", "coverage", "vendi", "modes", "modes_confidence"),
     *("fid_precision", "fid_recall", "fid_density", "fid_coverage", "inception_score"),
 )
 

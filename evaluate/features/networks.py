@@ -6,11 +6,13 @@ from pathlib import Path
 
 from absl import logging
 
+from config.settings import Config
 from evaluate.features.inception import Inception, find_inception_file
+from evaluate.features.mode_classifier import ModeClassifier, load_mode_classifier
 from evaluate.features.own_network import SavedModelFeatures
 from evaluate.fid import check_statistics_fit, read_fid_statistics
 from evaluate.frechet import Moments
-from evaluate.metrics import FEATURES, METRICS, MOMENTS, OF_INCEPTION, FeatureFiles
+from evaluate.metrics import CLASSES, FEATURES, METRICS, MOMENTS, OF_INCEPTION, FeatureFiles
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,21 +26,24 @@ class Networks:
     inception: Inception | None = None
     statistics: Moments | None = None
     statistics_name: str = ""
+    classifier: ModeClassifier | None = None
 
 
 def load_networks(
-    names: list[str], files: FeatureFiles, data_dir: Path
+    names: list[str], files: FeatureFiles, data_dir: Path, *, config: Config | None = None
 ) -> tuple[Networks, list[str]]:
     """(the networks that metrics `names` need, those of `names` that can be measured with them).
 
-    A file that is missing or wrong costs the metrics that need it, with a line that says why.
-    Raises ValueError, with that line, when none are left.
+    A file or labels that are missing or wrong cost the metrics that need them, with a line that
+    says why. config: of the run, whose labels a classifier needs. Raises ValueError, with that
+    line, when none are left.
     """
     loaded, faults = {}, []
     loaders = {
         "own": ((FEATURES,), lambda: _load_own_network(files.features)),
         "inception": (OF_INCEPTION, lambda: _load_inception(files.inception, data_dir)),
         "statistics": ((MOMENTS,), lambda: _load_statistics(files.fid_stats, loaded["inception"])),
+        "classifier": ((CLASSES,), lambda: load_mode_classifier(config)),
     }
     for part, (kinds, load) in loaders.items():
         concerned = [name for name in names if METRICS[name].takes in kinds]
@@ -47,7 +52,7 @@ def load_networks(
         try:
             loaded[part] = load()
         except ValueError as error:
-            faults.append((concerned, error))
+            faults.append((concerned, str(error).rstrip(".")))
             names = [name for name in names if name not in concerned]
 
     _report_faults(faults, are_all=not names)
@@ -78,7 +83,7 @@ def _expand_path(path: str) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111  (Path's own raises RuntimeError)
 
 
-def _report_faults(faults: list[tuple[list[str], ValueError]], *, are_all: bool) -> None:
+def _report_faults(faults: list[tuple[list[str], str]], *, are_all: bool) -> None:
     """A line for each. Raises the last one's as an error when nothing is left to measure."""
     lines = [f"{', '.join(names)}: {error}." for names, error in faults]
     last = lines.pop() if are_all and lines else None
