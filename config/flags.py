@@ -123,7 +123,7 @@ def _define_evaluate_flags() -> None:
         "evaluate",
         None,
         "score the images: swd,frechet,kid,coverage,vendi,ms_ssim,checkerboard,nn,duplicates; "
-        "alone: all of them",
+        "alone: all of them. Also modes, for datasets with labels, and those of --inception",
         **group,
     )
     flags.DEFINE_integer(

@@ -69,6 +69,20 @@ def jpegs(tmp_path, photos):
 
 
 @pytest.fixture
+def mnist_digits(tmp_path):
+    """20 images (20, 28, 28) in the two IDX files of data_dir/mnist, with labels 0 to 9, twice."""
+    folder = tmp_path / "data" / "mnist"
+    folder.mkdir(parents=True)
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), dtype=np.uint8)
+    classes = np.arange(20, dtype=np.uint8) % 10
+    for name, part in (("train", slice(0, 15)), ("t10k", slice(15, 20))):
+        for kind, array in (("images-idx3", images[part]), ("labels-idx1", classes[part])):
+            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+            (folder / f"{name}-{kind}-ubyte").write_bytes(header + array.tobytes())
+    return images
+
+
+@pytest.fixture
 def messages(monkeypatch):
     """Everything logged, as text."""
     said = []

@@ -77,9 +77,9 @@ def load_or_train_classifier(
     if found is None:
         found = train_classifier(images, y, one_hot=one_hot)
         _keep_classifier(path, found, key)
-    what = "images" if found.one_hot else "images, attribute by attribute"
-    text = "modes are told apart by a %s, right on %.2f%% of %s %s that it was not trained on."
-    logging.info(text, found.name, 100 * found.accuracy, f"{found.held_out:,}", what)
+    share = f"{100 * found.accuracy:.2f}%" + (" of the attributes" if not found.one_hot else "")
+    text = "modes are told apart by a %s, right on %s of %s images that it was not trained on."
+    logging.info(text, found.name, share, f"{found.held_out:,}")
     return found
 
 

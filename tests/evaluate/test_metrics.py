@@ -18,9 +18,9 @@ def test_names_are_taken_in_their_order_and_once():
     assert choose_metrics("fid,default,kid") == [*WITHOUT_DOWNLOAD, "fid"]
 
 
-def test_the_default_needs_no_download():
+def test_the_default_needs_no_download_and_no_labels():
     of_inception = ["fid", "fid_kid", "fid_coverage", "inception_score"]
-    assert [*METRICS] == [*WITHOUT_DOWNLOAD, *of_inception]
+    assert [*METRICS] == [*WITHOUT_DOWNLOAD, "modes", *of_inception]
 
 
 def test_a_file_that_no_metric_uses_is_told():
@@ -47,6 +47,7 @@ def test_what_is_not_a_metric_is_named(text, line):
 
 
 def test_the_help_names_every_metric():
-    of_inception = [name for name in METRICS if name not in WITHOUT_DOWNLOAD]
+    of_inception = [name for name in METRICS if name not in (*WITHOUT_DOWNLOAD, "modes")]
     assert f": {','.join(WITHOUT_DOWNLOAD)};" in main.FLAGS["evaluate"].help
+    assert " modes, for datasets with labels," in main.FLAGS["evaluate"].help
     assert f" {','.join(of_inception)};" in main.FLAGS["inception"].help

@@ -1,7 +1,5 @@
 """StackedMNIST is a function of MNIST, a seed and a number; checked against slow ways to say it."""
 
-import struct
-
 import numpy as np
 import pytest
 
@@ -9,25 +7,8 @@ from data.find import find_dataset_source
 from data.load import load_dataset, probe_dataset
 from data.sources.stacked_mnist import IMAGES, SEED, choose_stacked_digits
 
-CLASSES = np.arange(20, dtype=np.uint8) % 10
 
-
-@pytest.fixture
-def digits(tmp_path):
-    """20 images in the two IDX files of data_dir/mnist, and their labels."""
-    folder = tmp_path / "data" / "mnist"
-    folder.mkdir(parents=True)
-    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), dtype=np.uint8)
-    for name, part in (("train", slice(0, 15)), ("t10k", slice(15, 20))):
-        pixels, labels = images[part], CLASSES[part]
-        header = struct.pack(">4B3I", 0, 0, 8, 3, *pixels.shape)
-        (folder / f"{name}-images-idx3-ubyte").write_bytes(header + pixels.tobytes())
-        header = struct.pack(">4BI", 0, 0, 8, 1, len(labels))
-        (folder / f"{name}-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
-    return images
-
-
-def test_an_image_is_three_digits_by_the_seed_and_its_number(tiny, digits):
+def test_an_image_is_three_digits_by_the_seed_and_its_number(tiny, mnist_digits):
     pack = load_dataset(
         tiny(dataset="stacked_mnist", output_height=28, train_size=40, c_dim="auto")
     )
@@ -36,10 +17,10 @@ def test_an_image_is_three_digits_by_the_seed_and_its_number(tiny, digits):
         bits = np.random.PCG64(SEED).advance(3 * number)
         chosen = [int(bits.random_raw()) % 20 for _ in range(3)]
         for channel, digit in enumerate(chosen):
-            np.testing.assert_array_equal(pack.images[number, ..., channel], digits[digit])
+            np.testing.assert_array_equal(pack.images[number, ..., channel], mnist_digits[digit])
 
 
-def test_its_classes_are_the_three_digits(tiny, digits):
+def test_its_classes_are_the_three_digits(tiny, mnist_digits):
     source = find_dataset_source(tiny(dataset="stacked_mnist", train_size=50))
     names, classes = source.labels()
     assert (len(names), names[7], names[-1]) == (1000, "007", "999")
@@ -48,7 +29,7 @@ def test_its_classes_are_the_three_digits(tiny, digits):
     assert len(set(spelled)) > 30
 
 
-def test_there_are_as_many_as_in_the_literature(tiny, digits):
+def test_there_are_as_many_as_in_the_literature(tiny, mnist_digits):
     source = find_dataset_source(tiny(dataset="stacked_mnist"))
     assert source.count == len(source.labels()[1]) == IMAGES == 128_000
     counts = np.bincount(choose_stacked_digits(IMAGES, 20).ravel(), minlength=20)
@@ -56,7 +37,7 @@ def test_there_are_as_many_as_in_the_literature(tiny, digits):
     assert probe_dataset(tiny(dataset="stacked_mnist", c_dim="auto")) == (IMAGES, 3, None)
 
 
-def test_faults_are_those_of_mnist(tiny, digits, tmp_path):
+def test_faults_are_those_of_mnist(tiny, mnist_digits, tmp_path):
     (tmp_path / "data" / "mnist" / "t10k-labels-idx1-ubyte").unlink()
     assert find_dataset_source(tiny(dataset="stacked_mnist")).labels is None
 
