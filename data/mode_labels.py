@@ -1,5 +1,6 @@
 """Which labels tell a dataset's modes apart, for a classifier: the run's, or those there are."""
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 
@@ -24,7 +25,8 @@ def read_labels_for_modes(config: Config, source: Source, files: Sequence[str]) 
     if source.labels is not None:
         return _read_labels_as("own", config, source, files)
     if names := list_attributes_of_file(config, source):
-        return _pick_even_attributes(_read_labels_as(",".join(names), config, source, files))
+        with contextlib.suppress(ValueError):  # the file in data_dir may be of other images
+            return _pick_even_attributes(_read_labels_as(",".join(names), config, source, files))
     try:
         return _read_labels_as("folder", config, source, files)
     except ValueError as error:

@@ -38,10 +38,12 @@ def test_the_five_most_even_attributes_are_taken_in_their_order(tiny, image_fold
 
 def test_folders_are_classes_where_there_is_nothing_else(tiny, image_folder):
     image_folder(2, "pets/cats")
-    image_folder(3, "pets/dogs")
+    folder = image_folder(3, "pets/dogs")
     labels = read(tiny(dataset="pets"))
     assert labels.names == ("cats", "dogs")
     assert labels.y.sum(0).tolist() == [2, 3]
+    write_attributes(folder.parents[1], "ab", [(1, -1)])  # in data_dir, and of other images
+    assert read(tiny(dataset="pets")).names == ("cats", "dogs")
 
 
 def test_images_without_any_labels_are_refused(tiny, image_folder):

@@ -9,6 +9,7 @@ from evaluate.compared_sets import ImageSets, write_features
 from evaluate.features.networks import Networks
 from evaluate.frechet import Moments
 from evaluate.metrics import METRICS
+from evaluate.modes import Classified
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +98,19 @@ def test_features_lie_in_a_file_without_a_name(tmp_path):
     np.testing.assert_array_equal(found, np.concatenate(chunks))
     assert isinstance(found, np.memmap)
     assert not [*tmp_path.iterdir()]
+
+
+def test_the_modes_of_the_reals_are_the_labels_of_all_but_the_others(pixels):
+    def classify(images):
+        return Classified(np.arange(len(images)), images[:][:, 0, 0].astype(float), 0.5)
+
+    labels = np.arange(300) // 2
+    classifier = SimpleNamespace(classify=classify, modes=labels, name="c", resize="r")
+    sets = ImageSets(pixels, pixels[:100], seed=0, networks=Networks(classifier=classifier))
+    ((reals, fakes, others),) = sets.list_pairs_to_measure(METRICS["modes"])
+    rest = {*range(300)} - {*sets.others.rows.tolist()}
+    assert reals.modes.tolist() == [row // 2 for row in sorted(rest)]
+    np.testing.assert_array_equal(reals.features, sets.reals[:][:, 0, 0])
+    assert fakes.modes.tolist() == others.modes.tolist() == [*range(100)]
+    facts = {"split": "training images, 150 modes", "resize": "r", "network": "c"}
+    assert sets.describe_metric(METRICS["modes"]) == facts
