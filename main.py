@@ -175,19 +175,24 @@ def carry_out_visualize(given: dict, _) -> dict:
 
 def carry_out_evaluate(given: dict, _) -> dict:
     from data.load import load_dataset
-    from evaluate.metrics import FeatureFiles, check_files_are_used, choose_metrics
+    from evaluate.metrics import (
+        FeatureFiles,
+        check_files_are_used,
+        choose_metrics,
+        choose_metrics_of_run,
+    )
 
-    names = choose_metrics(FLAGS.evaluate)
     files = FeatureFiles(**{name: FLAGS[name].value for name in EVALUATE_FILES})
-    check_files_are_used(files, names)
+    check_files_are_used(files, choose_metrics(FLAGS.evaluate))
     config = find_run(given, uses_dataset=True)
+    names = choose_metrics_of_run(FLAGS.evaluate, config)
     check_run_has_images(config)
     pack = load_dataset(config)
     devices.quietly_import_tensorflow()
     from evaluate.evaluation import evaluate
 
     options = {"samples": FLAGS.evaluate_samples, "checkpoint": FLAGS.checkpoint}
-    evaluate(config, pack.images, names, files=files, **options)
+    evaluate(config, pack.images, names, labels=pack.labels, files=files, **options)
     return given
 
 

@@ -122,14 +122,15 @@ def _define_evaluate_flags() -> None:
     flags.DEFINE_string(
         "evaluate",
         None,
-        "score the images: swd,frechet,kid,coverage,vendi,ms_ssim,checkerboard,nn,duplicates; "
-        "alone: all of them. Also modes, for datasets with labels, and those of --inception",
+        "score the images: swd,frechet,kid,coverage,vendi,ms_ssim,checkerboard,nn,duplicates,nnc,"
+        "memorisation; alone: all that the run has labels and a --holdout for. Also modes, for "
+        "datasets with labels, and those of --inception",
         **group,
     )
     flags.DEFINE_integer(
         "evaluate_samples",
         10_000,
-        "images to draw for --evaluate, at most half as many as the dataset has",
+        "images to draw for --evaluate, at most half of the dataset, or as many as are held out",
         **group,
     )
     flags.DEFINE_string(

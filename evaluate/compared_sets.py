@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from data.split import Split, split_rows_for_holdout
 from evaluate.features.inception import Logits
 from evaluate.features.networks import Networks
 from evaluate.features.random_conv import SEEDS, compute_random_features
 from evaluate.fid import check_enough_for_fid
 from evaluate.frechet import Moments, gather_moments, split_features
-from evaluate.metrics import CLASSES, FEATURES, IMAGES, LOGITS, MOMENTS, Metric
+from evaluate.metrics import CLASSES, FEATURES, IMAGES, LABELLED, LOGITS, MOMENTS, Metric
 from evaluate.modes import Classified
+from evaluate.neighbours import LabelledImages
 
 RANDOM_NETWORK = f"random convolutions, seeds {', '.join(map(str, SEEDS))}"
 
@@ -38,8 +40,9 @@ class SomeImages:
 class ImageSets:
     """The three sets that are compared, n images each, and their features, computed once.
 
-    reals: what fakes are compared with. others: as many other reals, for the floor. folder: where
-    features of networks that were loaded lie, in files without a name, so that any number fit.
+    reals: what fakes are compared with, held-out images if there are any. others: as many training
+    images, for the floor. folder: where features of networks that were loaded lie, in files
+    without a name, so that any number fit.
     """
 
     def __init__(
@@ -48,22 +51,38 @@ class ImageSets:
         fakes: np.ndarray,
         *,
         seed: int,
+        split: Split | None = None,
+        classes: tuple[np.ndarray, np.ndarray] | None = None,
         networks: Networks | None = None,
         folder: Path | None = None,
     ):
-        rows = np.random.default_rng(seed).permutation(len(images))
-        count = len(fakes)
-        self.reals = SomeImages(images, rows[:count])
-        self.others = SomeImages(images, rows[count : 2 * count])
+        """classes: of the images, and of the fakes, where they have some."""
+        self.split = split or split_rows_for_holdout(images, 0)
+        self.has_holdout = len(self.split.held_out) > 0
+        self.choice = self.split.held_out if self.has_holdout else self.split.training
+        real_rows, other_rows = self._choose_rows_of_reals(seed, len(fakes))
+        self.reals = SomeImages(images, real_rows)
+        self.others = SomeImages(images, other_rows)
+        self.images, self.classes = images, classes
         self.fakes = fakes
         self.networks = networks or Networks()
         self.folder = folder
         self._kept = {}  # what was computed, by what it is
 
+    def _choose_rows_of_reals(self, seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of the reals, and of the others: `count` each, at random."""
+        generator = np.random.default_rng(seed)
+        rows = generator.permutation(self.choice)
+        if not self.has_holdout:
+            return rows[:count], rows[count : 2 * count]
+        return rows[:count], generator.permutation(self.split.training)[:count]
+
     def list_pairs_to_measure(self, metric: Metric) -> list[tuple]:
         """(reals, fakes, others) as the metric takes them, once for each seed of the features."""
         if metric.takes == IMAGES:
             return [(self.reals, self.fakes, self.others)]
+        if metric.takes == LABELLED:
+            return [self._add_classes()]
         if metric.takes == FEATURES and self.networks.own is None:
             return [self._compute_random_features(seed) for seed in SEEDS]
         if metric.takes == FEATURES:
@@ -79,10 +98,10 @@ class ImageSets:
 
     def describe_metric(self, metric: Metric) -> dict[str, str]:
         """What its scores' records say about the network, the resizing and the reals."""
-        networks, split = self.networks, "training images"
+        networks, split = self.networks, self.name_reals()
         if metric.takes == MOMENTS and networks.statistics:
             split = networks.statistics_name
-        if metric.takes == IMAGES:
+        if metric.takes in (IMAGES, LABELLED):
             return {"split": split, "resize": "none", "network": "none"}
         if metric.takes == CLASSES:
             classifier = networks.classifier
@@ -93,6 +112,17 @@ class ImageSets:
         if network is None:
             return {"split": split, "resize": "none", "network": RANDOM_NETWORK}
         return {"split": split, "resize": network.resize, "network": network.name}
+
+    def name_reals(self) -> str:
+        return "held-out images" if self.has_holdout else "training images"
+
+    def _add_classes(self) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
+        of_images, of_fakes = self.classes
+        return (
+            LabelledImages(self.reals, of_images[self.reals.rows]),
+            LabelledImages(self.fakes, of_fakes),
+            LabelledImages(self.others, of_images[self.others.rows]),
+        )
 
     def _compute_random_features(self, seed: int) -> tuple[np.ndarray, ...]:
         """float32 (n, d) of the three sets, scaled by the first."""

@@ -11,13 +11,26 @@ from absl import logging
 from tqdm import tqdm
 
 from config.settings import Config
+from data.label_choice import cycle_label_vectors
+from data.labels import Labels
+from data.split import Split, split_rows_for_holdout
 from evaluate.compared_sets import ImageSets
 from evaluate.features.networks import load_networks
-from evaluate.metrics import METRICS, FeatureFiles, Metric
+from evaluate.memorisation import (
+    FEATURE_SEED,
+    PICTURE,
+    draw_nearest_images,
+    measure_memorisation_of_run,
+)
+from evaluate.metrics import METRICS, SPLIT, FeatureFiles, Metric
+from evaluate.neighbours import MOST_FAKES
 from evaluate.report import write_report_of_run
 from evaluate.scores import Score, append_scores, format_score_table
 from sample import Sampler
 from system.console import print_result
+from system.errors import add_path_to_errors
+from system.written import replace_files
+from utils import encode_png
 
 FEW_IMAGES = 1000  # a side; below, the floors are high, and few differences can be seen
 NO_FILES = FeatureFiles()
@@ -29,6 +42,7 @@ def evaluate(
     names: list[str],
     *,
     samples: int,
+    labels: Labels | None = None,
     checkpoint: str = "last",
     files: FeatureFiles = NO_FILES,
 ) -> list[Score]:
@@ -36,45 +50,64 @@ def evaluate(
     draws evaluate/report.png.
 
     images: the reals, uint8 (N, H, W, C). names: of METRICS. samples: images to draw, but no more
-    than half of the reals, so that reals can be compared with as many others. checkpoint: "last",
-    "best" or a step. files: of networks. A metric that needs more images than there are, or a file
-    that is missing or wrong, is left out, with a line. Raises ValueError when the run has no such
-    checkpoint, nothing can be measured, or there are fewer than 4 reals.
+    than half of the reals, so that reals can be compared with as many others; with a holdout, no
+    more than are held out. labels: of the images. checkpoint: "last", "best" or a step. files: of
+    networks. A metric that needs more images than there are, or a file that is missing or wrong,
+    is left out, with a line. Raises ValueError when the run has no such checkpoint, nothing can be
+    measured, or there are too few reals; OSError when the scores cannot be written: those before
+    are, then.
 
     Memory: 0.7 GB, and 1.5 KB for each image; the fakes are in a temporary file. With
     Inception 2.2 GB, and its features in temporary files; fid_coverage takes 32 KB an image more.
     """
-    count = _choose_image_count(len(images), samples)
+    split = split_rows_for_holdout(images, config.holdout)
+    count = _choose_image_count(split, samples)
     data_dir = Path(config.data_dir).expanduser()
     networks, names = load_networks(names, files, data_dir, config=config)
     sampler = Sampler(config, checkpoint=checkpoint)
     folder = config.run_dir / "evaluate"
     folder.mkdir(parents=True, exist_ok=True)
 
-    scores = []
-    with draw_fakes_to_file(sampler, count, folder) as fakes:
-        sets = ImageSets(images, fakes, seed=config.seed, networks=networks, folder=folder)
-        for name in names:
-            with _leave_out_what_cannot_be_measured(name):
-                found = _score_metric(sampler, sets, METRICS[name], len(images))
-                append_scores(folder, found)
-                scores += found
-    _print_scores(config, sampler.step, scores, count)
+    needs_more = any(METRICS[name].takes == SPLIT for name in names)
+    drawn = max(count, min(samples, MOST_FAKES)) if needs_more else count
+    with draw_fakes_to_file(sampler, drawn, folder) as fakes:
+        options = {"split": split, "networks": networks, "folder": folder}
+        options["classes"] = _find_classes(config, labels, count)
+        sets = ImageSets(images, fakes[:count], seed=config.seed, **options)
+        scores = _score_metrics(sampler, sets, fakes, names)
+    _print_scores(config, sampler.step, scores, sets)
     if report := write_report_of_run(config):
         print_result(f"the run in one picture is {report}")
     return scores
 
 
-def _choose_image_count(reals: int, samples: int) -> int:
+def _choose_image_count(split: Split, samples: int) -> int:
     """Images on each side of a comparison."""
-    if reals < 4:
-        raise ValueError(f"--evaluate needs at least 4 images. Received: {reals}. Add images.")
-    count = min(samples, reals // 2)
+    training, held_out = len(split.training), len(split.held_out)
+    if held_out == 1:
+        raise ValueError(
+            "--evaluate needs at least 2 images that are held out. Received: 1. "
+            "Add images, or train a run with a larger --holdout."
+        )
+    if held_out + training < 4:
+        raise ValueError(f"--evaluate needs at least 4 images. Received: {training}. Add images.")
+
+    count = min(samples, training, held_out) if held_out else min(samples, training // 2)
     if count < FEW_IMAGES:
-        reason = "--evaluate_samples" if count == samples else f"a dataset of {reals:,}"
+        most = f"{held_out:,} held-out images" if held_out else f"a dataset of {training:,}"
+        reason = "--evaluate_samples" if count == samples else most
         text = "only %s images on each side, for %s: look at ratios, not at scores."
         logging.warning(text, count, reason)
     return count
+
+
+def _find_classes(
+    config: Config, labels: Labels | None, count: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The classes of the images, and of the first `count` fakes; None where there are none."""
+    if labels is None or not config.one_hot:
+        return None
+    return labels.y.argmax(1), cycle_label_vectors(config, count).argmax(1)
 
 
 @contextlib.contextmanager
@@ -82,6 +115,7 @@ def draw_fakes_to_file(sampler: Sampler, count: int, folder: Path):
     """Yields uint8 (count, H, W, C), drawn from the run's seed, in a file that has no name."""
     z, y = sampler.choose_latents_and_labels(sampler.config.seed, count)
     with (
+        add_path_to_errors(folder),
         tempfile.TemporaryFile(dir=folder) as file,
         tqdm(total=count, unit="img", desc="draw", disable=None, leave=False) as bar,
     ):
@@ -100,25 +134,88 @@ def _leave_out_what_cannot_be_measured(name: str):
         logging.warning("%s is left out: %s.", name, str(error).rstrip("."))
 
 
-def _score_metric(sampler: Sampler, sets: ImageSets, metric: Metric, reals: int) -> list[Score]:
+def _score_metrics(
+    sampler: Sampler, sets: ImageSets, fakes: np.ndarray, names: list[str]
+) -> list[Score]:
+    """The scores of the metrics `names`, each appended to the file once it is there.
+
+    fakes: all that were drawn. Scores that were measured before a disk is full are printed.
+    """
+    scores = []
+    try:
+        for name in names:
+            with _leave_out_what_cannot_be_measured(name):
+                is_of_both = METRICS[name].takes == SPLIT
+                found = (
+                    _score_memorisation(sampler, sets, fakes)
+                    if is_of_both
+                    else _score_metric(sampler, sets, METRICS[name])
+                )
+                scores += found
+                append_scores(sets.folder, found)
+    except OSError:
+        print_result(format_score_table(scores))
+        raise
+    return scores
+
+
+def _score_metric(sampler: Sampler, sets: ImageSets, metric: Metric) -> list[Score]:
     start = time.monotonic()
     seed = sampler.config.seed
     triples = sets.list_pairs_to_measure(metric)
     values = [metric.measure(some, fakes, seed=seed) for some, fakes, _ in triples]
     floors = [metric.measure(some, others, seed=seed) for some, _, others in triples]
-    seconds = round(time.monotonic() - start, 2)
-
-    facts = {
-        "n": len(sets.fakes),
-        "reals": reals,
-        **sets.describe_metric(metric),
-        "seed": seed,
-        "step": sampler.step,
-        "weights": hash_weights(sampler.generator),
-        "seconds": seconds,
-    }
+    facts = {"n": len(sets.fakes), "reals": len(sets.choice), **sets.describe_metric(metric)}
+    facts |= _gather_facts(sampler, start)
     names = [name for name in values[0] if not name.endswith(("_reals", "_error", "_deviation"))]
     return [_make_score(name, values, floors, facts) for name in names]
+
+
+def _score_memorisation(sampler: Sampler, sets: ImageSets, fakes: np.ndarray) -> list[Score]:
+    """The scores of "memorisation", with its picture.
+
+    Without memorisation, the share of fakes that are nearest to a training image is expected to be
+    the training images' share of the dataset, and p-values are 0.5 on average: these are the
+    floors. (Held-out images in place of fakes would give the same, with noise.)
+    """
+    start = time.monotonic()
+    found = measure_memorisation_of_run(sets, fakes)
+    _write_picture_of_memorisation(sets, fakes, found)
+
+    networks = {"pixels": "none", "features": f"random convolutions, seed {FEATURE_SEED}"}
+    facts = {"reals": len(sets.images), "split": "training and held-out images", "resize": "none"}
+    facts |= _gather_facts(sampler, start)
+    scores = []
+    for space, result in found.items():
+        name, n = f"memorisation_{space}", len(result.training.indices)
+        of_space = facts | {"n": n, "network": networks[space]}
+        values = {name: result.share, f"{name}_p": result.p_value}
+        floors = {name: result.expected, f"{name}_p": 0.5}
+        scores += [_make_score(each, [values], [floors], of_space) for each in values]
+    return scores
+
+
+def _write_picture_of_memorisation(sets: ImageSets, fakes: np.ndarray, found: dict) -> None:
+    """Its failure costs no score."""
+    picture = encode_png(draw_nearest_images(sets, fakes, found))
+    try:
+        replace_files(sets.folder, {PICTURE: picture}, what="the picture of memorisation")
+    except OSError as error:
+        path, reason = error.filename or sets.folder, error.strerror
+        logging.warning("%s cannot be written: %s.", path, reason)
+        return
+    text = "the samples that are closest to training images are in %s"
+    logging.info(text, sets.folder / PICTURE)
+
+
+def _gather_facts(sampler: Sampler, start: float) -> dict:
+    """What every score's record says of the generator, and the seconds since `start`."""
+    return {
+        "seed": sampler.config.seed,
+        "step": sampler.step,
+        "weights": hash_weights(sampler.generator),
+        "seconds": round(time.monotonic() - start, 2),
+    }
 
 
 def _make_score(name: str, values: list[dict], floors: list[dict], facts: dict) -> Score:
@@ -138,14 +235,16 @@ def hash_weights(generator) -> str:
     return digest.hexdigest()[:12]
 
 
-def _print_scores(config: Config, step: int, scores: list[Score], count: int) -> None:
+def _print_scores(config: Config, step: int, scores: list[Score], sets: ImageSets) -> None:
+    count, reals = len(sets.fakes), sets.name_reals()
+    others = "" if sets.has_holdout else "other "
     if not scores:
         raise ValueError(
             f"No metric could be measured on {count:,} images. Received: the reasons above. Add "
             "images, or mend what they name."
         )
     print_result(
-        f"{config.run_dir}, step {step:,}: {count:,} fakes against {count:,} training images; the "
-        f"floor is what other {count:,} training images get.\n{format_score_table(scores)}\n"
+        f"{config.run_dir}, step {step:,}: {count:,} fakes against {count:,} {reals}; the "
+        f"floor is what {others}{count:,} training images get.\n{format_score_table(scores)}\n"
         f"the scores are in {config.run_dir / 'evaluate' / 'scores.json'}"
     )

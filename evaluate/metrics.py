@@ -4,6 +4,9 @@ import dataclasses
 import difflib
 from collections.abc import Callable
 
+from absl import logging
+
+from config.settings import Config
 from evaluate.checkerboard import measure_checkerboard
 from evaluate.fid import measure_fid, measure_fid_coverage, measure_fid_kid
 from evaluate.frechet import measure_frechet
@@ -11,16 +14,22 @@ from evaluate.inception_score import measure_inception_score
 from evaluate.kid import measure_kid
 from evaluate.modes import measure_modes
 from evaluate.ms_ssim import measure_ms_ssim
-from evaluate.neighbours import measure_duplicates, measure_nearest_distance
+from evaluate.neighbours import (
+    measure_duplicates,
+    measure_memorisation,
+    measure_nearest_accuracy,
+    measure_nearest_distance,
+)
 from evaluate.prdc import measure_prdc
 from evaluate.swd import measure_sliced_wasserstein
 from evaluate.vendi import measure_vendi
 from system.text import shorten_for_error
 
-# What a metric takes: the images; features of random convolutions or of the user's own network;
-# what a classifier of the dataset's labels says; or, of Inception, the features, their moments, or
-# the logits.
-IMAGES, FEATURES, CLASSES = "images", "features", "classes"
+# What a metric takes: the images; these with their classes; all training and all held-out images;
+# features of random convolutions or of the user's own network; what a classifier of the dataset's
+# labels says; or, of Inception, the features, their moments, or the logits.
+IMAGES, LABELLED, SPLIT, FEATURES = "images", "images and classes", "both splits", "features"
+CLASSES = "classes"
 POOL, MOMENTS, LOGITS = "pool_3", "moments of pool_3", "logits"
 OF_INCEPTION = (POOL, MOMENTS, LOGITS)
 
@@ -29,6 +38,7 @@ OF_INCEPTION = (POOL, MOMENTS, LOGITS)
 class Metric:
     """measure: (reals, fakes, seed=) -> name -> value. takes: of what kind these are.
 
+    For SPLIT it is (training, held_out, fakes) -> `neighbours.Memorisation`.
     Names that end with _reals, _error or _deviation accompany a value; they are no scores.
     """
 
@@ -46,16 +56,21 @@ METRICS = {
     "checkerboard": Metric(measure_checkerboard),
     "nn": Metric(measure_nearest_distance),
     "duplicates": Metric(measure_duplicates),
+    "nnc": Metric(measure_nearest_accuracy, LABELLED),
+    "memorisation": Metric(measure_memorisation, SPLIT),
     "modes": Metric(measure_modes, CLASSES),
     "fid": Metric(measure_fid, MOMENTS),
     "fid_kid": Metric(measure_fid_kid, POOL),
     "fid_coverage": Metric(measure_fid_coverage, POOL),
     "inception_score": Metric(measure_inception_score, LOGITS),
 }
-DEFAULT = "default"  # the value of a bare --evaluate: those that need no download and no labels
-WITHOUT_DOWNLOAD = [name for name, metric in METRICS.items() if metric.takes in (IMAGES, FEATURES)]
+DEFAULT = "default"  # the value of a bare --evaluate: those that need no download, nor a classifier
+WITHOUT_DOWNLOAD = [
+    name for name, metric in METRICS.items() if metric.takes not in (CLASSES, *OF_INCEPTION)
+]
 HIGHER_IS_BETTER = (
-    *("precision", "recall", "density", "coverage", "vendi", "modes", "modes_confidence"),
+    *("precision", "recall", "density", "coverage", "vendi", "modes", "modes_confidence", "nnc"),
+    *("memorisation_pixels_p", "memorisation_features_p"),
     *("fid_precision", "fid_recall", "fid_density", "fid_coverage", "inception_score"),
 )
 
@@ -74,8 +89,7 @@ class FeatureFiles:
 
 def choose_metrics(text: str) -> list[str]:
     """The names in `text`, such as "swd,kid", each once. Raises ValueError for unknown ones."""
-    names = [name.strip().lower() for name in text.split(",") if name.strip()]
-    names = names or [DEFAULT]
+    names = _split_metric_names(text)
     if DEFAULT in names:
         names = [*WITHOUT_DOWNLOAD, *(name for name in names if name != DEFAULT)]
 
@@ -88,6 +102,42 @@ def choose_metrics(text: str) -> list[str]:
                 f"Received: {shorten_for_error(name)}.{remedy}"
             )
     return [*dict.fromkeys(names)]
+
+
+def choose_metrics_of_run(text: str, config: Config) -> list[str]:
+    """The names in `text` that a run can be measured with.
+
+    What the run lacks for the others is said of those that `text` names itself. Raises ValueError,
+    with that line, when none are left.
+    """
+    names = choose_metrics(text)
+    faults = {name: explain_what_run_lacks(METRICS[name], config) for name in names}
+    left = [name for name in names if not faults[name]]
+    lines = [f"{name} {faults[name]}." for name in _split_metric_names(text) if faults.get(name)]
+    if not left:
+        raise ValueError(lines[-1])
+    for line in lines:
+        logging.warning("left out: %s", line)
+    return left
+
+
+def explain_what_run_lacks(metric: Metric, config: Config) -> str:
+    """Why a metric cannot be measured on a run, and what to do; "" if it can."""
+    if metric.takes == SPLIT and not config.holdout:
+        return (
+            f"compares with images that were not trained on, and {config.run_dir} has none: "
+            "train a run with --holdout=0.05"
+        )
+    if metric.takes == LABELLED and not config.one_hot:
+        return (
+            f"needs a class for each image, and {config.run_dir} has labels={config.labels}: train "
+            "a run with --labels=own or --labels=folder"
+        )
+    return ""
+
+
+def _split_metric_names(text: str) -> list[str]:
+    return [name.strip().lower() for name in text.split(",") if name.strip()] or [DEFAULT]
 
 
 def check_files_are_used(files: FeatureFiles, names: list[str]) -> None:

@@ -26,6 +26,14 @@ class Nearest:
 
 
 @dataclasses.dataclass(frozen=True)
+class LabelledImages:
+    """images: a set, uint8 (N, H, W, C). classes: a whole number for each, (N,)."""
+
+    images: np.ndarray
+    classes: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class Memorisation:
     """Whether fakes lie nearer to training images than to held-out ones.
 
@@ -53,15 +61,17 @@ def measure_nearest_distance(reals, fakes, *, seed: int = 0) -> dict[str, float]
     return {"nnd": float(find_nearest(reals, fakes).distances.mean())}
 
 
-def measure_nearest_accuracy(reals, fakes, *, labels, fake_labels, seed: int = 0) -> dict:
-    """{"nnc": accuracy} of taking each real's label from its nearest fake, 0 to 1.
+def measure_nearest_accuracy(
+    reals: LabelledImages, fakes: LabelledImages, *, seed: int = 0
+) -> dict[str, float]:
+    """{"nnc": accuracy} of taking each real's class from its nearest fake, 0 to 1.
 
     The official code's `nnc_score`; 1 minus it is the test error of the paper's table 3. reals:
-    images that were not trained on. labels, fake_labels: (N,) integers. `seed` is not used.
+    images that were not trained on. `seed` is not used.
     """
-    _check_rows(reals, fakes, metric="nnc", least=1)
-    guesses = np.asarray(fake_labels)[find_nearest(reals, fakes).indices]
-    return {"nnc": float(np.mean(guesses == np.asarray(labels)))}
+    _check_rows(reals.images, fakes.images, metric="nnc", least=1)
+    guesses = fakes.classes[find_nearest(reals.images, fakes.images).indices]
+    return {"nnc": float(np.mean(guesses == reals.classes))}
 
 
 def measure_duplicates(reals, fakes, *, seed: int = 0) -> dict[str, float]:

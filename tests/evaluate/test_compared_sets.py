@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from data.split import split_rows_for_holdout
 from evaluate.compared_sets import ImageSets, write_features
 from evaluate.features.networks import Networks
 from evaluate.frechet import Moments
@@ -90,6 +91,27 @@ def test_records_say_which_network_it_was(inception, pixels):
         "i",
     ]
     assert [facts["resize"] for facts in found] == ["none", "none", "r"]
+
+
+def test_fakes_are_compared_with_held_out_images_if_there_are_any(pixels):
+    split = split_rows_for_holdout(pixels, 0.2)
+    sets = ImageSets(pixels, pixels[:40], seed=3, split=split)
+    assert len(set(sets.reals.rows)) == len(set(sets.others.rows)) == 40
+    assert {*sets.reals.rows} <= {*split.held_out}
+    assert {*sets.others.rows} <= {*split.training}
+    assert sets.describe_metric(METRICS["swd"])["split"] == "held-out images"
+    again = ImageSets(pixels, pixels[:40], seed=3, split=split)
+    np.testing.assert_array_equal(again.reals.rows, sets.reals.rows)
+
+
+def test_classes_go_with_their_images(pixels):
+    classes = np.arange(300) % 7, np.arange(40) % 5
+    sets = ImageSets(pixels, pixels[:40], seed=3, classes=classes)
+    ((reals, fakes, others),) = sets.list_pairs_to_measure(METRICS["nnc"])
+    for side, images in ((reals, sets.reals), (others, sets.others)):
+        np.testing.assert_array_equal(side.images[:], images[:])
+        np.testing.assert_array_equal(side.classes, images.rows % 7)
+    np.testing.assert_array_equal(fakes.classes, classes[1])
 
 
 def test_features_lie_in_a_file_without_a_name(tmp_path):

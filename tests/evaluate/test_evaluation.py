@@ -6,13 +6,17 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from disks import limit
 from program import run_here
 from small_inception import FEATURES, SmallInception
 
+from data.labels import encode_one_hot_labels
+from data.split import split_rows_for_holdout
 from evaluate.compared_sets import ImageSets
 from evaluate.evaluation import evaluate
 from evaluate.frechet import compute_frechet_distance, gather_moments
 from evaluate.metrics import METRICS, FeatureFiles
+from evaluate.neighbours import find_nearest
 from runs.history import locate_metrics
 from sample import Sampler
 
@@ -76,6 +80,62 @@ def test_what_cannot_be_measured_is_left_out_and_the_rest_is_kept(trained, pixel
         evaluate(config, pixels[:40], ["frechet"], samples=20)
     with pytest.raises(ValueError, match=r"^--evaluate needs at least 4 images\. Received: 3"):
         evaluate(config, pixels[:3], ["nn"], samples=20)
+
+
+def test_with_a_holdout_fakes_are_compared_with_images_that_were_not_trained_on(
+    trained, pixels, capsys, messages
+):
+    config = trained(holdout=0.1, labels="own", label_names=("a", "b"))
+    labels = encode_one_hot_labels(("a", "b"), np.arange(300) % 2)
+    scores = evaluate(config, pixels, ["nnc", "nn", "memorisation"], samples=70, labels=labels)
+    by_name, count = {score.metric: score for score in scores}, len(find_held_out(pixels))
+    spaces = ("pixels", "features")
+    parts = [f"memorisation_{space}{end}" for space in spaces for end in ("", "_p")]
+    assert [*by_name] == ["nnc", "nnd", *parts]
+    assert (by_name["nnd"].n, by_name["nnd"].reals) == (count, count)
+    assert by_name["nnd"].split == "held-out images"
+    assert f"{count} fakes against {count} held-out images; the floor is what {count} training" in (
+        capsys.readouterr().out
+    )
+    assert any(f"only {count} images on each side, for {count} held-out" in t for t in messages)
+    memorisation = by_name["memorisation_features"]
+    assert (memorisation.n, memorisation.reals) == (70, 300)  # more fakes than held-out images
+    assert memorisation.floor == 1 - count / 300
+    assert by_name["memorisation_pixels_p"].floor == 0.5
+
+    fakes = Sampler(config).images(config.seed, count)
+    nearest = find_nearest(pixels[find_held_out(pixels)], fakes).indices
+    expected = np.mean(nearest % 2 == find_held_out(pixels) % 2)  # the labels take turns
+    assert by_name["nnc"].value == pytest.approx(expected)
+    folder = config.run_dir / "evaluate"
+    names = [".written.json", "memorisation.png", "scores.json"]
+    assert sorted(file.name for file in folder.iterdir()) == names
+
+
+def find_held_out(images):
+    return split_rows_for_holdout(images, 0.1).held_out
+
+
+def test_one_held_out_image_is_too_few(tiny, pixels):
+    images = pixels[: find_held_out(pixels)[0] + 1]
+    with pytest.raises(
+        ValueError, match=r"2 images that are held out\. Received: 1\. .*larger --h"
+    ):
+        evaluate(tiny(holdout=0.1), images, ["nn"], samples=20)
+
+
+def test_a_full_disk_keeps_and_shows_what_was_scored(trained, pixels, capsys):
+    """The file has room for the first score only."""
+    config = trained()
+    folder = config.run_dir / "evaluate"
+    folder.mkdir()
+    (folder / "scores.json").write_text(json.dumps([{"note": "x" * 60_000}]))
+    with limit(60_500), pytest.raises(OSError) as error:
+        evaluate(config, pixels[:40], ["nn", "duplicates"], samples=20)
+    assert error.value.filename == str(folder / "scores.json")
+    kept = json.loads((folder / "scores.json").read_text())
+    assert [record.get("metric") for record in kept] == [None, "nnd"]
+    assert "duplicates" in capsys.readouterr().out  # what could not be kept
 
 
 @pytest.fixture

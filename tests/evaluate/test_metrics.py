@@ -9,6 +9,7 @@ from evaluate.metrics import (
     FeatureFiles,
     check_files_are_used,
     choose_metrics,
+    choose_metrics_of_run,
 )
 
 
@@ -31,6 +32,32 @@ def test_a_file_that_no_metric_uses_is_told():
         check_files_are_used(FeatureFiles(fid_stats="x"), ["swd", "fid_kid"])
     with pytest.raises(ValueError, match="--features is used by frechet, kid, coverage, vendi"):
         check_files_are_used(FeatureFiles(features="x"), ["fid"])
+
+
+def test_what_a_run_lacks_is_left_out_of_the_default_and_told_of_what_was_named(tiny, messages):
+    plain, split = tiny(), tiny(holdout=0.1)
+    classes = tiny(holdout=0.1, labels="folder", label_names=("a", "b"))
+    usual = [name for name in WITHOUT_DOWNLOAD if name not in ("nnc", "memorisation")]
+    assert choose_metrics_of_run("default", plain) == usual
+    assert choose_metrics_of_run("default,fid", split) == [*usual, "memorisation", "fid"]
+    assert choose_metrics_of_run("default", classes) == WITHOUT_DOWNLOAD
+    assert choose_metrics_of_run("nnc", tiny(labels="own", label_names=("a", "b"))) == ["nnc"]
+    assert not messages
+
+    assert choose_metrics_of_run("nnc,swd,memorisation", plain) == ["swd"]
+    run = plain.run_dir
+    assert messages == [
+        f"left out: nnc needs a class for each image, and {run} has labels=none: train a run with "
+        "--labels=own or --labels=folder.",
+        "left out: memorisation compares with images that were not trained on, and "
+        f"{run} has none: train a run with --holdout=0.05.",
+    ]
+    for name, line in (("nnc", "^nnc needs a class"), ("memorisation", "--holdout=0.05.$")):
+        with pytest.raises(ValueError, match=line):
+            choose_metrics_of_run(name, plain)
+    attributes = tiny(labels="Smiling,Male", label_names=("Smiling", "Male"))
+    with pytest.raises(ValueError, match="has labels=Smiling,Male"):
+        choose_metrics_of_run("nnc", attributes)
 
 
 @pytest.mark.parametrize(

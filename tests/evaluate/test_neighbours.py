@@ -3,6 +3,7 @@ import pytest
 
 from evaluate import neighbours
 from evaluate.neighbours import (
+    LabelledImages,
     count_close_pairs,
     find_nearest,
     measure_duplicates,
@@ -64,7 +65,8 @@ def test_nearest_distance_looks_from_the_reals_to_the_fakes():
 def test_nearest_accuracy_takes_the_label_of_the_nearest_fake():
     fakes = noise(0, 10)
     reals = fakes[[2, 5, 9]] ^ 1
-    scores = measure_nearest_accuracy(reals, fakes, labels=[2, 5, 8], fake_labels=np.arange(10))
+    labelled = LabelledImages(fakes, np.arange(10))
+    scores = measure_nearest_accuracy(LabelledImages(reals, np.array([2, 5, 8])), labelled)
     assert scores == pytest.approx({"nnc": 2 / 3})
 
 

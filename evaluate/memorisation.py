@@ -1,0 +1,102 @@
+"""Memorisation of a run: its samples against all training and all held-out images, as a picture."""
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from evaluate.compared_sets import ImageSets, SomeImages
+from evaluate.features.random_conv import compute_random_features
+from evaluate.image_sets import show_on_background, take_images
+from evaluate.neighbours import MOST_FAKES, Memorisation, measure_memorisation
+
+FEATURE_SEED = 0  # of the random convolutions
+PICTURE = "memorisation.png"
+ROWS = 8  # samples in each half of the picture
+TILE, GAP, GAP_OF_HALVES = 96, 8, 64  # pixels
+HEADINGS = ("sample", "nearest\ntraining image", "nearest\nheld-out image")
+ABOVE, BELOW = 150, 22  # pixels: for the headings, and for the distance below an image
+INK, PAPER = (38, 50, 66), (255, 255, 255)
+
+
+def measure_memorisation_of_run(sets: ImageSets, fakes: np.ndarray) -> dict[str, Memorisation]:
+    """{"pixels", "features"}: of the first MOST_FAKES fakes, uint8 (N, H, W, C).
+
+    features: of random convolutions. Memory: 512 bytes for each image of the dataset.
+    """
+    training, held_out = _read_both_splits(sets)
+    fakes = fakes[:MOST_FAKES]
+    features = compute_random_features(training, held_out, fakes, seed=FEATURE_SEED)
+    return {
+        "pixels": measure_memorisation(training, held_out, fakes),
+        "features": measure_memorisation(*features),
+    }
+
+
+def _read_both_splits(sets: ImageSets) -> tuple[SomeImages, SomeImages]:
+    return tuple(SomeImages(sets.images, r) for r in (sets.split.training, sets.split.held_out))
+
+
+def draw_nearest_images(
+    sets: ImageSets, fakes: np.ndarray, found: dict[str, Memorisation]
+) -> np.ndarray:
+    """uint8 (H, W, 3): the samples closest to a training image, beside their nearest images.
+
+    A half for each of `found`; a row shows a sample, its nearest training image and its nearest
+    held-out one, with the distances.
+    """
+    rows = min(ROWS, len(fakes))
+    width = 3 * TILE + 4 * GAP
+    canvas = Image.new("RGB", (2 * width + GAP_OF_HALVES, ABOVE + rows * (TILE + BELOW)), PAPER)
+    for left, (space, memorisation) in zip((0, width + GAP_OF_HALVES), found.items(), strict=True):
+        _write_headings(canvas, left, space, memorisation)
+        order = np.argsort(memorisation.training.distances, kind="stable")[:rows]
+        tiles = _list_tiles_of_samples(sets, fakes, memorisation, order)
+        for place, tile in enumerate(tiles):
+            row, column = divmod(place, 3)
+            x, y = left + GAP + column * (TILE + GAP), ABOVE + row * (TILE + BELOW)
+            _draw_tile(canvas, (x, y), *tile)
+    return np.asarray(canvas)
+
+
+def _list_tiles_of_samples(
+    sets: ImageSets, fakes: np.ndarray, memorisation: Memorisation, order: np.ndarray
+) -> list[tuple[np.ndarray, str]]:
+    """(image, words below it) of each sample in `order` and of its two nearest, row by row."""
+    columns = [(fakes[order], [""] * len(order))]
+    nearest = (memorisation.training, memorisation.held_out)
+    for images, of_split in zip(_read_both_splits(sets), nearest, strict=True):
+        words = [f"distance {distance:.3g}" for distance in of_split.distances[order]]
+        columns.append((take_images(images, of_split.indices[order]), words))
+    return [(images[row], words[row]) for row in range(len(order)) for images, words in columns]
+
+
+def _draw_tile(canvas: Image.Image, corner: tuple[int, int], image: np.ndarray, words: str) -> None:
+    """image: uint8 (H, W, C), scaled to fit into a tile."""
+    shown = np.rint(show_on_background(image[None])[0]).astype(np.uint8)
+    shown = np.repeat(shown, 3, axis=-1) if shown.shape[-1] == 1 else shown
+    scale = TILE / max(shown.shape[:2])
+    size = tuple(max(1, round(side * scale)) for side in shown.shape[1::-1])  # (width, height)
+    how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+    canvas.paste(Image.fromarray(shown).resize(size, how), corner)
+    _write(canvas, (corner[0] + TILE // 2, corner[1] + TILE + 2), words, 13, "ma")
+
+
+def _write_headings(canvas: Image.Image, left: int, space: str, memorisation: Memorisation) -> None:
+    """What this half shows, and what follows from all samples."""
+    _write(canvas, (left + GAP, 8), f"Nearest in {space}", 20, "la")
+    count = len(memorisation.training.distances)
+    lines = (
+        f"{memorisation.share:.1%} of {count:,} samples lie nearer to a\n"
+        "training image than to a held-out one.\n"
+        f"Without copying, {memorisation.expected:.1%} would (p = {memorisation.p_value:.2g}).\n"
+        "The closest samples first:"
+    )
+    _write(canvas, (left + GAP, 36), lines, 13, "la")
+    for column, heading in enumerate(HEADINGS):
+        x = left + GAP + column * (TILE + GAP) + TILE // 2
+        _write(canvas, (x, ABOVE - 36), heading, 13, "ma")
+
+
+def _write(canvas: Image.Image, at: tuple[int, int], words: str, size: int, anchor: str) -> None:
+    font = ImageFont.load_default(size)
+    align = "center" if anchor == "ma" else "left"
+    ImageDraw.Draw(canvas).text(at, words, INK, font, anchor=anchor, align=align)
