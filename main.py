@@ -190,9 +190,11 @@ def carry_out_evaluate(given: dict, _) -> dict:
     pack = load_dataset(config)
     devices.quietly_import_tensorflow()
     from evaluate.evaluation import evaluate
+    from evaluate.features.cache import open_feature_cache
 
     options = {"samples": FLAGS.evaluate_samples, "checkpoint": FLAGS.checkpoint}
-    evaluate(config, pack.images, names, labels=pack.labels, files=files, **options)
+    options |= {"labels": pack.labels, "files": files, "cache": open_feature_cache(pack)}
+    evaluate(config, pack.images, names, **options)
     return given
 
 

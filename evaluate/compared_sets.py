@@ -1,6 +1,7 @@
 """The three sets that an evaluation compares, as each metric takes them."""
 
 import dataclasses
+import functools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,15 @@ import numpy as np
 from tqdm import tqdm
 
 from data.split import Split, split_rows_for_holdout
+from evaluate.features.cache import FeatureCache
 from evaluate.features.inception import Logits
 from evaluate.features.networks import Networks
-from evaluate.features.random_conv import SEEDS, compute_random_features
+from evaluate.features.random_conv import (
+    SEEDS,
+    compute_random_features,
+    gather_random_features,
+    name_random_network,
+)
 from evaluate.fid import check_enough_for_fid
 from evaluate.frechet import Moments, gather_moments, split_features
 from evaluate.metrics import CLASSES, FEATURES, IMAGES, LABELLED, LOGITS, MOMENTS, Metric
@@ -55,8 +62,9 @@ class ImageSets:
         classes: tuple[np.ndarray, np.ndarray] | None = None,
         networks: Networks | None = None,
         folder: Path | None = None,
+        cache: FeatureCache | None = None,
     ):
-        """classes: of the images, and of the fakes, where they have some."""
+        """classes: of the images, and of the fakes, where they have some. cache: of the images."""
         self.split = split or split_rows_for_holdout(images, 0)
         self.has_holdout = len(self.split.held_out) > 0
         self.choice = self.split.held_out if self.has_holdout else self.split.training
@@ -66,7 +74,7 @@ class ImageSets:
         self.images, self.classes = images, classes
         self.fakes = fakes
         self.networks = networks or Networks()
-        self.folder = folder
+        self.folder, self.cache = folder, cache
         self._kept = {}  # what was computed, by what it is
 
     def _choose_rows_of_reals(self, seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -117,6 +125,8 @@ class ImageSets:
         return "held-out images" if self.has_holdout else "training images"
 
     def _add_classes(self) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
+        if self.classes is None:
+            raise ValueError("it needs a class for each image. Received: none. Give the labels.")
         of_images, of_fakes = self.classes
         return (
             LabelledImages(self.reals, of_images[self.reals.rows]),
@@ -128,17 +138,34 @@ class ImageSets:
         """float32 (n, d) of the three sets, scaled by the first."""
         if seed not in self._kept:
             sets = (self.reals, self.fakes, self.others)
-            self._kept[seed] = compute_random_features(*sets, seed=seed)
+            self._kept[seed] = compute_random_features(
+                *sets, seed=seed, gather=self.recall_random_features
+            )
         return self._kept[seed]
+
+    def recall_random_features(self, images, *, seed: int) -> np.ndarray:
+        """As `gather_random_features`; from the cache for images of the pack."""
+        compute = functools.partial(gather_random_features, images, seed=seed)
+        return self._recall_or_compute(images, name_random_network(seed), compute)
+
+    def _recall_or_compute(self, images, network: str, compute: Callable) -> np.ndarray:
+        if self.cache is None or not isinstance(images, SomeImages):
+            return compute()
+        return self.cache.recall_or_compute(images.rows, network, compute)
 
     def _compute_features(self, name: str, *sides: str) -> tuple[np.ndarray, ...]:
         """float32 (n, d) of the sets `sides`, as a network that was loaded gives them."""
-        extract = getattr(self.networks, name).extract
+        network = getattr(self.networks, name)
         for side in sides:
             if (name, side) not in self._kept:
-                images, label = getattr(self, side), f"features of the {side}"
-                features = write_features(extract, images, self.folder, label=label)
-                self._kept[name, side] = features
+                images = getattr(self, side)
+                compute = functools.partial(
+                    write_features,
+                    *(network.extract, images, self.folder),
+                    label=f"features of the {side}",
+                )
+                identity = f"{network.name}, {network.resize}"
+                self._kept[name, side] = self._recall_or_compute(images, identity, compute)
         return tuple(self._kept[name, side] for side in sides)
 
     def _classify_sides(self) -> tuple[Classified, ...]:

@@ -15,6 +15,7 @@ from data.label_choice import cycle_label_vectors
 from data.labels import Labels
 from data.split import Split, split_rows_for_holdout
 from evaluate.compared_sets import ImageSets
+from evaluate.features.cache import FeatureCache
 from evaluate.features.networks import load_networks
 from evaluate.memorisation import (
     FEATURE_SEED,
@@ -45,6 +46,7 @@ def evaluate(
     labels: Labels | None = None,
     checkpoint: str = "last",
     files: FeatureFiles = NO_FILES,
+    cache: FeatureCache | None = None,
 ) -> list[Score]:
     """Scores a run's checkpoint, prints the table, adds the scores to evaluate/scores.json, and
     draws evaluate/report.png.
@@ -52,10 +54,10 @@ def evaluate(
     images: the reals, uint8 (N, H, W, C). names: of METRICS. samples: images to draw, but no more
     than half of the reals, so that reals can be compared with as many others; with a holdout, no
     more than are held out. labels: of the images. checkpoint: "last", "best" or a step. files: of
-    networks. A metric that needs more images than there are, or a file that is missing or wrong,
-    is left out, with a line. Raises ValueError when the run has no such checkpoint, nothing can be
-    measured, or there are too few reals; OSError when the scores cannot be written: those before
-    are, then.
+    networks. cache: of the images' features. A metric that needs more images than there are, or a
+    file that is missing or wrong, is left out, with a line. Raises ValueError when the run has no
+    such checkpoint, nothing can be measured, or there are too few reals; OSError when the scores
+    cannot be written: those before are, then.
 
     Memory: 0.7 GB, and 1.5 KB for each image; the fakes are in a temporary file. With
     Inception 2.2 GB, and its features in temporary files; fid_coverage takes 32 KB an image more.
@@ -71,7 +73,7 @@ def evaluate(
     needs_more = any(METRICS[name].takes == SPLIT for name in names)
     drawn = max(count, min(samples, MOST_FAKES)) if needs_more else count
     with draw_fakes_to_file(sampler, drawn, folder) as fakes:
-        options = {"split": split, "networks": networks, "folder": folder}
+        options = {"split": split, "networks": networks, "folder": folder, "cache": cache}
         options["classes"] = _find_classes(config, labels, count)
         sets = ImageSets(images, fakes[:count], seed=config.seed, **options)
         scores = _score_metrics(sampler, sets, fakes, names)

@@ -24,7 +24,9 @@ def measure_memorisation_of_run(sets: ImageSets, fakes: np.ndarray) -> dict[str,
     """
     training, held_out = _read_both_splits(sets)
     fakes = fakes[:MOST_FAKES]
-    features = compute_random_features(training, held_out, fakes, seed=FEATURE_SEED)
+    features = compute_random_features(
+        *(training, held_out, fakes), seed=FEATURE_SEED, gather=sets.recall_random_features
+    )
     return {
         "pixels": measure_memorisation(training, held_out, fakes),
         "features": measure_memorisation(*features),

@@ -6,7 +6,8 @@ slope 0.2; of each depth the mean and the standard deviation over all places of 
 channels. Kernels are He-normal (He et al. 2015), from `draw_kernels`. So d = 4 * 16 * 2 = 128.
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -24,16 +25,20 @@ DIMENSIONS = DEPTHS * POOLED * 2  # d
 LEAST_DEVIATION = 1e-5  # below, a feature is the same for all reals, and is left out
 
 
-def compute_random_features(reals, *others, seed: int = 0) -> tuple[np.ndarray, ...]:
+def compute_random_features(
+    reals, *others, seed: int = 0, gather: Callable | None = None
+) -> tuple[np.ndarray, ...]:
     """Features of each set, float32 (N, 128), shifted and scaled by the reals' mean and deviation.
 
     reals, others: uint8 (N, H, W, C), any C, any side from 8 pixels up. Every feature then has
-    the same weight, and products of features a scale that KID can use. Memory: the features, 512
-    bytes an image, and one chunk of images. Raises ValueError for fewer than 2 images.
+    the same weight, and products of features a scale that KID can use. gather: in place of
+    `gather_random_features`. Memory: the features, 512 bytes an image, and one chunk of images.
+    Raises ValueError for fewer than 2 images.
     """
+    gather = gather or gather_random_features
     for other in others:
         check_image_sets(reals, other, metric="random features", least=2)
-    features = [gather_random_features(images, seed=seed) for images in (reals, *others)]
+    features = [gather(images, seed=seed) for images in (reals, *others)]
     scale = find_feature_scale(features[0])
     return tuple(standardise_features(of_set, *scale) for of_set in features)
 
@@ -60,6 +65,12 @@ def find_feature_scale(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def standardise_features(features: np.ndarray, mean, deviation) -> np.ndarray:
     """(features - mean) / deviation, float32 (n, d)."""
     return ((features - mean) / deviation).astype(np.float32)
+
+
+def name_random_network(seed: int) -> str:
+    """A name that differs for networks with other kernels."""
+    digest = hashlib.sha256(b"".join(kernel.tobytes() for kernel in draw_kernels(seed)))
+    return f"random convolutions, sha256 {digest.hexdigest()}"
 
 
 def draw_kernels(seed: int) -> list[np.ndarray]:

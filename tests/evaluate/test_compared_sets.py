@@ -7,6 +7,7 @@ import pytest
 
 from data.split import split_rows_for_holdout
 from evaluate.compared_sets import ImageSets, write_features
+from evaluate.features.cache import FeatureCache
 from evaluate.features.networks import Networks
 from evaluate.frechet import Moments
 from evaluate.metrics import METRICS
@@ -102,6 +103,25 @@ def test_fakes_are_compared_with_held_out_images_if_there_are_any(pixels):
     assert sets.describe_metric(METRICS["swd"])["split"] == "held-out images"
     again = ImageSets(pixels, pixels[:40], seed=3, split=split)
     np.testing.assert_array_equal(again.reals.rows, sets.reals.rows)
+
+
+def test_the_features_of_the_images_are_kept_and_those_of_the_fakes_are_not(
+    pixels, inception, tmp_path, monkeypatch
+):
+    networks, cache = Networks(inception=inception), FeatureCache(tmp_path / "kept", "p")
+    found = []
+    for place in (None, cache, cache):
+        del inception.seen[:]
+        sets = ImageSets(pixels, pixels[:40] ^ 9, seed=0, networks=networks, cache=place)
+        found.append(
+            [sets.list_pairs_to_measure(METRICS[name])[0] for name in ("fid_kid", "frechet")]
+        )
+    assert sum(inception.seen) == 40
+    assert len([*(tmp_path / "kept").iterdir()]) == 2 + 2 * 3  # of three random networks
+    for other in found[1:]:
+        for expected, features in zip(found[0], other, strict=True):
+            for first, second in zip(expected, features, strict=True):
+                np.testing.assert_array_equal(first, second)
 
 
 def test_classes_go_with_their_images(pixels):
