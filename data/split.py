@@ -36,9 +36,9 @@ def split_rows_for_holdout(images: np.ndarray, share: float) -> Split:
     split = Split(np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out))
     if not len(split.held_out) or len(split.training) < 2:
         raise ValueError(
-            "--holdout must hold out an image and leave two to train on. Received: "
+            "A holdout must have an image, and leave two to train on. Received: "
             f"{share:g}, which holds out {len(split.held_out)} of {len(images):,}. "
-            "Add images, or choose another share."
+            "Add images, or choose another --holdout."
         )
     return split
 

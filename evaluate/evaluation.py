@@ -19,9 +19,8 @@ from evaluate.features.cache import FeatureCache
 from evaluate.features.networks import load_networks
 from evaluate.memorisation import (
     FEATURE_SEED,
-    PICTURE,
-    draw_nearest_images,
     measure_memorisation_of_run,
+    write_picture_of_nearest_images,
 )
 from evaluate.metrics import METRICS, SPLIT, FeatureFiles, Metric
 from evaluate.neighbours import MOST_FAKES
@@ -30,8 +29,6 @@ from evaluate.scores import Score, append_scores, format_score_table
 from sample import Sampler
 from system.console import print_result
 from system.errors import add_path_to_errors
-from system.written import replace_files
-from utils import encode_png
 
 FEW_IMAGES = 1000  # a side; below, the floors are high, and few differences can be seen
 NO_FILES = FeatureFiles()
@@ -156,7 +153,8 @@ def _score_metrics(
                 scores += found
                 append_scores(sets.folder, found)
     except OSError:
-        print_result(format_score_table(scores))
+        if scores:
+            print_result(format_score_table(scores))
         raise
     return scores
 
@@ -182,7 +180,7 @@ def _score_memorisation(sampler: Sampler, sets: ImageSets, fakes: np.ndarray) ->
     """
     start = time.monotonic()
     found = measure_memorisation_of_run(sets, fakes)
-    _write_picture_of_memorisation(sets, fakes, found)
+    write_picture_of_nearest_images(sets, fakes, found)
 
     networks = {"pixels": "none", "features": f"random convolutions, seed {FEATURE_SEED}"}
     facts = {"reals": len(sets.images), "split": "training and held-out images", "resize": "none"}
@@ -195,19 +193,6 @@ def _score_memorisation(sampler: Sampler, sets: ImageSets, fakes: np.ndarray) ->
         floors = {name: result.expected, f"{name}_p": 0.5}
         scores += [_make_score(each, [values], [floors], of_space) for each in values]
     return scores
-
-
-def _write_picture_of_memorisation(sets: ImageSets, fakes: np.ndarray, found: dict) -> None:
-    """Its failure costs no score."""
-    picture = encode_png(draw_nearest_images(sets, fakes, found))
-    try:
-        replace_files(sets.folder, {PICTURE: picture}, what="the picture of memorisation")
-    except OSError as error:
-        path, reason = error.filename or sets.folder, error.strerror
-        logging.warning("%s cannot be written: %s.", path, reason)
-        return
-    text = "the samples that are closest to training images are in %s"
-    logging.info(text, sets.folder / PICTURE)
 
 
 def _gather_facts(sampler: Sampler, start: float) -> dict:

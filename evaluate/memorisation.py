@@ -1,12 +1,15 @@
 """Memorisation of a run: its samples against all training and all held-out images, as a picture."""
 
 import numpy as np
+from absl import logging
 from PIL import Image, ImageDraw, ImageFont
 
 from evaluate.compared_sets import ImageSets, SomeImages
 from evaluate.features.random_conv import compute_random_features
 from evaluate.image_sets import show_on_background, take_images
 from evaluate.neighbours import MOST_FAKES, Memorisation, measure_memorisation
+from system.written import replace_files
+from utils import encode_png
 
 FEATURE_SEED = 0  # of the random convolutions
 PICTURE = "memorisation.png"
@@ -35,6 +38,22 @@ def measure_memorisation_of_run(sets: ImageSets, fakes: np.ndarray) -> dict[str,
 
 def _read_both_splits(sets: ImageSets) -> tuple[SomeImages, SomeImages]:
     return tuple(SomeImages(sets.images, r) for r in (sets.split.training, sets.split.held_out))
+
+
+def write_picture_of_nearest_images(
+    sets: ImageSets, fakes: np.ndarray, found: dict[str, Memorisation]
+) -> None:
+    """Writes `draw_nearest_images` to the folder of `sets`; a failure is one line."""
+    picture = encode_png(draw_nearest_images(sets, fakes, found))
+    try:
+        replace_files(sets.folder, {PICTURE: picture}, what="the picture of memorisation")
+    except OSError as error:
+        logging.warning(
+            "%s cannot be written: %s.", error.filename or sets.folder / PICTURE, error.strerror
+        )
+        return
+    text = "the samples that are closest to training images are in %s"
+    logging.info(text, sets.folder / PICTURE)
 
 
 def draw_nearest_images(

@@ -113,7 +113,8 @@ def choose_metrics_of_run(text: str, config: Config) -> list[str]:
     names = choose_metrics(text)
     faults = {name: explain_what_run_lacks(METRICS[name], config) for name in names}
     left = [name for name in names if not faults[name]]
-    lines = [f"{name} {faults[name]}." for name in _split_metric_names(text) if faults.get(name)]
+    asked = dict.fromkeys(_split_metric_names(text))
+    lines = [f"{name} {faults[name]}." for name in asked if faults.get(name)]
     if not left:
         raise ValueError(lines[-1])
     for line in lines:

@@ -280,7 +280,7 @@ def test_held_out_images_are_as_if_they_were_not_there(tiny, images, messages):
 
 
 def test_a_share_that_holds_out_no_image_leaves_no_folder(tiny, images):
-    with pytest.raises(ValueError, match="--holdout must hold out an image"):
+    with pytest.raises(ValueError, match="A holdout must have an image"):
         train(tiny(holdout=0.0001), images)
     assert not tiny().run_dir.exists()
 

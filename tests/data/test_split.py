@@ -78,6 +78,6 @@ def test_a_share_that_leaves_a_side_empty_is_one_line(images, count, share):
     with pytest.raises(ValueError) as error:
         split_rows_for_holdout(images[:count], share)
     text = str(error.value)
-    assert text.startswith("--holdout must hold out an image and leave two to train on. Received: ")
+    assert text.startswith("A holdout must have an image, and leave two to train on. Received: ")
     assert f"{share:g}, which holds out " in text
-    assert text.endswith(f" of {count}. Add images, or choose another share.")
+    assert text.endswith(f" of {count}. Add images, or choose another --holdout.")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from disks import limit
 
 from data.split import split_rows_for_holdout
 from evaluate.compared_sets import ImageSets
@@ -13,6 +14,7 @@ from evaluate.memorisation import (
     TILE,
     draw_nearest_images,
     measure_memorisation_of_run,
+    write_picture_of_nearest_images,
 )
 
 
@@ -59,3 +61,20 @@ def test_the_picture_has_the_closest_sample_beside_its_nearest_images(make, chan
         np.testing.assert_array_equal(sample[3::6, 3::6], shown)
         np.testing.assert_array_equal(training, sample)
         assert (held_out != sample).any()
+
+
+def test_a_picture_that_cannot_be_written_is_one_line_and_anothers_is_put_aside(
+    make, tmp_path, messages
+):
+    sets, fakes = make(of_training=True)
+    sets.folder, path = tmp_path, tmp_path / "memorisation.png"
+    found = measure_memorisation_of_run(sets, fakes)
+    with limit(1000):
+        write_picture_of_nearest_images(sets, fakes, found)
+    assert messages == [f"{path} cannot be written: File too large."]
+    assert not path.exists()
+
+    path.write_bytes(b"a user's")
+    write_picture_of_nearest_images(sets, fakes, found)
+    assert (tmp_path / "memorisation.1.png").read_bytes() == b"a user's"
+    assert messages[-1].endswith(f"training images are in {path}")
