@@ -159,7 +159,7 @@ def train_until_divergence(
     origin = checkpoints.progress.count_images_shown(0, config.images_per_step)
     logs = Logs(config, range(start, total), count, origin=origin, on_log=on_log)
     with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
-        finished = run_training_steps(dcgan, images, labels, split, checkpoints, logs)
+        finished = run_training_steps(images, labels, split, checkpoints, logs)
     seconds = logs.seconds - logs.seconds_before
     report = write_report_of_run(config, needs_scores=True)
     announce_end_of_training(
@@ -190,16 +190,11 @@ def prepare_run_folders(config: Config) -> None:
 
 
 def run_training_steps(
-    dcgan: DCGAN,
-    images: np.ndarray,
-    labels: Labels | None,
-    split: Split,
-    checkpoints: Checkpoints,
-    logs: Logs,
+    images: np.ndarray, labels: Labels | None, split: Split, checkpoints: Checkpoints, logs: Logs
 ) -> bool:
     """Trains for `logs.steps`, counted from 0; False when a signal stopped it."""
-    config, steps, total = dcgan.config, logs.steps, logs.steps.stop
-    y = labels.y if labels else None
+    dcgan, steps, total = checkpoints.dcgan, logs.steps, logs.steps.stop
+    config, y = dcgan.config, labels.y if labels else None
     pictures = Pictures(config, dcgan.generator)
     monitor, verdict = Monitor(config, images, pictures.sampler, split), Verdict(config)
 

@@ -51,10 +51,10 @@ def evaluate(
     images: the reals, uint8 (N, H, W, C). names: of METRICS. samples: images to draw, but no more
     than half of the reals, so that reals can be compared with as many others; with a holdout, no
     more than are held out. labels: of the images. checkpoint: "last", "best" or a step. files: of
-    networks. cache: of the images' features. A metric that needs more images than there are, or a
-    file that is missing or wrong, is left out, with a line. Raises ValueError when the run has no
-    such checkpoint, nothing can be measured, or there are too few reals; OSError when the scores
-    cannot be written: those before are, then.
+    networks. cache: of the images' features. A metric that lacks images or a good file is left
+    out, with a line. Raises ValueError when the run has no such checkpoint, nothing can be
+    measured, or there are too few reals; OSError when the scores cannot be written: those before
+    are, then.
 
     Memory: 0.7 GB, and 1.5 KB for each image; the fakes are in a temporary file. With
     Inception 2.2 GB, and its features in temporary files; fid_coverage takes 32 KB an image more.
@@ -65,13 +65,11 @@ def evaluate(
     networks, names = load_networks(names, files, data_dir, config=config)
     sampler = Sampler(config, checkpoint=checkpoint)
     folder = config.run_dir / "evaluate"
-    folder.mkdir(parents=True, exist_ok=True)
+    options = {"split": split, "networks": networks, "folder": folder, "cache": cache}
+    options["classes"] = _find_classes(config, labels, count)
 
-    needs_more = any(METRICS[name].takes == SPLIT for name in names)
-    drawn = max(count, min(samples, MOST_FAKES)) if needs_more else count
+    drawn = _choose_count_to_draw(names, count, samples)
     with draw_fakes_to_file(sampler, drawn, folder) as fakes:
-        options = {"split": split, "networks": networks, "folder": folder, "cache": cache}
-        options["classes"] = _find_classes(config, labels, count)
         sets = ImageSets(images, fakes[:count], seed=config.seed, **options)
         scores = _score_metrics(sampler, sets, fakes, names)
     _print_scores(config, sampler.step, scores, sets)
@@ -100,6 +98,12 @@ def _choose_image_count(split: Split, samples: int) -> int:
     return count
 
 
+def _choose_count_to_draw(names: list[str], count: int, samples: int) -> int:
+    """Fakes to draw: more than are compared with held-out images, where that finds more copies."""
+    needs_more = any(METRICS[name].takes == SPLIT for name in names)
+    return max(count, min(samples, MOST_FAKES)) if needs_more else count
+
+
 def _find_classes(
     config: Config, labels: Labels | None, count: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
@@ -111,7 +115,11 @@ def _find_classes(
 
 @contextlib.contextmanager
 def draw_fakes_to_file(sampler: Sampler, count: int, folder: Path):
-    """Yields uint8 (count, H, W, C), drawn from the run's seed, in a file that has no name."""
+    """Yields uint8 (count, H, W, C), drawn from the run's seed, in a file that has no name.
+
+    folder: where the file lies, which is made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     z, y = sampler.choose_latents_and_labels(sampler.config.seed, count)
     with (
         add_path_to_errors(folder),
