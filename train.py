@@ -196,7 +196,8 @@ def run_training_steps(
     dcgan, steps, total = checkpoints.dcgan, logs.steps, logs.steps.stop
     config, y = dcgan.config, labels.y if labels else None
     pictures = Pictures(config, dcgan.generator)
-    monitor, verdict = Monitor(config, images, pictures.sampler, split), Verdict(config)
+    how = {"discriminator": dcgan.discriminator, "y": y}
+    monitor, verdict = Monitor(config, images, pictures.sampler, split, **how), Verdict(config)
 
     with catch_stop_signals() as stop, logs:
         pictures.write_grid_of_reals(logs, images, y, split.training)
@@ -212,6 +213,7 @@ def run_training_steps(
                 is_finite = check_losses_finite(step, results)
             if due.save and is_finite and not (stopping and step < total):  # a stop must not wait
                 scores, words = score_if_due(monitor, verdict, step, is_last=step == total)
+                stopping = verdict.ends_training
             if due.log or scores:
                 logs.log_training_step(step, results, scores, verdict=words)
             if due.draw:
@@ -251,4 +253,5 @@ def score_if_due(
     if not monitor.is_due(step, is_last=is_last):
         return {}, ""
     scores = monitor.score_generator(step)
-    return scores, verdict.announce_evaluation(monitor.history, monitor.floor)
+    floor = monitor.comparison.floor
+    return scores, verdict.announce_evaluation(monitor.history, floor)

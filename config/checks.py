@@ -31,6 +31,7 @@ def check_config(config) -> None:
     _check_run_name(config)
     _check_crop_settings(config)
     _check_labels_setting(config)
+    _check_scores_for_collapse(config)
 
 
 def _check_setting_rules(config, field: dataclasses.Field) -> None:
@@ -233,3 +234,11 @@ def _check_labels_setting(config) -> None:
 def _suggest_setting(config, name: str) -> str:
     default = getattr(type(config), name)
     return "Leave it out." if default in (None, "") else f"Try --{name}={default}."
+
+
+def _check_scores_for_collapse(config) -> None:
+    if config.on_collapse != "warn" and config.eval_freq == 0:
+        raise ValueError(
+            f"--eval_freq must not be 0 where --on_collapse is {config.on_collapse}, which goes by "
+            "the scores. Received: 0. Leave out --eval_freq, or add --on_collapse=warn."
+        )

@@ -273,7 +273,7 @@ class Config:
     halvings: int = declare_setting(
         0,
         TRAINING,
-        "how many times NaN losses have halved the learning rate",
+        "how many times NaN losses or --on_collapse have halved the learning rate",
         low=0,
         high=30,
         flag=False,
@@ -363,6 +363,14 @@ class Config:
         "steps between two scores; 0: none; default: at checkpoints, for under 5% of the time",
         low=0,
         high=MAX_COUNT,
+        hparam=False,
+    )
+    on_collapse: str = declare_setting(
+        "warn",
+        RUN,
+        "when a score shows that the run collapses or diverges: warn, stop, or restore its best "
+        "checkpoint with half the learning rate",
+        choices=("warn", "stop", "restore"),
         hparam=False,
     )
     max_to_keep: int = declare_setting(

@@ -6,58 +6,53 @@ import numpy as np
 from absl import logging
 
 from config.settings import Config
-from data.batches import open_image_row_reader
 from data.split import Split
-from evaluate.features.random_conv import (
-    DIMENSIONS,
-    find_feature_scale,
-    gather_random_features,
-    standardise_features,
-)
-from evaluate.frechet import measure_frechet
-from evaluate.vendi import measure_vendi
+from evaluate.comparison import HELD_OUT_IMAGES, Comparison
+from evaluate.features.random_conv import DIMENSIONS
+from model import Discriminator
 from runs.best import keep_best_checkpoint
 from runs.history import locate_metrics, read_metrics
-from sample import Sampler
+from sample import DRAW_BATCH, Sampler
 
-IMAGES = 2000  # on each side, at most
-IMAGE_BYTES = 2**28  # on each side, at most: fewer images where they are large
 SHARE_OF_TIME = 0.05  # that evaluations may take
-FEATURE_SEED = 0
+FEWEST_IMAGES = 2  # of which one is the other's neighbour
 
 
 class Monitor:
     """Scores a generator in training: always the same latents against the same reals.
-
-    Memory: up to 0.8 GB for images, whatever their size and number.
 
     history: the entries of metrics.jsonl that have scores, those of this process included. It only
     looks: training is the same bit for bit without it.
     """
 
     def __init__(
-        self, config: Config, images: np.ndarray, sampler: Sampler, split: Split | None = None
+        self,
+        config: Config,
+        images: np.ndarray,
+        sampler: Sampler,
+        split: Split | None = None,
+        *,
+        discriminator: Discriminator | None = None,
+        y: np.ndarray | None = None,
     ):
-        """images: the reals, uint8 (N, H, W, C). sampler: draws with the generator in training.
+        """images: uint8 (N, H, W, C), with labels y (N, y_dim). sampler: draws with the generator
+        in training.
 
-        split: which of the images are trained on, and which are held out.
+        split: which of the images are trained on, and which are held out. discriminator: the one in
+        training; without it, its scores are missing.
         """
-        self.config, self.images, self.sampler = config, images, sampler
-        self.rows = split.training if split else np.arange(len(images))
-        self.count = min(IMAGES, len(self.rows) // 2, IMAGE_BYTES // images[0].nbytes)
-        self.is_on = config.eval_freq != 0 and self.count > DIMENSIONS
-        self.history = [e for e in read_metrics(locate_metrics(config)) if "frechet" in e]
-        self.reals = None  # their features, scaled, once they are needed
-        self.floor = None  # the distance between reals and as many others
+        self.config, self.sampler = config, sampler
+        everything = np.arange(len(images))
+        split = split or Split(everything, everything[:0])
+        self.comparison = Comparison(config, images, split, discriminator, y)
+        self.is_on = config.eval_freq != 0 and len(split.training) >= FEWEST_IMAGES
+        self.history = [e for e in read_metrics(locate_metrics(config)) if "vendi" in e]
         self.seconds, self.finished = 0.0, time.monotonic()  # of the last evaluation
 
         if self.is_on and self.history:  # a kill may have come between its checkpoint and best/
             self.keep_best(self.history[-1]["step"])
-        if config.eval_freq and not self.is_on:
-            logging.warning(
-                "--eval_freq needs at least %s images. Received: %s. The run is not evaluated.",
-                *(2 * DIMENSIONS + 2, len(self.rows)),
-            )
+        if self.is_on:
+            self._say_what_is_missing(split)
 
     def is_due(self, step: int, *, is_last: bool) -> bool:
         """Whether to evaluate after `step` steps, when a checkpoint is due.
@@ -71,23 +66,20 @@ class Monitor:
         return self.seconds < SHARE_OF_TIME * (time.monotonic() - self.finished)
 
     def score_generator(self, step: int) -> dict[str, float]:
-        """{"frechet", "frechet_floor", "vendi", "eval_seconds"} of the generator as it is after
-        `step` steps.
+        """The scores of both networks as they are after `step` steps, with "eval_seconds".
 
-        frechet: the distance to the reals; lower is better. frechet_floor: what other reals get.
+        frechet: the distance to the reals; lower is better; missing where images are too few, as is
+        frechet_floor: what other reals get.
         vendi: the fakes' diversity, over that of the reals.
+        nearest_ratio: how far a fake is from the nearest training image, over how far those are
+        from each other. held_out_ratio: the same over how far it is from as many held-out images.
+        pair_accuracy: how often D tells a training image from a fake. real_logit, fake_logit,
+        held_out_logit: D's mean logits.
         """
         start = time.monotonic()
-        if self.reals is None:
-            self._take_reals()
-        z, y = self.sampler.choose_latents_and_labels(self.config.seed, self.count)
-        fakes = self._compute_features(self.sampler.draw(z, y)[: self.count])
-        vendi = measure_vendi(self.reals, fakes)
-        scores = {
-            "frechet": measure_frechet(self.reals, fakes)["frechet"],
-            "frechet_floor": self.floor,
-            "vendi": vendi["vendi"] / vendi["vendi_reals"],
-        }
+        z, y = self.sampler.choose_latents_and_labels(self.config.seed, self.comparison.count)
+        fakes = self.sampler.draw(z, y)[: max(self.comparison.count, DRAW_BATCH)]
+        scores = self.comparison.score_fakes(fakes, y)
 
         self.finished = time.monotonic()
         self.seconds = self.finished - start
@@ -99,21 +91,23 @@ class Monitor:
 
         To be called once it is saved.
         """
-        best = min(self.history, key=lambda entry: entry["frechet"], default={"step": None})
+        scored = [entry for entry in self.history if "frechet" in entry]
+        best = min(scored, key=lambda entry: entry["frechet"], default={"step": None})
         if best["step"] == step:
             evaluated = {entry["step"] for entry in self.history}
             keep_best_checkpoint(self.config, step, evaluated)
 
-    def _take_reals(self) -> None:
-        """Reads the reals, and computes what they set: features, their scale and the floor."""
-        rows = np.random.default_rng(self.config.seed).permutation(self.rows)
-        with open_image_row_reader(self.images) as read_rows:
-            reals, others = read_rows(rows[: 2 * self.count].reshape(2, -1))
-        features = gather_random_features(reals, seed=FEATURE_SEED)
-        self.scale = find_feature_scale(features)
-        self.reals = standardise_features(features, *self.scale)
-        self.floor = measure_frechet(self.reals, self._compute_features(others))["frechet"]
-
-    def _compute_features(self, images: np.ndarray) -> np.ndarray:
-        features = gather_random_features(images, seed=FEATURE_SEED)
-        return standardise_features(features, *self.scale)
+    def _say_what_is_missing(self, split: Split) -> None:
+        held_out, config = len(split.held_out), self.config
+        if held_out and not self.comparison.uses_held_out:
+            logging.info(
+                "scores while training compare with training images: %s are held out, and %s are "
+                "needed to compare with them.",
+                *(held_out, HELD_OUT_IMAGES),
+            )
+        if not self.comparison.has_distance and (config.eval_freq or config.on_collapse != "warn"):
+            logging.warning(
+                "The Frechet distance needs at least %s images. Received: %s. Without it, nothing "
+                "goes to best/, and collapse is not seen.",
+                *(2 * DIMENSIONS + 2, len(split.training)),
+            )

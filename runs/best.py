@@ -1,10 +1,20 @@
 """best/: the checkpoint with the best score so far, which newer ones do not push out."""
 
+import os
+from pathlib import Path
+
 from absl import logging
 
 from config.settings import Config
-from runs.checkpoints import list_checkpoint_files, list_checkpoints
-from system.files import link_or_copy, put_aside
+from runs.checkpoints import (
+    FILE_NAME,
+    list_checkpoint_files,
+    list_checkpoints,
+    parse_checkpoint_step,
+    write_checkpoint_list,
+)
+from runs.history import cut_metrics_after_step, locate_metrics, read_metrics
+from system.files import find_free_name, link_or_copy, put_aside
 
 
 def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None:
@@ -29,14 +39,61 @@ def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None
             "%s held the best checkpoint of later steps; it was put aside as %s.",
             *(config.best_path, aside.name),
         )
-    config.best_path.mkdir(parents=True, exist_ok=True)
-    for path in files:
-        copy = config.best_path / path.name
-        if not (copy.exists() and copy.samefile(path)):
-            copy.unlink(missing_ok=True)  # of the same step, before a kill
-            link_or_copy(path, copy)
-
+    _link_checkpoint_files(files, config.best_path)
     for other in list_checkpoints(config.best_path):
         if other.name != prefix.name:
             for path in sorted(list_checkpoint_files(other), reverse=True):
                 path.unlink(missing_ok=True)
+
+
+def go_back_to_best_checkpoint(config: Config) -> int:
+    """Makes the checkpoint in best/ the run's newest one; returns its step, 0 where there is none.
+
+    Later checkpoints are put aside, and a copy of metrics.jsonl keeps the later steps. A kill in
+    between leaves a run that goes on from one of the checkpoints. Raises OSError.
+    """
+    best = _find_best_of_this_training(config)
+    if not best:
+        return 0
+
+    step, folder = parse_checkpoint_step(best), config.checkpoint_path
+    _link_checkpoint_files(sorted(list_checkpoint_files(best)), folder)
+    _put_later_checkpoints_aside(folder, step)
+    write_checkpoint_list(folder, list_checkpoints(folder))
+    path = locate_metrics(config)
+    if any(entry["step"] > step for entry in read_metrics(path)):
+        copy = cut_metrics_after_step(path, step, keeps_copy=True)
+        logging.info("%s keeps the metrics of the steps after it.", copy)
+    return step
+
+
+def _put_later_checkpoints_aside(folder: Path, step: int) -> None:
+    """Moves the files of those after `step` into a folder beside them, if there are any."""
+    files = [path for path in folder.glob("step-*.*") if FILE_NAME.fullmatch(path.name)]
+    later = [path for path in files if parse_checkpoint_step(path) > step]
+    if not later:
+        return
+
+    aside = find_free_name(folder / "collapsed")
+    aside.mkdir()
+    # Backwards: data without an index are ignored.
+    for path in sorted(later, key=lambda path: (parse_checkpoint_step(path), path), reverse=True):
+        os.replace(path, aside / path.name)
+    logging.info("the checkpoints after step %s were put aside in %s.", f"{step:,}", aside)
+
+
+def _find_best_of_this_training(config: Config) -> Path | None:
+    """The prefix of the checkpoint in best/, unless it is of steps that the run went back from."""
+    scored = {e["step"] for e in read_metrics(locate_metrics(config)) if "frechet" in e}
+    found = list_checkpoints(config.best_path)
+    return found[-1] if found and parse_checkpoint_step(found[-1]) in scored else None
+
+
+def _link_checkpoint_files(files: list[Path], folder: Path) -> None:
+    """Links or copies them into `folder`, in their order, in place of others of their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in files:
+        copy = folder / path.name
+        if not (copy.exists() and copy.samefile(path)):
+            copy.unlink(missing_ok=True)  # of the same step, before a kill
+            link_or_copy(path, copy)

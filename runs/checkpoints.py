@@ -157,12 +157,12 @@ class Checkpoints:
         try:
             self._write_checkpoint_files(prefix)
             kept = self._choose_checkpoints_to_keep(step)
-            self._write_checkpoint_list(kept)
+            write_checkpoint_list(self.folder, kept)
         except OSError:
             self._remove_failed_checkpoint(prefix)  # it would take the room that the next try needs
             raise
 
-        self._remove_older_checkpoints(_parse_checkpoint_step(kept[0]))
+        self._remove_older_checkpoints(parse_checkpoint_step(kept[0]))
 
     def _check_weights_finite(self, step: int) -> None:
         if not self.has_finite_state():
@@ -173,7 +173,7 @@ class Checkpoints:
     def _choose_checkpoints_to_keep(self, step: int) -> list[Path]:
         """The newest `max_to_keep` up to `step`, oldest first."""
         paths = [
-            path for path in list_checkpoints(self.folder) if _parse_checkpoint_step(path) <= step
+            path for path in list_checkpoints(self.folder) if parse_checkpoint_step(path) <= step
         ]
         return paths[-self.config.max_to_keep :]
 
@@ -189,16 +189,10 @@ class Checkpoints:
             with open(path, "r+b") as file:
                 os.fsync(file.fileno())
 
-    def _write_checkpoint_list(self, paths: list[Path]) -> None:
-        """Writes the list that TensorFlow's own tools read. This program goes by the files."""
-        lines = [f'model_checkpoint_path: "{paths[-1].name}"\n']
-        lines += [f'all_model_checkpoint_paths: "{path.name}"\n' for path in paths]
-        write_atomic(self.folder / CHECKPOINT_LIST, "".join(lines).encode())
-
     def _remove_older_checkpoints(self, step: int) -> None:
         # Backwards, so that each index goes before its data, which are ignored without it.
         for path in sorted(self.folder.glob("step-*.*"), reverse=True):
-            if FILE_NAME.fullmatch(path.name) and _parse_checkpoint_step(path) < step:
+            if FILE_NAME.fullmatch(path.name) and parse_checkpoint_step(path) < step:
                 path.unlink(missing_ok=True)
 
     def _remove_failed_checkpoint(self, prefix: Path) -> None:
@@ -271,7 +265,7 @@ def choose_checkpoints(config: Config, wanted: str) -> list[Path]:
     if found:
         return found[-1:]
 
-    steps = sorted({_parse_checkpoint_step(path) for path in (*last, *best)})
+    steps = sorted({parse_checkpoint_step(path) for path in (*last, *best)})
     raise ValueError(
         f"--checkpoint must be one that {config.run_dir} has: last, {'best, ' if best else ''}"
         f"{', '.join(map(str, steps))}. Received: {shorten_for_error(wanted)}."
@@ -280,8 +274,8 @@ def choose_checkpoints(config: Config, wanted: str) -> list[Path]:
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """The prefixes of the checkpoints that have an index, in the order of their steps."""
-    indices = [path for path in folder.glob("step-*.index") if _parse_checkpoint_step(path) >= 0]
-    return sorted((path.with_suffix("") for path in indices), key=_parse_checkpoint_step)
+    indices = [path for path in folder.glob("step-*.index") if parse_checkpoint_step(path) >= 0]
+    return sorted((path.with_suffix("") for path in indices), key=parse_checkpoint_step)
 
 
 def list_steps_saved_before(folder: Path) -> list[int]:
@@ -294,6 +288,19 @@ def list_steps_saved_before(folder: Path) -> list[int]:
     except (OSError, ValueError):
         return []
     return [int(step) for step in re.findall(r'"step-(\d{1,18})"', text)]
+
+
+def write_checkpoint_list(folder: Path, paths: list[Path]) -> None:
+    """Writes the list that TensorFlow's own tools read. This program goes by the files."""
+    lines = [f'model_checkpoint_path: "{paths[-1].name}"\n']
+    lines += [f'all_model_checkpoint_paths: "{path.name}"\n' for path in paths]
+    write_atomic(folder / CHECKPOINT_LIST, "".join(lines).encode())
+
+
+def parse_checkpoint_step(path: Path) -> int:
+    """The step in the name of a checkpoint's file; -1 for other files."""
+    match = re.match(r"step-(\d+)(\.|$)", path.name)
+    return int(match[1]) if match else -1
 
 
 def list_checkpoint_files(prefix: Path) -> list[Path]:
@@ -423,9 +430,3 @@ def _are_checkpointed_variables_finite(*owners: keras.Model | keras.optimizers.O
     values = [variable.value for owner in owners for variable in owner.variables]
     floats = [value for value in values if value.dtype.is_floating]
     return all(bool(tf.reduce_all(tf.math.is_finite(value))) for value in floats)
-
-
-def _parse_checkpoint_step(path: Path) -> int:
-    """The step in the name of a checkpoint's file; -1 for other files."""
-    match = re.match(r"step-(\d+)(\.|$)", path.name)
-    return int(match[1]) if match else -1

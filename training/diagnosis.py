@@ -1,102 +1,266 @@
-"""What can go wrong while training keeps running, in plain words."""
+"""What goes wrong while training keeps running, in plain words, by the scores of a run.
 
-import math
+Where numbers come from trial runs, docs/evaluation.md has what those measured.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 from absl import logging
 
 from config.settings import Config
+from runs.checkpoints import DivergedError
 
-WINNING_BELOW = 0.01  # mean D(G(z))
-WINNING_STEPS = 500
+LOUD_LOGIT = 50.0  # mean of D's; healthy runs had up to 4, a learning rate of 1 had 1,253
 LOST_DIVERSITY = 0.3  # of that at the best evaluation: collapse
 LITTLE_DIVERSITY = 0.3  # of the reals': the faces in docs/evaluation.md had 0.43 after 300 steps
-WORSE = 1.2  # times the best score, at WORSE_EVALUATIONS in a row: it gets worse
-WORSE_EVALUATIONS = 3
+COPYING_RATIO = 0.6  # healthy runs have 1.2 or more; eight images, trained on for 600 steps, 0.5
+NEARER = 0.9  # of distances to held-out images; healthy digits have 0.99, 70 of them come to 0.86
+UNSEEN_GAP = 0.6  # ADA's target; healthy digits have 0.1, 70 of them 0.6 after 500 steps, then 1
+SURE_ACCURACY = 0.98  # of pairs; healthy digits come to it, but their fakes' logit to -1.9
+SURE_LOGIT = -4.6  # D(G(z)) = 0.01
+GUESSING_ACCURACY = 0.6  # mean of ROW evaluations; healthy runs without labels had 0.75 or more
+FOOLED_ACCURACY = 0.1  # the same, of a D that takes fakes for reals; a frozen one has 0
+POOR_SCORE = 20.0  # times the floor; healthy MNIST with labels stays at 0.6 of pairs, and 11 times
+ROW = 3  # evaluations that a sign of D has to last, and the score has to stand still
+GAIN = 0.9  # times the best score before: more than that is no gain
+WORSE = 1.2  # times the best score, at ROW evaluations: it gets worse
 PATIENCE = 5  # evaluations without a better one
+ENDING_SIGNS = ("diverging", "collapsing")  # that --on_collapse acts on
 
 
-class WinningDiscriminator:
-    """Warns once when D has been spotting every fake for a long time: G then stops learning."""
+class CollapsedError(DivergedError):
+    """A run has collapsed or diverged, and is to go back to its best checkpoint."""
 
-    def __init__(self, config: Config, start: int):
-        self.config = config
-        self.last_fooled = start  # the step; infinity once the warning is out
 
-    def warn_if_winning(self, step: int, d_fake: float) -> None:
-        """d_fake: mean D(G(z)) at `step`."""
-        if not d_fake < WINNING_BELOW:  # NaN too
-            self.last_fooled = step
-        if step - self.last_fooled < WINNING_STEPS:
-            return
+class Evaluations(NamedTuple):
+    """history: entries of `evaluate.monitor.Monitor.history`, the newest last; scores may miss.
 
-        self.last_fooled = math.inf
-        logging.warning(
-            "D(G(z)) has been below %s for %s steps: the discriminator is winning. If the grids no "
-            "longer change, start another run with --g_updates=%s or half the --learning_rate.",
-            *(WINNING_BELOW, WINNING_STEPS, self.config.g_updates + 1),
-        )
+    best: the entry with the best score, or None; since_best: how many come after it. floor: the
+    score that reals get, or None.
+    """
+
+    history: list[dict]
+    best: dict | None
+    since_best: int
+    floor: float | None
+
+    @property
+    def last(self) -> dict:
+        return self.history[-1]
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the last ROW scores gained nothing on those before."""
+        scores = [entry["frechet"] for entry in self.history if "frechet" in entry]
+        return len(scores) > ROW and min(scores[-ROW:]) > GAIN * min(scores[:-ROW])
+
+    def list_recent_values(self, name: str) -> list[float]:
+        """The values of a score at the last ROW evaluations; [] if one of them lacks it."""
+        values = [entry.get(name) for entry in self.history[-ROW:]]
+        return values if len(values) == ROW and None not in values else []
+
+
+class Sign(NamedTuple):
+    """A way in which a run goes wrong.
+
+    describe: returns the verdict, or "" where there is no such sign. advice: the warning that comes
+    with it, with fields of `advise_on_sign`.
+    """
+
+    name: str
+    describe: Callable[[Evaluations], str]
+    advice: str
 
 
 class Verdict:
-    """Says at each evaluation how a run is doing; warns, once per occurrence, of what goes wrong.
-
-    An evaluation is an entry of `evaluate.monitor.Monitor.history`: step, frechet, vendi.
-    """
+    """Says at each evaluation how a run is doing; warns once per occurrence of what goes wrong."""
 
     def __init__(self, config: Config):
         self.config = config
-        self.warned = ""  # the warning that the last evaluation gave
+        self.ends_training = False  # whether --on_collapse=stop has seen a reason
 
-    def announce_evaluation(self, history: list[dict], floor: float) -> str:
-        """Returns the verdict in words.
+    def announce_evaluation(self, history: list[dict], floor: float | None) -> str:
+        """Returns the verdict in words; arguments as in `Evaluations`.
 
-        history: the evaluations so far, the newest last. floor: the score that reals get.
+        Raises CollapsedError where the run is to go back to its best checkpoint.
         """
-        entry, best = history[-1], min(history, key=lambda e: e["frechet"])
-        verdict, warning = judge_evaluations(history)
-        place = "the best so far" if best is entry else f"best: {best['frechet']:.1f} at step "
-        place += "" if best is entry else f"{best['step']:,}"
-        logging.info(
-            "step %s: Frechet distance %.1f, %.0f times its floor (%s), diversity %.0f%%: %s.",
-            *(f"{entry['step']:,}", entry["frechet"], entry["frechet"] / floor, place),
-            *(100 * entry["vendi"], verdict),
-        )
-        if warning and warning != self.warned:
-            logging.warning(warning, self.config.run_dir, f"{best['step']:,}")
-        self.warned = warning
-        return verdict
+        evaluations = summarise_evaluations(history, floor)
+        sign, words = judge_evaluations(evaluations)
+        step = f"{evaluations.last['step']:,}"
+        logging.info("step %s: %s: %s.", step, describe_last_scores(evaluations), words)
+        before = history[:-1] and judge_evaluations(summarise_evaluations(history[:-1], floor))[0]
+        has_ended = sign is not None and sign.name in ENDING_SIGNS
+        if has_ended and self.config.on_collapse == "restore":
+            raise CollapsedError(f"{self.config.run_dir} at step {step}: {words}.")
+        if sign and sign != before and sign.advice:
+            logging.warning("%s", advise_on_sign(self.config, sign, evaluations))
+        self.ends_training = has_ended and self.config.on_collapse == "stop"
+        return words
 
 
-def judge_evaluations(history: list[dict]) -> tuple[str, str]:
-    """(the verdict in a few words, the warning that goes with it, or "").
+def summarise_evaluations(history: list[dict], floor: float | None) -> Evaluations:
+    scored = [entry for entry in history if "frechet" in entry]
+    best = min(scored, key=lambda entry: entry["frechet"], default=None)
+    since_best = sum(entry["step"] > best["step"] for entry in scored) if best else 0
+    return Evaluations(history, best, since_best, floor)
 
-    A warning takes the run's folder and the step of its best checkpoint.
-    """
-    entry, best = history[-1], min(history, key=lambda e: e["frechet"])
-    recent = history[-WORSE_EVALUATIONS:]
-    after_best = sum(e["step"] > best["step"] for e in history)
-    lost = 1 - entry["vendi"] / max(best["vendi"], 1e-9)
-    is_worse = entry["frechet"] > WORSE * best["frechet"]
 
-    if is_worse and lost > LOST_DIVERSITY:
-        return f"collapsing, {lost:.0%} of the diversity lost since step {best['step']:,}", (
-            "%s is collapsing: its images become alike. The checkpoint of step %s is in best/: "
-            "draw with --checkpoint=best, or start another run with half the --learning_rate."
+def judge_evaluations(evaluations: Evaluations) -> tuple[Sign | None, str]:
+    """The most severe sign of the newest evaluation, or None, and the verdict in a few words."""
+    for sign in SIGNS:
+        if words := sign.describe(evaluations):
+            return sign, words
+    if "frechet" not in evaluations.last:
+        return None, "too few images for a verdict"
+    return None, "healthy" if len(evaluations.history) > 1 else "too early for a verdict"
+
+
+def describe_divergence(evaluations: Evaluations) -> str:
+    """D's logits are far beyond those that a loss can ask for."""
+    logits = [evaluations.last.get(name, 0.0) for name in ("real_logit", "fake_logit")]
+    loudest = max(map(abs, logits))
+    return f"diverging, D's logits at {loudest:,.0f}" if loudest > LOUD_LOGIT else ""
+
+
+def describe_collapse(evaluations: Evaluations) -> str:
+    last, best = evaluations.last, evaluations.best
+    if not best or not is_worse_than_best(last, best):
+        return ""
+    lost = 1 - last["vendi"] / max(best["vendi"], 1e-9)
+    since = f"{lost:.0%} of the diversity lost since step {best['step']:,}"
+    return f"collapsing, {since}" if lost > LOST_DIVERSITY else ""
+
+
+def describe_copying(evaluations: Evaluations) -> str:
+    """Fakes sit on training images, or D tells these from images that it never saw."""
+    last = evaluations.last
+    if last.get("nearest_ratio", 1.0) < COPYING_RATIO or last.get("held_out_ratio", 1.0) < NEARER:
+        return "memorising"
+    if "held_out_logit" not in last:
+        return ""
+
+    # ADA's r_v (Karras et al. 2020): 0 if D takes unseen images for real, 1 if for fakes.
+    gap, span = (last["real_logit"] - last[name] for name in ("held_out_logit", "fake_logit"))
+    is_gap_wide = span > 0 and gap > UNSEEN_GAP * span
+    return "memorising, D takes unseen images for fakes" if is_gap_wide else ""
+
+
+def describe_winning_discriminator(evaluations: Evaluations) -> str:
+    """D spots every fake, and G does not improve: while it does, that is no trouble."""
+    accuracies, logits = map(evaluations.list_recent_values, ("pair_accuracy", "fake_logit"))
+    is_sure = accuracies and min(accuracies) > SURE_ACCURACY and max(logits) < SURE_LOGIT
+    return "D too strong" if is_sure and evaluations.stands_still else ""
+
+
+def describe_sleeping_discriminator(evaluations: Evaluations) -> str:
+    """D tells no fakes from reals, although they are poor; it is fooled, or they stand still."""
+    accuracies, scores = map(evaluations.list_recent_values, ("pair_accuracy", "frechet"))
+    if not accuracies or not scores or min(scores) < POOR_SCORE * evaluations.floor:
+        return ""
+    accuracy = sum(accuracies) / ROW
+    is_guessing = accuracy < GUESSING_ACCURACY and evaluations.stands_still
+    return "D asleep" if is_guessing or accuracy < FOOLED_ACCURACY else ""
+
+
+def describe_worsening(evaluations: Evaluations) -> str:
+    recent = evaluations.history[-ROW:]
+    is_worse = evaluations.since_best >= ROW and all(
+        is_worse_than_best(entry, evaluations.best) for entry in recent
+    )
+    return "getting worse" if is_worse else ""
+
+
+def describe_standstill(evaluations: Evaluations) -> str:
+    count = evaluations.since_best
+    return f"no better for {count} evaluations" if count >= PATIENCE else ""
+
+
+def describe_little_diversity(evaluations: Evaluations) -> str:
+    has_little = evaluations.last["vendi"] < LITTLE_DIVERSITY
+    return "little diversity yet" if has_little and len(evaluations.history) > 1 else ""
+
+
+def is_worse_than_best(entry: dict, best: dict) -> bool:
+    return "frechet" in entry and entry["frechet"] > WORSE * best["frechet"]
+
+
+SIGNS = (  # the most severe first
+    Sign(
+        "diverging",
+        describe_divergence,
+        "{run} is diverging: D's logits are out of bounds. {best}Start another run with "
+        "--learning_rate={half_rate:g}.",
+    ),
+    Sign(
+        "collapsing",
+        describe_collapse,
+        "{run} is collapsing: its images become alike. {best}Or start another run with "
+        "--learning_rate={half_rate:g}.",
+    ),
+    Sign(
+        "memorising",
+        describe_copying,
+        "{run} learns its training images by heart. Give it more images, or end it earlier with "
+        "--steps.",
+    ),
+    Sign(
+        "D too strong",
+        describe_winning_discriminator,
+        "{run}: the discriminator spots every fake, and the images no longer improve. {best}"
+        "Or start another run with {weaker}, or with --learning_rate={half_rate:g}.",
+    ),
+    Sign(
+        "D asleep",
+        describe_sleeping_discriminator,
+        "{run}: the discriminator no longer tells fakes from reals, though they are poor. {best}"
+        "Or start another run with --learning_rate={half_rate:g}, or with {stronger}.",
+    ),
+    Sign(
+        "getting worse",
+        describe_worsening,
+        "{run} has been getting worse since step {best_step:,}. {best}Stop it.",
+    ),
+    Sign(
+        "no better",
+        describe_standstill,
+        "{run} is no better than at step {best_step:,}. {best}Ctrl-C stops it; it may still "
+        "improve.",
+    ),
+    Sign("little diversity", describe_little_diversity, ""),
+)
+
+
+def advise_on_sign(config: Config, sign: Sign, evaluations: Evaluations) -> str:
+    """The sign's advice for this run."""
+    step = evaluations.best["step"] if evaluations.best else 0
+    d_updates, g_updates = config.d_updates, config.g_updates
+    return sign.advice.format(
+        run=config.run_dir,
+        best_step=step,
+        best=f"The checkpoint of step {step:,} is in best/: draw with --checkpoint=best. "
+        * bool(step),
+        half_rate=config.current_learning_rate / 2,
+        weaker=f"--d_updates={d_updates - 1}" if d_updates > 1 else f"--g_updates={g_updates + 1}",
+        stronger=f"--g_updates={g_updates - 1}"
+        if g_updates > 1
+        else f"--d_updates={d_updates + 1}",
+    )
+
+
+def describe_last_scores(evaluations: Evaluations) -> str:
+    """The newest scores in words."""
+    last, best = evaluations.last, evaluations.best
+    words = [f"diversity {last['vendi']:.0%}"]
+    if "frechet" in last:
+        place = f"best: {best['frechet']:.1f} at step {best['step']:,}"
+        place = "the best so far" if best is last else place
+        times = last["frechet"] / evaluations.floor
+        words.insert(
+            0, f"Frechet distance {last['frechet']:.1f}, {times:.0f} times its floor ({place})"
         )
-    if after_best >= WORSE_EVALUATIONS and all(
-        e["frechet"] > WORSE * best["frechet"] for e in recent
-    ):
-        return "getting worse", (
-            "%s has been getting worse since step %s, whose checkpoint is in best/. Stop it, and "
-            "draw with --checkpoint=best."
-        )
-    if after_best >= PATIENCE:
-        return f"no better for {after_best} evaluations", (
-            "%s is no better than at step %s, whose checkpoint is in best/. Ctrl-C stops it; it "
-            "may still improve."
-        )
-    if len(history) == 1:
-        return "too early for a verdict", ""
-    if entry["vendi"] < LITTLE_DIVERSITY:
-        return "little diversity yet", ""
-    return "healthy", ""
+    elif "nearest_ratio" in last:
+        words.append(f"{last['nearest_ratio']:.2f} times as far from reals as reals are")
+    if "pair_accuracy" in last:
+        words.append(f"D right in {last['pair_accuracy']:.0%} of pairs")
+    return ", ".join(words)

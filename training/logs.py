@@ -12,7 +12,6 @@ from absl import logging
 from config.settings import Config
 from runs.history import METRICS, SCORES, cut_metrics_after_step, locate_metrics, read_metrics
 from system.files import append_to_file_or_undo
-from training.diagnosis import WinningDiscriminator
 from training.events import Events
 from training.hparams import write_hparams_for_tensorboard
 from training.progress_bar import TrainingBar, format_hours_and_minutes
@@ -33,6 +32,21 @@ SCALARS = {
     "frechet": ("score/frechet", "How far the images are from the reals: lower is better."),
     "frechet_floor": ("score/frechet_floor", "What reals get against other reals."),
     "vendi": ("score/diversity", "How varied the images are, over how varied the reals are."),
+    "nearest_ratio": (
+        "score/nearest_ratio",
+        "Distance of fakes to training images, over that between these: far below 1 means copies.",
+    ),
+    "held_out_ratio": (
+        "score/held_out_ratio",
+        "The same, over the distance to as many held-out images: below 1 means copies.",
+    ),
+    "pair_accuracy": (
+        "score/pair_accuracy",
+        "How often D finds a real more real than a fake: 1 is always, 0.5 is guessing.",
+    ),
+    "real_logit": ("score/real_logit", "D's mean logit of real images, in inference mode."),
+    "held_out_logit": ("score/held_out_logit", "D's mean logit of images that it never saw."),
+    "fake_logit": ("score/fake_logit", "D's mean logit of fakes; D(G(z)) is 0.01 at -4.6."),
     "eval_seconds": ("speed/eval_seconds", "What the evaluation took."),
     "g_loss_scale": ("loss_scale/g", "The generator's loss scale in float16."),
     "d_loss_scale": ("loss_scale/d", "The discriminator's loss scale in float16."),
@@ -74,7 +88,6 @@ class Logs:
         self.seconds_before = self._drop_metrics_after_start(steps.start)  # of training, until now
         self.seconds = self.seconds_before  # of training, over all processes
         self.lost_lines = 0
-        self.winning = WinningDiscriminator(config, steps.start)
         self.bar = TrainingBar(config, steps, images, origin)
         write_hparams_for_tensorboard(config, self.folder)
 
@@ -109,7 +122,6 @@ class Logs:
 
         self._write_scalars_to_tensorboard(step, epoch, values, speed)
         self._show_training_progress(step, epoch, values, speed)
-        self.winning.warn_if_winning(step, values["d_fake"])
         if self.on_log:
             self.on_log(line)
 

@@ -9,7 +9,9 @@ from absl import logging
 
 from config.settings import Config
 from config.stored import write_config
+from runs.best import go_back_to_best_checkpoint
 from runs.checkpoints import DivergedError
+from training.diagnosis import CollapsedError
 
 MAX_HALVINGS = 3  # of the learning rate in a run: to an eighth
 MIN_LOSS_SCALE = 1.0  # below it float16's scaler has nothing left to try
@@ -46,15 +48,17 @@ def check_losses_finite(step: int, results: dict) -> bool:
 def halve_learning_rate(config: Config, error: DivergedError) -> Config:
     """The settings to go on with from the last checkpoint; written to the run's folder too, if any.
 
-    Raises ValueError after MAX_HALVINGS.
+    After a CollapsedError, that is the one in best/. Raises ValueError after MAX_HALVINGS.
     """
     if config.halvings >= MAX_HALVINGS:
         raise ValueError(f"{error} {_advise_after_learning_rate_halvings(config)}") from error
 
+    step = go_back_to_best_checkpoint(config) if isinstance(error, CollapsedError) else 0
     config = dataclasses.replace(config, halvings=config.halvings + 1)
     logging.warning(
-        "%s Going back to the last checkpoint with half the learning rate: %g.",
-        *(error, config.current_learning_rate),
+        "%s Going back to %s with half the learning rate: %g.",
+        *(error, f"step {step:,}, the best," if step else "the last checkpoint"),
+        config.current_learning_rate,
     )
     if config.run_dir.is_dir():
         write_config(config)

@@ -44,6 +44,11 @@ from config.settings import SETTINGS, Config
             "Try --out_dir=a --out_name=b.",
         ),
         ({"out_name": " "}, "--out_name must be a name. Received: spaces. Leave it out."),
+        (
+            {"eval_freq": 0, "on_collapse": "stop"},
+            "--eval_freq must not be 0 where --on_collapse is stop, which goes by the scores. "
+            "Received: 0. Leave out --eval_freq, or add --on_collapse=warn.",
+        ),
         ({"epoch": True}, "--epoch must be of type int. Received: True."),
     ],
 )

@@ -99,20 +99,27 @@ def test_the_scores_order_what_the_eye_orders(tiny, images, trained):
 def test_large_images_are_fewer(tiny, trained, monkeypatch):
     large = np.zeros((2000, 16, 16, 3), np.uint8)
     sampler = Sampler(trained())
-    assert Monitor(tiny(eval_freq=None), large, sampler).count == 1000
-    monkeypatch.setattr("evaluate.monitor.IMAGE_BYTES", 300 * 16 * 16 * 3)
-    assert Monitor(tiny(eval_freq=None), large, sampler).count == 300
+    assert Monitor(tiny(eval_freq=None), large, sampler).comparison.count == 1000
+    monkeypatch.setattr("evaluate.comparison.IMAGE_BYTES", 300 * 16 * 16 * 3)
+    assert Monitor(tiny(eval_freq=None), large, sampler).comparison.count == 300
 
 
-def test_too_few_images_are_said_where_scores_were_asked_for(tiny, images, trained, messages):
+def test_few_images_have_no_distance_and_that_is_said_where_scores_were_asked_for(
+    tiny, images, trained, messages
+):
     sampler = Sampler(trained())
     messages.clear()
-    assert not Monitor(tiny(eval_freq=None), images[:-2], sampler).is_on
+    few = Monitor(tiny(eval_freq=None), images[:9], sampler)
+    Monitor(tiny(eval_freq=None), images[:-2], sampler)
+    assert few.score_generator(1).keys() == {"vendi", "nearest_ratio", "eval_seconds"}
+    few.keep_best(1)
+    assert not few.config.best_path.exists()
+    assert not Monitor(tiny(eval_freq=None), images[:1], sampler).is_on
     assert messages == []
-    assert not Monitor(tiny(eval_freq=5), images[:-2], sampler).is_on
+    Monitor(tiny(eval_freq=5), images[:-2], sampler)
     assert messages == [
-        f"--eval_freq needs at least {COUNT} images. Received: {COUNT - 2}. "
-        "The run is not evaluated."
+        f"The Frechet distance needs at least {COUNT} images. Received: {COUNT - 2}. Without it, "
+        "nothing goes to best/, and collapse is not seen."
     ]
 
 

@@ -1,10 +1,14 @@
 """best/ holds one checkpoint, which is whole at any moment, and takes nothing of the user's."""
 
 import errno
+import json
+import os
 
 import pytest
 
-from runs.best import keep_best_checkpoint
+from runs.best import go_back_to_best_checkpoint, keep_best_checkpoint
+from runs.checkpoints import list_checkpoints, list_steps_saved_before
+from runs.history import locate_metrics
 
 
 @pytest.fixture
@@ -57,3 +61,60 @@ def test_the_best_of_steps_that_the_run_went_back_from_is_put_aside(config, mess
     assert messages[0].endswith(
         "held the best checkpoint of later steps; it was put aside as best.1."
     )
+
+
+def write_metrics(config, *scored):
+    path = locate_metrics(config)
+    path.parent.mkdir(parents=True)
+    lines = [{"step": step} | ({"frechet": 9.0} if step in scored else {}) for step in (1, 2, 3)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def content_of(folder):
+    return {path.name: path.read_text() for path in folder.glob("step-*")}
+
+
+@pytest.mark.parametrize("kill_at", [None, 1, 2, 3, 4])
+def test_a_run_goes_back_to_its_best_and_keeps_what_came_after(config, monkeypatch, kill_at):
+    """Killed at any file that it moves, it has a whole checkpoint, and doing it again ends it."""
+    write_metrics(config, 1)
+    (config.checkpoint_path / "notes.txt").write_text("mine")
+    keep_best_checkpoint(config, 1, {1})
+    for path in config.checkpoint_path.glob("step-1.*"):
+        path.unlink()  # as newer ones pushed it out
+
+    if kill_at is not None:
+        original, left = os.replace, [kill_at]
+
+        def replace(*names):
+            left[0] -= 1
+            if not left[0]:
+                raise KeyboardInterrupt
+            original(*names)
+
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr("runs.best.os.replace", replace)
+            go_back_to_best_checkpoint(config)
+        assert content_of(config.checkpoint_path).items() >= of_step(1).items()
+
+    assert go_back_to_best_checkpoint(config) == 1
+    assert content_of(config.checkpoint_path) == of_step(1)
+    kept = {}
+    for folder in config.checkpoint_path.glob("collapsed*"):
+        kept |= content_of(folder)
+    assert kept == of_step(2) | of_step(3)
+    assert (config.checkpoint_path / "notes.txt").read_text() == "mine"
+    assert list_steps_saved_before(config.checkpoint_path) == [1, 1]
+    assert [path.name for path in list_checkpoints(config.best_path)] == ["step-1"]
+
+    steps = [json.loads(line)["step"] for line in locate_metrics(config).read_text().splitlines()]
+    assert steps == [1]
+    copy = locate_metrics(config).with_name("metrics.1.jsonl")
+    assert len(copy.read_text().splitlines()) == 3
+
+
+def test_a_best_of_steps_that_the_run_went_back_from_is_not_gone_back_to(config):
+    keep_best_checkpoint(config, 3, {3})
+    write_metrics(config)
+    assert go_back_to_best_checkpoint(config) == 0
+    assert content_of(config.checkpoint_path) == of_step(1) | of_step(2) | of_step(3)

@@ -1,44 +1,37 @@
-"""What can go wrong while training keeps running."""
+"""What goes wrong while training keeps running: pure histories; test_verdicts.py has real runs."""
 
-import math
+import dataclasses
 
 import pytest
 
-from training.diagnosis import WINNING_STEPS, Verdict, WinningDiscriminator, judge_evaluations
+from training.diagnosis import (
+    SIGNS,
+    CollapsedError,
+    Verdict,
+    judge_evaluations,
+    summarise_evaluations,
+)
+
+FLOOR = 2.0
 
 
-def said_at(steps, config, messages, start=0):
-    """The steps at which it warned, of (step, mean D(G(z))) pairs."""
-    winning, found = WinningDiscriminator(config, start), []
-    for step, d_fake in steps:
-        before = len(messages)
-        winning.warn_if_winning(step, d_fake)
-        found += [step] * (len(messages) - before)
-    return found
+def evaluations(*scores, **others):
+    """Entries of (frechet, vendi), 100 steps apart; others: values of further scores, the same
+    for all or one for each.
+    """
+    history = []
+    for number, (frechet, vendi) in enumerate(scores):
+        entry = {"step": 100 * (number + 1), "frechet": frechet, "vendi": vendi}
+        for name, values in others.items():
+            entry[name] = values[number] if isinstance(values, list) else values
+        history.append(entry)
+    return history
 
 
-def test_a_discriminator_that_wins_is_said_once(tiny, messages):
-    """500 steps after the last fake that fooled it, at step 500; never again after that."""
-    steps = [(step, 0.5 if step in (100, 500) else 1e-4) for step in range(100, 2001, 100)]
-    assert said_at(steps, tiny(g_updates=2), messages) == [1000]
-    assert "--g_updates=3" in messages[0]
-
-
-def test_a_continued_run_counts_from_its_start(tiny, messages):
-    steps = [(step, 0.0) for step in range(5020, 6000, 20)]
-    assert said_at(steps, tiny(), messages, start=5000) == [5000 + WINNING_STEPS]
-
-
-def test_a_loss_that_is_no_number_is_not_a_win(tiny, messages):
-    assert said_at([(step, math.nan) for step in range(0, 3000, 100)], tiny(), messages) == []
-
-
-def evaluations(*scores):
-    """Entries of (frechet, vendi), 100 steps apart."""
-    return [
-        {"step": 100 * number, "frechet": frechet, "vendi": vendi}
-        for number, (frechet, vendi) in enumerate(scores, start=1)
-    ]
+def judge(history):
+    """(the name of the sign or "", the verdict)."""
+    sign, words = judge_evaluations(summarise_evaluations(history, FLOOR))
+    return sign.name if sign else "", words
 
 
 @pytest.mark.parametrize(
@@ -56,21 +49,85 @@ def evaluations(*scores):
         ([(60, 0.5), *[(65, 0.5)] * 5, (59, 0.5)], "healthy"),
     ],
 )
-def test_the_verdict_on_a_run(scores, verdict):
-    found, warning = judge_evaluations(evaluations(*scores))
-    assert found == verdict
-    assert bool(warning) == verdict.startswith(("collapsing", "getting worse", "no better"))
+def test_the_verdict_by_the_score(scores, verdict):
+    assert judge(evaluations(*scores))[1] == verdict
+
+
+STILL = [(60, 0.5), (58, 0.5), (59, 0.5), (61, 0.5)]  # gains less than a tenth
+GAINS = [(60, 0.5), (50, 0.5), (45, 0.5), (40, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("scores", "others", "verdict"),
+    [
+        (STILL, {"pair_accuracy": 0.99, "fake_logit": -5.0}, "D too strong"),
+        (GAINS, {"pair_accuracy": 0.99, "fake_logit": -5.0}, "healthy"),
+        (STILL, {"pair_accuracy": 0.99, "fake_logit": [-5, -5, -4, -5]}, "healthy"),
+        (STILL, {"pair_accuracy": [0.5, 1, 0.9, 1], "fake_logit": -5.0}, "healthy"),
+        (STILL[:3], {"pair_accuracy": 0.99, "fake_logit": -5.0}, "healthy"),  # nothing before them
+        (STILL, {"pair_accuracy": 0.5}, "D asleep"),
+        (STILL, {"pair_accuracy": 0.0}, "D asleep"),
+        (STILL, {"pair_accuracy": [1, 0.5, 0.5, 0.9]}, "healthy"),
+        (GAINS, {"pair_accuracy": 0.5}, "healthy"),
+        ([(90, 0.5), (80, 0.5), (70, 0.5)], {"pair_accuracy": 0.01}, "D asleep"),
+        ([(39, 0.5)] * 4, {"pair_accuracy": 0.5}, "healthy"),  # so near its floor, D may guess
+        (GAINS, {"nearest_ratio": [0.1, 0.1, 0.1, 0.7]}, "healthy"),
+        (GAINS, {"nearest_ratio": 0.5}, "memorising"),
+        (GAINS, {"nearest_ratio": 1.2, "held_out_ratio": 0.95}, "healthy"),
+        (GAINS, {"nearest_ratio": 1.2, "held_out_ratio": 0.8}, "memorising"),
+        (GAINS, {"real_logit": 1, "held_out_logit": 0, "fake_logit": -1}, "healthy"),
+        (
+            GAINS,
+            {"real_logit": 1, "held_out_logit": -0.5, "fake_logit": -1},
+            "memorising, D takes unseen images for fakes",
+        ),
+        (GAINS, {"real_logit": 0, "held_out_logit": -1, "fake_logit": 1}, "healthy"),
+        (GAINS, {"real_logit": -9.0, "fake_logit": 9.0}, "healthy"),
+        (GAINS, {"real_logit": 2.0, "fake_logit": -51.0}, "diverging, D's logits at 51"),
+    ],
+)
+def test_the_verdict_by_other_signs(scores, others, verdict):
+    assert judge(evaluations(*scores, **others))[1] == verdict
+
+
+def test_the_most_severe_sign_is_the_one_that_is_said():
+    """Leaving out the cause of each sign in turn uncovers the next."""
+    scores = [(60, 0.5), *[(90, 0.2)] * 5]
+    others = {"real_logit": 60.0, "nearest_ratio": 0.5, "pair_accuracy": 1.0, "fake_logit": -5.0}
+    history, found = evaluations(*scores, **others), []
+    changes = [{}, {"real_logit": 1.0}, {"vendi": 0.5}, {"nearest_ratio": 1.0}]
+    changes += [{"pair_accuracy": 0.5}, {"pair_accuracy": 0.8}, {"frechet": 65}, {"frechet": 50}]
+    for change in (*changes, {"vendi": 0.2}):
+        for entry in history[1:]:
+            entry.update(change)
+        found.append(judge(history)[0])
+    assert found[:7] == [sign.name for sign in SIGNS[:7]]
+    assert found[7:] == ["", SIGNS[7].name]
+
+
+def test_images_too_few_for_a_distance_are_judged_by_what_there_is(tiny, messages):
+    history = [{"step": 100, "vendi": 0.7, "nearest_ratio": 0.9}]
+    assert judge(history) == ("", "too few images for a verdict")
+    history.append({"step": 200, "vendi": 0.7, "nearest_ratio": 0.5, "pair_accuracy": 1.0})
+    Verdict(tiny()).announce_evaluation(history, None)
+    assert messages[0] == (
+        "step 200: diversity 70%, 0.50 times as far from reals as reals are, D right in 100% of "
+        "pairs: memorising."
+    )
+    assert "by heart" in messages[1]
 
 
 def test_what_goes_wrong_is_warned_of_once_per_occurrence(tiny, messages):
+    """Also when another process goes on with the run."""
     scores = [(60, 0.5), (75, 0.2), (80, 0.2), (61, 0.5), (75, 0.2)]
-    history, judge = evaluations(*scores), Verdict(tiny())
+    history = evaluations(*scores)
     for count in range(1, 6):
-        judge.announce_evaluation(history[:count], floor=2.0)
+        Verdict(tiny()).announce_evaluation(history[:count], floor=2.0)
 
     warnings = [text for text in messages if "is collapsing" in text]
     assert len(warnings) == 2
     assert "step 100 is in best/" in warnings[0]
+    assert "--learning_rate=0.0001" in warnings[0]
     assert messages[0] == (
         "step 100: Frechet distance 60.0, 30 times its floor (the best so far), diversity 50%: "
         "too early for a verdict."
@@ -79,3 +136,38 @@ def test_what_goes_wrong_is_warned_of_once_per_occurrence(tiny, messages):
         "step 200: Frechet distance 75.0, 38 times its floor (best: 60.0 at step 100), diversity "
         "20%: collapsing, 60% of the diversity lost since step 100."
     )
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "logit", "updates", "flag"),
+    [
+        (1.0, -5.0, (1, 2), "--g_updates=3"),
+        (1.0, -5.0, (3, 2), "--d_updates=2"),
+        (0.5, 0.0, (1, 2), "--g_updates=1"),
+        (0.5, 0.0, (1, 1), "--d_updates=2"),
+    ],
+)
+def test_the_flag_to_change_is_that_of_the_run(tiny, messages, accuracy, logit, updates, flag):
+    history = evaluations(*STILL, pair_accuracy=accuracy, fake_logit=logit)
+    config = tiny(d_updates=updates[0], g_updates=updates[1], learning_rate=0.004, halvings=1)
+    Verdict(config).announce_evaluation(history, FLOOR)
+    assert flag in messages[-1]
+    assert "--learning_rate=0.001" in messages[-1]
+
+
+def test_what_a_collapse_does_is_a_setting(tiny, messages):
+    config = tiny(eval_freq=100)
+    collapsed, healthy = evaluations((60, 0.5), (90, 0.1)), evaluations((60, 0.5), (50, 0.5))
+    worse = evaluations((60, 0.5), *[(90, 0.5)] * 3)
+    for word in ("warn", "stop"):
+        verdict = Verdict(dataclasses.replace(config, on_collapse=word))
+        for history in (healthy, worse):
+            verdict.announce_evaluation(history, FLOOR)
+            assert not verdict.ends_training
+        verdict.announce_evaluation(collapsed, FLOOR)
+        assert verdict.ends_training == (word == "stop")
+
+    verdict = Verdict(dataclasses.replace(config, on_collapse="restore"))
+    verdict.announce_evaluation(worse, FLOOR)
+    with pytest.raises(CollapsedError, match=r"at step 200: collapsing, 80% of .* step 100\."):
+        verdict.announce_evaluation(collapsed, FLOOR)

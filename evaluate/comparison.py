@@ -1,0 +1,159 @@
+"""What a run's images are compared with while it trains, and the scores that this gives."""
+
+import numpy as np
+import tensorflow as tf
+
+from config.settings import Config
+from data.batches import open_image_row_reader
+from data.split import Split
+from evaluate.discrimination import LogitReader, measure_pair_accuracy
+from evaluate.features.random_conv import (
+    DIMENSIONS,
+    find_feature_scale,
+    gather_random_features,
+    standardise_features,
+)
+from evaluate.frechet import measure_frechet
+from evaluate.image_sets import read_rgb_chunks
+from evaluate.neighbours import find_nearest
+from evaluate.vendi import measure_vendi
+from model import Discriminator
+
+IMAGES = 2000  # on each side, at most
+IMAGE_BYTES = 2**28  # on each side, at most: fewer images where they are large
+JUDGED_IMAGES = 512  # that D looks at, of reals and of fakes: pair accuracy to about 0.02
+HELD_OUT_IMAGES = 4 * DIMENSIONS  # at least, to be the reals of the Frechet distance
+HELD_OUT_JUDGED = 64  # at least, to be compared with training images
+NEIGHBOUR_SIDE = 16  # pixels, at most, of images whose neighbours are looked for
+FEATURE_SEED = 0
+
+
+class Comparison:
+    """Compares fakes with always the same reals: held-out ones if there are enough of them.
+
+    count: of the fakes that it takes, at least. floor: the Frechet distance between those reals and
+    as many others; None where there are too few. Memory: up to 0.8 GB for images, whatever their
+    size and number.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        images: np.ndarray,
+        split: Split,
+        discriminator: Discriminator | None = None,
+        y: np.ndarray | None = None,
+    ):
+        """images uint8 (N, H, W, C), with labels y (N, y_dim). split: their rows.
+
+        discriminator: the one in training; without it, its scores are missing.
+        """
+        self.images, self.y = images, y
+        self.logit_reader = LogitReader(discriminator) if discriminator else None
+        self.most = min(IMAGES, IMAGE_BYTES // images[0].nbytes)
+
+        order = np.random.default_rng(config.seed)
+        self.trained, self.unseen = map(order.permutation, (split.training, split.held_out))
+        self.uses_held_out = len(self.unseen) >= HELD_OUT_IMAGES
+        half = len(self.trained) // 2
+        self.count = min(self.most, len(self.unseen) if self.uses_held_out else half)
+        self.has_distance = self.count > DIMENSIONS
+        if not self.has_distance:
+            self.count = len(self.trained)
+        self.is_ready, self.floor = False, None
+
+    def score_fakes(self, fakes: np.ndarray, y=None) -> dict[str, float]:
+        """The scores of fakes, uint8 (N, H, W, C), with labels y, as `Monitor` describes them."""
+        if not self.is_ready:
+            self._take_reals()
+        scores = self._compare_features(self._compute_features(fakes))
+        fakes, y = fakes[:JUDGED_IMAGES], None if y is None else y[: min(len(fakes), JUDGED_IMAGES)]
+        return scores | self._compare_neighbours(fakes) | self._ask_discriminator(fakes, y)
+
+    def _take_reals(self) -> None:
+        """Reads the reals, and computes what they set: features, their scale and distances."""
+        reals = self.unseen if self.uses_held_out else self.trained
+        others = self.trained if self.uses_held_out else self.trained[self.count :]
+        with open_image_row_reader(self.images) as read_rows:
+            features = gather_random_features(read_rows(reals[: self.count]), seed=FEATURE_SEED)
+            self.scale = find_feature_scale(features)
+            self.reals = standardise_features(features, *self.scale)
+            if self.has_distance:
+                other_features = self._compute_features(read_rows(others[: self.count]))
+                self.floor = measure_frechet(self.reals, other_features)["frechet"]
+            self._take_neighbours(read_rows)
+            self._take_judged_images(read_rows)
+        self.is_ready = True
+
+    def _take_neighbours(self, read_rows) -> None:
+        """Keeps training images, small, and their mean distance to the nearest other one.
+
+        With as many held-out images, if there are some.
+        """
+        self.neighbours = shrink_images(read_rows(self.trained[: self.most]))
+        nearest = find_nearest(self.neighbours, self.neighbours, skip_itself=True)
+        self.spacing = nearest.distances.mean()
+        self.strangers = None
+        if len(self.unseen) >= HELD_OUT_JUDGED:
+            self.strangers = shrink_images(read_rows(self.unseen[: self.most]))
+
+    def _take_judged_images(self, read_rows) -> None:
+        """Keeps images and labels for D: trained ones, and held-out ones if there are some."""
+        self.judged = {}
+        for name, rows in (("real_logit", self.trained), ("held_out_logit", self.unseen)):
+            rows = rows[: min(JUDGED_IMAGES, self.most)]
+            if name == "real_logit" or len(rows) >= HELD_OUT_JUDGED:
+                self.judged[name] = read_rows(rows), None if self.y is None else self.y[rows]
+
+    def _compute_features(self, images: np.ndarray) -> np.ndarray:
+        features = gather_random_features(images, seed=FEATURE_SEED)
+        return standardise_features(features, *self.scale)
+
+    def _compare_features(self, fakes: np.ndarray) -> dict[str, float]:
+        """fakes: features (N, d)."""
+        fakes = fakes[: self.count] if self.has_distance else fakes
+        vendi = measure_vendi(self.reals, fakes[: self.count])
+        scores = {"vendi": vendi["vendi"] / vendi["vendi_reals"]}
+        if self.has_distance:
+            scores |= measure_frechet(self.reals, fakes) | {"frechet_floor": self.floor}
+        return scores
+
+    def _compare_neighbours(self, fakes: np.ndarray) -> dict[str, float]:
+        """How near fakes, uint8 (N, H, W, C), are to reals; {} where each real has a double."""
+        if not self.spacing:
+            return {}
+        fakes = shrink_images(fakes)
+        scores = {"nearest_ratio": find_mean_distance(fakes, self.neighbours) / self.spacing}
+        if self.strangers is not None:
+            size = min(len(self.strangers), len(self.neighbours))
+            trained, unseen = self.neighbours[:size], self.strangers[:size]
+            distances = [find_mean_distance(fakes, reals) for reals in (trained, unseen)]
+            scores["held_out_ratio"] = distances[0] / distances[1]
+        return scores
+
+    def _ask_discriminator(self, fakes: np.ndarray, y) -> dict[str, float]:
+        """What D makes of fakes, uint8 (N, H, W, C), and of reals."""
+        if self.logit_reader is None:
+            return {}
+        fake_logits = self.logit_reader.compute_logits(fakes, y)
+        logits = {
+            name: self.logit_reader.compute_logits(*reals) for name, reals in self.judged.items()
+        }
+        accuracy = measure_pair_accuracy(logits["real_logit"], fake_logits)
+        logits["fake_logit"] = fake_logits
+        return {"pair_accuracy": accuracy} | {name: float(logits[name].mean()) for name in logits}
+
+
+def find_mean_distance(images: np.ndarray, reals: np.ndarray) -> float:
+    """The mean distance of rows (N, d) to the nearest of others (M, d)."""
+    return float(find_nearest(images, reals).distances.mean())
+
+
+def shrink_images(images: np.ndarray) -> np.ndarray:
+    """uint8 (N, H, W, C) -> float32 (N, h * w * 3), 0 to 1, h and w at most NEIGHBOUR_SIDE.
+
+    A pixel is the mean of those that it covers.
+    """
+    size = [min(side, NEIGHBOUR_SIDE) for side in images.shape[1:3]]
+    small = [tf.image.resize(rgb / 255, size, "area") for rgb in read_rgb_chunks(images)]
+    return np.concatenate(small).reshape(len(images), -1)  # (N, h, w, 3) -> (N, h * w * 3)
