@@ -40,7 +40,7 @@ from training.given_arrays import check_training_images, take_training_labels
 from training.logs import Logs, OnLog
 from training.pictures import Pictures
 from training.recovery import check_losses_finite, halve_learning_rate, translate_step_errors
-from training.schedule import find_actions_due_after_step, plan_step_calls
+from training.schedule import Due, find_actions_due_after_step, plan_step_calls
 from training.steps import Steps, choose_steps_per_call, should_keep_training_images_on_device
 
 
@@ -58,12 +58,14 @@ def train(
     of its line in metrics.jsonl; an exception in it reaches the caller, and the next call
     resumes from the last checkpoint.
 
-    Ctrl-C, SIGTERM and SIGHUP end it early with everything saved, and None is returned; in other
-    threads signals are left alone. If logging is not set up, as in notebooks, it shows its own log
-    lines. It locks the run: one thread at a time may train it.
+    Ctrl-C, SIGTERM and SIGHUP end it early with everything saved, and None is returned, as by a
+    collapse with `config.on_collapse` "stop"; in other threads signals are left alone. If logging
+    is not set up, as in notebooks, it shows its own log lines. It locks the run: one thread at a
+    time may train it.
 
     When losses or weights become NaN or infinite, it goes back to the newest checkpoint with half
-    the learning rate, up to three times in a run; after that it raises ValueError, as it does when
+    the learning rate (to the best one by a collapse with `config.on_collapse` "restore"), up to
+    three times in a run; after that it raises ValueError, as it does when
     no checkpoint of the run is readable, images or labels are of the wrong kind or not the run's,
     or memory runs out; OSError when a checkpoint cannot be written.
     """
@@ -207,18 +209,14 @@ def run_training_steps(
             stopping = stop.is_set()  # read once; a later signal ends the next call
             is_first, is_last = call.start == steps.start, step == total or stopping
             due = find_actions_due_after_step(config, step, is_first=is_first, is_last=is_last)
-            scores, words = {}, ""
+            scored = {}, ""
             if any(due):
                 results |= dcgan.read_loss_scales()
                 is_finite = check_losses_finite(step, results)
             if due.save and is_finite and not (stopping and step < total):  # a stop must not wait
-                scores, words = score_if_due(monitor, verdict, step, is_last=step == total)
+                scored = score_if_due(monitor, verdict, step, is_last=step == total)
                 stopping = verdict.ends_training
-            if due.log or scores:
-                logs.log_training_step(step, results, scores, verdict=words)
-            if due.draw:
-                logs.log_training_histograms(step, results)
-                pictures.write_grid_of_fakes(logs, step, results)
+            log_and_draw_if_due(logs, pictures, due, step, results, scored)
             if step == total:
                 pictures.write_film_of_training(step)
             # Last: after an earlier kill, all of this is redone from the checkpoint before.
@@ -244,6 +242,18 @@ def take_training_steps(
     trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin, rows=rows)
     calls = plan_step_calls(config, logs.steps, choose_steps_per_call(config.steps_per_call))
     return zip(calls, trainer.run(calls), strict=True)
+
+
+def log_and_draw_if_due(
+    logs: Logs, pictures: Pictures, due: Due, step: int, results: dict, scored: tuple[dict, str]
+) -> None:
+    """scored: what `score_if_due` returned; scores are logged at once."""
+    scores, words = scored
+    if due.log or scores:
+        logs.log_training_step(step, results, scores, verdict=words)
+    if due.draw:
+        logs.log_training_histograms(step, results)
+        pictures.write_grid_of_fakes(logs, step, results)
 
 
 def score_if_due(

@@ -28,7 +28,7 @@ SCORES = (  # in the lines of steps that were evaluated, before the verdict in w
     *("real_logit", "held_out_logit", "fake_logit", "eval_seconds"),
 )
 METRICS_KEYS = {"step", "epoch", "images_per_second", *METRICS, "seconds", *SCORES, "verdict"}
-SCORED = b'"vendi": '  # in such a line
+SCORED = b'"frechet": '  # in such a line
 METRICS_START = b'{"step": '  # of each line
 ORIGIN_FILE = "imported_from.txt"  # where the weights of an imported run come from
 

@@ -27,7 +27,10 @@ SCALARS = {
     "d_real": ("D/real", "Mean D(x): how real the discriminator finds real images, 0 to 1."),
     "d_fake": ("D/fake", "Mean D(G(z)): how real it finds the generator's, 0 to 1."),
     "epoch": ("progress/epoch", "How often each image has been shown, on average."),
-    "learning_rate": ("learning_rate", "Adam's, of both networks. NaN losses halve it."),
+    "learning_rate": (
+        "learning_rate",
+        "Adam's, of both networks. NaN losses halve it, as a restored run does.",
+    ),
     "images_per_second": ("speed/images_per_second", "Real images, excluding the first step."),
     "frechet": ("score/frechet", "How far the images are from the reals: lower is better."),
     "frechet_floor": ("score/frechet_floor", "What reals get against other reals."),

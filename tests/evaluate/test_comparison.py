@@ -51,7 +51,7 @@ def test_held_out_images_show_copies_of_training_images(tiny):
 
 def test_enough_held_out_images_are_the_reals(tiny, monkeypatch):
     """Dark ones, where those trained on are bright: dark fakes then have the better score."""
-    enough = DIMENSIONS + 1
+    enough = DIMENSIONS + 1  # for a Frechet distance
     monkeypatch.setattr("evaluate.comparison.HELD_OUT_IMAGES", enough)
     images = draw(3 * enough)
     images[2 * enough :] //= 4
