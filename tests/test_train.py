@@ -439,7 +439,7 @@ def test_wrong_arrays_leave_no_folder(tiny, images):
 def test_other_arrays_are_not_those_of_the_run(tiny, images):
     config = train(tiny(steps=1), images)
     for again in (config, tiny()):
-        with pytest.raises(ValueError, match=r"trained on an array\. Received: other images"):
+        with pytest.raises(ValueError, match=r"from an array\. Received: other images"):
             train(dataclasses.replace(again, steps=2), images[:19])
     assert state(train(dataclasses.replace(config, out_name="b", steps=1), images[:19]))[0] == 1
 
