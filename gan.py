@@ -4,7 +4,7 @@ import tensorflow as tf
 
 import ops
 from config.settings import Config
-from kernels.adam import build_scaled_adam
+from kernels.adam import build_scaled_one_op_adam
 from losses import LOSSES, Loss
 from model import Discriminator, Generator
 
@@ -31,8 +31,8 @@ class DCGAN:
         self.generator = Generator(self.network, precision)
         self.discriminator = Discriminator(self.network, precision)
 
-        self.g_scaler = build_scaled_adam(config, self.generator)
-        self.d_scaler = build_scaled_adam(config, self.discriminator)
+        self.g_scaler = build_scaled_one_op_adam(config, self.generator)
+        self.d_scaler = build_scaled_one_op_adam(config, self.discriminator)
         # The scalers always exist, so that a run may change its precision and keep its checkpoints.
         self.uses_scalers = precision == "float16"
         self.g_optimizer = self.g_scaler if self.uses_scalers else self.g_scaler.inner_optimizer

@@ -24,7 +24,7 @@ try:
     from config.flags import (
         EVALUATE_FILES,
         FLAGS,
-        choose_actions,
+        collect_action_flags,
         collect_given_settings,
         define_flags,
         format_flags_help,
@@ -32,7 +32,7 @@ try:
     )
     from config.presets import apply_preset
     from config.settings import NETWORK_SETTINGS, Config
-    from runs.find import check_run_has_images, find_run, find_run_to_train
+    from runs.find import check_run_knows_its_dataset, find_run, find_run_to_train
     from system import console, devices
     from system.signals import Interruption, die_quietly_of_a_closed_pipe
 except ModuleNotFoundError as error:  # as happens without .venv
@@ -57,21 +57,21 @@ def main(argv: list[str]) -> int:
 
     try:
         parse_flags(argv)
-        run_actions(collect_given_settings(), choose_actions([*ACTIONS]))
+        run_actions(collect_given_settings(), collect_action_flags([*ACTIONS]))
     except KeyboardInterrupt:
-        return report_interruption()
+        return report_interruption_of_actions()
     except ModuleNotFoundError as error:  # TensorFlow and the like are imported when needed
         end_without_package(error)
     except Exception as error:
         if interruption.received:
-            return report_interruption()
+            return report_interruption_of_actions()
         if isinstance(error, (ValueError, flags.Error, OSError, MemoryError)):
             return console.print_error_line(error)
         raise
     return 0
 
 
-def report_interruption() -> int:
+def report_interruption_of_actions() -> int:
     """Logs the interruption; returns the exit code: 0 if training can resume, else 130."""
     logging.info("interrupted.")
     return 0 if FLAGS.is_parsed() and FLAGS.train else 130
@@ -90,7 +90,7 @@ def run_actions(given: dict, wanted: set[str]) -> None:
 # the settings for the actions after it, or None to stop there.
 
 
-def carry_out_import_weights(given: dict, wanted: set[str]) -> dict:
+def perform_import_weights_action(given: dict, wanted: set[str]) -> dict:
     devices.quietly_import_tensorflow()
     from foreign.import_weights import import_weights
 
@@ -99,7 +99,7 @@ def carry_out_import_weights(given: dict, wanted: set[str]) -> dict:
     return {name: value for name, value in given.items() if name not in NETWORK_SETTINGS}
 
 
-def carry_out_explore(given: dict, _) -> dict:
+def perform_explore_action(given: dict, _) -> dict:
     from explore.conv_arithmetic import run_experiment
 
     config = Config(**apply_preset(given))
@@ -108,7 +108,7 @@ def carry_out_explore(given: dict, _) -> dict:
     return given
 
 
-def carry_out_dry_run(given: dict, _) -> None:
+def perform_dry_run_action(given: dict, _) -> None:
     from data.load import probe_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id
     from runs.gone_dataset import explain_gone_dataset_of_run
@@ -123,7 +123,7 @@ def carry_out_dry_run(given: dict, _) -> None:
     console.print_result(describe_dry_run(config, outlook))
 
 
-def carry_out_train(given: dict, _) -> dict | None:
+def perform_train_action(given: dict, _) -> dict | None:
     from data.load import load_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id, lock_run_folders
     from runs.dataset import find_run_of_same_images
@@ -131,14 +131,14 @@ def carry_out_train(given: dict, _) -> dict | None:
     from system.files import check_folder_writable
 
     config = give_run_an_id(find_run_to_train(given))
-    check_run_has_images(config)
+    check_run_knows_its_dataset(config)
     check_folder_writable(config.run_dir)
     with lock_run_folders(config):
         check_run_owns_its_folders(config)
         # Before TensorFlow, so that bad images are reported at once.
         with explain_gone_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
             pack = load_dataset(config)
-        reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
+        reject_wrong_label_before_actions(config, pack.labels.names if pack.labels else None)
 
         devices.quietly_import_tensorflow()
         from train import train_on_dataset
@@ -148,14 +148,16 @@ def carry_out_train(given: dict, _) -> dict | None:
     return given if trained else None  # a signal that stops training stops what follows, too
 
 
-def reject_wrong_label_flag(config: Config, label_names: tuple[str, ...] | None) -> None:
+def reject_wrong_label_before_actions(config: Config, label_names: tuple[str, ...] | None) -> None:
     """Raises ValueError for a wrong --label now, not after training."""
-    from data.label_choice import choose_label_vectors
+    from data.label_choice import encode_dataset_labels_by_name
 
-    choose_label_vectors(dataclasses.replace(config, label_names=label_names), FLAGS.label, 1)
+    encode_dataset_labels_by_name(
+        dataclasses.replace(config, label_names=label_names), FLAGS.label, 1
+    )
 
 
-def carry_out_sample(given: dict, _) -> dict:
+def perform_sample_action(given: dict, _) -> dict:
     config = find_run(given)
     devices.quietly_import_tensorflow()
     from sample import sample
@@ -164,7 +166,7 @@ def carry_out_sample(given: dict, _) -> dict:
     return given
 
 
-def carry_out_visualize(given: dict, _) -> dict:
+def perform_visualize_action(given: dict, _) -> dict:
     config = find_run(given)
     devices.quietly_import_tensorflow()
     from visualize import visualize
@@ -173,20 +175,20 @@ def carry_out_visualize(given: dict, _) -> dict:
     return given
 
 
-def carry_out_evaluate(given: dict, _) -> dict:
+def perform_evaluate_action(given: dict, _) -> dict:
     from data.load import load_dataset
     from evaluate.metrics import (
         FeatureFiles,
-        check_files_are_used,
+        check_metrics_use_files,
         choose_metrics,
         choose_metrics_of_run,
     )
 
     files = FeatureFiles(**{name: FLAGS[name].value for name in EVALUATE_FILES})
-    check_files_are_used(files, choose_metrics(FLAGS.evaluate))
+    check_metrics_use_files(files, choose_metrics(FLAGS.evaluate))
     config = find_run(given, uses_dataset=True)
     names = choose_metrics_of_run(FLAGS.evaluate, config)
-    check_run_has_images(config)
+    check_run_knows_its_dataset(config)
     pack = load_dataset(config)
     devices.quietly_import_tensorflow()
     from evaluate.evaluation import evaluate
@@ -198,7 +200,7 @@ def carry_out_evaluate(given: dict, _) -> dict:
     return given
 
 
-def carry_out_export(given: dict, _) -> dict:
+def perform_export_action(given: dict, _) -> dict:
     config = find_run(given)
     devices.quietly_import_tensorflow()
     from export.saved_model import write_saved_model
@@ -207,7 +209,7 @@ def carry_out_export(given: dict, _) -> dict:
     return given
 
 
-def carry_out_freeze(given: dict, _) -> dict:
+def perform_freeze_action(given: dict, _) -> dict:
     config = find_run(given)
     devices.quietly_import_tensorflow()
     from export.frozen import write_frozen_graphs
@@ -217,15 +219,15 @@ def carry_out_freeze(given: dict, _) -> dict:
 
 
 ACTIONS = {  # by the flag that asks for them, in the order in which they run
-    "import_weights": carry_out_import_weights,
-    "explore": carry_out_explore,
-    "dry_run": carry_out_dry_run,
-    "train": carry_out_train,
-    "sample": carry_out_sample,
-    "visualize": carry_out_visualize,
-    "evaluate": carry_out_evaluate,
-    "export": carry_out_export,
-    "freeze": carry_out_freeze,
+    "import_weights": perform_import_weights_action,
+    "explore": perform_explore_action,
+    "dry_run": perform_dry_run_action,
+    "train": perform_train_action,
+    "sample": perform_sample_action,
+    "visualize": perform_visualize_action,
+    "evaluate": perform_evaluate_action,
+    "export": perform_export_action,
+    "freeze": perform_freeze_action,
 }
 
 

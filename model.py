@@ -116,9 +116,9 @@ class Stem(ops.Layer):
     def call(self, x, y, training: bool):
         x = self.dense(ops.join_labels(x, y))
         if self.by_unit:
-            x = unflatten_stem_units(self.norm(x, training=training), self.config)
+            x = reshape_stem_units_to_maps(self.norm(x, training=training), self.config)
         else:
-            x = self.norm(unflatten_stem_units(x, self.config), training=training)
+            x = self.norm(reshape_stem_units_to_maps(x, self.config), training=training)
         return tf.nn.relu(x)
 
 
@@ -197,7 +197,7 @@ def make_batch_norm(config: NetworkConfig, channels: int, name: str) -> ops.Batc
     )
 
 
-def unflatten_stem_units(x, config: NetworkConfig):
+def reshape_stem_units_to_maps(x, config: NetworkConfig):
     """The stem's units as maps (B, h, w, stem_width)."""
     height, width, channels = config.stem_shape
     if config.stem_order == "hwc":

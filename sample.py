@@ -62,7 +62,7 @@ class Sampler:
         Whole ones, so that the last images always share a batch with the same other images.
         """
         whole = count + -count % DRAW_BATCH
-        y = label_choice.choose_label_vectors(self.config, label, whole)
+        y = label_choice.encode_dataset_labels_by_name(self.config, label, whole)
         z = ops.latents(seed, whole, z_dim=self.config.z_dim, z_dist=self.config.z_dist)
         return z, y
 
@@ -77,7 +77,7 @@ class Sampler:
         A GPU draws the next batch while the caller uses this one.
         """
         count = len(z)
-        zs, ys = fill_draw_batches(self.generator, z, y)
+        zs, ys = pad_latents_to_draw_batches(self.generator, z, y)
 
         def start_drawing_batch(first: int) -> tf.Tensor:
             part = slice(first, first + DRAW_BATCH)
@@ -91,7 +91,9 @@ class Sampler:
             yield first, images.numpy()[: count - first]
 
 
-def fill_draw_batches(generator: Generator, z, y=None) -> tuple[tf.Tensor, tf.Tensor | None]:
+def pad_latents_to_draw_batches(
+    generator: Generator, z, y=None
+) -> tuple[tf.Tensor, tf.Tensor | None]:
     """z and y padded to whole batches: z with other latents, y from its beginning.
 
     With batch statistics in batch norm, the added rows influence the images.
@@ -115,14 +117,14 @@ def sample(
     the folder holds more of the same images already, nothing is written.
     """
     # A wrong label shows before anything is restored.
-    label_choice.choose_label_vectors(config, label, 1)
+    label_choice.encode_dataset_labels_by_name(config, label, 1)
     claim_folder_of_samples(config)
     sampler = Sampler(config, checkpoint=checkpoint)
     z, y = sampler.choose_latents_and_labels(config.seed, count, label)
 
     folder = config.sample_path / name_pictures_folder(config, label, checkpoint)
-    origin = hash_origin_of_samples(sampler, label)
-    if holds_more_of_these_samples(folder, count, origin):
+    origin = hash_origin_of_sample_files(sampler, label)
+    if folder_already_holds_samples(folder, count, origin):
         held = read_record_of_folder(folder).what
         print_result(f"{folder} holds these {count:,} already, among {held}")
         return folder
@@ -138,7 +140,7 @@ def sample(
     return folder
 
 
-def hash_origin_of_samples(sampler: Sampler, label: str | None) -> str:
+def hash_origin_of_sample_files(sampler: Sampler, label: str | None) -> str:
     """A hash of step, label, network and weights: if equal, equal seeds give equal images."""
     digest = hashlib.sha256(repr((sampler.step, label, sampler.generator.config)).encode())
     for variable in sampler.generator.variables:
@@ -146,7 +148,7 @@ def hash_origin_of_samples(sampler: Sampler, label: str | None) -> str:
     return digest.hexdigest()
 
 
-def holds_more_of_these_samples(folder: Path, count: int, origin: str) -> bool:
+def folder_already_holds_samples(folder: Path, count: int, origin: str) -> bool:
     """Whether `folder` holds a whole set of samples that begins with the `count` asked for."""
     record = read_record_of_folder(folder)
     if record is None or record.origin != origin or record.size <= count:

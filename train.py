@@ -14,7 +14,7 @@ from data.split import Split, split_rows_for_holdout
 from evaluate.monitor import Monitor
 from evaluate.report import write_report_of_run
 from gan import DCGAN
-from runs.checkpoints import Checkpoints, DivergedError, keep_older_images_per_step
+from runs.checkpoints import Checkpoints, DivergedError, keep_images_per_step_of_checkpoints
 from runs.claims import (
     check_run_owns_its_folders,
     claim_run_folders,
@@ -22,9 +22,9 @@ from runs.claims import (
     lock_run_folders,
 )
 from runs.dataset import take_dataset_into_settings
-from runs.history import keep_metrics_of_lost_checkpoints, put_earlier_training_aside
+from runs.history import keep_run_metrics_of_lost_checkpoints, put_earlier_training_aside
 from system import console
-from system.devices import choose_jit, choose_precision
+from system.devices import choose_jit_for_device, choose_precision_for_device
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
 from training.announcements import (
@@ -41,7 +41,7 @@ from training.logs import Logs, OnLog
 from training.pictures import Pictures
 from training.recovery import check_losses_finite, halve_learning_rate, translate_step_errors
 from training.schedule import Due, find_actions_due_after_step, plan_step_calls
-from training.steps import Steps, choose_steps_per_call, should_keep_training_images_on_device
+from training.steps import Steps, choose_steps_per_call, should_train_from_device_memory
 
 
 def train(
@@ -92,10 +92,10 @@ def train_on_dataset(
     with console.show_log_where_none_is_set_up():
         check_training_images(config, images)
         labels = take_training_labels(config, labels, len(images))
-        config = take_settings_from_data(config, images, labels)
+        config = complete_training_settings_from_data(config, images, labels)
         config = give_run_an_id(take_dataset_into_settings(config, images, place))
-        config = keep_older_images_per_step(config)
-        set_tensorflow_options(config)
+        config = keep_images_per_step_of_checkpoints(config)
+        set_tensorflow_options_for_training(config)
         split = split_rows_for_holdout(images, config.holdout)
         announce_held_out_images(split)
 
@@ -111,19 +111,21 @@ def train_through_divergence(
     """Like `train`, once the data are known to fit and the run is locked."""
     while True:
         try:
-            return train_until_divergence(config, images, labels, split, on_log)
+            return train_or_raise_divergence(config, images, labels, split, on_log)
         except DivergedError as error:
             config = halve_learning_rate(config, error)
 
 
-def set_tensorflow_options(config: Config) -> None:
+def set_tensorflow_options_for_training(config: Config) -> None:
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     # TensorFlow's fusing optimizer fails on some networks (one block, labels) and speeds none up.
     tf.config.optimizer.set_experimental_options({"remapping": False})
 
 
-def take_settings_from_data(config: Config, images: np.ndarray, labels: Labels | None) -> Config:
+def complete_training_settings_from_data(
+    config: Config, images: np.ndarray, labels: Labels | None
+) -> Config:
     """The settings with the data's channels and names of labels.
 
     Raises ValueError when the run that exists has other labels.
@@ -138,11 +140,14 @@ def take_settings_from_data(config: Config, images: np.ndarray, labels: Labels |
     return dataclasses.replace(config, c_dim=images.shape[-1], label_names=names).resolve()
 
 
-def train_until_divergence(
+def train_or_raise_divergence(
     config: Config, images: np.ndarray, labels: Labels | None, split: Split, on_log: OnLog | None
 ) -> Config | None:
     """Like `train`, but raises DivergedError at the first loss that is not finite."""
-    precision, jit = choose_precision(config.mixed_precision), choose_jit(config.jit)
+    precision, jit = (
+        choose_precision_for_device(config.mixed_precision),
+        choose_jit_for_device(config.jit),
+    )
     dcgan = DCGAN(config, precision=precision, jit=jit)
     checkpoints = Checkpoints(dcgan, config)
     start, count = checkpoints.restore(), len(split.training)
@@ -152,8 +157,8 @@ def train_until_divergence(
         return config
 
     announce_change_of_step_size(config, checkpoints.progress, count)
-    keep_metrics_of_lost_checkpoints(config, start)
-    prepare_run_folders(config)
+    keep_run_metrics_of_lost_checkpoints(config, start)
+    prepare_folders_for_training(config)
     needed = estimate_training_bytes(config, precision)
     announce_training(
         config, start=start, total=total, precision=precision, jit=jit, step_bytes=needed
@@ -177,7 +182,7 @@ def say_training_is_complete(config: Config, step: int, total: int) -> None:
     )
 
 
-def prepare_run_folders(config: Config) -> None:
+def prepare_folders_for_training(config: Config) -> None:
     """Makes the run's folders, removes a killed process's leftovers, writes run.json, config.json.
 
     In this order, so that run.json beside the checkpoints shows that a start was killed.
@@ -222,7 +227,7 @@ def run_training_steps(
             # Last: after an earlier kill, all of this is redone from the checkpoint before.
             if due.save and is_finite:
                 checkpoints.save(step)
-                monitor.keep_best(step)
+                monitor.keep_best_scored_checkpoint(step)
             if stopping and step < total:
                 announce_stop_of_training(step)
                 pictures.write_film_of_training(step)  # takes seconds; the state is safe already
@@ -238,7 +243,7 @@ def take_training_steps(
     rows: of the images to train on.
     """
     config = dcgan.config
-    on_device = should_keep_training_images_on_device(config.data_on_device, images)
+    on_device = should_train_from_device_memory(config.data_on_device, images)
     trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin, rows=rows)
     calls = plan_step_calls(config, logs.steps, choose_steps_per_call(config.steps_per_call))
     return zip(calls, trainer.run(calls), strict=True)
@@ -260,8 +265,8 @@ def score_if_due(
     monitor: Monitor, verdict: Verdict, step: int, *, is_last: bool
 ) -> tuple[dict[str, float], str]:
     """The generator's scores by name, and the verdict, said in a line; ({}, "") mostly."""
-    if not monitor.is_due(step, is_last=is_last):
+    if not monitor.is_evaluation_due(step, is_last=is_last):
         return {}, ""
-    scores = monitor.score_generator(step)
+    scores = monitor.score_fakes_against_reals(step)
     floor = monitor.comparison.floor
-    return scores, verdict.announce_evaluation(monitor.history, floor)
+    return scores, verdict.announce_training_verdict(monitor.history, floor)

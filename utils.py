@@ -46,7 +46,7 @@ def arrange_image_grid(images: np.ndarray, columns: int | None = None) -> np.nda
     return tiles.swapaxes(1, 2).reshape(rows * height, columns * width, channels)
 
 
-def encode_film(grids: list[Path]) -> bytes:
+def encode_grids_as_gif(grids: list[Path]) -> bytes:
     """A looping GIF of the image files `grids`, in order; empty when there are none.
 
     Files that are no images, and grids of another size than the last, are left out.

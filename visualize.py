@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 import ops
 from config.settings import Config
-from data.label_choice import choose_label_vectors
+from data.label_choice import encode_dataset_labels_by_name
 from runs.claims import claim_folder_of_samples
 from sample import Sampler, name_pictures_folder
 from system.console import print_result
@@ -45,7 +45,9 @@ def visualize(
     """
     if option != "0":  # images of a sweep are too alike to be normalized by their own statistics
         config = dataclasses.replace(config, bn_statistics="moving")
-    choose_label_vectors(config, label, 1)  # a wrong label shows before anything is restored
+    encode_dataset_labels_by_name(
+        config, label, 1
+    )  # a wrong label shows before anything is restored
     claim_folder_of_samples(config)
     sampler = Sampler(config, checkpoint=checkpoint)
 
@@ -68,7 +70,7 @@ def write_latent_pictures(sampler: Sampler, option: str, label: str | None, fold
 def prepare_latent_sweeps(sampler: Sampler, label: str | None) -> DrawSweep:
     """A function that draws the sweep of an axis, each axis with its label."""
     config = sampler.config
-    y = choose_label_vectors(config, label, config.z_dim)
+    y = encode_dataset_labels_by_name(config, label, config.z_dim)
 
     def draw_latent_sweep(axis: int, steps: int) -> np.ndarray:
         z = sweep_latents(config, axis, steps)
@@ -86,7 +88,10 @@ def sweep_latents(config: Config, axis: int, steps: int) -> np.ndarray:
 
 
 def write_latent_rows(config: Config, folder: Path, draw_latent_sweep: DrawSweep) -> None:
-    rows = [draw_latent_sweep(axis, COLUMNS) for axis in show_axes_progress(range(config.z_dim))]
+    rows = [
+        draw_latent_sweep(axis, COLUMNS)
+        for axis in show_progress_of_latent_axes(range(config.z_dim))
+    ]
     for first in range(0, config.z_dim, ROWS):
         picture = arrange_image_grid(np.concatenate(rows[first : first + ROWS]), COLUMNS)
         (folder / f"axes_{first:03d}.png").write_bytes(encode_png(picture))
@@ -103,13 +108,15 @@ def write_films_of_all_axes(config: Config, folder: Path, draw_latent_sweep: Dra
 
 
 def write_latent_films(folder: Path, axes: Iterable[int], draw_latent_sweep: DrawSweep) -> None:
-    for axis in show_axes_progress(axes):
+    for axis in show_progress_of_latent_axes(axes):
         write_latent_gif(folder / f"axis_{axis:03d}.gif", draw_latent_sweep(axis, FRAMES))
 
 
 def write_merged_film(config: Config, folder: Path, draw_latent_sweep: DrawSweep) -> None:
     axes = range(min(config.z_dim, MERGED_AXES))
-    films = np.stack([draw_latent_sweep(axis, FRAMES) for axis in show_axes_progress(axes)], 1)
+    films = np.stack(
+        [draw_latent_sweep(axis, FRAMES) for axis in show_progress_of_latent_axes(axes)], 1
+    )
     # (frames, axes, H, W, C)
     write_latent_gif(
         folder / "merged.gif", np.stack([arrange_image_grid(images) for images in films])
@@ -124,7 +131,7 @@ WRITERS = {
 }
 
 
-def show_axes_progress(axes: Iterable[int]) -> Iterable[int]:
+def show_progress_of_latent_axes(axes: Iterable[int]) -> Iterable[int]:
     return tqdm(axes, unit="axis", desc="visualize", disable=None)
 
 

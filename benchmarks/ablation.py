@@ -59,7 +59,7 @@ PLAIN_STEPS["all of these"] = [patch for patches in PLAIN_STEPS.values() for pat
 def main(_) -> None:
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
     config = Config(c_dim=3, seed=FLAGS.seed).resolve()
-    precision = devices.choose_precision(FLAGS.precision)
+    precision = devices.choose_precision_for_device(FLAGS.precision)
     shape = (config.batch_size, *config.network_config().image_shape)
     real = tf.constant(np.random.default_rng(FLAGS.seed).integers(0, 256, shape, dtype=np.uint8))
     z = ops.latents(FLAGS.seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist)
@@ -88,7 +88,7 @@ def make_patched_step(
     with contextlib.ExitStack() as stack:
         for owner, name, plain in patches:
             stack.enter_context(mock.patch.object(owner, name, plain))
-        dcgan = gan.DCGAN(config, precision=precision, jit=devices.choose_jit("auto"))
+        dcgan = gan.DCGAN(config, precision=precision, jit=devices.choose_jit_for_device("auto"))
         dcgan.train_step(real, z)
 
     return lambda: dcgan.train_step(real, z)["g_loss"].numpy()

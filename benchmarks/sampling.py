@@ -79,7 +79,7 @@ def make_programs(config: Config) -> dict[str, Callable[[], object]]:
     def write_files(count: int) -> None:
         sample(dataclasses.replace(config, seed=next(seeds)), count)
 
-    def draw_requested_batches(network: Callable) -> None:
+    def answer_request_in_batches(network: Callable) -> None:
         for start in range(0, FLAGS.images, DRAW_BATCH):
             images = network(z[start : start + DRAW_BATCH])
         images.numpy()  # waits for the device
@@ -89,10 +89,10 @@ def make_programs(config: Config) -> dict[str, Callable[[], object]]:
         saved["sample"](seed=seed, count=count)["png_bytes"].numpy()
 
     return {
-        "generator": lambda: draw_requested_batches(generate),
+        "generator": lambda: answer_request_in_batches(generate),
         "first": lambda: write_files(DRAW_BATCH),
         "files": lambda: write_files(DRAW_BATCH + FLAGS.images),
-        "saved_images": lambda: draw_requested_batches(
+        "saved_images": lambda: answer_request_in_batches(
             lambda z: saved["serving_default"](z=z)["images"]
         ),
         "saved_pngs": draw_saved_pngs,

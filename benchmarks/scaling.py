@@ -76,11 +76,13 @@ def time_step(config: Config, rounds: int, seed: int) -> dict:
     import ops
     from benchmarks.floor import count_step_flops
     from gan import DCGAN
-    from system.devices import choose_jit, choose_precision
+    from system.devices import choose_jit_for_device, choose_precision_for_device
 
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
     config = config.resolve()
-    dcgan = DCGAN(config, precision=choose_precision("auto"), jit=choose_jit("auto"))
+    dcgan = DCGAN(
+        config, precision=choose_precision_for_device("auto"), jit=choose_jit_for_device("auto")
+    )
     shape = (config.batch_size, *config.network_config().image_shape)
     real = tf.constant(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
     z = ops.latents(seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist)

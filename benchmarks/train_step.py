@@ -121,9 +121,9 @@ def make_programs(
     config: Config, keras: "Worker", torch: "Worker | None", *, all_variants: bool
 ) -> dict[str, Program]:
     """Ours and its peers by name, ours first. all_variants: not only the best of each."""
-    from system.devices import choose_precision
+    from system.devices import choose_precision_for_device
 
-    precision = choose_precision("auto")
+    precision = choose_precision_for_device("auto")
     batch = config.batch_size * config.batches_per_step
     rng = np.random.default_rng(FLAGS.seed)
     real = rng.integers(0, 256, (batch, *config.network_config().image_shape), dtype=np.uint8)
@@ -151,9 +151,9 @@ def make_programs(
 
 def make_our_program(config: Config, precision: str, real: np.ndarray, z: np.ndarray) -> Program:
     from gan import DCGAN
-    from system.devices import choose_jit
+    from system.devices import choose_jit_for_device
 
-    dcgan = DCGAN(config, precision=precision, jit=choose_jit("auto"))
+    dcgan = DCGAN(config, precision=precision, jit=choose_jit_for_device("auto"))
 
     def run(steps: int) -> None:
         for _ in range(steps):

@@ -133,7 +133,7 @@ NAMED_SETS = {named.name: named for named in (DIGITS, CELEBA, MNIST, STACKED_MNI
 CONTAINER_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip", ".npz", ".npy", ".parquet")
 
 
-def cut_container_suffix(name: str) -> str:
+def cut_suffix_from_dataset_name(name: str) -> str:
     """`name` without the suffix of a file that holds a dataset, in any case."""
     suffixes = (suffix for suffix in CONTAINER_SUFFIXES if name.lower().endswith(suffix))
     return name[: len(name) - len(next(suffixes, ""))]
@@ -152,7 +152,7 @@ def fold_dataset_spelling(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
-def find_tfds_name(dataset: str) -> str | None:
+def find_tfds_name_of_named_dataset(dataset: str) -> str | None:
     """TensorFlow Datasets' name of a well-known set: CIFAR-10 -> cifar10; None for others."""
     spelling = fold_dataset_spelling(dataset)
     known = {fold_dataset_spelling(name): name for name in TFDS_SETS.values()} | TFDS_SETS

@@ -21,20 +21,20 @@ def check_config(config) -> None:
         _check_setting_type(config, field)
         _check_setting_text(config, field.name)
     for field in dataclasses.fields(config):
-        _check_setting_rules(config, field)
+        _check_setting_bounds_and_choices(config, field)
 
     _check_stem_width(config)
     _check_blocks_setting(config)
     _check_width_settings(config)
     _check_empty_paths(config)
     _check_home_folders(config)
-    _check_run_name(config)
+    _check_out_name_setting(config)
     _check_crop_settings(config)
     _check_labels_setting(config)
     _check_scores_for_collapse(config)
 
 
-def _check_setting_rules(config, field: dataclasses.Field) -> None:
+def _check_setting_bounds_and_choices(config, field: dataclasses.Field) -> None:
     """The bounds and the choices that the setting is declared with."""
     setting = field.metadata["setting"]
     if setting.low is not None:
@@ -59,7 +59,7 @@ def check_setting_names(settings: dict, source: str, known: list[str]) -> None:
             )
 
 
-def list_setting_types(field: dataclasses.Field) -> tuple:
+def list_types_of_setting(field: dataclasses.Field) -> tuple:
     """The types that a field's annotation allows: `int | None` -> (int, NoneType)."""
     is_union = isinstance(field.type, types.UnionType)
     return typing.get_args(field.type) if is_union else (field.type,)
@@ -67,7 +67,7 @@ def list_setting_types(field: dataclasses.Field) -> tuple:
 
 def _check_setting_type(config, field: dataclasses.Field) -> None:
     value = getattr(config, field.name)
-    hints = list_setting_types(field)
+    hints = list_types_of_setting(field)
     kinds = tuple(typing.get_origin(hint) or hint for hint in hints)
     if float in kinds:
         kinds += (int,)
@@ -84,7 +84,7 @@ def _check_setting_type(config, field: dataclasses.Field) -> None:
 
 def _check_setting_items(field: dataclasses.Field, items: tuple) -> None:
     """Raises ValueError unless each item has the type that the field's annotation says."""
-    hints = list_setting_types(field)
+    hints = list_types_of_setting(field)
     (item_type,) = {typing.get_args(hint)[0] for hint in hints if typing.get_origin(hint) is tuple}
     if not all(type(item) is item_type for item in items):
         raise ValueError(
@@ -97,14 +97,14 @@ def _check_setting_text(config, name: str) -> None:
     """No setting may hold text that a path, a flag or our files cannot hold."""
     values = getattr(config, name)
     for value in values if isinstance(values, tuple) else (values,):
-        if isinstance(value, str) and not text_fits_a_path(value):
+        if isinstance(value, str) and not text_fits_path_setting(value):
             raise ValueError(
                 f"--{name} must be text of at most {MAX_TEXT} characters that a path can hold. "
                 f"Received: {shorten_for_error(value)}. {_suggest_setting(config, name)}"
             )
 
 
-def text_fits_a_path(text: str) -> bool:
+def text_fits_path_setting(text: str) -> bool:
     """Whether a path can hold `text`: no NUL, no half of a surrogate pair, not too long."""
     if "\0" in text or len(text) > MAX_TEXT:
         return False
@@ -200,7 +200,7 @@ def _check_home_folders(config) -> None:
             )
 
 
-def _check_run_name(config) -> None:
+def _check_out_name_setting(config) -> None:
     name = config.out_name
     if name and not name.strip():
         raise ValueError("--out_name must be a name. Received: spaces. Leave it out.")

@@ -13,7 +13,7 @@ from absl import flags
 from config import checks, mistakes
 from config.presets import PRESETS
 from config.settings import DATA, DETAILS, MODEL, RUN, SETTINGS, TRAINING, Config, Setting
-from config.stored import is_run_folder, name_run_place, read_json_settings
+from config.stored import derive_out_settings_of_folder, is_run_folder, read_json_settings
 
 FLAGS = flags.FLAGS
 ACTIONS = "actions"  # the group of --help that comes first
@@ -177,7 +177,7 @@ def _define_explore_flag() -> None:
 
 def _define_setting_flag(field: dataclasses.Field, setting: Setting) -> None:
     """One flag. Choices among words make it an enum; otherwise the type of the field decides."""
-    kinds = checks.list_setting_types(field)
+    kinds = checks.list_types_of_setting(field)
     group = {"module_name": setting.group}
 
     if setting.choices and any(isinstance(choice, str) for choice in setting.choices):
@@ -259,7 +259,7 @@ def _read_config_flag(given: dict) -> dict:
 
     # A run's own file means that run, wherever it lies now.
     is_of_run = path.name == "config.json" and is_run_folder(path.parent)
-    return stored | name_run_place(path.parent) if is_of_run else stored
+    return stored | derive_out_settings_of_folder(path.parent) if is_of_run else stored
 
 
 def _check_config_path(path: Path) -> None:
@@ -283,17 +283,17 @@ def _check_config_names(stored: dict) -> None:
     checks.check_setting_names(stored, source, [*SETTINGS, "preset"])
 
 
-def choose_actions(actions: list[str]) -> set[str]:
+def collect_action_flags(actions: list[str]) -> set[str]:
     """Those of `actions`, names of flags, that the user asked for; without any, samples are drawn.
 
     (The original's README calls that testing a model.) Raises ValueError for what makes no sense,
     and where nothing says from which run to draw.
     """
-    wanted = {name for name in actions if _action_flag_is_given(FLAGS[name].value)}
+    wanted = {name for name in actions if _is_typed_flag_value(FLAGS[name].value)}
     if FLAGS["visualize_option"].present:
         wanted.add("visualize")
     if not wanted:
-        if not _flags_name_a_run():
+        if not _is_run_or_data_flag_typed():
             raise ValueError("Nothing to do. Try --train, --sample 64 or --export.")
         FLAGS.sample, wanted = SAMPLES, {"sample"}
 
@@ -349,12 +349,12 @@ def _check_label_flags(*, draws: bool) -> None:
         )
 
 
-def _action_flag_is_given(value) -> bool:
+def _is_typed_flag_value(value) -> bool:
     """Whether an action's flag was given; --sample=0 was, and is refused."""
     return value is not None and value is not False
 
 
-def _flags_name_a_run() -> bool:
+def _is_run_or_data_flag_typed() -> bool:
     """Whether the user said which run, or which data, is meant."""
     data_flags = FLAGS.flags_by_module_dict()[DATA]
     run_flags = [FLAGS[name] for name in ("out_name", "out_dir", "config")]

@@ -249,7 +249,7 @@ def _explain_value_with_spaces(name: str, arguments: list[str], position: int) -
     value = value.partition("=")[2] if value.startswith("-") else value
     stray = itertools.takewhile(lambda word: not word.startswith("-"), arguments[position:])
     words = [value, *stray]
-    if name == "dataset" and (folder := _find_folder_of_files(words)):
+    if name == "dataset" and (folder := _find_folder_of_stray_words(words)):
         received, remedy = (
             f"{len(words):,} files",
             f"--dataset={shlex.quote(shorten_for_error(folder))}",
@@ -262,7 +262,7 @@ def _explain_value_with_spaces(name: str, arguments: list[str], position: int) -
     return f"--{name} takes one value. Received: {received}. Write --{name}={advised}."
 
 
-def _find_folder_of_files(names: list[str]) -> str:
+def _find_folder_of_stray_words(names: list[str]) -> str:
     """The folder that all files lie in, as those that a shell lists for *.jpg; "" if not in one."""
     folders = {Path(name).parent for name in names}
     if len(folders) > 1 or not all(map(os.path.isfile, names)):

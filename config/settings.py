@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from config import checks
-from config.catalog import canonicalize_dataset_name, cut_container_suffix
+from config.catalog import canonicalize_dataset_name, cut_suffix_from_dataset_name
 from config.network import MIN_STEM_SIDE, MIN_WIDTH, NetworkConfig
 from system.text import shorten_for_error
 
@@ -404,7 +404,7 @@ class Config:
 
         This is the original's halving, rounded up, read backwards.
         """
-        blocks = self.blocks or _derive_block_count(min(self.height, self.width))
+        blocks = self.blocks or _derive_blocks_setting(min(self.height, self.width))
         return [(-(-self.height // 2**k), -(-self.width // 2**k)) for k in range(blocks, -1, -1)]
 
     @property
@@ -443,7 +443,8 @@ class Config:
     @property
     def name(self) -> str:
         return (
-            self.out_name or f"{name_dataset_for_folders(self.dataset)}-{self.height}x{self.width}"
+            self.out_name
+            or f"{name_folder_after_dataset_setting(self.dataset)}-{self.height}x{self.width}"
         )
 
     @property
@@ -538,19 +539,19 @@ SETTINGS: dict[str, Setting] = {
 NETWORK_SETTINGS = [name for name, setting in SETTINGS.items() if setting.fixed == "network"]
 
 
-def is_same_dataset(one: str, other: str) -> bool:
+def is_same_dataset_setting(one: str, other: str) -> bool:
     """True when two values of --dataset mean the same images."""
     return one == other or Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
 
 
-def name_dataset_for_folders(dataset: str) -> str:
+def name_folder_after_dataset_setting(dataset: str) -> str:
     """A dataset's name for folders: the last part of a path, `tfds:a/b` -> `tfds-a-b`."""
     if dataset.startswith(("tfds:", "hf:")):
         return dataset.replace(":", "-").replace("/", "-")
     path = Path(dataset).expanduser()
     if path.name in ("", ".", ".."):
         path = path.resolve()
-    name = cut_container_suffix(path.name)
+    name = cut_suffix_from_dataset_name(path.name)
     if name != path.name:  # perhaps a pattern for many files
         name = re.sub(r"[*?{}]", "", name).rstrip("-_.")
     return name or path.name or "root"
@@ -563,7 +564,7 @@ def _canonicalize_labels_setting(labels: str) -> str:
     return ",".join(name.strip() for name in labels.split(",") if name.strip())
 
 
-def _derive_block_count(short: int) -> int:
+def _derive_blocks_setting(short: int) -> int:
     """Halvings that leave a stem of at least 4 pixels, rounded: 28 -> 3, 64 and 108 -> 4."""
     blocks = 1
     while short / 2 ** (blocks + 1) >= MIN_STEM_SIDE - 0.5:

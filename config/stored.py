@@ -42,7 +42,7 @@ def is_run_folder(folder: Path) -> bool:
     return False
 
 
-def name_run_place(folder: Path) -> dict:
+def derive_out_settings_of_folder(folder: Path) -> dict:
     """The settings out_dir and out_name that lead to the run in `folder`."""
     folder = folder.resolve() if folder.name in ("", "..") else folder
     return {"out_dir": str(folder.parent), "out_name": folder.name}

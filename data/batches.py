@@ -47,10 +47,10 @@ def prefetch_batches(
         open_image_row_reader(images) as read_rows,
         concurrent.futures.ThreadPoolExecutor(1, "gather") as thread,
     ):
-        yield from _gather_batches_ahead(thread, gather_batches, calls)
+        yield from _read_image_batches_ahead(thread, gather_batches, calls)
 
 
-def _gather_batches_ahead(
+def _read_image_batches_ahead(
     thread: concurrent.futures.Executor, gather_batches: Callable, calls: Iterable[range]
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Yields what `gather_batches` returns for each call, while the next PREFETCH are gathered."""

@@ -12,7 +12,7 @@ from config.catalog import (
     MNIST,
     NAMED_SETS,
     STACKED_MNIST,
-    cut_container_suffix,
+    cut_suffix_from_dataset_name,
     fold_dataset_spelling,
 )
 from config.settings import Config
@@ -120,10 +120,10 @@ def _list_dataset_places(name: str, data_dir: Path) -> list[Path]:
         return [place for place in (path, data_dir / path) if place.exists()]
 
     named = NAMED_SETS.get(name)
-    wanted = {_fold_dataset_spelling(name), *(named.folder_names if named else ())}
+    wanted = {_fold_name_of_dataset_file(name), *(named.folder_names if named else ())}
     entries = _list_data_dir(data_dir)
     exact = [entry for entry in entries if entry.name == name]
-    alike = [e for e in entries if e.name != name and _fold_dataset_spelling(e.name) in wanted]
+    alike = [e for e in entries if e.name != name and _fold_name_of_dataset_file(e.name) in wanted]
     here = [path] if path.exists() and named is None else []
     return [place for place in exact + alike + here if not is_code_not_images(place)]
 
@@ -135,9 +135,9 @@ def _list_data_dir(folder: Path) -> list[Path]:
         return []
 
 
-def _fold_dataset_spelling(name: str) -> str:
+def _fold_name_of_dataset_file(name: str) -> str:
     """The spelling of a folder's or a file's name, without .zip and the like."""
-    return fold_dataset_spelling(cut_container_suffix(name.lower()))
+    return fold_dataset_spelling(cut_suffix_from_dataset_name(name.lower()))
 
 
 def _open_dataset_at(path: Path, pattern: str, limit: int | None) -> Source:
@@ -219,12 +219,12 @@ def _list_matching_files(name: str, data_dir: Path) -> list[Path]:
         raise ValueError(
             "--dataset must be a folder or a file that holds a whole dataset. "
             f"Received: a pattern of images, {shorten_for_error(name)}. "
-            f"Give their folder: {_suggest_flags_for_pattern(PurePath(name))}."
+            f"Give their folder: {_suggest_dataset_folder_for_pattern(PurePath(name))}."
         )
     return list_files_of_pattern(name, data_dir)
 
 
-def _suggest_flags_for_pattern(path: PurePath) -> str:
+def _suggest_dataset_folder_for_pattern(path: PurePath) -> str:
     """--dataset=FOLDER, and --input_fname_pattern for the part that has wildcards."""
     folder = next(parent for parent in path.parents if not is_pattern_of_files(str(parent)))
     pattern = str(path.relative_to(folder))

@@ -28,21 +28,23 @@ def list_picture_labels(config: Config) -> np.ndarray:
     return combinations[:, ::-1].copy()  # so that the first attribute changes fastest
 
 
-def cycle_label_vectors(config: Config, count: int) -> np.ndarray | None:
+def repeat_dataset_label_vectors(config: Config, count: int) -> np.ndarray | None:
     """y (count, y_dim): `list_picture_labels` over and over; None for a network without labels."""
     if not config.y_dim:
         return None
     return np.resize(list_picture_labels(config), (count, config.y_dim))
 
 
-def choose_label_vectors(config: Config, label: str | None, count: int) -> np.ndarray | None:
-    """y (count, y_dim) for --label; without one, as `cycle_label_vectors`.
+def encode_dataset_labels_by_name(
+    config: Config, label: str | None, count: int
+) -> np.ndarray | None:
+    """y (count, y_dim) for --label; without one, as `repeat_dataset_label_vectors`.
 
     label: classes, separated by commas, that take turns; or the attributes that are on, or "none".
     Raises ValueError, which lists the labels there are, when one is unknown or there are none.
     """
     if label is None:
-        return cycle_label_vectors(config, count)
+        return repeat_dataset_label_vectors(config, count)
 
     indices = _find_label_indices(config, label)
     y = np.eye(config.y_dim, dtype=np.float32)[indices]  # (labels, y_dim)

@@ -55,7 +55,7 @@ def _read_own_labels(source: Source, files: Sequence[str]) -> Labels:
             "such as --labels=Smiling for CelebA, or --labels=none."
         )
     names, classes = source.labels()
-    return encode_one_hot_labels(names, _select_label_rows(classes, files))
+    return encode_dataset_classes_one_hot(names, _select_label_rows(classes, files))
 
 
 def _read_folder_labels(source: Source, files: Sequence[str]) -> Labels:
@@ -72,7 +72,7 @@ def _read_folder_labels(source: Source, files: Sequence[str]) -> Labels:
     names = sorted({parts[0] for parts in folders if parts})
     _check_class_folders(source, names, zip(files, folders, strict=True))
     numbers = {name: number for number, name in enumerate(names)}
-    return encode_one_hot_labels(names, np.array([numbers[parts[0]] for parts in folders]))
+    return encode_dataset_classes_one_hot(names, np.array([numbers[parts[0]] for parts in folders]))
 
 
 def _check_class_folders(source: Source, names: list[str], folders_of_files: Iterable) -> None:
@@ -103,7 +103,7 @@ def _select_label_rows(array: np.ndarray, files: Sequence[str]) -> np.ndarray:
         ) from error
 
 
-def encode_one_hot_labels(names: Sequence[str], classes: np.ndarray) -> Labels:
+def encode_dataset_classes_one_hot(names: Sequence[str], classes: np.ndarray) -> Labels:
     """classes (N,): numbers into `names`."""
     if len(names) > limits.MAX_CLASSES:
         raise ValueError(
@@ -164,7 +164,7 @@ def find_attribute_columns(wanted: Sequence[str], names: Sequence[str], place: s
         return [lower.index(name.lower()) for name in wanted]
 
     received = ", ".join(unknown) if unknown else f"{', '.join(repeated)} twice"
-    hint = _suggest_attribute(unknown, names)
+    hint = _suggest_attribute_of_dataset(unknown, names)
     listed = ", ".join(names[: limits.MAX_ATTRIBUTES_LISTED]) or "none"
     raise ValueError(
         f"--labels must be none, own, folder, or attributes among {listed} ({place}). "
@@ -172,7 +172,7 @@ def find_attribute_columns(wanted: Sequence[str], names: Sequence[str], place: s
     )
 
 
-def _suggest_attribute(unknown: list[str], names: Sequence[str]) -> str:
+def _suggest_attribute_of_dataset(unknown: list[str], names: Sequence[str]) -> str:
     """A question about the first of the `unknown` attributes, if one of `names` is like it."""
     lower = [name.lower() for name in names]
     close = difflib.get_close_matches(unknown[0].lower(), lower, 1) if unknown else []

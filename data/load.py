@@ -9,7 +9,7 @@ from pathlib import Path
 from absl import logging
 
 from config.catalog import NAMED_SETS
-from config.settings import MIN_SIDE, Config, name_dataset_for_folders
+from config.settings import MIN_SIDE, Config, name_folder_after_dataset_setting
 from data.find import find_dataset_source
 from data.identity import name_place_of_dataset
 from data.labels import Labels, read_dataset_labels
@@ -35,7 +35,7 @@ def load_dataset(config: Config) -> Pack:
     pack = _load_dataset_pack(config, source)
     geometry = choose_crop_and_resize(config)
     _log_dataset_summary(pack, geometry, is_new=config.c_dim == "auto")
-    _warn_of_few_images(config.batch_size, pack.manifest["count"])
+    _warn_of_small_dataset(config.batch_size, pack.manifest["count"])
 
     labels = read_dataset_labels(config, source, pack.manifest["files"])
     if labels:
@@ -60,7 +60,7 @@ def _load_dataset_pack(config: Config, source: Source) -> Pack:
     return load_or_make_pack(
         source,
         list_pack_folders(config),
-        label=name_dataset_for_folders(dataset),
+        label=name_folder_after_dataset_setting(dataset),
         geometry=choose_crop_and_resize(config),
         c_dim=config.c_dim,
         settings={
@@ -100,7 +100,7 @@ def probe_dataset(config: Config) -> tuple[int, int, tuple[str, ...] | None]:
         told=f"the first {len(first_images)} images would be",
         is_new=True,
     )
-    _warn_of_few_images(config.batch_size, source.count)
+    _warn_of_small_dataset(config.batch_size, source.count)
 
     needs_files = config.labels not in ("none", "own")
     files = [name for name, _ in source.items()] if needs_files else []
@@ -214,7 +214,7 @@ def _count_enlarged_crops(sizes: list, geometry: Geometry) -> Counter:
     return enlarged
 
 
-def _warn_of_few_images(batch_size: int, images: int) -> None:
+def _warn_of_small_dataset(batch_size: int, images: int) -> None:
     if images < FEW_IMAGES:
         text = "fewer than %s images: the networks will memorise them."
         logging.warning(text, f"{FEW_IMAGES:,}")

@@ -6,7 +6,12 @@ import os
 import re
 from pathlib import Path
 
-from config.catalog import CONTAINER_SUFFIXES, NAMED_SETS, cut_container_suffix, find_tfds_name
+from config.catalog import (
+    CONTAINER_SUFFIXES,
+    NAMED_SETS,
+    cut_suffix_from_dataset_name,
+    find_tfds_name_of_named_dataset,
+)
 from system.text import escape_unprintable, shorten_for_error
 
 LISTED = 20  # datasets in data_dir
@@ -20,11 +25,11 @@ def describe_missing_dataset(name: str, data_dir: Path, remedy: str) -> str:
 
     is_file = name.strip(QUOTES).lower().endswith(CONTAINER_SUFFIXES)
     told = f"There is no {'file' if is_file else 'folder or zip'} {_quote_path(name)}."
-    if oddity := find_odd_part_of_path(name):
+    if oddity := find_odd_part_of_dataset_path(name):
         return f"{told} {oddity}"
     if os.sep in name or is_file:
         return f"{told} {_suggest_path_nearby(name, data_dir)}"
-    if tfds_name := find_tfds_name(name):
+    if tfds_name := find_tfds_name_of_named_dataset(name):
         remedy = f"TensorFlow Datasets has it: --dataset=tfds:{tfds_name}."
         return f"There is no {shorten_for_error(name)} in {data_dir}. {remedy}"
     return (
@@ -34,7 +39,7 @@ def describe_missing_dataset(name: str, data_dir: Path, remedy: str) -> str:
     )
 
 
-def find_odd_part_of_path(name: str) -> str:
+def find_odd_part_of_dataset_path(name: str) -> str:
     """What is wrong with a path that is not there, and what to write; "" if nothing looks odd."""
     if name != name.strip():
         return f"It begins or ends with a space. Try --dataset={_quote_path(name.strip())}."
@@ -44,10 +49,10 @@ def find_odd_part_of_path(name: str) -> str:
         return f"Give the path alone: --dataset={_quote_path(re.sub('(?i)^file:/*', '/', name))}."
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", name) and not re.match(r"[A-Za-z]:/", name):
         return "It is a URL. Download it first, then give the folder or the zip."
-    return _find_odd_sign_in_path(name)
+    return _find_odd_sign_in_dataset_path(name)
 
 
-def _find_odd_sign_in_path(name: str) -> str:
+def _find_odd_sign_in_dataset_path(name: str) -> str:
     """The same, for characters that the shell or another system would have replaced."""
     if os.name != "nt" and (drive := re.match(r"([A-Za-z]):[\\/]", name)):
         path = name[3:].replace("\\", "/")
@@ -69,7 +74,7 @@ def _suggest_path_nearby(name: str, data_dir: Path) -> str:
     path = Path(os.path.expanduser(name))  # noqa: PTH111  (Path's own raises RuntimeError)
     parent = next((parent for parent in path.parents if parent.is_dir()), Path())
     missing = path.relative_to(parent).parts[0] if parent in path.parents else path.name
-    if nearest := find_nearest_name(missing, list_possible_datasets(parent)):
+    if nearest := find_nearest_dataset_name(missing, list_possible_datasets(parent)):
         rest = path.relative_to(parent).parts[1:]
         return f"Did you mean --dataset={_quote_path(str(Path(parent, nearest, *rest)))}?"
     if path.is_absolute():
@@ -80,7 +85,7 @@ def _suggest_path_nearby(name: str, data_dir: Path) -> str:
 def _describe_datasets_in_data_dir(name: str, data_dir: Path) -> str:
     """The dataset that `name` is nearest to, else those that data_dir may have, as a sentence."""
     names = list_possible_datasets(data_dir)
-    if nearest := find_nearest_name(name, [*names, *NAMED_SETS]):
+    if nearest := find_nearest_dataset_name(name, [*names, *NAMED_SETS]):
         return f"Did you mean --dataset={_quote_path(nearest)}?"
     try:
         os.listdir(data_dir)
@@ -105,10 +110,10 @@ def list_possible_datasets(folder: Path) -> list[str]:
     return []
 
 
-def find_nearest_name(name: str, names: list[str]) -> str | None:
+def find_nearest_dataset_name(name: str, names: list[str]) -> str | None:
     """The one of `names` that is spelled nearly like `name`, whatever its case, or None."""
-    lower = {cut_container_suffix(known.lower()): known for known in names}
-    wanted = cut_container_suffix(name.lower())
+    lower = {cut_suffix_from_dataset_name(known.lower()): known for known in names}
+    wanted = cut_suffix_from_dataset_name(name.lower())
     nearest = difflib.get_close_matches(wanted, lower, 1, cutoff=0.7)
     return lower[nearest[0]] if nearest else None
 

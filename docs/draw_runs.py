@@ -27,7 +27,7 @@ from evaluate.report import (
     draw_grid_of_run,
     plan_charts_of_run,
 )
-from runs.history import list_training_grids, locate_metrics, read_thinned_metrics
+from runs.history import list_grids_of_run, locate_metrics, read_thinned_metrics
 
 PICTURE = Path(__file__).parent / "healthy.png"
 WIDTH, MARGIN = 1440, 30  # pixels, as all lengths here
@@ -63,7 +63,7 @@ def write_verdict_of_run(page: Image.Image, place: tuple, history: list[dict], c
 
 def paste_two_grids(page: Image.Image, corner: tuple, run: Config, step: int) -> None:
     """The grid of `step`, and the run's last one."""
-    paths = list_training_grids(run)
+    paths = list_grids_of_run(run)
     for number, shown in enumerate((step, max(paths))):
         x, y = corner[0] + number * (COLUMN - GRID_SIDE), corner[1]
         write_words(page, (x, y + 14), f"step {shown:,}", TEXT)

@@ -6,7 +6,7 @@ is, where photos have next to nothing.
 
 import numpy as np
 
-from evaluate.image_sets import check_image_sets, read_shown_chunks
+from evaluate.image_sets import check_image_sets, read_compared_chunks_on_background
 
 ROUNDING = 1 / 12  # variance in squared levels that rounding to whole levels adds
 
@@ -35,7 +35,7 @@ def measure_nyquist_energies(images) -> np.ndarray:
     An odd side has no such bin, and is measured without its last row or column.
     """
     total = np.zeros(3)
-    for chunk in read_shown_chunks(images):
+    for chunk in read_compared_chunks_on_background(images):
         height, width = (side // 2 * 2 for side in chunk.shape[1:3])
         chunk = chunk[:, :height, :width]
         down = (-1.0) ** np.arange(height)

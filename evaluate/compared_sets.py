@@ -20,7 +20,7 @@ from evaluate.features.random_conv import (
     name_random_network,
 )
 from evaluate.fid import check_enough_for_fid
-from evaluate.frechet import Moments, gather_moments, split_features
+from evaluate.frechet import Moments, gather_moments, split_features_into_chunks
 from evaluate.metrics import CLASSES, FEATURES, IMAGES, LABELLED, LOGITS, MOMENTS, Metric
 from evaluate.modes import Classified
 from evaluate.neighbours import LabelledImages
@@ -94,7 +94,7 @@ class ImageSets:
         if metric.takes == FEATURES and self.networks.own is None:
             return [self._compute_random_features(seed) for seed in SEEDS]
         if metric.takes == FEATURES:
-            return [self._compute_features("own", *SIDES)]
+            return [self._compute_features_to_score("own", *SIDES)]
         if metric.takes == CLASSES:
             return [self._classify_sides()]
         if metric.takes == MOMENTS:
@@ -102,7 +102,7 @@ class ImageSets:
         if metric.takes == LOGITS:
             fakes, others = self._compute_logits("fakes", "others")
             return [(fakes, fakes, others)]  # the reals have no part in it
-        return [self._compute_features("inception", *SIDES)]
+        return [self._compute_features_to_score("inception", *SIDES)]
 
     def describe_metric(self, metric: Metric) -> dict[str, str]:
         """What its scores' records say about the network, the resizing and the reals."""
@@ -153,7 +153,7 @@ class ImageSets:
             return compute()
         return self.cache.recall_or_compute(images.rows, network, compute)
 
-    def _compute_features(self, name: str, *sides: str) -> tuple[np.ndarray, ...]:
+    def _compute_features_to_score(self, name: str, *sides: str) -> tuple[np.ndarray, ...]:
         """float32 (n, d) of the sets `sides`, as a network that was loaded gives them."""
         network = getattr(self.networks, name)
         for side in sides:
@@ -176,15 +176,15 @@ class ImageSets:
         return dataclasses.replace(reals, modes=modes), fakes, others
 
     def _compute_logits(self, *sides: str) -> tuple[Logits, ...]:
-        pool = self._compute_features("inception", *sides)
+        pool = self._compute_features_to_score("inception", *sides)
         return tuple(Logits(features, self.networks.inception.weights) for features in pool)
 
     def _gather_moments(self) -> tuple[Moments, ...]:
         """Of the three sets; statistics that were given stand for the reals, which are not read."""
         given = self.networks.statistics
         check_enough_for_fid(len(self.fakes), len(self.networks.inception.weights))
-        pool = self._compute_features("inception", *(SIDES[1:] if given else SIDES))
-        found = [gather_moments(split_features(features)) for features in pool]
+        pool = self._compute_features_to_score("inception", *(SIDES[1:] if given else SIDES))
+        found = [gather_moments(split_features_into_chunks(features)) for features in pool]
         return (given, *found) if given else tuple(found)
 
 

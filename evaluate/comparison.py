@@ -9,7 +9,7 @@ from data.split import Split
 from evaluate.discrimination import LogitReader, measure_pair_accuracy
 from evaluate.features.random_conv import (
     DIMENSIONS,
-    find_feature_scale,
+    find_feature_mean_and_deviation,
     gather_random_features,
     standardise_features,
 )
@@ -66,7 +66,7 @@ class Comparison:
         """The scores of fakes, uint8 (N, H, W, C), with labels y, as `Monitor` describes them."""
         if not self.is_ready:
             self._take_reals()
-        scores = self._compare_features(self._compute_features(fakes))
+        scores = self._compare_features(self._compute_features_to_score(fakes))
         fakes, y = fakes[:JUDGED_IMAGES], None if y is None else y[: min(len(fakes), JUDGED_IMAGES)]
         return scores | self._compare_neighbours(fakes) | self._ask_discriminator(fakes, y)
 
@@ -76,10 +76,10 @@ class Comparison:
         others = self.trained if self.uses_held_out else self.trained[self.count :]
         with open_image_row_reader(self.images) as read_rows:
             features = gather_random_features(read_rows(reals[: self.count]), seed=FEATURE_SEED)
-            self.scale = find_feature_scale(features)
+            self.scale = find_feature_mean_and_deviation(features)
             self.reals = standardise_features(features, *self.scale)
             if self.has_distance:
-                other_features = self._compute_features(read_rows(others[: self.count]))
+                other_features = self._compute_features_to_score(read_rows(others[: self.count]))
                 self.floor = measure_frechet(self.reals, other_features)["frechet"]
             self._take_neighbours(read_rows)
             self._take_judged_images(read_rows)
@@ -105,7 +105,7 @@ class Comparison:
             if name == "real_logit" or len(rows) >= HELD_OUT_JUDGED:
                 self.judged[name] = read_rows(rows), None if self.y is None else self.y[rows]
 
-    def _compute_features(self, images: np.ndarray) -> np.ndarray:
+    def _compute_features_to_score(self, images: np.ndarray) -> np.ndarray:
         features = gather_random_features(images, seed=FEATURE_SEED)
         return standardise_features(features, *self.scale)
 

@@ -11,12 +11,12 @@ from absl import logging
 from tqdm import tqdm
 
 from config.settings import Config
-from data.label_choice import cycle_label_vectors
+from data.label_choice import repeat_dataset_label_vectors
 from data.labels import Labels
 from data.split import Split, split_rows_for_holdout
 from evaluate.compared_sets import ImageSets
 from evaluate.features.cache import FeatureCache
-from evaluate.features.networks import load_networks
+from evaluate.features.networks import load_feature_networks
 from evaluate.memorisation import (
     FEATURE_SEED,
     measure_memorisation_of_run,
@@ -62,7 +62,7 @@ def evaluate(
     split = split_rows_for_holdout(images, config.holdout)
     count = _choose_image_count(split, samples)
     data_dir = Path(config.data_dir).expanduser()
-    networks, names = load_networks(names, files, data_dir, config=config)
+    networks, names = load_feature_networks(names, files, data_dir, config=config)
     sampler = Sampler(config, checkpoint=checkpoint)
     folder = config.run_dir / "evaluate"
     options = {"split": split, "networks": networks, "folder": folder, "cache": cache}
@@ -110,7 +110,7 @@ def _find_classes(
     """The classes of the images, and of the first `count` fakes; None where there are none."""
     if labels is None or not config.one_hot:
         return None
-    return labels.y.argmax(1), cycle_label_vectors(config, count).argmax(1)
+    return labels.y.argmax(1), repeat_dataset_label_vectors(config, count).argmax(1)
 
 
 @contextlib.contextmanager
@@ -176,7 +176,7 @@ def _score_metric(sampler: Sampler, sets: ImageSets, metric: Metric) -> list[Sco
     facts = {"n": len(sets.fakes), "reals": len(sets.choice), **sets.describe_metric(metric)}
     facts |= _gather_facts(sampler, start)
     names = [name for name in values[0] if not name.endswith(("_reals", "_error", "_deviation"))]
-    return [_make_score(name, values, floors, facts) for name in names]
+    return [_summarize_metric_over_seeds(name, values, floors, facts) for name in names]
 
 
 def _score_memorisation(sampler: Sampler, sets: ImageSets, fakes: np.ndarray) -> list[Score]:
@@ -199,7 +199,9 @@ def _score_memorisation(sampler: Sampler, sets: ImageSets, fakes: np.ndarray) ->
         of_space = facts | {"n": n, "network": networks[space]}
         values = {name: result.share, f"{name}_p": result.p_value}
         floors = {name: result.expected, f"{name}_p": 0.5}
-        scores += [_make_score(each, [values], [floors], of_space) for each in values]
+        scores += [
+            _summarize_metric_over_seeds(each, [values], [floors], of_space) for each in values
+        ]
     return scores
 
 
@@ -213,7 +215,9 @@ def _gather_facts(sampler: Sampler, start: float) -> dict:
     }
 
 
-def _make_score(name: str, values: list[dict], floors: list[dict], facts: dict) -> Score:
+def _summarize_metric_over_seeds(
+    name: str, values: list[dict], floors: list[dict], facts: dict
+) -> Score:
     """The means over the seeds of the features, and their spread; or the metric's own deviation."""
     found = [value[name] for value in values]
     value, floor = float(np.mean(found)), float(np.mean([floor[name] for floor in floors]))

@@ -42,17 +42,17 @@ def check_enough_for_fid(count: int, width: int) -> None:
         )
 
 
-def measure_fid_kid(reals, fakes, *, seed: int = 0) -> dict[str, float]:
+def measure_kid_of_inception(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """`measure_kid` of Inception's features, by another name."""
-    return _add_prefix(measure_kid(reals, fakes, seed=seed))
+    return _add_fid_prefix(measure_kid(reals, fakes, seed=seed))
 
 
-def measure_fid_coverage(reals, fakes, *, seed: int = 0) -> dict[str, float]:
+def measure_prdc_of_inception(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """`measure_prdc` of Inception's features, by other names."""
-    return _add_prefix(measure_prdc(reals, fakes, seed=seed))
+    return _add_fid_prefix(measure_prdc(reals, fakes, seed=seed))
 
 
-def _add_prefix(values: dict[str, float]) -> dict[str, float]:
+def _add_fid_prefix(values: dict[str, float]) -> dict[str, float]:
     return {f"fid_{name}": value for name, value in values.items()}
 
 

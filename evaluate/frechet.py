@@ -28,11 +28,11 @@ def measure_frechet(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """
     width = check_feature_sets(reals, fakes, metric="the Frechet distance", least=2)
     check_feature_sets(reals, fakes, metric="the Frechet distance", least=width + 1)
-    sides = (gather_moments(split_features(features)) for features in (reals, fakes))
+    sides = (gather_moments(split_features_into_chunks(features)) for features in (reals, fakes))
     return {"frechet": compute_frechet_distance(*sides)}
 
 
-def split_features(features) -> Iterable[np.ndarray]:
+def split_features_into_chunks(features) -> Iterable[np.ndarray]:
     """Chunks (n, d) of features (N, d)."""
     for start in range(0, len(features), CHUNK_ROWS):
         yield np.asarray(features[start : start + CHUNK_ROWS])

@@ -23,7 +23,10 @@ def check_image_sets(reals, fakes, *, metric: str, least: int) -> tuple[int, int
     fewer than `least` images.
     """
     check_set_sizes(reals, fakes, metric=metric, least=least)
-    real_shape, fake_shape = read_image_shape(reals), read_image_shape(fakes)
+    real_shape, fake_shape = (
+        read_shape_of_compared_images(reals),
+        read_shape_of_compared_images(fakes),
+    )
     if real_shape != fake_shape:
         raise ValueError(
             f"{metric} compares images of one shape, and the reals are "
@@ -59,7 +62,7 @@ def check_set_sizes(reals, fakes, *, metric: str, least: int) -> None:
         )
 
 
-def read_image_shape(images) -> tuple[int, int, int]:
+def read_shape_of_compared_images(images) -> tuple[int, int, int]:
     """(H, W, C); raises ValueError for what is no set of images."""
     first = np.asarray(images[:1])
     if first.ndim != 4 or first.dtype != np.uint8 or first.shape[-1] not in (1, 3, 4):
@@ -75,21 +78,23 @@ def _describe_image_shape(shape: tuple[int, int, int]) -> str:
     return f"{width} wide x {height} high with {channels} channel{'s' * (channels > 1)}"
 
 
-def list_image_chunks(count: int, shape: tuple[int, ...]) -> list[tuple[int, int]]:
+def list_chunks_of_compared_images(count: int, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     """(start, stop) of chunks of at most CHUNK_IMAGES images and CHUNK_VALUES values."""
     size = min(CHUNK_IMAGES, max(1, CHUNK_VALUES // int(np.prod(shape))))
     return [(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def read_shown_chunks(images) -> Iterator[np.ndarray]:
-    """Chunks of the set as `show_on_background` gives them."""
-    for start, stop in list_image_chunks(len(images), read_image_shape(images)):
-        yield show_on_background(images[start:stop])
+def read_compared_chunks_on_background(images) -> Iterator[np.ndarray]:
+    """Chunks of the set as `lay_compared_images_on_background` gives them."""
+    for start, stop in list_chunks_of_compared_images(
+        len(images), read_shape_of_compared_images(images)
+    ):
+        yield lay_compared_images_on_background(images[start:stop])
 
 
 def read_rgb_chunks(images) -> Iterator[np.ndarray]:
     """Chunks (n, H, W, 3) float32, 0 to 255; gray is repeated."""
-    for shown in read_shown_chunks(images):
+    for shown in read_compared_chunks_on_background(images):
         yield np.repeat(shown, 3, axis=-1) if shown.shape[-1] == 1 else shown
 
 
@@ -100,7 +105,7 @@ def read_rgb_batches(images, size: int) -> Iterator[np.ndarray]:
             yield np.rint(chunk[start : start + size])
 
 
-def show_on_background(images) -> np.ndarray:
+def lay_compared_images_on_background(images) -> np.ndarray:
     """uint8 (n, H, W, C) -> float32 (n, H, W, 1 or 3), 0 to 255.
 
     RGBA is laid on the background that a pack lays it on: the colour of a transparent pixel is
@@ -113,7 +118,7 @@ def show_on_background(images) -> np.ndarray:
     return shown[..., :3] * alpha + np.float32(BACKGROUND) * (1 - alpha)
 
 
-def take_images(images, indices: np.ndarray) -> np.ndarray:
+def take_compared_images(images, indices: np.ndarray) -> np.ndarray:
     """The images at `indices` (n,), in that order: uint8 (n, H, W, C)."""
     if isinstance(images, np.ndarray):
         return images[indices]

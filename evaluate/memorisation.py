@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from evaluate.compared_sets import ImageSets, SomeImages
 from evaluate.features.random_conv import compute_random_features
-from evaluate.image_sets import show_on_background, take_images
+from evaluate.image_sets import lay_compared_images_on_background, take_compared_images
 from evaluate.neighbours import MOST_FAKES, Memorisation, measure_memorisation
 from system.written import replace_files
 from utils import encode_png
@@ -86,13 +86,13 @@ def _list_tiles_of_samples(
     nearest = (memorisation.training, memorisation.held_out)
     for images, of_split in zip(_read_both_splits(sets), nearest, strict=True):
         words = [f"distance {distance:.3g}" for distance in of_split.distances[order]]
-        columns.append((take_images(images, of_split.indices[order]), words))
+        columns.append((take_compared_images(images, of_split.indices[order]), words))
     return [(images[row], words[row]) for row in range(len(order)) for images, words in columns]
 
 
 def _draw_tile(canvas: Image.Image, corner: tuple[int, int], image: np.ndarray, words: str) -> None:
     """image: uint8 (H, W, C), scaled to fit into a tile."""
-    shown = np.rint(show_on_background(image[None])[0]).astype(np.uint8)
+    shown = np.rint(lay_compared_images_on_background(image[None])[0]).astype(np.uint8)
     shown = np.repeat(shown, 3, axis=-1) if shown.shape[-1] == 1 else shown
     scale = TILE / max(shown.shape[:2])
     size = tuple(max(1, round(side * scale)) for side in shown.shape[1::-1])  # (width, height)

@@ -8,7 +8,7 @@ from absl import logging
 
 from config.settings import Config
 from evaluate.checkerboard import measure_checkerboard
-from evaluate.fid import measure_fid, measure_fid_coverage, measure_fid_kid
+from evaluate.fid import measure_fid, measure_kid_of_inception, measure_prdc_of_inception
 from evaluate.frechet import measure_frechet
 from evaluate.inception_score import measure_inception_score
 from evaluate.kid import measure_kid
@@ -17,8 +17,8 @@ from evaluate.ms_ssim import measure_ms_ssim
 from evaluate.neighbours import (
     measure_duplicates,
     measure_memorisation,
-    measure_nearest_accuracy,
-    measure_nearest_distance,
+    measure_nearest_fake_distance,
+    measure_nearest_fake_label_accuracy,
 )
 from evaluate.prdc import measure_prdc
 from evaluate.swd import measure_sliced_wasserstein
@@ -54,14 +54,14 @@ METRICS = {
     "vendi": Metric(measure_vendi, FEATURES),
     "ms_ssim": Metric(measure_ms_ssim),
     "checkerboard": Metric(measure_checkerboard),
-    "nn": Metric(measure_nearest_distance),
+    "nn": Metric(measure_nearest_fake_distance),
     "duplicates": Metric(measure_duplicates),
-    "nnc": Metric(measure_nearest_accuracy, LABELLED),
+    "nnc": Metric(measure_nearest_fake_label_accuracy, LABELLED),
     "memorisation": Metric(measure_memorisation, SPLIT),
     "modes": Metric(measure_modes, CLASSES),
     "fid": Metric(measure_fid, MOMENTS),
-    "fid_kid": Metric(measure_fid_kid, POOL),
-    "fid_coverage": Metric(measure_fid_coverage, POOL),
+    "fid_kid": Metric(measure_kid_of_inception, POOL),
+    "fid_coverage": Metric(measure_prdc_of_inception, POOL),
     "inception_score": Metric(measure_inception_score, LOGITS),
 }
 DEFAULT = "default"  # the value of a bare --evaluate: those that need no download, nor a classifier
@@ -141,7 +141,7 @@ def _split_metric_names(text: str) -> list[str]:
     return [name.strip().lower() for name in text.split(",") if name.strip()] or [DEFAULT]
 
 
-def check_files_are_used(files: FeatureFiles, names: list[str]) -> None:
+def check_metrics_use_files(files: FeatureFiles, names: list[str]) -> None:
     """Raises ValueError for a file that none of the metrics `names` needs."""
     users = {"features": (FEATURES,), "inception": OF_INCEPTION, "fid_stats": (MOMENTS,)}
     for flag, kinds in users.items():

@@ -50,11 +50,11 @@ class Monitor:
         self.seconds, self.finished = 0.0, time.monotonic()  # of the last evaluation
 
         if self.is_on and self.history:  # a kill may have come between its checkpoint and best/
-            self.keep_best(self.history[-1]["step"])
+            self.keep_best_scored_checkpoint(self.history[-1]["step"])
         if self.is_on:
             self._say_what_is_missing(split)
 
-    def is_due(self, step: int, *, is_last: bool) -> bool:
+    def is_evaluation_due(self, step: int, *, is_last: bool) -> bool:
         """Whether to evaluate after `step` steps, when a checkpoint is due.
 
         is_last: of the run. Without --eval_freq, evaluations take up to SHARE_OF_TIME.
@@ -65,7 +65,7 @@ class Monitor:
             return step % self.config.eval_freq == 0
         return self.seconds < SHARE_OF_TIME * (time.monotonic() - self.finished)
 
-    def score_generator(self, step: int) -> dict[str, float]:
+    def score_fakes_against_reals(self, step: int) -> dict[str, float]:
         """The scores of both networks as they are after `step` steps, with "eval_seconds".
 
         frechet: the distance to the reals; lower is better; missing where images are too few, as is
@@ -86,7 +86,7 @@ class Monitor:
         self.history.append({"step": step, **scores})
         return scores | {"eval_seconds": self.seconds}
 
-    def keep_best(self, step: int) -> None:
+    def keep_best_scored_checkpoint(self, step: int) -> None:
         """Keeps the checkpoint of `step` in best/ if it was evaluated and none had a better score.
 
         To be called once it is saved.

@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from evaluate.image_sets import check_image_sets, list_image_chunks, show_on_background, take_images
+from evaluate.image_sets import (
+    check_image_sets,
+    lay_compared_images_on_background,
+    list_chunks_of_compared_images,
+    take_compared_images,
+)
 
 WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])  # of the levels, from the largest
 WINDOW = 11  # pixels, at most the image's shorter side
@@ -33,8 +38,11 @@ def compare_random_pairs(images, seed: int) -> float:
     second = (first + rng.integers(1, len(images), PAIRS)) % len(images)
 
     total = 0.0
-    for start, stop in list_image_chunks(PAIRS, np.shape(images[:1])):
-        pair = [show_on_background(take_images(images, i[start:stop])) for i in (first, second)]
+    for start, stop in list_chunks_of_compared_images(PAIRS, np.shape(images[:1])):
+        pair = [
+            lay_compared_images_on_background(take_compared_images(images, i[start:stop]))
+            for i in (first, second)
+        ]
         total += compute_ms_ssim(*pair).sum()
     return float(total / PAIRS)
 

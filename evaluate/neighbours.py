@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from evaluate.image_sets import check_set_sizes, show_on_background
+from evaluate.image_sets import check_set_sizes, lay_compared_images_on_background
 
 BLOCK_VALUES = 2**23  # of a block of rows: 32 MB in float32
 BLOCK_ROWS = 2048
@@ -50,18 +50,18 @@ class Memorisation:
     held_out: Nearest
 
 
-def measure_nearest_distance(reals, fakes, *, seed: int = 0) -> dict[str, float]:
+def measure_nearest_fake_distance(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """{"nnd": mean distance from a real to its nearest fake}: the official code's `nnd_score`.
 
     reals: images that were not trained on. It falls with the number of fakes, and when they are
     blurred a little: compare it with the paper's code, not models with each other. `seed` is not
     used.
     """
-    _check_rows(reals, fakes, metric="nnd", least=1)
+    _check_fakes_comparable_to_reals(reals, fakes, metric="nnd", least=1)
     return {"nnd": float(find_nearest(reals, fakes).distances.mean())}
 
 
-def measure_nearest_accuracy(
+def measure_nearest_fake_label_accuracy(
     reals: LabelledImages, fakes: LabelledImages, *, seed: int = 0
 ) -> dict[str, float]:
     """{"nnc": accuracy} of taking each real's class from its nearest fake, 0 to 1.
@@ -69,7 +69,7 @@ def measure_nearest_accuracy(
     The official code's `nnc_score`; 1 minus it is the test error of the paper's table 3. reals:
     images that were not trained on. `seed` is not used.
     """
-    _check_rows(reals.images, fakes.images, metric="nnc", least=1)
+    _check_fakes_comparable_to_reals(reals.images, fakes.images, metric="nnc", least=1)
     guesses = fakes.classes[find_nearest(reals.images, fakes.images).indices]
     return {"nnc": float(np.mean(guesses == reals.classes))}
 
@@ -82,7 +82,7 @@ def measure_duplicates(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     counts the pairs that are as near as the closest 1% of the reals' nearest neighbours. `seed` is
     not used. Raises ValueError for fewer than 2 images.
     """
-    _check_rows(reals, fakes, metric="duplicates", least=2)
+    _check_fakes_comparable_to_reals(reals, fakes, metric="duplicates", least=2)
     count = min(len(reals), len(fakes), MOST_FAKES)
     reals, fakes = reals[:count], fakes[:count]
     nearest = find_nearest(reals, reals, skip_itself=True)
@@ -101,8 +101,8 @@ def measure_memorisation(training, held_out, fakes, *, seed: int = 0) -> Memoris
     (by a normal approximation), which allows for many fakes having the same nearest real. `seed` is
     not used.
     """
-    _check_rows(training, fakes, metric="memorisation", least=1)
-    _check_rows(held_out, fakes, metric="memorisation", least=2)
+    _check_fakes_comparable_to_reals(training, fakes, metric="memorisation", least=1)
+    _check_fakes_comparable_to_reals(held_out, fakes, metric="memorisation", least=2)
     fakes = fakes[:MOST_FAKES]
     known, unseen = find_nearest(fakes, training), find_nearest(fakes, held_out)
     nearer = np.where(known.distances == unseen.distances, 0.5, known.distances < unseen.distances)
@@ -127,12 +127,12 @@ def find_nearest(queries, references, *, skip_itself: bool = False) -> Nearest:
     """
     parts = [
         _search_references(queries[rows], references, rows.start if skip_itself else None)
-        for rows in _list_blocks(queries)
+        for rows in _list_blocks_of_compared_rows(queries)
     ]
     indices = np.concatenate(parts)
     distances = [
         _measure_pair_distances(queries[rows], references, indices[rows])
-        for rows in _list_blocks(queries)
+        for rows in _list_blocks_of_compared_rows(queries)
     ]
     return Nearest(np.concatenate(distances), indices)
 
@@ -142,7 +142,7 @@ def _search_references(queries, references, own: int | None) -> np.ndarray:
     rows = _to_rows(queries, np.float32)
     best = np.full(len(rows), np.inf, np.float32)
     indices = np.zeros(len(rows), np.int64)
-    for block in _list_blocks(references):
+    for block in _list_blocks_of_compared_rows(references):
         squares = _square_distances(rows, _to_rows(references[block], np.float32))
         if own is not None:
             _exclude_diagonal(squares, own - block.start)
@@ -174,9 +174,9 @@ def count_close_pairs(samples, reach: float) -> int:
     """Pairs of different samples at a distance of `reach` or less."""
     limit = reach**2 * (1 + 1e-9) + 1e-9  # the rounding of float64, and no more
     pairs = 0
-    for block in _list_blocks(samples):
+    for block in _list_blocks_of_compared_rows(samples):
         rows = _to_rows(samples[block], np.float64)
-        for other in _list_blocks(samples):
+        for other in _list_blocks_of_compared_rows(samples):
             if other.start > block.start:
                 break
             close = _square_distances(rows, _to_rows(samples[other], np.float64)) <= limit
@@ -190,7 +190,7 @@ def _square_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return norms[0][:, None] + norms[1] - 2 * (first @ second.T)
 
 
-def _list_blocks(samples) -> list[slice]:
+def _list_blocks_of_compared_rows(samples) -> list[slice]:
     width = int(np.prod(np.shape(samples[:1])))
     size = min(BLOCK_ROWS, max(1, BLOCK_VALUES // width))
     return [slice(i, min(i + size, len(samples))) for i in range(0, len(samples), size)]
@@ -202,11 +202,11 @@ def _to_rows(samples, dtype) -> np.ndarray:
     """
     samples = np.asarray(samples)
     if samples.ndim == 4:
-        samples = show_on_background(samples).astype(dtype) / 255 - dtype(0.5)
+        samples = lay_compared_images_on_background(samples).astype(dtype) / 255 - dtype(0.5)
     return samples.reshape(len(samples), -1).astype(dtype, copy=False)
 
 
-def _check_rows(reals, fakes, *, metric: str, least: int) -> None:
+def _check_fakes_comparable_to_reals(reals, fakes, *, metric: str, least: int) -> None:
     check_set_sizes(reals, fakes, metric=metric, least=least)
     shapes = np.shape(reals[:1])[1:], np.shape(fakes[:1])[1:]
     if shapes[0] != shapes[1]:

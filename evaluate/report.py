@@ -10,7 +10,7 @@ import numpy as np
 from absl import logging
 from PIL import Image, ImageDraw
 
-from config.settings import Config, name_dataset_for_folders
+from config.settings import Config, name_folder_after_dataset_setting
 from evaluate.charts import (
     BLUE,
     FAINT,
@@ -24,7 +24,7 @@ from evaluate.charts import (
     measure_words,
     write_words,
 )
-from runs.history import list_training_grids, locate_metrics, read_thinned_metrics
+from runs.history import list_grids_of_run, locate_metrics, read_thinned_metrics
 from system.console import explain_error
 from system.text import escape_unprintable, format_duration_in_words
 from system.written import FileSeries
@@ -68,7 +68,7 @@ def write_report_of_run(config: Config, *, needs_scores: bool = False) -> Path |
     folder = config.run_dir / "evaluate"
     try:
         entries = read_thinned_metrics(locate_metrics(config), LINES)
-        has_any = entries or list_training_grids(config)
+        has_any = entries or list_grids_of_run(config)
         if not (find_best_entry(entries) if needs_scores else has_any):
             return None
         content = io.BytesIO()
@@ -217,7 +217,10 @@ def _shorten_words(words: str, size: int, width: float) -> str:
 def describe_training_of_run(config: Config, entries: list[dict]) -> str:
     """dataset digits, 32x32 gray, 1,500 steps of 64 images ..."""
     size = f"{config.width}x{config.height} {CHANNELS.get(config.c_dim, '')}".strip()
-    facts = [f"dataset {escape_unprintable(name_dataset_for_folders(config.dataset))}", size]
+    facts = [
+        f"dataset {escape_unprintable(name_folder_after_dataset_setting(config.dataset))}",
+        size,
+    ]
     if entries:
         facts.append(f"{entries[-1]['step']:,} steps of {config.images_per_step} images")
     epochs = [_read_number(entry, "epoch") for entry in entries[-1:]]
@@ -247,7 +250,7 @@ def choose_grids_of_run(config: Config, entries: list[dict]) -> list[GridOfRun]:
     score.
     """
     last_step = max((entry["step"] for entry in entries), default=math.inf)
-    paths = {step: p for step, p in list_training_grids(config).items() if step <= last_step}
+    paths = {step: p for step, p in list_grids_of_run(config).items() if step <= last_step}
     best = find_best_entry(entries)
     titles = {}
     if paths:

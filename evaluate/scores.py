@@ -49,7 +49,7 @@ def append_scores(folder: Path, scores: list[Score]) -> Path:
     Another file of that name is put aside.
     """
     path = folder / SCORES_FILE
-    records = _read_records(path)
+    records = _read_stored_scores(path)
     records += [dataclasses.asdict(score) for score in scores]
     folder.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(record) for record in records)
@@ -57,7 +57,7 @@ def append_scores(folder: Path, scores: list[Score]) -> Path:
     return path
 
 
-def _read_records(path: Path) -> list[dict]:
+def _read_stored_scores(path: Path) -> list[dict]:
     if not path.exists():
         return []
     with contextlib.suppress(ValueError):

@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from evaluate.image_sets import check_image_sets, list_image_chunks, read_rgb_chunks
+from evaluate.image_sets import check_image_sets, list_chunks_of_compared_images, read_rgb_chunks
 
 SMALLEST_LEVEL = 16  # pixels of the shorter side
 PATCH = 7  # pixels of a patch's side
@@ -48,7 +48,7 @@ def measure_sliced_wasserstein(reals, fakes, *, seed: int = 0) -> dict[str, floa
             f"{len(fakes):,} fakes: leave out some of the larger set"
         )
 
-    shapes = list_level_shapes(height, width)
+    shapes = list_pyramid_level_shapes(height, width)
     with open_pyramids(reals, shapes) as first, open_pyramids(fakes, shapes) as second:
         distances = {
             f"swd_{min(shape)}": SCALE * compare_levels(first, second, level, seed)
@@ -57,7 +57,7 @@ def measure_sliced_wasserstein(reals, fakes, *, seed: int = 0) -> dict[str, floa
     return distances | {"swd": float(np.mean(list(distances.values())))}
 
 
-def list_level_shapes(height: int, width: int) -> list[tuple[int, int]]:
+def list_pyramid_level_shapes(height: int, width: int) -> list[tuple[int, int]]:
     """(height, width) of the levels of a pyramid, from full resolution down."""
     shapes = [(height, width)]
     while min(height, width) > SMALLEST_LEVEL:
@@ -94,7 +94,7 @@ class Pyramids:
         file.seek(0)
         shape = (*self.shapes[level], 3)
         rng = np.random.default_rng((seed, level))
-        for start, stop in list_image_chunks(self.count, shape):
+        for start, stop in list_chunks_of_compared_images(self.count, shape):
             content = file.read((stop - start) * 4 * int(np.prod(shape)))
             images = np.frombuffer(content, np.float32).reshape(stop - start, *shape)
             yield cut_patches(images, *draw_patch_corners(rng, len(images), shape))
@@ -161,7 +161,8 @@ def compare_levels(first: Pyramids, second: Pyramids, level: int, seed: int) -> 
     """The mean distance of the sorted projections on all directions, as many at once as fit."""
     directions = draw_directions(seed, level)
     sides = [
-        (side, *normalise_directions(side, level, seed, directions)) for side in (first, second)
+        (side, *normalise_patch_directions(side, level, seed, directions))
+        for side in (first, second)
     ]
     columns = first.count * PATCHES
     at_once = min(len(directions), max(1, PROJECTION_BYTES // (2 * 4 * columns)))
@@ -187,7 +188,9 @@ def draw_directions(seed: int, level: int) -> np.ndarray:
     return directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
-def normalise_directions(side: Pyramids, level: int, seed: int, directions: np.ndarray) -> tuple:
+def normalise_patch_directions(
+    side: Pyramids, level: int, seed: int, directions: np.ndarray
+) -> tuple:
     """(directions / deviation, mean / deviation on the directions): normalises what is projected.
 
     Mean and deviation are those of a channel over all patches of the set. A channel that is the

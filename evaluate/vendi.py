@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluate.frechet import split_features
+from evaluate.frechet import split_features_into_chunks
 from evaluate.image_sets import check_feature_sets
 
 
@@ -22,7 +22,7 @@ def compute_vendi_score(features) -> float:
     X^T X / N (d, d) has the same ones, but for zeros, and does not grow with N.
     """
     gram = 0.0
-    for chunk in split_features(features):
+    for chunk in split_features_into_chunks(features):
         rows = np.asarray(chunk, np.float64)
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         rows = rows / np.where(lengths == 0, 1, lengths)

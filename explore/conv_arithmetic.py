@@ -11,7 +11,7 @@ from explore.arithmetic.relations import (
     DirectConvolution,
     build_convolution_matrix,
     compute_conv_output_size,
-    compute_transposed_conv_sizes,
+    compute_transposed_conv_relation,
 )
 from system.written import replace_files
 from utils import encode_png
@@ -86,7 +86,7 @@ def _plan_transpose_sweep(i: int, k: int, s: int, p: int, d: int) -> Sweep:
     """The transpose of a convolution of i units, as the direct convolution that computes it."""
     units = compute_conv_output_size(i, k, s=s, p=p, d=d)
     a = (i + 2 * p - k) % s
-    direct = compute_transposed_conv_sizes(units, k, s=s, p=p, a=a)
+    direct = compute_transposed_conv_relation(units, k, s=s, p=p, a=a)
 
     reversed_sizes = f"i'={units}  k={k}  s={s}  p={p}  ->  o'={direct.output}"
 

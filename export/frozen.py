@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from config.settings import Config
-from export.saved_model import encode_model_card, restore_exported_signatures
+from export.saved_model import encode_model_card, restore_signatures_from_checkpoint
 from system.console import print_result
 from system.written import replace_files
 
@@ -19,7 +19,7 @@ def write_frozen_graphs(config: Config, *, checkpoint: str = "last") -> Path:
     and probability:0, both with y:0 if there are labels. Raises ValueError when the run has no
     readable checkpoint.
     """
-    exported, step = restore_exported_signatures(config, checkpoint)
+    exported, step = restore_signatures_from_checkpoint(config, checkpoint)
     folder = config.run_dir / "export"
     contents = {
         "generator.pb": freeze_graph(exported.generate),

@@ -15,7 +15,7 @@ from config.settings import Config
 from export.card import build_model_card
 from model import Discriminator, Generator
 from runs.checkpoints import restore_networks, translate_write_errors
-from sample import DRAW_BATCH, fill_draw_batches
+from sample import DRAW_BATCH, pad_latents_to_draw_batches
 from system.console import print_result
 from system.written import replace_files, replace_folder
 
@@ -77,7 +77,7 @@ def make_generate_signature(generator: Generator):
         # Batch norm has only its batch's statistics: one image must not be the whole batch.
         if y is not None:
             y = check_requested_labels(y, tf.shape(z)[0])
-        return {"images": draw_requested_batches(generator, z, y, tf.identity)}
+        return {"images": answer_request_in_batches(generator, z, y, tf.identity)}
 
     return answer_generate_request
 
@@ -95,7 +95,7 @@ def make_sample_signature(generator: Generator):
         if y is not None:
             y = tf.gather(check_requested_labels(y, count), tf.range(whole) % tf.maximum(count, 1))
 
-        images = draw_requested_batches(generator, z, y, ops.to_uint8)[:count]
+        images = answer_request_in_batches(generator, z, y, ops.to_uint8)[:count]
         pngs = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)
         return {"png_bytes": pngs, "z": z[:count]}
 
@@ -117,10 +117,10 @@ def make_discriminate_signature(discriminator: Discriminator):
     return answer_discriminate_request
 
 
-def draw_requested_batches(generator: Generator, z, y, finish) -> tf.Tensor:
+def answer_request_in_batches(generator: Generator, z, y, finish) -> tf.Tensor:
     """`finish` of the images (N, H, W, C) of z (N, z_dim) and y (N, y_dim) or None, in batches."""
     count = tf.shape(z)[0]
-    inputs = [part for part in fill_draw_batches(generator, z, y) if part is not None]
+    inputs = [part for part in pad_latents_to_draw_batches(generator, z, y) if part is not None]
     # (N padded, dim) -> (batches, DRAW_BATCH, dim)
     batches = tuple(tf.reshape(part, (-1, DRAW_BATCH, part.shape[-1])) for part in inputs)
 
@@ -142,7 +142,7 @@ def write_saved_model(config: Config, *, checkpoint: str = "last") -> Path:
 
     Raises ValueError when the run has no readable checkpoint.
     """
-    exported, step = restore_exported_signatures(config, checkpoint)
+    exported, step = restore_signatures_from_checkpoint(config, checkpoint)
     folder = config.run_dir / "export" / "saved_model"
     what = f"the SavedModel of step {step:,}"
     with replace_folder(folder, what=what) as temporary, translate_write_errors(folder):
@@ -169,7 +169,7 @@ def list_exported_signatures(exported: Exported) -> dict:
     }
 
 
-def restore_exported_signatures(config: Config, checkpoint: str) -> tuple[Exported, int]:
+def restore_signatures_from_checkpoint(config: Config, checkpoint: str) -> tuple[Exported, int]:
     """The signatures with the weights of a checkpoint, "last", "best" or a step, and its step."""
     network = config.network_config()
     generator, discriminator = Generator(network), Discriminator(network)

@@ -34,8 +34,8 @@ def infer_settings_from_arrays(generator: Arrays, discriminator: Arrays | None) 
     Raises ValueError when an array does not have the dimensions of its layer, or does not fit the
     one before.
     """
-    _check_array_dimensions(generator, discriminator or {})
-    kernels, of_labels = _list_convolution_kernels(generator), _infer_label_settings(generator)
+    _check_foreign_array_dimensions(generator, discriminator or {})
+    kernels, of_labels = _list_foreign_conv_kernels(generator), _infer_label_settings(generator)
     y_dim = of_labels.get("y_dim", 0)
     widths = tuple(kernel.shape[3] - y_dim for kernel in kernels)
 
@@ -67,7 +67,7 @@ def _infer_label_settings(generator: Arrays) -> dict:
     if "fc/kernel" not in generator:
         return {}
 
-    kernels = _list_convolution_kernels(generator)
+    kernels = _list_foreign_conv_kernels(generator)
     # With labels, the input of a convolution is the maps of the one before and y, side by side.
     inputs, maps_before = kernels[-1].shape[3], kernels[-2].shape[2]
     if inputs <= maps_before:
@@ -83,7 +83,7 @@ def _infer_layer_widths(g_widths: tuple[int, ...], discriminator: Arrays | None)
     """stem_width, and those of g_widths and d_widths that Config would not derive from it."""
     settings = {"g_widths": g_widths}
     if discriminator:
-        kernels = _list_convolution_kernels(discriminator)
+        kernels = _list_foreign_conv_kernels(discriminator)
         settings["d_widths"] = tuple(kernel.shape[3] for kernel in kernels)
 
     stem_width = g_widths[0]
@@ -101,7 +101,7 @@ def _may_be_stem_width(width: int) -> bool:
     return bounds.low <= width <= bounds.high and stem_width_halves_evenly(width)
 
 
-def _check_array_dimensions(generator: Arrays, discriminator: Arrays) -> None:
+def _check_foreign_array_dimensions(generator: Arrays, discriminator: Arrays) -> None:
     named = {f"discriminator's {name}": array for name, array in discriminator.items()}
     for name, array in (generator | named).items():
         dimensions = 1 if not name.endswith("kernel") else 4 if "conv" in name else 2
@@ -112,7 +112,7 @@ def _check_array_dimensions(generator: Arrays, discriminator: Arrays) -> None:
             )
 
 
-def _list_convolution_kernels(network: Arrays) -> list[np.ndarray]:
+def _list_foreign_conv_kernels(network: Arrays) -> list[np.ndarray]:
     names = [f"conv{k}/kernel" for k in range(1, MAX_BLOCKS + 1)]
     return [network[name] for name in names if name in network]
 

@@ -50,7 +50,7 @@ def read_carpedm20_weights(prefix: str) -> Weights:
     settings, stem_area = infer_settings_from_arrays(generator, discriminator)
     if has_labels:
         _convert_sigmoid_networks_to_tanh(generator, discriminator, channels=settings["c_dim"])
-        settings = _add_mnist_settings(settings)
+        settings = _add_carpedm20_mnist_settings(settings)
 
     return Weights(origin, settings, stem_area, generator, discriminator, is_size_known=False)
 
@@ -65,7 +65,7 @@ def _rename_tf1_arrays(origin: str, arrays: Arrays, *names: dict) -> list[Arrays
     return [{ours: arrays[theirs] for ours, theirs in of_network.items()} for of_network in names]
 
 
-def _add_mnist_settings(settings: dict) -> dict:
+def _add_carpedm20_mnist_settings(settings: dict) -> dict:
     """The settings of a network with labels, which is always one for MNIST."""
     classes = range(settings["y_dim"])
     return {name: value for name, value in settings.items() if name != "y_dim"} | {

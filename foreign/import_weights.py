@@ -50,8 +50,10 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
     Raises ValueError when the files are of no known kind or incomplete, when a setting contradicts
     them, or when the run exists.
     """
-    _check_import_flags(given)
-    weights = read_foreign_weights([_expand_home_folder(name.strip()) for name in names.split(",")])
+    _check_given_for_imported_weights(given)
+    weights = read_foreign_weights(
+        [_expand_path_of_foreign_weights(name.strip()) for name in names.split(",")]
+    )
     config = _derive_imported_config(weights, given)
     if stored := read_run(config.run_dir):
         _check_same_import(config, weights, again=again)
@@ -63,7 +65,7 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
     return config
 
 
-def _check_import_flags(given: dict) -> None:
+def _check_given_for_imported_weights(given: dict) -> None:
     if not given.get("out_name"):
         raise ValueError(
             "--import_weights needs a name for the run. Received: none. Add --out_name=NAME."
@@ -76,7 +78,7 @@ def _check_import_flags(given: dict) -> None:
         )
 
 
-def _expand_home_folder(name: str) -> Path:
+def _expand_path_of_foreign_weights(name: str) -> Path:
     # Path's own expanduser raises RuntimeError for ~nobody.
     return Path(os.path.expanduser(name))  # noqa: PTH111
 
@@ -137,7 +139,7 @@ def _derive_imported_config(weights: Weights, given: dict) -> Config:
             f"{weights.origin} must be networks that this program can build. Received: {error}"
         ) from error
 
-    _check_image_size_fits_stem(weights, implied)
+    _check_size_fits_imported_stem(weights, implied)
     _check_flags_match_weights(implied, {name: given[name] for name in given.keys() - size})
     return dataclasses.replace(implied, **given).resolve()
 
@@ -158,7 +160,7 @@ def _infer_image_size_from_stem(weights: Weights, given: dict) -> dict:
     return size | {"output_height": weights.stem_area // columns << blocks}
 
 
-def _check_image_size_fits_stem(weights: Weights, config: Config) -> None:
+def _check_size_fits_imported_stem(weights: Weights, config: Config) -> None:
     """Raises ValueError when images of this size do not halve to the stem of the weights."""
     (height, width), *larger_sizes = config.sizes
     if height * width == weights.stem_area:

@@ -8,7 +8,9 @@ from config.settings import Config
 ADAM_EPSILON = 1e-8  # TensorFlow 1's, Theano's and PyTorch's default; Keras' own is 1e-7
 
 
-def build_scaled_adam(config: Config, network: keras.Model) -> keras.optimizers.LossScaleOptimizer:
+def build_scaled_one_op_adam(
+    config: Config, network: keras.Model
+) -> keras.optimizers.LossScaleOptimizer:
     """Adam in a loss scaler, both built: an unbuilt scaler would scale by a constant."""
     form = KingmaAdam if config.adam_form == "kingma" else Adam
     adam = form(

@@ -27,11 +27,11 @@ def apply_strided_conv(x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tens
 
     @tf.custom_gradient
     def convolve(x, kernel):
-        def compute_gradients(dy):
+        def compute_strided_conv_gradients(dy):
             dx = _enlarge_maps_by_conv(dy, kernel, x.shape[1:3], padding)
             return dx, _compute_kernel_gradient(x, dy, kernel.shape, padding)
 
-        return _shrink_maps_by_conv(x, kernel, padding), compute_gradients
+        return _shrink_maps_by_conv(x, kernel, padding), compute_strided_conv_gradients
 
     return convolve(x, kernel)
 
@@ -46,11 +46,11 @@ def apply_strided_conv_transpose(
 
     @tf.custom_gradient
     def convolve_transposed(x, kernel):
-        def compute_gradients(dy):
+        def compute_strided_conv_gradients(dy):
             dx = _shrink_maps_by_conv(dy, kernel, padding)
             return dx, _compute_kernel_gradient(dy, x, kernel.shape, padding)
 
-        return _enlarge_maps_by_conv(x, kernel, size, padding), compute_gradients
+        return _enlarge_maps_by_conv(x, kernel, size, padding), compute_strided_conv_gradients
 
     return convolve_transposed(x, kernel)
 

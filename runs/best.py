@@ -13,7 +13,7 @@ from runs.checkpoints import (
     parse_checkpoint_step,
     write_checkpoint_list,
 )
-from runs.history import cut_metrics_after_step, locate_metrics, read_metrics
+from runs.history import cut_metrics_of_run_after_step, locate_metrics, read_metrics
 from system.files import find_free_name, link_or_copy, put_aside
 
 
@@ -62,7 +62,7 @@ def go_back_to_best_checkpoint(config: Config) -> int:
     write_checkpoint_list(folder, list_checkpoints(folder))
     path = locate_metrics(config)
     if any(entry["step"] > step for entry in read_metrics(path)):
-        copy = cut_metrics_after_step(path, step, keeps_copy=True)
+        copy = cut_metrics_of_run_after_step(path, step, keeps_copy=True)
         logging.info("%s keeps the metrics of the steps after it.", copy)
     return step
 

@@ -93,10 +93,10 @@ class Checkpoints:
     def _collect_checkpoint_variables(self, **more: tf.Variable) -> tf.train.Checkpoint:
         """All variables that a checkpoint holds, and `more`."""
         return tf.train.Checkpoint(
-            generator=_map_variables_by_path(self.dcgan.generator),
-            discriminator=_map_variables_by_path(self.dcgan.discriminator),
-            g_adam=_map_variables_by_path(self.g_adam),
-            d_adam=_map_variables_by_path(self.d_adam),
+            generator=_map_checkpoint_variables_by_path(self.dcgan.generator),
+            discriminator=_map_checkpoint_variables_by_path(self.dcgan.discriminator),
+            g_adam=_map_checkpoint_variables_by_path(self.g_adam),
+            d_adam=_map_checkpoint_variables_by_path(self.d_adam),
             g_scale=self.dcgan.g_scaler.dynamic_scale.value,
             g_scale_steps=self.dcgan.g_scaler.step_counter.value,
             d_scale=self.dcgan.d_scaler.dynamic_scale.value,
@@ -111,7 +111,7 @@ class Checkpoints:
         Raises ValueError when there are checkpoints and none is readable.
         """
         networks = {"generator": self.dcgan.generator, "discriminator": self.dcgan.discriminator}
-        path = _restore_newest_checkpoint(self.config, networks, self._read_checkpoint_state)
+        path = _restore_newest_checkpoint(self.config, networks, self._restore_state_of_checkpoint)
         for optimizer in (self.g_adam, self.d_adam):
             # The learning rate in the checkpoint would win over the flag.
             optimizer.learning_rate = self.config.current_learning_rate
@@ -124,7 +124,7 @@ class Checkpoints:
         self.progress = Progress(int(self.step), int(self.images_shown))
         return self.progress.step
 
-    def _read_checkpoint_state(self, path: Path) -> None:
+    def _restore_state_of_checkpoint(self, path: Path) -> None:
         """Raises one of DAMAGE_ERRORS unless the checkpoint is whole and finite."""
         counts = _checkpoint_counts_images(path)
         state = self.state if counts else self.older_state
@@ -209,7 +209,9 @@ def restore_networks(config: Config, checkpoint: str = "last", **networks: keras
     run has no such checkpoint, or it is unreadable.
     """
     step = tf.Variable(0, dtype=tf.int64)
-    variables = {name: _map_variables_by_path(network) for name, network in networks.items()}
+    variables = {
+        name: _map_checkpoint_variables_by_path(network) for name, network in networks.items()
+    }
     state = tf.train.Checkpoint(step=step, **variables)
 
     def read_networks_of_checkpoint(path: Path) -> None:
@@ -241,7 +243,7 @@ def read_progress(config: Config) -> Progress:
     return found
 
 
-def keep_older_images_per_step(config: Config) -> Config:
+def keep_images_per_step_of_checkpoints(config: Config) -> Config:
     """The settings, with the images per step of checkpoints that have no `images_shown`.
 
     config.json must keep that number: the file will soon have today's --batch_size, and a kill may
@@ -278,7 +280,7 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted((path.with_suffix("") for path in indices), key=parse_checkpoint_step)
 
 
-def list_steps_saved_before(folder: Path) -> list[int]:
+def list_steps_in_checkpoint_list(folder: Path) -> list[int]:
     """The steps in TensorFlow's list of checkpoints, all of which were whole once.
 
     Empty where there is no list that can be read.
@@ -387,7 +389,7 @@ def _try_to_restore_checkpoint(path: Path, read: Callable[[Path], None]) -> bool
     except DAMAGE_ERRORS as error:
         logging.warning(
             "checkpoint %s cannot be read (%s); trying the one before it.",
-            *(path, _shorten_tensorflow_error(error)),
+            *(path, _shorten_checkpoint_error(error)),
         )
         return False
     return True
@@ -406,14 +408,14 @@ def _is_older_checkpoint(path: Path) -> bool:
         return False
 
 
-def _shorten_tensorflow_error(error: Exception) -> str:
+def _shorten_checkpoint_error(error: Exception) -> str:
     """An error's first line, without the node of the graph that TensorFlow begins with."""
     first_line = (str(error).splitlines() or [""])[0]
     reason = re.sub(r"^\{\{.*?\}\} *", "", first_line)[:MAX_REASON]
     return reason or type(error).__name__
 
 
-def _map_variables_by_path(
+def _map_checkpoint_variables_by_path(
     owner: keras.Model | keras.optimizers.Optimizer,
 ) -> dict[str, tf.Variable]:
     """Keras path -> variable. TensorFlow's tracking misses layers in a Keras 3 model's lists."""

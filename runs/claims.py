@@ -9,13 +9,13 @@ import json
 import os
 from pathlib import Path
 
-from config.checks import text_fits_a_path
+from config.checks import text_fits_path_setting
 from config.settings import Config
 from config.stored import read_json_settings
 from runs.find import read_run_settings
 from system.errors import pass_over_full_disk
 from system.files import write_atomic
-from system.locks import lock_run
+from system.locks import lock_folder
 
 CLAIM_FILE = "run.json"
 ID_BYTES = 8  # random ones: no two runs of a person get the same
@@ -41,9 +41,9 @@ def give_run_an_id(config: Config) -> Config:
 def lock_run_folders(config: Config):
     """Within the block only this process may train the run, or fill its folders elsewhere.
 
-    See `system.locks.lock_run`.
+    See `system.locks.lock_folder`.
     """
-    return lock_run(config.run_dir, *_list_folders_elsewhere(config).values())
+    return lock_folder(config.run_dir, *_list_run_folders_outside_run(config).values())
 
 
 def check_run_owns_its_folders(config: Config, *settings: str) -> None:
@@ -52,7 +52,7 @@ def check_run_owns_its_folders(config: Config, *settings: str) -> None:
     settings: "checkpoint_dir" and "sample_dir", or one of them; both by default.
     """
     _check_folders_are_not_dataset(config)
-    for setting, folder in _list_folders_elsewhere(config, *settings).items():
+    for setting, folder in _list_run_folders_outside_run(config, *settings).items():
         claim = _read_folder_claim_or_complain(setting, folder)
         if claim and not _claim_names_this_run(config, folder, claim):
             raise ValueError(_describe_folder_of_other_run(config, setting, folder, claim))
@@ -69,7 +69,7 @@ def claim_run_folders(config: Config) -> None:
 
     To be called once `check_run_owns_its_folders` has passed.
     """
-    folders = [config.checkpoint_path, *_list_folders_elsewhere(config).values()]
+    folders = [config.checkpoint_path, *_list_run_folders_outside_run(config).values()]
     for folder in dict.fromkeys(folders):
         _write_folder_claim(config, folder)
 
@@ -77,7 +77,7 @@ def claim_run_folders(config: Config) -> None:
 def claim_folder_of_samples(config: Config) -> None:
     """For drawing without training. Raises ValueError when sample_dir is another run's."""
     check_run_owns_its_folders(config, "sample_dir")
-    for folder in _list_folders_elsewhere(config, "sample_dir").values():
+    for folder in _list_run_folders_outside_run(config, "sample_dir").values():
         _write_folder_claim(config, folder)
 
 
@@ -101,7 +101,7 @@ def _check_folders_are_not_dataset(config: Config) -> None:
             )
 
 
-def _list_folders_elsewhere(config: Config, *settings: str) -> dict[str, Path]:
+def _list_run_folders_outside_run(config: Config, *settings: str) -> dict[str, Path]:
     """Setting -> folder, of those outside the run's own folder, which other runs may use too."""
     places = {"checkpoint_dir": config.checkpoint_path, "sample_dir": config.sample_path}
     run_dir = config.run_dir.resolve()
@@ -137,7 +137,9 @@ def _read_folder_claim(folder: Path) -> Claim | None:
 
     content = read_json_settings(path)
     values = [content.get(name) for name in ("run_id", "run")] if isinstance(content, dict) else []
-    if not values or not all(isinstance(text, str) and text_fits_a_path(text) for text in values):
+    if not values or not all(
+        isinstance(text, str) and text_fits_path_setting(text) for text in values
+    ):
         raise ValueError(f"{path} must name a run. Received: something else.")
     return Claim(values[0], Path(values[1]))
 

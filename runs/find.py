@@ -13,17 +13,17 @@ from config.settings import (
     NETWORK_SETTINGS,
     SETTINGS,
     Config,
-    is_same_dataset,
+    is_same_dataset_setting,
 )
-from config.stored import change_settings, is_run_folder, name_run_place, read_config
+from config.stored import change_settings, derive_out_settings_of_folder, is_run_folder, read_config
 from runs.not_found import (
     dataset_may_be_of_run,
-    explain_labels_meant_as_label,
     explain_missing_run,
     explain_mistyped_run,
     run_fits_request,
+    suggest_label_flag_for_run,
 )
-from runs.place import point_to_run_folder
+from runs.place import point_settings_to_run_folder
 from system.text import join_names_for_error
 
 
@@ -34,7 +34,7 @@ def find_run_to_train(given: dict) -> Config:
     other images, another preset or other networks, or when its name looks mistyped.
     """
     is_named = bool(given.get("out_name"))
-    given = point_to_run_folder(given)
+    given = point_settings_to_run_folder(given)
     fresh = Config(**apply_preset(given))
     stored = read_run(fresh.run_dir)
     if not stored:
@@ -44,8 +44,8 @@ def find_run_to_train(given: dict) -> Config:
 
     if "dataset" in given and not stored.dataset_fingerprint:  # else the images will decide
         _check_other_dataset_is_wanted(stored, fresh, is_named=is_named)
-    _check_preset_fits_run(given, fresh, stored)
-    return change_settings(stored, _drop_preset(given), for_training=True)
+    _check_run_has_networks_of_preset(given, fresh, stored)
+    return change_settings(stored, _drop_preset_for_existing_run(given), for_training=True)
 
 
 def _warn_of_other_runs(fresh: Config, given: dict) -> None:
@@ -77,7 +77,7 @@ def _take_settings_without_checkpoint(fresh: Config, given: dict) -> Config:
     kept = {name: getattr(stored, name) for name in SETTINGS if SETTINGS[name].flag}
     if "epoch" in given:
         kept["steps"] = None
-    return Config(**kept | _drop_preset(given))
+    return Config(**kept | _drop_preset_for_existing_run(given))
 
 
 def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
@@ -88,9 +88,11 @@ def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
     found = []
     for run in _read_all_runs(fresh.run_dir.parent).values():
         with contextlib.suppress(ValueError):  # another preset, network or kind of labels
-            _check_preset_fits_run(given, fresh, run)
+            _check_run_has_networks_of_preset(given, fresh, run)
             run = dataclasses.replace(run, first_dataset=run.first_dataset or run.dataset)
-            found.append(change_settings(run, _drop_preset(given), for_training=True))
+            found.append(
+                change_settings(run, _drop_preset_for_existing_run(given), for_training=True)
+            )
     return found
 
 
@@ -100,19 +102,19 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     uses_dataset: whether the command reads images; if not, a line says that another --dataset is
     ignored. Raises ValueError naming the runs that exist when none or several fit.
     """
-    given = point_to_run_folder(given)
+    given = point_settings_to_run_folder(given)
     wanted = Config(**apply_preset(given))
     is_named = bool(given.get("out_name") or "dataset" in given)
-    found = read_run_to_draw(wanted.run_dir) if is_named else None
+    found = read_run_with_any_checkpoint(wanted.run_dir) if is_named else None
     found = found or _find_only_fitting_run(wanted, given)
-    if mistake := explain_labels_meant_as_label(found, given):
+    if mistake := suggest_label_flag_for_run(found, given):
         raise ValueError(mistake)
-    _check_preset_fits_run(given, wanted, found)
+    _check_run_has_networks_of_preset(given, wanted, found)
     if not uses_dataset and "dataset" in given and not dataset_may_be_of_run(found, wanted.dataset):
         text = "%s was trained on %s; --dataset=%s is not needed here and not used."
         logging.info(text, found.run_dir, found.dataset, wanted.dataset)
         given = {name: value for name, value in given.items() if name != "dataset"}
-    return change_settings(found, _drop_preset(given))
+    return change_settings(found, _drop_preset_for_existing_run(given))
 
 
 def read_run(run_dir: Path) -> Config | None:
@@ -121,7 +123,7 @@ def read_run(run_dir: Path) -> Config | None:
     return config if config and any(config.checkpoint_path.glob("step-*.index")) else None
 
 
-def read_run_to_draw(run_dir: Path) -> Config | None:
+def read_run_with_any_checkpoint(run_dir: Path) -> Config | None:
     """As `read_run`, but a run whose only checkpoint is in best/ counts, too."""
     config = read_run_settings(run_dir)
     folders = (config.checkpoint_path, config.best_path) if config else ()
@@ -138,10 +140,10 @@ def read_run_settings(run_dir: Path) -> Config | None:
         return None
 
     # What matters is where the run lies now, not where it lay when its settings were written.
-    return change_settings(read_config(path), name_run_place(run_dir))
+    return change_settings(read_config(path), derive_out_settings_of_folder(run_dir))
 
 
-def check_run_has_images(config: Config) -> None:
+def check_run_knows_its_dataset(config: Config) -> None:
     """Raises ValueError for an imported run, until it is given images to train on."""
     if config.dataset == FROM_ARRAY:
         raise ValueError(
@@ -155,7 +157,7 @@ def check_run_has_images(config: Config) -> None:
         )
 
 
-def _drop_preset(given: dict) -> dict:
+def _drop_preset_for_existing_run(given: dict) -> dict:
     """`given` without the preset: a run knows its own defaults."""
     return {name: value for name, value in given.items() if name != "preset"}
 
@@ -180,7 +182,7 @@ def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
 
 def _check_other_dataset_is_wanted(stored: Config, fresh: Config, *, is_named: bool) -> None:
     """Warns of other images; raises ValueError where nothing shows that they are wanted."""
-    if is_same_dataset(stored.dataset, fresh.dataset):
+    if is_same_dataset_setting(stored.dataset, fresh.dataset):
         return
     message = f"{fresh.run_dir} was trained on {stored.dataset}. Received: {fresh.dataset}."
     if not is_named:
@@ -191,7 +193,7 @@ def _check_other_dataset_is_wanted(stored: Config, fresh: Config, *, is_named: b
         logging.warning("%s Using the latter.", message)
 
 
-def _check_preset_fits_run(given: dict, fresh: Config, stored: Config) -> None:
+def _check_run_has_networks_of_preset(given: dict, fresh: Config, stored: Config) -> None:
     """Raises ValueError when a run has other networks than the preset that is asked for."""
     preset = given.get("preset")
     if not preset:
@@ -221,6 +223,6 @@ def _read_all_runs(out_dir: Path) -> dict[str, Config]:
     found = {}
     for path in sorted(out_dir.glob("*/config.json")):
         with contextlib.suppress(ValueError):  # a damaged run must not hide the others
-            if run := read_run_to_draw(path.parent):
+            if run := read_run_with_any_checkpoint(path.parent):
                 found[run.name] = run
     return found

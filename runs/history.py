@@ -14,9 +14,9 @@ from absl import logging
 
 from config.settings import SETTINGS, Config
 from config.stored import read_config
-from runs.checkpoints import CHECKPOINT_LIST, list_checkpoints, list_steps_saved_before
+from runs.checkpoints import CHECKPOINT_LIST, list_checkpoints, list_steps_in_checkpoint_list
 from runs.claims import CLAIM_FILE
-from runs.progress import read_settings_on_disk
+from runs.progress import read_run_settings_before_flags
 from system.files import find_free_name, keep_copy_aside, put_aside, write_atomic
 from system.written import RECORD_NAME, read_record_of_folder
 
@@ -43,7 +43,7 @@ class EarlierTraining(NamedTuple):
     pictures: list[Path]
 
 
-def find_earlier_training(config: Config) -> EarlierTraining:
+def find_remains_of_earlier_training(config: Config) -> EarlierTraining:
     """What has to be put aside before a run without a checkpoint starts anew.
 
     If training was killed before its first checkpoint, what it left stays: the same settings give
@@ -56,19 +56,22 @@ def find_earlier_training(config: Config) -> EarlierTraining:
     own = [path for path in own if path.exists()]
     samples = config.sample_path
     if not _lies_in_run(config, samples):
-        return EarlierTraining([*_list_results(config), *own], _list_drawn_entries(samples))
+        return EarlierTraining(
+            [*_list_results_of_earlier_training(config), *own],
+            _list_pictures_of_earlier_training(samples),
+        )
     if _holds_anything(samples):
         own = [samples, *own]
     # Two settings may name the same folder: each folder counts once.
-    return EarlierTraining([*dict.fromkeys([*_list_results(config), *own])], [])
+    return EarlierTraining([*dict.fromkeys([*_list_results_of_earlier_training(config), *own])], [])
 
 
 def put_earlier_training_aside(config: Config) -> None:
-    """Gives free names to what `find_earlier_training` finds, and says so."""
-    earlier = find_earlier_training(config)
+    """Gives free names to what `find_remains_of_earlier_training` finds, and says so."""
+    earlier = find_remains_of_earlier_training(config)
     moved = [put_aside(path) for path in earlier.places]
     if earlier.pictures:
-        moved.append(_move_pictures_together(config, earlier.pictures))
+        moved.append(_put_earlier_pictures_aside(config, earlier.pictures))
 
     if moved:
         shown = (_shorten_path_in_run(config, path) for path in moved)
@@ -86,14 +89,14 @@ def _shorten_path_in_run(config: Config, path: Path) -> str:
 
 def describe_earlier_training(config: Config) -> str:
     """What `put_earlier_training_aside` would put aside, in words; empty where it is nothing."""
-    earlier = find_earlier_training(config)
+    earlier = find_remains_of_earlier_training(config)
     names = [_shorten_path_in_run(config, path) for path in earlier.places]
     if earlier.pictures:
         names.append(f"the pictures in {config.sample_path}")
     return ", ".join(names)
 
 
-def list_training_grids(config: Config) -> dict[int, Path]:
+def list_grids_of_run(config: Config) -> dict[int, Path]:
     """The grids of samples that training drew, by their steps, in order."""
     paths = sorted(config.sample_path.glob(PICTURES[1]))
     return {int(path.stem.removeprefix("train_")): path for path in paths}
@@ -107,7 +110,7 @@ def read_metrics(path: Path) -> list[dict]:
     """The entries of metrics.jsonl that have a step, without lines that a kill cut short."""
     if not path.exists():
         return []
-    entries = map(_parse_metrics_line, path.read_bytes().splitlines())
+    entries = map(_parse_metrics_line_of_run, path.read_bytes().splitlines())
     return [entry for entry in entries if entry is not None]
 
 
@@ -132,11 +135,11 @@ def read_thinned_metrics(path: Path, most: int) -> list[dict]:
                 thinned = {place: line for place, line in thinned.items() if place % spacing == 0}
 
     kept = thinned | chosen | last
-    entries = (_parse_metrics_line(kept[place]) for place in sorted(kept))
+    entries = (_parse_metrics_line_of_run(kept[place]) for place in sorted(kept))
     return [entry for entry in entries if entry is not None]
 
 
-def keep_metrics_of_lost_checkpoints(config: Config, start: int) -> None:
+def keep_run_metrics_of_lost_checkpoints(config: Config, start: int) -> None:
     """Where checkpoints after step `start` are gone, says so and keeps a copy of metrics.jsonl.
 
     To be called before config.json gets today's settings.
@@ -147,7 +150,7 @@ def keep_metrics_of_lost_checkpoints(config: Config, start: int) -> None:
 
     path, copy = locate_metrics(config), None
     if any(entry["step"] > start for entry in read_metrics(path)):
-        copy = cut_metrics_after_step(path, start, keeps_copy=True)
+        copy = cut_metrics_of_run_after_step(path, start, keeps_copy=True)
     kept = f" {os.path.relpath(copy, config.run_dir)} keeps the lines after it." if copy else ""
     logging.info(
         "%s was at step %s and goes on from step %s: later checkpoints are gone or damaged.%s",
@@ -155,7 +158,9 @@ def keep_metrics_of_lost_checkpoints(config: Config, start: int) -> None:
     )
 
 
-def cut_metrics_after_step(path: Path, step: int, *, keeps_copy: bool = False) -> Path | None:
+def cut_metrics_of_run_after_step(
+    path: Path, step: int, *, keeps_copy: bool = False
+) -> Path | None:
     """Drops the lines of metrics.jsonl after `step`, which will be written again.
 
     Returns the copy of the whole file that is kept first if `keeps_copy`, or if lines have to go
@@ -166,7 +171,7 @@ def cut_metrics_after_step(path: Path, step: int, *, keeps_copy: bool = False) -
     content = path.read_bytes()
     lines = content.splitlines(keepends=True)
     kept = [line for line in lines if _is_metrics_line_until(step, line)]
-    others = [line for line in {*lines} - {*kept} if not _is_own_metrics_line(line)]
+    others = [line for line in {*lines} - {*kept} if not _is_metrics_line_of_run(line)]
 
     copy = keep_copy_aside(path) if keeps_copy or others else None
     if others and not keeps_copy:
@@ -185,17 +190,17 @@ def _find_last_step_of_lost_checkpoints(config: Config, start: int) -> int:
     """
     entries = read_metrics(locate_metrics(config))
     steps = [entry["step"] for entry in entries if entry.keys() <= METRICS_KEYS]
-    done = max(steps or list_training_grids(config), default=0)
-    saved = max(list_steps_saved_before(config.checkpoint_path), default=0)
+    done = max(steps or list_grids_of_run(config), default=0)
+    saved = max(list_steps_in_checkpoint_list(config.checkpoint_path), default=0)
 
-    before = read_settings_on_disk(config)
+    before = read_run_settings_before_flags(config)
     next_save = start - start % before.ckpt_freq + before.ckpt_freq
     if before.mixed_precision == "float16":  # a step that overflowed is not saved
         next_save += before.ckpt_freq
     return max(saved, done) if saved > start or done > next_save else 0
 
 
-def _parse_metrics_line(line: bytes) -> dict | None:
+def _parse_metrics_line_of_run(line: bytes) -> dict | None:
     """A line of metrics.jsonl; None unless it is an entry with a step."""
     with contextlib.suppress(ValueError, RecursionError):
         entry = json.loads(line.decode("utf-8", errors="replace"))
@@ -205,13 +210,13 @@ def _parse_metrics_line(line: bytes) -> dict | None:
 
 
 def _is_metrics_line_until(step: int, line: bytes) -> bool:
-    entry = _parse_metrics_line(line)
+    entry = _parse_metrics_line_of_run(line)
     return entry is not None and entry["step"] <= step
 
 
-def _is_own_metrics_line(line: bytes) -> bool:
+def _is_metrics_line_of_run(line: bytes) -> bool:
     """Whether it is empty, an entry of the program's, or the beginning of one that a kill cut."""
-    if entry := _parse_metrics_line(line):
+    if entry := _parse_metrics_line_of_run(line):
         return entry.keys() <= METRICS_KEYS
     start = METRICS_START[: len(line)]
     return not line.strip() or (line.startswith(start) and not line.endswith(b"\n"))
@@ -222,10 +227,10 @@ def _was_killed_before_first_checkpoint(config: Config) -> bool:
 
     True also where no training has taken place.
     """
-    if _holds_results_of_checkpoint(config):
+    if _run_has_exports_or_drawings(config):
         return False
     entries = read_metrics(locate_metrics(config))
-    steps = [*list_training_grids(config), *(entry["step"] for entry in entries)]
+    steps = [*list_grids_of_run(config), *(entry["step"] for entry in entries)]
     path = config.run_dir / "config.json"
     if path.exists() or steps:
         is_same = path.exists() and _has_equal_settings(path, config)
@@ -253,13 +258,15 @@ def _has_equal_settings(path: Path, config: Config) -> bool:
     return all(getattr(stored, name) == getattr(config, name) for name in names)
 
 
-def _holds_results_of_checkpoint(config: Config) -> bool:
+def _run_has_exports_or_drawings(config: Config) -> bool:
     """Whether something is there that is only made from a checkpoint: an export, or drawings."""
     folders = [path for pattern in DRAWN_FOLDERS for path in config.sample_path.glob(pattern)]
-    return bool(_list_results(config)) or any(map(read_record_of_folder, folders))
+    return bool(_list_results_of_earlier_training(config)) or any(
+        map(read_record_of_folder, folders)
+    )
 
 
-def _list_results(config: Config) -> list[Path]:
+def _list_results_of_earlier_training(config: Config) -> list[Path]:
     """What was made of the run's checkpoints: its folders for that with anything in them."""
     folders = [config.run_dir / name for name in ("export", "evaluate", config.best_path.name)]
     return [path for path in folders if _lies_in_run(config, path) and _holds_anything(path)]
@@ -269,7 +276,7 @@ def _holds_anything(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def _list_drawn_entries(folder: Path) -> list[Path]:
+def _list_pictures_of_earlier_training(folder: Path) -> list[Path]:
     """The pictures of training and what was drawn later, with their records."""
     pictures = [path for pattern in PICTURES for path in folder.glob(pattern)]
     drawn = [path for pattern in DRAWN_FOLDERS for path in folder.glob(pattern)]
@@ -278,7 +285,7 @@ def _list_drawn_entries(folder: Path) -> list[Path]:
     return [*entries, record] if pictures and record.is_file() else entries
 
 
-def _move_pictures_together(config: Config, pictures: list[Path]) -> Path:
+def _put_earlier_pictures_aside(config: Config, pictures: list[Path]) -> Path:
     aside = find_free_name(config.sample_path / "training")
     aside.mkdir()
     for path in pictures:

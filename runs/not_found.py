@@ -3,7 +3,12 @@
 import difflib
 from pathlib import Path
 
-from config.settings import NETWORK_SETTINGS, Config, is_same_dataset, name_dataset_for_folders
+from config.settings import (
+    NETWORK_SETTINGS,
+    Config,
+    is_same_dataset_setting,
+    name_folder_after_dataset_setting,
+)
 from config.stored import is_run_folder
 
 RUNS_LISTED = 10  # in an error
@@ -12,10 +17,12 @@ NAMES_ALIKE = 0.8  # similarity, at most 1: a letter or two of ten mistyped
 
 def run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
     """Whether a run has the dataset and the networks that were `given` (name -> value)."""
-    return _run_has_dataset(run, wanted, given) and not _list_unfit_flags(run, wanted, given)
+    return _run_fits_given_dataset(run, wanted, given) and not _list_flags_unfit_for_run(
+        run, wanted, given
+    )
 
 
-def _run_has_dataset(run: Config, wanted: Config, given: dict) -> bool:
+def _run_fits_given_dataset(run: Config, wanted: Config, given: dict) -> bool:
     return "dataset" not in given or dataset_may_be_of_run(run, wanted.dataset)
 
 
@@ -25,20 +32,20 @@ def dataset_may_be_of_run(run: Config, dataset: str) -> bool:
     It does if it has the same spelling, leads to the same place, or has the same name.
     """
     return (
-        is_same_dataset(run.dataset, dataset)
+        is_same_dataset_setting(run.dataset, dataset)
         or str(Path(dataset).expanduser().resolve()) == run.dataset_place
-        or name_dataset_for_folders(dataset).lower()
-        == name_dataset_for_folders(run.dataset).lower()
+        or name_folder_after_dataset_setting(dataset).lower()
+        == name_folder_after_dataset_setting(run.dataset).lower()
     )
 
 
-def _list_unfit_flags(run: Config, wanted: Config, given: dict) -> list[str]:
+def _list_flags_unfit_for_run(run: Config, wanted: Config, given: dict) -> list[str]:
     """The flags that were given for networks of another shape than the run's."""
     asked = [name for name in NETWORK_SETTINGS if given.get(name) not in (None, "auto")]
     return [name for name in asked if getattr(run, name) != getattr(wanted, name)]
 
 
-def explain_labels_meant_as_label(run: Config, given: dict) -> str:
+def suggest_label_flag_for_run(run: Config, given: dict) -> str:
     """One line for --labels=7 where --label=7 is meant, since the run has a label 7; else ""."""
     asked = str(given.get("labels", "")).strip()
     names = {name.lower() for name in run.label_names or ()}
@@ -90,18 +97,18 @@ def _explain_which_runs_fit(wanted: Config, given: dict, runs: dict[str, Config]
     if fits := [name for name, run in runs.items() if run_fits_request(run, wanted, given)]:
         return f"{len(fits)} runs in {place} fit. {list_runs_to_pick(fits)}"
 
-    alike = [run for run in runs.values() if _run_has_dataset(run, wanted, given)]
+    alike = [run for run in runs.values() if _run_fits_given_dataset(run, wanted, given)]
     if not alike:
         told = f"No run in {place} was trained on {wanted.dataset}."
         return f"{told} {list_runs_to_pick([*runs])}"
     if len(alike) > 1:
         return f"No run in {place} fits all flags. {list_runs_to_pick([run.name for run in alike])}"
-    return _explain_unfit_flag(alike[0], wanted, given)
+    return _explain_flag_unfit_for_run(alike[0], wanted, given)
 
 
-def _explain_unfit_flag(run: Config, wanted: Config, given: dict) -> str:
-    name = _list_unfit_flags(run, wanted, given)[0]
-    return explain_labels_meant_as_label(run, given) or (
+def _explain_flag_unfit_for_run(run: Config, wanted: Config, given: dict) -> str:
+    name = _list_flags_unfit_for_run(run, wanted, given)[0]
+    return suggest_label_flag_for_run(run, given) or (
         f"{run.run_dir} was trained with --{name}={getattr(run, name)}. "
         f"Received: {getattr(wanted, name)}. Drop --{name}, or add --train for a run of its own."
     )

@@ -12,20 +12,22 @@ def describe_other_network(found: Shapes, expected: Shapes) -> str:
 
     found: the variables in the checkpoint; expected: those of the network, some or all.
     """
-    if flags := _list_different_flags(infer_network_flags(found), infer_network_flags(expected)):
+    if flags := _list_flags_unlike_checkpoint(
+        infer_flags_from_checkpoint_shapes(found), infer_flags_from_checkpoint_shapes(expected)
+    ):
         return flags
     if not found or all(found.get(path) == shape for path, shape in expected.items()):
         return ""
     return _describe_different_variable(found, expected)
 
 
-def _list_different_flags(found: dict, expected: dict) -> str:
+def _list_flags_unlike_checkpoint(found: dict, expected: dict) -> str:
     """As in "--z_dim=50 (here 100), --bias=True (here False)"."""
     names = [name for name in found if name in expected and found[name] != expected[name]]
     return ", ".join(f"--{name}={found[name]} (here {expected[name]})" for name in names)
 
 
-def infer_network_flags(shapes: Shapes) -> dict:
+def infer_flags_from_checkpoint_shapes(shapes: Shapes) -> dict:
     """The settings that the shapes of a generator's variables show, name -> value."""
     kernels = [path for path in shapes if re.fullmatch(r"generator/conv\d+/kernel", path)]
     if not kernels or "generator/stem/kernel" not in shapes:

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 
 from config.settings import Config
-from config.stored import is_run_folder, name_run_place
+from config.stored import derive_out_settings_of_folder, is_run_folder
 
 
-def point_to_run_folder(given: dict) -> dict:
+def point_settings_to_run_folder(given: dict) -> dict:
     """`given` (name -> value), with out_dir and out_name of the run that a path in them leads to.
 
     A run that lies where out_dir and out_name say comes first; if there is none, nothing changes.
@@ -21,7 +21,7 @@ def point_to_run_folder(given: dict) -> dict:
         is_given = "out_dir" in given
         for folder in _list_folders_meant(Path(out_dir).expanduser(), name, is_given=is_given):
             if is_run_folder(folder):
-                return given | name_run_place(folder)
+                return given | derive_out_settings_of_folder(folder)
     return given
 
 

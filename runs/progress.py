@@ -23,7 +23,7 @@ class Progress(NamedTuple):
         return self.images_shown + (step - self.step) * images_per_step
 
 
-def read_settings_on_disk(config: Config) -> Config:
+def read_run_settings_before_flags(config: Config) -> Config:
     """The run's settings as stored, before today's flags; `config` if none can be read."""
     path = config.run_dir / "config.json"
     try:
@@ -34,7 +34,7 @@ def read_settings_on_disk(config: Config) -> Config:
 
 def derive_older_images_per_step(config: Config) -> int:
     """Images per step, for those of the run's checkpoints that do not count images."""
-    stored = read_settings_on_disk(config)
+    stored = read_run_settings_before_flags(config)
     return stored.older_images_per_step or stored.images_per_step
 
 

@@ -64,7 +64,7 @@ def hide_modules_from_import(*names: str):
             del sys.modules[name]
 
 
-def choose_precision(wanted: str) -> str:
+def choose_precision_for_device(wanted: str) -> str:
     """`auto` -> bfloat16 where the device has it natively, else float32; other values as they are.
 
     GPUs have it from compute capability 8 on.
@@ -80,7 +80,7 @@ def choose_precision(wanted: str) -> str:
     return "bfloat16" if BFLOAT16_CPU_FLAGS & _read_cpu_flags() else "float32"
 
 
-def choose_jit(wanted: str) -> bool:
+def choose_jit_for_device(wanted: str) -> bool:
     """`auto` -> on a GPU only: XLA makes the convolutions of a CPU ten times slower."""
     import tensorflow as tf
 

@@ -17,7 +17,7 @@ from system.locks import try_to_own_file
 # Without locks, a temporary file that nobody has written to for this long counts as a leftover.
 STALE_SECONDS = 3600
 ASIDE = ".aside.tmp"  # ends the name of a folder that another one is replacing
-# The names that `create_temporary_path` and `swap_folders` give.
+# The names that `create_temporary_path` and `replace_folder_with_draft` give.
 TEMPORARY_NAME = re.compile(r"\.(\d+-[0-9a-f]{6}|[0-9a-f]{6}\.aside)\.tmp$")
 
 
@@ -84,7 +84,7 @@ def find_free_name(path: Path) -> Path:
     return next(name for name in names if not os.path.lexists(name))
 
 
-def swap_folders(draft: Path, path: Path) -> None:
+def replace_folder_with_draft(draft: Path, path: Path) -> None:
     """Replaces the folder `path` with `draft`; if that fails, `path` stays."""
     aside = path.with_name(f"{path.name}.{os.urandom(3).hex()}{ASIDE}")
     with try_to_own_file(path):

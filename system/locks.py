@@ -28,7 +28,7 @@ HELD_BY_THREAD = threading.local()  # the locks of runs that each thread has
 
 
 @contextlib.contextmanager
-def lock_run(folder: Path, *others: Path):
+def lock_folder(folder: Path, *others: Path):
     """Within the block only this thread may change the run in `folder`, which need not exist yet.
 
     others: folders elsewhere that the run fills. Raises ValueError when another process has one of
@@ -38,12 +38,12 @@ def lock_run(folder: Path, *others: Path):
     """
     with contextlib.ExitStack() as stack:
         for place in dict.fromkeys((folder, *others)):
-            stack.enter_context(_lock_run_folder_once_per_thread(place, is_run=place == folder))
+            stack.enter_context(_lock_folder_once_per_thread(place, is_run=place == folder))
         yield
 
 
 @contextlib.contextmanager
-def _lock_run_folder_once_per_thread(folder: Path, *, is_run: bool):
+def _lock_folder_once_per_thread(folder: Path, *, is_run: bool):
     """The lock of one folder, for the block; nothing is done if this thread has it already."""
     held = _get_folders_locked_by_thread()
     key = (os.getpid(), folder.resolve())  # a fork holds none
@@ -51,7 +51,7 @@ def _lock_run_folder_once_per_thread(folder: Path, *, is_run: bool):
         yield
         return
 
-    with _lock_run_folder(folder, is_run=is_run):
+    with _lock_one_folder(folder, is_run=is_run):
         held.add(key)
         try:
             yield
@@ -67,7 +67,7 @@ def _get_folders_locked_by_thread() -> set[tuple[int, Path]]:
 
 
 @contextlib.contextmanager
-def _lock_run_folder(folder: Path, *, is_run: bool):
+def _lock_one_folder(folder: Path, *, is_run: bool):
     new_folders = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -75,7 +75,7 @@ def _lock_run_folder(folder: Path, *, is_run: bool):
     descriptor = _open_and_lock_file(path)
     if descriptor is None:
         holder = _read_lock_holder(path) or "another process"
-        raise _folder_in_use_error(folder, holder, is_run=is_run)
+        raise _make_locked_folder_error(folder, holder, is_run=is_run)
 
     _check_lock_is_of_program(path, descriptor)
     try:
@@ -100,7 +100,7 @@ def _check_lock_is_of_program(path: Path, descriptor: int) -> None:
         )
 
 
-def _folder_in_use_error(folder: Path, holder: str, *, is_run: bool) -> ValueError:
+def _make_locked_folder_error(folder: Path, holder: str, *, is_run: bool) -> ValueError:
     way_out = "start another run with --out_name=NAME" if is_run else "give another folder"
     return ValueError(
         f"Only one process at a time may change a run. Received: {folder} is in use by {holder}. "

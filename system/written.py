@@ -21,7 +21,7 @@ from system.files import (
     link_or_copy,
     put_aside,
     remove_temporary_leftovers,
-    swap_folders,
+    replace_folder_with_draft,
     write_atomic,
 )
 from system.text import join_names_for_error
@@ -125,7 +125,7 @@ def replace_folder(path: Path, *, what: str, size: int = 0, origin: str = ""):
 
     with create_temporary_path(path, folder=True) as draft:
         yield draft
-        record = Record(what=what, size=size, origin=origin, files=_hash_files_below(draft))
+        record = Record(what=what, size=size, origin=origin, files=_hash_written_files_below(draft))
         (draft / RECORD_NAME).write_bytes(record.to_json())
         _put_draft_in_place(draft, path, record)
 
@@ -161,7 +161,7 @@ def read_record_of_folder(folder: Path) -> Record | None:
         record = Record(**first)
     except (OSError, *DAMAGE_ERRORS):
         return None
-    if not _is_valid_record(record):
+    if not _is_valid_record_of_written_files(record):
         return None
     _add_lines_of_series(record, text[end:])
     return record
@@ -199,7 +199,7 @@ def _add_lines_of_series(record: Record, text: str) -> None:
     for line in text.splitlines():
         with contextlib.suppress(*DAMAGE_ERRORS):
             added = Record(**json.loads(line))
-            if _is_valid_record(added):
+            if _is_valid_record_of_written_files(added):
                 record.files.update(added.files)
                 record.coming.update(added.coming)
 
@@ -211,13 +211,13 @@ def _put_draft_in_place(draft: Path, path: Path, record: Record) -> None:
         os.replace(draft, path)
         return
 
-    if reason := _explain_why_to_put_aside(path, draft, record):
+    if reason := _explain_unreplaceable_folder(path, draft, record):
         _put_folder_aside_for(draft, path, reason)
         return
 
     old = read_record_of_folder(path)
     _link_entries(path, draft, _list_entries_of_user(path, old))
-    swap_folders(draft, path)
+    replace_folder_with_draft(draft, path)
     if old.files != record.files:
         logging.info("replaced %s in %s", old.what, path)
 
@@ -233,27 +233,27 @@ def _put_folder_aside_for(draft: Path, path: Path, reason: str) -> None:
     logging.info("%s was put aside as %s: %s.", path, aside.name, reason)
 
 
-def _explain_why_to_put_aside(path: Path, draft: Path, record: Record) -> str:
+def _explain_unreplaceable_folder(path: Path, draft: Path, record: Record) -> str:
     """Why nothing in `path` may be replaced; empty when only the program's own files would go."""
     old = None if path.is_symlink() else read_record_of_folder(path)
     if old is None:
         return UNKNOWN
-    if changed := _find_changed_file(path, old):
+    if changed := _find_written_file_changed_since(path, old):
         return f"{changed} {CHANGED}"
     if old.size > record.size:
-        return _compare_with_larger_set(path, old, record)
+        return _compare_with_larger_record(path, old, record)
     if taken := _find_name_taken_by_user(draft, path, _list_entries_of_user(path, old)):
         return f"{taken} was not written by this program, and its name is needed"
     return ""
 
 
-def _compare_with_larger_set(path: Path, old: Record, record: Record) -> str:
+def _compare_with_larger_record(path: Path, old: Record, record: Record) -> str:
     gone = [name for name in old.files if not os.path.lexists(path / name)]
     note = f" (now without {join_names_for_error(gone, NAMES_SHOWN)})" if gone else ""
     return f"it was written with {old.what}{note}, more than the new {record.what}"
 
 
-def _find_changed_file(folder: Path, record: Record) -> str | None:
+def _find_written_file_changed_since(folder: Path, record: Record) -> str | None:
     """A file of the record that is there, but not as it was written."""
     names = [name for name in record.files if os.path.lexists(folder / name)]
     return next((name for name in names if not record.allows_replacing(folder / name, name)), None)
@@ -316,7 +316,7 @@ def _raise_unreadable_folder(error: OSError) -> None:
     raise error
 
 
-def _hash_files_below(folder: Path) -> dict[str, str]:
+def _hash_written_files_below(folder: Path) -> dict[str, str]:
     names = sorted(_list_entries_below(folder))
     return {name: hash_written_file(folder / name) for name in names if (folder / name).is_file()}
 
@@ -332,7 +332,7 @@ def _link_entries(source: Path, target: Path, names: Iterable[str]) -> None:
         link_or_copy(old, new)
 
 
-def _is_valid_record(record: Record) -> bool:
+def _is_valid_record_of_written_files(record: Record) -> bool:
     """Whether every field is of its type and every name stays in the folder."""
     if not (type(record.what) is type(record.origin) is str and type(record.size) is int):
         return False

@@ -94,7 +94,7 @@ def messages(monkeypatch):
 HELD = """
 import pathlib, sys, time
 from system import locks
-with locks.lock_run(pathlib.Path(sys.argv[1])):
+with locks.lock_folder(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """

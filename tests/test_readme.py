@@ -12,7 +12,7 @@ from PIL import Image
 from program import run_here
 
 import main
-from config.flags import choose_actions, collect_given_settings, parse_flags
+from config.flags import collect_action_flags, collect_given_settings, parse_flags
 from config.presets import apply_preset
 from config.settings import Config
 from data import fetch
@@ -48,7 +48,9 @@ def parsed(line):
     """(settings, actions) that the program takes a line of main.py for."""
     with flagsaver.flagsaver():
         parse_flags(shlex.split(line)[1:])
-        return Config(**apply_preset(collect_given_settings())), choose_actions([*main.ACTIONS])
+        return Config(**apply_preset(collect_given_settings())), collect_action_flags(
+            [*main.ACTIONS]
+        )
 
 
 @pytest.mark.parametrize("line", commands(ORIGINAL))

@@ -4,7 +4,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from utils import GIF_SIDE, arrange_image_grid, encode_film, encode_png, make_gif_frame
+from utils import GIF_SIDE, arrange_image_grid, encode_grids_as_gif, encode_png, make_gif_frame
 
 
 def test_grids_are_as_square_as_can_be():
@@ -29,17 +29,17 @@ def test_film_has_a_frame_a_grid_but_not_endlessly_many(channels, tmp_path):
         image[..., 3:] = 255
         paths.append(tmp_path / f"train_{number:08d}.png")
         paths[-1].write_bytes(encode_png(image))
-    assert len(iio.imread(encode_film(paths[:3]))) == 3
-    assert len(iio.imread(encode_film(paths))) == 100
-    assert encode_film([]) == b""
+    assert len(iio.imread(encode_grids_as_gif(paths[:3]))) == 3
+    assert len(iio.imread(encode_grids_as_gif(paths))) == 100
+    assert encode_grids_as_gif([]) == b""
 
 
 def test_what_is_no_image_is_not_in_the_film(tmp_path):
     for number, content in enumerate((b"", b"text", encode_png(np.zeros((8, 8, 3), np.uint8)))):
         (tmp_path / f"{number}.png").write_bytes(content)
     paths = sorted(tmp_path.glob("*.png"))
-    assert iio.imread(encode_film(paths)).shape == (1, 8, 8, 3)
-    assert encode_film(paths[:2]) == b""
+    assert iio.imread(encode_grids_as_gif(paths)).shape == (1, 8, 8, 3)
+    assert encode_grids_as_gif(paths[:2]) == b""
 
 
 def test_the_same_pixels_are_the_same_bytes():
@@ -61,7 +61,7 @@ def test_grids_of_another_size_than_the_last_are_no_frames(tmp_path):
     for number, side in enumerate((4, 8, 8)):
         image = np.full((side, side, 3), number, np.uint8)
         (tmp_path / f"{number}.png").write_bytes(encode_png(image))
-    film = encode_film(sorted(tmp_path.glob("*.png")))
+    film = encode_grids_as_gif(sorted(tmp_path.glob("*.png")))
     assert iio.imread(film).shape == (2, 8, 8, 3)
 
 

@@ -8,7 +8,7 @@ from absl import logging
 from config.settings import Config
 from data.split import Split
 from runs.checkpoints import list_checkpoints
-from runs.progress import Progress, describe_changes_of_step_size, read_settings_on_disk
+from runs.progress import Progress, describe_changes_of_step_size, read_run_settings_before_flags
 from system import devices
 from system.console import print_result
 from system.memory import measure_available_memory
@@ -32,7 +32,7 @@ def announce_training(
 
     if not start:  # once: a resumed run knows
         _warn_of_few_training_steps(total)
-    _warn_of_unused_gpu()
+    _warn_training_leaves_gpu_unused()
     _warn_of_too_little_memory(config, step_bytes)
     logs = shlex.quote(str(config.run_dir / "logs"))
     logging.info("watch it with: tensorboard --logdir %s", logs)
@@ -58,7 +58,7 @@ def announce_change_of_step_size(config: Config, progress: Progress, images: int
 
     images: how many an epoch has.
     """
-    changes = describe_changes_of_step_size(config, read_settings_on_disk(config))
+    changes = describe_changes_of_step_size(config, read_run_settings_before_flags(config))
     if changes and progress.step:
         logging.info(
             "%s: the images continue in their order, at epoch %.2f.",
@@ -66,7 +66,7 @@ def announce_change_of_step_size(config: Config, progress: Progress, images: int
         )
 
 
-def _warn_of_unused_gpu() -> None:
+def _warn_training_leaves_gpu_unused() -> None:
     if devices.nvidia_gpu_is_unused():
         logging.warning(
             "TensorFlow cannot use the NVIDIA GPU here: pip install 'tensorflow[and-cuda]==2.21.*'"
@@ -105,21 +105,21 @@ def announce_end_of_training(
     print_result(f"the grids are in {config.sample_path}{film}")
     if report:
         print_result(f"its scores, losses and grids in one picture: {report}")
-    if best := _find_best_before_last_checkpoint(config):
+    if best := _find_best_checkpoint_to_announce(config):
         print_result(
             f"the best of the scored checkpoints is {best}: --checkpoint=best draws from it"
         )
-    print_result(f"to draw images: {_make_command_of_run(config, '--sample=64')}")
-    print_result(f"to export the networks: {_make_command_of_run(config, '--export')}")
+    print_result(f"to draw images: {_suggest_command_after_training(config, '--sample=64')}")
+    print_result(f"to export the networks: {_suggest_command_after_training(config, '--export')}")
 
 
-def _find_best_before_last_checkpoint(config: Config) -> str:
+def _find_best_checkpoint_to_announce(config: Config) -> str:
     """The name of the checkpoint in best/, such as step-600, unless it is the last one; else ""."""
     best, last = (list_checkpoints(path) for path in (config.best_path, config.checkpoint_path))
     return best[-1].name if best and last and best[-1].name != last[-1].name else ""
 
 
-def _make_command_of_run(config: Config, action: str) -> str:
+def _suggest_command_after_training(config: Config, action: str) -> str:
     """A command line for the run, as a shell takes it."""
     run = (f"--out_dir={config.out_dir}", f"--out_name={config.name}")
     return shlex.join(["python", "main.py", *run, action])

@@ -80,16 +80,18 @@ class Verdict:
         self.config = config
         self.ends_training = False  # whether --on_collapse=stop has seen a reason
 
-    def announce_evaluation(self, history: list[dict], floor: float | None) -> str:
+    def announce_training_verdict(self, history: list[dict], floor: float | None) -> str:
         """Returns the verdict in words; arguments as in `Evaluations`.
 
         Raises CollapsedError where the run is to go back to its best checkpoint.
         """
         evaluations = summarise_evaluations(history, floor)
-        sign, words = judge_evaluations(evaluations)
+        sign, words = judge_training_by_scores(evaluations)
         step = f"{evaluations.last['step']:,}"
         logging.info("step %s: %s: %s.", step, describe_last_scores(evaluations), words)
-        before = history[:-1] and judge_evaluations(summarise_evaluations(history[:-1], floor))[0]
+        before = (
+            history[:-1] and judge_training_by_scores(summarise_evaluations(history[:-1], floor))[0]
+        )
         has_ended = sign is not None and sign.name in ENDING_SIGNS
         if has_ended and self.config.on_collapse == "restore":
             raise CollapsedError(f"{self.config.run_dir} at step {step}: {words}.")
@@ -106,7 +108,7 @@ def summarise_evaluations(history: list[dict], floor: float | None) -> Evaluatio
     return Evaluations(history, best, since_best, floor)
 
 
-def judge_evaluations(evaluations: Evaluations) -> tuple[Sign | None, str]:
+def judge_training_by_scores(evaluations: Evaluations) -> tuple[Sign | None, str]:
     """The most severe sign of the newest evaluation, or None, and the verdict in a few words."""
     for sign in SIGNS:
         if words := sign.describe(evaluations):

@@ -9,7 +9,7 @@ from data.load import choose_crop_and_resize
 from kernels.convolution import STRIDE
 from runs.checkpoints import read_progress
 from runs.history import describe_earlier_training
-from system.devices import choose_jit, choose_precision
+from system.devices import choose_jit_for_device, choose_precision_for_device
 from training.cost import LayerCost, estimate_training_bytes, list_layer_costs
 
 LEGEND = """\
@@ -29,7 +29,7 @@ def describe_dry_run(config: Config, outlook: tuple) -> str:
     images, channels, label_names = outlook
     config = dataclasses.replace(config, c_dim=channels, label_names=label_names).resolve()
     earlier = describe_earlier_training(config)  # with the settings as training takes them
-    precision = choose_precision(config.mixed_precision)
+    precision = choose_precision_for_device(config.mixed_precision)
     config = dataclasses.replace(config, mixed_precision=precision).resolve()
 
     settings = json.dumps(dataclasses.asdict(config), indent=2)
@@ -46,7 +46,7 @@ def summarize_dry_run(config: Config, images: int) -> str:
     precision = config.mixed_precision
     held_out = round(config.holdout * images)  # which ones, their pixels will decide
     told = f", about {held_out:,} of them held out" if held_out else ""
-    jit = "with XLA" if choose_jit(config.jit) else "without XLA"
+    jit = "with XLA" if choose_jit_for_device(config.jit) else "without XLA"
     disk = images * math.prod(config.network_config().image_shape)
     return (
         f"images   {images:,}: {choose_crop_and_resize(config)}{told}\n"

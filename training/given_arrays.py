@@ -7,7 +7,7 @@ import numpy as np
 
 from config.settings import Config
 from data import limits
-from data.labels import Labels, encode_one_hot_labels
+from data.labels import Labels, encode_dataset_classes_one_hot
 
 CHANNELS = (1, 3, 4)
 JUDGED_IMAGES = 64  # to guess the range of floats
@@ -114,7 +114,7 @@ def _make_labels_of_class_numbers(config: Config, classes) -> Labels:
             f"Received: {classes.min(initial=0)} to {most}. "
             "Number the classes from 0, and name all of them or none."
         )
-    return encode_one_hot_labels(names, classes)
+    return encode_dataset_classes_one_hot(names, classes)
 
 
 def _check_label_vectors(config: Config, labels: Labels, count: int) -> None:

@@ -10,11 +10,17 @@ import tensorflow as tf
 from absl import logging
 
 from config.settings import Config
-from runs.history import METRICS, SCORES, cut_metrics_after_step, locate_metrics, read_metrics
+from runs.history import (
+    METRICS,
+    SCORES,
+    cut_metrics_of_run_after_step,
+    locate_metrics,
+    read_metrics,
+)
 from system.files import append_to_file_or_undo
 from training.events import Events
 from training.hparams import write_hparams_for_tensorboard
-from training.progress_bar import TrainingBar, format_hours_and_minutes
+from training.progress_bar import TrainingBar, format_training_time_left
 
 LOSS_SCALES = ("g_loss_scale", "d_loss_scale")  # in float16
 
@@ -112,14 +118,14 @@ class Logs:
 
         scores: those of this step, name -> float, if it was evaluated; verdict: on them.
         """
-        values = average_step_results(results) | (scores or {})
+        values = convert_step_results_to_floats(results) | (scores or {})
         speed = self._measure_images_per_second(step, paused=values.get("eval_seconds", 0.0))
         epoch = (self.origin + step * self.config.images_per_step) / self.images
 
         line = {"step": step, "epoch": round(epoch, 4), "images_per_second": round(speed, 2)}
-        line |= {name: _round_metric_for_json(values[name]) for name in METRICS}
+        line |= {name: _round_logged_metric(values[name]) for name in METRICS}
         line |= {"seconds": round(self.seconds, 3)}
-        line |= {name: _round_metric_for_json(values[name]) for name in SCORES if name in values}
+        line |= {name: _round_logged_metric(values[name]) for name in SCORES if name in values}
         line |= {"verdict": verdict} if verdict else {}
         self._append_metrics_line(json.dumps(line) + "\n")
 
@@ -196,16 +202,16 @@ class Logs:
         if self._is_compiling_step(step):
             return ""
         seconds_left = (self.steps.stop - step) * self.config.images_per_step / max(speed, 1e-9)
-        return f"  {speed:,.0f} img/s  {format_hours_and_minutes(seconds_left)} left"
+        return f"  {speed:,.0f} img/s  {format_training_time_left(seconds_left)} left"
 
     def _drop_metrics_after_start(self, start: int) -> float:
         """Drops the lines after step `start`; returns the seconds of training until then."""
-        cut_metrics_after_step(self.metrics_path, start)
+        cut_metrics_of_run_after_step(self.metrics_path, start)
         told = (entry.get("seconds") for entry in reversed(read_metrics(self.metrics_path)))
         return next((seconds for seconds in told if isinstance(seconds, float)), 0.0)
 
 
-def average_step_results(results: dict) -> dict[str, float]:
+def convert_step_results_to_floats(results: dict) -> dict[str, float]:
     """`DCGAN.train_step`'s scalars as Python floats, with the means of D(x) and D(G(z))."""
     values = {name: float(value) for name, value in results.items() if value.shape.rank == 0}
     values["d_real"] = float(tf.reduce_mean(tf.sigmoid(results["real_logits"])))
@@ -213,6 +219,6 @@ def average_step_results(results: dict) -> dict[str, float]:
     return values
 
 
-def _round_metric_for_json(value: float) -> float | None:
+def _round_logged_metric(value: float) -> float | None:
     """None for NaN, which JSON lacks: a skipped float16 step has no loss."""
     return round(value, 6) if math.isfinite(value) else None

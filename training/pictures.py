@@ -10,11 +10,11 @@ from config.settings import Config
 from data.batches import Order
 from data.label_choice import MAX_PICTURE_ROWS, list_picture_labels
 from model import Generator
-from runs.history import list_training_grids
+from runs.history import list_grids_of_run
 from sample import Sampler
 from system.written import FileSeries
 from training.logs import Logs
-from utils import arrange_image_grid, encode_film, encode_png
+from utils import arrange_image_grid, encode_grids_as_gif, encode_png
 
 COLUMNS, COLUMNS_OF_LARGE = 8, 4  # of a grid
 FILM = "training.gif"  # of the grids
@@ -83,10 +83,10 @@ class Pictures:
 
     def write_film_of_training(self, step: int) -> None:
         """samples/training.gif: the grids up to `step`. Later ones are from a longer run."""
-        grids = list_training_grids(self.config)
+        grids = list_grids_of_run(self.config)
         shown = [path for of_step, path in grids.items() if of_step <= step]
         with self._warn_once_of_failed_picture():
-            if film := encode_film(shown):
+            if film := encode_grids_as_gif(shown):
                 self.files.write_file_of_series(FILM, film)
 
     def _write_picture_of_training(self, name: str, content: bytes) -> None:

@@ -75,7 +75,9 @@ class TrainingBar:
         if not rate:
             return text
         speed = rate * self.config.images_per_step
-        return f"{text}  {speed:,.0f} img/s  {format_hours_and_minutes((total - step) / rate)} left"
+        return (
+            f"{text}  {speed:,.0f} img/s  {format_training_time_left((total - step) / rate)} left"
+        )
 
     def _hide_before_log_record(self, _) -> bool:
         """A filter of the log that keeps every record."""
@@ -94,7 +96,7 @@ def _choose_bar_size() -> dict:
     return {"dynamic_ncols": True} if all(size) else {"ncols": COLUMNS, "nrows": ROWS}
 
 
-def format_hours_and_minutes(seconds: float) -> str:
+def format_training_time_left(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -39,7 +39,7 @@ class Steps:
         self.dcgan, self.images, self.y = dcgan, images, y
         self.rows = np.arange(len(images)) if rows is None else rows
         self.batch, self.origin = dcgan.config.images_per_step, origin
-        self.table = upload_images_to_device(images) if on_device else None
+        self.table = upload_images_for_training_steps(images) if on_device else None
 
         specs = self._list_step_input_specs()
         self.results = self._trace_step_results(*specs)
@@ -112,13 +112,13 @@ class Steps:
         return {**traced.structured_outputs, "z": z} | ({} if y is None else {"y": y})
 
 
-def upload_images_to_device(images: np.ndarray) -> tf.Tensor:
+def upload_images_for_training_steps(images: np.ndarray) -> tf.Tensor:
     """images as one tensor on the device, sent in pieces: the pack may be larger than memory."""
     pieces = range(0, len(images), UPLOAD)
     return tf.concat([tf.constant(images[first : first + UPLOAD]) for first in pieces], 0)
 
 
-def should_keep_training_images_on_device(wanted: str, images: np.ndarray) -> bool:
+def should_train_from_device_memory(wanted: str, images: np.ndarray) -> bool:
     """`auto` -> on a GPU whose memory the images leave mostly free."""
     if wanted != "auto":
         return wanted == "on"

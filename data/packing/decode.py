@@ -209,7 +209,7 @@ def open_image(image) -> Image.Image:
 def _open_encoded_image(image: Path | bytes) -> Image.Image:
     """`open_image` of a file or of encoded bytes, within the limits."""
     if isinstance(image, bytes):
-        check_encoded_image_size(len(image))
+        check_encoded_image_bytes(len(image))
 
     content = image if isinstance(image, bytes) else _read_or_open_image_file(image)
     _check_jpeg_scans(content)
@@ -231,7 +231,7 @@ def _read_or_open_image_file(path: Path) -> bytes | io.BufferedReader:
     descriptor = open_regular_dataset_descriptor(path)
     try:
         size = os.fstat(descriptor).st_size
-        check_encoded_image_size(size)
+        check_encoded_image_bytes(size)
         if size > limits.MAX_BYTES_READ_AT_ONCE:
             return open(os.dup(descriptor), "rb")  # closed with the image
         return os.read(descriptor, size)
@@ -239,7 +239,7 @@ def _read_or_open_image_file(path: Path) -> bytes | io.BufferedReader:
         os.close(descriptor)
 
 
-def check_encoded_image_size(size: int) -> None:
+def check_encoded_image_bytes(size: int) -> None:
     """Raises ValueError for an encoded image of more than MAX_ENCODED_BYTES."""
     if size > limits.MAX_ENCODED_BYTES:
         most = limits.MAX_ENCODED_BYTES // limits.MB

@@ -336,14 +336,14 @@ def _start_image_decoders(count: int, *, processes: bool):
 
     pool = concurrent.futures.ThreadPoolExecutor(count)
     try:
-        yield functools.partial(pool.submit, _decode_images_when_idle, idle)
+        yield functools.partial(pool.submit, _decode_images_on_idle_worker, idle)
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for running tasks, not for pending ones
         for worker in workers:
             worker.stop()
 
 
-def _decode_images_when_idle(idle: queue.SimpleQueue, *task) -> tuple[bytes, list[tuple]]:
+def _decode_images_on_idle_worker(idle: queue.SimpleQueue, *task) -> tuple[bytes, list[tuple]]:
     """`decode_images` by the next decoder that is idle, which is out of the queue meanwhile."""
     decoder = idle.get()
     try:

@@ -15,7 +15,7 @@ def number_classes(values: Iterable, place: str) -> tuple[list[str], np.ndarray]
     Raises ValueError, which names `place`, for an image without a class, negative numbers and too
     many classes.
     """
-    values = [_check_class_value(value, place) for value in values]
+    values = [_check_class_of_stored_image(value, place) for value in values]
     if all(_is_class_number(value) for value in values):
         numbers = [int(value) for value in values]
         _check_class_range(min(numbers), max(numbers), place)
@@ -27,7 +27,7 @@ def number_classes(values: Iterable, place: str) -> tuple[list[str], np.ndarray]
     return names, np.array([positions[word] for word in words])
 
 
-def _check_class_value(value, place: str):
+def _check_class_of_stored_image(value, place: str):
     """The value, if it can be a class."""
     if value is not None and (not isinstance(value, str) or len(value) <= limits.MAX_CLASS_BYTES):
         return value

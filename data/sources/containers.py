@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from config.catalog import cut_container_suffix
+from config.catalog import cut_suffix_from_dataset_name
 from data import limits
 from data.sources.folder import open_image_zip
 from data.sources.numpy_files import open_array_archive, open_array_file
@@ -26,7 +26,7 @@ RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
 def find_container_kind(path: Path) -> str | None:
     """zip, tar, npy, npz or parquet; None for any other file."""
     name = path.name.lower()
-    suffix = name[len(cut_container_suffix(name)) :]
+    suffix = name[len(cut_suffix_from_dataset_name(name)) :]
     return "tar" if suffix in (".tar.gz", ".tgz") else suffix.removeprefix(".") or None
 
 
@@ -129,10 +129,10 @@ def _expand_braces_in_name(text: str) -> Iterator[str]:
         return
 
     ends = RANGE.fullmatch(braces[1])
-    choices = _count_up_padded(*ends.groups()) if ends else braces[1].split(",")
+    choices = _count_up_shard_numbers(*ends.groups()) if ends else braces[1].split(",")
     for choice in choices:
         yield from _expand_braces_in_name(text[: braces.start()] + choice + text[braces.end() :])
 
 
-def _count_up_padded(first: str, last: str) -> Iterator[str]:
+def _count_up_shard_numbers(first: str, last: str) -> Iterator[str]:
     return (str(number).zfill(len(first)) for number in range(int(first), int(last) + 1))

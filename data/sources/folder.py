@@ -12,7 +12,7 @@ from absl import logging
 
 from data import limits
 from data.conversions import explain_files_without_images
-from data.packing.decode import check_encoded_image_size
+from data.packing.decode import check_encoded_image_bytes
 from data.sources.source import (
     IMAGE_SUFFIXES,
     Source,
@@ -202,7 +202,7 @@ def _check_zipped_image(info: zipfile.ZipInfo) -> None:
     if info.compress_type == zipfile.ZIP_BZIP2:  # zipfile inflates it without limit, to gigabytes
         raise ValueError("compressed with bzip2; use deflate, or store it")
 
-    check_encoded_image_size(info.file_size)
+    check_encoded_image_bytes(info.file_size)
     inflated = limits.MAX_ENTRY_INFLATION * info.compress_size
     if info.file_size > max(limits.MAX_ENTRY_BYTES_UNCHECKED, inflated):
         raise ValueError(

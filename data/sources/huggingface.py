@@ -124,12 +124,14 @@ def _find_hub_label_column(features) -> str | None:
 
     classes = [key for key, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
     plain = [
-        key for key in LABEL_NAMES if key in features and _may_feature_hold_classes(features[key])
+        key
+        for key in LABEL_NAMES
+        if key in features and _may_hub_feature_hold_classes(features[key])
     ]
     return next(iter(classes + plain), None)
 
 
-def _may_feature_hold_classes(feature) -> bool:
+def _may_hub_feature_hold_classes(feature) -> bool:
     kind = getattr(feature, "dtype", "")
     return kind == "string" or kind.startswith(("int", "uint"))
 

@@ -19,7 +19,7 @@ import lmdb
 RECORD = struct.Struct("<QQ")
 
 
-def write_lmdb_entries(folder: str, limit: int, most: int, stream) -> None:
+def send_dataset_lmdb_entries(folder: str, limit: int, most: int, stream) -> None:
     """Writes the LMDB in `folder` to `stream`, as the module's docstring says."""
     with lmdb.open(folder, readonly=True, lock=False, readahead=False) as environment:
         count = environment.stat()["entries"]
@@ -37,7 +37,9 @@ def write_lmdb_entries(folder: str, limit: int, most: int, stream) -> None:
 
 if __name__ == "__main__":
     try:
-        write_lmdb_entries(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.stdout.buffer)
+        send_dataset_lmdb_entries(
+            sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.stdout.buffer
+        )
     except BrokenPipeError:  # the reader has all that it wanted
         sys.stdout = None
     except (lmdb.Error, OSError, ValueError, OverflowError) as error:

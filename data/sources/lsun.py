@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from data import limits
-from data.packing.decode import check_encoded_image_size
+from data.packing.decode import check_encoded_image_bytes
 from data.sources.folder import walk_dataset_files
 from data.sources.lmdb_reader import RECORD
 from data.sources.source import Source, fingerprint_dataset_file
@@ -90,7 +90,7 @@ class _ReaderProcess:
         key_length, value_length = self.receive_lmdb_record()
         name = self._receive_lmdb_bytes(key_length).decode("utf-8", "backslashreplace")
         try:
-            check_encoded_image_size(value_length)
+            check_encoded_image_bytes(value_length)
         except ValueError as error:  # a value that lmdb_reader.py leaves out; the next ones come
             return name, error
 

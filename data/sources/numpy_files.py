@@ -74,7 +74,9 @@ def open_array_file(path: Path, *, limit: int | None = None) -> Source:
 
     if fault := explain_array_without_images(array):
         raise ValueError(f"{path} must hold images. Received: {fault}")
-    return _open_stored_array(path, f"{escape_unprintable(str(path))}", array, None, limit)
+    return _make_source_of_stored_array(
+        path, f"{escape_unprintable(str(path))}", array, None, limit
+    )
 
 
 def open_array_archive(path: Path, *, limit: int | None = None) -> Source:
@@ -98,7 +100,7 @@ def open_array_archive(path: Path, *, limit: int | None = None) -> Source:
     _say_which_images_are_left_out(path, arrays, images)
     labels = _find_label_array(arrays, images)
     place = f"{escape_unprintable(images.name)} of {escape_unprintable(str(path))}"
-    return _open_stored_array(path, place, images, labels, limit)
+    return _make_source_of_stored_array(path, place, images, labels, limit)
 
 
 def _say_which_images_are_left_out(
@@ -118,7 +120,7 @@ def _say_which_images_are_left_out(
         )
 
 
-def _open_stored_array(
+def _make_source_of_stored_array(
     path: Path, place: str, images: StoredArray, labels: StoredArray | None, limit: int | None
 ) -> Source:
     count = images.header.shape[0]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data import limits
-from data.packing.decode import check_encoded_image_size
+from data.packing.decode import check_encoded_image_bytes
 from data.sources.classes import name_classes
 from data.sources.parquet_pages import check_parquet_pages
 from data.sources.reading import explain_damaged_dataset, fingerprint_dataset_files
@@ -165,7 +165,7 @@ def _pick_parquet_image(value) -> bytes | Exception:
 
     buffer = value.as_buffer()
     try:
-        check_encoded_image_size(buffer.size)
+        check_encoded_image_bytes(buffer.size)
     except ValueError as error:
         return error
     return buffer.to_pybytes()

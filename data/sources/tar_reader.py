@@ -85,7 +85,7 @@ def read_tar_entries(stream: TarStream) -> Iterator[TarEntry]:
         end = stream.position + -(-content // BLOCK_BYTES) * BLOCK_BYTES
 
         if header.kind in ABOUT_THE_NEXT:
-            told |= _read_tar_attributes(stream, header)
+            told |= _read_tar_path_and_size(stream, header)
         else:
             name, told = told.get("path", header.name), {}
             if header.kind in PLAIN_FILE:
@@ -135,7 +135,7 @@ def _parse_tar_number(field: bytes) -> int:
     return int(digits or b"0", 8)
 
 
-def _read_tar_attributes(stream: TarStream, header: _TarHeader) -> dict[str, bytes]:
+def _read_tar_path_and_size(stream: TarStream, header: _TarHeader) -> dict[str, bytes]:
     """What a header says of the next entry: its path, its size, or both."""
     if header.size > limits.MAX_TAR_HEADER_BYTES:
         most = limits.MAX_TAR_HEADER_BYTES

@@ -9,7 +9,7 @@ import numpy as np
 
 from data import limits
 from data.conversions import explain_files_without_images
-from data.packing.decode import check_encoded_image_size
+from data.packing.decode import check_encoded_image_bytes
 from data.sources.classes import number_classes
 from data.sources.folder import describe_file_that_is_no_zip, is_wanted_image
 from data.sources.reading import fingerprint_dataset_files
@@ -68,7 +68,7 @@ def _count_images_in_tars(paths: list[Path], pattern: str) -> tuple[int, bool]:
     for path in paths:
         for name, _ in _read_files_in_tar(path):
             count += is_wanted_image(name, pattern)
-            has_classes |= _is_class_file(name)
+            has_classes |= _is_class_file_in_tar(name)
             if count > limits.MAX_NUMBERED_IMAGES:
                 raise ValueError(
                     f"Tars must have at most {limits.MAX_NUMBERED_IMAGES:,} images. "
@@ -124,7 +124,7 @@ def _read_images_in_tars(paths: list[Path], pattern: str, count: int) -> Iterato
 
 def _read_tar_image_within_limits(entry: TarEntry) -> bytes | Exception:
     try:
-        check_encoded_image_size(entry.size)
+        check_encoded_image_bytes(entry.size)
     except ValueError as error:
         return error
     return entry.read()
@@ -134,7 +134,7 @@ def _cut_tar_suffix(path: Path) -> str:
     return path.name.removesuffix(".gz").rsplit(".", 1)[0]
 
 
-def _is_class_file(name: str) -> bool:
+def _is_class_file_in_tar(name: str) -> bool:
     return name.lower().endswith(CLASS_SUFFIX)
 
 
@@ -176,6 +176,6 @@ def _name_webdataset_sample(name: str) -> str:
 
 def _read_class_file(entry: TarEntry) -> str | None:
     """The text of a .cls file; None for another file, and for one too long for a word."""
-    if not _is_class_file(entry.name) or entry.size > limits.MAX_CLASS_BYTES:
+    if not _is_class_file_in_tar(entry.name) or entry.size > limits.MAX_CLASS_BYTES:
         return None
     return entry.read().decode("utf-8", "backslashreplace").strip()

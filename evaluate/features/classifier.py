@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from data.identity import fingerprint_pixels
 from evaluate.features.random_conv import draw_normal_numbers_for_features
-from evaluate.image_sets import read_image_shape, show_on_background
+from evaluate.image_sets import lay_compared_images_on_background, read_shape_of_compared_images
 from system.files import write_atomic
 
 VERSION = 1  # raise it when the same images give another network
@@ -103,7 +103,10 @@ def _fit_weights(
     images: np.ndarray, y: np.ndarray, rows: np.ndarray, bits, *, one_hot: bool, steps: int
 ) -> tuple[np.ndarray, ...]:
     """rows: of the images to train on. bits: where all that is random comes from."""
-    variables = [tf.Variable(w) for w in _draw_weights(read_image_shape(images), y.shape[1], bits)]
+    variables = [
+        tf.Variable(w)
+        for w in _draw_weights(read_shape_of_compared_images(images), y.shape[1], bits)
+    ]
     optimizer = keras.optimizers.Adam(RATE)
     optimizer.build(variables)
 
@@ -117,7 +120,7 @@ def _fit_weights(
 
     for step in tqdm(range(steps), "train the classifier", unit="step", disable=None, leave=False):
         chosen = rows[bits.random_raw(BATCH) % np.uint64(len(rows))]
-        pixels = _shift_images(show_on_background(images[chosen]), bits)
+        pixels = _shift_images(lay_compared_images_on_background(images[chosen]), bits)
         rate = RATE * (1 + np.cos(np.pi * step / steps)) / 2
         take_step(tf.constant(pixels), tf.constant(y[chosen]), tf.constant(rate, tf.float32))
     return tuple(variable.numpy() for variable in variables)
@@ -184,7 +187,7 @@ def _split_rows(rows: np.ndarray) -> Iterator[np.ndarray]:
 
 def _count_right_answers(classifier: Classifier, images, y: np.ndarray, rows: np.ndarray) -> float:
     """Images that are classified rightly; of attributes, the share of an image's that are."""
-    _, logits = classifier.read_chunk(show_on_background(images[rows]))
+    _, logits = classifier.read_chunk(lay_compared_images_on_background(images[rows]))
     if classifier.one_hot:
         return np.sum(logits.argmax(1) == y[rows].argmax(1))
     return np.sum(np.mean((logits > 0) == (y[rows] > 0.5), 1))

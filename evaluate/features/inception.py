@@ -43,10 +43,10 @@ class Inception:
         content = read_graph_file(path)
         self.path = path
         self.name = f"Inception graph, sha256 {hashlib.sha256(content).hexdigest()[:12]}"
-        definition = _parse_graph(content, path)
+        definition = _parse_inception_graph(content, path)
         with tf.Graph().as_default() as graph:
             self._pixels = tf.compat.v1.placeholder(tf.float32, (None, None, None, 3))
-            self._pool, logits = _import_graph(definition, self._pixels, path)
+            self._pool, logits = _import_inception_graph(definition, self._pixels, path)
         self._session = tf.compat.v1.Session(graph=graph)
         self.weights = self._session.run(logits.inputs[1])
 
@@ -62,7 +62,9 @@ class Inception:
         try:
             return self._session.run(self._pool, {self._pixels: batch})
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-            raise _explain_wrong_graph(self.path, f"an error: {_shorten(error)}") from error
+            raise _explain_wrong_graph(
+                self.path, f"an error: {_shorten_feature_network_error(error)}"
+            ) from error
 
 
 class Logits:
@@ -105,7 +107,9 @@ def read_graph_file(path: Path) -> bytes:
             raise _explain_wrong_graph(path, f"{path.stat().st_size:,} bytes")
         content = path.read_bytes()
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
-        raise _explain_wrong_graph(path, f"an error: {_shorten(error)}") from error
+        raise _explain_wrong_graph(
+            path, f"an error: {_shorten_feature_network_error(error)}"
+        ) from error
 
     if not content:
         raise _explain_wrong_graph(path, "an empty file")
@@ -121,7 +125,7 @@ def _read_graph_in_archive(path: Path) -> bytes:
     raise _explain_wrong_graph(path, f"an archive without {GRAPH_FILE}")
 
 
-def _parse_graph(content: bytes, path: Path) -> tf.compat.v1.GraphDef:
+def _parse_inception_graph(content: bytes, path: Path) -> tf.compat.v1.GraphDef:
     try:
         definition = tf.compat.v1.GraphDef.FromString(content)
     except DecodeError as error:
@@ -135,7 +139,9 @@ def _parse_graph(content: bytes, path: Path) -> tf.compat.v1.GraphDef:
     return definition
 
 
-def _import_graph(definition, pixels: tf.Tensor, path: Path) -> tuple[tf.Tensor, tf.Operation]:
+def _import_inception_graph(
+    definition, pixels: tf.Tensor, path: Path
+) -> tuple[tf.Tensor, tf.Operation]:
     """(pool_3, the product that gives the logits), with `pixels` in place of the decoded JPEG."""
     try:
         pool, logits = tf.graph_util.import_graph_def(
@@ -146,7 +152,9 @@ def _import_graph(definition, pixels: tf.Tensor, path: Path) -> tuple[tf.Tensor,
         )
         depth, weights = pool.shape[3], logits.inputs[1].shape
     except (ValueError, LookupError, tf.errors.OpError) as error:
-        raise _explain_wrong_graph(path, f"an error: {_shorten(error)}") from error
+        raise _explain_wrong_graph(
+            path, f"an error: {_shorten_feature_network_error(error)}"
+        ) from error
 
     if pool.shape.rank != 4 or weights.rank != 2 or weights[0] != depth:
         found = f"{POOL} {pool.shape} and weights {weights}"
@@ -160,5 +168,5 @@ def _explain_wrong_graph(path: Path, found: str) -> ValueError:
     )
 
 
-def _shorten(error: Exception) -> str:
+def _shorten_feature_network_error(error: Exception) -> str:
     return " ".join(str(error).split())[:120]

@@ -12,7 +12,7 @@ from data.find import find_dataset_source
 from data.load import load_dataset_with_modes
 from data.mode_labels import is_one_class_each
 from evaluate.features.classifier import LARGEST_SIDE, Classifier, load_or_train_classifier
-from evaluate.image_sets import read_image_shape, read_shown_chunks
+from evaluate.image_sets import read_compared_chunks_on_background, read_shape_of_compared_images
 from evaluate.modes import Classified, number_attribute_combinations, number_classes_of_digits
 
 
@@ -34,10 +34,12 @@ class ModeClassifier:
 
     def classify(self, images) -> Classified:
         """Of a set of images. Memory: 256 bytes an image, or 768 if stacked, and one chunk."""
-        if self.is_stacked and read_image_shape(images)[2] != 3:
+        if self.is_stacked and read_shape_of_compared_images(images)[2] != 3:
             raise ValueError("modes of stacked_mnist needs RGB images: train with --c_dim=3")
 
-        chunks = [self._classify_chunk(shown) for shown in read_shown_chunks(images)]
+        chunks = [
+            self._classify_chunk(shown) for shown in read_compared_chunks_on_background(images)
+        ]
         features, modes, confidence = (np.concatenate(part) for part in zip(*chunks, strict=True))
         return Classified(modes, features, float(confidence.mean()))
 

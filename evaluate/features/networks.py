@@ -29,7 +29,7 @@ class Networks:
     classifier: ModeClassifier | None = None
 
 
-def load_networks(
+def load_feature_networks(
     names: list[str], files: FeatureFiles, data_dir: Path, *, config: Config | None = None
 ) -> tuple[Networks, list[str]]:
     """(the networks that metrics `names` need, those of `names` that can be measured with them).
@@ -40,7 +40,7 @@ def load_networks(
     """
     loaded, faults = {}, []
     loaders = {
-        "own": ((FEATURES,), lambda: _load_own_network(files.features)),
+        "own": ((FEATURES,), lambda: _load_feature_network_of_user(files.features)),
         "inception": (OF_INCEPTION, lambda: _load_inception(files.inception, data_dir)),
         "statistics": ((MOMENTS,), lambda: _load_statistics(files.fid_stats, loaded["inception"])),
         "classifier": ((CLASSES,), lambda: load_mode_classifier(config)),
@@ -55,35 +55,35 @@ def load_networks(
             faults.append((concerned, str(error).rstrip(".")))
             names = [name for name in names if name not in concerned]
 
-    _report_faults(faults, are_all=not names)
+    _report_metrics_left_out(faults, are_all=not names)
     if loaded.get("statistics"):
         logging.info("fid compares with %s, not with the training images.", files.fid_stats)
         loaded["statistics_name"] = Path(files.fid_stats).name
     return Networks(**loaded), names
 
 
-def _load_own_network(path: str | None) -> SavedModelFeatures | None:
-    return None if path is None else SavedModelFeatures(_expand_path(path))
+def _load_feature_network_of_user(path: str | None) -> SavedModelFeatures | None:
+    return None if path is None else SavedModelFeatures(_expand_evaluation_path(path))
 
 
 def _load_inception(path: str | None, data_dir: Path) -> Inception:
-    given = None if path is None else _expand_path(path)
+    given = None if path is None else _expand_evaluation_path(path)
     return Inception(find_inception_file(given, data_dir))
 
 
 def _load_statistics(path: str | None, inception: Inception) -> Moments | None:
     if path is None:
         return None
-    statistics = read_fid_statistics(_expand_path(path))
+    statistics = read_fid_statistics(_expand_evaluation_path(path))
     check_statistics_fit(statistics, len(inception.weights))
     return statistics
 
 
-def _expand_path(path: str) -> Path:
+def _expand_evaluation_path(path: str) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111  (Path's own raises RuntimeError)
 
 
-def _report_faults(faults: list[tuple[list[str], str]], *, are_all: bool) -> None:
+def _report_metrics_left_out(faults: list[tuple[list[str], str]], *, are_all: bool) -> None:
     """A line for each. Raises the last one's as an error when nothing is left to measure."""
     lines = [f"{', '.join(names)}: {error}." for names, error in faults]
     last = lines.pop() if are_all and lines else None

@@ -24,12 +24,12 @@ class SavedModelFeatures:
         """Raises ValueError unless it has a signature with one input of images and one output."""
         self.path = path
         self._model = _load_network_of_features(path)  # its variables live as long as it does
-        self._signature = _choose_signature(self._model, path)
+        self._signature = _choose_feature_signature(self._model, path)
         ((self._input, self._spec),) = self._signature.structured_input_signature[1].items()
         height, width = self._spec.shape[1:3]
         self._size = (height, width) if height and width else None
         self.resize = f"{width}x{height}, bilinear, antialiased" if self._size else "none"
-        self.name = f"{path.resolve().name}, sha256 {hash_folder(path)}"
+        self.name = f"{path.resolve().name}, sha256 {hash_feature_network_files(path)}"
 
     def extract(self, images) -> Iterator[np.ndarray]:
         """Chunks (n, d) float32 of a set of images, as the network gives them.
@@ -44,16 +44,18 @@ class SavedModelFeatures:
         try:
             (features,) = self._signature(**{self._input: pixels}).values()
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-            raise _explain_wrong_model(self.path, f"failed: {_shorten(error)}") from error
+            raise _explain_wrong_feature_network(
+                self.path, f"failed: {_shorten_feature_network_error(error)}"
+            ) from error
 
         values = features.numpy().astype(np.float32)
         if values.ndim == 4 and values.shape[1:3] == (1, 1):
             values = values[:, 0, 0]  # (n, 1, 1, d) -> (n, d)
         if values.ndim != 2 or len(values) != len(batch):
             found = f"gave {values.shape} for {len(batch)} images"
-            raise _explain_wrong_model(self.path, found)
+            raise _explain_wrong_feature_network(self.path, found)
         if not np.isfinite(values).all():
-            raise _explain_wrong_model(self.path, "gave values that are not finite")
+            raise _explain_wrong_feature_network(self.path, "gave values that are not finite")
         return values
 
     def _prepare(self, batch: np.ndarray) -> tf.Tensor:
@@ -66,7 +68,7 @@ class SavedModelFeatures:
         return pixels / 255
 
 
-def hash_folder(folder: Path) -> str:
+def hash_feature_network_files(folder: Path) -> str:
     """Twelve digits of a hash of the graph and the variables; not of what lies beside them."""
     digest = hashlib.sha256()
     for path in [folder / "saved_model.pb", *sorted(folder.glob("variables/*"))]:
@@ -87,10 +89,12 @@ def _load_network_of_features(path: Path):
     try:
         return tf.saved_model.load(path)
     except (*UNREADABLE, DecodeError, tf.errors.OpError) as error:
-        raise _explain_wrong_model(path, f"cannot be loaded: {_shorten(error)}") from error
+        raise _explain_wrong_feature_network(
+            path, f"cannot be loaded: {_shorten_feature_network_error(error)}"
+        ) from error
 
 
-def _choose_signature(model, path: Path):
+def _choose_feature_signature(model, path: Path):
     """serving_default, or the only one. Raises ValueError unless it can be used."""
     signatures = dict(getattr(model, "signatures", {}))
     chosen = signatures.get(SIGNATURE)
@@ -98,30 +102,32 @@ def _choose_signature(model, path: Path):
         (chosen,) = signatures.values()
     if chosen is None:
         names = ", ".join(sorted(signatures)) or "no signature"
-        raise _explain_wrong_model(path, f"has {names}")
+        raise _explain_wrong_feature_network(path, f"has {names}")
 
     inputs, outputs = chosen.structured_input_signature[1], chosen.structured_outputs
     if len(inputs) != 1 or len(outputs) != 1:
-        raise _explain_wrong_model(path, f"has {len(inputs)} inputs and {len(outputs)} outputs")
+        raise _explain_wrong_feature_network(
+            path, f"has {len(inputs)} inputs and {len(outputs)} outputs"
+        )
     (spec,) = inputs.values()
-    if not _takes_images(spec):
-        raise _explain_wrong_model(path, f"takes {spec.dtype.name} {spec.shape}")
+    if not _feature_network_takes_images(spec):
+        raise _explain_wrong_feature_network(path, f"takes {spec.dtype.name} {spec.shape}")
     return chosen
 
 
-def _takes_images(spec: tf.TensorSpec) -> bool:
+def _feature_network_takes_images(spec: tf.TensorSpec) -> bool:
     if spec.dtype not in DTYPES or spec.shape.rank != 4:
         return False
     count, height, width, channels = spec.shape
     return count is None and channels in (3, None) and (height is None) == (width is None)
 
 
-def _explain_wrong_model(path: Path, found: str) -> ValueError:
+def _explain_wrong_feature_network(path: Path, found: str) -> ValueError:
     return ValueError(
         f"{path} must have a signature {SIGNATURE} from images (N, H, W, 3), uint8 or float32, to "
         f"features (N, d), and it {found}: save it with one"
     )
 
 
-def _shorten(error: Exception) -> str:
+def _shorten_feature_network_error(error: Exception) -> str:
     return " ".join(str(error).split())[:120]

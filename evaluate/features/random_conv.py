@@ -39,7 +39,7 @@ def compute_random_features(
     for other in others:
         check_image_sets(reals, other, metric="random features", least=2)
     features = [gather(images, seed=seed) for images in (reals, *others)]
-    scale = find_feature_scale(features[0])
+    scale = find_feature_mean_and_deviation(features[0])
     return tuple(standardise_features(of_set, *scale) for of_set in features)
 
 
@@ -52,10 +52,10 @@ def extract_random_features(images, *, seed: int = 0) -> Iterator[np.ndarray]:
     """Chunks (n, 128) float32 of the features of a set, as the network gives them."""
     kernels = [tf.constant(kernel) for kernel in draw_kernels(seed)]
     for chunk in read_rgb_chunks(images):
-        yield _apply_network(tf.constant(chunk), kernels).numpy()
+        yield _apply_random_feature_network(tf.constant(chunk), kernels).numpy()
 
 
-def find_feature_scale(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find_feature_mean_and_deviation(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(mean, deviation) of features (N, d), float64 (d,); a constant feature's deviation is inf."""
     moments = gather_moments([features])
     deviation = np.sqrt(np.diag(moments.covariance))
@@ -98,7 +98,7 @@ def draw_normal_numbers_for_features(generator: np.random.PCG64, count: int) -> 
 
 
 @tf.function(reduce_retracing=True)
-def _apply_network(pixels: tf.Tensor, kernels: list[tf.Tensor]) -> tf.Tensor:
+def _apply_random_feature_network(pixels: tf.Tensor, kernels: list[tf.Tensor]) -> tf.Tensor:
     """pixels (n, H, W, 3), 0 to 255 -> (n, 128)."""
     maps = pixels / 127.5 - 1
     pooled = []

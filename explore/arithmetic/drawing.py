@@ -57,7 +57,7 @@ class Sweep(NamedTuple):
         """Cells along the input with all its zeros."""
         return self.before + self.spacing * (self.units - 1) + 1 + self.after
 
-    def holds_unit(self, row: int, column: int) -> bool:
+    def input_cell_holds_unit(self, row: int, column: int) -> bool:
         """Whether this cell of the input holds a unit, and not a zero."""
         for place in (row - self.before, column - self.before):
             if place % self.spacing or not 0 <= place // self.spacing < self.units:
@@ -177,7 +177,7 @@ def _draw_caption(canvas: Image.Image, top: int, lines: tuple[str, ...]) -> None
 def _draw_input_cells(canvas: Image.Image, corner: tuple[int, int], sweep: Sweep) -> None:
     """A tile for each unit of the input, dashes for each zero."""
     for row, column in np.ndindex(sweep.input_cells, sweep.input_cells):
-        fill = BLUE if sweep.holds_unit(row, column) else None
+        fill = BLUE if sweep.input_cell_holds_unit(row, column) else None
         _draw_tile_or_dashes(canvas, corner, row, column, fill)
 
 
@@ -188,7 +188,7 @@ def _draw_kernel_over_input(
     top, left = row * sweep.stride, column * sweep.stride
     taps = sweep.dilation * np.arange(sweep.kernel)
     for y, x in ((top + y, left + x) for y in taps for x in taps):
-        if sweep.holds_unit(y, x):
+        if sweep.input_cell_holds_unit(y, x):
             _draw_cell_tile(canvas, corner, y, x, BLUE_SHADED)
         else:
             _draw_cell_tile(canvas, corner, y, x, GREY)

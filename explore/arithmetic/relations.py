@@ -51,7 +51,7 @@ def compute_dilated_kernel_size(k: int, d: int) -> int:
     return k + (k - 1) * (d - 1)
 
 
-def compute_transposed_conv_sizes(
+def compute_transposed_conv_relation(
     i: int, k: int, *, s: int = 1, p: int = 0, a: int = 0
 ) -> DirectConvolution:
     """The general form of relationships 8 to 14.
@@ -126,27 +126,27 @@ def conv_size_after_pooling(*, i: int, k: int, s: int) -> int:
 
 def transpose_conv_with_unit_strides(*, i: int, k: int) -> DirectConvolution:
     """Relationship 8, the transpose of 1: p' = k - 1, o' = i' + (k - 1)."""
-    return compute_transposed_conv_sizes(i, k)
+    return compute_transposed_conv_relation(i, k)
 
 
 def transpose_conv_with_padding(*, i: int, k: int, p: int) -> DirectConvolution:
     """Relationship 9, the transpose of 2: p' = k - p - 1, o' = i' + (k - 1) - 2p."""
-    return compute_transposed_conv_sizes(i, k, p=p)
+    return compute_transposed_conv_relation(i, k, p=p)
 
 
 def transpose_conv_with_half_padding(*, i: int, k: int) -> DirectConvolution:
     """Relationship 10, the transpose of 3: p' = p, o' = i'."""
-    return compute_transposed_conv_sizes(i, k, p=_compute_half_padding(k))
+    return compute_transposed_conv_relation(i, k, p=_compute_half_padding(k))
 
 
 def transpose_conv_with_full_padding(*, i: int, k: int) -> DirectConvolution:
     """Relationship 11, the transpose of 4: p' = 0, o' = i' - (k - 1)."""
-    return compute_transposed_conv_sizes(i, k, p=k - 1)
+    return compute_transposed_conv_relation(i, k, p=k - 1)
 
 
 def transpose_conv_with_strides(*, i: int, k: int, s: int) -> DirectConvolution:
     """Relationship 12, the transpose of 5 where s divides i - k: p' = k - 1, o' = s(i' - 1) + k."""
-    return compute_transposed_conv_sizes(i, k, s=s)
+    return compute_transposed_conv_relation(i, k, s=s)
 
 
 def transpose_conv_with_padding_and_strides(*, i: int, k: int, s: int, p: int) -> DirectConvolution:
@@ -154,12 +154,12 @@ def transpose_conv_with_padding_and_strides(*, i: int, k: int, s: int, p: int) -
 
     p' = k - p - 1, o' = s(i' - 1) + k - 2p
     """
-    return compute_transposed_conv_sizes(i, k, s=s, p=p)
+    return compute_transposed_conv_relation(i, k, s=s, p=p)
 
 
 def transpose_conv_with_extra_zeros(*, i: int, k: int, s: int, p: int, a: int) -> DirectConvolution:
     """Relationship 14, the transpose of 6: a = (i + 2p - k) mod s, o' = s(i' - 1) + a + k - 2p."""
-    return compute_transposed_conv_sizes(i, k, s=s, p=p, a=a)
+    return compute_transposed_conv_relation(i, k, s=s, p=p, a=a)
 
 
 def conv_size_with_dilation(*, i: int, k: int, s: int, p: int, d: int) -> int:

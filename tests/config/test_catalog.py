@@ -11,7 +11,7 @@ from config.catalog import (
     NAMED_SETS,
     TFDS_SETS,
     canonicalize_dataset_name,
-    find_tfds_name,
+    find_tfds_name_of_named_dataset,
     fold_dataset_spelling,
 )
 from config.settings import Config
@@ -79,7 +79,7 @@ def test_the_downloader_is_named_first_with_data_dir_only_where_it_is_another():
     ],
 )
 def test_well_known_names_are_found_in_tensorflow_datasets(given, name):
-    assert find_tfds_name(given) == name
+    assert find_tfds_name_of_named_dataset(given) == name
 
 
 def test_tensorflow_datasets_has_every_name_that_is_suggested():

@@ -10,7 +10,7 @@ import main
 from config.flags import (
     FLAGS,
     NOT_CARRIED_OVER,
-    choose_actions,
+    collect_action_flags,
     collect_given_settings,
     parse_flags,
 )
@@ -30,7 +30,7 @@ def settings_of(*arguments):
 
 def actions_of(*arguments):
     parse_flags(["main.py", *arguments])
-    return choose_actions([*main.ACTIONS])
+    return collect_action_flags([*main.ACTIONS])
 
 
 def test_every_setting_but_those_of_one_run_has_a_flag_with_its_default_and_help():

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from config.settings import Config, name_dataset_for_folders
+from config.settings import Config, name_folder_after_dataset_setting
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_what_is_done_counts_in_images():
     ],
 )
 def test_dataset_label_is_one_folder_name(dataset, label):
-    assert name_dataset_for_folders(dataset) == label
+    assert name_folder_after_dataset_setting(dataset) == label
 
 
 def test_widths_as_flags_and_as_json():

@@ -9,9 +9,9 @@ from config.settings import Config
 from config.stored import (
     MAX_JSON,
     change_settings,
+    derive_out_settings_of_folder,
     is_run_folder,
     make_config_from_dict,
-    name_run_place,
     read_config,
     read_json_settings,
     write_config,
@@ -102,8 +102,11 @@ def test_a_run_folder_has_settings_and_a_folder_of_checkpoints(tmp_path, monkeyp
     assert not is_run_folder(config.run_dir)
     (config.run_dir / "kept").mkdir()
     assert is_run_folder(config.run_dir)
-    assert name_run_place(config.run_dir) == {"out_dir": str(tmp_path), "out_name": "mine"}
+    assert derive_out_settings_of_folder(config.run_dir) == {
+        "out_dir": str(tmp_path),
+        "out_name": "mine",
+    }
     monkeypatch.chdir(config.run_dir)
-    assert name_run_place(Path()) == {"out_dir": str(tmp_path), "out_name": "mine"}
+    assert derive_out_settings_of_folder(Path()) == {"out_dir": str(tmp_path), "out_name": "mine"}
     (config.run_dir / "config.json").write_text("{")
     assert not is_run_folder(config.run_dir)

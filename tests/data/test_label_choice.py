@@ -5,10 +5,10 @@ import pytest
 
 from config.stored import make_config_from_dict
 from data.label_choice import (
-    choose_label_vectors,
-    cycle_label_vectors,
+    encode_dataset_labels_by_name,
     list_picture_labels,
     name_label_vector,
+    repeat_dataset_label_vectors,
     spell_label_names,
 )
 
@@ -31,20 +31,28 @@ def attributes(tiny):
 
 def test_classes_take_turns(classes):
     np.testing.assert_array_equal(list_picture_labels(classes()), np.eye(3))
-    np.testing.assert_array_equal(cycle_label_vectors(classes(), 5), np.eye(3)[[0, 1, 2, 0, 1]])
-    np.testing.assert_array_equal(choose_label_vectors(classes(), None, 4), np.eye(3)[[0, 1, 2, 0]])
-    np.testing.assert_array_equal(choose_label_vectors(classes(), "bee", 2), np.eye(3)[[1, 1]])
     np.testing.assert_array_equal(
-        choose_label_vectors(classes(), "cat, ant", 3), np.eye(3)[[2, 0, 2]]
+        repeat_dataset_label_vectors(classes(), 5), np.eye(3)[[0, 1, 2, 0, 1]]
+    )
+    np.testing.assert_array_equal(
+        encode_dataset_labels_by_name(classes(), None, 4), np.eye(3)[[0, 1, 2, 0]]
+    )
+    np.testing.assert_array_equal(
+        encode_dataset_labels_by_name(classes(), "bee", 2), np.eye(3)[[1, 1]]
+    )
+    np.testing.assert_array_equal(
+        encode_dataset_labels_by_name(classes(), "cat, ant", 3), np.eye(3)[[2, 0, 2]]
     )
 
 
 def test_attributes_are_on_together(attributes):
     config = attributes("Hat", "Smiling")
     np.testing.assert_array_equal(list_picture_labels(config), [[0, 0], [1, 0], [0, 1], [1, 1]])
-    np.testing.assert_array_equal(choose_label_vectors(config, "smiling", 2), [[0, 1], [0, 1]])
-    np.testing.assert_array_equal(choose_label_vectors(config, "Smiling,Hat", 1), [[1, 1]])
-    np.testing.assert_array_equal(choose_label_vectors(config, "none", 1), [[0, 0]])
+    np.testing.assert_array_equal(
+        encode_dataset_labels_by_name(config, "smiling", 2), [[0, 1], [0, 1]]
+    )
+    np.testing.assert_array_equal(encode_dataset_labels_by_name(config, "Smiling,Hat", 1), [[1, 1]])
+    np.testing.assert_array_equal(encode_dataset_labels_by_name(config, "none", 1), [[0, 0]])
     many = attributes(*"abcde")
     np.testing.assert_array_equal(
         list_picture_labels(many), np.concatenate([np.zeros((1, 5)), np.eye(5)])
@@ -53,17 +61,19 @@ def test_attributes_are_on_together(attributes):
 
 def test_a_label_that_is_not_there_names_those_that_are(classes, attributes, tiny):
     with pytest.raises(ValueError, match=r"among ant, Bee, cat\. Received: dog\."):
-        choose_label_vectors(classes(), "dog", 1)
+        encode_dataset_labels_by_name(classes(), "dog", 1)
     with pytest.raises(ValueError, match=r"among Hat, Smiling, or none alone\. Received: Old\."):
-        choose_label_vectors(attributes("Hat", "Smiling"), "Hat,Old", 1)
+        encode_dataset_labels_by_name(attributes("Hat", "Smiling"), "Hat,Old", 1)
     with pytest.raises(ValueError, match=r"needs a run with labels\."):
-        choose_label_vectors(tiny(), "3", 1)
-    assert choose_label_vectors(tiny(), None, 3) is None
+        encode_dataset_labels_by_name(tiny(), "3", 1)
+    assert encode_dataset_labels_by_name(tiny(), None, 3) is None
 
 
 def test_a_class_with_a_comma_can_be_drawn(classes):
     config = classes(label_names=("a, b", "c"))
-    np.testing.assert_array_equal(choose_label_vectors(config, "a, b", 2), np.eye(2)[[0, 0]])
+    np.testing.assert_array_equal(
+        encode_dataset_labels_by_name(config, "a, b", 2), np.eye(2)[[0, 0]]
+    )
 
 
 def test_a_vector_has_its_labels_names(classes, attributes):

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from data.missing import describe_missing_dataset, find_nearest_name, find_odd_part_of_path
+from data.missing import (
+    describe_missing_dataset,
+    find_nearest_dataset_name,
+    find_odd_part_of_dataset_path,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +33,7 @@ from data.missing import describe_missing_dataset, find_nearest_name, find_odd_p
     ],
 )
 def test_what_is_odd_about_a_path(name, hint):
-    assert find_odd_part_of_path(name) == hint
+    assert find_odd_part_of_dataset_path(name) == hint
 
 
 def test_a_path_that_is_nearly_there_names_the_one_that_is(tmp_path):
@@ -78,8 +82,8 @@ def test_a_well_known_set_is_in_tensorflow_datasets(tmp_path):
 
 
 def test_nothing_far_is_called_near():
-    assert find_nearest_name("FACES", ["faces.zip"]) == "faces.zip"
-    assert find_nearest_name("dogs", ["cats"]) is None
+    assert find_nearest_dataset_name("FACES", ["faces.zip"]) == "faces.zip"
+    assert find_nearest_dataset_name("dogs", ["cats"]) is None
 
 
 def test_any_name_is_one_line():

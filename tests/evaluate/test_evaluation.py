@@ -10,7 +10,7 @@ from disks import limit
 from program import run_here
 from small_inception import FEATURES, SmallInception
 
-from data.labels import encode_one_hot_labels
+from data.labels import encode_dataset_classes_one_hot
 from data.split import split_rows_for_holdout
 from evaluate.compared_sets import ImageSets
 from evaluate.evaluation import evaluate
@@ -86,7 +86,7 @@ def test_with_a_holdout_fakes_are_compared_with_images_that_were_not_trained_on(
     trained, pixels, capsys, messages
 ):
     config = trained(holdout=0.1, labels="own", label_names=("a", "b"))
-    labels = encode_one_hot_labels(("a", "b"), np.arange(300) % 2)
+    labels = encode_dataset_classes_one_hot(("a", "b"), np.arange(300) % 2)
     scores = evaluate(config, pixels, ["nnc", "nn", "memorisation"], samples=70, labels=labels)
     by_name, count = {score.metric: score for score in scores}, len(find_held_out(pixels))
     spaces = ("pixels", "features")

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from evaluate.fid import measure_fid, measure_fid_coverage, measure_fid_kid, read_fid_statistics
+from evaluate.fid import (
+    measure_fid,
+    measure_kid_of_inception,
+    measure_prdc_of_inception,
+    read_fid_statistics,
+)
 from evaluate.frechet import Moments
 from evaluate.kid import measure_kid
 from evaluate.prdc import measure_prdc
@@ -33,8 +38,8 @@ def test_fid_needs_more_images_than_features_and_one_network():
 def test_the_others_are_those_of_the_same_features():
     reals, fakes = np.random.default_rng(0).normal(size=(2, 40, 3))
     kid, prdc = measure_kid(reals, fakes, seed=3), measure_prdc(reals, fakes)
-    assert measure_fid_kid(reals, fakes, seed=3) == {f"fid_{k}": v for k, v in kid.items()}
-    assert measure_fid_coverage(reals, fakes) == {f"fid_{k}": v for k, v in prdc.items()}
+    assert measure_kid_of_inception(reals, fakes, seed=3) == {f"fid_{k}": v for k, v in kid.items()}
+    assert measure_prdc_of_inception(reals, fakes) == {f"fid_{k}": v for k, v in prdc.items()}
 
 
 def test_statistics_are_read(tmp_path):

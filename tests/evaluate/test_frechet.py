@@ -7,7 +7,7 @@ from evaluate.frechet import (
     compute_frechet_distance,
     gather_moments,
     measure_frechet,
-    split_features,
+    split_features_into_chunks,
 )
 
 
@@ -64,7 +64,7 @@ def test_sets_of_features_have_the_distance_of_their_moments():
     )
     assert distance == pytest.approx(expected, rel=1e-5)
     assert measure_frechet(reals, reals)["frechet"] == pytest.approx(0, abs=1e-9)
-    assert max(len(chunk) for chunk in split_features(reals)) < len(reals)
+    assert max(len(chunk) for chunk in split_features_into_chunks(reals)) < len(reals)
 
 
 def test_fewer_samples_than_numbers_are_refused():

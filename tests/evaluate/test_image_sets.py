@@ -35,13 +35,17 @@ def test_chunks_are_rgb_and_never_all_of_the_set(monkeypatch):
 
 
 def test_large_images_come_in_smaller_chunks():
-    assert image_sets.list_image_chunks(600, (8, 8, 3)) == [(0, 256), (256, 512), (512, 600)]
-    assert image_sets.list_image_chunks(2, (2000, 2000, 3)) == [(0, 1), (1, 2)]
+    assert image_sets.list_chunks_of_compared_images(600, (8, 8, 3)) == [
+        (0, 256),
+        (256, 512),
+        (512, 600),
+    ]
+    assert image_sets.list_chunks_of_compared_images(2, (2000, 2000, 3)) == [(0, 1), (1, 2)]
 
 
 def test_transparent_pixels_are_white_and_opaque_ones_their_colour():
     pixels = np.array([[10, 20, 30, 0], [10, 20, 30, 255], [0, 100, 200, 51]], np.uint8)
-    shown = image_sets.show_on_background(pixels.reshape(1, 1, 3, 4))
+    shown = image_sets.lay_compared_images_on_background(pixels.reshape(1, 1, 3, 4))
     np.testing.assert_allclose(
         shown[0, 0], [[255] * 3, [10, 20, 30], [204, 224, 244]], atol=1e-4
     )  # alpha 51 is a fifth
@@ -50,7 +54,7 @@ def test_transparent_pixels_are_white_and_opaque_ones_their_colour():
 @pytest.mark.parametrize("wrap", [np.asarray, Drawn])
 def test_take_keeps_the_order(wrap):
     some = images(6)
-    taken = image_sets.take_images(wrap(some), np.array([4, 0, 4]))
+    taken = image_sets.take_compared_images(wrap(some), np.array([4, 0, 4]))
     np.testing.assert_array_equal(taken, some[[4, 0, 4]])
 
 

@@ -7,7 +7,7 @@ from evaluate.metrics import (
     METRICS,
     WITHOUT_DOWNLOAD,
     FeatureFiles,
-    check_files_are_used,
+    check_metrics_use_files,
     choose_metrics,
     choose_metrics_of_run,
 )
@@ -25,13 +25,13 @@ def test_the_default_needs_no_download_and_no_labels():
 
 
 def test_a_file_that_no_metric_uses_is_told():
-    check_files_are_used(FeatureFiles(inception="x"), ["swd", "inception_score"])
-    check_files_are_used(FeatureFiles(), [])
+    check_metrics_use_files(FeatureFiles(inception="x"), ["swd", "inception_score"])
+    check_metrics_use_files(FeatureFiles(), [])
     line = r"--fid_stats is used by fid\. Received: --evaluate=swd,fid_kid\. .*--evaluate=fid\.$"
     with pytest.raises(ValueError, match=line):
-        check_files_are_used(FeatureFiles(fid_stats="x"), ["swd", "fid_kid"])
+        check_metrics_use_files(FeatureFiles(fid_stats="x"), ["swd", "fid_kid"])
     with pytest.raises(ValueError, match="--features is used by frechet, kid, coverage, vendi"):
-        check_files_are_used(FeatureFiles(features="x"), ["fid"])
+        check_metrics_use_files(FeatureFiles(features="x"), ["fid"])
 
 
 def test_what_a_run_lacks_is_left_out_of_the_default_and_told_of_what_was_named(tiny, messages):

@@ -65,20 +65,24 @@ def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messa
 def test_it_is_due_at_its_steps_or_seldom(tiny, images, trained):
     sampler = Sampler(trained())
     often = Monitor(tiny(eval_freq=20), images, sampler)
-    assert [step for step in range(1, 61) if often.is_due(step, is_last=False)] == [20, 40, 60]
+    assert [step for step in range(1, 61) if often.is_evaluation_due(step, is_last=False)] == [
+        20,
+        40,
+        60,
+    ]
     off = Monitor(tiny(eval_freq=0), images, sampler)
-    assert not off.is_due(20, is_last=True)
+    assert not off.is_evaluation_due(20, is_last=True)
 
     seldom = Monitor(tiny(eval_freq=None), images, sampler)
-    assert seldom.is_due(200, is_last=False)  # the first
-    seldom.score_generator(200)
+    assert seldom.is_evaluation_due(200, is_last=False)  # the first
+    seldom.score_fakes_against_reals(200)
     seldom.finished -= 19 * seldom.seconds
-    assert not seldom.is_due(400, is_last=False)
+    assert not seldom.is_evaluation_due(400, is_last=False)
     seldom.finished -= 2 * seldom.seconds + 1e-3
-    assert seldom.is_due(400, is_last=False)
+    assert seldom.is_evaluation_due(400, is_last=False)
     seldom.finished += 2 * seldom.seconds
-    assert not seldom.is_due(400, is_last=False)
-    assert seldom.is_due(401, is_last=True)
+    assert not seldom.is_evaluation_due(400, is_last=False)
+    assert seldom.is_evaluation_due(401, is_last=True)
 
 
 def test_the_scores_order_what_the_eye_orders(tiny, images, trained):
@@ -90,7 +94,7 @@ def test_the_scores_order_what_the_eye_orders(tiny, images, trained):
         ("one image", np.repeat(images[:1], COUNT, 0)),
     ):
         monitor.sampler.draw = lambda *_, fakes=fakes: fakes
-        found[name] = monitor.score_generator(1)
+        found[name] = monitor.score_fakes_against_reals(1)
     assert found["reals"]["frechet"] < found["half as bright"]["frechet"]
     assert found["reals"]["frechet"] < found["one image"]["frechet"]
     assert found["one image"]["vendi"] < 0.2 < 0.8 < found["reals"]["vendi"] < 1.2
@@ -111,8 +115,8 @@ def test_few_images_have_no_distance_and_that_is_said_where_scores_were_asked_fo
     messages.clear()
     few = Monitor(tiny(eval_freq=None), images[:9], sampler)
     Monitor(tiny(eval_freq=None), images[:-2], sampler)
-    assert few.score_generator(1).keys() == {"vendi", "nearest_ratio", "eval_seconds"}
-    few.keep_best(1)
+    assert few.score_fakes_against_reals(1).keys() == {"vendi", "nearest_ratio", "eval_seconds"}
+    few.keep_best_scored_checkpoint(1)
     assert not few.config.best_path.exists()
     assert not Monitor(tiny(eval_freq=None), images[:1], sampler).is_on
     assert messages == []
@@ -137,6 +141,6 @@ def test_scores_hold_on_to_nothing(tiny, images, trained):
     """Memory goes up while functions are traced and the allocator warms up, and then stays."""
     monitor, sizes = Monitor(tiny(eval_freq=None), images, Sampler(trained())), []
     for step in range(40):
-        monitor.score_generator(step)
+        monitor.score_fakes_against_reals(step)
         sizes.append(psutil.Process().memory_info().rss / 2**20)  # MB
     assert np.median(sizes[-10:]) - np.median(sizes[10:20]) < 5

@@ -8,8 +8,8 @@ from evaluate.neighbours import (
     find_nearest,
     measure_duplicates,
     measure_memorisation,
-    measure_nearest_accuracy,
-    measure_nearest_distance,
+    measure_nearest_fake_distance,
+    measure_nearest_fake_label_accuracy,
 )
 
 
@@ -58,15 +58,17 @@ def test_an_image_is_not_its_own_neighbour_unless_it_is_there_twice():
 def test_nearest_distance_looks_from_the_reals_to_the_fakes():
     reals, fakes = noise(0), noise(1, 40)
     expected = distances_by_loops(reals, fakes).min(1).mean() / 255
-    assert measure_nearest_distance(reals, fakes) == pytest.approx({"nnd": expected})
-    assert measure_nearest_distance(reals, np.concatenate([fakes, reals])) == {"nnd": 0}
+    assert measure_nearest_fake_distance(reals, fakes) == pytest.approx({"nnd": expected})
+    assert measure_nearest_fake_distance(reals, np.concatenate([fakes, reals])) == {"nnd": 0}
 
 
 def test_nearest_accuracy_takes_the_label_of_the_nearest_fake():
     fakes = noise(0, 10)
     reals = fakes[[2, 5, 9]] ^ 1
     labelled = LabelledImages(fakes, np.arange(10))
-    scores = measure_nearest_accuracy(LabelledImages(reals, np.array([2, 5, 8])), labelled)
+    scores = measure_nearest_fake_label_accuracy(
+        LabelledImages(reals, np.array([2, 5, 8])), labelled
+    )
     assert scores == pytest.approx({"nnc": 2 / 3})
 
 
@@ -127,6 +129,6 @@ def test_a_tie_is_half():
 
 def test_sets_of_different_shapes_are_refused():
     with pytest.raises(ValueError, match=r"nnd compares .* \(8, 8, 1\), the fakes \(8, 8, 3\)"):
-        measure_nearest_distance(noise(0), noise(0, channels=3))
+        measure_nearest_fake_distance(noise(0), noise(0, channels=3))
     with pytest.raises(ValueError, match="duplicates needs 2 images or more"):
         measure_duplicates(noise(0)[:1], noise(1))

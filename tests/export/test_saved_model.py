@@ -102,7 +102,7 @@ def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
     config = tiny(bn_statistics=statistics, **names).resolve()
     Checkpoints(DCGAN(config), config).save(0)
     signatures = tf.saved_model.load(str(write_saved_model(config))).signatures
-    y = label_choice.choose_label_vectors(config, "b,a", 6)
+    y = label_choice.encode_dataset_labels_by_name(config, "b,a", 6)
     drawn = signatures["sample"](
         seed=tf.constant(3, tf.int64), count=tf.constant(6), y=tf.constant(y)
     )

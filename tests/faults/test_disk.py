@@ -253,7 +253,7 @@ def test_a_film_that_cannot_be_written_only_warns(tiny, photos, warned, monkeypa
     def full(*_):
         raise OSError(28, "No space left on device", "training.gif")
 
-    monkeypatch.setattr("training.pictures.encode_film", full)
+    monkeypatch.setattr("training.pictures.encode_grids_as_gif", full)
     config = train(tiny(steps=2), photos(20, 16, 16))
     assert "training.gif cannot be written: No space left on device. Training continues." in warned
     assert state(config.run_dir)

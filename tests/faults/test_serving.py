@@ -18,7 +18,7 @@ import ops
 from config.settings import Config
 from export.saved_model import (
     MAX_COUNT,
-    draw_requested_batches,
+    answer_request_in_batches,
     limit_images_per_request,
     write_saved_model,
 )
@@ -48,7 +48,7 @@ class Served:
     def generate(self, z, y=None):
         """In whole batches where statistics are of the batch, as the signature promises."""
         if self.config.bn_statistics == "batch":
-            return draw_requested_batches(self.generator, z, y, tf.identity).numpy()
+            return answer_request_in_batches(self.generator, z, y, tf.identity).numpy()
         return self.generator(z, y).numpy()
 
     def discriminate(self, images, y=None):

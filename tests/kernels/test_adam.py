@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from gan import DCGAN
-from kernels.adam import ADAM_EPSILON, Adam, build_scaled_adam
+from kernels.adam import ADAM_EPSILON, Adam, build_scaled_one_op_adam
 from model import Generator
 
 
@@ -90,7 +90,7 @@ def test_it_is_keras_adam_to_rounding():
 def test_the_scaler_is_built_and_takes_the_settings_of_the_run(tiny):
     config = tiny(learning_rate=0.01, beta1=0.3, halvings=2)
     network = Generator(config.network_config())
-    scaler = build_scaled_adam(config, network)
+    scaler = build_scaled_one_op_adam(config, network)
     adam = scaler.inner_optimizer
     assert scaler.built
     assert float(adam.learning_rate) == pytest.approx(0.01 / 4)

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from runs.best import go_back_to_best_checkpoint, keep_best_checkpoint
-from runs.checkpoints import list_checkpoints, list_steps_saved_before
+from runs.checkpoints import list_checkpoints, list_steps_in_checkpoint_list
 from runs.history import locate_metrics
 
 
@@ -104,7 +104,7 @@ def test_a_run_goes_back_to_its_best_and_keeps_what_came_after(config, monkeypat
         kept |= content_of(folder)
     assert kept == of_step(2) | of_step(3)
     assert (config.checkpoint_path / "notes.txt").read_text() == "mine"
-    assert list_steps_saved_before(config.checkpoint_path) == [1, 1]
+    assert list_steps_in_checkpoint_list(config.checkpoint_path) == [1, 1]
     assert [path.name for path in list_checkpoints(config.best_path)] == ["step-1"]
 
     steps = [json.loads(line)["step"] for line in locate_metrics(config).read_text().splitlines()]

@@ -13,9 +13,9 @@ from runs.checkpoints import (
     CHECKPOINT_LIST,
     Checkpoints,
     DivergedError,
-    keep_older_images_per_step,
+    keep_images_per_step_of_checkpoints,
     list_checkpoints,
-    list_steps_saved_before,
+    list_steps_in_checkpoint_list,
     read_progress,
     restore_networks,
     translate_write_errors,
@@ -93,10 +93,12 @@ def test_the_settings_keep_the_step_size_of_checkpoints_that_do_not_count(tiny):
     checkpoints = Checkpoints(DCGAN(config), config)
     checkpoints.save(1)
     write_config(tiny(batch_size=8))
-    assert keep_older_images_per_step(config) == config
+    assert keep_images_per_step_of_checkpoints(config) == config
     (config.checkpoint_path / "step-3.index").write_bytes(b"damaged")
     checkpoints.older_state.write(str(config.checkpoint_path / "step-2"))
-    assert keep_older_images_per_step(config) == tiny(batch_size=16, older_images_per_step=8)
+    assert keep_images_per_step_of_checkpoints(config) == tiny(
+        batch_size=16, older_images_per_step=8
+    )
 
 
 def test_only_the_last_checkpoints_stay_and_leftovers_go(tiny):
@@ -128,12 +130,12 @@ def test_what_a_user_keeps_beside_the_checkpoints_stays(tiny):
 
 
 def test_tensorflows_list_tells_what_was_saved_before(tmp_path):
-    assert list_steps_saved_before(tmp_path) == []
+    assert list_steps_in_checkpoint_list(tmp_path) == []
     path = tmp_path / CHECKPOINT_LIST
     path.write_text('model_checkpoint_path: "step-40"\nall_model_checkpoint_paths: "step-20"\n')
-    assert list_steps_saved_before(tmp_path) == [40, 20]
+    assert list_steps_in_checkpoint_list(tmp_path) == [40, 20]
     path.write_bytes(b'\xff"step-40"')
-    assert list_steps_saved_before(tmp_path) == []
+    assert list_steps_in_checkpoint_list(tmp_path) == []
 
 
 def test_what_is_not_finite_is_not_saved(tiny):

@@ -10,10 +10,10 @@ from program import tree
 from config.stored import write_config
 from runs.claims import claim_run_folders
 from runs.history import (
-    cut_metrics_after_step,
+    cut_metrics_of_run_after_step,
     describe_earlier_training,
-    keep_metrics_of_lost_checkpoints,
-    list_training_grids,
+    keep_run_metrics_of_lost_checkpoints,
+    list_grids_of_run,
     put_earlier_training_aside,
     read_metrics,
     read_thinned_metrics,
@@ -53,7 +53,7 @@ def test_where_nothing_shows_a_checkpoint_all_stays(stopped, messages):
     before = tree(config.run_dir)
     put_earlier_training_aside(config)
     assert tree(config.run_dir) == before
-    assert list(list_training_grids(config)) == [20]
+    assert list(list_grids_of_run(config)) == [20]
     assert messages == []
 
 
@@ -210,7 +210,7 @@ LATER = b'{"step": 40, "epoch": 3.0, "d_loss": 0.5, "seconds": 9.0}\n'
 def test_lines_of_metrics_that_are_written_again_go(tmp_path, content, left, messages):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(content)
-    assert cut_metrics_after_step(path, 20) is None
+    assert cut_metrics_of_run_after_step(path, 20) is None
     assert tree(tmp_path) == {"metrics.jsonl": left}
     assert messages == []
 
@@ -231,11 +231,11 @@ def test_lines_of_metrics_that_are_written_again_go(tmp_path, content, left, mes
 def test_lines_of_metrics_that_the_user_wrote_are_kept(tmp_path, line, messages):
     path, copy = tmp_path / "metrics.jsonl", tmp_path / "metrics.1.jsonl"
     path.write_bytes(OURS + line)
-    assert cut_metrics_after_step(path, 20) == copy
+    assert cut_metrics_of_run_after_step(path, 20) == copy
     assert tree(tmp_path) == {"metrics.jsonl": OURS, "metrics.1.jsonl": OURS + line}
     text = f"{copy} keeps lines of metrics.jsonl that this program did not write."
     assert messages == [text]
-    assert cut_metrics_after_step(path, 20) is None  # once
+    assert cut_metrics_of_run_after_step(path, 20) is None  # once
 
 
 @pytest.fixture
@@ -259,10 +259,10 @@ def test_what_a_kill_can_cost_is_no_lost_checkpoint(going_back, messages):
     """The step of the next checkpoint may be logged before that is whole."""
     for start in (20, 39, 40):
         config = going_back(40)
-        keep_metrics_of_lost_checkpoints(config, start)
+        keep_run_metrics_of_lost_checkpoints(config, start)
         shutil.rmtree(config.run_dir)
     longer = going_back(39, ckpt_freq=40)  # as it was when the process was killed
-    keep_metrics_of_lost_checkpoints(dataclasses.replace(longer, ckpt_freq=5), 20)
+    keep_run_metrics_of_lost_checkpoints(dataclasses.replace(longer, ckpt_freq=5), 20)
     assert messages == [] and len(tree(longer.run_dir / "logs")) == 1
 
 
@@ -270,9 +270,9 @@ def test_steps_that_the_user_wrote_and_saves_that_float16_skips_tell_nothing(goi
     noted = going_back(40)
     with open(noted.run_dir / "logs" / "metrics.jsonl", "a") as file:
         file.write('{"step": 900, "note": "mine"}\n')
-    keep_metrics_of_lost_checkpoints(noted, 20)
+    keep_run_metrics_of_lost_checkpoints(noted, 20)
     skipped = going_back(60, out_name="skipped", mixed_precision="float16")
-    keep_metrics_of_lost_checkpoints(skipped, 20)
+    keep_run_metrics_of_lost_checkpoints(skipped, 20)
     assert messages == []
 
 
@@ -281,7 +281,7 @@ def test_lines_of_steps_whose_checkpoints_are_gone_are_kept(going_back, done, sa
     """More steps than a kill can cost, or one of which TensorFlow's list has a checkpoint."""
     config = going_back(done, saved)
     before = tree(config.run_dir / "logs")
-    keep_metrics_of_lost_checkpoints(config, 20)
+    keep_run_metrics_of_lost_checkpoints(config, 20)
     assert tree(config.run_dir / "logs") == {
         "metrics.1.jsonl": before["metrics.jsonl"],
         "metrics.jsonl": b"",
@@ -297,16 +297,16 @@ def test_without_metrics_or_tensorflows_list_the_grids_tell(going_back, messages
     (config.checkpoint_path / "checkpoint").write_bytes(b"\xff nonsense")
     config.sample_path.mkdir()
     (config.sample_path / "train_00000060.png").touch()
-    keep_metrics_of_lost_checkpoints(config, 20)
+    keep_run_metrics_of_lost_checkpoints(config, 20)
     (config.run_dir / "logs" / "metrics.jsonl").unlink()
-    keep_metrics_of_lost_checkpoints(config, 20)
+    keep_run_metrics_of_lost_checkpoints(config, 20)
     text = f"{config.run_dir} was at step 60 and goes on from step 20: later checkpoints are gone"
     assert [message.startswith(text) for message in messages] == [True, True]
     assert messages[1].endswith("gone or damaged.")
 
     # Grids stay when a run goes back: where metrics go on, they tell nothing.
     (config.run_dir / "logs" / "metrics.jsonl").write_text('{"step": 30}\n')
-    keep_metrics_of_lost_checkpoints(config, 20)
+    keep_run_metrics_of_lost_checkpoints(config, 20)
     assert len(messages) == 2
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from model import Discriminator, Generator
-from runs.other_network import describe_other_network, infer_network_flags
+from runs.other_network import describe_other_network, infer_flags_from_checkpoint_shapes
 
 
 def shapes_of(config, *kinds):
@@ -48,8 +48,8 @@ def test_the_flag_that_differs_is_named(tiny, changes, difference):
 
 def test_what_the_shapes_show_is_what_the_settings_say(tiny):
     config = tiny()
-    flags = infer_network_flags(shapes_of(config, Generator))
+    flags = infer_flags_from_checkpoint_shapes(shapes_of(config, Generator))
     settings = dataclasses.asdict(config.resolve())
     assert flags == {name: settings[name] for name in flags}
     assert len(flags) == 7
-    assert infer_network_flags(shapes_of(config, Discriminator)) == {}
+    assert infer_flags_from_checkpoint_shapes(shapes_of(config, Discriminator)) == {}

@@ -6,7 +6,7 @@ import pytest
 
 from config.settings import Config
 from config.stored import write_config
-from runs.place import point_to_run_folder
+from runs.place import point_settings_to_run_folder
 
 
 @pytest.fixture
@@ -31,21 +31,21 @@ def test_what_leads_to_no_run_stays_as_it_is(run, tmp_path):
         {"out_name": "a\0/b"},
         {"out_dir": 5},
     ):
-        assert point_to_run_folder(given) == given
+        assert point_settings_to_run_folder(given) == given
 
 
 def test_a_copied_config_json_is_no_run(run, tmp_path):
     (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
     given = {"out_dir": str(tmp_path)}
-    assert point_to_run_folder(given) == given
+    assert point_settings_to_run_folder(given) == given
 
 
 def test_the_other_settings_stay(run):
-    found = point_to_run_folder({"out_dir": str(run), "epoch": 3})
+    found = point_settings_to_run_folder({"out_dir": str(run), "epoch": 3})
     assert found == {"out_dir": str(run.parent), "out_name": "mine", "epoch": 3}
 
 
 def test_a_path_from_here_comes_before_one_from_out_dir(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = point_to_run_folder({"out_name": "out/mine", "out_dir": str(tmp_path)})
+    found = point_settings_to_run_folder({"out_name": "out/mine", "out_dir": str(tmp_path)})
     assert Path(found["out_dir"], found["out_name"]) == Path("out/mine")

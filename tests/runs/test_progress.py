@@ -5,7 +5,7 @@ from runs.progress import (
     Progress,
     derive_older_images_per_step,
     describe_changes_of_step_size,
-    read_settings_on_disk,
+    read_run_settings_before_flags,
 )
 
 
@@ -32,7 +32,7 @@ def test_settings_that_cannot_be_read_are_todays(tiny):
     config = tiny()
     config.run_dir.mkdir(parents=True)
     (config.run_dir / "config.json").write_text("{")
-    assert read_settings_on_disk(config) == config
+    assert read_run_settings_before_flags(config) == config
 
 
 def test_only_what_changes_the_images_of_a_step_is_named(tiny):

@@ -11,10 +11,10 @@ from system import devices
 
 
 def test_precision_and_jit_are_chosen_by_the_machine(monkeypatch):
-    assert devices.choose_precision("float16") == "float16"
-    assert devices.choose_precision("auto") in ("bfloat16", "float32")
-    assert devices.choose_jit("on")
-    assert not devices.choose_jit("off")
+    assert devices.choose_precision_for_device("float16") == "float16"
+    assert devices.choose_precision_for_device("auto") in ("bfloat16", "float32")
+    assert devices.choose_jit_for_device("on")
+    assert not devices.choose_jit_for_device("off")
     monkeypatch.setattr(
         tf.config, "list_physical_devices", lambda kind: ["gpu"] if kind == "GPU" else []
     )
@@ -24,8 +24,8 @@ def test_precision_and_jit_are_chosen_by_the_machine(monkeypatch):
             "get_device_details",
             lambda _, c=capability: {"compute_capability": c},
         )
-        assert devices.choose_precision("auto") == precision
-    assert devices.choose_jit("auto")
+        assert devices.choose_precision_for_device("auto") == precision
+    assert devices.choose_jit_for_device("auto")
 
 
 def test_tensorflow_comes_without_what_keras_wraps_which_can_still_be_imported():
@@ -46,7 +46,7 @@ import sklearn.datasets
 )
 def test_a_cpu_that_has_bfloat16_gets_it(flags, precision, monkeypatch):
     monkeypatch.setattr(devices, "_read_cpu_flags", lambda: set(flags.split()))
-    assert devices.choose_precision("auto") == precision
+    assert devices.choose_precision_for_device("auto") == precision
 
 
 def test_hidden_modules_fail_to_import_and_come_back():

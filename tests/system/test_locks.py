@@ -16,7 +16,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(held, tmp_path, caplog):
     run_dir = tmp_path / "out" / "run"
     assert (run_dir / "lock").read_text() == f"process {held.pid} on {socket.gethostname()}"
     (run_dir / "config.json").touch()
-    with locks.lock_run(run_dir):
+    with locks.lock_folder(run_dir):
         assert (run_dir / "lock").read_text() == f"process {os.getpid()} on {socket.gethostname()}"
     assert [path.name for path in run_dir.iterdir()] == ["config.json"]
 
@@ -25,7 +25,7 @@ def test_a_lock_from_another_host_is_taken_over_with_a_warning(tmp_path, monkeyp
     said = []
     monkeypatch.setattr(locks.logging, "warning", lambda text, *values: said.append(text % values))
     (tmp_path / "lock").write_text("process 7 on elsewhere")
-    with locks.lock_run(tmp_path):
+    with locks.lock_folder(tmp_path):
         assert "process 7 on elsewhere did not finish its work" in said[0]
 
 
@@ -47,11 +47,14 @@ def test_where_the_file_system_has_no_locks_the_name_counts(holder, refused, tmp
         holder.replace("HOST", socket.gethostname()).replace("OURS", str(os.getpid()))
     )
     if refused:
-        with pytest.raises(ValueError, match="Only one process at a time"), locks.lock_run(folder):
+        with (
+            pytest.raises(ValueError, match="Only one process at a time"),
+            locks.lock_folder(folder),
+        ):
             pass
     else:
         with (
-            locks.lock_run(folder),
+            locks.lock_folder(folder),
             pytest.raises(ValueError, match="in use by"),
             other_process(monkeypatch, folder),
         ):
@@ -64,11 +67,14 @@ def test_a_users_file_of_that_name_stays(has_locks, tmp_path, monkeypatch):
         monkeypatch.setattr(locks, "fcntl", None)
     path = tmp_path / "lock"
     path.write_text("the combination is 1234")
-    with pytest.raises(ValueError, match=r"must be this program's lock"), locks.lock_run(tmp_path):
+    with (
+        pytest.raises(ValueError, match=r"must be this program's lock"),
+        locks.lock_folder(tmp_path),
+    ):
         pass
     assert path.read_text() == "the combination is 1234"
     path.write_bytes(bytes(20))  # after a power failure
-    with locks.lock_run(tmp_path):
+    with locks.lock_folder(tmp_path):
         pass
 
 
@@ -76,7 +82,7 @@ def other_process(monkeypatch, folder):
     """The lock as another process would ask for it, while this one lives."""
     pid = os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
-    return locks.lock_run(folder)
+    return locks.lock_folder(folder)
 
 
 def test_who_waits_for_a_lock_gets_it_when_it_is_free_and_says_so_once(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from training.diagnosis import (
     SIGNS,
     CollapsedError,
     Verdict,
-    judge_evaluations,
+    judge_training_by_scores,
     summarise_evaluations,
 )
 
@@ -30,7 +30,7 @@ def evaluations(*scores, **others):
 
 def judge(history):
     """(the name of the sign or "", the verdict)."""
-    sign, words = judge_evaluations(summarise_evaluations(history, FLOOR))
+    sign, words = judge_training_by_scores(summarise_evaluations(history, FLOOR))
     return sign.name if sign else "", words
 
 
@@ -109,7 +109,7 @@ def test_images_too_few_for_a_distance_are_judged_by_what_there_is(tiny, message
     history = [{"step": 100, "vendi": 0.7, "nearest_ratio": 0.9}]
     assert judge(history) == ("", "too few images for a verdict")
     history.append({"step": 200, "vendi": 0.7, "nearest_ratio": 0.5, "pair_accuracy": 1.0})
-    Verdict(tiny()).announce_evaluation(history, None)
+    Verdict(tiny()).announce_training_verdict(history, None)
     assert messages[0] == (
         "step 200: diversity 70%, 0.50 times as far from reals as reals are, D right in 100% of "
         "pairs: memorising."
@@ -122,7 +122,7 @@ def test_what_goes_wrong_is_warned_of_once_per_occurrence(tiny, messages):
     scores = [(60, 0.5), (75, 0.2), (80, 0.2), (61, 0.5), (75, 0.2)]
     history = evaluations(*scores)
     for count in range(1, 6):
-        Verdict(tiny()).announce_evaluation(history[:count], floor=2.0)
+        Verdict(tiny()).announce_training_verdict(history[:count], floor=2.0)
 
     warnings = [text for text in messages if "is collapsing" in text]
     assert len(warnings) == 2
@@ -150,7 +150,7 @@ def test_what_goes_wrong_is_warned_of_once_per_occurrence(tiny, messages):
 def test_the_flag_to_change_is_that_of_the_run(tiny, messages, accuracy, logit, updates, flag):
     history = evaluations(*STILL, pair_accuracy=accuracy, fake_logit=logit)
     config = tiny(d_updates=updates[0], g_updates=updates[1], learning_rate=0.004, halvings=1)
-    Verdict(config).announce_evaluation(history, FLOOR)
+    Verdict(config).announce_training_verdict(history, FLOOR)
     assert flag in messages[-1]
     assert "--learning_rate=0.001" in messages[-1]
 
@@ -162,12 +162,12 @@ def test_what_a_collapse_does_is_a_setting(tiny, messages):
     for word in ("warn", "stop"):
         verdict = Verdict(dataclasses.replace(config, on_collapse=word))
         for history in (healthy, worse):
-            verdict.announce_evaluation(history, FLOOR)
+            verdict.announce_training_verdict(history, FLOOR)
             assert not verdict.ends_training
-        verdict.announce_evaluation(collapsed, FLOOR)
+        verdict.announce_training_verdict(collapsed, FLOOR)
         assert verdict.ends_training == (word == "stop")
 
     verdict = Verdict(dataclasses.replace(config, on_collapse="restore"))
-    verdict.announce_evaluation(worse, FLOOR)
+    verdict.announce_training_verdict(worse, FLOOR)
     with pytest.raises(CollapsedError, match=r"at step 200: collapsing, 80% of .* step 100\."):
-        verdict.announce_evaluation(collapsed, FLOOR)
+        verdict.announce_training_verdict(collapsed, FLOOR)

@@ -9,7 +9,7 @@ import termios
 import pytest
 from absl import logging
 
-from training.progress_bar import TrainingBar, format_hours_and_minutes
+from training.progress_bar import TrainingBar, format_training_time_left
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals here")
 
@@ -168,4 +168,4 @@ def test_without_a_terminal_nothing_is_shown(tiny, capsys):
     ("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (3599, "59:59"), (36_061, "10:01:01")]
 )
 def test_a_time_is_read_like_a_clock(seconds, text):
-    assert format_hours_and_minutes(seconds) == text
+    assert format_training_time_left(seconds) == text

@@ -8,7 +8,7 @@ import ops
 from data.batches import Order
 from gan import DCGAN
 from training import steps
-from training.steps import Steps, choose_steps_per_call, should_keep_training_images_on_device
+from training.steps import Steps, choose_steps_per_call, should_train_from_device_memory
 
 LABELLED = {"labels": "own", "label_names": ("a", "b", "c")}
 
@@ -112,16 +112,16 @@ def test_results_bring_the_last_labels(tiny):
 def test_the_table_is_brought_in_pieces_and_only_where_it_leaves_memory(tiny, monkeypatch):
     images = images_for(tiny())
     monkeypatch.setattr(steps, "UPLOAD", 8)
-    np.testing.assert_array_equal(steps.upload_images_to_device(images), images)
+    np.testing.assert_array_equal(steps.upload_images_for_training_steps(images), images)
     gpu = type("Device", (), {"device_type": "GPU", "memory_limit": 5 * images.nbytes})
     monkeypatch.setattr(steps.device_lib, "list_local_devices", lambda: [gpu])
-    assert should_keep_training_images_on_device("auto", images)
-    assert not should_keep_training_images_on_device("off", images)
+    assert should_train_from_device_memory("auto", images)
+    assert not should_train_from_device_memory("off", images)
     gpu.memory_limit = 3 * images.nbytes
-    assert not should_keep_training_images_on_device("auto", images)
-    assert should_keep_training_images_on_device("on", images)
+    assert not should_train_from_device_memory("auto", images)
+    assert should_train_from_device_memory("on", images)
     monkeypatch.setattr(steps.device_lib, "list_local_devices", list)
-    assert not should_keep_training_images_on_device("auto", images)
+    assert not should_train_from_device_memory("auto", images)
 
 
 def test_several_steps_a_call_are_for_gpus_unless_asked_for(monkeypatch):

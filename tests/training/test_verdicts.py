@@ -113,7 +113,7 @@ def collapse_once(monkeypatch):
             left.clear()
             return SIGNS[1], "collapsing"
 
-        monkeypatch.setattr("training.diagnosis.judge_evaluations", judge)
+        monkeypatch.setattr("training.diagnosis.judge_training_by_scores", judge)
 
     return collapse
 

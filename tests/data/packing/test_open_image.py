@@ -6,7 +6,7 @@ from PIL import Image
 
 from data import limits
 from data.packing.decode import (
-    check_encoded_image_size,
+    check_encoded_image_bytes,
     check_image_pixel_count,
     estimate_decoding_bytes,
     list_image_formats,
@@ -59,7 +59,7 @@ def test_one_limit_bounds_bytes_and_files(tmp_path, monkeypatch):
     for image in (tmp_path / "large.png", bytes(2**20 + 1)):
         with pytest.raises(ValueError, match="1 MB, more than 1"):
             open_image(image)
-    check_encoded_image_size(2**20)
+    check_encoded_image_bytes(2**20)
 
 
 def test_pixels_are_counted_by_the_header(monkeypatch, photos):

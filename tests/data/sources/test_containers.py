@@ -3,8 +3,8 @@ import tarfile
 import numpy as np
 import pytest
 
-from config.catalog import CONTAINER_SUFFIXES, cut_container_suffix
-from config.settings import name_dataset_for_folders
+from config.catalog import CONTAINER_SUFFIXES, cut_suffix_from_dataset_name
+from config.settings import name_folder_after_dataset_setting
 from data.find import find_dataset_source
 from data.load import load_dataset
 from data.sources.containers import (
@@ -35,12 +35,12 @@ def test_kinds_by_suffix(tmp_path, name, kind):
 
 def test_labels_for_folders_lose_the_suffix():
     for suffix in CONTAINER_SUFFIXES:
-        assert cut_container_suffix(f"a.b{suffix}") == "a.b"
-        assert name_dataset_for_folders(f"data/cats{suffix.upper()}") == "cats"
-    assert name_dataset_for_folders("shards/train-{000..012}.tar") == "train-000..012"
-    assert name_dataset_for_folders("shards/train-*.tar") == "train"
-    assert name_dataset_for_folders("hf:owner/cats:test") == "hf-owner-cats-test"
-    assert name_dataset_for_folders("cats-") == "cats-"
+        assert cut_suffix_from_dataset_name(f"a.b{suffix}") == "a.b"
+        assert name_folder_after_dataset_setting(f"data/cats{suffix.upper()}") == "cats"
+    assert name_folder_after_dataset_setting("shards/train-{000..012}.tar") == "train-000..012"
+    assert name_folder_after_dataset_setting("shards/train-*.tar") == "train"
+    assert name_folder_after_dataset_setting("hf:owner/cats:test") == "hf-owner-cats-test"
+    assert name_folder_after_dataset_setting("cats-") == "cats-"
 
 
 @pytest.fixture

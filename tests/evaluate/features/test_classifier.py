@@ -13,7 +13,7 @@ from evaluate.features.classifier import (
     load_or_train_classifier,
     train_classifier,
 )
-from evaluate.image_sets import show_on_background
+from evaluate.image_sets import lay_compared_images_on_background
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_it_learns_what_it_is_shown(bright_or_dark):
     images, y = bright_or_dark
     found = train_classifier(images, y, one_hot=True, steps=25)
     assert (found.accuracy, found.held_out) == (1, 20)
-    features, logits = found.read_chunk(show_on_background(images))
+    features, logits = found.read_chunk(lay_compared_images_on_background(images))
     assert (features.shape, logits.shape) == ((100, 64), (100, 2))
     assert features.min() >= 0
     np.testing.assert_array_equal(logits.argmax(1), y.argmax(1))
@@ -103,7 +103,9 @@ def test_a_folder_that_cannot_be_written_costs_no_score(
 def test_images_of_any_size_and_channels_have_64_features(shape):
     weights = tuple(_draw_weights(shape, 3, np.random.PCG64(0)))
     pixels = np.random.default_rng(0).integers(0, 256, (2, *shape), dtype=np.uint8)
-    features, logits = Classifier(weights, True, 1, 1).read_chunk(show_on_background(pixels))
+    features, logits = Classifier(weights, True, 1, 1).read_chunk(
+        lay_compared_images_on_background(pixels)
+    )
     assert (features.shape, logits.shape) == ((2, 64), (2, 3))
 
 

@@ -35,7 +35,7 @@ def count(picture, colour):
 
 def test_units_lie_between_zeros():
     assert SWEEP.input_cells == 5
-    units = [cell for cell in np.ndindex(5, 5) if SWEEP.holds_unit(*cell)]
+    units = [cell for cell in np.ndindex(5, 5) if SWEEP.input_cell_holds_unit(*cell)]
     assert units == [(1, 1), (1, 3), (3, 1), (3, 3)]
 
 

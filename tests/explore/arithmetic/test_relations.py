@@ -12,7 +12,7 @@ from explore.arithmetic.relations import (
     build_convolution_matrix,
     compute_same_crop,
     compute_same_padding,
-    compute_transposed_conv_sizes,
+    compute_transposed_conv_relation,
 )
 
 
@@ -158,7 +158,9 @@ def test_a_convolution_takes_its_transpose_back_to_the_same_size():
         i, k, s, p = (found[name] for name in "iksp")
         if p < k:
             o = relations.compute_conv_output_size(i, k, s=s, p=p)
-            assert compute_transposed_conv_sizes(o, k, s=s, p=p, a=(i + 2 * p - k) % s).output == i
+            assert (
+                compute_transposed_conv_relation(o, k, s=s, p=p, a=(i + 2 * p - k) % s).output == i
+            )
 
 
 def random_geometries(count):
