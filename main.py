@@ -59,19 +59,19 @@ def main(argv: list[str]) -> int:
         parse_flags(argv)
         run_actions(collect_given_settings(), collect_action_flags([*ACTIONS]))
     except KeyboardInterrupt:
-        return report_interruption_of_actions()
+        return report_interruption()
     except ModuleNotFoundError as error:  # TensorFlow and the like are imported when needed
         end_without_package(error)
     except Exception as error:
         if interruption.received:
-            return report_interruption_of_actions()
+            return report_interruption()
         if isinstance(error, (ValueError, flags.Error, OSError, MemoryError)):
             return console.print_error_line(error)
         raise
     return 0
 
 
-def report_interruption_of_actions() -> int:
+def report_interruption() -> int:
     """Logs the interruption; returns the exit code: 0 if training can resume, else 130."""
     logging.info("interrupted.")
     return 0 if FLAGS.is_parsed() and FLAGS.train else 130
@@ -138,7 +138,7 @@ def perform_train_action(given: dict, _) -> dict | None:
         # Before TensorFlow, so that bad images are reported at once.
         with explain_gone_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
             pack = load_dataset(config)
-        reject_wrong_label_before_actions(config, pack.labels.names if pack.labels else None)
+        reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
 
         devices.quietly_import_tensorflow()
         from train import train_on_dataset
@@ -148,7 +148,7 @@ def perform_train_action(given: dict, _) -> dict | None:
     return given if trained else None  # a signal that stops training stops what follows, too
 
 
-def reject_wrong_label_before_actions(config: Config, label_names: tuple[str, ...] | None) -> None:
+def reject_wrong_label_flag(config: Config, label_names: tuple[str, ...] | None) -> None:
     """Raises ValueError for a wrong --label now, not after training."""
     from data.label_choice import encode_dataset_labels_by_name
 

@@ -9,6 +9,7 @@ from absl import logging
 
 from config.settings import Config
 from config.stored import write_config
+from data.given_arrays import check_training_images, take_training_labels
 from data.labels import Labels
 from data.split import Split, split_rows_for_holdout
 from evaluate.monitor import Monitor
@@ -36,7 +37,6 @@ from training.announcements import (
 )
 from training.cost import estimate_training_bytes
 from training.diagnosis import Verdict
-from training.given_arrays import check_training_images, take_training_labels
 from training.logs import Logs, OnLog
 from training.pictures import Pictures
 from training.recovery import check_losses_finite, halve_learning_rate, translate_step_errors

@@ -31,7 +31,7 @@ def check_config(config) -> None:
     _check_out_name_setting(config)
     _check_crop_settings(config)
     _check_labels_setting(config)
-    _check_scores_for_collapse(config)
+    _check_on_collapse_setting(config)
 
 
 def _check_setting_bounds_and_choices(config, field: dataclasses.Field) -> None:
@@ -236,7 +236,7 @@ def _suggest_setting(config, name: str) -> str:
     return "Leave it out." if default in (None, "") else f"Try --{name}={default}."
 
 
-def _check_scores_for_collapse(config) -> None:
+def _check_on_collapse_setting(config) -> None:
     if config.on_collapse != "warn" and config.eval_freq == 0:
         raise ValueError(
             f"--eval_freq must not be 0 where --on_collapse is {config.on_collapse}, which goes by "

@@ -13,7 +13,7 @@ from config.settings import MIN_SIDE, Config, name_folder_after_dataset_setting
 from data.find import find_dataset_source
 from data.identity import name_place_of_dataset
 from data.labels import Labels, read_dataset_labels
-from data.mode_labels import read_labels_for_modes
+from data.mode_labels import read_dataset_labels_for_modes
 from data.packing.decode import BACKGROUND, Decoded, Geometry, decode_image
 from data.packing.pack import Pack, load_or_make_pack
 from data.sources.source import Source
@@ -44,14 +44,14 @@ def load_dataset(config: Config) -> Pack:
     return dataclasses.replace(pack, labels=labels, place=place)
 
 
-def load_dataset_with_modes(config: Config) -> Pack:
+def load_dataset_and_mode_labels(config: Config) -> Pack:
     """The images, and labels that tell their modes apart, whatever labels the run has.
 
     Raises ValueError when the dataset has none.
     """
     source = find_dataset_source(config)
     pack = _load_dataset_pack(config, source)
-    labels = read_labels_for_modes(config, source, pack.manifest["files"])
+    labels = read_dataset_labels_for_modes(config, source, pack.manifest["files"])
     return dataclasses.replace(pack, labels=labels)
 
 

@@ -13,7 +13,7 @@ from data.sources.source import Source
 MOST_ATTRIBUTES = 5  # 32 combinations; of more, many would have hardly an image
 
 
-def read_labels_for_modes(config: Config, source: Source, files: Sequence[str]) -> Labels:
+def read_dataset_labels_for_modes(config: Config, source: Source, files: Sequence[str]) -> Labels:
     """The labels of the run; for a run without labels, the first that its dataset has.
 
     These are its own, then those attributes of a file that are on in the most nearly half of all

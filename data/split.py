@@ -32,7 +32,7 @@ def split_rows_for_holdout(images: np.ndarray, share: float) -> Split:
         everything = np.arange(len(images), dtype=np.int64)
         return Split(everything, everything[:0])
 
-    is_held_out = _hash_pixels_of_images(images) < np.uint64(share * 2**64)
+    is_held_out = _hash_pixels_to_split_dataset(images) < np.uint64(share * 2**64)
     split = Split(np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out))
     if not len(split.held_out) or len(split.training) < 2:
         raise ValueError(
@@ -43,7 +43,7 @@ def split_rows_for_holdout(images: np.ndarray, share: float) -> Split:
     return split
 
 
-def _hash_pixels_of_images(images: np.ndarray) -> np.ndarray:
+def _hash_pixels_to_split_dataset(images: np.ndarray) -> np.ndarray:
     """uint64 (N,), evenly spread: BLAKE2b of each image's bytes with KEY, 8 bytes, big-endian."""
     digests = bytearray()
     size = max(1, BLOCK_BYTES // images[0].nbytes)

@@ -27,7 +27,7 @@ from evaluate.report import (
     draw_grid_of_run,
     plan_charts_of_run,
 )
-from runs.history import list_grids_of_run, locate_metrics, read_thinned_metrics
+from runs.history import list_grids_of_run, locate_metrics, read_thinned_metrics_of_run
 
 PICTURE = Path(__file__).parent / "healthy.png"
 WIDTH, MARGIN = 1440, 30  # pixels, as all lengths here
@@ -40,7 +40,7 @@ TITLE, TEXT = 24, 17  # heights of the fonts
 
 def draw_two_runs(runs: list[Config]) -> Image.Image:
     """Both with the same axes, so that they can be compared."""
-    histories = [read_thinned_metrics(locate_metrics(run), LINES) for run in runs]
+    histories = [read_thinned_metrics_of_run(locate_metrics(run), LINES) for run in runs]
     charts = [plan_charts_of_run(history)[:CHARTS] for history in histories]
     axes = [choose_axis_for_chart(*both) for both in zip(*charts, strict=True)]
     last_step = max(history[-1]["step"] for history in histories)

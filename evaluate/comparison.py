@@ -90,12 +90,12 @@ class Comparison:
 
         With as many held-out images, if there are some.
         """
-        self.neighbours = shrink_images(read_rows(self.trained[: self.most]))
+        self.neighbours = shrink_images_to_compare(read_rows(self.trained[: self.most]))
         nearest = find_nearest(self.neighbours, self.neighbours, skip_itself=True)
         self.spacing = nearest.distances.mean()
         self.strangers = None
         if len(self.unseen) >= HELD_OUT_JUDGED:
-            self.strangers = shrink_images(read_rows(self.unseen[: self.most]))
+            self.strangers = shrink_images_to_compare(read_rows(self.unseen[: self.most]))
 
     def _take_judged_images(self, read_rows) -> None:
         """Keeps images and labels for D: trained ones, and held-out ones if there are some."""
@@ -122,7 +122,7 @@ class Comparison:
         """How near fakes, uint8 (N, H, W, C), are to reals; {} where each real has a double."""
         if not self.spacing:
             return {}
-        fakes = shrink_images(fakes)
+        fakes = shrink_images_to_compare(fakes)
         scores = {"nearest_ratio": find_mean_distance(fakes, self.neighbours) / self.spacing}
         if self.strangers is not None:
             size = min(len(self.strangers), len(self.neighbours))
@@ -149,7 +149,7 @@ def find_mean_distance(images: np.ndarray, reals: np.ndarray) -> float:
     return float(find_nearest(images, reals).distances.mean())
 
 
-def shrink_images(images: np.ndarray) -> np.ndarray:
+def shrink_images_to_compare(images: np.ndarray) -> np.ndarray:
     """uint8 (N, H, W, C) -> float32 (N, h * w * 3), 0 to 1, h and w at most NEIGHBOUR_SIDE.
 
     A pixel is the mean of those that it covers.

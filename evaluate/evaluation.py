@@ -66,7 +66,7 @@ def evaluate(
     sampler = Sampler(config, checkpoint=checkpoint)
     folder = config.run_dir / "evaluate"
     options = {"split": split, "networks": networks, "folder": folder, "cache": cache}
-    options["classes"] = _find_classes(config, labels, count)
+    options["classes"] = _find_classes_to_score(config, labels, count)
 
     drawn = _choose_count_to_draw(names, count, samples)
     with draw_fakes_to_file(sampler, drawn, folder) as fakes:
@@ -104,7 +104,7 @@ def _choose_count_to_draw(names: list[str], count: int, samples: int) -> int:
     return max(count, min(samples, MOST_FAKES)) if needs_more else count
 
 
-def _find_classes(
+def _find_classes_to_score(
     config: Config, labels: Labels | None, count: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The classes of the images, and of the first `count` fakes; None where there are none."""
@@ -174,7 +174,7 @@ def _score_metric(sampler: Sampler, sets: ImageSets, metric: Metric) -> list[Sco
     values = [metric.measure(some, fakes, seed=seed) for some, fakes, _ in triples]
     floors = [metric.measure(some, others, seed=seed) for some, _, others in triples]
     facts = {"n": len(sets.fakes), "reals": len(sets.choice), **sets.describe_metric(metric)}
-    facts |= _gather_facts(sampler, start)
+    facts |= _gather_facts_of_score(sampler, start)
     names = [name for name in values[0] if not name.endswith(("_reals", "_error", "_deviation"))]
     return [_summarize_metric_over_seeds(name, values, floors, facts) for name in names]
 
@@ -192,7 +192,7 @@ def _score_memorisation(sampler: Sampler, sets: ImageSets, fakes: np.ndarray) ->
 
     networks = {"pixels": "none", "features": f"random convolutions, seed {FEATURE_SEED}"}
     facts = {"reals": len(sets.images), "split": "training and held-out images", "resize": "none"}
-    facts |= _gather_facts(sampler, start)
+    facts |= _gather_facts_of_score(sampler, start)
     scores = []
     for space, result in found.items():
         name, n = f"memorisation_{space}", len(result.training.indices)
@@ -205,7 +205,7 @@ def _score_memorisation(sampler: Sampler, sets: ImageSets, fakes: np.ndarray) ->
     return scores
 
 
-def _gather_facts(sampler: Sampler, start: float) -> dict:
+def _gather_facts_of_score(sampler: Sampler, start: float) -> dict:
     """What every score's record says of the generator, and the seconds since `start`."""
     return {
         "seed": sampler.config.seed,

@@ -25,7 +25,7 @@ def measure_memorisation_of_run(sets: ImageSets, fakes: np.ndarray) -> dict[str,
 
     features: of random convolutions. Memory: 512 bytes for each image of the dataset.
     """
-    training, held_out = _read_both_splits(sets)
+    training, held_out = _read_splits_to_compare_with(sets)
     fakes = fakes[:MOST_FAKES]
     features = compute_random_features(
         *(training, held_out, fakes), seed=FEATURE_SEED, gather=sets.recall_random_features
@@ -36,7 +36,7 @@ def measure_memorisation_of_run(sets: ImageSets, fakes: np.ndarray) -> dict[str,
     }
 
 
-def _read_both_splits(sets: ImageSets) -> tuple[SomeImages, SomeImages]:
+def _read_splits_to_compare_with(sets: ImageSets) -> tuple[SomeImages, SomeImages]:
     return tuple(SomeImages(sets.images, r) for r in (sets.split.training, sets.split.held_out))
 
 
@@ -84,7 +84,7 @@ def _list_tiles_of_samples(
     """(image, words below it) of each sample in `order` and of its two nearest, row by row."""
     columns = [(fakes[order], [""] * len(order))]
     nearest = (memorisation.training, memorisation.held_out)
-    for images, of_split in zip(_read_both_splits(sets), nearest, strict=True):
+    for images, of_split in zip(_read_splits_to_compare_with(sets), nearest, strict=True):
         words = [f"distance {distance:.3g}" for distance in of_split.distances[order]]
         columns.append((take_compared_images(images, of_split.indices[order]), words))
     return [(images[row], words[row]) for row in range(len(order)) for images, words in columns]
@@ -98,12 +98,12 @@ def _draw_tile(canvas: Image.Image, corner: tuple[int, int], image: np.ndarray, 
     size = tuple(max(1, round(side * scale)) for side in shown.shape[1::-1])  # (width, height)
     how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
     canvas.paste(Image.fromarray(shown).resize(size, how), corner)
-    _write(canvas, (corner[0] + TILE // 2, corner[1] + TILE + 2), words, 13, "ma")
+    _write_on_picture(canvas, (corner[0] + TILE // 2, corner[1] + TILE + 2), words, 13, "ma")
 
 
 def _write_headings(canvas: Image.Image, left: int, space: str, memorisation: Memorisation) -> None:
     """What this half shows, and what follows from all samples."""
-    _write(canvas, (left + GAP, 8), f"Nearest in {space}", 20, "la")
+    _write_on_picture(canvas, (left + GAP, 8), f"Nearest in {space}", 20, "la")
     count = len(memorisation.training.distances)
     lines = (
         f"{memorisation.share:.1%} of {count:,} samples lie nearer to a\n"
@@ -111,13 +111,15 @@ def _write_headings(canvas: Image.Image, left: int, space: str, memorisation: Me
         f"Without copying, {memorisation.expected:.1%} would (p = {memorisation.p_value:.2g}).\n"
         "The closest samples first:"
     )
-    _write(canvas, (left + GAP, 36), lines, 13, "la")
+    _write_on_picture(canvas, (left + GAP, 36), lines, 13, "la")
     for column, heading in enumerate(HEADINGS):
         x = left + GAP + column * (TILE + GAP) + TILE // 2
-        _write(canvas, (x, ABOVE - 36), heading, 13, "ma")
+        _write_on_picture(canvas, (x, ABOVE - 36), heading, 13, "ma")
 
 
-def _write(canvas: Image.Image, at: tuple[int, int], words: str, size: int, anchor: str) -> None:
+def _write_on_picture(
+    canvas: Image.Image, at: tuple[int, int], words: str, size: int, anchor: str
+) -> None:
     font = ImageFont.load_default(size)
     align = "center" if anchor == "ma" else "left"
     ImageDraw.Draw(canvas).text(at, words, INK, font, anchor=anchor, align=align)

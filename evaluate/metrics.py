@@ -111,7 +111,7 @@ def choose_metrics_of_run(text: str, config: Config) -> list[str]:
     with that line, when none are left.
     """
     names = choose_metrics(text)
-    faults = {name: explain_what_run_lacks(METRICS[name], config) for name in names}
+    faults = {name: explain_what_metric_lacks(METRICS[name], config) for name in names}
     left = [name for name in names if not faults[name]]
     asked = dict.fromkeys(_split_metric_names(text))
     lines = [f"{name} {faults[name]}." for name in asked if faults.get(name)]
@@ -122,7 +122,7 @@ def choose_metrics_of_run(text: str, config: Config) -> list[str]:
     return left
 
 
-def explain_what_run_lacks(metric: Metric, config: Config) -> str:
+def explain_what_metric_lacks(metric: Metric, config: Config) -> str:
     """Why a metric cannot be measured on a run, and what to do; "" if it can."""
     if metric.takes == SPLIT and not config.holdout:
         return (

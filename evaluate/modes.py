@@ -67,12 +67,12 @@ def compute_reverse_kl(reals: np.ndarray, fakes: np.ndarray) -> float:
     return float(np.sum(p[p > 0] * np.log(p[p > 0] / q[p > 0])))
 
 
-def number_classes_of_digits(digits: np.ndarray) -> np.ndarray:
+def number_modes_of_digits(digits: np.ndarray) -> np.ndarray:
     """Classes (N, k), each from 0 to 9 -> modes (N,): the first counts the most."""
     return digits @ 10 ** np.arange(digits.shape[1])[::-1]
 
 
-def number_attribute_combinations(on: np.ndarray) -> np.ndarray:
+def number_modes_of_attributes(on: np.ndarray) -> np.ndarray:
     """Attributes (N, k), on or off -> modes (N,), one for each combination.
 
     Raises ValueError for more than 62 attributes.

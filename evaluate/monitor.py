@@ -47,23 +47,26 @@ class Monitor:
         self.comparison = Comparison(config, images, split, discriminator, y)
         self.is_on = config.eval_freq != 0 and len(split.training) >= FEWEST_IMAGES
         self.history = [e for e in read_metrics(locate_metrics(config)) if "vendi" in e]
-        self.seconds, self.finished = 0.0, time.monotonic()  # of the last evaluation
+        self.began = time.monotonic()
+        self.seconds = self.seconds_of_last = 0.0  # of all evaluations since then, and of one
 
         if self.is_on and self.history:  # a kill may have come between its checkpoint and best/
             self.keep_best_scored_checkpoint(self.history[-1]["step"])
         if self.is_on:
-            self._say_what_is_missing(split)
+            self._warn_of_too_few_images_to_score(split)
 
     def is_evaluation_due(self, step: int, *, is_last: bool) -> bool:
         """Whether to evaluate after `step` steps, when a checkpoint is due.
 
-        is_last: of the run. Without --eval_freq, evaluations take up to SHARE_OF_TIME.
+        is_last: of the run. Without --eval_freq, evaluations take up to SHARE_OF_TIME, but for the
+        first and the last.
         """
         if not self.is_on or is_last:
             return self.is_on
         if self.config.eval_freq:
             return step % self.config.eval_freq == 0
-        return self.seconds < SHARE_OF_TIME * (time.monotonic() - self.finished)
+        expected = self.seconds + self.seconds_of_last
+        return expected <= SHARE_OF_TIME * (time.monotonic() - self.began)
 
     def score_fakes_against_reals(self, step: int) -> dict[str, float]:
         """The scores of both networks as they are after `step` steps, with "eval_seconds".
@@ -81,10 +84,10 @@ class Monitor:
         fakes = self.sampler.draw(z, y)[: max(self.comparison.count, DRAW_BATCH)]
         scores = self.comparison.score_fakes(fakes, y)
 
-        self.finished = time.monotonic()
-        self.seconds = self.finished - start
+        self.seconds_of_last = time.monotonic() - start
+        self.seconds += self.seconds_of_last
         self.history.append({"step": step, **scores})
-        return scores | {"eval_seconds": self.seconds}
+        return scores | {"eval_seconds": self.seconds_of_last}
 
     def keep_best_scored_checkpoint(self, step: int) -> None:
         """Keeps the checkpoint of `step` in best/ if it was evaluated and none had a better score.
@@ -97,7 +100,7 @@ class Monitor:
             evaluated = {entry["step"] for entry in self.history}
             keep_best_checkpoint(self.config, step, evaluated)
 
-    def _say_what_is_missing(self, split: Split) -> None:
+    def _warn_of_too_few_images_to_score(self, split: Split) -> None:
         held_out, config = len(split.held_out), self.config
         if held_out and not self.comparison.uses_held_out:
             logging.info(

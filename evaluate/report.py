@@ -24,7 +24,7 @@ from evaluate.charts import (
     measure_words,
     write_words,
 )
-from runs.history import list_grids_of_run, locate_metrics, read_thinned_metrics
+from runs.history import list_grids_of_run, locate_metrics, read_thinned_metrics_of_run
 from system.console import explain_error
 from system.text import escape_unprintable, format_duration_in_words
 from system.written import FileSeries
@@ -67,7 +67,7 @@ def write_report_of_run(config: Config, *, needs_scores: bool = False) -> Path |
     """
     folder = config.run_dir / "evaluate"
     try:
-        entries = read_thinned_metrics(locate_metrics(config), LINES)
+        entries = read_thinned_metrics_of_run(locate_metrics(config), LINES)
         has_any = entries or list_grids_of_run(config)
         if not (find_best_entry(entries) if needs_scores else has_any):
             return None
@@ -94,7 +94,7 @@ def draw_report_of_run(config: Config, entries: list[dict]) -> Image.Image:
     height = below_charts + (ABOVE_GRIDS + tallest if tallest else 0) + MARGIN
     page = Image.new("RGB", (WIDTH, height), PAPER)
 
-    _write_header(page, config, entries)
+    _write_header_of_report(page, config, entries)
     width = (WIDTH - 2 * MARGIN - CHART_GAP) // 2
     for number, chart in enumerate(charts):
         x = MARGIN + number % 2 * (width + CHART_GAP)
@@ -181,11 +181,13 @@ def format_score(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _write_header(page: Image.Image, config: Config, entries: list[dict]) -> None:
+def _write_header_of_report(page: Image.Image, config: Config, entries: list[dict]) -> None:
     """The run's name, what was trained, and the last verdict."""
-    name = _shorten_words(escape_unprintable(config.name), NAME, WIDTH - 2 * MARGIN)
+    name = _shorten_words_of_report(escape_unprintable(config.name), NAME, WIDTH - 2 * MARGIN)
     write_words(page, (MARGIN, 46), name, NAME)
-    facts = _shorten_words(describe_training_of_run(config, entries), FACTS, WIDTH - 2 * MARGIN)
+    facts = _shorten_words_of_report(
+        describe_training_in_report(config, entries), FACTS, WIDTH - 2 * MARGIN
+    )
     write_words(page, (MARGIN, 84), facts, FACTS, FAINT)
 
     verdict, numbers = describe_last_scores(entries)
@@ -206,7 +208,7 @@ def _draw_round_mark(page: Image.Image, middle: tuple[int, int], colour: tuple) 
     page.paste(colour, (middle[0] - 8, middle[1] - 8), mask.reduce(4))
 
 
-def _shorten_words(words: str, size: int, width: float) -> str:
+def _shorten_words_of_report(words: str, size: int, width: float) -> str:
     """The beginning that fits into `width` pixels, with "..." if something is left out."""
     short = words
     while short and measure_words(words if short == words else short + "...", size) > width:
@@ -214,7 +216,7 @@ def _shorten_words(words: str, size: int, width: float) -> str:
     return short if short == words else short + "..."
 
 
-def describe_training_of_run(config: Config, entries: list[dict]) -> str:
+def describe_training_in_report(config: Config, entries: list[dict]) -> str:
     """dataset digits, 32x32 gray, 1,500 steps of 64 images ..."""
     size = f"{config.width}x{config.height} {CHANNELS.get(config.c_dim, '')}".strip()
     facts = [
@@ -274,9 +276,9 @@ def draw_grid_of_run(config: Config, path: Path) -> Image.Image | None:
     """A grid, or as many of its first images as can be shown large; None where it is no image."""
     with contextlib.suppress(*SIZE_ERRORS), Image.open(path) as file:
         columns, rows = file.width // config.width, file.height // config.height
-        shown, tile = choose_images_of_grid(config, max(columns, 1), max(rows, 1))
+        shown, tile = choose_images_for_report(config, max(columns, 1), max(rows, 1))
         part = file.crop((0, 0, shown[0] * config.width, shown[1] * config.height))
-        return _set_images_apart(_put_on_white(part), shown, tile)
+        return _set_images_apart(_put_report_tile_on_white(part), shown, tile)
     return None
 
 
@@ -297,7 +299,7 @@ def _set_images_apart(
     return apart
 
 
-def choose_images_of_grid(config: Config, columns: int, rows: int) -> tuple[tuple, tuple]:
+def choose_images_for_report(config: Config, columns: int, rows: int) -> tuple[tuple, tuple]:
     """(columns, rows) to show of a grid, and the (width, height) to show each image in.
 
     Small images are enlarged by a whole number. A network with labels has one in each row: all
@@ -314,7 +316,7 @@ def choose_images_of_grid(config: Config, columns: int, rows: int) -> tuple[tupl
     return max(found, key=lambda choice: math.prod((*choice[0], *choice[1])))
 
 
-def _put_on_white(picture: Image.Image) -> Image.Image:
+def _put_report_tile_on_white(picture: Image.Image) -> Image.Image:
     if "A" not in picture.getbands() and "transparency" not in picture.info:
         return picture.convert("RGB")
     picture = picture.convert("RGBA")

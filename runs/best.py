@@ -46,13 +46,13 @@ def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None
                 path.unlink(missing_ok=True)
 
 
-def go_back_to_best_checkpoint(config: Config) -> int:
+def put_best_checkpoint_of_run_back(config: Config) -> int:
     """Makes the checkpoint in best/ the run's newest one; returns its step, 0 where there is none.
 
     Later checkpoints are put aside, and a copy of metrics.jsonl keeps the later steps. A kill in
     between leaves a run that goes on from one of the checkpoints. Raises OSError.
     """
-    best = _find_best_of_this_training(config)
+    best = _find_best_checkpoint_of_run(config)
     if not best:
         return 0
 
@@ -82,7 +82,7 @@ def _put_later_checkpoints_aside(folder: Path, step: int) -> None:
     logging.info("the checkpoints after step %s were put aside in %s.", f"{step:,}", aside)
 
 
-def _find_best_of_this_training(config: Config) -> Path | None:
+def _find_best_checkpoint_of_run(config: Config) -> Path | None:
     """The prefix of the checkpoint in best/, unless it is of steps that the run went back from."""
     scored = {e["step"] for e in read_metrics(locate_metrics(config)) if "frechet" in e}
     found = list_checkpoints(config.best_path)

@@ -114,7 +114,7 @@ def read_metrics(path: Path) -> list[dict]:
     return [entry for entry in entries if entry is not None]
 
 
-def read_thinned_metrics(path: Path, most: int) -> list[dict]:
+def read_thinned_metrics_of_run(path: Path, most: int) -> list[dict]:
     """Like `read_metrics`: all entries with scores, the last, and `most` others, evenly spaced.
 
     Memory: that of these entries, however long the file is.

@@ -65,7 +65,7 @@ class Sign(NamedTuple):
     """A way in which a run goes wrong.
 
     describe: returns the verdict, or "" where there is no such sign. advice: the warning that comes
-    with it, with fields of `advise_on_sign`.
+    with it, with fields of `advise_on_verdict`.
     """
 
     name: str
@@ -85,23 +85,24 @@ class Verdict:
 
         Raises CollapsedError where the run is to go back to its best checkpoint.
         """
-        evaluations = summarise_evaluations(history, floor)
+        evaluations = summarise_training_evaluations(history, floor)
         sign, words = judge_training_by_scores(evaluations)
         step = f"{evaluations.last['step']:,}"
         logging.info("step %s: %s: %s.", step, describe_last_scores(evaluations), words)
         before = (
-            history[:-1] and judge_training_by_scores(summarise_evaluations(history[:-1], floor))[0]
+            history[:-1]
+            and judge_training_by_scores(summarise_training_evaluations(history[:-1], floor))[0]
         )
         has_ended = sign is not None and sign.name in ENDING_SIGNS
         if has_ended and self.config.on_collapse == "restore":
             raise CollapsedError(f"{self.config.run_dir} at step {step}: {words}.")
         if sign and sign != before and sign.advice:
-            logging.warning("%s", advise_on_sign(self.config, sign, evaluations))
+            logging.warning("%s", advise_on_verdict(self.config, sign, evaluations))
         self.ends_training = has_ended and self.config.on_collapse == "stop"
         return words
 
 
-def summarise_evaluations(history: list[dict], floor: float | None) -> Evaluations:
+def summarise_training_evaluations(history: list[dict], floor: float | None) -> Evaluations:
     scored = [entry for entry in history if "frechet" in entry]
     best = min(scored, key=lambda entry: entry["frechet"], default=None)
     since_best = sum(entry["step"] > best["step"] for entry in scored) if best else 0
@@ -134,7 +135,7 @@ def describe_collapse(evaluations: Evaluations) -> str:
     return f"collapsing, {since}" if lost > LOST_DIVERSITY else ""
 
 
-def describe_copying(evaluations: Evaluations) -> str:
+def describe_copying_in_verdict(evaluations: Evaluations) -> str:
     """Fakes sit on training images, or D tells these from images that it never saw."""
     last = evaluations.last
     if last.get("nearest_ratio", 1.0) < COPYING_RATIO or last.get("held_out_ratio", 1.0) < NEARER:
@@ -202,7 +203,7 @@ SIGNS = (  # the most severe first
     ),
     Sign(
         "memorising",
-        describe_copying,
+        describe_copying_in_verdict,
         "{run} learns its training images by heart. Give it more images, or end it earlier with "
         "--steps.",
     ),
@@ -233,7 +234,7 @@ SIGNS = (  # the most severe first
 )
 
 
-def advise_on_sign(config: Config, sign: Sign, evaluations: Evaluations) -> str:
+def advise_on_verdict(config: Config, sign: Sign, evaluations: Evaluations) -> str:
     """The sign's advice for this run."""
     step = evaluations.best["step"] if evaluations.best else 0
     d_updates, g_updates = config.d_updates, config.g_updates

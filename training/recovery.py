@@ -9,7 +9,7 @@ from absl import logging
 
 from config.settings import Config
 from config.stored import write_config
-from runs.best import go_back_to_best_checkpoint
+from runs.best import put_best_checkpoint_of_run_back
 from runs.checkpoints import DivergedError
 from training.diagnosis import CollapsedError
 
@@ -53,7 +53,7 @@ def halve_learning_rate(config: Config, error: DivergedError) -> Config:
     if config.halvings >= MAX_HALVINGS:
         raise ValueError(f"{error} {_advise_after_learning_rate_halvings(config)}") from error
 
-    step = go_back_to_best_checkpoint(config) if isinstance(error, CollapsedError) else 0
+    step = put_best_checkpoint_of_run_back(config) if isinstance(error, CollapsedError) else 0
     config = dataclasses.replace(config, halvings=config.halvings + 1)
     logging.warning(
         "%s Going back to %s with half the learning rate: %g.",

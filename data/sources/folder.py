@@ -80,7 +80,7 @@ def walk_dataset_files(folder: Path):
     for parent, folders, files in os.walk(folder, followlinks=True, onerror=_log_unreadable_folder):
         identity, relative = os.path.realpath(parent), os.path.relpath(parent, folder)
         is_run = "config.json" in files and "checkpoints" in folders
-        ours = _list_written_images(Path(parent), files, is_top=relative == ".")
+        ours = _list_dataset_files_we_wrote(Path(parent), files, is_top=relative == ".")
         if identity in seen or is_run or ours is None:
             folders.clear()
             continue
@@ -92,7 +92,9 @@ def walk_dataset_files(folder: Path):
         yield from (name if relative == "." else os.path.join(relative, name) for name in names)
 
 
-def _list_written_images(folder: Path, files: list[str], *, is_top: bool) -> set[str] | None:
+def _list_dataset_files_we_wrote(
+    folder: Path, files: list[str], *, is_top: bool
+) -> set[str] | None:
     """The paths of the files that this program wrote into `folder`, which are not data.
 
     None: nothing there is data, as the record of them is damaged. is_top: whether the user named

@@ -22,7 +22,7 @@ def stack_mnist_digits(mnist: Source, *, limit: int | None = None) -> Source:
     count = min(IMAGES, limit or IMAGES)
     numbers = choose_stacked_digits(count, mnist.count)
 
-    def stack_images():
+    def stack_mnist_digits_as_colours():
         digits = _read_gray_digits(mnist)
         for number, chosen in enumerate(numbers):
             yield str(number), np.moveaxis(digits[chosen], 0, -1)  # (3, H, W) -> (H, W, 3)
@@ -36,7 +36,7 @@ def stack_mnist_digits(mnist: Source, *, limit: int | None = None) -> Source:
         place=f"three digits each of {mnist.place}",
         fingerprint=f"stacked {SEED} {count} {mnist.fingerprint}",
         count=count,
-        items=stack_images,
+        items=stack_mnist_digits_as_colours,
         labels=read_stacked_labels if mnist.labels else None,
     )
 

@@ -93,13 +93,16 @@ def train_classifier(
     held, trained = order[:held_out], order[held_out:]
 
     with tf.device("CPU:0"):
-        weights = _fit_weights(images, y, trained, bits, one_hot=one_hot, steps=steps)
+        weights = _train_classifier_weights(images, y, trained, bits, one_hot=one_hot, steps=steps)
     classifier = Classifier(weights, one_hot, 0.0, held_out)
-    right = [_count_right_answers(classifier, images, y, rows) for rows in _split_rows(held)]
+    right = [
+        _count_right_answers(classifier, images, y, rows)
+        for rows in _split_rows_to_test_classifier(held)
+    ]
     return dataclasses.replace(classifier, accuracy=float(sum(right)) / held_out)
 
 
-def _fit_weights(
+def _train_classifier_weights(
     images: np.ndarray, y: np.ndarray, rows: np.ndarray, bits, *, one_hot: bool, steps: int
 ) -> tuple[np.ndarray, ...]:
     """rows: of the images to train on. bits: where all that is random comes from."""
@@ -111,7 +114,7 @@ def _fit_weights(
     optimizer.build(variables)
 
     @tf.function
-    def take_step(pixels: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor) -> None:
+    def take_classifier_step(pixels: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             _, logits = _compute_logits(pixels, variables)
             loss = _compute_classifier_loss(logits, labels, one_hot=one_hot)
@@ -122,7 +125,9 @@ def _fit_weights(
         chosen = rows[bits.random_raw(BATCH) % np.uint64(len(rows))]
         pixels = _shift_images(lay_compared_images_on_background(images[chosen]), bits)
         rate = RATE * (1 + np.cos(np.pi * step / steps)) / 2
-        take_step(tf.constant(pixels), tf.constant(y[chosen]), tf.constant(rate, tf.float32))
+        take_classifier_step(
+            tf.constant(pixels), tf.constant(y[chosen]), tf.constant(rate, tf.float32)
+        )
     return tuple(variable.numpy() for variable in variables)
 
 
@@ -180,7 +185,7 @@ def _compute_classifier_loss(logits: tf.Tensor, y: tf.Tensor, *, one_hot: bool) 
     return tf.reduce_mean(entropy(y, logits))
 
 
-def _split_rows(rows: np.ndarray) -> Iterator[np.ndarray]:
+def _split_rows_to_test_classifier(rows: np.ndarray) -> Iterator[np.ndarray]:
     for start in range(0, len(rows), 256):
         yield np.sort(rows[start : start + 256])
 

@@ -9,11 +9,11 @@ import numpy as np
 from config.catalog import MNIST, STACKED_MNIST
 from config.settings import Config
 from data.find import find_dataset_source
-from data.load import load_dataset_with_modes
+from data.load import load_dataset_and_mode_labels
 from data.mode_labels import is_one_class_each
 from evaluate.features.classifier import LARGEST_SIDE, Classifier, load_or_train_classifier
 from evaluate.image_sets import read_compared_chunks_on_background, read_shape_of_compared_images
-from evaluate.modes import Classified, number_attribute_combinations, number_classes_of_digits
+from evaluate.modes import Classified, number_modes_of_attributes, number_modes_of_digits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +52,10 @@ class ModeClassifier:
         features, logits = self.classifier.read_chunk(shown)
         if not self.classifier.one_hot:
             likeliest = 1 / (1 + np.exp(-np.abs(logits)))
-            return features, number_attribute_combinations(logits > 0), likeliest.mean(1)
+            return features, number_modes_of_attributes(logits > 0), likeliest.mean(1)
         likeliest = 1 / np.exp(logits - logits.max(1, keepdims=True)).sum(1)
         digits, likeliest = (a.reshape(count, -1) for a in (logits.argmax(1), likeliest))
-        return features.reshape(count, -1), number_classes_of_digits(digits), likeliest.mean(1)
+        return features.reshape(count, -1), number_modes_of_digits(digits), likeliest.mean(1)
 
 
 def _name_classifier_file(pack: Path, names: tuple[str, ...]) -> Path:
@@ -75,7 +75,7 @@ def load_mode_classifier(config: Config) -> ModeClassifier:
     if is_stacked:
         digits = {"dataset": MNIST.name, "labels": "own", "c_dim": 1, "train_size": None}
         labelled = dataclasses.replace(config, **digits)
-    pack = load_dataset_with_modes(labelled)
+    pack = load_dataset_and_mode_labels(labelled)
     y, one_hot = pack.labels.y, is_one_class_each(pack.labels)
     path = _name_classifier_file(Path(pack.images.filename), pack.labels.names)
     classifier = load_or_train_classifier(pack.images, y, one_hot=one_hot, path=path)
@@ -83,5 +83,5 @@ def load_mode_classifier(config: Config) -> ModeClassifier:
     if is_stacked:
         _, modes = find_dataset_source(config).labels()
     else:
-        modes = y.argmax(1) if one_hot else number_attribute_combinations(y > 0.5)
+        modes = y.argmax(1) if one_hot else number_modes_of_attributes(y > 0.5)
     return ModeClassifier(classifier, modes, is_stacked)

@@ -5,12 +5,12 @@ import pytest
 
 from data.find import find_dataset_source
 from data.labels import Labels
-from data.mode_labels import is_one_class_each, read_labels_for_modes
+from data.mode_labels import is_one_class_each, read_dataset_labels_for_modes
 
 
 def read(config):
     source = find_dataset_source(config)
-    return read_labels_for_modes(config, source, [name for name, _ in source.items()])
+    return read_dataset_labels_for_modes(config, source, [name for name, _ in source.items()])
 
 
 def write_attributes(folder, names, rows):

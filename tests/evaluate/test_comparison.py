@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from data.split import Split
-from evaluate.comparison import Comparison, shrink_images
+from evaluate.comparison import Comparison, shrink_images_to_compare
 from evaluate.features.random_conv import DIMENSIONS
 from gan import DCGAN
 
@@ -66,8 +66,10 @@ def test_enough_held_out_images_are_the_reals(tiny, monkeypatch):
 def test_a_small_pixel_is_the_mean_of_those_it_covers():
     images = draw(3, side=32)
     expected = images.reshape(3, 16, 2, 16, 2, 3).mean((2, 4)).reshape(3, -1) / 255
-    np.testing.assert_allclose(shrink_images(images), expected, atol=1e-6)
-    np.testing.assert_allclose(shrink_images(draw(2)), draw(2).reshape(2, -1) / 255, atol=1e-6)
+    np.testing.assert_allclose(shrink_images_to_compare(images), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        shrink_images_to_compare(draw(2)), draw(2).reshape(2, -1) / 255, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("labels", [{}, {"labels": "own", "label_names": ("a", "b")}])

@@ -12,8 +12,8 @@ from evaluate.modes import (
     compute_reverse_kl,
     count_covered_modes,
     measure_modes,
-    number_attribute_combinations,
-    number_classes_of_digits,
+    number_modes_of_attributes,
+    number_modes_of_digits,
 )
 
 
@@ -59,15 +59,15 @@ def test_the_floor_is_near_its_expectation():
 
 def test_digits_and_attributes_are_numbered():
     digits = np.array([[0, 0, 0], [1, 2, 3], [9, 9, 9]])
-    assert number_classes_of_digits(digits).tolist() == [0, 123, 999]
-    assert number_classes_of_digits(digits[:, :1]).tolist() == [0, 1, 9]
+    assert number_modes_of_digits(digits).tolist() == [0, 123, 999]
+    assert number_modes_of_digits(digits[:, :1]).tolist() == [0, 1, 9]
 
     on = np.array([[False, False], [True, False], [False, True], [True, True]])
-    assert number_attribute_combinations(on).tolist() == [0, 1, 2, 3]
-    most = number_attribute_combinations(np.ones((1, 62), bool))
+    assert number_modes_of_attributes(on).tolist() == [0, 1, 2, 3]
+    most = number_modes_of_attributes(np.ones((1, 62), bool))
     assert most.tolist() == [2**62 - 1]
     with pytest.raises(ValueError, match=r"^modes takes at most 62 attributes\. Received: 63\."):
-        number_attribute_combinations(np.ones((1, 63), bool))
+        number_modes_of_attributes(np.ones((1, 63), bool))
 
 
 def test_the_scores_of_a_set():

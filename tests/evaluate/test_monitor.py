@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import time
 
 import numpy as np
 import psutil
@@ -76,11 +77,13 @@ def test_it_is_due_at_its_steps_or_seldom(tiny, images, trained):
     seldom = Monitor(tiny(eval_freq=None), images, sampler)
     assert seldom.is_evaluation_due(200, is_last=False)  # the first
     seldom.score_fakes_against_reals(200)
-    seldom.finished -= 19 * seldom.seconds
+    assert seldom.seconds == seldom.seconds_of_last > 0
+    seldom.seconds, seldom.seconds_of_last = 3.0, 2.0  # so that the next makes 5 seconds
+    seldom.began = time.monotonic() - 90
     assert not seldom.is_evaluation_due(400, is_last=False)
-    seldom.finished -= 2 * seldom.seconds + 1e-3
+    seldom.began -= 10
     assert seldom.is_evaluation_due(400, is_last=False)
-    seldom.finished += 2 * seldom.seconds
+    seldom.seconds = 3.1
     assert not seldom.is_evaluation_due(400, is_last=False)
     assert seldom.is_evaluation_due(401, is_last=True)
 

@@ -15,9 +15,9 @@ from evaluate.report import (
     TILE_GAP,
     WIDTH,
     choose_grids_of_run,
-    choose_images_of_grid,
+    choose_images_for_report,
     describe_last_scores,
-    describe_training_of_run,
+    describe_training_in_report,
     draw_grid_of_run,
     draw_report_of_run,
     find_best_entry,
@@ -108,7 +108,7 @@ def test_odd_numbers_leave_gaps(tiny, value):
     for curve in losses:
         np.testing.assert_array_equal(curve.values, [0.5, np.nan])
     assert plan_charts_of_run([odd]) == []
-    assert describe_training_of_run(tiny(), [odd]).endswith("20 steps of 8 images")
+    assert describe_training_in_report(tiny(), [odd]).endswith("20 steps of 8 images")
     draw_report_of_run(tiny(), [odd])
 
 
@@ -142,12 +142,12 @@ def test_bad_news_are_in_another_colour(tiny):
 
 def test_it_says_what_was_trained(tiny):
     config = tiny(dataset="/my/cats.zip", output_width=24, c_dim=4, batch_size=8)
-    said = describe_training_of_run(config, [make_entry(2000, seconds=130.0)])
+    said = describe_training_in_report(config, [make_entry(2000, seconds=130.0)])
     assert said.split("   ·   ") == [
         *("dataset cats", "24x16 colour with transparency", "2,000 steps of 8 images"),
         *("each image shown 200 times", "trained for 2 minutes"),
     ]
-    assert describe_training_of_run(config, []).endswith("transparency")
+    assert describe_training_in_report(config, []).endswith("transparency")
 
 
 def test_the_first_the_best_and_the_last_grid_are_shown(tiny):
@@ -181,7 +181,7 @@ def test_the_first_the_best_and_the_last_grid_are_shown(tiny):
 )
 def test_grids_of_all_sizes_fit(tiny, settings, columns, rows):
     config = tiny(**settings)
-    (across, down), (width, height) = choose_images_of_grid(config, columns, rows)
+    (across, down), (width, height) = choose_images_for_report(config, columns, rows)
     used = across * (width + TILE_GAP) - TILE_GAP, down * (height + TILE_GAP) - TILE_GAP
     assert used[0] <= GRID_SIDE and used[1] <= TALLEST_GRID
     assert max(used[0] / GRID_SIDE, used[1] / TALLEST_GRID) > 0.6
@@ -195,7 +195,7 @@ def test_small_images_are_enlarged_exactly(tiny):
     config = tiny(output_height=8)
     images = write_grids(config, [5], columns=8, rows=8)
     pixels = np.asarray(draw_grid_of_run(config, config.sample_path / "train_00000005.png"))
-    _, (side, _) = choose_images_of_grid(config, 8, 8)
+    _, (side, _) = choose_images_for_report(config, 8, 8)
     times = side // 8
     for row, column in ((0, 0), (2, 3)):
         top, left = row * (side + TILE_GAP), column * (side + TILE_GAP)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from runs.best import go_back_to_best_checkpoint, keep_best_checkpoint
+from runs.best import keep_best_checkpoint, put_best_checkpoint_of_run_back
 from runs.checkpoints import list_checkpoints, list_steps_in_checkpoint_list
 from runs.history import locate_metrics
 
@@ -94,10 +94,10 @@ def test_a_run_goes_back_to_its_best_and_keeps_what_came_after(config, monkeypat
 
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr("runs.best.os.replace", replace)
-            go_back_to_best_checkpoint(config)
+            put_best_checkpoint_of_run_back(config)
         assert content_of(config.checkpoint_path).items() >= of_step(1).items()
 
-    assert go_back_to_best_checkpoint(config) == 1
+    assert put_best_checkpoint_of_run_back(config) == 1
     assert content_of(config.checkpoint_path) == of_step(1)
     kept = {}
     for folder in config.checkpoint_path.glob("collapsed*"):
@@ -116,5 +116,5 @@ def test_a_run_goes_back_to_its_best_and_keeps_what_came_after(config, monkeypat
 def test_a_best_of_steps_that_the_run_went_back_from_is_not_gone_back_to(config):
     keep_best_checkpoint(config, 3, {3})
     write_metrics(config)
-    assert go_back_to_best_checkpoint(config) == 0
+    assert put_best_checkpoint_of_run_back(config) == 0
     assert content_of(config.checkpoint_path) == of_step(1) | of_step(2) | of_step(3)

@@ -16,7 +16,7 @@ from runs.history import (
     list_grids_of_run,
     put_earlier_training_aside,
     read_metrics,
-    read_thinned_metrics,
+    read_thinned_metrics_of_run,
 )
 from system.written import RECORD_NAME, replace_folder
 
@@ -313,13 +313,13 @@ def test_without_metrics_or_tensorflows_list_the_grids_tell(going_back, messages
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 100, 333])
 def test_of_long_metrics_some_are_read_evenly_spaced(tmp_path, count):
     path = tmp_path / "metrics.jsonl"
-    assert read_thinned_metrics(path, 8) == []
+    assert read_thinned_metrics_of_run(path, 8) == []
     lines = [{"step": step} for step in range(1, count + 1)]
     for line in lines[20::50]:
         line["frechet"] = 2.5
     path.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 9')
 
-    found = read_thinned_metrics(path, 8)
+    found = read_thinned_metrics_of_run(path, 8)
     others = [place for place in range(count + 1) if place % 50 != 20 or place == count]
     spaced = (  # the finest spacing that leaves at most 8
         [place for place in others if place % 2**power == 0] for power in range(20)
@@ -327,4 +327,4 @@ def test_of_long_metrics_some_are_read_evenly_spaced(tmp_path, count):
     chosen = {*next(places for places in spaced if len(places) <= 8)} | {*range(20, count, 50)}
     expected = [lines[place] for place in sorted(chosen | {count - 1}) if 0 <= place < count]
     assert found == expected
-    assert read_thinned_metrics(path, 1000) == read_metrics(path)
+    assert read_thinned_metrics_of_run(path, 1000) == read_metrics(path)

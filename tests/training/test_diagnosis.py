@@ -9,7 +9,7 @@ from training.diagnosis import (
     CollapsedError,
     Verdict,
     judge_training_by_scores,
-    summarise_evaluations,
+    summarise_training_evaluations,
 )
 
 FLOOR = 2.0
@@ -30,7 +30,7 @@ def evaluations(*scores, **others):
 
 def judge(history):
     """(the name of the sign or "", the verdict)."""
-    sign, words = judge_training_by_scores(summarise_evaluations(history, FLOOR))
+    sign, words = judge_training_by_scores(summarise_training_evaluations(history, FLOOR))
     return sign.name if sign else "", words
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from data.given_arrays import check_training_images, take_training_labels
 from data.labels import Labels
-from training.given_arrays import check_training_images, take_training_labels
 
 GOOD = np.zeros((3, 16, 16, 3), np.uint8)
 
