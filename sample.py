@@ -79,15 +79,15 @@ class Sampler:
         count = len(z)
         zs, ys = pad_latents_to_draw_batches(self.generator, z, y)
 
-        def start_drawing_batch(first: int) -> tf.Tensor:
+        def start_drawing_fakes(first: int) -> tf.Tensor:
             part = slice(first, first + DRAW_BATCH)
             return self._draw_batch(zs[part], None if ys is None else ys[part])
 
-        upcoming = start_drawing_batch(0) if count else None
+        upcoming = start_drawing_fakes(0) if count else None
         for first in range(0, count, DRAW_BATCH):
             images = upcoming
             if first + DRAW_BATCH < count:
-                upcoming = start_drawing_batch(first + DRAW_BATCH)
+                upcoming = start_drawing_fakes(first + DRAW_BATCH)
             yield first, images.numpy()[: count - first]
 
 

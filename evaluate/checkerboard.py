@@ -11,7 +11,7 @@ from evaluate.image_sets import check_image_sets, read_compared_chunks_on_backgr
 ROUNDING = 1 / 12  # variance in squared levels that rounding to whole levels adds
 
 
-def measure_checkerboard(reals, fakes, *, seed: int = 0) -> dict[str, float]:
+def measure_checkerboard_of_fakes(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """Energy of the fakes at half the sampling rate, over that of the reals: 1 is as the reals.
 
     {"checkerboard_rows": every other row is brighter, "checkerboard_columns": every other column,

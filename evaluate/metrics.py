@@ -7,7 +7,7 @@ from collections.abc import Callable
 from absl import logging
 
 from config.settings import Config
-from evaluate.checkerboard import measure_checkerboard
+from evaluate.checkerboard import measure_checkerboard_of_fakes
 from evaluate.fid import measure_fid, measure_kid_of_inception, measure_prdc_of_inception
 from evaluate.frechet import measure_frechet
 from evaluate.inception_score import measure_inception_score
@@ -53,7 +53,7 @@ METRICS = {
     "coverage": Metric(measure_prdc, FEATURES),
     "vendi": Metric(measure_vendi, FEATURES),
     "ms_ssim": Metric(measure_ms_ssim),
-    "checkerboard": Metric(measure_checkerboard),
+    "checkerboard": Metric(measure_checkerboard_of_fakes),
     "nn": Metric(measure_nearest_fake_distance),
     "duplicates": Metric(measure_duplicates),
     "nnc": Metric(measure_nearest_fake_label_accuracy, LABELLED),

@@ -30,12 +30,12 @@ def join_names_for_error(names: list[str], most: int = 12) -> str:
 def format_duration_in_words(seconds: float) -> str:
     """40 seconds, 1 minute, 59 minutes, 3 hours 20 minutes."""
     if seconds < 59.5:
-        return _count_units(round(seconds), "second")
+        return _format_count_of_unit(round(seconds), "second")
     hours, minutes = divmod(round(seconds / 60), 60)
     if not hours:
-        return _count_units(minutes, "minute")
-    return f"{_count_units(hours, 'hour')} {_count_units(minutes, 'minute')}"
+        return _format_count_of_unit(minutes, "minute")
+    return f"{_format_count_of_unit(hours, 'hour')} {_format_count_of_unit(minutes, 'minute')}"
 
 
-def _count_units(count: int, unit: str) -> str:
+def _format_count_of_unit(count: int, unit: str) -> str:
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from evaluate import checkerboard, image_sets
-from evaluate.checkerboard import measure_checkerboard, measure_nyquist_energies
+from evaluate.checkerboard import measure_checkerboard_of_fakes, measure_nyquist_energies
 
 
 def noise(seed, shape=(40, 16, 12, 3)):
@@ -38,16 +38,18 @@ def test_a_pattern_is_seen_where_it_is_and_nowhere_else(place, side):
 
 def test_reals_against_reals_are_one_and_a_pattern_on_them_is_more():
     reals = noise(0) // 4 + 90
-    scores = measure_checkerboard(reals, noise(1) // 4 + 90)
+    scores = measure_checkerboard_of_fakes(reals, noise(1) // 4 + 90)
     assert list(scores) == [f"checkerboard_{n}" for n in ("rows", "columns", "diagonal")]
     assert all(0.3 < score < 3 for score in scores.values())
     fakes = reals.copy()
     fakes[:, ::2, ::2] += 40
-    assert min(measure_checkerboard(reals, fakes).values()) > 3
+    assert min(measure_checkerboard_of_fakes(reals, fakes).values()) > 3
 
 
 def test_blank_reals_count_as_rounding():
     blank = np.full((2, 8, 8, 1), 7, np.uint8)
-    scores = measure_checkerboard(blank, pattern(side=8, amplitude=1, down=True, along=True))
+    scores = measure_checkerboard_of_fakes(
+        blank, pattern(side=8, amplitude=1, down=True, along=True)
+    )
     assert scores["checkerboard_diagonal"] == pytest.approx(64 / checkerboard.ROUNDING)
     assert scores["checkerboard_rows"] == 0
