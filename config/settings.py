@@ -365,6 +365,13 @@ class Config:
         high=MAX_COUNT,
         hparam=False,
     )
+    eval_metric: str = declare_setting(
+        "frechet",
+        RUN,
+        "which of the scores while training decides what best/ keeps",
+        choices=("frechet", "kid", "swd"),
+        hparam=False,
+    )
     on_collapse: str = declare_setting(
         "warn",
         RUN,

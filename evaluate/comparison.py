@@ -15,7 +15,9 @@ from evaluate.features.random_conv import (
 )
 from evaluate.frechet import measure_frechet
 from evaluate.image_sets import read_rgb_chunks
+from evaluate.kid import measure_kid
 from evaluate.neighbours import find_nearest
+from evaluate.swd import measure_sliced_wasserstein
 from evaluate.vendi import measure_vendi
 from model import Discriminator
 
@@ -48,7 +50,7 @@ class Comparison:
 
         discriminator: the one in training; without it, its scores are missing.
         """
-        self.images, self.y = images, y
+        self.images, self.y, self.metric = images, y, config.eval_metric
         self.logit_reader = LogitReader(discriminator) if discriminator else None
         self.most = min(IMAGES, IMAGE_BYTES // images[0].nbytes)
 
@@ -66,7 +68,8 @@ class Comparison:
         """The scores of fakes, uint8 (N, H, W, C), with labels y, as `Monitor` describes them."""
         if not self.is_ready:
             self._take_reals()
-        scores = self._compare_features(self._compute_features_to_score(fakes))
+        features = self._compute_features_to_score(fakes)
+        scores = self._compare_features(features) | self._measure_wanted_metric(fakes, features)
         fakes, y = fakes[:JUDGED_IMAGES], None if y is None else y[: min(len(fakes), JUDGED_IMAGES)]
         return scores | self._compare_neighbours(fakes) | self._ask_discriminator(fakes, y)
 
@@ -75,7 +78,9 @@ class Comparison:
         reals = self.unseen if self.uses_held_out else self.trained
         others = self.trained if self.uses_held_out else self.trained[self.count :]
         with open_image_row_reader(self.images) as read_rows:
-            features = gather_random_features(read_rows(reals[: self.count]), seed=FEATURE_SEED)
+            images = read_rows(reals[: self.count])
+            self.real_images = images if self.metric == "swd" else None
+            features = gather_random_features(images, seed=FEATURE_SEED)
             self.scale = find_feature_mean_and_deviation(features)
             self.reals = standardise_features(features, *self.scale)
             if self.has_distance:
@@ -117,6 +122,14 @@ class Comparison:
         if self.has_distance:
             scores |= measure_frechet(self.reals, fakes) | {"frechet_floor": self.floor}
         return scores
+
+    def _measure_wanted_metric(self, fakes: np.ndarray, features: np.ndarray) -> dict[str, float]:
+        """--eval_metric, unless it is measured anyway; {} where there are too few images."""
+        if not self.has_distance or self.metric == "frechet":
+            return {}
+        if self.metric == "kid":
+            return {"kid": measure_kid(self.reals, features[: self.count])["kid"]}
+        return {"swd": measure_sliced_wasserstein(self.real_images, fakes[: self.count])["swd"]}
 
     def _compare_neighbours(self, fakes: np.ndarray) -> dict[str, float]:
         """How near fakes, uint8 (N, H, W, C), are to reals; {} where each real has a double."""

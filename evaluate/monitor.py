@@ -10,7 +10,7 @@ from data.split import Split
 from evaluate.comparison import HELD_OUT_IMAGES, Comparison
 from evaluate.features.random_conv import DIMENSIONS
 from model import Discriminator
-from runs.best import keep_best_checkpoint
+from runs.best import find_best_scored_entry, keep_best_checkpoint
 from runs.history import locate_metrics, read_metrics
 from sample import DRAW_BATCH, Sampler
 
@@ -72,7 +72,7 @@ class Monitor:
         """The scores of both networks as they are after `step` steps, with "eval_seconds".
 
         frechet: the distance to the reals; lower is better; missing where images are too few, as is
-        frechet_floor: what other reals get.
+        frechet_floor: what other reals get. kid, swd: only where --eval_metric wants them.
         vendi: the fakes' diversity, over that of the reals.
         nearest_ratio: how far a fake is from the nearest training image, over how far those are
         from each other. held_out_ratio: the same over how far it is from as many held-out images.
@@ -94,9 +94,8 @@ class Monitor:
 
         To be called once it is saved.
         """
-        scored = [entry for entry in self.history if "frechet" in entry]
-        best = min(scored, key=lambda entry: entry["frechet"], default={"step": None})
-        if best["step"] == step:
+        best = find_best_scored_entry(self.history, self.config.eval_metric)
+        if best and best["step"] == step:
             evaluated = {entry["step"] for entry in self.history}
             keep_best_checkpoint(self.config, step, evaluated)
 

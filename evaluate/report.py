@@ -24,6 +24,7 @@ from evaluate.charts import (
     measure_words,
     write_words,
 )
+from runs.best import find_best_scored_entry
 from runs.history import list_grids_of_run, locate_metrics, read_thinned_metrics_of_run
 from system.console import explain_error
 from system.text import escape_unprintable, format_duration_in_words
@@ -83,7 +84,7 @@ def write_report_of_run(config: Config, *, needs_scores: bool = False) -> Path |
 
 def draw_report_of_run(config: Config, entries: list[dict]) -> Image.Image:
     """The picture: a function of entries of metrics.jsonl, the settings and the grids."""
-    charts = plan_charts_of_run(entries)
+    charts = plan_charts_of_run(entries, config.eval_metric)
     last_step = max((entry["step"] for entry in entries), default=0)
     grids = choose_grids_of_run(config, entries)
     drawn = [draw_grid_of_run(config, grid.path) for grid in grids]
@@ -105,15 +106,15 @@ def draw_report_of_run(config: Config, entries: list[dict]) -> Image.Image:
     return page
 
 
-def find_best_entry(entries: list[dict]) -> dict | None:
-    """The entry of metrics.jsonl with the lowest Frechet distance; None without scores."""
+def find_best_entry(entries: list[dict], metric: str = "frechet") -> dict | None:
+    """The entry of metrics.jsonl with the lowest score of this name; None without scores."""
     scored = [entry for entry in entries if _read_number(entry, "frechet") > 0]
-    return min(scored, key=lambda entry: entry["frechet"], default=None)
+    return find_best_scored_entry(scored, metric)
 
 
-def plan_charts_of_run(entries: list[dict]) -> list[Chart]:
-    """The charts that entries of metrics.jsonl have numbers for."""
-    best = find_best_entry(entries)
+def plan_charts_of_run(entries: list[dict], metric: str = "frechet") -> list[Chart]:
+    """The charts that entries of metrics.jsonl have numbers for; the best `metric` is marked."""
+    best = find_best_entry(entries, metric)
     marked = {"marked_step": best and best["step"]}
     charts = [*_plan_charts_of_scores(entries, best)] if best else []
 
@@ -253,7 +254,7 @@ def choose_grids_of_run(config: Config, entries: list[dict]) -> list[GridOfRun]:
     """
     last_step = max((entry["step"] for entry in entries), default=math.inf)
     paths = {step: p for step, p in list_grids_of_run(config).items() if step <= last_step}
-    best = find_best_entry(entries)
+    best = find_best_entry(entries, config.eval_metric)
     titles = {}
     if paths:
         titles[min(paths)] = "first"

@@ -1,5 +1,6 @@
 """best/: the checkpoint with the best score so far, which newer ones do not push out."""
 
+import math
 import os
 from pathlib import Path
 
@@ -15,6 +16,12 @@ from runs.checkpoints import (
 )
 from runs.history import cut_metrics_of_run_after_step, locate_metrics, read_metrics
 from system.files import find_free_name, link_or_copy, put_aside
+
+
+def find_best_scored_entry(entries: list[dict], metric: str) -> dict | None:
+    """The entry of metrics.jsonl with the lowest, so best, score of this name; None without one."""
+    scored = [entry for entry in entries if math.isfinite(entry.get(metric) or math.nan)]
+    return min(scored, key=lambda entry: entry[metric], default=None)
 
 
 def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from absl import logging
 
 from config.settings import Config
+from runs.best import find_best_scored_entry
 from runs.checkpoints import DivergedError
 
 LOUD_LOGIT = 50.0  # mean of D's; healthy runs had up to 4, a learning rate of 1 had 1,253
@@ -85,14 +86,13 @@ class Verdict:
 
         Raises CollapsedError where the run is to go back to its best checkpoint.
         """
-        evaluations = summarise_training_evaluations(history, floor)
+        metric = self.config.eval_metric
+        evaluations = summarise_training_evaluations(history, floor, metric)
         sign, words = judge_training_by_scores(evaluations)
         step = f"{evaluations.last['step']:,}"
         logging.info("step %s: %s: %s.", step, describe_last_scores(evaluations), words)
-        before = (
-            history[:-1]
-            and judge_training_by_scores(summarise_training_evaluations(history[:-1], floor))[0]
-        )
+        earlier = summarise_training_evaluations(history[:-1], floor, metric)
+        before = history[:-1] and judge_training_by_scores(earlier)[0]
         has_ended = sign is not None and sign.name in ENDING_SIGNS
         if has_ended and self.config.on_collapse == "restore":
             raise CollapsedError(f"{self.config.run_dir} at step {step}: {words}.")
@@ -102,9 +102,12 @@ class Verdict:
         return words
 
 
-def summarise_training_evaluations(history: list[dict], floor: float | None) -> Evaluations:
+def summarise_training_evaluations(
+    history: list[dict], floor: float | None, metric: str = "frechet"
+) -> Evaluations:
+    """metric: whose lowest value is the best."""
     scored = [entry for entry in history if "frechet" in entry]
-    best = min(scored, key=lambda entry: entry["frechet"], default=None)
+    best = find_best_scored_entry(scored, metric)
     since_best = sum(entry["step"] > best["step"] for entry in scored) if best else 0
     return Evaluations(history, best, since_best, floor)
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from runs.best import keep_best_checkpoint, put_best_checkpoint_of_run_back
+from runs.best import find_best_scored_entry, keep_best_checkpoint, put_best_checkpoint_of_run_back
 from runs.checkpoints import list_checkpoints, list_steps_in_checkpoint_list
 from runs.history import locate_metrics
 
@@ -118,3 +118,15 @@ def test_a_best_of_steps_that_the_run_went_back_from_is_not_gone_back_to(config)
     write_metrics(config)
     assert put_best_checkpoint_of_run_back(config) == 0
     assert content_of(config.checkpoint_path) == of_step(1) | of_step(2) | of_step(3)
+
+
+@pytest.mark.parametrize(("metric", "best"), [("frechet", 300), ("kid", 200), ("swd", None)])
+def test_the_best_entry_has_the_lowest_score_of_the_wanted_name(metric, best):
+    entries = [
+        {"step": 100, "frechet": 9.0},
+        {"step": 200, "frechet": 8.0, "kid": -0.1},
+        {"step": 300, "frechet": 7.0, "kid": 0.2},
+        {"step": 400, "frechet": None, "kid": float("nan")},
+    ]
+    found = find_best_scored_entry(entries, metric)
+    assert (found and found["step"]) == best
