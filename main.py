@@ -111,16 +111,18 @@ def perform_explore_action(given: dict, _) -> dict:
 def perform_dry_run_action(given: dict, _) -> None:
     from data.load import probe_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id
+    from runs.dataset import list_runs_of_images_perhaps
     from runs.gone_dataset import explain_gone_dataset_of_run
 
     config = give_run_an_id(find_run_to_train(given))
+    others = list_runs_of_images_perhaps(config, given)
     check_run_owns_its_folders(config)
     with explain_gone_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
         outlook = probe_dataset(config)
     devices.quietly_import_tensorflow()
     from training.dry_run import describe_dry_run
 
-    console.print_result(describe_dry_run(config, outlook))
+    console.print_result(describe_dry_run(config, outlook, [run.run_dir for run in others]))
 
 
 def perform_train_action(given: dict, _) -> dict | None:

@@ -23,7 +23,8 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
         _check_holdout_is_that_of_run(run, config)
         _compare_with_dataset_of_run(run, fingerprint, place)
         place = place or run.dataset_place
-    first = run.first_dataset or run.dataset if run else config.dataset
+    earlier = run or _read_settings_or_none(config)  # of a run that starts anew, too
+    first = earlier.first_dataset or earlier.dataset if earlier else config.dataset
     has_dataset = place or (run and run.dataset not in (FROM_ARRAY, IMPORTED))
     return dataclasses.replace(
         config,
@@ -59,6 +60,13 @@ def find_run_of_same_images(config: Config, given: dict, images: np.ndarray) -> 
     return config
 
 
+def list_runs_of_images_perhaps(config: Config, given: dict) -> list[Config]:
+    """The runs that `find_run_of_same_images` would return if they have the images of `config`."""
+    if given.get("out_name") or read_run_settings(config.run_dir):
+        return []
+    return [run for run in find_runs_to_continue(config, given) if _has_default_name(run)]
+
+
 def _has_default_name(run: Config) -> bool:
     """Whether the run is called as it was without --out_name when it began."""
     return run.name == dataclasses.replace(run, dataset=run.first_dataset, out_name="").name
@@ -78,6 +86,13 @@ def _check_holdout_is_that_of_run(run: Config, config: Config) -> None:
             f"--holdout is fixed once a run has started: {run.run_dir} has {run.holdout:g}. "
             f"Received: {config.holdout:g}. Keep it, or start another run with --out_name=NAME."
         )
+
+
+def _read_settings_or_none(config: Config) -> Config | None:
+    """The settings in the run's folder, whether or not it has a checkpoint."""
+    with contextlib.suppress(ValueError):
+        return read_run_settings(config.run_dir)
+    return None
 
 
 def _compare_with_dataset_of_run(run: Config, fingerprint: str, place: str) -> None:

@@ -147,8 +147,8 @@ def check_run_knows_its_dataset(config: Config) -> None:
     """Raises ValueError for an imported run, until it is given images to train on."""
     if config.dataset == FROM_ARRAY:
         raise ValueError(
-            f"{config.run_dir} was trained on an array. Received: no dataset. Go on from Python, "
-            "or add the --dataset=NAME that has the same images."
+            f"{config.run_dir} was trained from Python, on an array, which is not kept. "
+            "Received: no dataset. Go on from Python, or add the --dataset=NAME of the same images."
         )
     if config.dataset == IMPORTED:
         raise ValueError(

@@ -200,6 +200,8 @@ def _find_last_step_of_lost_checkpoints(config: Config, start: int) -> int:
     entries = read_metrics(locate_metrics(config))
     steps = [entry["step"] for entry in entries if entry.keys() <= METRICS_KEYS]
     done = max(steps or list_grids_of_run(config), default=0)
+    if not start and not done:  # it starts anew, and that was said
+        return 0
     saved = max(list_steps_in_checkpoint_list(config.checkpoint_path), default=0)
 
     before = read_run_settings_before_flags(config)

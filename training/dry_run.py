@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 from config.settings import Config
 from data.load import choose_crop_and_resize
@@ -21,10 +23,11 @@ field             pixels of the image that a unit sees; in the generator, those 
 MFLOP             of the forward pass of one image: two for each multiplication"""
 
 
-def describe_dry_run(config: Config, outlook: tuple) -> str:
+def describe_dry_run(config: Config, outlook: tuple, others: Sequence[Path] = ()) -> str:
     """The settings, both networks' layers, the memory to train them, and what will be put aside.
 
     outlook: (images, channels, names of the labels or None), as from `data.load.probe_dataset`.
+    others: folders of runs that go on instead, should they have these images under another name.
     """
     images, channels, label_names = outlook
     config = dataclasses.replace(config, c_dim=channels, label_names=label_names).resolve()
@@ -38,6 +41,9 @@ def describe_dry_run(config: Config, outlook: tuple) -> str:
     summary = summarize_dry_run(config, images)
     if earlier:
         summary += f"\naside    {earlier} (no checkpoint is left: training starts anew)"
+    if others:
+        runs = " or ".join(map(str, others))
+        summary += f"\nor       {runs}, if its images are these, renamed: then that run goes on"
     return "\n\n".join([settings, *tables, LEGEND, summary])
 
 

@@ -97,7 +97,7 @@ def test_with_a_holdout_fakes_are_compared_with_images_that_were_not_trained_on(
     assert f"{count} fakes against {count} held-out images; the floor is what {count} training" in (
         capsys.readouterr().out
     )
-    assert any(f"only {count} images on each side, for {count} held-out" in t for t in messages)
+    assert any(f"only {count} images on each side, as {count} are held out" in t for t in messages)
     memorisation = by_name["memorisation_features"]
     assert (memorisation.n, memorisation.reals) == (70, 300)  # more fakes than held-out images
     assert memorisation.floor == 1 - count / 300

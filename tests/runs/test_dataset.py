@@ -103,10 +103,13 @@ def test_a_run_that_lacks_its_data_is_found_by_any_spelling_of_them(tiny):
         assert not dataset_may_be_of_run(run, dataset)
 
 
-def test_a_renamed_dataset_continues_its_run(train_on, image_folder, tmp_path):
+def test_a_renamed_dataset_continues_its_run(train_on, image_folder, tmp_path, capsys):
     folder = image_folder(10)
     assert train_on(f"--dataset={folder}")[0] == 0
     moved = folder.rename(folder.with_name("portraits"))
+    assert train_on(f"--dataset={moved}", "--dry_run")[0] == 0
+    other = tmp_path / "out" / "faces-16x16"
+    assert f"or       {other}, if its images are these" in capsys.readouterr().out
     code, said = train_on(f"--dataset={moved}")
 
     assert code == 0
@@ -166,6 +169,14 @@ def test_a_run_without_checkpoints_keeps_its_own_settings(train_on, image_folder
     assert (run.dataset, run.height, run.learning_rate) == (str(folder), 16, 1e-4)
 
 
+def test_a_run_that_starts_anew_is_still_called_after_its_first_dataset(tiny, photos):
+    config = tiny(dataset="grey", first_dataset="gray", out_name="gray-16x16", c_dim=3)
+    config.run_dir.mkdir(parents=True)
+    write_config(config)  # and no checkpoint
+    taken = take_dataset_into_settings(config, photos(5, 16, 16), "/data/grey")
+    assert taken.first_dataset == "gray"
+
+
 def test_a_run_of_an_array_is_of_no_dataset(tiny, photos, capsys):
     begun = take_dataset_into_settings(tiny().resolve(), photos(5, 16, 16))
     begun.checkpoint_path.mkdir(parents=True)
@@ -175,6 +186,6 @@ def test_a_run_of_an_array_is_of_no_dataset(tiny, photos, capsys):
     assert not dataset_may_be_of_run(begun, "digits")
     flags = [f"--out_dir={begun.out_dir}", f"--out_name={begun.name}", "--train"]
     assert run_here(*flags, tiny=()) == 1
-    assert "was trained on an array. Received: no dataset. Go on from Python" in (
+    assert "on an array, which is not kept. Received: no dataset. Go on from Python" in (
         capsys.readouterr().err
     )
