@@ -14,7 +14,7 @@ class DCGAN:
 
     precision: float32, bfloat16 or float16, the dtype of the convolutions while training. Weights,
     statistics, logits, tanh and losses are float32 in all three. float16 gets a dynamic loss scaler
-    for each optimizer.
+    for each optimizer. loss: in place of `config.loss`.
     """
 
     def __init__(
@@ -23,16 +23,20 @@ class DCGAN:
         *,
         precision: str = "float32",
         jit: bool = False,
-        loss: Loss = LOSSES["bce"],
+        loss: Loss | None = None,
     ):
         self.config = config
         self.network = config.network_config()
-        self.loss = loss
+        self.loss = loss or LOSSES[config.loss]
         self.generator = Generator(self.network, precision)
         self.discriminator = Discriminator(self.network, precision)
 
-        self.g_scaler = build_scaled_one_op_adam(config, self.generator)
-        self.d_scaler = build_scaled_one_op_adam(config, self.discriminator)
+        self.g_scaler = build_scaled_one_op_adam(
+            config, self.generator, config.current_learning_rate
+        )
+        self.d_scaler = build_scaled_one_op_adam(
+            config, self.discriminator, config.current_d_learning_rate
+        )
         # The scalers always exist, so that a run may change its precision and keep its checkpoints.
         self.uses_scalers = precision == "float16"
         self.g_optimizer = self.g_scaler if self.uses_scalers else self.g_scaler.inner_optimizer

@@ -270,6 +270,13 @@ class Config:
     learning_rate: float = declare_setting(
         2e-4, TRAINING, "learning rate of Adam (paper, section 4)", low=1e-9, high=1
     )
+    d_learning_rate: float | None = declare_setting(
+        None,
+        TRAINING,
+        "the discriminator's own learning rate; default: learning_rate",
+        low=1e-9,
+        high=1,
+    )
     halvings: int = declare_setting(
         0,
         TRAINING,
@@ -289,6 +296,13 @@ class Config:
     )
     beta1: float = declare_setting(
         0.5, TRAINING, "beta_1 of Adam (paper, section 4)", low=0, high=0.9999
+    )
+    beta2: float = declare_setting(0.999, TRAINING, "beta_2 of Adam", low=0, high=0.999999)
+    loss: str = declare_setting(
+        "bce",
+        TRAINING,
+        "what the networks minimize; losses.py has the formulas. wgan needs --d_norm=spectral",
+        choices=("bce", "hinge", "lsgan", "wgan", "relativistic"),
     )
     d_updates: int = declare_setting(
         1, TRAINING, "discriminator updates per step, each on new images", low=1, high=100
@@ -474,6 +488,10 @@ class Config:
     @property
     def current_learning_rate(self) -> float:
         return self.learning_rate * 0.5**self.halvings
+
+    @property
+    def current_d_learning_rate(self) -> float:
+        return (self.d_learning_rate or self.learning_rate) * 0.5**self.halvings
 
     def total_steps(self, images: int, *, step: int = 0, images_shown: int = 0) -> int:
         """`steps` if set, else as many as show each of `images` images `epoch` times.

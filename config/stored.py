@@ -113,7 +113,8 @@ def change_settings(stored: Config, given: dict, *, for_training: bool = False) 
     }
     if "epoch" in given:
         given.setdefault("steps", None)
-    if given.get("learning_rate", stored.learning_rate) != stored.learning_rate:
+    rates = ("learning_rate", "d_learning_rate")
+    if any(given.get(name, getattr(stored, name)) != getattr(stored, name) for name in rates):
         given.setdefault("halvings", 0)
 
     changed = dataclasses.replace(stored, **given)

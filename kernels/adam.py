@@ -9,12 +9,12 @@ ADAM_EPSILON = 1e-8  # TensorFlow 1's, Theano's and PyTorch's default; Keras' ow
 
 
 def build_scaled_one_op_adam(
-    config: Config, network: keras.Model
+    config: Config, network: keras.Model, learning_rate: float
 ) -> keras.optimizers.LossScaleOptimizer:
     """Adam in a loss scaler, both built: an unbuilt scaler would scale by a constant."""
     form = KingmaAdam if config.adam_form == "kingma" else Adam
     adam = form(
-        config.current_learning_rate, beta_1=config.beta1, epsilon=ADAM_EPSILON, name="adam"
+        learning_rate, beta_1=config.beta1, beta_2=config.beta2, epsilon=ADAM_EPSILON, name="adam"
     )
     scaler = keras.optimizers.LossScaleOptimizer(adam)
     scaler.build(network.trainable_variables)

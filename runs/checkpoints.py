@@ -112,9 +112,9 @@ class Checkpoints:
         """
         networks = {"generator": self.dcgan.generator, "discriminator": self.dcgan.discriminator}
         path = _restore_newest_checkpoint(self.config, networks, self._restore_state_of_checkpoint)
-        for optimizer in (self.g_adam, self.d_adam):
-            # The learning rate in the checkpoint would win over the flag.
-            optimizer.learning_rate = self.config.current_learning_rate
+        # The learning rates in the checkpoint would win over the flags.
+        self.g_adam.learning_rate = self.config.current_learning_rate
+        self.d_adam.learning_rate = self.config.current_d_learning_rate
 
         if path and not int(self.step):
             logging.info(

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from inputs import batch
 
+from config.settings import SETTINGS
 from gan import DCGAN
 from losses import LOSSES, Loss, discriminator_bce, generator_bce
 
@@ -28,28 +30,50 @@ def test_bce_of_a_discriminator_that_cannot_tell_is_log_2():
     assert np.allclose(values, np.log(2))
 
 
-def test_another_loss_needs_nothing_but_its_functions(tiny):
-    """A relativistic one (Jolicoeur-Martineau 2018), by hand: each network's loss is of the
-    differences.
-    """
+# Each as its paper writes it, of one real and one fake batch: (D on reals, D on fakes, G).
+FORMULAS = {
+    "hinge": lambda x, g: (-np.minimum(0, x - 1).mean(), -np.minimum(0, -1 - g).mean(), -g.mean()),
+    "lsgan": lambda x, g: (((x - 1) ** 2).mean() / 2, (g**2).mean() / 2, ((g - 1) ** 2).mean() / 2),
+    "wgan": lambda x, g: (-x.mean(), g.mean(), -g.mean()),
+    "relativistic": lambda x, g: (
+        -np.log(sigmoid(x - g)).mean(),
+        0,
+        -np.log(sigmoid(g - x)).mean(),
+    ),
+}
 
-    def discriminator_rp(real_logits, fake_logits):
-        return tf.reduce_mean(tf.nn.softplus(fake_logits - real_logits)), tf.constant(0.0)
 
-    def generator_rp(real_logits, fake_logits):
-        return tf.reduce_mean(tf.nn.softplus(real_logits - fake_logits))
+@pytest.mark.parametrize("name", FORMULAS)
+def test_each_loss_is_its_formula(name):
+    loss, real, fake = LOSSES[name], tf.constant(REAL), tf.constant(FAKE)
+    values = [*loss.discriminator(real, fake), loss.generator(real, fake)]
+    np.testing.assert_allclose(values, FORMULAS[name](REAL, FAKE), rtol=1e-5)
+    assert [value.dtype for value in values] == [tf.float32] * 3
+    if not loss.compares:
+        assert float(loss.generator(None, fake)) == float(values[2])
 
-    config = tiny(g_updates=1)
-    dcgan = DCGAN(config, loss=Loss(discriminator_rp, generator_rp, compares=True))
-    real = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
-    z = tf.random.stateless_uniform((8, 8), (0, 0), -1, 1)
+
+def test_every_choice_of_the_flag_is_a_loss():
+    assert SETTINGS["loss"].choices == tuple(LOSSES)
+
+
+def test_a_relativistic_step_trains_the_generator_by_the_differences(tiny):
+    dcgan = DCGAN(tiny(g_updates=1, loss="relativistic"))
     before = dcgan.generator.stem.dense.kernel.numpy()
-    results = dcgan.train_step(tf.constant(real), z)
+    results = dcgan.train_step.python_function(*batch(dcgan.config))
 
     difference = results["fake_logits"].numpy() - results["real_logits"].numpy()
     assert float(results["d_loss"]) == pytest.approx(np.log1p(np.exp(difference)).mean(), rel=1e-4)
     assert np.isfinite(float(results["g_loss"]))
     assert not np.array_equal(before, dcgan.generator.stem.dense.kernel.numpy())
+
+
+def test_another_loss_needs_nothing_but_its_functions(tiny):
+    loss = Loss(discriminator_bce, lambda _, fake_logits: 2 * generator_bce(None, fake_logits))
+    plain, doubled = DCGAN(tiny(g_updates=1)), DCGAN(tiny(g_updates=1), loss=loss)
+    inputs = batch(plain.config)
+    values = [dcgan.train_step.python_function(*inputs)["g_loss"] for dcgan in (plain, doubled)]
+    assert float(values[1]) == pytest.approx(2 * float(values[0]))
 
 
 def test_the_default_is_bce(tiny):

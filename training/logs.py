@@ -37,6 +37,7 @@ SCALARS = {
         "learning_rate",
         "Adam's, of both networks. NaN losses halve it, as a restored run does.",
     ),
+    "d_learning_rate": ("d_learning_rate", "The discriminator's, where it has its own."),
     "images_per_second": ("speed/images_per_second", "Real images, excluding the first step."),
     "frechet": ("score/frechet", "How far the images are from the reals: lower is better."),
     "frechet_floor": ("score/frechet_floor", "What reals get against other reals."),
@@ -142,6 +143,8 @@ class Logs:
         named = (*METRICS, *LOSS_SCALES, *SCORES)
         shown = {name: values[name] for name in named if name in values}
         shown |= {"epoch": epoch, "learning_rate": self.config.current_learning_rate}
+        if self.config.d_learning_rate:
+            shown["d_learning_rate"] = self.config.current_d_learning_rate
         if not self._is_compiling_step(step):
             shown["images_per_second"] = speed
 

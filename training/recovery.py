@@ -66,11 +66,12 @@ def halve_learning_rate(config: Config, error: DivergedError) -> Config:
 
 
 def _advise_after_learning_rate_halvings(config: Config) -> str:
-    rate = config.current_learning_rate
+    rate, d_rate = config.current_learning_rate, config.current_d_learning_rate
+    also = f"--d_learning_rate={d_rate / 10:g} " if config.d_learning_rate else ""
     return (
         f"Halving the learning rate {config.halvings} times, to {rate:g}, did not "
         f"help. What was saved is intact: continue with --learning_rate={rate / 10:g} "
-        f"(the default is {Config.learning_rate:g}) or with --mixed_precision=float32."
+        f"{also}(the default is {Config.learning_rate:g}) or with --mixed_precision=float32."
     )
 
 

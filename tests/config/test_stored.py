@@ -93,6 +93,7 @@ def test_another_learning_rate_forgets_the_halvings():
     assert change_settings(stored, {"epoch": 9}).halvings == 2
     assert change_settings(stored, {"learning_rate": stored.learning_rate}).halvings == 2
     assert change_settings(stored, {"learning_rate": 1e-4}).halvings == 0
+    assert change_settings(stored, {"d_learning_rate": 1e-4}).halvings == 0
 
 
 def test_a_run_folder_has_settings_and_a_folder_of_checkpoints(tmp_path, monkeypatch):

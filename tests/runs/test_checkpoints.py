@@ -56,10 +56,12 @@ def test_all_of_the_state_comes_back(tiny):
 def test_the_learning_rate_is_the_configs_not_the_checkpoints(tiny):
     config = tiny(learning_rate=1e-3)
     Checkpoints(DCGAN(config), config).save(1)
-    changed = tiny(learning_rate=1e-4, halvings=1)
+    changed = tiny(learning_rate=1e-4, d_learning_rate=4e-4, halvings=1)
     dcgan = DCGAN(changed)
+    assert float(dcgan.d_scaler.inner_optimizer.learning_rate) == pytest.approx(2e-4)
     Checkpoints(dcgan, changed).restore()
     assert float(dcgan.g_scaler.inner_optimizer.learning_rate) == pytest.approx(5e-5)
+    assert float(dcgan.d_scaler.inner_optimizer.learning_rate) == pytest.approx(2e-4)
 
 
 def test_the_images_shown_are_counted_on_from_the_restored_state(tiny):
