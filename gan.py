@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 import ops
+from config.checks import check_loss_has_its_constraint
 from config.settings import Config
 from kernels.adam import build_scaled_one_op_adam
 from losses import LOSSES, Loss
@@ -25,6 +26,7 @@ class DCGAN:
         jit: bool = False,
         loss: Loss | None = None,
     ):
+        check_loss_has_its_constraint(config)
         self.config = config
         self.network = config.network_config()
         self.loss = loss or LOSSES[config.loss]
@@ -102,6 +104,7 @@ class DCGAN:
 
     def update_discriminator(self, real, fake, y) -> dict[str, tf.Tensor]:
         """One update on a real and a fake batch, each normalized by its own statistics."""
+        self.discriminator.iterate_spectral_norms()
         with tf.GradientTape() as tape:
             real_logits = self.discriminator(real, y, training=True)
             fake_logits = self.discriminator(fake, y, training=True)

@@ -75,19 +75,41 @@ class Discriminator(keras.Model):
         self.blocks = [
             DownBlock(config, number, channels, seed) for number in range(1, len(channels))
         ]
-        for block in self.blocks[1:]:
-            block.norm.draw_initial_gain(config.gain_stddev, seed)
+        for block in self.blocks:
+            if block.norm:
+                block.norm.draw_initial_gain(config.gain_stddev, seed)
 
         features = config.features
         self.label_block = None
         if config.y_dim:
             inputs = features + config.y_dim
-            self.label_block = DenseBlock(config, inputs, ops.leaky_relu, seed)
+            self.label_block = DenseBlock(
+                config, inputs, ops.leaky_relu, seed, norm=config.d_norm == "batch"
+            )
             features = config.fc_width
         self.head = ops.Dense(
-            features + config.y_dim, 1, bias=config.bias, name="logits", seed=seed
+            features + config.y_dim, 1, bias=config.discriminator_bias, name="logits", seed=seed
         )
+        if config.d_norm == "spectral":
+            for layer in self.linear_layers:  # last, so that all other weights are drawn as ever
+                layer.add_spectral_norm(seed)
         self.built = True
+
+    @property
+    def linear_layers(self) -> list[ops.Linear]:
+        """Every layer with a kernel, in order."""
+        of_labels = [self.label_block.dense] if self.label_block else []
+        return [*(block.conv for block in self.blocks), *of_labels, self.head]
+
+    def iterate_spectral_norms(self) -> None:
+        """One power iteration of every layer that has spectral norm; to be done before each update.
+
+        `call` never does it: real and fake images of an update see the same kernels, as does the
+        generator after it. (PyTorch's does it in each call in training mode.)
+        """
+        for layer in self.linear_layers:
+            if layer.spectral_u is not None:
+                layer.iterate_spectral_norm()
 
     def call(self, images, y=None, training: bool = False):
         x = tf.cast(images, self.train_dtype if training else "float32")
@@ -151,6 +173,8 @@ class UpBlock(ops.Layer):
 class DownBlock(ops.Layer):
     """Halves the side: convolution, batch norm (not in the first block), leaky ReLU.
 
+    Without `d_norm` "batch" it has no batch norm, and a bias in any case.
+
     x (B, H, W, channels[number - 1]) -> (B, ceil(H/2), ceil(W/2), channels[number]).
     """
 
@@ -162,12 +186,12 @@ class DownBlock(ops.Layer):
             kernel_size=config.kernel_size,
             padding=config.padding,
             initializer=ops.INITIALIZERS[config.conv_init],
-            bias=config.bias,
+            bias=config.discriminator_bias,
             name=f"conv{number}",
             seed=seed,
         )
-        is_first = number == 1
-        self.norm = None if is_first else make_batch_norm(config, channels[number], f"norm{number}")
+        has_norm = number > 1 and config.d_norm == "batch"
+        self.norm = make_batch_norm(config, channels[number], f"norm{number}") if has_norm else None
 
     def call(self, x, y, training: bool):
         x = self.conv(ops.join_labels(x, y))
@@ -175,20 +199,23 @@ class DownBlock(ops.Layer):
 
 
 class DenseBlock(ops.Layer):
-    """Added to networks with labels: dense layer, batch norm, activation.
+    """Added to networks with labels: dense layer, batch norm unless `norm` is False, activation.
 
     x (B, inputs - y_dim), y (B, y_dim) -> (B, fc_width).
     """
 
-    def __init__(self, config: NetworkConfig, inputs: int, activation, seed):
+    def __init__(self, config: NetworkConfig, inputs: int, activation, seed, *, norm: bool = True):
         super().__init__("label_block")
         self.activation = activation
-        self.dense = ops.Dense(inputs, config.fc_width, bias=config.bias, name="fc", seed=seed)
-        self.norm = make_batch_norm(config, config.fc_width, "fc_norm")
-        self.norm.draw_initial_gain(config.gain_stddev, seed)
+        bias = config.bias or not norm
+        self.dense = ops.Dense(inputs, config.fc_width, bias=bias, name="fc", seed=seed)
+        self.norm = make_batch_norm(config, config.fc_width, "fc_norm") if norm else None
+        if self.norm:
+            self.norm.draw_initial_gain(config.gain_stddev, seed)
 
     def call(self, x, y, training: bool):
-        return self.activation(self.norm(self.dense(ops.join_labels(x, y)), training=training))
+        x = self.dense(ops.join_labels(x, y))
+        return self.activation(self.norm(x, training=training) if self.norm else x)
 
 
 def make_batch_norm(config: NetworkConfig, channels: int, name: str) -> ops.BatchNorm:

@@ -12,6 +12,8 @@ from kernels import convolution
 INIT_STDDEV = 0.02  # Radford et al. 2016, section 4
 BN_MOMENTUM = 0.9  # carpedm20/DCGAN-tensorflow, ops.py
 LEAKY_SLOPE = 0.2  # Radford et al. 2016, section 4
+FIRST_ITERATIONS = 15  # of a new spectral norm, as in torch.nn.utils.parametrizations
+SMALLEST_NORM = 1e-12  # as there: a kernel of zeros has no direction
 
 
 def normal_initializer(
@@ -41,7 +43,31 @@ class Layer(keras.Layer):
 
 
 class Linear(Layer):
-    """A linear map of its input, `multiply_by_layer_weights`, plus a bias, if it has one."""
+    """A linear map of its input, `multiply_by_layer_weights`, plus a bias, if it has one.
+
+    spectral_u: (outputs,) float32, of length 1: the output that its kernel stretches most, as far
+    as power iterations have found it. None without spectral norm.
+    """
+
+    spectral_u = None
+
+    def add_spectral_norm(self, seed) -> None:
+        """From here on the kernel is divided by its largest singular value."""
+        draw = normal_initializer(seed, stddev=1.0)
+        self.spectral_u = self.weight("spectral_u", self.kernel.shape[-1:], draw, trainable=False)
+        for _ in range(FIRST_ITERATIONS):
+            self.iterate_spectral_norm()
+
+    def iterate_spectral_norm(self) -> None:
+        """One power iteration towards the largest singular value."""
+        self.spectral_u.assign(iterate_power(self.kernel.value, self.spectral_u.value))
+
+    def read_kernel(self, dtype) -> tf.Tensor:
+        """The kernel in `dtype`, normalized in float32."""
+        if self.spectral_u is None:
+            return tf.cast(self.kernel.value, dtype)
+        kernel, u = tf.identity(self.kernel.value), tf.identity(self.spectral_u.value)
+        return tf.cast(divide_by_spectral_norm(kernel, u), dtype)
 
     def call(self, x):
         x = self.multiply_by_layer_weights(x)
@@ -57,7 +83,7 @@ class Dense(Linear):
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def multiply_by_layer_weights(self, x):
-        return tf.matmul(x, tf.cast(self.kernel.value, x.dtype))
+        return tf.matmul(x, self.read_kernel(x.dtype))
 
 
 class Conv(Linear):
@@ -83,7 +109,7 @@ class Conv(Linear):
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def multiply_by_layer_weights(self, x):
-        return convolution.apply_strided_conv(x, tf.cast(self.kernel.value, x.dtype), self.padding)
+        return convolution.apply_strided_conv(x, self.read_kernel(x.dtype), self.padding)
 
 
 class ConvTranspose(Linear):
@@ -116,7 +142,7 @@ class ConvTranspose(Linear):
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def multiply_by_layer_weights(self, x):
-        kernel = tf.cast(self.kernel.value, x.dtype)
+        kernel = self.read_kernel(x.dtype)
         return convolution.apply_strided_conv_transpose(x, kernel, self.size, self.padding)
 
 
@@ -169,6 +195,38 @@ class BatchNorm(Layer):
         if dtype == tf.float16:
             batch = tf.where(tf.math.is_finite(batch), batch, moving.value)
         moving.assign(moving.value * BN_MOMENTUM + batch * (1 - BN_MOMENTUM))
+
+
+def iterate_power(kernel: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
+    """A unit vector u (outputs,), closer to the first left singular vector of the kernel, seen as
+    a matrix W (outputs, inputs) (Miyato et al. 2018, algorithm 1).
+    """
+    matrix = tf.reshape(kernel, (-1, kernel.shape[-1]))  # (..., outputs) -> (inputs, outputs): W^T
+    v = tf.math.l2_normalize(tf.linalg.matvec(matrix, u), epsilon=SMALLEST_NORM**2)
+    return tf.math.l2_normalize(
+        tf.linalg.matvec(matrix, v, transpose_a=True), epsilon=SMALLEST_NORM**2
+    )
+
+
+@tf.custom_gradient
+def divide_by_spectral_norm(kernel: tf.Tensor, u: tf.Tensor):
+    """W / sigma, sigma = u^T W v with v = W^T u / |W^T u| (Miyato et al. 2018, section 2.1).
+
+    The gradient goes through sigma, with u and v as constants (there, equation 12). It is one
+    tensor for each use of the kernel, so that no AddN gets a third summand.
+    """
+    matrix = tf.reshape(kernel, (-1, kernel.shape[-1]))  # (..., outputs) -> (inputs, outputs): W^T
+    stretched = tf.linalg.matvec(matrix, u)
+    sigma = tf.maximum(tf.norm(stretched), SMALLEST_NORM)
+    v = stretched / sigma
+    normalized = kernel / sigma
+
+    def differentiate(upstream):
+        along_sigma = tf.reduce_sum(upstream * normalized)
+        outer = tf.reshape(v[:, None] * u, kernel.shape)  # (inputs, outputs) -> (..., outputs)
+        return (upstream - along_sigma * outer) / sigma, None
+
+    return normalized, differentiate
 
 
 def join_labels(x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor:

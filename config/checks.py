@@ -34,6 +34,19 @@ def check_config(config) -> None:
     _check_on_collapse_setting(config)
 
 
+def check_loss_has_its_constraint(config) -> None:
+    """Raises ValueError for a loss that needs another discriminator.
+
+    Not a rule of every Config: one of a few flags has not met its run yet.
+    """
+    if config.loss == "wgan" and config.d_norm != "spectral":
+        received = "batch norm" if config.d_norm == "batch" else "no norm"
+        raise ValueError(
+            "--loss=wgan needs a discriminator of bounded slope, which --d_norm=spectral gives to "
+            f"a new run. Received: {received}. Add it, or try --loss=hinge."
+        )
+
+
 def _check_setting_bounds_and_choices(config, field: dataclasses.Field) -> None:
     """The bounds and the choices that the setting is declared with."""
     setting = field.metadata["setting"]

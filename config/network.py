@@ -24,7 +24,8 @@ class NetworkConfig:
     discriminator_widths: tuple[int, ...]  # feature maps of every block
     kernel_size: int
     fc_width: int  # units of the dense layer that each network with labels has
-    bias: bool
+    bias: bool  # but see discriminator_bias
+    d_norm: str  # batch, spectral or none, in the discriminator
     padding: str  # same or symmetric
     stem_order: str  # hwc or chw
     stem_norm: str  # channels or units
@@ -38,6 +39,13 @@ class NetworkConfig:
     def stem_shape(self) -> tuple[int, int, int]:
         """(h, w, maps) that the generator's blocks begin with."""
         return (*self.sizes[0], self.generator_widths[0])
+
+    @property
+    def discriminator_bias(self) -> bool:
+        """Whether the discriminator's layers have biases: without batch norm nothing else shifts
+        their output.
+        """
+        return self.bias or self.d_norm != "batch"
 
     @property
     def features(self) -> int:

@@ -216,6 +216,13 @@ class Config:
         choices=("auto", "channels", "units"),
         fixed="network",
     )
+    d_norm: str = declare_setting(
+        "batch",
+        DETAILS,
+        "what bounds the discriminator: batch norm, spectral norm of its weights, or nothing",
+        choices=("batch", "spectral", "none"),
+        fixed="network",
+    )
     bn_statistics: str = declare_setting(
         "moving",
         DETAILS,
@@ -533,6 +540,7 @@ class Config:
             kernel_size=self.kernel_size,
             fc_width=self.fc_width,
             bias=self.bias,
+            d_norm=self.d_norm,
             padding=self.padding,
             stem_order=self.stem_order,
             stem_norm=self.resolve().stem_norm,

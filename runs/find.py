@@ -6,6 +6,7 @@ from pathlib import Path
 
 from absl import logging
 
+from config.checks import check_loss_has_its_constraint
 from config.presets import PRESETS, apply_preset
 from config.settings import (
     FROM_ARRAY,
@@ -31,10 +32,18 @@ def find_run_to_train(given: dict) -> Config:
     """The settings to train with: a new run's, or those of the run that exists with `given` on top.
 
     given: name -> value, as the user gave them. Raises ValueError when the run that exists has
-    other images, another preset or other networks, or when its name looks mistyped.
+    other images, another preset or other networks, when its name looks mistyped, or when its loss
+    needs another discriminator.
     """
-    is_named = bool(given.get("out_name"))
-    given = point_settings_to_run_folder(given)
+    config = _find_settings_to_train(
+        point_settings_to_run_folder(given), bool(given.get("out_name"))
+    )
+    check_loss_has_its_constraint(config)
+    return config
+
+
+def _find_settings_to_train(given: dict, is_named: bool) -> Config:
+    """is_named: whether the user gave the run a name; `given` has one in any case."""
     fresh = Config(**apply_preset(given))
     stored = read_run(fresh.run_dir)
     if not stored:

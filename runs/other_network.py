@@ -28,7 +28,7 @@ def _list_flags_unlike_checkpoint(found: dict, expected: dict) -> str:
 
 
 def infer_flags_from_checkpoint_shapes(shapes: Shapes) -> dict:
-    """The settings that the shapes of a generator's variables show, name -> value."""
+    """The settings that the shapes of a run's variables show, name -> value."""
     kernels = [path for path in shapes if re.fullmatch(r"generator/conv\d+/kernel", path)]
     if not kernels or "generator/stem/kernel" not in shapes:
         return {}
@@ -37,6 +37,10 @@ def infer_flags_from_checkpoint_shapes(shapes: Shapes) -> dict:
     first, last = shapes["generator/conv1/kernel"], shapes[f"generator/conv{len(kernels)}/kernel"]
     flags = {"blocks": len(kernels), "kernel_size": first[0], "c_dim": last[2]}
     flags["bias"] = "generator/stem/bias" in shapes
+    if "discriminator/conv2/kernel" in shapes:  # the first layer never has batch norm
+        is_spectral = "discriminator/conv1/spectral_u" in shapes
+        other = "batch" if "discriminator/norm2/gamma" in shapes else "none"
+        flags["d_norm"] = "spectral" if is_spectral else other
     with_labels = "generator/fc/kernel" in shapes
     flags["labels"] = "own" if with_labels else "none"
     if not with_labels:

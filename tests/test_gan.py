@@ -253,6 +253,24 @@ def test_l2_is_added_to_the_gradient_of_every_weight(precision, tiny, monkeypatc
         np.testing.assert_allclose(with_l2 - without, 0.25 * weight * scale, atol=2e-4 * scale)
 
 
+def test_each_update_of_the_discriminator_is_preceded_by_one_power_iteration(tiny):
+    """By NumPy, of the kernels before the update; the generator's updates do none."""
+    dcgan = DCGAN(tiny(d_norm="spectral", g_updates=2))
+    layer = dcgan.discriminator.blocks[1].conv
+    matrix, u = layer.kernel.numpy().reshape(-1, 32), layer.spectral_u.numpy()
+    v = matrix @ u / np.linalg.norm(matrix @ u)
+    dcgan.train_step.python_function(*batch(dcgan.config))
+    expected = matrix.T @ v / np.linalg.norm(matrix.T @ v)
+    np.testing.assert_allclose(layer.spectral_u, expected, atol=1e-6)
+
+
+def test_a_loss_that_needs_spectral_norm_is_refused_without(tiny):
+    DCGAN(tiny(loss="wgan", d_norm="spectral"))
+    for d_norm, received in (("batch", "batch norm"), ("none", "no norm")):
+        with pytest.raises(ValueError, match=rf"^--loss=wgan needs .* Received: {received}\."):
+            DCGAN(tiny(loss="wgan", d_norm=d_norm))
+
+
 @pytest.mark.parametrize("preset", ["paper", "tutorial"])
 def test_presets_train_eager_and_compiled_alike(preset, tiny):
     settings = {k: v for k, v in PRESETS[preset].items() if k not in ("stem_width", "batch_size")}

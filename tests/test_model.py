@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -160,3 +161,21 @@ def test_the_papers_networks_have_no_biases_and_a_gain_for_every_unit():
     assert sorted(tuple(v.shape) for v in discriminator.trainable_variables) == sorted(
         maps + kernels
     )
+
+
+@pytest.mark.parametrize("labels", [{}, LABELLED])
+@pytest.mark.parametrize("d_norm", ["spectral", "none"])
+def test_without_batch_norm_the_discriminator_has_biases_and_otherwise_the_same_weights(
+    d_norm, labels, tiny
+):
+    settings = tiny(d_norm=d_norm, bias=False, fc_width=16, **labels).network_config()
+    other, batch_normed = (
+        {v.path: v.numpy() for v in Discriminator(config).variables}
+        for config in (settings, dataclasses.replace(settings, d_norm="batch", bias=True))
+    )
+    plain = {path: w for path, w in batch_normed.items() if path.endswith(("kernel", "bias"))}
+    layers = {path.rpartition("/")[0] for path in plain}
+    more = {f"{layer}/spectral_u" for layer in layers} if d_norm == "spectral" else set()
+    assert other.keys() == plain.keys() | more
+    for path, weight in plain.items():
+        np.testing.assert_array_equal(other[path], weight)

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -82,6 +83,54 @@ def test_batch_norm_by_the_batch_is_numpys_and_moves_nothing(shape):
     expected = (x - x.mean(axes)) / np.sqrt(x.var(axes) + 1e-8)
     np.testing.assert_allclose(layer(x, training=False), expected, atol=1e-5)
     np.testing.assert_array_equal(layer.moving_mean, np.zeros(5))
+
+
+def spectral_layers():
+    seed = keras.random.SeedGenerator(5)
+    conv = ops.Conv(8, 6, kernel_size=4, name="conv", seed=seed)
+    for layer in (conv, ops.Dense(9, 7, name="dense", seed=seed)):
+        layer.add_spectral_norm(seed)
+        for _ in range(300):
+            layer.iterate_spectral_norm()
+        yield layer
+
+
+@pytest.mark.parametrize("layer", spectral_layers(), ids=lambda layer: layer.name)
+def test_spectral_norm_leaves_a_largest_singular_value_of_one(layer):
+    """Against NumPy's decomposition of the kernel as a matrix (inputs, outputs)."""
+    matrix = layer.kernel.numpy().reshape(-1, layer.kernel.shape[-1])
+    sigma = np.linalg.svd(matrix, compute_uv=False)[0]
+    normalized = layer.read_kernel("float32").numpy().reshape(matrix.shape)
+    np.testing.assert_allclose(normalized, matrix / sigma, rtol=1e-4, atol=1e-6)
+    # No two inputs get further apart (Miyato et al. 2018, equation 6).
+    x = np.random.default_rng(0).normal(size=(50, len(matrix))).astype(np.float32)
+    assert (np.linalg.norm(x @ normalized, axis=1) <= 1.0001 * np.linalg.norm(x, axis=1)).all()
+    assert layer.read_kernel("bfloat16").dtype == tf.bfloat16
+
+
+def test_the_gradient_goes_through_the_spectral_norm():
+    """Against finite differences of W / (its largest singular value), by NumPy, in float64."""
+    rng = np.random.default_rng(0)
+    matrix, weights = rng.normal(size=(2, 5, 3))  # (inputs, outputs)
+    u = np.linalg.svd(matrix)[2][0]
+
+    def loss(matrix):
+        return np.sum(weights * matrix / np.linalg.svd(matrix, compute_uv=False)[0])
+
+    with tf.GradientTape() as tape:
+        kernel = tf.constant(matrix)
+        tape.watch(kernel)
+        value = tf.reduce_sum(weights * ops.divide_by_spectral_norm(kernel, tf.constant(u)))
+    steps = 1e-6 * np.eye(matrix.size).reshape(-1, *matrix.shape)
+    slopes = [(loss(matrix + step) - loss(matrix - step)) / 2e-6 for step in steps]
+    assert float(value) == pytest.approx(loss(matrix))
+    np.testing.assert_allclose(tape.gradient(value, kernel).numpy().ravel(), slopes, rtol=1e-6)
+
+
+def test_a_kernel_of_zeros_stays_finite_under_spectral_norm():
+    kernel, u = tf.zeros((3, 4)), tf.ones((4,)) / 2
+    assert np.array_equal(ops.divide_by_spectral_norm(kernel, u), kernel)
+    assert np.isfinite(ops.iterate_power(kernel, u)).all()
 
 
 def test_join_puts_labels_beside_units_and_maps():

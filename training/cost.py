@@ -47,12 +47,12 @@ def list_layer_costs(network: NetworkConfig) -> dict[str, list[LayerCost]]:
 def list_generator_costs(network: NetworkConfig) -> list[LayerCost]:
     layers, inputs = [], network.z_dim + network.y_dim
     if network.y_dim:
-        layers.append(_compute_label_layer_cost(inputs, network))
+        layers.append(_compute_label_layer_cost(inputs, network, bias=network.bias, norm=True))
         inputs = network.fc_width + network.y_dim
 
     units, widths = math.prod(network.stem_shape), network.generator_widths
     norm = units if network.stem_norm == "units" else widths[0]
-    stem = _compute_dense_cost("stem", inputs, network.stem_shape, network, norm=norm)
+    stem = _compute_dense_cost("stem", inputs, network.stem_shape, bias=network.bias, norm=norm)
     reached = _compute_receptive_field_for_cost(network.kernel_size, len(widths))
     stem = dataclasses.replace(stem, field=reached)
     return [*layers, stem, *_list_generator_conv_costs(network)]
@@ -67,28 +67,45 @@ def _list_generator_conv_costs(network: NetworkConfig) -> list[LayerCost]:
         norm = 0 if k == last else channels[k]
         field = _compute_receptive_field_for_cost(network.kernel_size, last - k)
         layers.append(
-            _compute_conv_cost(f"conv{k}", inputs, (*large, channels[k]), network, norm, field)
+            _compute_conv_cost(
+                f"conv{k}",
+                inputs,
+                (*large, channels[k]),
+                network,
+                bias=network.bias,
+                norm=norm,
+                field=field,
+            )
         )
     return layers
 
 
 def list_discriminator_costs(network: NetworkConfig) -> list[LayerCost]:
     y, channels = network.y_dim, [network.image_shape[-1], *network.discriminator_widths]
-    sizes = network.sizes[::-1]
+    sizes, bias = network.sizes[::-1], network.discriminator_bias
+    has_norms = network.d_norm == "batch"
     layers = []
     for k in range(1, len(channels)):
         inputs = (*sizes[k - 1], channels[k - 1] + y)
-        norm = 0 if k == 1 else channels[k]
+        norm = channels[k] if has_norms and k > 1 else 0
         field = _compute_receptive_field_for_cost(network.kernel_size, k)
         layers.append(
-            _compute_conv_cost(f"conv{k}", inputs, (*sizes[k], channels[k]), network, norm, field)
+            _compute_conv_cost(
+                f"conv{k}",
+                inputs,
+                (*sizes[k], channels[k]),
+                network,
+                bias=bias,
+                norm=norm,
+                field=field,
+            )
         )
 
     features = network.features + y
     if y:
-        layers.append(_compute_label_layer_cost(features, network))
+        layers.append(_compute_label_layer_cost(features, network, bias=bias, norm=has_norms))
         features = network.fc_width + y
-    return [*layers, _compute_dense_cost("logits", features, (1,), network, norm=0)]
+    return [*layers, _compute_dense_cost("logits", features, (1,), bias=bias, norm=0)]
 
 
 def estimate_training_bytes(config: Config, precision: str) -> float:
@@ -104,24 +121,34 @@ def estimate_training_bytes(config: Config, precision: str) -> float:
     return TENSORFLOW_BYTES + weights * BYTES_PER_WEIGHT + kept * config.batch_size * bytes_each
 
 
-def _compute_label_layer_cost(inputs: int, network: NetworkConfig) -> LayerCost:
+def _compute_label_layer_cost(
+    inputs: int, network: NetworkConfig, *, bias: bool, norm: bool
+) -> LayerCost:
     """The dense layer that both networks have with labels."""
-    return _compute_dense_cost("fc", inputs, (network.fc_width,), network, norm=network.fc_width)
+    units = network.fc_width
+    return _compute_dense_cost("fc", inputs, (units,), bias=bias, norm=units if norm else 0)
 
 
 def _compute_dense_cost(
-    name: str, inputs: int, output: Shape, network: NetworkConfig, norm: int
+    name: str, inputs: int, output: Shape, *, bias: bool, norm: int
 ) -> LayerCost:
     """norm: channels of the batch norm that follows, 0 for none."""
     units = math.prod(output)
-    parameters = inputs * units + network.bias * units + 2 * norm
+    parameters = inputs * units + bias * units + 2 * norm
     return LayerCost(
         name, (inputs,), 0, (), output, 0, parameters, 2 * inputs * units, has_norm=bool(norm)
     )
 
 
 def _compute_conv_cost(
-    name: str, inputs: MapShape, output: MapShape, network: NetworkConfig, norm: int, field: int
+    name: str,
+    inputs: MapShape,
+    output: MapShape,
+    network: NetworkConfig,
+    *,
+    bias: bool,
+    norm: int,
+    field: int,
 ) -> LayerCost:
     """A convolution, or a transposed one: both multiply at every position of the smaller maps."""
     kernel = network.kernel_size
@@ -134,7 +161,7 @@ def _compute_conv_cost(
         tuple(choose_conv_padding(network.padding, side, kernel) for side in large),
         output,
         field,
-        parameters=weights + network.bias * output[2] + 2 * norm,
+        parameters=weights + bias * output[2] + 2 * norm,
         flops=2 * weights * math.prod(small),
         has_norm=bool(norm),
     )

@@ -168,6 +168,17 @@ def test_flags_that_leave_it_open_fit_every_run(trained):
     assert find_run(given) == run
 
 
+def test_a_loss_without_its_constraint_is_refused_before_images_are_read(tiny):
+    given = {"out_dir": tiny().out_dir, "out_name": "run", "loss": "wgan"}
+    with pytest.raises(ValueError, match=r"^--loss=wgan needs .* Received: batch norm\."):
+        find_run_to_train(given)
+    assert find_run_to_train(given | {"d_norm": "spectral"}).loss == "wgan"
+    config = tiny(d_norm="spectral", out_name="run")
+    Checkpoints(DCGAN(config), config).save(1)
+    write_config(config)
+    assert find_run_to_train(given).loss == "wgan"  # the run has it
+
+
 def test_a_label_in_the_wrong_flag_is_told(trained):
     run = trained(labels="own", label_names=("six", "seven"), out_name="mine")
     line = r"has own. Received: Seven. To draw that label: --label=Seven.$"

@@ -35,6 +35,8 @@ def test_the_same_network_does_not_differ_nor_does_a_part_of_it(tiny):
         ({"blocks": 1}, "--blocks=1 (here 2)"),
         ({"bias": False}, "--bias=False (here True)"),
         ({"z_dim": 9, "kernel_size": 4}, "--kernel_size=4 (here 5), --z_dim=9 (here 8)"),
+        ({"d_norm": "spectral"}, "--d_norm=spectral (here batch)"),
+        ({"d_norm": "none"}, "--d_norm=none (here batch)"),
         ({"labels": "own", "label_names": ("a", "b")}, "--labels=own (here none)"),
         ({"output_height": 32, "blocks": 2}, "discriminator/logits/kernel is 2048x1 (here 512x1)"),
         ({"d_widths": (8, 32)}, "discriminator/conv1/bias is 8 (here 16)"),

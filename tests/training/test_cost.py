@@ -10,8 +10,8 @@ from training.cost import list_discriminator_costs, list_generator_costs, list_l
 
 
 @pytest.mark.parametrize(("kernel_size", "padding"), [(4, "same"), (5, "same"), (5, "symmetric")])
-@pytest.mark.parametrize("labels", ["none", "own"])
-def test_layer_table_is_true(kernel_size, padding, labels, tiny):
+@pytest.mark.parametrize(("labels", "d_norm"), [("none", "none"), ("own", "batch")])
+def test_layer_table_is_true(kernel_size, padding, labels, d_norm, tiny):
     names = None if labels == "none" else ("a", "b")
     shape = {
         "output_height": 33,
@@ -19,7 +19,7 @@ def test_layer_table_is_true(kernel_size, padding, labels, tiny):
         "kernel_size": kernel_size,
         "padding": padding,
     }
-    config = tiny(**shape, labels=labels, label_names=names)
+    config = tiny(**shape, labels=labels, label_names=names, d_norm=d_norm, bias=d_norm == "batch")
     settings = config.network_config()
     for network in (Generator(settings), Discriminator(settings)):
         rows = list_layer_costs(settings)[network.name]
