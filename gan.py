@@ -3,7 +3,8 @@
 import tensorflow as tf
 
 import ops
-from config.checks import check_loss_has_its_constraint
+from averaging import AveragedGenerator
+from config.checks import check_training_settings
 from config.settings import Config
 from kernels.adam import build_scaled_one_op_adam
 from losses import LOSSES, Loss
@@ -15,7 +16,8 @@ class DCGAN:
 
     precision: float32, bfloat16 or float16, the dtype of the convolutions while training. Weights,
     statistics, logits, tanh and losses are float32 in all three. float16 gets a dynamic loss scaler
-    for each optimizer. loss: in place of `config.loss`.
+    for each optimizer. loss: in place of `config.loss`. average: of the generator, or None without
+    `ema_half_life`.
     """
 
     def __init__(
@@ -26,12 +28,13 @@ class DCGAN:
         jit: bool = False,
         loss: Loss | None = None,
     ):
-        check_loss_has_its_constraint(config)
+        check_training_settings(config)
         self.config = config
         self.network = config.network_config()
         self.loss = loss or LOSSES[config.loss]
         self.generator = Generator(self.network, precision)
         self.discriminator = Discriminator(self.network, precision)
+        self.average = AveragedGenerator(self.generator, config) if config.ema_half_life else None
 
         self.g_scaler = build_scaled_one_op_adam(
             config, self.generator, config.current_learning_rate
@@ -61,9 +64,14 @@ class DCGAN:
         if table is not None:
             real = tf.gather(table, real)
         batches = self.split_batches(real, z, y)
-        if self.config.alternate:
-            return self.alternate_updates(batches)
+        update = self.alternate_updates if self.config.alternate else self.update_in_turn
+        results = update(batches)
+        if self.average:
+            self.average.follow()
+        return results
 
+    def update_in_turn(self, batches: list[tuple]) -> dict[str, tf.Tensor]:
+        """D on every batch, then G on the last one."""
         for real, z, y in batches:
             fake, tape = self.draw_fakes(z, y)
             results = self.update_discriminator(real, fake, y)
@@ -142,6 +150,12 @@ class DCGAN:
             factor = optimizer.scale_loss(tf.constant(self.config.l2))  # as the gradients are
             gradients = [g + factor * w.value for g, w in zip(gradients, weights, strict=True)]
         optimizer.apply(gradients, weights)
+
+    @property
+    def drawn_generator(self) -> Generator:
+        """The generator that pictures and scores are of."""
+        is_live = self.average is None or self.config.weights == "live"
+        return self.generator if is_live else self.average.generator
 
     def read_loss_scales(self) -> dict[str, tf.Tensor]:
         """The dynamic loss scales by name, scalars; empty unless training in float16."""

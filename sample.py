@@ -208,11 +208,13 @@ def write_sample_labels(config: Config, y: np.ndarray, folder: Path) -> None:
 
 
 def name_pictures_folder(config: Config, label: str | None, checkpoint: str) -> str:
-    """The name of a folder of pictures: seed_7, with a label seed_7_cat, or seed_7_best."""
+    """The name of a folder of pictures: seed_7, with a label seed_7_cat; seed_7_best_live."""
     parts = [f"seed_{config.seed}"]
     if label is not None:
         spelled = label_choice.spell_label_names(config, label)
         parts.append(re.sub(r"[^\w,.+-]+", "-", spelled))
     if checkpoint != "last":
         parts.append(checkpoint if checkpoint == "best" else f"step_{checkpoint}")
+    if config.weights == "live":
+        parts.append("live")
     return "_".join(parts)

@@ -202,7 +202,7 @@ def run_training_steps(
     """Trains for `logs.steps`, counted from 0; False when a signal stopped it."""
     dcgan, steps, total = checkpoints.dcgan, logs.steps, logs.steps.stop
     config, y = dcgan.config, labels.y if labels else None
-    pictures = Pictures(config, dcgan.generator)
+    pictures = Pictures(config, dcgan.drawn_generator, dcgan.generator)
     how = {"discriminator": dcgan.discriminator, "y": y}
     monitor, verdict = Monitor(config, images, pictures.sampler, split, **how), Verdict(config)
 

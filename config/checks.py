@@ -34,11 +34,16 @@ def check_config(config) -> None:
     _check_on_collapse_setting(config)
 
 
-def check_loss_has_its_constraint(config) -> None:
-    """Raises ValueError for a loss that needs another discriminator.
+def check_training_settings(config) -> None:
+    """Raises ValueError for settings that training cannot go by.
 
     Not a rule of every Config: one of a few flags has not met its run yet.
     """
+    if config.weights == "ema" and not config.ema_half_life:
+        raise ValueError(
+            "--weights=ema needs an average of the weights. Received: none is kept. "
+            "Try --weights=auto, or --ema_half_life=50000."
+        )
     if config.loss == "wgan" and config.d_norm != "spectral":
         received = "batch norm" if config.d_norm == "batch" else "no norm"
         raise ValueError(

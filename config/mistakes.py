@@ -38,6 +38,7 @@ SYNONYMS = {
     "d_learning_rate": "dlr lrd",
     "beta1": "b1 adambeta1",
     "beta2": "b2 adambeta2",
+    "ema_half_life": "ema emadecay emabeta averaging",
     "loss": "ganmode losstype lossfunction objective",
     "l2": "weightdecay wd",
     "seed": "randomseed manualseed rngseed",
@@ -51,7 +52,7 @@ SYNONYMS = {
     "export": "save savedmodel exportmodel",
     "labels": "conditional cond classes",
     "label": "class classid classindex",
-    "import_weights": "weights pretrained load loadweights import",
+    "import_weights": "pretrained load loadweights import",
     "verbosity": "verbose debug",
     "visualize_option": "option options",
 }

@@ -311,6 +311,21 @@ class Config:
         "what the networks minimize; losses.py has the formulas. wgan needs --d_norm=spectral",
         choices=("bce", "hinge", "lsgan", "wgan", "relativistic"),
     )
+    ema_half_life: float = declare_setting(
+        0.0,
+        TRAINING,
+        "average the generator's weights: those of this many images ago count half; 0: no average",
+        low=0,
+        high=MAX_COUNT,
+    )
+    weights: str = declare_setting(
+        "auto",
+        TRAINING,
+        "of the generator that is drawn, scored and exported; auto: ema (the average) if there is "
+        "one, else live",
+        choices=("auto", "ema", "live"),
+        hparam=False,
+    )
     d_updates: int = declare_setting(
         1, TRAINING, "discriminator updates per step, each on new images", low=1, high=100
     )

@@ -237,6 +237,8 @@ def _build_imported_dcgan(weights: Weights, config: Config) -> DCGAN:
 
     if not any("moving_mean" in name for name in weights.generator):
         _estimate_moving_statistics(dcgan, config)
+    if dcgan.average:
+        dcgan.average.restart()
     return dcgan
 
 

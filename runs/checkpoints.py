@@ -44,8 +44,10 @@ WRITE_ERRNOS = (
     errno.ENOENT,
 )
 
-# How TensorFlow names the two counters in a checkpoint's file.
-STEP, IMAGES_SHOWN = (f"{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in ("step", "images_shown"))
+# How TensorFlow names the counters in a checkpoint's file.
+STEP, IMAGES_SHOWN, IMAGES_AVERAGED = (
+    f"{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in ("step", "images_shown", "images_averaged")
+)
 NOT_FINITE = "it holds NaN or infinity"  # what is wrong with a checkpoint that can be read
 
 # What TensorFlow calls the files of a checkpoint, and the folder in which it writes them. All else
@@ -80,8 +82,11 @@ class Checkpoints:
         self.step = tf.Variable(0, dtype=tf.int64)
         self.images_shown = tf.Variable(0, dtype=tf.int64)
         self.older_state = self._collect_checkpoint_variables()  # of runs up to commit 67980ae
-        self.state = self._collect_checkpoint_variables(images_shown=self.images_shown)
-        for state in (self.older_state, self.state):
+        self.live_state = self._collect_checkpoint_variables(images_shown=self.images_shown)
+        self.state = self._collect_checkpoint_variables(
+            images_shown=self.images_shown, **self._map_average()
+        )
+        for state in (self.older_state, self.live_state, self.state):
             # This creates the counter, which the checkpoints of older runs have.
             state.save_counter.assign(0)
 
@@ -90,7 +95,15 @@ class Checkpoints:
             if TEMPORARY_NAME.fullmatch(path.name):
                 shutil.rmtree(path, ignore_errors=True)
 
-    def _collect_checkpoint_variables(self, **more: tf.Variable) -> tf.train.Checkpoint:
+    def _map_average(self) -> dict:
+        """The variables of the averaged generator, if there is one."""
+        average = self.dcgan.average
+        if average is None:
+            return {}
+        variables = _map_checkpoint_variables_by_path(average.generator)
+        return {"averaged_generator": variables, "images_averaged": average.images}
+
+    def _collect_checkpoint_variables(self, **more) -> tf.train.Checkpoint:
         """All variables that a checkpoint holds, and `more`."""
         return tf.train.Checkpoint(
             generator=_map_checkpoint_variables_by_path(self.dcgan.generator),
@@ -126,20 +139,24 @@ class Checkpoints:
 
     def _restore_state_of_checkpoint(self, path: Path) -> None:
         """Raises one of DAMAGE_ERRORS unless the checkpoint is whole and finite."""
-        counts = _checkpoint_counts_images(path)
-        state = self.state if counts else self.older_state
-        # expect_partial: a failure would otherwise log the name of every variable.
-        state.read(os.fspath(path)).expect_partial().assert_consumed()
+        counts = _checkpoint_holds(path, IMAGES_SHOWN)
+        averages = self.dcgan.average and _checkpoint_holds(path, IMAGES_AVERAGED)
+        state = self.state if averages else self.live_state if counts else self.older_state
+        # expect_partial: a failure would otherwise log the name of every variable. What is more in
+        # the checkpoint is the average of a run that goes on without.
+        state.read(os.fspath(path)).expect_partial().assert_existing_objects_matched()
         if not counts:
             self.images_shown.assign(int(self.step) * derive_older_images_per_step(self.config))
+        if self.dcgan.average and not averages:
+            self.dcgan.average.restart()
         if not self.has_finite_state():
             raise ValueError(NOT_FINITE)
 
     def has_finite_state(self) -> bool:
         """Whether no weight, statistic or moment of the optimizers is NaN or infinite."""
-        return _are_checkpointed_variables_finite(
-            self.dcgan.generator, self.dcgan.discriminator, self.g_adam, self.d_adam
-        )
+        owners = [self.dcgan.generator, self.dcgan.discriminator, self.g_adam, self.d_adam]
+        owners += [self.dcgan.average.generator] if self.dcgan.average else []
+        return _are_checkpointed_variables_finite(*owners)
 
     def save(self, step: int) -> None:
         """Saves the state after `step` steps, then removes the oldest of more than `max_to_keep`.
@@ -205,25 +222,52 @@ class Checkpoints:
 def restore_networks(config: Config, checkpoint: str = "last", **networks: keras.Model) -> int:
     """Restores `generator=` and/or `discriminator=` from a checkpoint of a run; returns its step.
 
+    The generator is the averaged one where the checkpoint has it, unless `config.weights` is live.
     checkpoint: "last", the newest that is readable; "best"; or a step. Raises ValueError when the
-    run has no such checkpoint, or it is unreadable.
+    run has no such checkpoint or weights, or the checkpoint is unreadable.
     """
     step = tf.Variable(0, dtype=tf.int64)
     variables = {
         name: _map_checkpoint_variables_by_path(network) for name, network in networks.items()
     }
-    state = tf.train.Checkpoint(step=step, **variables)
 
     def read_networks_of_checkpoint(path: Path) -> None:
+        stored = dict(variables)
+        if "generator" in stored and _should_read_average(config, path):
+            stored["averaged_generator"] = stored.pop("generator")
+        state = tf.train.Checkpoint(step=step, **stored)
         state.read(os.fspath(path)).expect_partial().assert_existing_objects_matched()
         if not _are_checkpointed_variables_finite(*networks.values()):
             raise ValueError(NOT_FINITE)
 
     paths = choose_checkpoints(config, checkpoint)
+    _check_wanted_average_exists(config, paths)
     if not _restore_newest_checkpoint(config, networks, read_networks_of_checkpoint, paths):
         best = "Try --checkpoint=best." if list_checkpoints(config.best_path) else "Add --train."
         raise ValueError(f"{config.checkpoint_path} has no checkpoint. {best}")
     return int(step)
+
+
+def _should_read_average(config: Config, path: Path) -> bool:
+    """Whether to take the averaged generator. Raises one of DAMAGE_ERRORS."""
+    holds = _checkpoint_holds(path, IMAGES_AVERAGED)
+    if config.weights == "ema" and not holds:
+        raise ValueError("it holds no averaged weights")
+    return holds and config.weights != "live"
+
+
+def _check_wanted_average_exists(config: Config, paths: list[Path]) -> None:
+    """Raises ValueError when --weights=ema is wanted and no checkpoint has an average."""
+    if config.weights != "ema" or not paths:
+        return
+    for path in paths:
+        with contextlib.suppress(*DAMAGE_ERRORS):
+            if _checkpoint_holds(path, IMAGES_AVERAGED):
+                return
+    raise ValueError(
+        f"--weights=ema needs averaged weights. Received: {config.run_dir}, which has none. "
+        "Drop it, or train on with --ema_half_life=50000."
+    )
 
 
 def read_progress(config: Config) -> Progress:
@@ -395,15 +439,18 @@ def _try_to_restore_checkpoint(path: Path, read: Callable[[Path], None]) -> bool
     return True
 
 
-def _checkpoint_counts_images(path: Path) -> bool:
-    """False for checkpoints up to commit 67980ae. Raises one of DAMAGE_ERRORS."""
-    return tf.train.load_checkpoint(os.fspath(path)).has_tensor(IMAGES_SHOWN)
+def _checkpoint_holds(path: Path, name: str) -> bool:
+    """Whether it has a variable. Raises one of DAMAGE_ERRORS.
+
+    Checkpoints up to commit 67980ae have no IMAGES_SHOWN; IMAGES_AVERAGED comes with an average.
+    """
+    return tf.train.load_checkpoint(os.fspath(path)).has_tensor(name)
 
 
 def _is_older_checkpoint(path: Path) -> bool:
     """Whether a checkpoint does not count its images; False for a damaged one."""
     try:
-        return not _checkpoint_counts_images(path)
+        return not _checkpoint_holds(path, IMAGES_SHOWN)
     except DAMAGE_ERRORS:
         return False
 

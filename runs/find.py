@@ -6,7 +6,7 @@ from pathlib import Path
 
 from absl import logging
 
-from config.checks import check_loss_has_its_constraint
+from config.checks import check_training_settings
 from config.presets import PRESETS, apply_preset
 from config.settings import (
     FROM_ARRAY,
@@ -32,13 +32,13 @@ def find_run_to_train(given: dict) -> Config:
     """The settings to train with: a new run's, or those of the run that exists with `given` on top.
 
     given: name -> value, as the user gave them. Raises ValueError when the run that exists has
-    other images, another preset or other networks, when its name looks mistyped, or when its loss
-    needs another discriminator.
+    other images, another preset or other networks, when its name looks mistyped, or when
+    settings contradict each other.
     """
     config = _find_settings_to_train(
         point_settings_to_run_folder(given), bool(given.get("out_name"))
     )
-    check_loss_has_its_constraint(config)
+    check_training_settings(config)
     return config
 
 

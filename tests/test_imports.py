@@ -12,6 +12,7 @@ ORDER = [  # a room may import from those in the lines above its own, and from i
     ["losses", "kernels", "utils", "data"],
     ["ops"],
     ["model"],
+    ["averaging"],
     ["gan"],
     ["runs"],
     ["sample", "foreign"],

@@ -10,6 +10,7 @@ from kernels.convolution import STRIDE, choose_conv_padding
 # Fitted to the peaks of eight runs on a CPU (64 and 128 pixels, stem 512 and 1024, batch 64 and
 # 256, float32 and bfloat16), which they match to within about a tenth.
 BYTES_PER_WEIGHT = 24  # the weight, its gradient, Adam's two moments, and copies on the way
+BYTES_PER_AVERAGED_WEIGHT = 8  # the average, and its difference from the weight
 TENSORS_PER_LAYER = 4  # kept for the backward pass: convolution, batch norm, activation, a gradient
 TENSORFLOW_BYTES = 750e6  # the library itself
 
@@ -118,7 +119,13 @@ def estimate_training_bytes(config: Config, precision: str) -> float:
     weights = sum(layer.parameters for network in layers.values() for layer in network)
     kept = max(2 * discriminator, generator + discriminator) * TENSORS_PER_LAYER
     bytes_each = 4 if precision == "float32" else 2
-    return TENSORFLOW_BYTES + weights * BYTES_PER_WEIGHT + kept * config.batch_size * bytes_each
+    averaged = sum(layer.parameters for layer in layers["generator"]) if config.ema_half_life else 0
+    return (
+        TENSORFLOW_BYTES
+        + weights * BYTES_PER_WEIGHT
+        + averaged * BYTES_PER_AVERAGED_WEIGHT
+        + kept * config.batch_size * bytes_each
+    )
 
 
 def _compute_label_layer_cost(

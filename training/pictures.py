@@ -29,11 +29,13 @@ class Pictures:
     of their names, but is not as the program wrote it, is put aside.
     """
 
-    def __init__(self, config: Config, generator: Generator):
+    def __init__(self, config: Config, generator: Generator, live: Generator | None = None):
+        """generator: what is drawn. live: if it is another, TensorBoard shows its grids as well."""
         self.config = config
         self.failed = False
         self.files = FileSeries(config.sample_path, what="the pictures of training")
         self.sampler = Sampler(config, generator)
+        self.live_sampler = None if live in (None, generator) else Sampler(config, live)
         self.columns = COLUMNS_OF_LARGE if max(config.height, config.width) > LARGE else COLUMNS
         self.rows = list_picture_labels(config)[:MAX_PICTURE_ROWS] if config.y_dim else None
         self.count = self.columns * (self.columns if self.rows is None else len(self.rows))
@@ -74,6 +76,10 @@ class Pictures:
         grid = arrange_image_grid(self.sampler.draw(*self.inputs)[: self.count], self.columns)
         self._write_picture_of_training(f"train_{step:08d}.png", encode_png(grid))
         logs.log_picture_to_tensorboard(step, "samples", grid)
+        if self.live_sampler:
+            images = self.live_sampler.draw(*self.inputs)[: self.count]
+            grid = arrange_image_grid(images, self.columns)
+            logs.log_picture_to_tensorboard(step, "samples_live", grid)
 
         if self.config.G_img_sum:
             inputs = [results[name][: self.count] for name in ("z", "y") if name in results]

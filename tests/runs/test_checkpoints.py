@@ -6,9 +6,11 @@ import os
 import numpy as np
 import pytest
 import tensorflow as tf
+from inputs import LABELLED, batch
 
 from config.stored import write_config
 from gan import DCGAN
+from model import Generator
 from runs.checkpoints import (
     CHECKPOINT_LIST,
     Checkpoints,
@@ -183,3 +185,78 @@ def test_tensorflows_words_for_a_failed_write_become_the_systems_error(number, t
     with pytest.raises(OSError) as error, translate_write_errors(tmp_path / "x"):
         raise tf.errors.UnknownError(None, None, words)
     assert (error.value.errno, error.value.filename) == (number, str(tmp_path / "x"))
+
+
+def take_steps(dcgan, seeds):
+    for seed in seeds:
+        real, z = batch(dcgan.config, seed)
+        y = tf.one_hot(tf.range(len(z)) % 3, 3)
+        dcgan.train_step.python_function(real, z, y)
+
+
+def all_values_of(dcgan):
+    average = [*dcgan.average.generator.variables, dcgan.average.images]
+    return [*values_of(dcgan), *((v.name, v.numpy()) for v in average)]
+
+
+def test_training_goes_on_bit_for_bit_with_every_part_on(tiny):
+    """Spectral norm's vectors, the average and its count of images are part of the state."""
+    settings = {"d_norm": "spectral", "ema_half_life": 0.5, "loss": "relativistic"}
+    settings |= {"d_learning_rate": 4e-4, "beta1": 0.0, "beta2": 0.9}
+    config = tiny(**settings, **LABELLED, fc_width=8, blocks=1, g_updates=1)
+    straight, first, second = DCGAN(config), DCGAN(config), DCGAN(config)
+    take_steps(straight, range(3))
+    take_steps(first, range(2))
+    Checkpoints(first, config).save(2)
+    assert Checkpoints(second, config).restore() == 2
+    take_steps(second, range(2, 3))
+    for (name, expected), (_, found) in zip(
+        all_values_of(straight), all_values_of(second), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected, err_msg=name)
+
+
+def test_a_run_may_begin_to_average_and_cease_to(tiny):
+    config, without = tiny(ema_half_life=80, blocks=1), tiny(blocks=1)
+    plain, averaging, again = DCGAN(without), DCGAN(config), DCGAN(config)
+    scramble(plain)
+    Checkpoints(plain, without).save(1)
+    averaging.average.images.assign(99)
+    assert Checkpoints(averaging, config).restore() == 1
+    assert int(averaging.average.images) == 0
+    for path, value in weights_by_path(averaging.average.generator).items():
+        np.testing.assert_array_equal(value, weights_by_path(plain.generator)[path])
+
+    averaging.average.images.assign(8)
+    Checkpoints(averaging, config).save(2)
+    assert Checkpoints(again, config).restore() == 2
+    assert int(again.average.images) == 8
+    assert Checkpoints(plain, without).restore() == 2
+
+
+def weights_by_path(network):
+    return {variable.path: variable.numpy() for variable in network.variables}
+
+
+def test_the_average_is_drawn_where_there_is_one_unless_live_weights_are_wanted(tiny):
+    config = tiny(ema_half_life=80)
+    dcgan = DCGAN(config)
+    scramble(dcgan)
+    Checkpoints(dcgan, config).save(1)
+    average, live = map(weights_by_path, (dcgan.average.generator, dcgan.generator))
+    for weights, expected in (("auto", average), ("ema", average), ("live", live)):
+        drawn = Generator(config.network_config())
+        # ema_half_life is what the run trains with now; the checkpoint says what it has.
+        assert restore_networks(tiny(weights=weights), generator=drawn) == 1
+        for path, value in weights_by_path(drawn).items():
+            np.testing.assert_array_equal(value, expected[path])
+
+
+def test_a_run_without_an_average_says_so_where_it_is_asked_for(tiny):
+    config = tiny()
+    Checkpoints(DCGAN(config), config).save(1)
+    for weights in ("auto", "live"):
+        drawn = Generator(config.network_config())
+        assert restore_networks(tiny(weights=weights), generator=drawn) == 1
+    with pytest.raises(ValueError, match=r"^--weights=ema needs .* Received: .*, which has none\."):
+        restore_networks(tiny(weights="ema"), generator=drawn)

@@ -1,0 +1,47 @@
+"""The generator's weights, averaged over training: their images jump less, and are better, than
+those of the weights themselves (Yazici et al. 2019).
+"""
+
+import math
+
+import tensorflow as tf
+
+from config.settings import Config
+from model import Generator
+
+RAMP = 0.05  # of the images shown so far: the longest half-life (StyleGAN2-ADA's train.py)
+NO_HALF_LIFE = 1e-8  # images, before the first ones are shown (there, training_loop.py)
+
+
+class AveragedGenerator:
+    """A generator whose variables follow those of `live`: an exponential moving average.
+
+    Batch norm's moving statistics are averaged like the weights, in float32 like all of them.
+    generator: the average. images: int64, how many were shown since it began.
+    """
+
+    def __init__(self, live: Generator, config: Config):
+        self.live, self.config = live, config
+        self.generator = Generator(live.config)
+        self.images = tf.Variable(0, dtype=tf.int64)
+
+    def restart(self) -> None:
+        """Begins anew, at the weights as they are."""
+        for averaged, live in zip(self.generator.variables, self.live.variables, strict=True):
+            averaged.assign(live)
+        self.images.assign(0)
+
+    def follow(self) -> None:
+        """w_averaged <- lerp(w, w_averaged, 0.5^(images of a step / half-life)), once a step.
+
+        In one op for each variable after the difference, since time goes into reading weights.
+        """
+        shown, step = tf.cast(self.images, tf.float32), self.config.images_per_step
+        half_life = tf.minimum(self.config.ema_half_life, RAMP * shown)
+        # 1 - 0.5^(...), without rounding a small number to a multiple of float32's epsilon.
+        share = -tf.math.expm1(-math.log(2) * step / tf.maximum(half_life, NO_HALF_LIFE))
+        for averaged, live in zip(self.generator.variables, self.live.variables, strict=True):
+            tf.raw_ops.ResourceApplyGradientDescent(
+                var=averaged.value.handle, alpha=share, delta=averaged.value - live.value
+            )
+        self.images.assign_add(step)
