@@ -56,7 +56,8 @@ def _define_preset_flag() -> None:
         "preset",
         None,
         list(PRESETS),
-        "defaults of carpedm20 (reference), the paper, pytorch/examples (tutorial)",
+        "defaults of carpedm20 (reference), the paper, pytorch/examples (tutorial), or newer "
+        "methods (modern, provisional)",
         module_name=MODEL,
     )
 

@@ -14,7 +14,9 @@ DOCUMENTS = sorted(
 CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 NAMES = ("reference", "paper", "tutorial")  # in the order of the tables' last column
+MODERN = "modern"  # has tables of its own
 CELL = re.compile(r"`(\w+)` ([^/]+) / ([^/]+) / ([^/]+?)(?:, (?=`)|$)")
+MODERN_CELL = re.compile(r"^\| `(\w+)` \| ([^|]+?) \| ([^|]+?) \|", re.MULTILINE)
 
 
 def preset_table(heading: str) -> dict[str, tuple[str, ...]]:
@@ -25,6 +27,13 @@ def preset_table(heading: str) -> dict[str, tuple[str, ...]]:
     cells = [line.strip("| ").rsplit("|", 1)[-1].strip() for line in lines if line.startswith("|")]
 
     return {flag: values for cell in cells for flag, *values in CELL.findall(cell)}
+
+
+def modern_table() -> dict[str, tuple[str, str]]:
+    """Flag -> (its value in the preset, and for MNIST), from the section on modern."""
+    text = (ROOT / "docs" / "presets.md").read_text(encoding="utf-8")
+    section = text.partition("## Modern")[2].partition("\n## ")[0]
+    return {flag: values for flag, *values in MODERN_CELL.findall(section)}
 
 
 def as_written(value, text: str) -> bool:
@@ -55,10 +64,19 @@ def test_presets_for_mnist(flag):
         assert as_written(getattr(config, flag), text), (name, getattr(config, flag), text)
 
 
+def test_modern():
+    table = modern_table()
+    assert set(table) == {*PRESETS[MODERN], *MNIST_PRESETS[MODERN]}
+    for flag, texts in table.items():
+        for dataset, text in zip(("faces", "mnist"), texts, strict=True):
+            config = Config(**apply_preset({"preset": MODERN, "dataset": dataset}))
+            assert as_written(getattr(config, flag), text), (flag, getattr(config, flag), text)
+
+
 def test_every_setting_of_a_preset_has_a_row():
-    assert set(PRESETS) == set(MNIST_PRESETS) == set(NAMES)
-    assert {flag for preset in PRESETS.values() for flag in preset} <= set(TABLE)
-    assert {flag for preset in MNIST_PRESETS.values() for flag in preset} <= set(MNIST_TABLE)
+    assert set(PRESETS) == set(MNIST_PRESETS) == {*NAMES, MODERN}
+    assert {flag for name in NAMES for flag in PRESETS[name]} <= set(TABLE)
+    assert {flag for name in NAMES for flag in MNIST_PRESETS[name]} <= set(MNIST_TABLE)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -271,6 +271,16 @@ def test_a_loss_that_needs_spectral_norm_is_refused_without(tiny):
             DCGAN(tiny(loss="wgan", d_norm=d_norm))
 
 
+def test_no_sum_in_a_modern_step_depends_on_the_threads(tiny):
+    """With spectral norm's gradient, labels, and the loss that passes through D most often."""
+    modern = {name: value for name, value in PRESETS["modern"].items() if name != "kernel_size"}
+    config = tiny(**modern | LABELLED | {"loss": "relativistic", "fc_width": 8, "blocks": 1})
+    y = tf.TensorSpec((config.batch_size, 3))
+    graph = DCGAN(config).train_step.get_concrete_function(*batch(config), y).graph
+    sums = [len(op.inputs) for op in graph.get_operations() if op.type == "AddN"]
+    assert max(sums) == 2
+
+
 @pytest.mark.parametrize("preset", ["paper", "tutorial"])
 def test_presets_train_eager_and_compiled_alike(preset, tiny):
     settings = {k: v for k, v in PRESETS[preset].items() if k not in ("stem_width", "batch_size")}

@@ -76,8 +76,8 @@ def test_contradictions(settings, words):
         ({"dataset": 5}, "--dataset must be of type str. Received: 5."),
         (
             {"preset": ["paper"]},
-            "--preset must be one of reference, paper, tutorial. Received: ['paper']. Leave it "
-            "out.",
+            "--preset must be one of reference, paper, tutorial, modern. Received: ['paper']. "
+            "Leave it out.",
         ),
         (
             {"dataset": "mnist", "output_height": [1]},

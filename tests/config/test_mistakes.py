@@ -34,7 +34,10 @@ def line_of(*arguments):
         (["--train", "--epoch"], "--epoch needs a number. Try --epoch=25."),
         (["--dataset", "--train"], "--dataset needs a value. Try --dataset=digits."),
         (["--config"], "--config needs a value. Try --config=out/RUN/config.json."),
-        (["--preset"], "--preset needs one of reference, paper, tutorial. Try --preset=paper."),
+        (
+            ["--preset"],
+            "--preset needs one of reference, paper, tutorial, modern. Try --preset=paper.",
+        ),
     ],
 )
 def test_a_missing_value_is_asked_for(arguments, line):

@@ -30,6 +30,14 @@ from config.settings import SETTINGS, Config
             {"kernel_size": 4, "z_dist": "normal01", "g_updates": 1, "batch_size": 64},
         ),
         (
+            {"preset": "modern"},
+            {"kernel_size": 4, "d_norm": "spectral", "loss": "hinge", "stem_width": 512},
+        ),
+        (
+            {"dataset": "mnist", "preset": "modern"},
+            {"labels": "own", "blocks": 2, "stem_width": 128, "g_widths": None},
+        ),
+        (
             {"dataset": "MNIST"},
             {"output_height": 28, "labels": "own", "blocks": 2, "g_widths": (128, 128)},
         ),
@@ -78,5 +86,5 @@ def test_what_was_given_is_not_changed():
 
 
 def test_an_unknown_preset_is_one_line():
-    with pytest.raises(ValueError, match=r"^--preset must be one of reference, paper, tutorial\."):
+    with pytest.raises(ValueError, match=r"^--preset must be one of .*, modern\."):
         apply_preset({"preset": "papers"})
