@@ -88,11 +88,11 @@ def test_it_is_keras_adam_to_rounding():
 
 
 def test_the_scaler_is_built_and_takes_the_settings_of_the_run(tiny):
-    config = tiny(learning_rate=0.01, beta1=0.3, halvings=2)
+    config = tiny(beta1=0.3, beta2=0.9)
     network = Generator(config.network_config())
-    scaler = build_scaled_one_op_adam(config, network)
+    scaler = build_scaled_one_op_adam(config, network, 0.01)
     adam = scaler.inner_optimizer
     assert scaler.built
-    assert float(adam.learning_rate) == pytest.approx(0.01 / 4)
-    assert (adam.beta_1, adam.epsilon) == (0.3, 1e-8)
+    assert float(adam.learning_rate) == pytest.approx(0.01)
+    assert (adam.beta_1, adam.beta_2, adam.epsilon) == (0.3, 0.9, 1e-8)
     assert len(adam._momentums) == len(network.trainable_variables)
