@@ -169,7 +169,7 @@ def read_losses(run: Path) -> dict[int, dict]:
     lines = map(
         json.loads, (run / "logs" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     )
-    timed = ("seconds", "images_per_second")
+    timed = ("seconds", "images_per_second", "eval_seconds")
     kept = {
         line["step"]: {name: value for name, value in line.items() if name not in timed}
         for line in lines
