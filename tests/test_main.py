@@ -223,6 +223,7 @@ def test_a_run_goes_on_with_another_batch_size(call, caplog, tmp_path):
     assert "step 113 of 113  epoch 20.13" in caplog.text
 
 
+@pytest.mark.slow
 def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(call, caplog, tmp_path):
     """Killed when it is about to enter its second checkpoint; faults/test_kills.py has 35 more
     moments.

@@ -58,6 +58,7 @@ def metrics(config):
     ]
 
 
+@pytest.mark.slow
 def test_40_steps_straight_equal_17_a_signal_and_23(tiny, images, monkeypatch):
     usual = {"steps": 40, "blocks": None, "g_updates": 2}
     straight = train(tiny(out_name="straight", **usual), images)

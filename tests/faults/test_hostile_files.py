@@ -283,6 +283,7 @@ def test_a_cut_parquet_file_is_one_line(tmp_path, share):
     assert received(path)
 
 
+@pytest.mark.slow
 @needs_proc
 def test_one_large_image_in_every_row_is_read_row_by_row(tmp_path):
     path = tmp_path / "a.parquet"
