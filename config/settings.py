@@ -405,7 +405,7 @@ class Config:
         "frechet",
         RUN,
         "which of the scores while training decides what best/ keeps",
-        choices=("frechet", "kid", "swd"),
+        choices=("frechet", "coverage", "kid", "swd"),
         hparam=False,
     )
     on_collapse: str = declare_setting(

@@ -17,6 +17,7 @@ from evaluate.frechet import measure_frechet
 from evaluate.image_sets import read_rgb_chunks
 from evaluate.kid import measure_kid
 from evaluate.neighbours import find_nearest
+from evaluate.prdc import measure_prdc
 from evaluate.swd import measure_sliced_wasserstein
 from evaluate.vendi import measure_vendi
 from model import Discriminator
@@ -127,6 +128,8 @@ class Comparison:
         """--eval_metric, unless it is measured anyway; {} where there are too few images."""
         if not self.has_distance or self.metric == "frechet":
             return {}
+        if self.metric == "coverage":
+            return {"coverage": measure_prdc(self.reals, features[: self.count])["coverage"]}
         if self.metric == "kid":
             return {"kid": measure_kid(self.reals, features[: self.count])["kid"]}
         return {"swd": measure_sliced_wasserstein(self.real_images, fakes[: self.count])["swd"]}

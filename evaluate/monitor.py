@@ -72,7 +72,7 @@ class Monitor:
         """The scores of both networks as they are after `step` steps, with "eval_seconds".
 
         frechet: the distance to the reals; lower is better; missing where images are too few, as is
-        frechet_floor: what other reals get. kid, swd: only where --eval_metric wants them.
+        frechet_floor: what other reals get. coverage, kid, swd: the one of --eval_metric.
         vendi: the fakes' diversity, over that of the reals.
         nearest_ratio: how far a fake is from the nearest training image, over how far those are
         from each other. held_out_ratio: the same over how far it is from as many held-out images.

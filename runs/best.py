@@ -17,11 +17,21 @@ from runs.checkpoints import (
 from runs.history import cut_metrics_of_run_after_step, locate_metrics, read_metrics
 from system.files import find_free_name, link_or_copy, put_aside
 
+HIGHER_IS_BETTER = ("coverage",)  # of the choices of --eval_metric
+
 
 def find_best_scored_entry(entries: list[dict], metric: str) -> dict | None:
-    """The entry of metrics.jsonl with the lowest, so best, score of this name; None without one."""
-    scored = [entry for entry in entries if math.isfinite(entry.get(metric) or math.nan)]
-    return min(scored, key=lambda entry: entry[metric], default=None)
+    """The entry of metrics.jsonl with the best score of this name; None without one.
+
+    Of several with that score, as early ones that cover nothing, the nearest to the reals.
+    """
+    scored = [entry for entry in entries if _is_finite_number(entry.get(metric))]
+    sign = -1 if metric in HIGHER_IS_BETTER else 1
+    return min(scored, key=lambda e: (sign * e[metric], e.get("frechet") or math.inf), default=None)
+
+
+def _is_finite_number(value) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None:

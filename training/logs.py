@@ -41,6 +41,7 @@ SCALARS = {
     "images_per_second": ("speed/images_per_second", "Real images, excluding the first step."),
     "frechet": ("score/frechet", "How far the images are from the reals: lower is better."),
     "frechet_floor": ("score/frechet_floor", "What reals get against other reals."),
+    "coverage": ("score/coverage", "How many reals have a fake close by: higher is better."),
     "kid": ("score/kid", "Kernel distance of the features to the reals': lower is better."),
     "swd": ("score/swd", "Sliced Wasserstein distance to the reals, x 1000: lower is better."),
     "vendi": ("score/diversity", "How varied the images are, over how varied the reals are."),

@@ -97,12 +97,12 @@ def test_the_discriminator_is_asked_and_not_changed(tiny, labels):
         np.testing.assert_array_equal(old, new.numpy())
 
 
-@pytest.mark.parametrize("metric", ["frechet", "kid", "swd"])
+@pytest.mark.parametrize("metric", ["coverage", "frechet", "kid", "swd"])
 def test_the_wanted_metric_is_measured_against_the_same_reals(tiny, metric):
     images, fakes = draw(2 * DIMENSIONS + 2), draw(DIMENSIONS + 1, seed=1)
     comparison = Comparison(tiny(eval_metric=metric), images, split(len(images)))
     scores = comparison.score_fakes(fakes)
-    assert {"frechet", "kid", "swd"} & {*scores} == {"frechet", metric}
+    assert {"coverage", "frechet", "kid", "swd"} & {*scores} == {"frechet", metric}
     if metric == "swd":
         expected = measure_sliced_wasserstein(images[comparison.trained[: len(fakes)]], fakes)
         assert scores["swd"] == expected["swd"]

@@ -120,13 +120,15 @@ def test_a_best_of_steps_that_the_run_went_back_from_is_not_gone_back_to(config)
     assert content_of(config.checkpoint_path) == of_step(1) | of_step(2) | of_step(3)
 
 
-@pytest.mark.parametrize(("metric", "best"), [("frechet", 300), ("kid", 200), ("swd", None)])
+@pytest.mark.parametrize(
+    ("metric", "best"), [("frechet", 300), ("kid", 200), ("swd", None), ("coverage", 100)]
+)
 def test_the_best_entry_has_the_lowest_score_of_the_wanted_name(metric, best):
     entries = [
-        {"step": 100, "frechet": 9.0},
+        {"step": 100, "frechet": 9.0, "coverage": 0.5},
         {"step": 200, "frechet": 8.0, "kid": -0.1},
         {"step": 300, "frechet": 7.0, "kid": 0.2},
-        {"step": 400, "frechet": None, "kid": float("nan")},
+        {"step": 400, "frechet": None, "kid": float("nan"), "coverage": 0.0},
     ]
     found = find_best_scored_entry(entries, metric)
     assert (found and found["step"]) == best
