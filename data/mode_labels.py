@@ -31,8 +31,8 @@ def read_dataset_labels_for_modes(config: Config, source: Source, files: Sequenc
         return _read_labels_as("folder", config, source, files)
     except ValueError as error:
         raise ValueError(
-            "A dataset must have labels, as mnist, digits and stacked_mnist, folders of classes, "
-            "and faces with list_attr_celeba.txt beside them have. "
+            "The dataset must have labels, as mnist, digits, stacked_mnist, folders of classes, "
+            "and faces beside list_attr_celeba.txt do. "
             f"Received: {source.place}. Leave modes out."
         ) from error
 

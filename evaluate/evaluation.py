@@ -45,19 +45,16 @@ def evaluate(
     files: FeatureFiles = NO_FILES,
     cache: FeatureCache | None = None,
 ) -> list[Score]:
-    """Scores a run's checkpoint, prints the table, adds the scores to evaluate/scores.json, and
-    draws evaluate/report.png.
+    """Scores a run's checkpoint: a table, evaluate/scores.json and evaluate/report.png.
 
     images: the reals, uint8 (N, H, W, C). names: of METRICS. samples: images to draw, but no more
     than half of the reals, so that reals can be compared with as many others; with a holdout, no
     more than are held out. labels: of the images. checkpoint: "last", "best" or a step. files: of
     networks. cache: of the images' features. A metric that lacks images or a good file is left
     out, with a line. Raises ValueError when the run has no such checkpoint, nothing can be
-    measured, or there are too few reals; OSError when the scores cannot be written: those before
-    are, then.
+    measured, or reals are too few; OSError when a score cannot be written; those before it are.
 
-    Memory: 0.7 GB, and 1.5 KB for each image; the fakes are in a temporary file. With
-    Inception 2.2 GB, and its features in temporary files; fid_coverage takes 32 KB an image more.
+    Memory: 0.7 GB, and 1.5 KB an image. With Inception 2.2 GB, and fid_coverage 32 KB an image.
     """
     split = split_rows_for_holdout(images, config.holdout)
     count = _choose_image_count(split, samples)
