@@ -3,7 +3,7 @@
 Where numbers come from trial runs, docs/evaluation.md has what those measured.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from absl import logging
@@ -27,6 +27,7 @@ ROW = 3  # evaluations that a sign of D has to last, and the score has to stand 
 GAIN = 0.9  # times the best score before: more than that is no gain
 WORSE = 1.2  # times the best score, at ROW evaluations: it gets worse
 PATIENCE = 5  # evaluations without a better one
+LOSSES_OF_DIFFERENCES = ("wgan", "relativistic")  # under which logits may drift
 ENDING_SIGNS = ("diverging", "collapsing")  # that --on_collapse acts on
 
 
@@ -86,13 +87,13 @@ class Verdict:
 
         Raises CollapsedError where the run is to go back to its best checkpoint.
         """
-        metric = self.config.eval_metric
+        metric, signs = self.config.eval_metric, list_signs_for_loss(self.config.loss)
         evaluations = summarise_training_evaluations(history, floor, metric)
-        sign, words = judge_training_by_scores(evaluations)
+        sign, words = judge_training_by_scores(evaluations, signs)
         step = f"{evaluations.last['step']:,}"
         logging.info("step %s: %s: %s.", step, describe_last_scores(evaluations), words)
         earlier = summarise_training_evaluations(history[:-1], floor, metric)
-        before = history[:-1] and judge_training_by_scores(earlier)[0]
+        before = history[:-1] and judge_training_by_scores(earlier, signs)[0]
         has_ended = sign is not None and sign.name in ENDING_SIGNS
         if has_ended and self.config.on_collapse == "restore":
             raise CollapsedError(f"{self.config.run_dir} at step {step}: {words}.")
@@ -112,9 +113,14 @@ def summarise_training_evaluations(
     return Evaluations(history, best, since_best, floor)
 
 
-def judge_training_by_scores(evaluations: Evaluations) -> tuple[Sign | None, str]:
-    """The most severe sign of the newest evaluation, or None, and the verdict in a few words."""
-    for sign in SIGNS:
+def judge_training_by_scores(
+    evaluations: Evaluations, signs: Sequence[Sign] | None = None
+) -> tuple[Sign | None, str]:
+    """The most severe sign of the newest evaluation, or None, and the verdict in a few words.
+
+    signs: those to look for, the most severe first; all of them without it.
+    """
+    for sign in SIGNS if signs is None else signs:
         if words := sign.describe(evaluations):
             return sign, words
     if "frechet" not in evaluations.last:
@@ -235,6 +241,11 @@ SIGNS = (  # the most severe first
     ),
     Sign("little diversity", describe_little_diversity, ""),
 )
+
+
+def list_signs_for_loss(loss: str) -> list[Sign]:
+    """SIGNS, without that of large logits where a loss only knows their differences."""
+    return [sign for sign in SIGNS if sign.name != "diverging" or loss not in LOSSES_OF_DIFFERENCES]
 
 
 def advise_on_verdict(config: Config, sign: Sign, evaluations: Evaluations) -> str:

@@ -9,6 +9,7 @@ from training.diagnosis import (
     CollapsedError,
     Verdict,
     judge_training_by_scores,
+    list_signs_for_loss,
     summarise_training_evaluations,
 )
 
@@ -32,6 +33,14 @@ def judge(history):
     """(the name of the sign or "", the verdict)."""
     sign, words = judge_training_by_scores(summarise_training_evaluations(history, FLOOR))
     return sign.name if sign else "", words
+
+
+@pytest.mark.parametrize(("loss", "verdict"), [("hinge", "diverging"), ("wgan", "")])
+def test_logits_may_drift_where_only_their_differences_count(loss, verdict):
+    history = evaluations((90, 0.9), (80, 0.9), real_logit=900.0, fake_logit=899.0)
+    summary = summarise_training_evaluations(history, FLOOR)
+    sign, _ = judge_training_by_scores(summary, list_signs_for_loss(loss))
+    assert (sign.name if sign else "") == verdict
 
 
 @pytest.mark.parametrize(
