@@ -45,6 +45,7 @@ MAX_LABEL_BYTES = 1 * GB  # a class for each image: 8 bytes, or a word
 
 # Pages of parquet files, which pyarrow inflates whole; MAX_ENTRY_INFLATION holds for larger ones.
 MAX_PAGE_BYTES_UNCHECKED = 64 * MB  # pyarrow holds up to six copies at a time; its pages have 1 MB
+MAX_METADATA_BYTES = 16 * MB  # of a parquet file; thousands of columns and row groups take less
 MAX_PAGE_HEADER_BYTES = 64 * 1024  # pyarrow writes two images of at most 4 kB each into it
 
 # Names that --dataset gives for many files.

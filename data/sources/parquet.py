@@ -9,7 +9,7 @@ from pathlib import Path
 from data import limits
 from data.packing.decode import check_encoded_image_bytes
 from data.sources.classes import name_classes
-from data.sources.parquet_pages import check_parquet_pages
+from data.sources.parquet_pages import check_parquet_pages, read_places_of_pages
 from data.sources.reading import explain_damaged_dataset, fingerprint_dataset_files
 from data.sources.source import Source, open_regular_dataset_file
 from system.text import escape_unprintable
@@ -133,7 +133,7 @@ def _read_parquet_column(paths: list[Path], column: str, count: int) -> Iterator
     left = count
     for path in paths:
         with _open_parquet_file(path) as file:
-            _check_column_pages(path, file.metadata, column)
+            _check_column_pages(path, column)
             batches = file.iter_batches(ROWS_AT_ONCE, columns=[column], use_threads=False)
             for value in (value for batch in batches for value in batch.column(column)):
                 yield value
@@ -145,13 +145,12 @@ def _read_parquet_column(paths: list[Path], column: str, count: int) -> Iterator
     )
 
 
-def _check_column_pages(path: Path, metadata, column: str) -> None:
+def _check_column_pages(path: Path, column: str) -> None:
     """Raises ValueError when a page of a column, or of a field in it, is a bomb."""
     with io.BufferedReader(open_regular_dataset_file(path), PAGE_HEADER_BUFFER) as stream:
-        for group in map(metadata.row_group, range(metadata.num_row_groups)):
-            for chunk in map(group.column, range(group.num_columns)):
-                if chunk.path_in_schema == column or chunk.path_in_schema.startswith(f"{column}."):
-                    check_parquet_pages(stream, chunk)
+        for chunk in read_places_of_pages(stream):
+            if chunk.path == column or chunk.path.startswith(f"{column}."):
+                check_parquet_pages(stream, chunk)
 
 
 def _pick_parquet_image(value) -> bytes | Exception:

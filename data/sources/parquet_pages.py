@@ -1,7 +1,9 @@
 """What the pages of a parquet file say of their sizes, read before pyarrow inflates them.
 
 pyarrow inflates a page as a whole, and holds it several times over: 58 kB took 11 GB. The head of a
-page is a PageHeader (github.com/apache/parquet-format) in Thrift's compact protocol.
+page is a PageHeader (github.com/apache/parquet-format) in Thrift's compact protocol, the end of the
+file a FileMetaData. pyarrow's own metadata of a column are not asked: where they contradict each
+other, its C++ part ends the process.
 """
 
 import io
@@ -11,10 +13,14 @@ from typing import BinaryIO, NamedTuple
 from data import limits
 
 # Kinds of Thrift's fields, in the lower half of a field's first byte.
-STOP, TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, STRUCT = (*range(9), 12)
+STOP, TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET = range(11)
+STRUCT = 12
 FIXED_BYTES = {TRUE: 0, FALSE: 0, BYTE: 1, DOUBLE: 8}
 INFLATED_FIELD, COMPRESSED_FIELD = 2, 3  # of a PageHeader; both I32
 HEADER_BYTES = 1024  # nearly all have 20 to 100
+TAIL_BYTES = 8  # of a file: the length of its FileMetaData, and "PAR1"
+ROW_GROUPS, COLUMNS, COLUMN_METADATA = 4, 1, 3  # of a FileMetaData, a RowGroup, a ColumnChunk
+PATH_FIELD, SIZE_FIELD, DATA_FIELD, DICTIONARY_FIELD = 3, 7, 9, 11  # of a ColumnMetaData
 
 
 class PageHeader(NamedTuple):
@@ -23,10 +29,45 @@ class PageHeader(NamedTuple):
     compressed: int  # bytes
 
 
-def check_parquet_pages(stream: BinaryIO, chunk) -> None:
+class ColumnPages(NamedTuple):
+    """Where the pages of a column of a row group are: places and sizes in bytes.
+
+    path: the column's name, with those of the fields in it after dots. dictionary: the place of the
+    dictionary's page, 0 without one.
+    """
+
+    path: str
+    data: int
+    dictionary: int
+    size: int
+
+
+def read_places_of_pages(stream: BinaryIO) -> list[ColumnPages]:
+    """Those of all columns of a file. Raises ValueError or EOFError when its end is damaged."""
+    end = stream.seek(-TAIL_BYTES, io.SEEK_END)
+    length = int.from_bytes(stream.read(4), "little")
+    if length > limits.MAX_METADATA_BYTES:
+        raise ValueError(f"{length:,} bytes of metadata, more than {limits.MAX_METADATA_BYTES:,}")
+    stream.seek(max(0, end - length))
+    metadata = _read_thrift_value(io.BytesIO(stream.read(length)), STRUCT)
+    try:
+        groups = [group[COLUMNS] for group in metadata[ROW_GROUPS]]
+        columns = [chunk[COLUMN_METADATA] for group in groups for chunk in group]
+        return [_read_place_of_pages(column) for column in columns]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("metadata that lack a part") from error
+
+
+def _read_place_of_pages(column: dict) -> ColumnPages:
+    path = ".".join(name.decode("utf-8", "replace") for name in column[PATH_FIELD])
+    places = column[DATA_FIELD], column.get(DICTIONARY_FIELD, 0), column[SIZE_FIELD]
+    return ColumnPages(path, *map(int, places))
+
+
+def check_parquet_pages(stream: BinaryIO, chunk: ColumnPages) -> None:
     """Raises ValueError when a page of a column is a bomb by its header, or a header is damaged.
 
-    stream: of the file. chunk: pyarrow's ColumnChunkMetaData.
+    stream: of the file.
     """
     for page in read_page_headers(stream, chunk):
         allowed = limits.MAX_ENTRY_INFLATION * page.compressed
@@ -34,13 +75,13 @@ def check_parquet_pages(stream: BinaryIO, chunk) -> None:
             raise ValueError(f"a bomb: {page.compressed:,} bytes that inflate to {page.inflated:,}")
 
 
-def read_page_headers(stream: BinaryIO, chunk) -> Iterator[PageHeader]:
+def read_page_headers(stream: BinaryIO, chunk: ColumnPages) -> Iterator[PageHeader]:
     """Those of all pages of a column. Raises ValueError when one is damaged."""
-    position = chunk.data_page_offset
-    if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < position:
-        position = chunk.dictionary_page_offset
+    position = chunk.dictionary if 0 < chunk.dictionary < chunk.data else chunk.data
+    if position < 0:
+        raise ValueError("a page at a negative place")
 
-    end = position + chunk.total_compressed_size
+    end = position + chunk.size
     while position < end:
         page = _read_page_header(stream, position)
         yield page
@@ -90,6 +131,37 @@ def _skip_thrift_value(stream: io.BytesIO, kind: int) -> None:
         _read_thrift_struct(stream)
     else:
         raise ValueError(f"a page header with a field of kind {kind}")
+
+
+def _read_thrift_value(stream: io.BytesIO, kind: int):
+    """A struct as a dict by the numbers of its fields, a list, bytes, or a number."""
+    if kind == STRUCT:
+        return _read_thrift_fields(stream)
+    if kind in (LIST, SET):
+        head = _read_bytes(stream, 1)[0]
+        count, item = head >> 4, head & 15
+        count = _read_varint(stream) if count == 15 else count
+        width = FALSE if item in (TRUE, FALSE) else item  # a truth value in a list takes a byte
+        return [
+            _read_bytes(stream, 1)[0] if width == FALSE else _read_thrift_value(stream, item)
+            for _ in range(count)
+        ]
+    if kind in (I16, I32, I64):
+        return _undo_zigzag(_read_varint(stream))
+    if kind == BINARY:
+        return _read_bytes(stream, _read_varint(stream))
+    if kind not in FIXED_BYTES:
+        raise ValueError(f"metadata with a field of kind {kind}")
+    return _read_bytes(stream, FIXED_BYTES[kind])
+
+
+def _read_thrift_fields(stream: io.BytesIO) -> dict:
+    found, number = {}, 0
+    while (first := _read_bytes(stream, 1)[0]) & 15 != STOP:
+        kind, step = first & 15, first >> 4
+        number = number + step if step else _undo_zigzag(_read_varint(stream))
+        found[number] = _read_thrift_value(stream, kind)
+    return found
 
 
 def _read_varint(stream: io.BytesIO) -> int:

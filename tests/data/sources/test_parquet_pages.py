@@ -7,7 +7,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from data.sources.parquet_pages import check_parquet_pages, read_page_headers
+from data.sources.parquet_pages import check_parquet_pages, read_page_headers, read_places_of_pages
 
 
 @pytest.mark.parametrize(
@@ -29,11 +29,15 @@ def test_the_pages_add_up_to_what_pyarrow_wrote(options):
     pyarrow.parquet.write_table(table, file, row_group_size=10, data_page_size=20_000, **options)
 
     metadata = pyarrow.parquet.ParquetFile(file).metadata
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for chunk in map(group.column, range(group.num_columns)):
-            pages = list(read_page_headers(file, chunk))
-            whole = [(page.length + page.inflated, page.length + page.compressed) for page in pages]
-            sums = tuple(map(sum, zip(*whole, strict=True)))
-            assert sums == (chunk.total_uncompressed_size, chunk.total_compressed_size)
-            check_parquet_pages(file, chunk)
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    for chunk, found in zip(chunks, read_places_of_pages(file), strict=True):
+        assert (found.path, found.data) == (chunk.path_in_schema, chunk.data_page_offset)
+        assert found.dictionary == (chunk.dictionary_page_offset or 0)
+        pages = list(read_page_headers(file, found))
+        whole = [(page.length + page.inflated, page.length + page.compressed) for page in pages]
+        sums = tuple(map(sum, zip(*whole, strict=True)))
+        assert sums == (chunk.total_uncompressed_size, chunk.total_compressed_size)
+        assert found.size == chunk.total_compressed_size
+        check_parquet_pages(file, found)
     assert len(pages) >= 1
