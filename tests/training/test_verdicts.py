@@ -107,7 +107,7 @@ def collapse_once(monkeypatch):
     def collapse(step):
         left = [step]
 
-        def judge(evaluations):
+        def judge(evaluations, *signs):
             if [evaluations.last["step"]] != left:
                 return None, "healthy"
             left.clear()
