@@ -46,6 +46,7 @@ CASES = {
 # 67980ae kept no record of what it wrote, so its film is put aside when another takes its place.
 LEFT_OUT = (".written.json", "training.1.gif")
 IMAGES_SHOWN = "images_shown/.ATTRIBUTES/VARIABLE_VALUE"
+LOSSES = ("epoch", "d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
 ACTIONS = (f"--steps={STEPS}", "--train", f"--sample={IMAGES}", "--export")
 
 
@@ -165,15 +166,11 @@ def read_variables(tf, run: Path) -> dict[str, bytes]:
 
 
 def read_losses(run: Path) -> dict[int, dict]:
-    """The metrics by step, without what depends on the clock or on where a process ended."""
+    """The losses by step, without scores, which an older commit may lack, and speeds."""
     lines = map(
         json.loads, (run / "logs" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     )
-    timed = ("seconds", "images_per_second", "eval_seconds")
-    kept = {
-        line["step"]: {name: value for name, value in line.items() if name not in timed}
-        for line in lines
-    }
+    kept = {line["step"]: {name: line[name] for name in LOSSES} for line in lines}
     return {step: line for step, line in kept.items() if step in (1, STEPS)}
 
 
