@@ -38,7 +38,8 @@ try:
 except ModuleNotFoundError as error:  # as happens without .venv
     end_without_package(error)
 except KeyboardInterrupt:
-    sys.exit("interrupted.")
+    print("interrupted.", file=sys.stderr)  # before there is a log
+    sys.exit(130)
 
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 
@@ -111,11 +112,11 @@ def perform_explore_action(given: dict, _) -> dict:
 def perform_dry_run_action(given: dict, _) -> None:
     from data.load import probe_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id
-    from runs.dataset import list_runs_of_images_perhaps
+    from runs.dataset import list_runs_that_may_have_dataset
     from runs.gone_dataset import explain_gone_dataset_of_run
 
     config = give_run_an_id(find_run_to_train(given))
-    others = list_runs_of_images_perhaps(config, given)
+    others = list_runs_that_may_have_dataset(config, given)
     check_run_owns_its_folders(config)
     with explain_gone_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
         outlook = probe_dataset(config)

@@ -144,10 +144,8 @@ def train_or_raise_divergence(
     config: Config, images: np.ndarray, labels: Labels | None, split: Split, on_log: OnLog | None
 ) -> Config | None:
     """Like `train`, but raises DivergedError at the first loss that is not finite."""
-    precision, jit = (
-        choose_precision_for_device(config.mixed_precision),
-        choose_jit_for_device(config.jit),
-    )
+    precision = choose_precision_for_device(config.mixed_precision)
+    jit = choose_jit_for_device(config.jit)
     dcgan = DCGAN(config, precision=precision, jit=jit)
     checkpoints = Checkpoints(dcgan, config)
     start, count = checkpoints.restore(), len(split.training)

@@ -88,9 +88,9 @@ def _choose_image_count(split: Split, samples: int) -> int:
 
     count = min(samples, training, held_out) if held_out else min(samples, training // 2)
     if count < FEW_IMAGES:
-        most = f"{held_out:,} are held out" if held_out else f"the dataset has {training:,}"
-        reason = "--evaluate_samples says so" if count == samples else most
-        text = "only %s images on each side, as %s: look at ratios, not at scores."
+        most = f"as {held_out:,} are held out" if held_out else f"as the dataset has {training:,}"
+        reason = "because of --evaluate_samples" if count == samples else most
+        text = "only %s images on each side, %s: look at ratios, not at scores."
         logging.warning(text, count, reason)
     return count
 

@@ -125,7 +125,7 @@ def plan_charts_of_run(entries: list[dict], metric: str = "frechet") -> list[Cha
 
     real = _make_curve(entries, "d_real", "real images", BLUE, jumps=True)
     fake = _make_curve(entries, "d_fake", "generated images", VERMILION, jumps=True)
-    title, note = "What the discriminator says", "D(x) and D(G(z)): how likely an image is real"
+    title, note = "What the discriminator says", "D(x) and D(G(z)): how real it finds images"
     rules = {"it cannot tell": 0.5}
     charts.append(Chart(title, note, [real, fake], rules, ends=(0, 1), **marked))
     return [c for c in charts if any(np.isfinite(curve.values).any() for curve in c.curves)]

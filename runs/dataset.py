@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from absl import logging
@@ -18,12 +20,12 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
     have moved or changed. Raises ValueError for other images from another place, and for another
     --holdout.
     """
-    fingerprint, run = fingerprint_pixels(images), _read_run_on_disk_or_none(config)
+    fingerprint, run = fingerprint_pixels(images), _read_unless_damaged(read_run, config)
     if run and run.dataset_fingerprint and run.dataset != IMPORTED:
         _check_holdout_is_that_of_run(run, config)
         _compare_with_dataset_of_run(run, fingerprint, place)
         place = place or run.dataset_place
-    earlier = run or _read_settings_or_none(config)  # of a run that starts anew, too
+    earlier = _read_unless_damaged(read_run_settings, config)  # of a run that starts anew, too
     first = earlier.first_dataset or earlier.dataset if earlier else config.dataset
     has_dataset = place or (run and run.dataset not in (FROM_ARRAY, IMPORTED))
     return dataclasses.replace(
@@ -60,7 +62,7 @@ def find_run_of_same_images(config: Config, given: dict, images: np.ndarray) -> 
     return config
 
 
-def list_runs_of_images_perhaps(config: Config, given: dict) -> list[Config]:
+def list_runs_that_may_have_dataset(config: Config, given: dict) -> list[Config]:
     """The runs that `find_run_of_same_images` would return if they have the images of `config`."""
     if given.get("out_name") or read_run_settings(config.run_dir):
         return []
@@ -72,10 +74,10 @@ def _has_default_name(run: Config) -> bool:
     return run.name == dataclasses.replace(run, dataset=run.first_dataset, out_name="").name
 
 
-def _read_run_on_disk_or_none(config: Config) -> Config | None:
-    """The run on disk: settings in memory may be new, or those of another run."""
+def _read_unless_damaged(read: Callable[[Path], Config | None], config: Config) -> Config | None:
+    """What `read` finds in the run's folder: settings in memory may be new, or another run's."""
     with contextlib.suppress(ValueError):  # damaged, which is no reason to stop here
-        return read_run(config.run_dir)
+        return read(config.run_dir)
     return None
 
 
@@ -86,13 +88,6 @@ def _check_holdout_is_that_of_run(run: Config, config: Config) -> None:
             f"--holdout is fixed once a run has started: {run.run_dir} has {run.holdout:g}. "
             f"Received: {config.holdout:g}. Keep it, or start another run with --out_name=NAME."
         )
-
-
-def _read_settings_or_none(config: Config) -> Config | None:
-    """The settings in the run's folder, whether or not it has a checkpoint."""
-    with contextlib.suppress(ValueError):
-        return read_run_settings(config.run_dir)
-    return None
 
 
 def _compare_with_dataset_of_run(run: Config, fingerprint: str, place: str) -> None:

@@ -62,11 +62,14 @@ def keep_copy_aside(path: Path) -> Path:
 def link_or_copy(path: Path, copy: Path) -> None:
     """Makes `copy` the same file as `path`, or, where links fail, one with the same content.
 
-    It appears whole. A symbolic link is copied as one.
+    It appears whole. A symbolic link is copied as one. Raises FileExistsError where `copy` is there
+    already, and leaves it.
     """
     try:
         os.link(path, copy, follow_symlinks=False)
         return
+    except FileExistsError:
+        raise
     except (OSError, NotImplementedError):  # a file system without links, or another's file
         if path.is_symlink():
             shutil.copy2(path, copy, follow_symlinks=False)

@@ -54,20 +54,28 @@ def catch_stop_signals():
 @contextlib.contextmanager
 def _handle_stop_signals_with_event(stop: threading.Event):
     """Handles the stop signals within the block, and puts back the handlers from before."""
-    before = {number: signal.getsignal(number) for number in _list_handled_signals()}
-    wakeup_socket = _start_signal_thread(stop, set(before))
+    with _put_handlers_back() as numbers:
+        wakeup_socket = _start_signal_thread(stop, set(numbers))
+        for number in numbers:
+            # Python's handler sets the event, too: the thread may set it a step later.
+            signal.signal(number, lambda *_: stop.set())
+        wakeup = signal.set_wakeup_fd(wakeup_socket.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            wakeup_socket.close()  # ends the thread
 
-    for number in before:
-        # Python's handler sets the event, too: the thread may set it a step later.
-        signal.signal(number, lambda *_: stop.set())
-    wakeup = signal.set_wakeup_fd(wakeup_socket.fileno(), warn_on_full_buffer=False)
+
+@contextlib.contextmanager
+def _put_handlers_back():
+    """Yields the numbers of the stop signals, which get their handlers back after the block."""
+    before = {number: signal.getsignal(number) for number in _list_handled_signals()}
     try:
-        yield
+        yield list(before)
     finally:
-        signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)
-        wakeup_socket.close()  # ends the thread
 
 
 def _start_signal_thread(stop: threading.Event, numbers: set[int]) -> socket.socket:
@@ -92,20 +100,16 @@ def delay_first_stop_signal():
         return
 
     arrived = []
+    with _put_handlers_back() as numbers:
 
-    def remember(number: int, _) -> None:
-        arrived.append(number)
-        for each in before:
-            signal.signal(each, signal.SIG_DFL)
+        def remember(number: int, _) -> None:
+            arrived.append(number)
+            for each in numbers:
+                signal.signal(each, signal.SIG_DFL)
 
-    before = {number: signal.getsignal(number) for number in _list_handled_signals()}
-    for number in before:
-        signal.signal(number, remember)
-    try:
+        for number in numbers:
+            signal.signal(number, remember)
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if arrived:
         signal.raise_signal(arrived[0])
 

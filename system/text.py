@@ -3,6 +3,7 @@ nothing.
 """
 
 SHOWN_CHARACTERS = 200  # of what was received, in an error
+LINE_CHARACTERS = 120  # of a library's explanation
 
 
 def escape_unprintable(text: str, *, limit: int | None = None) -> str:
@@ -14,6 +15,11 @@ def escape_unprintable(text: str, *, limit: int | None = None) -> str:
         text = text[:limit] + "..."
 
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shorten_to_one_line(error: Exception) -> str:
+    """What an error says, its lines joined, in at most LINE_CHARACTERS."""
+    return " ".join(str(error).split())[:LINE_CHARACTERS]
 
 
 def shorten_for_error(text: str) -> str:

@@ -105,6 +105,18 @@ def test_unknown_datasets_and_runs_are_one_line(tmp_path):
     assert err == "error: There is no trained run in out. Add --train first.\n"
 
 
+def test_ctrl_c_while_it_starts_is_one_line():
+    script = (
+        "import builtins, sys; load = builtins.__import__\n"
+        "def interrupt(name, *rest):\n"
+        "    if name == 'config.flags': raise KeyboardInterrupt\n"
+        "    return load(name, *rest)\n"
+        "builtins.__import__ = interrupt; import main"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted.\n")
+
+
 def test_no_action_says_which_there_are():
     code, _, err = command()
     assert code == 1

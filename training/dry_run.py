@@ -27,7 +27,7 @@ def describe_dry_run(config: Config, outlook: tuple, others: Sequence[Path] = ()
     """The settings, both networks' layers, the memory to train them, and what will be put aside.
 
     outlook: (images, channels, names of the labels or None), as from `data.load.probe_dataset`.
-    others: folders of runs that go on instead, should they have these images under another name.
+    others: folders of runs that continue instead if they have these images under another name.
     """
     images, channels, label_names = outlook
     config = dataclasses.replace(config, c_dim=channels, label_names=label_names).resolve()
@@ -43,7 +43,7 @@ def describe_dry_run(config: Config, outlook: tuple, others: Sequence[Path] = ()
         summary += f"\naside    {earlier} (no checkpoint is left: training starts anew)"
     if others:
         runs = " or ".join(map(str, others))
-        summary += f"\nor       {runs}, if its images are these, renamed: then that run goes on"
+        summary += f"\nor       {runs}, which continues if these are its images under a new name"
     return "\n\n".join([settings, *tables, LEGEND, summary])
 
 

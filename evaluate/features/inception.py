@@ -21,6 +21,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from evaluate.image_sets import read_rgb_batches
+from system.text import shorten_to_one_line
 
 FOLDER = ".inception"  # in data_dir
 GRAPH_FILE = "classify_image_graph_def.pb"
@@ -63,7 +64,7 @@ class Inception:
             return self._session.run(self._pool, {self._pixels: batch})
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
             raise _explain_wrong_graph(
-                self.path, f"an error: {_shorten_feature_network_error(error)}"
+                self.path, f"an error: {shorten_to_one_line(error)}"
             ) from error
 
 
@@ -107,9 +108,7 @@ def read_graph_file(path: Path) -> bytes:
             raise _explain_wrong_graph(path, f"{path.stat().st_size:,} bytes")
         content = path.read_bytes()
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
-        raise _explain_wrong_graph(
-            path, f"an error: {_shorten_feature_network_error(error)}"
-        ) from error
+        raise _explain_wrong_graph(path, f"an error: {shorten_to_one_line(error)}") from error
 
     if not content:
         raise _explain_wrong_graph(path, "an empty file")
@@ -152,9 +151,7 @@ def _import_inception_graph(
         )
         depth, weights = pool.shape[3], logits.inputs[1].shape
     except (ValueError, LookupError, tf.errors.OpError) as error:
-        raise _explain_wrong_graph(
-            path, f"an error: {_shorten_feature_network_error(error)}"
-        ) from error
+        raise _explain_wrong_graph(path, f"an error: {shorten_to_one_line(error)}") from error
 
     if pool.shape.rank != 4 or weights.rank != 2 or weights[0] != depth:
         found = f"{POOL} {pool.shape} and weights {weights}"
@@ -166,7 +163,3 @@ def _explain_wrong_graph(path: Path, found: str) -> ValueError:
     return ValueError(
         f"{path} must hold the Inception graph of 2015-12-05, and it is {found}: fetch {URL}"
     )
-
-
-def _shorten_feature_network_error(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]

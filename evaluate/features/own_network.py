@@ -9,6 +9,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from evaluate.image_sets import read_rgb_batches
+from system.text import shorten_to_one_line
 
 BATCH = 32  # images
 SIGNATURE = "serving_default"
@@ -45,7 +46,7 @@ class SavedModelFeatures:
             (features,) = self._signature(**{self._input: pixels}).values()
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
             raise _explain_wrong_feature_network(
-                self.path, f"failed: {_shorten_feature_network_error(error)}"
+                self.path, f"failed: {shorten_to_one_line(error)}"
             ) from error
 
         values = features.numpy().astype(np.float32)
@@ -90,7 +91,7 @@ def _load_network_of_features(path: Path):
         return tf.saved_model.load(path)
     except (*UNREADABLE, DecodeError, tf.errors.OpError) as error:
         raise _explain_wrong_feature_network(
-            path, f"cannot be loaded: {_shorten_feature_network_error(error)}"
+            path, f"cannot be loaded: {shorten_to_one_line(error)}"
         ) from error
 
 
@@ -127,7 +128,3 @@ def _explain_wrong_feature_network(path: Path, found: str) -> ValueError:
         f"{path} must have a signature {SIGNATURE} from images (N, H, W, 3), uint8 or float32, to "
         f"features (N, d), and it {found}: save it with one"
     )
-
-
-def _shorten_feature_network_error(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]

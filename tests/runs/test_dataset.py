@@ -109,7 +109,7 @@ def test_a_renamed_dataset_continues_its_run(train_on, image_folder, tmp_path, c
     moved = folder.rename(folder.with_name("portraits"))
     assert train_on(f"--dataset={moved}", "--dry_run")[0] == 0
     other = tmp_path / "out" / "faces-16x16"
-    assert f"or       {other}, if its images are these" in capsys.readouterr().out
+    assert f"or       {other}, which continues if these are its images" in capsys.readouterr().out
     code, said = train_on(f"--dataset={moved}")
 
     assert code == 0

@@ -136,3 +136,18 @@ def test_a_place_that_cannot_be_written_is_told_with_the_folder_that_exists(tmp_
     assert not (tmp_path / "a").exists()
     with pytest.raises(ValueError, match=rf"Received: {tmp_path}/file\. Give another one\."):
         check_folder_writable(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("links_work", [True, False])
+def test_a_copy_never_takes_the_place_of_another_file(tmp_path, monkeypatch, links_work):
+    source, mine = tmp_path / "source", tmp_path / "mine"
+    source.write_text("source")
+    mine.write_text("mine")
+    with pytest.raises(FileExistsError):
+        files.link_or_copy(source, mine)
+    assert mine.read_text() == "mine"
+
+    if not links_work:
+        monkeypatch.setattr(files.os, "link", lambda *_, **__: files.os.stat("/nosuch"))
+    files.link_or_copy(source, tmp_path / "free")
+    assert (tmp_path / "free").read_text() == "source"
