@@ -124,8 +124,8 @@ def _define_evaluate_flags() -> None:
         "evaluate",
         None,
         "score the images: swd,frechet,kid,coverage,vendi,ms_ssim,checkerboard,nn,duplicates,nnc,"
-        "memorisation; alone: all that the run has labels and a --holdout for. Also modes, for "
-        "datasets with labels, and those of --inception",
+        "memorisation; alone: all of them, nnc if the run has labels, memorisation if it has a "
+        "--holdout. Also modes, for datasets with labels, and those of --inception",
         **group,
     )
     flags.DEFINE_integer(

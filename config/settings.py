@@ -219,7 +219,7 @@ class Config:
     d_norm: str = declare_setting(
         "batch",
         DETAILS,
-        "what bounds the discriminator: batch norm, spectral norm of its weights, or nothing",
+        "how the discriminator is normalized: batch norm, spectral norm of its weights, or not",
         choices=("batch", "spectral", "none"),
         fixed="network",
     )
@@ -321,8 +321,8 @@ class Config:
     weights: str = declare_setting(
         "auto",
         TRAINING,
-        "of the generator that is drawn, scored and exported; auto: ema (the average) if there is "
-        "one, else live",
+        "which weights of the generator are drawn, scored and exported; auto: the average (ema) if "
+        "there is one, else live",
         choices=("auto", "ema", "live"),
         hparam=False,
     )
