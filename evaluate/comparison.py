@@ -6,7 +6,7 @@ import tensorflow as tf
 from config.settings import Config
 from data.batches import open_image_row_reader
 from data.split import Split
-from evaluate.discrimination import LogitReader, measure_pair_accuracy
+from evaluate.discrimination import DiscriminatorReader, measure_pair_accuracy
 from evaluate.features.random_conv import (
     DIMENSIONS,
     find_feature_mean_and_deviation,
@@ -24,6 +24,7 @@ from model import Discriminator
 
 IMAGES = 2000  # on each side, at most
 IMAGE_BYTES = 2**28  # on each side, at most: fewer images where they are large
+SLOPED_IMAGES = 128  # whose gradient of D is measured, of reals and of fakes
 JUDGED_IMAGES = 512  # that D looks at, of reals and of fakes: pair accuracy to about 0.02
 HELD_OUT_IMAGES = 4 * DIMENSIONS  # at least, to be the reals of the Frechet distance
 HELD_OUT_JUDGED = 64  # at least, to be compared with training images
@@ -52,7 +53,7 @@ class Comparison:
         discriminator: the one in training; without it, its scores are missing.
         """
         self.images, self.y, self.metric = images, y, config.eval_metric
-        self.logit_reader = LogitReader(discriminator) if discriminator else None
+        self.reader = DiscriminatorReader(discriminator) if discriminator else None
         self.most = min(IMAGES, IMAGE_BYTES // images[0].nbytes)
 
         order = np.random.default_rng(config.seed)
@@ -149,15 +150,22 @@ class Comparison:
 
     def _ask_discriminator(self, fakes: np.ndarray, y) -> dict[str, float]:
         """What D makes of fakes, uint8 (N, H, W, C), and of reals."""
-        if self.logit_reader is None:
+        if self.reader is None:
             return {}
-        fake_logits = self.logit_reader.compute_logits(fakes, y)
-        logits = {
-            name: self.logit_reader.compute_logits(*reals) for name, reals in self.judged.items()
+        sets = self.judged | {"fake_logit": (fakes, y)}
+        logits = {name: self.reader.compute_logits(*judged) for name, judged in sets.items()}
+        accuracy = measure_pair_accuracy(logits["real_logit"], logits["fake_logit"])
+        return {
+            "pair_accuracy": accuracy,
+            **{name: float(values.mean()) for name, values in logits.items()},
+            "real_gradient": self._measure_slope(*sets["real_logit"]),
+            "fake_gradient": self._measure_slope(fakes, y),
         }
-        accuracy = measure_pair_accuracy(logits["real_logit"], fake_logits)
-        logits["fake_logit"] = fake_logits
-        return {"pair_accuracy": accuracy} | {name: float(logits[name].mean()) for name in logits}
+
+    def _measure_slope(self, images: np.ndarray, y) -> float:
+        """The mean norm of D's gradient, at up to SLOPED_IMAGES images."""
+        images, y = images[:SLOPED_IMAGES], None if y is None else y[:SLOPED_IMAGES]
+        return float(self.reader.compute_gradient_norms(images, y).mean())
 
 
 def find_mean_distance(images: np.ndarray, reals: np.ndarray) -> float:

@@ -1,4 +1,6 @@
-"""What the discriminator makes of a set of images: its logits, and how well it tells sets apart."""
+"""What the discriminator makes of images: its logits, their slope, how well it tells sets apart."""
+
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -8,24 +10,48 @@ from model import Discriminator
 from sample import DRAW_BATCH
 
 
-class LogitReader:
-    """Reads a discriminator's logits in inference mode, which changes nothing of it."""
+class DiscriminatorReader:
+    """Reads a discriminator in inference mode, which changes nothing of it.
+
+    Images are uint8 (N, H, W, C), with labels y (N, y_dim), and results float64 (N,).
+    """
 
     def __init__(self, discriminator: Discriminator):
-        self._compute_batch = tf.function(
-            lambda images, y: discriminator(ops.to_float(images), y), autograph=False
-        )
+        self.discriminator = discriminator
+        self._compute_logits = tf.function(self._compute_logits_of_batch, autograph=False)
+        self._compute_norms = tf.function(self._compute_norms_of_batch, autograph=False)
 
     def compute_logits(self, images, y=None) -> np.ndarray:
-        """images uint8 (N, H, W, C), with labels y (N, y_dim) -> logits float64 (N,)."""
-        logits = [
-            self._compute_batch(
-                tf.constant(images[first : first + DRAW_BATCH]),
-                None if y is None else tf.constant(y[first : first + DRAW_BATCH]),
-            )
-            for first in range(0, len(images), DRAW_BATCH)
-        ]
-        return np.concatenate(logits)[:, 0].astype(np.float64)  # (N, 1) -> (N,)
+        return gather_from_batches(self._compute_logits, images, y)
+
+    def compute_gradient_norms(self, images, y=None) -> np.ndarray:
+        """|grad_x C(x)| for each image x in [-1, 1]: how much a small change of it moves the logit.
+
+        R1 and R2 penalize its square (Mescheder et al. 2018, equation 9).
+        """
+        return gather_from_batches(self._compute_norms, images, y)
+
+    def _compute_logits_of_batch(self, images, y):
+        return self.discriminator(ops.to_float(images), y)[:, 0]  # (B, 1) -> (B,)
+
+    def _compute_norms_of_batch(self, images, y):
+        x = ops.to_float(images)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(self.discriminator(x, y))
+        return tf.norm(tf.reshape(tape.gradient(total, x), (tf.shape(x)[0], -1)), axis=1)
+
+
+def gather_from_batches(compute: Callable, images, y=None) -> np.ndarray:
+    """compute(images, y) of a batch at a time, joined: float64 (N,)."""
+    parts = [
+        compute(
+            tf.constant(images[first : first + DRAW_BATCH]),
+            None if y is None else tf.constant(y[first : first + DRAW_BATCH]),
+        )
+        for first in range(0, len(images), DRAW_BATCH)
+    ]
+    return np.concatenate(parts).astype(np.float64)
 
 
 def measure_pair_accuracy(real_logits: np.ndarray, fake_logits: np.ndarray) -> float:

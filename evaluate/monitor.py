@@ -77,7 +77,8 @@ class Monitor:
         nearest_ratio: how far a fake is from the nearest training image, over how far those are
         from each other. held_out_ratio: the same over how far it is from as many held-out images.
         pair_accuracy: how often D tells a training image from a fake. real_logit, fake_logit,
-        held_out_logit: D's mean logits.
+        held_out_logit: D's mean logits. real_gradient, fake_gradient: the mean norm of the gradient
+        of D's logit with respect to the image.
         """
         start = time.monotonic()
         z, y = self.sampler.choose_latents_and_labels(self.config.seed, self.comparison.count)

@@ -26,7 +26,7 @@ METRICS = ("d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
 SCORES = (  # in the lines of steps that were evaluated, before the verdict in words
     *("frechet", "frechet_floor", "coverage", "kid", "swd", "vendi", "nearest_ratio"),
     *("held_out_ratio", "pair_accuracy", "real_logit", "held_out_logit", "fake_logit"),
-    "eval_seconds",
+    *("real_gradient", "fake_gradient", "eval_seconds"),
 )
 METRICS_KEYS = {"step", "epoch", "images_per_second", *METRICS, "seconds", *SCORES, "verdict"}
 SCORED = b'"frechet": '  # in such a line

@@ -60,6 +60,11 @@ SCALARS = {
     "real_logit": ("score/real_logit", "D's mean logit of real images, in inference mode."),
     "held_out_logit": ("score/held_out_logit", "D's mean logit of images that it never saw."),
     "fake_logit": ("score/fake_logit", "D's mean logit of fakes; D(G(z)) is 0.01 at -4.6."),
+    "real_gradient": (
+        "score/real_gradient",
+        "Mean norm of the gradient of D's logit with respect to a real image.",
+    ),
+    "fake_gradient": ("score/fake_gradient", "The same at fakes: from it, G learns."),
     "eval_seconds": ("speed/eval_seconds", "What the evaluation took."),
     "g_loss_scale": ("loss_scale/g", "The generator's loss scale in float16."),
     "d_loss_scale": ("loss_scale/d", "The discriminator's loss scale in float16."),
