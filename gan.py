@@ -5,9 +5,9 @@ import tensorflow as tf
 import ops
 from averaging import AveragedGenerator
 from config.checks import check_training_settings
-from config.settings import Config
+from config.settings import MAX_COUNT, Config
 from kernels.adam import build_scaled_one_op_adam
-from losses import LOSSES, Loss
+from losses import LOSSES, PENALTIES, Loss, decay_penalty, judge_with_slopes
 from model import Discriminator, Generator
 
 
@@ -18,6 +18,9 @@ class DCGAN:
     statistics, logits, tanh and losses are float32 in all three. float16 gets a dynamic loss scaler
     for each optimizer. loss: in place of `config.loss`. average: of the generator, or None without
     `ema_half_life`.
+
+    steps_done, total_steps: int64 variables for what changes over a run, such as the learning rate.
+    `training.steps` sets the first before each step, the loop the second; without it, no run ends.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class DCGAN:
         self.config = config
         self.network = config.network_config()
         self.loss = loss or LOSSES[config.loss]
+        self.gammas = {name: gamma for name, gamma in config.penalties.items() if gamma}
         self.generator = Generator(self.network, precision)
         self.discriminator = Discriminator(self.network, precision)
         self.average = AveragedGenerator(self.generator, config) if config.ema_half_life else None
@@ -46,6 +50,9 @@ class DCGAN:
         self.uses_scalers = precision == "float16"
         self.g_optimizer = self.g_scaler if self.uses_scalers else self.g_scaler.inner_optimizer
         self.d_optimizer = self.d_scaler if self.uses_scalers else self.d_scaler.inner_optimizer
+
+        self.steps_done = tf.Variable(0, dtype=tf.int64)
+        self.total_steps = tf.Variable(MAX_COUNT, dtype=tf.int64)
 
         # From here on `train_step` is the method of this name, compiled.
         self.train_step = tf.function(self.train_step, jit_compile=jit or None, autograph=False)
@@ -69,6 +76,11 @@ class DCGAN:
         if self.average:
             self.average.follow()
         return results
+
+    def measure_share_done(self) -> tf.Tensor:
+        """How much of the run was done before this step: a float32 scalar in [0, 1)."""
+        done, total = (tf.cast(n, tf.float32) for n in (self.steps_done, self.total_steps))
+        return done / total
 
     def update_in_turn(self, batches: list[tuple]) -> dict[str, tf.Tensor]:
         """D on every batch, then G on the last one."""
@@ -114,20 +126,38 @@ class DCGAN:
         """One update on a real and a fake batch, each normalized by its own statistics."""
         self.discriminator.iterate_spectral_norms()
         with tf.GradientTape() as tape:
-            real_logits = self.discriminator(real, y, training=True)
-            fake_logits = self.discriminator(fake, y, training=True)
+            real_logits, fake_logits, slopes = self.judge(real, fake, y)
             d_loss_real, d_loss_fake = self.loss.discriminator(real_logits, fake_logits)
             d_loss = d_loss_real + d_loss_fake
-            scaled_loss = self.d_optimizer.scale_loss(d_loss)
+            scaled_loss = self.d_optimizer.scale_loss(self.add_penalties(d_loss, slopes))
 
         self.update_network_weights(self.d_optimizer, tape, scaled_loss, self.discriminator)
         return {
             "d_loss": d_loss,
             "d_loss_real": d_loss_real,
             "d_loss_fake": d_loss_fake,
+            **slopes,
             "real_logits": real_logits,
             "fake_logits": fake_logits,
         }
+
+    def judge(self, real, fake, y) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """(real_logits, fake_logits, E |grad_x C(x)|^2 by the name of its penalty, if it is on)."""
+
+        def judge_in_training(images, y):
+            return self.discriminator(images, y, training=True)
+
+        if not self.gammas:
+            return judge_in_training(real, y), judge_in_training(fake, y), {}
+        counts = dict.fromkeys(self.gammas, self.config.images_per_penalty)
+        return judge_with_slopes(judge_in_training, real, fake, y, counts)
+
+    def add_penalties(self, d_loss: tf.Tensor, slopes: dict[str, tf.Tensor]) -> tf.Tensor:
+        """What D minimizes: its loss and, for each slope, that penalty with today's gamma."""
+        for name, slope in slopes.items():
+            share_left = decay_penalty(self.measure_share_done(), self.config.penalty_decay)
+            d_loss += PENALTIES[name](self.gammas[name] * share_left, slope)
+        return d_loss
 
     def update_generator(self, tape: tf.GradientTape, real, fake, y) -> tf.Tensor:
         """One update from D's verdict on `fake`, which `tape` saw being drawn."""

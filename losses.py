@@ -2,13 +2,18 @@
 works. An entry in LOSSES and a choice of `--loss` make it a setting.
 
 The logits C come from the discriminator, (B, 1) float32 for a real and for a fake batch; with "bce"
-its probability of "real" is D = sigmoid(C). Every loss is a float32 scalar.
+its probability of "real" is D = sigmoid(C). Every loss is a float32 scalar. PENALTIES are further
+terms of the discriminator's, of how steep C is: of its gradient by the pixels of an image.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
+
+# The discriminator while it trains: (images, y) -> logits.
+Judge = Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor]
 
 
 class Loss(NamedTuple):
@@ -98,3 +103,64 @@ LOSSES = {
     "wgan": Loss(discriminator_wasserstein, generator_wasserstein),
     "relativistic": Loss(discriminator_relativistic, generator_relativistic, compares=True),
 }
+
+
+def measure_squared_slope(gradients: tf.Tensor) -> tf.Tensor:
+    """E |grad_x C(x)|^2: squares summed over pixels and channels; gradients (B, H, W, C)."""
+    return tf.reduce_mean(tf.reduce_sum(tf.square(gradients), (1, 2, 3)))
+
+
+def penalize_slope(gamma: float | tf.Tensor, squared_slope: tf.Tensor) -> tf.Tensor:
+    """gamma / 2 * E |grad_x C(x)|^2 (Mescheder et al. 2018, section 4.1)."""
+    return gamma / 2 * squared_slope
+
+
+# By the setting that is gamma: of real images (R1 there), and of fake ones (R2).
+PENALTIES = {"r1": penalize_slope, "r2": penalize_slope}
+
+
+def decay_penalty(share: tf.Tensor, last: float) -> tf.Tensor:
+    """What gamma is multiplied by when this share of a run is done: 1 until a tenth, from there
+    along half a cosine to `last` at one half, then `last`.
+
+    R3GAN's gamma falls to a tenth along a cosine, too (Huang et al. 2024).
+    """
+    fallen = tf.clip_by_value((share - 0.1) / (0.5 - 0.1), 0.0, 1.0)
+    return last + (1 - last) * 0.5 * (1 + tf.cos(math.pi * fallen))
+
+
+def judge_with_slopes(
+    judge: Judge, real: tf.Tensor, fake: tf.Tensor, y: tf.Tensor | None, counts: dict[str, int]
+) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+    """(real_logits, fake_logits, squared slopes by name).
+
+    counts: "r1" is of so many of the first real images, "r2" of so many fake ones. Those go through
+    `judge` in one pass, and all other images in a second. In the first, a weight has one gradient
+    from the logits and one from the slopes; with that of the second pass, two times two, so that no
+    AddN gets a third summand. `judge` must treat each image by itself, as batch norm does not.
+    """
+    reals, fakes = counts.get("r1", 0), counts.get("r2", 0)
+    steep = [_cut_batch(real, y, 0, reals), _cut_batch(fake, y, 0, fakes)]
+    images = [batch for batch, _ in steep]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(images)
+        logits = _judge_in_one_pass(judge, steep)
+    gradients = zip(("r1", "r2"), tape.gradient(logits, images), strict=True)
+    slopes = {name: measure_squared_slope(part) for name, part in gradients if name in counts}
+
+    if reals == fakes == real.shape[0]:
+        return *logits, slopes
+    others = [_cut_batch(real, y, reals, None), _cut_batch(fake, y, fakes, None)]
+    pairs = zip(logits, _judge_in_one_pass(judge, others), strict=True)
+    return *(tf.concat(pair, 0) for pair in pairs), slopes
+
+
+def _cut_batch(images, y, start: int, stop: int | None) -> tuple[tf.Tensor, tf.Tensor | None]:
+    return images[start:stop], None if y is None else y[start:stop]
+
+
+def _judge_in_one_pass(judge: Judge, batches: list[tuple]) -> list[tf.Tensor]:
+    """The logits (B, 1) of each of `batches`, which are (images, y); images may have no rows."""
+    images, ys = zip(*batches, strict=True)
+    logits = judge(tf.concat(images, 0), None if ys[0] is None else tf.concat(ys, 0))
+    return tf.split(logits, [batch.shape[0] for batch in images])

@@ -163,6 +163,7 @@ def train_or_raise_divergence(
     )
     origin = checkpoints.progress.count_images_shown(0, config.images_per_step)
     logs = Logs(config, range(start, total), count, origin=origin, on_log=on_log)
+    dcgan.total_steps.assign(total)
     with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
         finished = run_training_steps(images, labels, split, checkpoints, logs)
     seconds = logs.seconds - logs.seconds_before

@@ -44,12 +44,38 @@ def check_training_settings(config) -> None:
             "--weights=ema needs an average of the weights. Received: none is kept. "
             "Try --weights=auto, or --ema_half_life=50000."
         )
-    if config.loss == "wgan" and config.d_norm != "spectral":
-        received = "batch norm" if config.d_norm == "batch" else "no norm"
+    if config.loss == "wgan" and config.d_norm != "spectral" and not config.r1:
         raise ValueError(
             "--loss=wgan needs a discriminator of bounded slope, which --d_norm=spectral gives to "
-            f"a new run. Received: {received}. Add it, or try --loss=hinge."
+            "a new run, and --r1=10 to any without batch norm. "
+            f"Received: {_name_d_norm(config)}. Add one, or try --loss=hinge."
         )
+    _check_penalty_settings(config)
+
+
+def _check_penalty_settings(config) -> None:
+    is_penalized = any(config.penalties.values())
+    if is_penalized and config.d_norm == "batch":
+        raise ValueError(
+            "Gradient penalties (r1, r2) need a discriminator without batch norm, which mixes the "
+            "images of a batch. Received: batch norm. Start a new run with --d_norm=spectral or "
+            "--d_norm=none."
+        )
+    if is_penalized and config.mixed_precision == "float16":
+        raise ValueError(
+            "Gradient penalties (r1, r2) need numbers of a wider range than float16's. "
+            "Received: float16. Try --mixed_precision=bfloat16."
+        )
+    changed = [name for name in ("penalty_batch", "penalty_decay") if getattr(config, name) != 1]
+    if changed and not is_penalized:
+        raise ValueError(
+            f"--{changed[0]} needs a penalty, --r1 or --r2. Received: neither. Add --r1=1, or "
+            f"leave it out (--{changed[0]}=1)."
+        )
+
+
+def _name_d_norm(config) -> str:
+    return {"batch": "batch norm", "spectral": "spectral norm", "none": "no norm"}[config.d_norm]
 
 
 def _check_setting_bounds_and_choices(config, field: dataclasses.Field) -> None:

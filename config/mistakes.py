@@ -40,6 +40,8 @@ SYNONYMS = {
     "beta2": "b2 adambeta2",
     "ema_half_life": "ema emadecay emabeta averaging",
     "loss": "ganmode losstype lossfunction objective",
+    "r1": "gp gamma gpweight gradientpenalty r1gamma",
+    "r2": "r2gamma",
     "l2": "weightdecay wd",
     "seed": "randomseed manualseed rngseed",
     "mixed_precision": "precision dtype amp fp16 bf16 mixed",

@@ -308,8 +308,34 @@ class Config:
     loss: str = declare_setting(
         "bce",
         TRAINING,
-        "what the networks minimize; losses.py has the formulas. wgan needs --d_norm=spectral",
+        "what the networks minimize; losses.py has the formulas. wgan needs --d_norm=spectral or "
+        "--r1",
         choices=("bce", "hinge", "lsgan", "wgan", "relativistic"),
+    )
+    r1: float = declare_setting(
+        0.0,
+        TRAINING,
+        "gamma of R1: penalizes the discriminator's squared gradient on real images; 0: none",
+        low=0,
+        high=100_000,
+    )
+    r2: float = declare_setting(
+        0.0, TRAINING, "gamma of R2: the same on generated images", low=0, high=100_000
+    )
+    penalty_batch: float = declare_setting(
+        1.0,
+        TRAINING,
+        "share of each batch that R1 and R2 look at, such as 0.25: cheaper, and less exact",
+        low=0.001,
+        high=1,
+    )
+    penalty_decay: float = declare_setting(
+        1.0,
+        TRAINING,
+        "what is left of both gammas after half of the run, such as 0.1; they begin to fall after "
+        "a tenth",
+        low=0,
+        high=1,
     )
     ema_half_life: float = declare_setting(
         0.0,
@@ -482,6 +508,16 @@ class Config:
     @property
     def images_per_step(self) -> int:
         return self.batch_size * self.batches_per_step
+
+    @property
+    def penalties(self) -> dict[str, float]:
+        """The gamma of each gradient penalty by its name; 0 where it is off."""
+        return {"r1": self.r1, "r2": self.r2}
+
+    @property
+    def images_per_penalty(self) -> int:
+        """Of the real images of a batch, and of the fake ones."""
+        return max(1, round(self.penalty_batch * self.batch_size))
 
     @property
     def name(self) -> str:

@@ -3,7 +3,8 @@
 Three operations are enough for both and their gradients (Dumoulin & Visin 2016, section 4). The
 convolution shrinks large maps (B, H, W, inputs) to small ones (B, h, w, outputs), its transpose
 enlarges small maps to large ones, and the gradient of the kernel correlates the large with the
-small.
+small. Each is linear in both of its arguments, so the gradients of each are the other two, and
+derivatives of any order are as fast as the first: a penalty on gradients takes second ones.
 
 On a GPU cuDNN computes all three. On a CPU oneDNN is slow at enlarging to few channels, and at the
 kernel gradient of small maps. Here these two cases are rearranged into ordinary convolutions, which
@@ -27,11 +28,11 @@ def apply_strided_conv(x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tens
 
     @tf.custom_gradient
     def convolve(x, kernel):
-        def compute_strided_conv_gradients(dy):
-            dx = _enlarge_maps_by_conv(dy, kernel, x.shape[1:3], padding)
-            return dx, _compute_kernel_gradient(x, dy, kernel.shape, padding)
+        def differentiate(dy):
+            dx = apply_strided_conv_transpose(dy, kernel, x.shape[1:3], padding)
+            return dx, correlate_strided_maps(x, dy, kernel.shape[0], padding)
 
-        return _shrink_maps_by_conv(x, kernel, padding), compute_strided_conv_gradients
+        return _shrink_maps_by_conv(x, kernel, padding), differentiate
 
     return convolve(x, kernel)
 
@@ -46,13 +47,32 @@ def apply_strided_conv_transpose(
 
     @tf.custom_gradient
     def convolve_transposed(x, kernel):
-        def compute_strided_conv_gradients(dy):
-            dx = _shrink_maps_by_conv(dy, kernel, padding)
-            return dx, _compute_kernel_gradient(dy, x, kernel.shape, padding)
+        def differentiate(dy):
+            dx = apply_strided_conv(dy, kernel, padding)
+            return dx, correlate_strided_maps(dy, x, kernel.shape[0], padding)
 
-        return _enlarge_maps_by_conv(x, kernel, size, padding), compute_strided_conv_gradients
+        return _enlarge_maps_by_conv(x, kernel, size, padding), differentiate
 
     return convolve_transposed(x, kernel)
+
+
+def correlate_strided_maps(
+    large: tf.Tensor, small: tf.Tensor, kernel_size: int, padding: str
+) -> tf.Tensor:
+    """large (B, H, W, inputs), small (B, h, w, outputs) -> (k, k, inputs, outputs).
+
+    The gradient of the kernel, where `small` is that of the convolution of `large`.
+    """
+
+    @tf.custom_gradient
+    def correlate(large, small):
+        def differentiate(dkernel):
+            dlarge = apply_strided_conv_transpose(small, dkernel, large.shape[1:3], padding)
+            return dlarge, apply_strided_conv(large, dkernel, padding)
+
+        return _compute_kernel_gradient(large, small, kernel_size, padding), differentiate
+
+    return correlate(large, small)
 
 
 def choose_conv_padding(padding: str, side: int, kernel_size: int) -> tuple[int, int]:
@@ -143,16 +163,16 @@ def _split_kernel_into_subpixels(kernel):
     return tf.reshape(kernel, (taps, taps, inputs, 4 * outputs))
 
 
-def _compute_kernel_gradient(x, dy, kernel_shape, padding):
+def _compute_kernel_gradient(x, dy, kernel_size, padding):
     """x (B, H, W, inputs), dy (B, h, w, outputs) -> (k, k, inputs, outputs)."""
     if dy.shape[1] * dy.shape[2] <= SMALL_MAP and convolves_on_cpu():
-        return _compute_kernel_gradient_by_conv(x, dy, kernel_shape[0], padding)
+        return _compute_kernel_gradient_by_conv(x, dy, kernel_size, padding)
 
     if padding != "same":
-        x = _pad_conv_maps(x, kernel_shape[0], padding)
+        x = _pad_conv_maps(x, kernel_size, padding)
     return tf.raw_ops.Conv2DBackpropFilter(
         input=x,
-        filter_sizes=kernel_shape,
+        filter_sizes=(kernel_size, kernel_size, x.shape[-1], dy.shape[-1]),
         out_backprop=dy,
         strides=(1, STRIDE, STRIDE, 1),
         padding="SAME" if padding == "same" else "VALID",

@@ -23,12 +23,16 @@ from system.written import RECORD_NAME, read_record_of_folder
 PICTURES = ("reals.png", "train_" + "[0-9]" * 8 + ".png", "training.gif")  # that training draws
 DRAWN_FOLDERS = ("seed_*", "visualize_*")  # beside them, drawn from a checkpoint
 METRICS = ("d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
+SLOPES = ("r1", "r2")  # where that penalty is on
 SCORES = (  # in the lines of steps that were evaluated, before the verdict in words
     *("frechet", "frechet_floor", "coverage", "kid", "swd", "vendi", "nearest_ratio"),
     *("held_out_ratio", "pair_accuracy", "real_logit", "held_out_logit", "fake_logit"),
     *("real_gradient", "fake_gradient", "eval_seconds"),
 )
-METRICS_KEYS = {"step", "epoch", "images_per_second", *METRICS, "seconds", *SCORES, "verdict"}
+METRICS_KEYS = {
+    *("step", "epoch", "images_per_second", *METRICS, *SLOPES),
+    *("seconds", *SCORES, "verdict"),
+}
 SCORED = b'"frechet": '  # in such a line
 METRICS_START = b'{"step": '  # of each line
 ORIGIN_FILE = "imported_from.txt"  # where the weights of an imported run come from

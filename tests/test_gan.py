@@ -13,6 +13,7 @@ from config.presets import PRESETS
 from gan import DCGAN
 from kernels import adam as optimizers
 from kernels import convolution
+from losses import LOSSES
 from model import Generator
 
 
@@ -264,7 +265,7 @@ def test_each_update_of_the_discriminator_is_preceded_by_one_power_iteration(tin
     np.testing.assert_allclose(layer.spectral_u, expected, atol=1e-6)
 
 
-def test_a_loss_that_needs_spectral_norm_is_refused_without(tiny):
+def test_a_loss_that_needs_a_bounded_slope_is_refused_without(tiny):
     DCGAN(tiny(loss="wgan", d_norm="spectral"))
     for d_norm, received in (("batch", "batch norm"), ("none", "no norm")):
         with pytest.raises(ValueError, match=rf"^--loss=wgan needs .* Received: {received}\."):
@@ -290,3 +291,100 @@ def test_presets_train_eager_and_compiled_alike(preset, tiny):
         losses_agree(eager, graph, seed, rtol=1e-3)
     operations = graph.train_step.get_concrete_function(*batch(config)).graph.get_operations()
     assert max(len(operation.inputs) for operation in operations if operation.type == "AddN") == 2
+
+
+PENALIZED = {"d_norm": "none", "r1": 2.0, "r2": 0.5, "loss": "relativistic", "g_updates": 1}
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.1)])
+def test_penalties_add_to_the_gradient_of_the_loss(precision, tolerance, tiny, monkeypatch):
+    """D's gradients against those of each term by itself, in float32.
+
+    Slopes are small at first, so gammas are large here: each term weighs about as much.
+    """
+    gammas = {"r1": 2e4, "r2": 1e4}
+    seen, config = [], tiny(**PENALIZED | gammas | {"loss": "bce"}, penalty_batch=0.25)
+    dcgan = DCGAN(config, precision=precision)
+    monkeypatch.setattr(dcgan.d_optimizer, "apply", lambda gradients, _: seen.extend(gradients))
+    real, z = batch(config)
+    real, fake = ops.to_float(real), dcgan.draw_fakes(z, None)[0]
+    results = dcgan.update_discriminator(real, fake, None)
+
+    d, terms = DCGAN(config).discriminator, {}
+    with tf.GradientTape(persistent=True) as tape:
+        terms["d_loss"] = sum(LOSSES["bce"].discriminator(d(real), d(fake)))
+        for name, images in (("r1", real[:2]), ("r2", fake[:2])):
+            with tf.GradientTape() as inner:
+                inner.watch(images)
+                logits = d(images)
+            terms[name] = tf.reduce_sum(inner.gradient(logits, images) ** 2) / 2
+    for name, value in terms.items():
+        assert float(results[name]) == pytest.approx(float(value), rel=tolerance)
+
+    parts = [tape.gradient(term, d.trainable_variables) for term in terms.values()]
+    for found, of_loss, *of_slopes in zip(seen, *parts, strict=True):
+        of_r1, of_r2 = (0.0 if part is None else part for part in of_slopes)  # of a bias
+        expected = of_loss + 1e4 * of_r1 + 5e3 * of_r2
+        assert np.linalg.norm(found - expected) < tolerance * np.linalg.norm(expected)
+
+
+def test_an_update_with_penalties_differentiates_by_the_weights_once(tiny, monkeypatch):
+    """A second call of the outer tape, for the penalty, would push zeros through all of D, since
+    the second derivative of leaky ReLU is a tensor of zeros.
+    """
+    tapes, differentiate = [], tf.GradientTape.gradient
+
+    def record(tape, *args, **how):
+        tapes.append(tape)
+        return differentiate(tape, *args, **how)
+
+    dcgan = DCGAN(tiny(**PENALIZED))
+    real, z = batch(dcgan.config)
+    fake, _ = dcgan.draw_fakes(z, None)
+    monkeypatch.setattr(tf.GradientTape, "gradient", record)
+    dcgan.update_discriminator(ops.to_float(real), fake, None)
+    assert len(tapes) == len({*tapes}) == 2  # by the images, and by the weights
+
+
+def test_equal_steps_with_penalties_are_equal_to_the_bit_also_when_resumed(tiny):
+    """With all that shares weights: two passes of D, labels, spectral norm. Twenty steps, and ten
+    and ten with a copy of the state in between.
+    """
+    settings = {"d_norm": "spectral", "penalty_batch": 0.25, "penalty_decay": 0.1, "fc_width": 8}
+    config = tiny(**PENALIZED | LABELLED | settings, blocks=1)
+    dcgan = DCGAN(config)
+    dcgan.total_steps.assign(20)
+    optimizers = (dcgan.g_optimizer, dcgan.d_optimizer)
+    variables = [
+        v for owner in (dcgan.generator, dcgan.discriminator, *optimizers) for v in owner.variables
+    ]
+
+    def train_from(state, steps):
+        for variable, value in zip(variables, state, strict=True):
+            variable.assign(value)
+        for step in steps:
+            dcgan.steps_done.assign(step)
+            real, z = batch(config, step)
+            dcgan.train_step(real, z, tf.one_hot(tf.range(8) % 3, 3))
+        return [variable.numpy() for variable in variables]
+
+    start = [variable.numpy() for variable in variables]
+    middle = train_from(start, range(10))
+    pairs = zip(train_from(start, range(20)), train_from(middle, range(10, 20)), strict=True)
+    for one, other in pairs:
+        np.testing.assert_array_equal(one, other)
+
+    arguments = (*batch(config), tf.one_hot(tf.range(8) % 3, 3))
+    operations = dcgan.train_step.get_concrete_function(*arguments).graph.get_operations()
+    assert max(len(op.inputs) for op in operations if op.type == "AddN") == 2
+
+
+def test_gamma_follows_the_share_of_the_run_without_a_new_trace(tiny):
+    """A run that becomes longer goes on where the longer one would be."""
+    dcgan = DCGAN(tiny(**PENALIZED, penalty_decay=0.1))
+    weigh = tf.function(lambda: dcgan.add_penalties(tf.constant(1.0), {"r1": tf.constant(3.0)}))
+    for done, total, factor in ((0, 2**31 - 1, 1), (30, 100, 0.55), (50, 100, 0.1), (50, 500, 1)):
+        dcgan.steps_done.assign(done)
+        dcgan.total_steps.assign(total)
+        assert float(weigh()) == pytest.approx(1 + 2.0 / 2 * 3 * factor)
+    assert weigh.experimental_get_tracing_count() == 1

@@ -1,11 +1,23 @@
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
-from inputs import batch
+from inputs import LABELLED, batch
 
+import ops
 from config.settings import SETTINGS
 from gan import DCGAN
-from losses import LOSSES, Loss, discriminator_bce, generator_bce
+from losses import (
+    LOSSES,
+    PENALTIES,
+    Loss,
+    decay_penalty,
+    discriminator_bce,
+    generator_bce,
+    judge_with_slopes,
+)
+from model import Discriminator
 
 REAL, FAKE = np.array([[-3.0], [0.5]], np.float32), np.array([[2.0], [-0.1]], np.float32)
 
@@ -78,3 +90,116 @@ def test_another_loss_needs_nothing_but_its_functions(tiny):
 
 def test_the_default_is_bce(tiny):
     assert DCGAN(tiny()).loss is LOSSES["bce"]
+
+
+def judge_by_squares(images, y):
+    """C(x) = |x|^2 / 2 + y_0, whose gradient is x."""
+    shift = 0 if y is None else y[:, :1]
+    return tf.reduce_sum(images**2, (1, 2, 3))[:, None] / 2 + shift
+
+
+@pytest.mark.parametrize("y", [None, np.arange(8, dtype=np.float32).reshape(4, 2)])
+@pytest.mark.parametrize(
+    "counts", [{"r1": 4, "r2": 4}, {"r1": 1, "r2": 1}, {"r1": 4}, {"r2": 4}, {"r2": 3}]
+)
+def test_slopes_are_of_the_first_images_and_logits_of_all(counts, y):
+    rng = np.random.default_rng(0)
+    real, fake = (rng.normal(size=(4, 2, 3, 1)).astype(np.float32) for _ in range(2))
+    *logits, slopes = judge_with_slopes(
+        judge_by_squares,
+        *map(tf.constant, (real, fake)),
+        None if y is None else tf.constant(y),
+        counts,
+    )
+    for found, images in zip(logits, (real, fake), strict=True):
+        np.testing.assert_allclose(found, judge_by_squares(images, y), rtol=1e-5)
+    images = {"r1": real, "r2": fake}
+    expected = {name: (images[name][:n] ** 2).sum() / n for name, n in counts.items()}
+    assert {name: float(slope) for name, slope in slopes.items()} == pytest.approx(expected)
+
+
+def test_a_penalty_is_half_of_gamma_times_the_squared_slope():
+    assert [PENALTIES[name](3.0, tf.constant(5.0)).numpy() for name in ("r1", "r2")] == [7.5, 7.5]
+
+
+def test_gamma_falls_between_a_tenth_and_a_half_of_the_run():
+    """At 0.3 it is halfway, at 0.2 by a quarter of the half cosine: (1 + cos(pi / 4)) / 2."""
+    shares = tf.constant([0, 0.1, 0.2, 0.3, 0.5, 1])
+    quarter = 0.1 + 0.9 * (1 + np.sqrt(0.5)) / 2
+    expected = [1, 1, quarter, 0.55, 0.1, 0.1]
+    np.testing.assert_allclose(decay_penalty(shares, 0.1), expected, rtol=1e-6)
+    np.testing.assert_allclose(decay_penalty(shares, 1.0), 1)
+
+
+# Every value of each setting of D, and all pairs of norm, labels and kernel size.
+NETWORKS = [
+    ("none", {}, 4, "same", 16),
+    ("none", LABELLED, 5, "symmetric", 19),
+    ("spectral", {}, 5, "symmetric", 16),
+    ("spectral", LABELLED, 4, "same", 19),
+]
+ALL_NETWORKS = itertools.product(
+    ("none", "spectral"), ({}, LABELLED), (4, 5), ("same", "symmetric"), (16, 17, 19)
+)
+
+
+def read_kernel_in_float64(layer, _):
+    """In place of `Linear.read_kernel`: differences of penalties need the digits."""
+    kernel = tf.cast(layer.kernel.value, tf.float64)
+    if layer.spectral_u is None:
+        return kernel
+    return ops.divide_by_spectral_norm(kernel, tf.cast(layer.spectral_u.value, tf.float64))
+
+
+def compare_penalty_with_finite_differences(tiny, monkeypatch, network):
+    """The penalty's gradient by every kernel of D, along a random direction.
+
+    The step is so small that no leaky ReLU changes its side.
+    """
+    d_norm, labels, kernel_size, padding, side = network
+    config = tiny(
+        d_norm=d_norm,
+        kernel_size=kernel_size,
+        padding=padding,
+        output_height=side,
+        blocks=2,
+        fc_width=8,
+        **labels,
+    )
+    monkeypatch.setattr(ops.Linear, "read_kernel", read_kernel_in_float64)
+    discriminator = Discriminator(config.network_config(), "float64")
+    monkeypatch.setattr(tf, "float32", tf.float64)  # of the logits
+    rng = np.random.default_rng(side)
+    real, fake = (tf.constant(rng.normal(size=(2, side, side, 3))) for _ in range(2))
+    y = tf.constant([[0.0, 1, 0], [1, 0, 0]], tf.float64) if labels else None
+
+    def measure_penalty():
+        counts = {"r1": 2, "r2": 1}
+        *_, slopes = judge_with_slopes(
+            lambda images, y: discriminator(images, y, training=True), real, fake, y, counts
+        )
+        return slopes["r1"] + slopes["r2"]
+
+    kernels = [layer.kernel for layer in discriminator.linear_layers]
+    with tf.GradientTape() as tape:
+        penalty = measure_penalty()
+    for kernel, gradient in zip(kernels, tape.gradient(penalty, kernels), strict=True):
+        value, ends = kernel.numpy(), []
+        direction = 1e-6 * rng.normal(size=value.shape).astype(np.float32)
+        for end in (value + direction, value - direction):
+            kernel.assign(end)
+            ends.append((end.astype(np.float64), measure_penalty().numpy()))
+        kernel.assign(value)
+        (w, above), (v, below) = ends
+        assert above - below == pytest.approx(np.sum((w - v) * gradient), rel=1e-3, abs=0)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_no_layer_drops_the_gradient_of_a_penalty(network, tiny, monkeypatch):
+    compare_penalty_with_finite_differences(tiny, monkeypatch, network)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ALL_NETWORKS)
+def test_no_layer_of_any_network_drops_the_gradient_of_a_penalty(network, tiny, monkeypatch):
+    compare_penalty_with_finite_differences(tiny, monkeypatch, network)

@@ -127,6 +127,30 @@ def test_the_gradient_goes_through_the_spectral_norm():
     np.testing.assert_allclose(tape.gradient(value, kernel).numpy().ravel(), slopes, rtol=1e-6)
 
 
+@pytest.mark.parametrize("by", [lambda function: function, tf.function], ids=["eager", "graph"])
+def test_the_second_derivative_goes_through_the_spectral_norm(by):
+    """Against W / |W^T u| as TensorFlow differentiates it, twice."""
+    rng = np.random.default_rng(0)
+    kernel, first, second = (tf.constant(rng.normal(size=(2, 2, 5, 3))) for _ in range(3))
+    u = tf.constant([0.6, 0.0, 0.8], tf.float64)
+
+    def divide_plainly(kernel, u):
+        return kernel / tf.norm(tf.linalg.matvec(tf.reshape(kernel, (-1, 3)), u))
+
+    def differentiate_twice(divide):
+        with tf.GradientTape() as outer:
+            outer.watch([kernel, first])
+            with tf.GradientTape() as inner:
+                inner.watch(kernel)
+                normalized = divide(kernel, u)
+            value = tf.reduce_sum(inner.gradient(normalized, kernel, first) * second)
+        return outer.gradient(value, [kernel, first])
+
+    ours = by(lambda: differentiate_twice(ops.divide_by_spectral_norm))()
+    for one, other in zip(ours, differentiate_twice(divide_plainly), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
 def test_a_kernel_of_zeros_stays_finite_under_spectral_norm():
     kernel, u = tf.zeros((3, 4)), tf.ones((4,)) / 2
     assert np.array_equal(ops.divide_by_spectral_norm(kernel, u), kernel)

@@ -79,6 +79,22 @@ def test_40_steps_straight_equal_17_a_signal_and_23(tiny, images, monkeypatch):
         assert (stopped.run_dir / last).read_bytes() == (straight.run_dir / last).read_bytes()
 
 
+@pytest.mark.slow
+def test_20_steps_with_penalties_straight_equal_7_a_signal_and_13(tiny, images, monkeypatch):
+    """Gamma falls by the steps of the whole run, which the second process knows too."""
+    penalized = {"d_norm": "none", "loss": "relativistic", "r1": 1.0, "r2": 1.0, "steps": 20}
+    penalized |= {"penalty_batch": 0.25, "penalty_decay": 0.1}
+    straight = train(tiny(out_name="straight", **penalized), images)
+    with monkeypatch.context() as patch:
+        signal_after(patch, 7)
+        assert train(tiny(out_name="stopped", **penalized), images) is None
+    stopped = train(read_run(straight.run_dir.parent / "stopped"), images)
+    assert state(stopped) == state(straight)
+    assert [(line["r1"], line["r2"]) for line in metrics(stopped)[-1:]] == [
+        (line["r1"], line["r2"]) for line in metrics(straight)[-1:]
+    ]
+
+
 def test_a_run_leaves_everything_a_user_looks_for(tiny, images, tmp_path):
     config = train(tiny(steps=3, sample_freq=2, ckpt_freq=2, G_img_sum=True), images)
     names = sorted(path.name for path in config.sample_path.iterdir())

@@ -13,6 +13,7 @@ from config.settings import Config
 from runs.history import (
     METRICS,
     SCORES,
+    SLOPES,
     cut_metrics_of_run_after_step,
     locate_metrics,
     read_metrics,
@@ -27,9 +28,17 @@ LOSS_SCALES = ("g_loss_scale", "d_loss_scale")  # in float16
 # TensorBoard's name and explanation of each value. metrics.jsonl keeps its own names.
 SCALARS = {
     "g_loss": ("loss/g", "What the generator minimizes. It jumps; look at the grids instead."),
-    "d_loss": ("loss/d", "What the discriminator minimizes: the sum of d_real and d_fake."),
+    "d_loss": (
+        "loss/d",
+        "What the discriminator minimizes, without penalties: the sum of d_real and d_fake.",
+    ),
     "d_loss_real": ("loss/d_real", "The discriminator's loss on the real images of a batch."),
     "d_loss_fake": ("loss/d_fake", "The discriminator's loss on the generator's images."),
+    "r1": (
+        "penalty/r1",
+        "D's mean squared gradient on real images. It minimizes r1 / 2 times this, too.",
+    ),
+    "r2": ("penalty/r2", "The same on the generator's images."),
     "d_real": ("D/real", "Mean D(x): how real the discriminator finds real images, 0 to 1."),
     "d_fake": ("D/fake", "Mean D(G(z)): how real it finds the generator's, 0 to 1."),
     "epoch": ("progress/epoch", "How often each image has been shown, on average."),
@@ -132,7 +141,8 @@ class Logs:
         epoch = (self.origin + step * self.config.images_per_step) / self.images
 
         line = {"step": step, "epoch": round(epoch, 4), "images_per_second": round(speed, 2)}
-        line |= {name: _round_logged_metric(values[name]) for name in METRICS}
+        losses = (*METRICS, *(name for name in SLOPES if name in values))
+        line |= {name: _round_logged_metric(values[name]) for name in losses}
         line |= {"seconds": round(self.seconds, 3)}
         line |= {name: _round_logged_metric(values[name]) for name in SCORES if name in values}
         line |= {"verdict": verdict} if verdict else {}
@@ -146,7 +156,7 @@ class Logs:
     def _write_scalars_to_tensorboard(
         self, step: int, epoch: float, values: dict, speed: float
     ) -> None:
-        named = (*METRICS, *LOSS_SCALES, *SCORES)
+        named = (*METRICS, *SLOPES, *LOSS_SCALES, *SCORES)
         shown = {name: values[name] for name in named if name in values}
         shown |= {"epoch": epoch, "learning_rate": self.config.current_learning_rate}
         if self.config.d_learning_rate:

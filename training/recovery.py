@@ -11,6 +11,7 @@ from config.settings import Config
 from config.stored import write_config
 from runs.best import put_best_checkpoint_of_run_back
 from runs.checkpoints import DivergedError
+from runs.history import SLOPES
 from training.diagnosis import CollapsedError
 
 MAX_HALVINGS = 3  # of the learning rate in a run: to an eighth
@@ -34,7 +35,8 @@ def check_losses_finite(step: int, results: dict) -> bool:
     Raises DivergedError when they are not. A float16 step that overflowed was skipped: that is
     not an error as long as the loss scales can shrink.
     """
-    losses = {name: float(results[name]) for name in ("d_loss", "g_loss")}
+    names = [name for name in ("d_loss", "g_loss", *SLOPES) if name in results]
+    losses = {name: float(results[name]) for name in names}
     scales = [float(value) for name, value in results.items() if name.endswith("_loss_scale")]
     can_shrink = min(scales, default=0) >= MIN_LOSS_SCALE
     for name, value in losses.items():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from config.checks import check_setting_names
+from config.checks import check_setting_names, check_training_settings
 from config.presets import apply_preset
 from config.settings import SETTINGS, Config
 
@@ -68,6 +68,45 @@ def test_one_value_out_of_range(settings, message):
 def test_contradictions(settings, words):
     with pytest.raises(ValueError, match=words):
         Config(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"r1": 1.0},
+            "Gradient penalties (r1, r2) need a discriminator without batch norm, which mixes the "
+            "images of a batch. Received: batch norm. Start a new run with --d_norm=spectral or "
+            "--d_norm=none.",
+        ),
+        (
+            {"r2": 1.0, "d_norm": "none", "mixed_precision": "float16"},
+            "Gradient penalties (r1, r2) need numbers of a wider range than float16's. "
+            "Received: float16. Try --mixed_precision=bfloat16.",
+        ),
+        (
+            {"penalty_decay": 0.1, "d_norm": "none"},
+            "--penalty_decay needs a penalty, --r1 or --r2. Received: neither. Add --r1=1, or "
+            "leave it out (--penalty_decay=1).",
+        ),
+        (
+            {"loss": "wgan", "d_norm": "none", "r2": 1.0},
+            "--loss=wgan needs a discriminator of bounded slope, which --d_norm=spectral gives to "
+            "a new run, and --r1=10 to any without batch norm. Received: no norm. Add one, or try "
+            "--loss=hinge.",
+        ),
+    ],
+)
+def test_what_cannot_be_trained(settings, message):
+    with pytest.raises(ValueError) as error:
+        check_training_settings(Config(**settings))
+    assert str(error.value) == message
+
+
+def test_penalties_that_can_be_trained():
+    for settings in ({"r1": 1.0}, {"r2": 1.0}, {"r1": 1.0, "r2": 1.0, "penalty_batch": 0.25}):
+        check_training_settings(Config(d_norm="none", loss="relativistic", **settings))
+    check_training_settings(Config(d_norm="none", loss="wgan", r1=10.0))
 
 
 @pytest.mark.parametrize(

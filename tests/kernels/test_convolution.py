@@ -86,19 +86,73 @@ def test_every_form_agrees_in_every_dtype(dtype, monkeypatch):
         np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * np.abs(other).max())
 
 
-def test_second_derivatives():
-    """A penalty on gradients may differentiate twice."""
-    x, kernel = random(2, 8, 8, 3), random(5, 5, 3, 4)
+def second_derivatives_of(function, x, kernel):
+    """The second derivatives that an upstream gradient brings together: of a sum over both first
+    ones, by x, by the kernel and by that upstream gradient.
+    """
+    upstream = random(*function(x, kernel).shape)
+    sources = [x, kernel, upstream]
+    with tf.GradientTape() as outer:
+        outer.watch(sources)
+        with tf.GradientTape() as inner:
+            inner.watch([x, kernel])
+            y = function(x, kernel)
+        first = inner.gradient(y, [x, kernel], upstream)
+        loss = sum(tf.reduce_sum(d * random(*d.shape)) for d in first)
+    return outer.gradient(loss, sources)
 
-    def squared_gradient(conv):
+
+@pytest.mark.parametrize("padding", ["same", "symmetric"])
+@pytest.mark.parametrize("kernel_size", [4, 5])
+@pytest.mark.parametrize(("sides", "channels"), zip(SIDES, CHANNELS, strict=True))
+def test_second_derivatives_are_tensorflows(sides, channels, kernel_size, padding):
+    """As a penalty on gradients takes them, of the convolution and of its transpose."""
+    kernel = random(kernel_size, kernel_size, *channels)
+    large = random(2, *sides, channels[0])
+    small = random(2, *(-(-side // 2) for side in sides), channels[1])
+
+    def plain_transpose(y, kernel):
+        with tf.GradientTape() as tape:
+            tape.watch(large)
+            shrunk = plain_conv(large, kernel, padding)
+        return tape.gradient(shrunk, large, y)
+
+    def transpose(y, kernel):
+        return convolution.apply_strided_conv_transpose(y, kernel, sides, padding)
+
+    pairs = [
+        (lambda x, k: convolution.apply_strided_conv(x, k, padding), large),
+        (lambda x, k: plain_conv(x, k, padding), large),
+        (transpose, small),
+        (plain_transpose, small),
+    ]
+    ours, plain, ours_transposed, plain_transposed = (
+        second_derivatives_of(function, x, kernel) for function, x in pairs
+    )
+    for one, other in zip([*ours, *ours_transposed], [*plain, *plain_transposed], strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-10)
+
+
+def test_second_derivatives_take_the_fast_forms_too():
+    """A penalty's graph has none of the ops that oneDNN is slow at: small maps' kernel gradient,
+    and enlarging to an image.
+    """
+
+    @tf.function(autograph=False)
+    def differentiate_penalty(x, kernels):
         with tf.GradientTape() as outer:
-            outer.watch(kernel)
+            outer.watch(kernels)
             with tf.GradientTape() as inner:
                 inner.watch(x)
-                y = tf.reduce_sum(conv(x, kernel, "same") ** 2)
+                y = x
+                for kernel in kernels:
+                    y = convolution.apply_strided_conv(y, kernel, "same")
             penalty = tf.reduce_sum(inner.gradient(y, x) ** 2)
-        return outer.gradient(penalty, kernel)
+        return outer.gradient(penalty, kernels)
 
-    np.testing.assert_allclose(
-        squared_gradient(convolution.apply_strided_conv), squared_gradient(plain_conv), rtol=1e-9
-    )
+    x, kernels = random(2, 16, 16, 3), [random(4, 4, 3, 8), random(4, 4, 8, 8)]
+    operations = differentiate_penalty.get_concrete_function(x, kernels).graph.get_operations()
+    kinds = [operation.type for operation in operations]
+    assert "Conv2DBackpropFilter" not in kinds
+    # The one that is left enlarges the second layer's maps to the 8 maps of the first.
+    assert kinds.count("Conv2DBackpropInput") == 1

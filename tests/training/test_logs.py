@@ -8,6 +8,7 @@ import tensorflow as tf
 from disks import limit
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from runs.history import METRICS_KEYS
 from training.logs import SCALARS, Logs
 
 LOSSES = {"d_loss": 1.5, "g_loss": 0.5, "d_loss_real": 1.25, "d_loss_fake": 0.25}
@@ -39,10 +40,18 @@ def test_a_line_of_metrics_by_hand(tiny, monkeypatch):
     ]
 
 
+def test_slopes_are_in_the_line_of_a_run_with_penalties(tiny):
+    with Logs(tiny(), range(100), images=20) as logs:
+        logs.log_training_step(1, results(r1=0.5, r2=0.25))
+    [line] = read_metrics(tiny())
+    assert (line["r1"], line["r2"]) == (0.5, 0.25)
+    assert line.keys() <= METRICS_KEYS
+
+
 def test_tensorboard_gets_the_same_numbers(tiny):
     config = tiny(learning_rate=2e-4, halvings=1)
     with Logs(config, range(100), images=20) as logs:
-        logs.log_training_step(10, results(g_loss_scale=1024.0))
+        logs.log_training_step(10, results(g_loss_scale=1024.0, r1=0.5))
     events = EventAccumulator(str(config.run_dir / "logs"), size_guidance={"tensors": 0})
     events.Reload()
     [line] = read_metrics(config)
