@@ -5,8 +5,8 @@ import tensorflow as tf
 import ops
 from averaging import AveragedGenerator
 from config.checks import check_training_settings
-from config.settings import Config
-from kernels.adam import build_scaled_one_op_adam
+from config.settings import MAX_COUNT, Config
+from kernels.adam import LEARNING_RATE_DECAYS, build_scaled_one_op_adam
 from losses import LOSSES, Loss
 from model import Discriminator, Generator
 
@@ -18,6 +18,9 @@ class DCGAN:
     statistics, logits, tanh and losses are float32 in all three. float16 gets a dynamic loss scaler
     for each optimizer. loss: in place of `config.loss`. average: of the generator, or None without
     `ema_half_life`.
+
+    steps_done, total_steps: int64 variables for what changes over a run, such as the learning rate.
+    `training.steps` sets the first before each step, the loop the second; without it, no run ends.
     """
 
     def __init__(
@@ -47,6 +50,9 @@ class DCGAN:
         self.g_optimizer = self.g_scaler if self.uses_scalers else self.g_scaler.inner_optimizer
         self.d_optimizer = self.d_scaler if self.uses_scalers else self.d_scaler.inner_optimizer
 
+        self.steps_done = tf.Variable(0, dtype=tf.int64)
+        self.total_steps = tf.Variable(MAX_COUNT, dtype=tf.int64)
+
         # From here on `train_step` is the method of this name, compiled.
         self.train_step = tf.function(self.train_step, jit_compile=jit or None, autograph=False)
 
@@ -61,6 +67,7 @@ class DCGAN:
         others draw them again from the same z. carpedm20 updates G twice "to make sure that d_loss
         does not go to zero", the paper once.
         """
+        self.set_learning_rates_of_step()
         if table is not None:
             real = tf.gather(table, real)
         batches = self.split_batches(real, z, y)
@@ -69,6 +76,20 @@ class DCGAN:
         if self.average:
             self.average.follow()
         return results
+
+    def set_learning_rates_of_step(self) -> None:
+        """By --lr_decay, as a function of (steps_done, total_steps) alone; else they stay."""
+        if self.config.lr_decay == "none":
+            return
+        factor = LEARNING_RATE_DECAYS[self.config.lr_decay](self.measure_share_done())
+        g_adam, d_adam = self.g_scaler.inner_optimizer, self.d_scaler.inner_optimizer
+        g_adam.learning_rate = self.config.current_learning_rate * factor
+        d_adam.learning_rate = self.config.current_d_learning_rate * factor
+
+    def measure_share_done(self) -> tf.Tensor:
+        """How much of the run was done before this step: a float32 scalar in [0, 1)."""
+        done, total = (tf.cast(n, tf.float32) for n in (self.steps_done, self.total_steps))
+        return done / total
 
     def update_in_turn(self, batches: list[tuple]) -> dict[str, tf.Tensor]:
         """D on every batch, then G on the last one."""
@@ -156,6 +177,13 @@ class DCGAN:
         """The generator that pictures and scores are of."""
         is_live = self.average is None or self.config.weights == "live"
         return self.generator if is_live else self.average.generator
+
+    def read_learning_rates(self) -> dict[str, tf.Variable]:
+        """Those of the last step by name, scalars; the discriminator's if it has its own."""
+        rates = {"learning_rate": self.g_scaler.inner_optimizer.learning_rate.value}
+        if self.config.d_learning_rate:
+            rates["d_learning_rate"] = self.d_scaler.inner_optimizer.learning_rate.value
+        return rates
 
     def read_loss_scales(self) -> dict[str, tf.Tensor]:
         """The dynamic loss scales by name, scalars; empty unless training in float16."""
