@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -59,8 +60,8 @@ def train(
     labels: Labels | np.ndarray | None = None,
     on_log: OnLog | None = None,
 ) -> Config | None:
-    """Trains until `config.total_steps`, from the run's newest checkpoint on; returns the run's
-    settings.
+    """Trains until `config.total_steps`, or for `config.minutes`, from the run's newest checkpoint
+    on; returns the run's settings.
 
     images: (N, H, W, C) uint8 of the settings' size. labels: for each image, where Config.labels
     wants them: whole numbers (N,), or Labels. on_log: called at each logged step with the numbers
@@ -177,12 +178,18 @@ def train_or_raise_divergence(
     dcgan.total_steps.assign(total)
     length = RunLength(config, total, choose_steps_per_call(config.steps_per_call))
     with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
-        finished = run_training_steps(images, labels, split, checkpoints, logs, length)
-    seconds = logs.seconds - logs.seconds_before
-    report = write_report_of_run(config, needs_scores=True)
-    times = {"seconds": seconds, "seconds_before": logs.seconds_before}
-    announce_end_of_training(config, **times, finished=finished, report=report)
+        data = TrainingData(images, labels.y if labels else None, split)
+        finished = run_training_steps(data, checkpoints, logs, length)
+    report_end_of_training(config, logs, finished=finished)
     return length.config if finished else None
+
+
+def report_end_of_training(config: Config, logs: Logs, *, finished: bool) -> None:
+    """Draws the run's report, and says how long it took and what may come next."""
+    report = write_report_of_run(config, needs_scores=True)
+    before = logs.seconds_before
+    times = {"seconds": logs.seconds - before, "seconds_before": before}
+    announce_end_of_training(config, **times, finished=finished, report=report)
 
 
 def prepare_folders_for_training(config: Config) -> None:
@@ -199,52 +206,51 @@ def prepare_folders_for_training(config: Config) -> None:
     write_config(config)
 
 
+class TrainingData(NamedTuple):
+    """Images, with labels their y (N, y_dim), and which of them are trained on."""
+
+    images: np.ndarray
+    y: np.ndarray | None
+    split: Split
+
+
 def run_training_steps(
-    images: np.ndarray,
-    labels: Labels | None,
-    split: Split,
-    checkpoints: Checkpoints,
-    logs: Logs,
-    length: RunLength,
+    data: TrainingData, checkpoints: Checkpoints, logs: Logs, length: RunLength
 ) -> bool:
-    """Trains from the start of `logs.steps` on, as long as `length` says; False when a signal
-    stopped it.
-    """
-    dcgan, start = checkpoints.dcgan, logs.steps.start
-    config, y = dcgan.config, labels.y if labels else None
+    """Trains from the start of `logs.steps` for `length`; False when a signal stopped it."""
+    dcgan, start, (images, y, split) = checkpoints.dcgan, logs.steps.start, data
+    config = dcgan.config
     pictures = Pictures(config, dcgan.drawn_generator, dcgan.generator)
     how = {"discriminator": dcgan.discriminator, "y": y}
     monitor, verdict = Monitor(config, images, pictures.sampler, split, **how), Verdict(config)
 
     with catch_stop_signals() as stop, logs:
         pictures.write_grid_of_reals(logs, images, y, split.training)
-        for call, results in take_training_steps(dcgan, images, y, split.training, logs, length):
+        for call, results in take_training_steps(dcgan, data, logs, length):
             step = call.stop  # steps done so far
-            logs.advance_progress_bar(len(call))
             plan_steps_by_minutes(length, step, logs, dcgan, monitor)
             stopping = stop.is_set()  # read once; a later signal ends the next call
             is_first, is_done = call.start == start, step >= length.total
             is_last = is_done or stopping
             due = find_actions_due_after_step(config, step, is_first=is_first, is_last=is_last)
+            is_finite = any(due) and check_losses_finite(step, results)
+            saves = due.save and is_finite
             scored = {}, ""
-            if any(due):
-                results |= dcgan.read_loss_scales() | dcgan.read_learning_rates()
-                is_finite = check_losses_finite(step, results)
-            if due.save and is_finite and (is_done or not stopping):  # a stop must not wait
+            if saves and (is_done or not stopping):  # a stop must not wait
                 scored = score_if_due(monitor, verdict, step, is_last=is_done)
                 stopping = verdict.ends_training
             log_and_draw_if_due(logs, pictures, due, step, results, scored)
             if is_done:
                 pictures.write_film_of_training(step)
             # Last: after an earlier kill, all of this is redone from the checkpoint before.
-            if due.save and is_finite:
+            if saves:
                 checkpoints.save(step)
                 monitor.keep_best_scored_checkpoint(step)
-            if stopping and not is_done:
-                announce_stop_of_training(step)
-                pictures.write_film_of_training(step)  # takes seconds; the state is safe already
             if is_done or stopping:
                 break
+        if not is_done:
+            announce_stop_of_training(step)
+            pictures.write_film_of_training(step)  # takes seconds; the state is safe already
     return is_done
 
 
@@ -274,24 +280,19 @@ def plan_steps_by_minutes(
 
 
 def take_training_steps(
-    dcgan: DCGAN,
-    images: np.ndarray,
-    y: np.ndarray | None,
-    rows: np.ndarray,
-    logs: Logs,
-    length: RunLength,
+    dcgan: DCGAN, data: TrainingData, logs: Logs, length: RunLength
 ) -> Iterator[tuple[range, dict]]:
     """Takes steps from the start of `logs.steps` on, in calls of `length.steps_per_call`; yields
-    the steps of each and the last one's results.
-
-    rows: of the images to train on.
+    the steps of each and the last one's results, with loss scales and learning rates.
     """
-    config = dcgan.config
+    config, (images, y, split) = dcgan.config, data
     on_device = should_train_from_device_memory(config.data_on_device, images)
-    trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin, rows=rows)
+    trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin, rows=split.training)
     steps = length.list_steps_from(logs.steps.start)
     calls, same_calls = itertools.tee(plan_step_calls(config, steps, length.steps_per_call))
-    return zip(calls, trainer.run(same_calls), strict=True)
+    for call, results in zip(calls, trainer.run(same_calls), strict=True):
+        logs.advance_progress_bar(len(call))
+        yield call, results | dcgan.read_loss_scales() | dcgan.read_learning_rates()
 
 
 def log_and_draw_if_due(
