@@ -86,7 +86,7 @@ def announce_planned_steps(
 def announce_complete_training(config: Config, step: int, total: int) -> None:
     if config.minutes:
         minutes = format_duration_in_words(60 * config.minutes)
-        text = "%s has had its %s, %s steps: raise --minutes."
+        text = "%s is complete: %s, %s steps. Raise --minutes to train longer."
         logging.info(text, config.run_dir, minutes, f"{step:,}")
         return
     logging.info(

@@ -13,8 +13,10 @@ from config.settings import MAX_COUNT, Config
 from runs.progress import Progress
 from training.schedule import LOG_EVERY_STEPS
 
-# The first measurement: until one of the first two, or the third if steps take differently long.
+# The first measurement: until one of the first two, or the third if steps take differently long;
+# in a short run until these shares of the minutes.
 FIRST_STEPS, FIRST_SECONDS, LONGEST_SECONDS = 50, 5.0, 20.0
+FIRST_SHARE, LONGEST_SHARE = 0.1, 0.2
 STEADY = 0.05  # standard error of a step's seconds, over their mean
 NEXT_SECONDS, NEXT_SHARE = 15.0, 0.1  # a later one: at least both, the share being of the minutes
 PICTURES_SHARE = 0.02  # of the time, for pictures and checkpoints, which the first one misses
@@ -80,10 +82,7 @@ class RunLength:
         left = budget - seconds - scoring.closing
         if left <= 0:
             return min(step, self.total)
-        enough = max(NEXT_SECONDS, NEXT_SHARE * budget)
-        if step >= self.total:
-            enough = 0  # another look, as it may end too early
-        if not self._measure_speed(step, seconds - scoring.seconds, enough):
+        if not self._measure_speed(step, seconds - scoring.seconds, budget):
             return self.total
 
         usable = left * (1 - scoring.share - (0 if self.is_known else PICTURES_SHARE))
@@ -93,25 +92,32 @@ class RunLength:
         planned = step + usable / self.seconds_per_step
         return self.grain * math.ceil(planned / self.grain)
 
-    def _measure_speed(self, step: int, seconds: float, enough: float) -> bool:
+    def _measure_speed(self, step: int, seconds: float, budget: float) -> bool:
         """Whether a measurement of `seconds_per_step` ends here; the next one then begins.
 
-        seconds: without scores; enough: how many one takes, except for the first.
+        seconds: without scores; budget: those of --minutes.
         """
         self.marks.append((step, seconds))
         first_step, first_seconds = self.marks[0]
         steps, taken = step - first_step, seconds - first_seconds
         if self.is_known:
-            is_enough = taken >= enough
             del self.marks[1:]
+            # At the end another look, as it may come too early.
+            is_enough = step >= self.total or taken >= max(NEXT_SECONDS, NEXT_SHARE * budget)
         else:
-            is_enough = steps >= FIRST_STEPS or taken >= FIRST_SECONDS
-            is_enough = is_enough and (taken >= LONGEST_SECONDS or is_speed_steady(self.marks))
+            is_enough = self._is_first_measurement_enough(steps, taken, budget)
         if not is_enough or not steps or not taken:
             return False
 
         self.marks, self.seconds_per_step = [(step, seconds)], taken / steps
         return True
+
+    def _is_first_measurement_enough(self, steps: int, taken: float, budget: float) -> bool:
+        first = min(FIRST_SECONDS, FIRST_SHARE * budget)
+        longest = min(LONGEST_SECONDS, LONGEST_SHARE * budget)
+        if taken < first and steps < FIRST_STEPS:
+            return False
+        return taken >= longest or is_speed_steady(self.marks)
 
 
 def is_speed_steady(marks: list[tuple[int, float]]) -> bool:
