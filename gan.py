@@ -6,7 +6,7 @@ import ops
 from averaging import AveragedGenerator
 from config.checks import check_training_settings
 from config.settings import MAX_COUNT, Config
-from kernels.adam import build_scaled_one_op_adam
+from kernels.adam import LEARNING_RATE_DECAYS, build_scaled_one_op_adam
 from losses import LOSSES, PENALTIES, Loss, decay_penalty, judge_with_slopes
 from model import Discriminator, Generator
 
@@ -68,6 +68,7 @@ class DCGAN:
         others draw them again from the same z. carpedm20 updates G twice "to make sure that d_loss
         does not go to zero", the paper once.
         """
+        self.set_learning_rates_of_step()
         if table is not None:
             real = tf.gather(table, real)
         batches = self.split_batches(real, z, y)
@@ -76,6 +77,15 @@ class DCGAN:
         if self.average:
             self.average.follow()
         return results
+
+    def set_learning_rates_of_step(self) -> None:
+        """By --lr_decay, as a function of (steps_done, total_steps) alone; else they stay."""
+        if self.config.lr_decay == "none":
+            return
+        factor = LEARNING_RATE_DECAYS[self.config.lr_decay](self.measure_share_done())
+        g_adam, d_adam = self.g_scaler.inner_optimizer, self.d_scaler.inner_optimizer
+        g_adam.learning_rate = self.config.current_learning_rate * factor
+        d_adam.learning_rate = self.config.current_d_learning_rate * factor
 
     def measure_share_done(self) -> tf.Tensor:
         """How much of the run was done before this step: a float32 scalar in [0, 1)."""
@@ -186,6 +196,13 @@ class DCGAN:
         """The generator that pictures and scores are of."""
         is_live = self.average is None or self.config.weights == "live"
         return self.generator if is_live else self.average.generator
+
+    def read_learning_rates(self) -> dict[str, tf.Variable]:
+        """Those of the last step by name, scalars; the discriminator's if it has its own."""
+        rates = {"learning_rate": self.g_scaler.inner_optimizer.learning_rate.value}
+        if self.config.d_learning_rate:
+            rates["d_learning_rate"] = self.d_scaler.inner_optimizer.learning_rate.value
+        return rates
 
     def read_loss_scales(self) -> dict[str, tf.Tensor]:
         """The dynamic loss scales by name, scalars; empty unless training in float16."""

@@ -39,15 +39,17 @@ class Sampler:
     ):
         """Takes the generator of a trained run, or the one given.
 
-        checkpoint: which of the run's: "last", "best" or a step. self.step: the step of the one
-        restored. Raises ValueError when the run has no such checkpoint.
+        checkpoint: which of the run's: "last", "best" or a step. self.step, self.weights: of what
+        was restored, as in `runs.checkpoints.Restored`. Raises ValueError when the run has no such
+        checkpoint.
         """
         self.config = config
         self.generator = generator
-        self.step = 0
+        self.step, self.weights = 0, "live"
         if generator is None:
             self.generator = Generator(config.network_config())
-            self.step = restore_networks(config, checkpoint, generator=self.generator)
+            restored = restore_networks(config, checkpoint, generator=self.generator)
+            self.step, self.weights = restored
         self._draw_batch = tf.function(
             lambda z, y: ops.to_uint8(self.generator(z, y)), autograph=False
         )

@@ -1,11 +1,12 @@
 """The training loop: it reads like a table of contents, and the chapters are in training/."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from config.settings import Config
 from config.stored import write_config
@@ -23,21 +24,30 @@ from runs.claims import (
     lock_run_folders,
 )
 from runs.dataset import take_dataset_into_settings
-from runs.history import keep_run_metrics_of_lost_checkpoints, put_earlier_training_aside
+from runs.history import (
+    keep_run_metrics_of_lost_checkpoints,
+    locate_metrics,
+    put_earlier_training_aside,
+    read_seconds_of_training,
+)
+from runs.progress import keep_planned_steps
 from system import console
 from system.devices import choose_jit_for_device, choose_precision_for_device
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
 from training.announcements import (
     announce_change_of_step_size,
+    announce_complete_training,
     announce_end_of_training,
     announce_held_out_images,
+    announce_planned_steps,
     announce_stop_of_training,
     announce_training,
 )
 from training.cost import estimate_training_bytes
 from training.diagnosis import Verdict
 from training.logs import Logs, OnLog
+from training.minutes import RunLength, Scoring, estimate_total_steps
 from training.pictures import Pictures
 from training.recovery import check_losses_finite, halve_learning_rate, translate_step_errors
 from training.schedule import Due, find_actions_due_after_step, plan_step_calls
@@ -50,8 +60,8 @@ def train(
     labels: Labels | np.ndarray | None = None,
     on_log: OnLog | None = None,
 ) -> Config | None:
-    """Trains until `config.total_steps`, from the run's newest checkpoint on; returns the run's
-    settings.
+    """Trains until `config.total_steps`, or for `config.minutes`, from the run's newest checkpoint
+    on; returns the run's settings.
 
     images: (N, H, W, C) uint8 of the settings' size. labels: for each image, where Config.labels
     wants them: whole numbers (N,), or Labels. on_log: called at each logged step with the numbers
@@ -144,14 +154,16 @@ def train_or_raise_divergence(
     config: Config, images: np.ndarray, labels: Labels | None, split: Split, on_log: OnLog | None
 ) -> Config | None:
     """Like `train`, but raises DivergedError at the first loss that is not finite."""
+    config = keep_planned_steps(config)
     precision = choose_precision_for_device(config.mixed_precision)
     jit = choose_jit_for_device(config.jit)
     dcgan = DCGAN(config, precision=precision, jit=jit)
     checkpoints = Checkpoints(dcgan, config)
     start, count = checkpoints.restore(), len(split.training)
-    total = config.total_steps(count, **checkpoints.progress._asdict())
+    seconds = read_seconds_of_training(locate_metrics(config), start)
+    total = estimate_total_steps(config, count, checkpoints.progress, seconds)
     if start >= total:
-        say_training_is_complete(config, start, total)
+        announce_complete_training(config, start, total)
         return config
 
     announce_change_of_step_size(config, checkpoints.progress, count)
@@ -164,21 +176,20 @@ def train_or_raise_divergence(
     origin = checkpoints.progress.count_images_shown(0, config.images_per_step)
     logs = Logs(config, range(start, total), count, origin=origin, on_log=on_log)
     dcgan.total_steps.assign(total)
+    length = RunLength(config, total, choose_steps_per_call(config.steps_per_call))
     with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
-        finished = run_training_steps(images, labels, split, checkpoints, logs)
-    seconds = logs.seconds - logs.seconds_before
+        data = TrainingData(images, labels.y if labels else None, split)
+        finished = run_training_steps(data, checkpoints, logs, length)
+    report_end_of_training(config, logs, finished=finished)
+    return length.config if finished else None
+
+
+def report_end_of_training(config: Config, logs: Logs, *, finished: bool) -> None:
+    """Draws the run's report, and says how long it took and what may come next."""
     report = write_report_of_run(config, needs_scores=True)
-    announce_end_of_training(
-        config, seconds=seconds, seconds_before=logs.seconds_before, report=report
-    )
-    return config if finished else None
-
-
-def say_training_is_complete(config: Config, step: int, total: int) -> None:
-    logging.info(
-        "%s is at step %s of %s: raise --epoch or --steps.",
-        *(config.run_dir, f"{step:,}", f"{total:,}"),
-    )
+    before = logs.seconds_before
+    times = {"seconds": logs.seconds - before, "seconds_before": before}
+    announce_end_of_training(config, **times, finished=finished, report=report)
 
 
 def prepare_folders_for_training(config: Config) -> None:
@@ -195,57 +206,93 @@ def prepare_folders_for_training(config: Config) -> None:
     write_config(config)
 
 
+class TrainingData(NamedTuple):
+    """Images, with labels their y (N, y_dim), and which of them are trained on."""
+
+    images: np.ndarray
+    y: np.ndarray | None
+    split: Split
+
+
 def run_training_steps(
-    images: np.ndarray, labels: Labels | None, split: Split, checkpoints: Checkpoints, logs: Logs
+    data: TrainingData, checkpoints: Checkpoints, logs: Logs, length: RunLength
 ) -> bool:
-    """Trains for `logs.steps`, counted from 0; False when a signal stopped it."""
-    dcgan, steps, total = checkpoints.dcgan, logs.steps, logs.steps.stop
-    config, y = dcgan.config, labels.y if labels else None
+    """Trains from the start of `logs.steps` for `length`; False when a signal stopped it."""
+    dcgan, start, (images, y, split) = checkpoints.dcgan, logs.steps.start, data
+    config = dcgan.config
     pictures = Pictures(config, dcgan.drawn_generator, dcgan.generator)
     how = {"discriminator": dcgan.discriminator, "y": y}
     monitor, verdict = Monitor(config, images, pictures.sampler, split, **how), Verdict(config)
 
     with catch_stop_signals() as stop, logs:
         pictures.write_grid_of_reals(logs, images, y, split.training)
-        for call, results in take_training_steps(dcgan, images, y, split.training, logs):
+        for call, results in take_training_steps(dcgan, data, logs, length):
             step = call.stop  # steps done so far
-            logs.advance_progress_bar(len(call))
+            plan_steps_by_minutes(length, step, logs, dcgan, monitor)
             stopping = stop.is_set()  # read once; a later signal ends the next call
-            is_first, is_last = call.start == steps.start, step == total or stopping
+            is_first, is_done = call.start == start, step >= length.total
+            is_last = is_done or stopping
             due = find_actions_due_after_step(config, step, is_first=is_first, is_last=is_last)
+            is_finite = any(due) and check_losses_finite(step, results)
+            saves = due.save and is_finite
             scored = {}, ""
-            if any(due):
-                results |= dcgan.read_loss_scales()
-                is_finite = check_losses_finite(step, results)
-            if due.save and is_finite and not (stopping and step < total):  # a stop must not wait
-                scored = score_if_due(monitor, verdict, step, is_last=step == total)
+            if saves and (is_done or not stopping):  # a stop must not wait
+                scored = score_if_due(monitor, verdict, step, is_last=is_done)
                 stopping = verdict.ends_training
             log_and_draw_if_due(logs, pictures, due, step, results, scored)
-            if step == total:
+            if is_done:
                 pictures.write_film_of_training(step)
             # Last: after an earlier kill, all of this is redone from the checkpoint before.
-            if due.save and is_finite:
+            if saves:
                 checkpoints.save(step)
                 monitor.keep_best_scored_checkpoint(step)
-            if stopping and step < total:
-                announce_stop_of_training(step)
-                pictures.write_film_of_training(step)  # takes seconds; the state is safe already
+            if is_done or stopping:
                 break
-    return step == total
+        if not is_done:
+            announce_stop_of_training(step)
+            pictures.write_film_of_training(step)  # takes seconds; the state is safe already
+    return is_done
+
+
+def plan_steps_by_minutes(
+    length: RunLength, step: int, logs: Logs, dcgan: DCGAN, monitor: Monitor
+) -> None:
+    """Settles the run's length once its speed is known, and again when that changes; stores it."""
+    scoring = Scoring(monitor.seconds, monitor.estimate_share_of_time(), monitor.seconds_of_last)
+    total = length.plan_total_steps(step, logs.measure_seconds_of_training(), scoring)
+    if total == length.total:
+        return
+
+    images_per_step = length.config.images_per_step
+    announce_planned_steps(
+        length.config,
+        step,
+        total,
+        before=length.total,
+        images_per_second=images_per_step / length.seconds_per_step,
+        epochs=(logs.origin + total * images_per_step) / logs.images,
+    )
+    length.total = total
+    length.config = dataclasses.replace(length.config, planned_steps=total)
+    dcgan.total_steps.assign(total)
+    logs.set_total_steps(total)
+    write_config(length.config)
 
 
 def take_training_steps(
-    dcgan: DCGAN, images: np.ndarray, y: np.ndarray | None, rows: np.ndarray, logs: Logs
+    dcgan: DCGAN, data: TrainingData, logs: Logs, length: RunLength
 ) -> Iterator[tuple[range, dict]]:
-    """Takes the steps of `logs`, in calls; yields the steps of each and the last one's results.
-
-    rows: of the images to train on.
+    """Takes steps from the start of `logs.steps` on, in calls of `length.steps_per_call`; yields
+    the steps of each and the last one's results, with loss scales and learning rates.
     """
-    config = dcgan.config
+    config, (images, y, split) = dcgan.config, data
     on_device = should_train_from_device_memory(config.data_on_device, images)
-    trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin, rows=rows)
-    calls = plan_step_calls(config, logs.steps, choose_steps_per_call(config.steps_per_call))
-    return zip(calls, trainer.run(calls), strict=True)
+    trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin, rows=split.training)
+    steps = length.list_steps_from(logs.steps.start)
+    calls, same_calls = itertools.tee(plan_step_calls(config, steps, length.steps_per_call))
+    for call, results in zip(calls, trainer.run(same_calls), strict=True):
+        logs.advance_progress_bar(len(call))
+        yield call, results | dcgan.read_loss_scales() | dcgan.read_learning_rates()
 
 
 def log_and_draw_if_due(

@@ -32,6 +32,7 @@ def check_config(config) -> None:
     _check_crop_settings(config)
     _check_labels_setting(config)
     _check_on_collapse_setting(config)
+    _check_length_settings(config)
 
 
 def check_training_settings(config) -> None:
@@ -286,3 +287,17 @@ def _check_on_collapse_setting(config) -> None:
             f"--eval_freq must not be 0 where --on_collapse is {config.on_collapse}, which goes by "
             "the scores. Received: 0. Leave out --eval_freq, or add --on_collapse=warn."
         )
+
+
+def _check_length_settings(config) -> None:
+    """A run has one length. (An epoch that is the default was not asked for.)"""
+    others = [name for name in ("epoch", "steps") if not _has_default(config, name)]
+    if config.minutes and others:
+        raise ValueError(
+            f"--minutes and --{others[0]} exclude each other. "
+            f"Received: {config.minutes:g} and {getattr(config, others[0])}. Drop one of them."
+        )
+
+
+def _has_default(config, name: str) -> bool:
+    return getattr(config, name) == getattr(type(config), name)

@@ -12,7 +12,7 @@ from absl import flags
 
 from config import checks, mistakes
 from config.presets import PRESETS
-from config.settings import DATA, DETAILS, MODEL, RUN, SETTINGS, TRAINING, Config, Setting
+from config.settings import DATA, DETAILS, LENGTHS, MODEL, RUN, SETTINGS, TRAINING, Config, Setting
 from config.stored import derive_out_settings_of_folder, is_run_folder, read_json_settings
 
 FLAGS = flags.FLAGS
@@ -28,6 +28,7 @@ NOT_CARRIED_OVER = (
     "label_names",
     "halvings",
     "older_images_per_step",
+    "planned_steps",
     "run_id",
     "first_dataset",
     "dataset_place",
@@ -239,10 +240,12 @@ def collect_given_settings() -> dict:
     """
     names = [name for name in (*SETTINGS, "preset") if name in FLAGS]
     given = {name: FLAGS[name].value for name in names if FLAGS[name].present}
-    if "epoch" in given and "steps" in given:
+    lengths = [name for name in LENGTHS if name in given]
+    if len(lengths) > 1:
+        one, other = lengths[:2]
         raise ValueError(
-            "--epoch and --steps exclude each other. "
-            f"Received: {given['epoch']} and {given['steps']}. Drop one of them."
+            f"--{one} and --{other} exclude each other. "
+            f"Received: {given[one]} and {given[other]}. Drop one of them."
         )
     return given if FLAGS.config is None else _read_config_flag(given) | given
 
@@ -253,9 +256,8 @@ def _read_config_flag(given: dict) -> dict:
     _check_config_path(path)
     stored = read_json_settings(path)
     _check_config_names(stored)
-    if "epoch" in given:
-        stored.pop("steps", None)
-    for name in NOT_CARRIED_OVER:
+    replaced = LENGTHS if any(name in given for name in LENGTHS) else ()
+    for name in (*NOT_CARRIED_OVER, *replaced):
         stored.pop(name, None)
 
     # A run's own file means that run, wherever it lies now.

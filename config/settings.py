@@ -19,6 +19,7 @@ from system.text import shorten_for_error
 DATA, MODEL, DETAILS, TRAINING, RUN = ("data", "model", "details", "training", "run")
 MIN_SIDE, MAX_SIDE = 8, 512  # pixels
 MAX_COUNT = 2**31 - 1  # of images or steps, as TensorFlow and the file formats count
+LENGTHS = ("epoch", "steps", "minutes")  # settings of how long a run is, of which one counts
 FROM_ARRAY = "array"  # the dataset of a run that was trained from Python
 IMPORTED = "imported"  # the dataset of a run that --import_weights made, until it is trained on one
 OWN_LABELS = ("own", "mnist", "digits", "tfds")  # words for the labels that come with a dataset
@@ -271,6 +272,22 @@ class Config:
     steps: int | None = declare_setting(
         None, TRAINING, "number of steps, in place of --epoch", low=1, high=MAX_COUNT
     )
+    minutes: float | None = declare_setting(
+        None,
+        TRAINING,
+        "train for so many minutes, in place of --epoch, without the compilation and the packing",
+        low=0.1,
+        high=MAX_COUNT,
+    )
+    planned_steps: int | None = declare_setting(
+        None,
+        TRAINING,
+        "how many steps fit into --minutes, as measured",
+        low=1,
+        high=MAX_COUNT,
+        hparam=False,
+        flag=False,
+    )
     batch_size: int = declare_setting(
         64, TRAINING, "images per discriminator update (paper: 128)", low=1, high=65536
     )
@@ -283,6 +300,12 @@ class Config:
         "the discriminator's own learning rate; default: learning_rate",
         low=1e-9,
         high=1,
+    )
+    lr_decay: str = declare_setting(
+        "none",
+        TRAINING,
+        "how both learning rates fall to 0 over the run: linear, in its second half, or cosine",
+        choices=("none", "linear", "cosine"),
     )
     halvings: int = declare_setting(
         0,
@@ -552,10 +575,13 @@ class Config:
         return (self.d_learning_rate or self.learning_rate) * 0.5**self.halvings
 
     def total_steps(self, images: int, *, step: int = 0, images_shown: int = 0) -> int:
-        """`steps` if set, else as many as show each of `images` images `epoch` times.
+        """`steps` if set, else as many as show each of `images` images `epoch` times; with
+        `minutes`, what is planned, MAX_COUNT until then.
 
         step, images_shown: what has been done already.
         """
+        if self.minutes:
+            return self.planned_steps or MAX_COUNT
         left = max(self.epoch * images - images_shown, 0)
         return self.steps or step + -(-left // self.images_per_step)
 

@@ -111,8 +111,7 @@ def change_settings(stored: Config, given: dict, *, for_training: bool = False) 
         for name, value in given.items()
         if name not in fixed or value not in (None, "auto")
     }
-    if "epoch" in given:
-        given.setdefault("steps", None)
+    given = set_other_lengths_back(given)
     rates = ("learning_rate", "d_learning_rate")
     if any(given.get(name, getattr(stored, name)) != getattr(stored, name) for name in rates):
         given.setdefault("halvings", 0)
@@ -120,6 +119,15 @@ def change_settings(stored: Config, given: dict, *, for_training: bool = False) 
     changed = dataclasses.replace(stored, **given)
     _check_fixed_settings(stored, changed, [name for name in fixed if name in given])
     return changed
+
+
+def set_other_lengths_back(given: dict) -> dict:
+    """`given` (name -> value) with the defaults of what it replaces: a run has one length."""
+    if "epoch" in given:
+        return {"steps": None, "minutes": None} | given
+    if given.get("minutes"):
+        return {"steps": None, "epoch": Config.epoch} | given
+    return {"minutes": None} | given if given.get("steps") else given
 
 
 def _list_fixed_settings(*, for_training: bool) -> list[str]:

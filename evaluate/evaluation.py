@@ -69,7 +69,7 @@ def evaluate(
     with draw_fakes_to_file(sampler, drawn, folder) as fakes:
         sets = ImageSets(images, fakes[:count], seed=config.seed, **options)
         scores = _score_metrics(sampler, sets, fakes, names)
-    _print_scores(config, sampler.step, scores, sets)
+    _print_scores(config, describe_scored_checkpoint(sampler), scores, sets)
     if report := write_report_of_run(config):
         print_result(f"the run in one picture is {report}")
     return scores
@@ -231,7 +231,14 @@ def hash_weights(generator) -> str:
     return digest.hexdigest()[:12]
 
 
-def _print_scores(config: Config, step: int, scores: list[Score], sets: ImageSets) -> None:
+def describe_scored_checkpoint(sampler: Sampler) -> str:
+    """step 600, averaged weights; without an average, there is but one kind of weights."""
+    kind = "averaged" if sampler.weights == "ema" else "live"
+    has_average = sampler.weights == "ema" or sampler.config.ema_half_life
+    return f"step {sampler.step:,}" + f", {kind} weights" * bool(has_average)
+
+
+def _print_scores(config: Config, checkpoint: str, scores: list[Score], sets: ImageSets) -> None:
     count, reals = len(sets.fakes), sets.name_reals()
     others = "" if sets.has_holdout else "other "
     if not scores:
@@ -240,7 +247,7 @@ def _print_scores(config: Config, step: int, scores: list[Score], sets: ImageSet
             "images, or mend what they name."
         )
     print_result(
-        f"{config.run_dir}, step {step:,}: {count:,} fakes against {count:,} {reals}; the "
+        f"{config.run_dir}, {checkpoint}: {count:,} fakes against {count:,} {reals}; the "
         f"floor is what {others}{count:,} training images get.\n{format_score_table(scores)}\n"
         f"the scores are in {config.run_dir / 'evaluate' / 'scores.json'}"
     )

@@ -68,6 +68,13 @@ class Monitor:
         expected = self.seconds + self.seconds_of_last
         return expected <= SHARE_OF_TIME * (time.monotonic() - self.began)
 
+    def estimate_share_of_time(self) -> float:
+        """Of the time that comes, for evaluations before the last one."""
+        most = 1.0 if self.config.eval_freq else SHARE_OF_TIME
+        if not self.seconds:
+            return SHARE_OF_TIME * self.is_on
+        return min(most, self.seconds / (time.monotonic() - self.began))
+
     def score_fakes_against_reals(self, step: int) -> dict[str, float]:
         """The scores of both networks as they are after `step` steps, with "eval_seconds".
 

@@ -116,7 +116,7 @@ def plan_charts_of_run(entries: list[dict], metric: str = "frechet") -> list[Cha
     """The charts that entries of metrics.jsonl have numbers for; the best `metric` is marked."""
     best = find_best_entry(entries, metric)
     marked = {"marked_step": best and best["step"]}
-    charts = [*_plan_charts_of_scores(entries, best)] if best else []
+    charts = [*_plan_charts_of_scores(entries, best, metric)] if best else []
 
     d_loss = _make_curve(entries, "d_loss", "discriminator", BLUE, jumps=True)
     g_loss = _make_curve(entries, "g_loss", "generator", VERMILION, jumps=True)
@@ -131,11 +131,12 @@ def plan_charts_of_run(entries: list[dict], metric: str = "frechet") -> list[Cha
     return [c for c in charts if any(np.isfinite(curve.values).any() for curve in c.curves)]
 
 
-def _plan_charts_of_scores(entries: list[dict], best: dict) -> tuple[Chart, Chart]:
+def _plan_charts_of_scores(entries: list[dict], best: dict, metric: str) -> tuple[Chart, Chart]:
     scored = [entry for entry in entries if _read_number(entry, "frechet") > 0]
     score = _make_curve(scored, "frechet", "this run", BLUE)
     floors = [floor for entry in scored if (floor := _read_number(entry, "frechet_floor")) > 0]
-    mark = (best["frechet"], f"best: {format_score(best['frechet'])} at step {best['step']:,}")
+    name = "best" if metric == "frechet" else f"best {metric}"
+    mark = (best["frechet"], f"{name}: {format_score(best[metric])} at step {best['step']:,}")
     distance = Chart(
         "Frechet distance to the dataset",
         "lower is better",
@@ -177,7 +178,9 @@ def _read_number(entry: dict, key: str) -> float:
 
 
 def format_score(value: float) -> str:
-    """Three digits or more: 3,410, 13.0, 1.62."""
+    """Three digits or more: 3,410, 13.0, 1.62, 0.0312."""
+    if abs(value) < 1:
+        return f"{value:.3g}"
     digits = 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:,.{digits}f}"
 
@@ -191,7 +194,7 @@ def _write_header_of_report(page: Image.Image, config: Config, entries: list[dic
     )
     write_words(page, (MARGIN, 84), facts, FACTS, FAINT)
 
-    verdict, numbers = describe_last_scores(entries)
+    verdict, numbers = describe_last_scores(entries, config.eval_metric)
     starts = COLOURS_OF_VERDICTS.items()
     colour = next((c for start, c in starts if verdict.startswith(start)), VERMILION)
     x = MARGIN
@@ -233,8 +236,11 @@ def describe_training_in_report(config: Config, entries: list[dict]) -> str:
     return "   ·   ".join(facts)
 
 
-def describe_last_scores(entries: list[dict]) -> tuple[str, str]:
-    """The last verdict and the numbers that it is about; ("", "") without scores."""
+def describe_last_scores(entries: list[dict], metric: str = "frechet") -> tuple[str, str]:
+    """The last verdict and the numbers that it is about; ("", "") without scores.
+
+    metric: the one that decides which is the best.
+    """
     scored = [entry for entry in entries if _read_number(entry, "frechet") > 0]
     if not scored:
         return "", ""
@@ -243,6 +249,8 @@ def describe_last_scores(entries: list[dict]) -> tuple[str, str]:
     numbers = f"Frechet distance {format_score(last['frechet'])}"
     floor, diversity = _read_number(last, "frechet_floor"), _read_number(last, "vendi")
     numbers += f", {last['frechet'] / floor:,.0f} times its floor" if floor > 0 else ""
+    other = math.nan if metric == "frechet" else _read_number(last, metric)
+    numbers += f", {metric} {format_score(other)}" if math.isfinite(other) else ""
     numbers += f", diversity {diversity:.0%}" if diversity >= 0 else ""
     verdict = escape_unprintable(words, limit=70) if isinstance(words, str) else ""
     return verdict, f"at step {last['step']:,}: {numbers}" if verdict else numbers

@@ -5,8 +5,12 @@ import dataclasses
 from config.settings import Config
 
 
-def build_model_card(config: Config, step: int, max_count: int) -> dict:
-    """The content of model_card.json. max_count: images that one call of `sample` may ask for."""
+def build_model_card(config: Config, step: int, max_count: int, *, weights: str = "live") -> dict:
+    """The content of model_card.json.
+
+    max_count: images that one call of `sample` may ask for. weights: the generator's, "ema" or
+    "live".
+    """
     flags = dataclasses.asdict(config)  # its dataset_place is a path on the owner's machine
     height, width, channels = config.network_config().image_shape
     return {
@@ -21,10 +25,19 @@ def build_model_card(config: Config, step: int, max_count: int) -> dict:
         "value_range": [-1.0, 1.0],
         "max_count": max_count,
         "step": step,
+        "weights": _describe_exported_weights(config, weights),
         "signatures": _describe_exported_signatures(config.y_dim),
         "frozen_graphs": _describe_frozen_graphs(config.y_dim),
         "flags": {name: value for name, value in flags.items() if name != "dataset_place"},
     }
+
+
+def _describe_exported_weights(config: Config, weights: str) -> str:
+    """Which of the generator's weights the model has."""
+    if weights == "live":
+        return "live: as training left them"
+    half_life = f", half-life {config.ema_half_life:,.0f} images" if config.ema_half_life else ""
+    return f"ema: averaged over training{half_life}"
 
 
 def _describe_exported_signatures(y_dim: int) -> dict:

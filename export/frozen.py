@@ -19,12 +19,12 @@ def write_frozen_graphs(config: Config, *, checkpoint: str = "last") -> Path:
     and probability:0, both with y:0 if there are labels. Raises ValueError when the run has no
     readable checkpoint.
     """
-    exported, step = restore_signatures_from_checkpoint(config, checkpoint)
-    folder = config.run_dir / "export"
+    exported, restored = restore_signatures_from_checkpoint(config, checkpoint)
+    step, folder = restored.step, config.run_dir / "export"
     contents = {
         "generator.pb": freeze_graph(exported.generate),
         "discriminator.pb": freeze_graph(exported.discriminate),
-        "model_card.json": encode_model_card(config, step),
+        "model_card.json": encode_model_card(config, restored),
     }
     replace_files(folder, contents, what=f"the frozen graphs of step {step:,}")
     print_result(

@@ -14,7 +14,7 @@ from config.network import NetworkConfig
 from config.settings import Config
 from export.card import build_model_card
 from model import Discriminator, Generator
-from runs.checkpoints import restore_networks, translate_write_errors
+from runs.checkpoints import Restored, restore_networks, translate_write_errors
 from sample import DRAW_BATCH, pad_latents_to_draw_batches
 from system.console import print_result
 from system.written import replace_files, replace_folder
@@ -142,14 +142,14 @@ def write_saved_model(config: Config, *, checkpoint: str = "last") -> Path:
 
     Raises ValueError when the run has no readable checkpoint.
     """
-    exported, step = restore_signatures_from_checkpoint(config, checkpoint)
-    folder = config.run_dir / "export" / "saved_model"
+    exported, restored = restore_signatures_from_checkpoint(config, checkpoint)
+    step, folder = restored.step, config.run_dir / "export" / "saved_model"
     what = f"the SavedModel of step {step:,}"
     with replace_folder(folder, what=what) as temporary, translate_write_errors(folder):
         tf.saved_model.save(
             exported, os.fspath(temporary), signatures=list_exported_signatures(exported)
         )
-    card = {"model_card.json": encode_model_card(config, step)}
+    card = {"model_card.json": encode_model_card(config, restored)}
     replace_files(folder.parent, card, what=f"the model card of step {step:,}")
 
     if config.bn_statistics == "batch":
@@ -169,17 +169,21 @@ def list_exported_signatures(exported: Exported) -> dict:
     }
 
 
-def restore_signatures_from_checkpoint(config: Config, checkpoint: str) -> tuple[Exported, int]:
-    """The signatures with the weights of a checkpoint, "last", "best" or a step, and its step."""
+def restore_signatures_from_checkpoint(
+    config: Config, checkpoint: str
+) -> tuple[Exported, Restored]:
+    """The signatures with the weights of a checkpoint, "last", "best" or a step."""
     network = config.network_config()
     generator, discriminator = Generator(network), Discriminator(network)
-    step = restore_networks(config, checkpoint, generator=generator, discriminator=discriminator)
-    return Exported(generator, discriminator), step
+    networks = {"generator": generator, "discriminator": discriminator}
+    restored = restore_networks(config, checkpoint, **networks)
+    return Exported(generator, discriminator), restored
 
 
-def encode_model_card(config: Config, step: int) -> bytes:
+def encode_model_card(config: Config, restored: Restored) -> bytes:
     """The content of model_card.json: what the exported model wants and gives."""
-    card = build_model_card(config, step, limit_images_per_request(config.network_config()))
+    max_count = limit_images_per_request(config.network_config())
+    card = build_model_card(config, restored.step, max_count, weights=restored.weights)
     return json.dumps(card, indent=2).encode()
 
 

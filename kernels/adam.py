@@ -1,4 +1,6 @@
-"""Adam's two forms, each in one fused op, with a loss scaler around it."""
+"""Adam's two forms, each in one fused op, with a loss scaler around it, and how its rate falls."""
+
+import math
 
 import keras
 import tensorflow as tf
@@ -6,6 +8,23 @@ import tensorflow as tf
 from config.settings import Config
 
 ADAM_EPSILON = 1e-8  # TensorFlow 1's, Theano's and PyTorch's default; Keras' own is 1e-7
+
+
+def decay_linearly(share: tf.Tensor) -> tf.Tensor:
+    """1 in the first half of a run, then down to 0 in a straight line.
+
+    The paper's code for MNIST does so, after each epoch (Newmu/dcgan_code, train_cond_dcgan.py).
+    """
+    return tf.minimum(1.0, 2 * (1 - share))
+
+
+def decay_along_cosine(share: tf.Tensor) -> tf.Tensor:
+    """From 1 to 0 along half a cosine (Loshchilov & Hutter 2017, equation 5, no restarts)."""
+    return 0.5 * (1 + tf.cos(math.pi * share))
+
+
+# What the learning rate is multiplied by, once this share of the run's steps is done, 0 to 1.
+LEARNING_RATE_DECAYS = {"linear": decay_linearly, "cosine": decay_along_cosine}
 
 
 def build_scaled_one_op_adam(

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -57,6 +58,13 @@ TEMPORARY_NAME = re.compile(r"step-\d+_temp")
 CHECKPOINT_LIST = "checkpoint"  # TensorFlow's own list of them, written when one is whole
 
 MAX_REASON = 120  # characters of TensorFlow's explanation that are shown
+
+
+class Restored(NamedTuple):
+    """What was restored: the checkpoint's step, and which of its generators, "ema" or "live"."""
+
+    step: int
+    weights: str
 
 
 class DivergedError(ValueError):
@@ -219,21 +227,24 @@ class Checkpoints:
             shutil.rmtree(f"{prefix}_temp", ignore_errors=True)
 
 
-def restore_networks(config: Config, checkpoint: str = "last", **networks: keras.Model) -> int:
-    """Restores `generator=` and/or `discriminator=` from a checkpoint of a run; returns its step.
+def restore_networks(config: Config, checkpoint: str = "last", **networks: keras.Model) -> Restored:
+    """Restores `generator=` and/or `discriminator=` from a checkpoint of a run.
 
     The generator is the averaged one where the checkpoint has it, unless `config.weights` is live.
     checkpoint: "last", the newest that is readable; "best"; or a step. Raises ValueError when the
     run has no such checkpoint or weights, or the checkpoint is unreadable.
     """
-    step = tf.Variable(0, dtype=tf.int64)
+    step, weights = tf.Variable(0, dtype=tf.int64), "live"
     variables = {
         name: _map_checkpoint_variables_by_path(network) for name, network in networks.items()
     }
 
     def read_networks_of_checkpoint(path: Path) -> None:
+        nonlocal weights
         stored = dict(variables)
-        if "generator" in stored and _should_read_average(config, path):
+        has_generator = "generator" in stored
+        weights = "ema" if has_generator and _should_read_average(config, path) else "live"
+        if weights == "ema":
             stored["averaged_generator"] = stored.pop("generator")
         state = tf.train.Checkpoint(step=step, **stored)
         state.read(os.fspath(path)).expect_partial().assert_existing_objects_matched()
@@ -245,7 +256,7 @@ def restore_networks(config: Config, checkpoint: str = "last", **networks: keras
     if not _restore_newest_checkpoint(config, networks, read_networks_of_checkpoint, paths):
         best = "Try --checkpoint=best." if list_checkpoints(config.best_path) else "Add --train."
         raise ValueError(f"{config.checkpoint_path} has no checkpoint. {best}")
-    return int(step)
+    return Restored(int(step), weights)
 
 
 def _should_read_average(config: Config, path: Path) -> bool:

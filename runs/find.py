@@ -16,7 +16,13 @@ from config.settings import (
     Config,
     is_same_dataset_setting,
 )
-from config.stored import change_settings, derive_out_settings_of_folder, is_run_folder, read_config
+from config.stored import (
+    change_settings,
+    derive_out_settings_of_folder,
+    is_run_folder,
+    read_config,
+    set_other_lengths_back,
+)
 from runs.not_found import (
     dataset_may_be_of_run,
     explain_missing_run,
@@ -84,9 +90,7 @@ def _take_settings_without_checkpoint(fresh: Config, given: dict) -> Config:
         return fresh
 
     kept = {name: getattr(stored, name) for name in SETTINGS if SETTINGS[name].flag}
-    if "epoch" in given:
-        kept["steps"] = None
-    return Config(**kept | _drop_preset_for_existing_run(given))
+    return Config(**kept | set_other_lengths_back(_drop_preset_for_existing_run(given)))
 
 
 def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:

@@ -144,6 +144,12 @@ def read_thinned_metrics_of_run(path: Path, most: int) -> list[dict]:
     return [entry for entry in entries if entry is not None]
 
 
+def read_seconds_of_training(path: Path, step: int) -> float:
+    """What the steps up to `step` took, over all processes; 0.0 where metrics.jsonl has nothing."""
+    told = (entry.get("seconds") for entry in reversed(read_metrics(path)) if entry["step"] <= step)
+    return next((seconds for seconds in told if isinstance(seconds, float)), 0.0)
+
+
 def keep_run_metrics_of_lost_checkpoints(config: Config, start: int) -> None:
     """Where checkpoints after step `start` are gone, says so and keeps a copy of metrics.jsonl.
 

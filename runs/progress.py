@@ -1,5 +1,6 @@
 """How far training has got, in steps and in images; a new batch size does not affect the latter."""
 
+import dataclasses
 from typing import NamedTuple
 
 from config.settings import Config
@@ -30,6 +31,14 @@ def read_run_settings_before_flags(config: Config) -> Config:
         return read_config(path) if path.is_file() else config
     except ValueError:
         return config
+
+
+def keep_planned_steps(config: Config) -> Config:
+    """The settings with the plan that the run has, if it is still of as many minutes."""
+    stored = read_run_settings_before_flags(config)
+    is_of_run = stored is not config and stored.minutes == config.minutes
+    planned = stored.planned_steps if is_of_run else None
+    return dataclasses.replace(config, planned_steps=planned)
 
 
 def derive_older_images_per_step(config: Config) -> int:

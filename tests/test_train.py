@@ -2,6 +2,7 @@ import concurrent.futures
 import dataclasses
 import inspect
 import json
+import os
 import shutil
 import signal
 
@@ -25,6 +26,7 @@ from runs.find import read_run
 from sample import Sampler
 from system.signals import STOP_SIGNALS
 from train import train
+from training.logs import Logs
 from utils import arrange_image_grid
 
 
@@ -95,6 +97,32 @@ def test_20_steps_with_penalties_straight_equal_7_a_signal_and_13(tiny, images, 
     ]
 
 
+@pytest.mark.slow
+def test_six_seconds_with_a_stop_equal_as_many_steps_straight(tiny, images, monkeypatch):
+    """By the real clock: the time counts over both processes, but not their compilation."""
+    with monkeypatch.context() as patch:
+        stop = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
+        patch.setattr("train.announce_planned_steps", stop)
+        assert train(tiny(minutes=0.1), images) is None
+    stopped = read_run(tiny().run_dir)
+    assert 0 < state(stopped)[0] < stopped.planned_steps
+    config = train(stopped, images)
+    straight = train(tiny(out_name="straight", steps=config.planned_steps), images)
+    assert state(config) == state(straight)
+    assert 5 < metrics(config)[-1]["seconds"] < 7
+
+
+@pytest.mark.slow
+def test_a_falling_learning_rate_goes_on_where_it_was(tiny, images, monkeypatch):
+    settings = {"steps": 12, "lr_decay": "cosine"}
+    straight = train(tiny(out_name="straight", **settings), images)
+    with monkeypatch.context() as patch:
+        signal_after(patch, 2)  # calls
+        assert train(tiny(out_name="stopped", steps_per_call=4, **settings), images) is None
+    stopped = train(read_run(tiny(out_name="stopped").run_dir), images)
+    assert state(stopped) == state(straight)
+
+
 def test_a_run_leaves_everything_a_user_looks_for(tiny, images, tmp_path):
     config = train(tiny(steps=3, sample_freq=2, ckpt_freq=2, G_img_sum=True), images)
     names = sorted(path.name for path in config.sample_path.iterdir())
@@ -160,6 +188,32 @@ def test_a_finished_run_stays_as_it_is_and_a_longer_one_goes_on(tiny, images):
     assert state(config) == before
     train(change_settings(config, {"epoch": 2}), images)
     assert state(config)[0] == 5
+
+
+def test_a_run_by_minutes_plans_its_steps_and_ends_as_any_other(
+    tiny, images, messages, monkeypatch
+):
+    """Half a second a step after the first: of 6, 1 is measured, and 9.8 more steps fit."""
+    taken = []
+    monkeypatch.setattr(Logs, "advance_progress_bar", lambda _, steps: taken.append(steps))
+    seconds = lambda logs: logs.seconds_before + 0.5 * (sum(taken) - 1)  # noqa: E731
+    monkeypatch.setattr(Logs, "measure_seconds_of_training", seconds)
+
+    config = train(tiny(minutes=0.1), images)
+    assert (state(config)[0], config.planned_steps) == (13, 13)
+    assert read_run(config.run_dir) == config
+    assert "6 seconds: 13 steps at 16 images/s, about 5.2 epochs." in messages
+    assert "13 steps are few: shapes appear from about step 400 on. Try --minutes=16." in messages
+    names = {path.name for path in config.sample_path.iterdir()}
+    assert {"train_00000013.png", "training.gif"} < names
+    assert metrics(config)[-1]["step"] == 13
+
+    train(config, images)
+    complete = (
+        f"{config.run_dir} is complete: 6 seconds, 13 steps. Raise --minutes to train longer."
+    )
+    assert messages[-1] == complete
+    assert change_settings(config, {"steps": 20}).total_steps(20) == 20
 
 
 def test_another_batch_size_goes_on_with_the_epochs_where_they_were(tiny, images, messages):

@@ -1,22 +1,27 @@
 """What training reports before its first step and after its last."""
 
+import math
 import shlex
 from pathlib import Path
 
 from absl import logging
 
-from config.settings import Config
+from config.presets import apply_preset
+from config.settings import DATA, FROM_ARRAY, LENGTHS, SETTINGS, Config
 from data.split import Split
 from runs.checkpoints import list_checkpoints
+from runs.history import ORIGIN_FILE
 from runs.progress import Progress, describe_changes_of_step_size, read_run_settings_before_flags
 from system import devices
 from system.console import print_result
 from system.memory import measure_available_memory
 from system.text import format_duration_in_words
 from training.pictures import FILM
+from training.progress_bar import is_total_known
 
 SHAPES_FROM_STEP = 400  # benchmarks/results.md: when shapes appear
 ADVISED_STEPS = 2000  # the faces in the README took 1,563
+CARRIED_OVER = ("labels", "stem_width", "batch_size", *LENGTHS)  # to --preset modern, beside data
 
 
 def announce_training(
@@ -27,11 +32,14 @@ def announce_training(
     start, total: steps done and to do; step_bytes: what a step needs.
     """
     beginning = f"resuming at step {start:,}" if start else "starting"
+    until = f"until step {total:,}"
+    if not is_total_known(total):
+        until = f"for {format_duration_in_words(60 * config.minutes)}"
     place = f"{devices.find_device_type()} in {precision}{' with XLA' if jit else ''}"
-    logging.info("%s: %s, until step %s, on %s.", *(config.run_dir, beginning, f"{total:,}", place))
+    logging.info("%s: %s, %s, on %s.", *(config.run_dir, beginning, until, place))
 
     if not start:  # once: a resumed run knows
-        _warn_of_few_training_steps(total)
+        _warn_of_few_training_steps(config, total)
     _warn_training_leaves_gpu_unused()
     _warn_of_too_little_memory(config, step_bytes)
     logs = shlex.quote(str(config.run_dir / "logs"))
@@ -45,12 +53,46 @@ def announce_held_out_images(split: Split) -> None:
         logging.info(text, f"{held_out:,}", f"{held_out + training:,}")
 
 
-def _warn_of_few_training_steps(total: int) -> None:
+def _warn_of_few_training_steps(config: Config, total: int) -> None:
     if total < SHAPES_FROM_STEP:
+        remedy = f"--steps={ADVISED_STEPS}"
+        if config.minutes:
+            remedy = f"--minutes={math.ceil(config.minutes * ADVISED_STEPS / total)}"
         logging.warning(
-            "%s steps are few: shapes appear from about step %s on. Try --steps=%s.",
-            *(total, SHAPES_FROM_STEP, ADVISED_STEPS),
+            "%s steps are few: shapes appear from about step %s on. Try %s.",
+            *(total, SHAPES_FROM_STEP, remedy),
         )
+
+
+def announce_planned_steps(
+    config: Config, step: int, total: int, *, before: int, images_per_second: float, epochs: float
+) -> None:
+    """Says how many steps fit into --minutes, after `step` of them, and warns if they are few.
+
+    before: what was planned until now; epochs: what `total` steps come to.
+    """
+    minutes = format_duration_in_words(60 * config.minutes)
+    if total == step:
+        logging.info("%s are over: ending at step %s.", minutes, f"{step:,}")
+        return
+    plan = f"{total:,} steps at {images_per_second:,.0f} images/s, about {epochs:,.3g} epochs"
+    if is_total_known(before):
+        logging.info("%s: now %s (before: %s).", minutes, plan, f"{before:,}")
+        return
+    logging.info("%s: %s.", minutes, plan)
+    _warn_of_few_training_steps(config, total)
+
+
+def announce_complete_training(config: Config, step: int, total: int) -> None:
+    if config.minutes:
+        minutes = format_duration_in_words(60 * config.minutes)
+        text = "%s is complete: %s, %s steps. Raise --minutes to train longer."
+        logging.info(text, config.run_dir, minutes, f"{step:,}")
+        return
+    logging.info(
+        "%s is at step %s of %s: raise --epoch or --steps.",
+        *(config.run_dir, f"{step:,}", f"{total:,}"),
+    )
 
 
 def announce_change_of_step_size(config: Config, progress: Progress, images: int) -> None:
@@ -89,12 +131,17 @@ def announce_stop_of_training(step: int) -> None:
 
 
 def announce_end_of_training(
-    config: Config, *, seconds: float, seconds_before: float, report: Path | None = None
+    config: Config,
+    *,
+    seconds: float,
+    seconds_before: float,
+    finished: bool,
+    report: Path | None = None,
 ) -> None:
     """Says how long it took and where its pictures are, with the commands that may come next.
 
-    seconds: of this process; seconds_before: of the run's earlier ones; report: of the run, if it
-    was scored.
+    seconds: of this process; seconds_before: of the run's earlier ones; finished: whether it came
+    to its end; report: of the run, if it was scored.
     """
     in_all = (
         f", {format_duration_in_words(seconds + seconds_before)} in all" if seconds_before else ""
@@ -111,6 +158,9 @@ def announce_end_of_training(
         )
     print_result(f"to draw images: {_suggest_command_after_training(config, '--sample=64')}")
     print_result(f"to export the networks: {_suggest_command_after_training(config, '--export')}")
+    if finished and is_run_of_reference(config):
+        command = _suggest_modern_command(config)
+        print_result(f"newer methods may draw better images in the same time: {command}")
 
 
 def _find_best_checkpoint_to_announce(config: Config) -> str:
@@ -123,3 +173,39 @@ def _suggest_command_after_training(config: Config, action: str) -> str:
     """A command line for the run, as a shell takes it."""
     run = (f"--out_dir={config.out_dir}", f"--out_name={config.name}")
     return shlex.join(["python", "main.py", *run, action])
+
+
+def is_run_of_reference(config: Config) -> bool:
+    """Whether a run that can begin anew has carpedm20's loss and norm, and is of no other preset.
+
+    Those of the paper and of pytorch/examples have other paddings and no biases.
+    """
+    names = ("loss", "d_norm", "padding", "bias")
+    is_imported = (config.run_dir / ORIGIN_FILE).exists()
+    is_usual = all(getattr(config, name) == getattr(Config, name) for name in names)
+    return is_usual and not is_imported and config.dataset != FROM_ARRAY
+
+
+def _suggest_modern_command(config: Config) -> str:
+    """A command line that trains as long on the same images by `--preset modern`."""
+    usual = Config(**apply_preset({"dataset": config.dataset})).resolve()
+    names = [name for name, setting in SETTINGS.items() if setting.flag and setting.group == DATA]
+    names = [name for name in (*names, *CARRIED_OVER) if name not in ("dataset", "output_width")]
+    flags = {name: getattr(config, name) for name in names}
+    flags = {name: value for name, value in flags.items() if value != getattr(usual, name)}
+    if config.width != config.height:
+        flags["output_width"] = config.width
+    if flags.get("c_dim") == 3:  # of most images; that of others may have been asked for
+        del flags["c_dim"]
+
+    run = {"dataset": config.dataset, "preset": "modern"} | flags
+    run |= {"out_dir": config.out_dir, "out_name": f"{config.name}-modern"}
+    flags = [_spell_flag(name, value) for name, value in run.items()]
+    return shlex.join(["python", "main.py", *flags, "--train"])
+
+
+def _spell_flag(name: str, value) -> str:
+    """--nocrop, --minutes=20, --output_height=32."""
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no{name}"
+    return f"--{name}={value:g}" if isinstance(value, float) else f"--{name}={value}"

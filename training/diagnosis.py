@@ -27,7 +27,9 @@ ROW = 3  # evaluations that a sign of D has to last, and the score has to stand 
 GAIN = 0.9  # times the best score before: more than that is no gain
 WORSE = 1.2  # times the best score, at ROW evaluations: it gets worse
 PATIENCE = 5  # evaluations without a better one
-LOSSES_OF_DIFFERENCES = ("wgan", "relativistic")  # under which logits may drift
+# The losses under which a sign of D's logits was measured, or can mean the same. The others: D's
+# output is a probability in "bce" alone, and "wgan" and "relativistic" let both logits drift.
+LOSSES_OF_SIGNS = {"diverging": ("bce", "hinge", "lsgan"), "D too strong": ("bce",)}
 ENDING_SIGNS = ("diverging", "collapsing")  # that --on_collapse acts on
 
 
@@ -91,7 +93,8 @@ class Verdict:
         evaluations = summarise_training_evaluations(history, floor, metric)
         sign, words = judge_training_by_scores(evaluations, signs)
         step = f"{evaluations.last['step']:,}"
-        logging.info("step %s: %s: %s.", step, describe_last_scores(evaluations), words)
+        scores = describe_last_scores(evaluations, metric)
+        logging.info("step %s: %s: %s.", step, scores, words)
         earlier = summarise_training_evaluations(history[:-1], floor, metric)
         before = history[:-1] and judge_training_by_scores(earlier, signs)[0]
         has_ended = sign is not None and sign.name in ENDING_SIGNS
@@ -244,8 +247,8 @@ SIGNS = (  # the most severe first
 
 
 def list_signs_for_loss(loss: str) -> list[Sign]:
-    """SIGNS, without that of large logits where a loss only knows their differences."""
-    return [sign for sign in SIGNS if sign.name != "diverging" or loss not in LOSSES_OF_DIFFERENCES]
+    """SIGNS, without those of logits that mean something else under this loss."""
+    return [sign for sign in SIGNS if loss in LOSSES_OF_SIGNS.get(sign.name, (loss,))]
 
 
 def advise_on_verdict(config: Config, sign: Sign, evaluations: Evaluations) -> str:
@@ -265,19 +268,29 @@ def advise_on_verdict(config: Config, sign: Sign, evaluations: Evaluations) -> s
     )
 
 
-def describe_last_scores(evaluations: Evaluations) -> str:
-    """The newest scores in words."""
-    last, best = evaluations.last, evaluations.best
-    words = [f"diversity {last['vendi']:.0%}"]
+def describe_last_scores(evaluations: Evaluations, metric: str = "frechet") -> str:
+    """The newest scores in words; metric: the one that decides which is the best."""
+    last, words = evaluations.last, []
     if "frechet" in last:
-        place = f"best: {best['frechet']:.1f} at step {best['step']:,}"
-        place = "the best so far" if best is last else place
         times = last["frechet"] / evaluations.floor
-        words.insert(
-            0, f"Frechet distance {last['frechet']:.1f}, {times:.0f} times its floor ({place})"
-        )
-    elif "nearest_ratio" in last:
+        words.append(f"Frechet distance {last['frechet']:.1f}, {times:.0f} times its floor")
+        if metric != "frechet" and metric in last:
+            words.append(f"{metric} {last[metric]:.4g}")
+        words[-1] += _describe_best_of_scores(evaluations, metric)
+
+    words.append(f"diversity {last['vendi']:.0%}")
+    if "nearest_ratio" in last and "frechet" not in last:
         words.append(f"{last['nearest_ratio']:.2f} times as far from reals as reals are")
     if "pair_accuracy" in last:
         words.append(f"D right in {last['pair_accuracy']:.0%} of pairs")
     return ", ".join(words)
+
+
+def _describe_best_of_scores(evaluations: Evaluations, metric: str) -> str:
+    """` (best: 60.0 at step 100)`; empty where no evaluation has a score of `metric`."""
+    last, best = evaluations.last, evaluations.best
+    if not best:
+        return ""
+    value = f"{best[metric]:.1f}" if metric == "frechet" else f"{best[metric]:.4g}"
+    place = "the best so far" if best is last else f"best: {value} at step {best['step']:,}"
+    return f" ({place})"

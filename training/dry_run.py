@@ -10,9 +10,13 @@ from config.settings import Config
 from data.load import choose_crop_and_resize
 from kernels.convolution import STRIDE
 from runs.checkpoints import read_progress
-from runs.history import describe_earlier_training
+from runs.history import describe_earlier_training, locate_metrics, read_seconds_of_training
+from runs.progress import keep_planned_steps
 from system.devices import choose_jit_for_device, choose_precision_for_device
+from system.text import format_duration_in_words
 from training.cost import LayerCost, estimate_training_bytes, list_layer_costs
+from training.minutes import estimate_total_steps
+from training.progress_bar import is_total_known
 
 LEGEND = """\
 i, k, s, p -> o   input, kernel, stride, zeros before+after (cropped, where the layer enlarges),
@@ -77,15 +81,21 @@ def describe_steps_to_do(config: Config, images: int) -> str:
     ValueError when the run has checkpoints, but none is readable.
     """
     progress = read_progress(config)
-    total = config.total_steps(images, **progress._asdict())
-    about = "about " if config.holdout and not config.steps else ""
+    seconds = read_seconds_of_training(locate_metrics(config), progress.step)
+    config = keep_planned_steps(config)
+    total = estimate_total_steps(config, images, progress, seconds)
+    if not is_total_known(total):
+        fitting = f"as many steps as fit into {format_duration_in_words(60 * config.minutes)}"
+        return f"at step {progress.step:,}, {fitting}" if progress.step else fitting
+    is_estimate = config.minutes or (config.holdout and not config.steps)
+    about = "about " if is_estimate else ""
     if not progress.step:
         return f"{about}{total:,} steps"
 
     epoch, left = progress.images_shown / images, total - progress.step
     if left <= 0:
         done = f"at step {progress.step:,} (epoch {epoch:.2f}), nothing to do"
-        return f"{done}: raise --epoch or --steps"
+        return f"{done}: raise {'--minutes' if config.minutes else '--epoch or --steps'}"
     return (
         f"at step {progress.step:,} of {about}{total:,} (epoch {epoch:.2f}), {about}{left:,} to do"
     )

@@ -16,13 +16,19 @@ from runs.history import (
     SLOPES,
     cut_metrics_of_run_after_step,
     locate_metrics,
-    read_metrics,
+    read_seconds_of_training,
 )
 from system.files import append_to_file_or_undo
 from training.events import Events
 from training.hparams import write_hparams_for_tensorboard
-from training.progress_bar import TrainingBar, format_training_time_left
+from training.progress_bar import (
+    TrainingBar,
+    format_step_of_total,
+    format_training_time_left,
+    is_total_known,
+)
 
+LEARNING_RATES = ("learning_rate", "d_learning_rate")
 LOSS_SCALES = ("g_loss_scale", "d_loss_scale")  # in float16
 
 # TensorBoard's name and explanation of each value. metrics.jsonl keeps its own names.
@@ -44,7 +50,8 @@ SCALARS = {
     "epoch": ("progress/epoch", "How often each image has been shown, on average."),
     "learning_rate": (
         "learning_rate",
-        "Adam's, of both networks. NaN losses halve it, as a restored run does.",
+        "Adam's, of both networks. It falls by --lr_decay; NaN losses halve it, as a restored run "
+        "does.",
     ),
     "d_learning_rate": ("d_learning_rate", "The discriminator's, where it has its own."),
     "images_per_second": ("speed/images_per_second", "Real images, excluding the first step."),
@@ -112,8 +119,11 @@ class Logs:
         self.metrics_path = locate_metrics(config)
 
         self.last = (steps.start, time.monotonic())
-        self.seconds_before = self._drop_metrics_after_start(steps.start)  # of training, until now
-        self.seconds = self.seconds_before  # of training, over all processes
+        self.began, self.is_first_call = self.last[1], True
+        cut_metrics_of_run_after_step(self.metrics_path, steps.start)
+        # Of training, without the first call of each process: until now, and over all processes.
+        self.seconds_before = read_seconds_of_training(self.metrics_path, steps.start)
+        self.seconds = self.seconds_before
         self.lost_lines = 0
         self.bar = TrainingBar(config, steps, images, origin)
         write_hparams_for_tensorboard(config, self.folder)
@@ -126,7 +136,17 @@ class Logs:
         self.bar.__exit__()
         self.events.close()
 
+    def set_total_steps(self, total: int) -> None:
+        self.steps = range(self.steps.start, total)
+        self.bar.set_total_steps(total)
+
+    def measure_seconds_of_training(self) -> float:
+        """Until now, over all processes, without the first call of each, which compiles."""
+        return self.seconds_before + time.monotonic() - self.began
+
     def advance_progress_bar(self, steps: int) -> None:
+        if self.is_first_call:
+            self.is_first_call, self.began = False, time.monotonic()
         self.bar.advance_training_bar(steps)
 
     def log_training_step(
@@ -156,11 +176,8 @@ class Logs:
     def _write_scalars_to_tensorboard(
         self, step: int, epoch: float, values: dict, speed: float
     ) -> None:
-        named = (*METRICS, *SLOPES, *LOSS_SCALES, *SCORES)
-        shown = {name: values[name] for name in named if name in values}
-        shown |= {"epoch": epoch, "learning_rate": self.config.current_learning_rate}
-        if self.config.d_learning_rate:
-            shown["d_learning_rate"] = self.config.current_d_learning_rate
+        named = (*METRICS, *SLOPES, *LEARNING_RATES, *LOSS_SCALES, *SCORES)
+        shown = {name: values[name] for name in named if name in values} | {"epoch": epoch}
         if not self._is_compiling_step(step):
             shown["images_per_second"] = speed
 
@@ -201,7 +218,7 @@ class Logs:
         """Images per second since the last call, without the `paused` seconds."""
         (last_step, then), now = self.last, time.monotonic()
         self.last = (step, now)
-        self.seconds += now - then
+        self.seconds = self.seconds_before + now - self.began
         seconds = max(now - then - paused, 1e-9)
         return (step - last_step) * self.config.images_per_step / seconds
 
@@ -213,8 +230,8 @@ class Logs:
             return
 
         logging.info(
-            "step %s of %s  epoch %.2f  %s%s",
-            *(f"{step:,}", f"{self.steps.stop:,}", epoch, losses),
+            "step %s  epoch %.2f  %s%s",
+            *(format_step_of_total(step, self.steps.stop, " of "), epoch, losses),
             self._format_speed_and_time_left(step, speed),
         )
 
@@ -222,14 +239,9 @@ class Logs:
         """The speed and the time left, for a plain line; empty after the first step."""
         if self._is_compiling_step(step):
             return ""
-        seconds_left = (self.steps.stop - step) * self.config.images_per_step / max(speed, 1e-9)
-        return f"  {speed:,.0f} img/s  {format_training_time_left(seconds_left)} left"
-
-    def _drop_metrics_after_start(self, start: int) -> float:
-        """Drops the lines after step `start`; returns the seconds of training until then."""
-        cut_metrics_of_run_after_step(self.metrics_path, start)
-        told = (entry.get("seconds") for entry in reversed(read_metrics(self.metrics_path)))
-        return next((seconds for seconds in told if isinstance(seconds, float)), 0.0)
+        images_left = (self.steps.stop - step) * self.config.images_per_step
+        time_left = format_training_time_left(images_left / max(speed, 1e-9))
+        return f"  {speed:,.0f} img/s" + f"  {time_left} left" * is_total_known(self.steps.stop)
 
 
 def convert_step_results_to_floats(results: dict) -> dict[str, float]:

@@ -6,7 +6,7 @@ import sys
 from absl import logging
 from tqdm import tqdm
 
-from config.settings import Config
+from config.settings import MAX_COUNT, Config
 
 COLUMNS, ROWS = 80, 24  # where the terminal does not say
 
@@ -56,6 +56,9 @@ class TrainingBar:
         else:
             self.bar.update(steps)
 
+    def set_total_steps(self, total: int) -> None:
+        self.bar.total = total
+
     def show_losses(self, text: str) -> None:
         width = self.losses.format_dict["ncols"] or COLUMNS
         self.losses.set_description_str(text[:width])
@@ -71,13 +74,12 @@ class TrainingBar:
     def _describe_progress(self, step: int, total: int, rate: float | None) -> str:
         """rate: steps a second, if known."""
         epoch = (self.origin + step * self.config.images_per_step) / self.images
-        text = f"step {step:,}/{total:,}  epoch {epoch:.2f}"
+        text = f"step {format_step_of_total(step, total, '/')}  epoch {epoch:.2f}"
         if not rate:
             return text
-        speed = rate * self.config.images_per_step
-        return (
-            f"{text}  {speed:,.0f} img/s  {format_training_time_left((total - step) / rate)} left"
-        )
+        speed, time_left = rate * self.config.images_per_step, (total - step) / rate
+        left = f"  {format_training_time_left(time_left)} left" * is_total_known(total)
+        return f"{text}  {speed:,.0f} img/s{left}"
 
     def _hide_before_log_record(self, _) -> bool:
         """A filter of the log that keeps every record."""
@@ -94,6 +96,16 @@ def _choose_bar_size() -> dict:
     except (OSError, ValueError):  # not a terminal: no bar
         return {}
     return {"dynamic_ncols": True} if all(size) else {"ncols": COLUMNS, "nrows": ROWS}
+
+
+def is_total_known(total: int) -> bool:
+    """By --minutes, it is not before the speed is known."""
+    return total < MAX_COUNT
+
+
+def format_step_of_total(step: int, total: int, of: str) -> str:
+    """1,200/5,000, or without a total 1,200; of: what stands between them."""
+    return f"{step:,}" + f"{of}{total:,}" * is_total_known(total)
 
 
 def format_training_time_left(seconds: float) -> str:

@@ -26,12 +26,12 @@ def find_actions_due_after_step(config: Config, step: int, *, is_first: bool, is
     )
 
 
-def plan_step_calls(config: Config, steps: range, at_most: int) -> list[range]:
+def plan_step_calls(config: Config, steps: range, at_most: int) -> Iterator[range]:
     """`steps`, counted from 0, in ranges of `at_most` that end wherever something is due."""
     every = [LOG_EVERY_STEPS, config.ckpt_freq, config.sample_freq]
     if config.eval_freq:
         every.append(config.eval_freq)
-    return list(divide_steps_into_calls(steps, at_most, *every))
+    return divide_steps_into_calls(steps, at_most, *every)
 
 
 def divide_steps_into_calls(steps: range, at_most: int, *every: int) -> Iterator[range]:

@@ -1,5 +1,7 @@
 """What a Config must satisfy, each with the line that says so."""
 
+import math
+
 import pytest
 
 from config.checks import check_setting_names, check_training_settings
@@ -50,6 +52,15 @@ from config.settings import SETTINGS, Config
             "Received: 0. Leave out --eval_freq, or add --on_collapse=warn.",
         ),
         ({"epoch": True}, "--epoch must be of type int. Received: True."),
+        (
+            {"minutes": 20, "steps": 500},
+            "--minutes and --steps exclude each other. Received: 20 and 500. Drop one of them.",
+        ),
+        (
+            {"minutes": 0.5, "epoch": 3},
+            "--minutes and --epoch exclude each other. Received: 0.5 and 3. Drop one of them.",
+        ),
+        ({"minutes": 0}, "--minutes must be at least 0.1. Received: 0. Leave it out."),
     ],
 )
 def test_one_value_out_of_range(settings, message):
@@ -173,8 +184,10 @@ def test_what_no_run_can_have(settings, line):
 def test_bounds_are_what_the_declaration_says(name):
     """The bounds themselves pass, the next values do not; other rules may still forbid them."""
     low, high = SETTINGS[name].low, SETTINGS[name].high
-    step = 1 if isinstance(low, int) and isinstance(high, int) else 1e-12
-    for value, rule in ((low - step, "at least"), (high + step, "at most")):
+    below, above = low - 1, high + 1
+    if not (isinstance(low, int) and isinstance(high, int)):
+        below, above = math.nextafter(low, -math.inf), math.nextafter(high, math.inf)
+    for value, rule in ((below, "at least"), (above, "at most")):
         with pytest.raises(ValueError, match=f"--{name} must be {rule}"):
             Config(**{name: value})
     for value in (low, high):

@@ -68,6 +68,23 @@ def test_only_what_was_given_counts(tmp_path):
     assert given == {"epoch": 4}  # the file's steps would win over --epoch; the rest is that run's
 
 
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [((), {"minutes": 9.0}), (("--steps=7",), {"steps": 7}), (("--minutes=3",), {"minutes": 3})],
+)
+def test_a_length_that_is_typed_takes_the_place_of_that_of_a_file(tmp_path, typed, expected):
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"minutes": 9.0, "planned_steps": 5}))
+    assert settings_of(f"--config={path}", *typed) == expected
+
+
+@pytest.mark.parametrize("names", [("epoch", "steps"), ("epoch", "minutes"), ("steps", "minutes")])
+def test_a_run_has_one_length(names):
+    one, other = names
+    with pytest.raises(ValueError, match=f"^--{one} and --{other} .*Received: 3 and 5"):
+        settings_of(f"--{one}=3", f"--{other}=5")
+
+
 @pytest.fixture
 def renamed_run(tmp_path):
     """The folder of a run that was moved and renamed after its config.json was written."""

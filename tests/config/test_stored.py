@@ -62,6 +62,18 @@ def test_a_run_keeps_its_networks_and_takes_new_lengths():
     )
 
 
+def test_a_new_length_takes_the_place_of_the_one_before():
+    stored = Config(minutes=20, planned_steps=900)
+    for given in ({"epoch": 25}, {"steps": 100}):
+        changed = change_settings(stored, given)
+        assert changed.minutes is None
+        assert changed.total_steps(640) == (250 if "epoch" in given else 100)
+    for stored in (Config(steps=100), Config(epoch=50), Config()):
+        changed = change_settings(stored, {"minutes": 20.0})
+        assert (changed.minutes, changed.steps, changed.epoch) == (20, None, 25)
+    assert change_settings(changed, {"batch_size": 32}).minutes == 20
+
+
 def test_a_file_of_settings_may_have_windows_mark_but_not_any_size(tmp_path):
     path = tmp_path / "x.json"
     path.write_bytes(b"\xef\xbb\xbf" + b'{"epoch": 3}')

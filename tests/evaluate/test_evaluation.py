@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,12 +14,24 @@ from small_inception import FEATURES, SmallInception
 from data.labels import encode_dataset_classes_one_hot
 from data.split import split_rows_for_holdout
 from evaluate.compared_sets import ImageSets
-from evaluate.evaluation import evaluate
+from evaluate.evaluation import describe_scored_checkpoint, evaluate
 from evaluate.frechet import compute_frechet_distance, gather_moments
 from evaluate.metrics import METRICS, FeatureFiles
 from evaluate.neighbours import find_nearest
 from runs.history import locate_metrics
 from sample import Sampler
+
+
+def test_it_says_which_weights_were_scored_where_there_are_two_kinds(tiny):
+    for half_life, weights, words in (
+        (0, "live", "step 600"),
+        (80, "ema", "step 600, averaged weights"),
+        (80, "live", "step 600, live weights"),
+        (0, "ema", "step 600, averaged weights"),  # trained on without
+    ):
+        config = tiny(ema_half_life=half_life)
+        sampler = SimpleNamespace(config=config, step=600, weights=weights)
+        assert describe_scored_checkpoint(sampler) == words
 
 
 @pytest.fixture(scope="module")

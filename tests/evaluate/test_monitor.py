@@ -78,6 +78,9 @@ def test_it_is_due_at_its_steps_or_seldom(tiny, images, trained):
     assert seldom.is_evaluation_due(200, is_last=False)  # the first
     seldom.score_fakes_against_reals(200)
     assert seldom.seconds == seldom.seconds_of_last > 0
+    assert (off.estimate_share_of_time(), often.estimate_share_of_time()) == (0, 0.05)
+    seldom.began = time.monotonic() - 1000 * seldom.seconds
+    assert seldom.estimate_share_of_time() == pytest.approx(0.001, rel=0.1)
     seldom.seconds, seldom.seconds_of_last = 3.0, 2.0  # so that the next makes 5 seconds
     seldom.began = time.monotonic() - 90
     assert not seldom.is_evaluation_due(400, is_last=False)

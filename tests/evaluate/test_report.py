@@ -133,6 +133,17 @@ def test_the_best_is_marked_and_the_last_verdict_said():
     assert describe_last_scores([make_entry(10)]) == ("", "")
 
 
+def test_the_best_is_that_of_the_score_that_decides():
+    entries = [
+        make_entry(10, **SCORED | {"frechet": 20.0, "coverage": 0.52}),
+        make_entry(20, **SCORED | {"coverage": 0.4}),
+    ]
+    [distance, *_] = plan_charts_of_run(entries, "coverage")
+    assert (distance.mark, distance.marked_step) == ((20.0, "best coverage: 0.52 at step 10"), 10)
+    _, numbers = describe_last_scores(entries, "coverage")
+    assert numbers.endswith("7 times its floor, coverage 0.4, diversity 110%")
+
+
 def test_bad_news_are_in_another_colour(tiny):
     entries = [make_entry(10, **SCORED | {"verdict": "getting worse"})]
     picture = draw_report_of_run(tiny(), entries).crop((0, 100, 200, 150))

@@ -11,6 +11,7 @@ def test_the_card_describes_the_model(trained):
     assert (card["z_dim"], card["z_dist"], card["step"]) == (8, "uniform_signed", 3)
     assert (card["height"], card["width"], card["channels"]) == (16, 16, 3)
     assert card["flags"]["stem_width"] == 32
+    assert card["weights"] == "live: as training left them"
     assert card["frozen_graphs"]["generator.pb"] == "z:0 -> images:0"
 
 
@@ -35,3 +36,14 @@ def test_without_labels_there_is_no_y():
     card = build_model_card(Config(c_dim=1), step=3, max_count=64)
     assert (card["y"], card["labels"]) == (None, None)
     assert "y" not in card["signatures"]["serving_default"].split(" -> ")[0]
+
+
+def test_it_says_which_weights_the_generator_has():
+    config = Config(c_dim=1, ema_half_life=44_000)
+    for weights, words in (
+        ("ema", "ema: averaged over training, half-life 44,000 images"),
+        ("live", "live: as training left them"),
+    ):
+        assert build_model_card(config, 3, 64, weights=weights)["weights"] == words
+    card = build_model_card(Config(c_dim=1), 3, 64, weights="ema")  # trained on without
+    assert card["weights"] == "ema: averaged over training"

@@ -131,7 +131,7 @@ def test_the_checkpoint_before_is_used(kind, harm, trained, weights):
     harm(newest(trained, kind), trained)
     assert restored(trained) == 4
     generator = Generator(trained.network_config())
-    step = restore_networks(trained, generator=generator)  # 6 where only the rest is damaged
+    step = restore_networks(trained, generator=generator).step  # 6 where only the rest is damaged
     assert [variable.numpy().tobytes() for variable in generator.variables] == weights[step]
 
 

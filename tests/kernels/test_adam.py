@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from gan import DCGAN
-from kernels.adam import ADAM_EPSILON, Adam, build_scaled_one_op_adam
+from kernels.adam import ADAM_EPSILON, LEARNING_RATE_DECAYS, Adam, build_scaled_one_op_adam
 from model import Generator
 
 
@@ -96,3 +96,18 @@ def test_the_scaler_is_built_and_takes_the_settings_of_the_run(tiny):
     assert float(adam.learning_rate) == pytest.approx(0.01)
     assert (adam.beta_1, adam.beta_2, adam.epsilon) == (0.3, 0.9, 1e-8)
     assert len(adam._momentums) == len(network.trainable_variables)
+
+
+def test_the_learning_rate_falls_as_its_formulas_say():
+    """Linear: the paper's code for MNIST, 100 epochs as they are and 100 in which lr / 100 goes."""
+    rate, rates = 1.0, []
+    for epoch in range(1, 201):
+        rates.append(rate)
+        rate -= 0.01 * (epoch > 100)
+    shares = tf.range(200, dtype=tf.float32) / 200
+    linear = LEARNING_RATE_DECAYS["linear"](shares).numpy()
+    np.testing.assert_allclose(linear, rates, atol=0.0101)  # there, an epoch later
+    np.testing.assert_allclose(linear[::50], [1, 1, 1, 0.5], atol=1e-6)
+
+    cosine = LEARNING_RATE_DECAYS["cosine"](shares).numpy()
+    np.testing.assert_allclose(cosine, np.cos(np.pi * np.arange(200) / 400) ** 2, atol=1e-6)

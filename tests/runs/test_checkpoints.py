@@ -169,14 +169,14 @@ def test_a_checkpoint_is_chosen_by_its_step_or_as_the_best(tiny):
     for step in (2, 3):
         checkpoints.save(step)
     for wanted, step in (("last", 3), ("2", 2), ("3", 3)):
-        assert restore_networks(config, wanted, generator=dcgan.generator) == step
+        assert restore_networks(config, wanted, generator=dcgan.generator).step == step
     for wanted in ("best", "1", "-2", "2.0", "step-2", ""):
         with pytest.raises(ValueError, match=r"/digits-16x16 has: last, 2, 3\. Received: .*\.$"):
             restore_networks(config, wanted, generator=dcgan.generator)
 
     config.checkpoint_path.rename(config.best_path)
-    assert restore_networks(config, "best", generator=dcgan.generator) == 3
-    assert restore_networks(config, "2", generator=dcgan.generator) == 2
+    assert restore_networks(config, "best", generator=dcgan.generator).step == 3
+    assert restore_networks(config, "2", generator=dcgan.generator).step == 2
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
@@ -247,7 +247,8 @@ def test_the_average_is_drawn_where_there_is_one_unless_live_weights_are_wanted(
     for weights, expected in (("auto", average), ("ema", average), ("live", live)):
         drawn = Generator(config.network_config())
         # ema_half_life is what the run trains with now; the checkpoint says what it has.
-        assert restore_networks(tiny(weights=weights), generator=drawn) == 1
+        kind = "live" if weights == "live" else "ema"
+        assert restore_networks(tiny(weights=weights), generator=drawn) == (1, kind)
         for path, value in weights_by_path(drawn).items():
             np.testing.assert_array_equal(value, expected[path])
 
@@ -257,6 +258,6 @@ def test_a_run_without_an_average_says_so_where_it_is_asked_for(tiny):
     Checkpoints(DCGAN(config), config).save(1)
     for weights in ("auto", "live"):
         drawn = Generator(config.network_config())
-        assert restore_networks(tiny(weights=weights), generator=drawn) == 1
+        assert restore_networks(tiny(weights=weights), generator=drawn) == (1, "live")
     with pytest.raises(ValueError, match=r"^--weights=ema needs .* Received: .*, which has none\."):
         restore_networks(tiny(weights="ema"), generator=drawn)

@@ -1,10 +1,13 @@
 """How far a run is, by hand."""
 
+import dataclasses
+
 from config.stored import write_config
 from runs.progress import (
     Progress,
     derive_older_images_per_step,
     describe_changes_of_step_size,
+    keep_planned_steps,
     read_run_settings_before_flags,
 )
 
@@ -44,3 +47,14 @@ def test_only_what_changes_the_images_of_a_step_is_named(tiny):
     )
     alternating = tiny(alternate=True, g_updates=2)
     assert "--alternate is True now" in describe_changes_of_step_size(alternating, stored)
+
+
+def test_a_plan_belongs_to_its_run_and_to_as_many_minutes(tiny):
+    config = tiny(minutes=20)
+    planned = dataclasses.replace(config, planned_steps=900)
+    assert keep_planned_steps(planned).planned_steps is None  # there is no such run
+    config.run_dir.mkdir(parents=True)
+    write_config(planned)
+    assert keep_planned_steps(config) == planned
+    assert keep_planned_steps(dataclasses.replace(planned, minutes=30)).planned_steps is None
+    assert keep_planned_steps(tiny(steps=5)).planned_steps is None

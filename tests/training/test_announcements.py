@@ -4,6 +4,8 @@ import shlex
 
 import pytest
 
+from config.presets import apply_preset
+from config.settings import MAX_COUNT, Config
 from config.stored import write_config
 from runs.progress import Progress
 from system import devices
@@ -11,7 +13,9 @@ from training import announcements
 from training.announcements import (
     announce_change_of_step_size,
     announce_end_of_training,
+    announce_planned_steps,
     announce_training,
+    is_run_of_reference,
 )
 
 SAID = {"total": 5000, "precision": "float32", "jit": False, "step_bytes": 3e9}
@@ -74,14 +78,14 @@ def test_it_warns_of_too_little_memory_where_that_is_known(tiny, messages, monke
     ],
 )
 def test_at_the_end_it_says_how_long_it_took(seconds, before, line, tiny, capsys):
-    announce_end_of_training(tiny(), seconds=seconds, seconds_before=before)
+    announce_end_of_training(tiny(), seconds=seconds, seconds_before=before, finished=True)
     assert capsys.readouterr().out.splitlines()[0] == line
 
 
 def test_at_the_end_it_says_what_is_there_and_what_comes_next(tiny, capsys):
     """The commands find the run, as a shell reads them."""
     config = tiny(out_name="it's a run")
-    announce_end_of_training(config, seconds=1, seconds_before=0)
+    announce_end_of_training(config, seconds=1, seconds_before=0, finished=False)
     _, grids, draw, export = capsys.readouterr().out.splitlines()
     assert grids == f"the grids are in {config.sample_path}"
     for line, action in ((draw, "--sample=64"), (export, "--export")):
@@ -91,7 +95,7 @@ def test_at_the_end_it_says_what_is_there_and_what_comes_next(tiny, capsys):
 
     config.sample_path.mkdir(parents=True)
     (config.sample_path / "training.gif").touch()
-    announce_end_of_training(config, seconds=1, seconds_before=0)
+    announce_end_of_training(config, seconds=1, seconds_before=0, finished=False)
     assert (
         capsys.readouterr().out.splitlines()[1] == f"{grids}, and their animation is training.gif"
     )
@@ -114,3 +118,51 @@ def test_it_warns_of_so_few_steps_that_no_shape_would_appear(tiny, messages):
     announce_training(tiny(), **SAID | {"total": 400}, start=0)
     announce_training(tiny(), **SAID | {"total": total}, start=20)  # said before
     assert not any("are few" in text for text in messages)
+
+
+def test_it_says_how_many_steps_fit_and_when_that_changes(tiny, messages):
+    config = tiny(minutes=20)
+    announce_training(config, **SAID | {"total": MAX_COUNT}, start=0)
+    assert "starting, for 20 minutes, on CPU" in messages[0]
+    messages.clear()
+    facts = {"images_per_second": 765.2, "epochs": 22.9}
+    announce_planned_steps(config, 50, 14300, before=MAX_COUNT, **facts)
+    announce_planned_steps(config, 900, 9300, before=14300, images_per_second=500, epochs=14.9)
+    announce_planned_steps(config, 9200, 9200, before=9300, images_per_second=500, epochs=14.7)
+    assert messages == [
+        "20 minutes: 14,300 steps at 765 images/s, about 22.9 epochs.",
+        "20 minutes: now 9,300 steps at 500 images/s, about 14.9 epochs (before: 14,300).",
+        "20 minutes are over: ending at step 9,200.",
+    ]
+
+
+def test_a_run_of_the_reference_is_told_of_the_newer_methods(tiny, capsys):
+    """Once it is done, with a command for the same images that is another run."""
+    config = tiny(dataset="/my pets", output_width=24, crop=False, train_size=50, minutes=20)
+    announce_end_of_training(config, seconds=1, seconds_before=0, finished=True)
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("newer methods may draw better images in the same time: python main.py")
+    program, name, *flags = shlex.split(line.partition(": ")[2])
+    assert (program, name) == ("python", "main.py")
+    assert {*flags} == {
+        *("--dataset=/my pets", "--preset=modern", "--train", f"--out_name={config.name}-modern"),
+        *(f"--out_dir={config.out_dir}", f"--data_dir={config.data_dir}", "--nocrop"),
+        *("--output_height=16", "--output_width=24", "--train_size=50", "--stem_width=32"),
+        *("--batch_size=8", "--minutes=20"),
+    }
+
+    announce_end_of_training(config, seconds=1, seconds_before=0, finished=False)
+    assert "newer methods" not in capsys.readouterr().out
+
+
+def test_other_runs_are_not_told_of_the_newer_methods(tiny):
+    assert is_run_of_reference(tiny())
+    assert is_run_of_reference(Config(**apply_preset({"dataset": "mnist"})).resolve())
+    for preset in ("paper", "tutorial", "modern"):
+        for dataset in ("digits", "mnist"):
+            settings = apply_preset({"preset": preset, "dataset": dataset})
+            assert not is_run_of_reference(Config(**settings).resolve())
+    assert not is_run_of_reference(tiny(dataset="array"))  # from Python
+    tiny().run_dir.mkdir(parents=True)
+    (tiny().run_dir / "imported_from.txt").touch()
+    assert not is_run_of_reference(tiny())

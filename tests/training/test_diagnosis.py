@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from losses import LOSSES
 from training.diagnosis import (
     SIGNS,
     CollapsedError,
@@ -14,6 +15,8 @@ from training.diagnosis import (
 )
 
 FLOOR = 2.0
+STILL = [(60, 0.5), (58, 0.5), (59, 0.5), (61, 0.5)]  # gains less than a tenth
+GAINS = [(60, 0.5), (50, 0.5), (45, 0.5), (40, 0.5)]
 
 
 def evaluations(*scores, **others):
@@ -35,12 +38,33 @@ def judge(history):
     return sign.name if sign else "", words
 
 
-@pytest.mark.parametrize(("loss", "verdict"), [("hinge", "diverging"), ("wgan", "")])
-def test_logits_may_drift_where_only_their_differences_count(loss, verdict):
-    history = evaluations((90, 0.9), (80, 0.9), real_logit=900.0, fake_logit=899.0)
+def judge_by_loss(loss, history):
     summary = summarise_training_evaluations(history, FLOOR)
     sign, _ = judge_training_by_scores(summary, list_signs_for_loss(loss))
-    assert (sign.name if sign else "") == verdict
+    return sign.name if sign else ""
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_logits_may_drift_where_only_their_differences_count(loss):
+    history = evaluations((90, 0.9), (80, 0.9), real_logit=900.0, fake_logit=899.0)
+    is_drifting = loss in ("wgan", "relativistic")
+    assert judge_by_loss(loss, history) == ("" if is_drifting else "diverging")
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_a_logit_says_of_a_probability_counts_where_it_is_one(loss):
+    """D(G(z)) = 0.007 by bce; elsewhere logits of -5 mean nothing of the kind."""
+    history = evaluations(*STILL, pair_accuracy=0.99, real_logit=1.0, fake_logit=-5.0)
+    assert judge_by_loss(loss, history) == ("D too strong" if loss == "bce" else "")
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_order_of_logits_counts_by_every_loss(loss):
+    asleep = evaluations(*STILL, pair_accuracy=0.5, real_logit=0.1, fake_logit=0.1)
+    assert judge_by_loss(loss, asleep) == "D asleep"
+    unseen = {"real_logit": 1.0, "held_out_logit": -0.5, "fake_logit": -1.0}
+    assert judge_by_loss(loss, evaluations(*GAINS, **unseen)) == "memorising"
+    assert judge_by_loss(loss, evaluations((60, 0.5), (75, 0.2))) == "collapsing"
 
 
 @pytest.mark.parametrize(
@@ -60,10 +84,6 @@ def test_logits_may_drift_where_only_their_differences_count(loss, verdict):
 )
 def test_the_verdict_by_the_score(scores, verdict):
     assert judge(evaluations(*scores))[1] == verdict
-
-
-STILL = [(60, 0.5), (58, 0.5), (59, 0.5), (61, 0.5)]  # gains less than a tenth
-GAINS = [(60, 0.5), (50, 0.5), (45, 0.5), (40, 0.5)]
 
 
 @pytest.mark.parametrize(
@@ -145,6 +165,20 @@ def test_what_goes_wrong_is_warned_of_once_per_occurrence(tiny, messages):
         "step 200: Frechet distance 75.0, 38 times its floor (best: 60.0 at step 100), diversity "
         "20%: collapsing, 60% of the diversity lost since step 100."
     )
+
+
+def test_the_best_is_told_by_the_score_that_decides(tiny, messages):
+    history = evaluations((60, 0.5), (50, 0.5), coverage=[0.3125, 0.25])
+    Verdict(tiny(eval_metric="coverage")).announce_training_verdict(history, FLOOR)
+    Verdict(tiny(eval_metric="coverage")).announce_training_verdict(history[:1], FLOOR)
+    Verdict(tiny(eval_metric="kid")).announce_training_verdict(history, FLOOR)  # not measured yet
+    of_frechet = "step 200: Frechet distance 50.0, 25 times its floor"
+    assert messages == [
+        f"{of_frechet}, coverage 0.25 (best: 0.3125 at step 100), diversity 50%: healthy.",
+        "step 100: Frechet distance 60.0, 30 times its floor, coverage 0.3125 (the best so far), "
+        "diversity 50%: too early for a verdict.",
+        f"{of_frechet}, diversity 50%: healthy.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -82,3 +82,19 @@ def test_a_layer_is_a_line_with_its_arithmetic():
     assert (kernel, stride, pads, overlap, field) == ("5", "2", "1+2", "uneven", "13")
     assert int(parameters.replace(",", "")) == 5 * 5 * 64 * 128 + 128 + 2 * 128
     assert float(megaflops) == round(2 * 16 * 16 * 5 * 5 * 64 * 128 / 1e6, 1)
+
+
+def test_it_tells_what_is_known_of_the_steps_of_a_run_by_minutes(trained):
+    config = Config(output_height=16, stem_width=32, minutes=90)
+    text = describe_dry_run(config, (1000, 3, None))
+    assert ", as many steps as fit into 1 hour 30 minutes, " in text
+    run = trained(minutes=20, planned_steps=900)  # of it, 5 are done
+    assert "at step 5 of about 900 (epoch 2.00), about 895 to do" in describe_dry_run(
+        run, (20, 3, None)
+    )
+    longer = dataclasses.replace(run, minutes=30)
+    assert "at step 5, as many steps as fit into 30 minutes" in describe_dry_run(
+        longer, (20, 3, None)
+    )
+    write_config(dataclasses.replace(run, planned_steps=5))
+    assert "nothing to do: raise --minutes" in describe_dry_run(run, (20, 3, None))

@@ -8,7 +8,8 @@ import tensorflow as tf
 from disks import limit
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from runs.history import METRICS_KEYS
+from config.settings import MAX_COUNT
+from runs.history import METRICS_KEYS, read_seconds_of_training
 from training.logs import SCALARS, Logs
 
 LOSSES = {"d_loss": 1.5, "g_loss": 0.5, "d_loss_real": 1.25, "d_loss_fake": 0.25}
@@ -49,9 +50,9 @@ def test_slopes_are_in_the_line_of_a_run_with_penalties(tiny):
 
 
 def test_tensorboard_gets_the_same_numbers(tiny):
-    config = tiny(learning_rate=2e-4, halvings=1)
+    config = tiny()
     with Logs(config, range(100), images=20) as logs:
-        logs.log_training_step(10, results(g_loss_scale=1024.0, r1=0.5))
+        logs.log_training_step(10, results(g_loss_scale=1024.0, r1=0.5, learning_rate=1e-4))
     events = EventAccumulator(str(config.run_dir / "logs"), size_guidance={"tensors": 0})
     events.Reload()
     [line] = read_metrics(config)
@@ -133,3 +134,29 @@ def test_a_line_of_metrics_is_written_whole_or_not_at_all(tiny, messages):
     assert [text for text in messages if "metrics.jsonl" in text] == [
         f"{path} cannot be written: File too large. Training continues."
     ]
+
+
+def test_the_time_begins_when_the_first_call_is_done(tiny, monkeypatch):
+    """At 0 it starts; the first call ends at 7, a log line is at 9."""
+    clock = iter([0.0, 7.0, 8.0, 9.0])
+    monkeypatch.setattr("training.logs.time.monotonic", lambda: next(clock))
+    with Logs(tiny(), range(100), images=20) as logs:
+        for _ in range(2):
+            logs.advance_progress_bar(1)
+        assert logs.measure_seconds_of_training() == 1
+        logs.log_training_step(2, results())
+    assert read_metrics(tiny())[0]["seconds"] == 2
+    assert read_seconds_of_training(logs.metrics_path, 2) == 2
+    assert read_seconds_of_training(logs.metrics_path, 1) == 0
+
+
+def test_no_total_is_shown_before_it_is_known(tiny, messages):
+    with Logs(tiny(minutes=1), range(MAX_COUNT), images=20) as logs:
+        logs.log_training_step(1, results())
+        logs.log_training_step(20, results())
+        logs.set_total_steps(40)
+        logs.log_training_step(21, results())
+    assert messages[0].startswith("step 1  epoch 0.40")
+    assert messages[1].endswith(" img/s")
+    assert messages[2].startswith("step 21 of 40  epoch ")
+    assert messages[2].endswith(" left")

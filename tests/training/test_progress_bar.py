@@ -9,6 +9,7 @@ import termios
 import pytest
 from absl import logging
 
+from config.settings import MAX_COUNT
 from training.progress_bar import TrainingBar, format_training_time_left
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals here")
@@ -108,6 +109,17 @@ def test_the_epoch_goes_on_where_the_images_were(tiny, terminal):
     screen = terminal(80)
     with TrainingBar(tiny(), range(5, 10), images=20, origin=60 - 5 * 8):
         assert screen.read_screen()[0].endswith("step 5/10  epoch 3.00")
+
+
+def test_a_total_that_comes_late_is_shown_from_then_on(tiny, terminal, slowly):
+    screen = terminal(80)
+    with TrainingBar(tiny(minutes=1), range(MAX_COUNT), images=20) as bar:
+        bar.advance_training_bar(1)
+        assert screen.read_screen()[0].endswith("step 1  epoch 0.40")
+        bar.set_total_steps(50)
+        slowly(2)
+        bar.advance_training_bar(9)
+        assert "step 10/50  epoch 4.00" in screen.read_screen()[0]
 
 
 def test_a_line_of_the_log_stands_alone(tiny, terminal, slowly):

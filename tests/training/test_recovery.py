@@ -1,5 +1,6 @@
 """What training does when a step goes wrong; faults/test_numbers.py makes it go wrong."""
 
+import dataclasses
 import math
 
 import pytest
@@ -34,13 +35,15 @@ def test_a_float16_step_that_overflowed_is_skipped_while_its_scale_can_shrink(sc
 
 
 def test_the_learning_rate_is_halved_three_times_and_the_run_keeps_it(tiny):
-    config, error = tiny(learning_rate=8e-4), DivergedError("NaN.")
+    """And its plan, which was stored while it trained."""
+    config, error = tiny(learning_rate=8e-4, minutes=20), DivergedError("NaN.")
     config.run_dir.mkdir(parents=True)
-    write_config(config)
+    write_config(dataclasses.replace(config, planned_steps=900))
     for rate in (4e-4, 2e-4, 1e-4):
         config = halve_learning_rate(config, error)
         assert config.current_learning_rate == pytest.approx(rate)
         assert read_config(config.run_dir / "config.json") == config
+        assert config.planned_steps == 900
     with pytest.raises(ValueError, match=r"3 times, to 0.0001, .* --learning_rate=1e-05"):
         halve_learning_rate(config, error)
 

@@ -46,7 +46,7 @@ def test_what_is_due_is_at_the_ends_and_at_multiples(tiny):
 
 def test_every_call_ends_where_something_is_due_or_when_it_is_full(tiny):
     config = tiny(sample_freq=30, ckpt_freq=50)
-    calls = plan_step_calls(config, range(3, 120), 25)
+    calls = list(plan_step_calls(config, range(3, 120), 25))
     assert [step for call in calls for step in call] == list(range(3, 120))
     assert max(map(len, calls)) <= 25
     ends = {call.stop for call in calls}

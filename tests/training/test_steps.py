@@ -1,5 +1,7 @@
 """Several steps per call, and a table on the device, against one step at a time."""
 
+import math
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -100,6 +102,27 @@ def test_with_xla_the_table_and_several_steps_a_call_agree(tiny):
         np.testing.assert_array_equal(results[-1]["z"], z)
         np.testing.assert_allclose(results[-1]["d_loss"], last["d_loss"], rtol=1e-4)
         np.testing.assert_allclose(results[-1]["g_loss"], last["g_loss"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_learning_rates_are_functions_of_the_step_and_the_total(tiny, jit):
+    """Half a cosine over 10 steps, by hand, however the steps are divided into calls."""
+    config = tiny(lr_decay="cosine", learning_rate=0.01, d_learning_rate=0.004, halvings=1)
+    dcgan = DCGAN(config, jit=jit)
+    trainer = Steps(dcgan, images_for(config))
+    networks = (dcgan.generator, dcgan.discriminator)
+    weights = [w for network in networks for w in network.trainable_variables]
+
+    dcgan.total_steps.assign(10)
+    for call in (range(1), range(1, 4), range(4, 10), range(2, 3), range(10, 11)):
+        before = [w.numpy() for w in weights]
+        [_] = trainer.run([call])
+        factor = (1 + math.cos(math.pi * (call.stop - 1) / 10)) / 2
+        rates = {name: float(rate) for name, rate in dcgan.read_learning_rates().items()}
+        expected = {"learning_rate": 0.005 * factor, "d_learning_rate": 0.002 * factor}
+        assert rates == pytest.approx(expected, rel=1e-5, abs=1e-12)
+        changed = [not np.array_equal(w, old) for w, old in zip(weights, before, strict=True)]
+        assert all(changed) if factor else not any(changed)  # nothing more at a rate of 0
 
 
 def test_results_bring_the_last_labels(tiny):
