@@ -1,5 +1,7 @@
 """DCGAN: the pair of networks, their optimizers, and the train step."""
 
+import itertools
+
 import tensorflow as tf
 
 import ops
@@ -10,6 +12,9 @@ from kernels.adam import build_scaled_one_op_adam
 from losses import LOSSES, Loss
 from model import Discriminator, Generator
 
+# In the upper half of the seed that dropout is drawn from; the latents' key has 0 there.
+FIRST_DROPOUT = 2**16
+
 
 class DCGAN:
     """Both networks, their optimizers with loss scalers, and `train_step`, compiled.
@@ -18,6 +23,9 @@ class DCGAN:
     statistics, logits, tanh and losses are float32 in all three. float16 gets a dynamic loss scaler
     for each optimizer. loss: in place of `config.loss`. average: of the generator, or None without
     `ema_half_life`.
+
+    steps_done: int64 variable, for what differs from step to step; `training.steps` sets it before
+    each one.
     """
 
     def __init__(
@@ -47,6 +55,9 @@ class DCGAN:
         self.g_optimizer = self.g_scaler if self.uses_scalers else self.g_scaler.inner_optimizer
         self.d_optimizer = self.d_scaler if self.uses_scalers else self.d_scaler.inner_optimizer
 
+        self.steps_done = tf.Variable(0, dtype=tf.int64)
+        self.d_passes = itertools.count()  # of the step: each has dropout of its own
+
         # From here on `train_step` is the method of this name, compiled.
         self.train_step = tf.function(self.train_step, jit_compile=jit or None, autograph=False)
 
@@ -61,6 +72,7 @@ class DCGAN:
         others draw them again from the same z. carpedm20 updates G twice "to make sure that d_loss
         does not go to zero", the paper once.
         """
+        self.d_passes = itertools.count()
         if table is not None:
             real = tf.gather(table, real)
         batches = self.split_batches(real, z, y)
@@ -114,8 +126,8 @@ class DCGAN:
         """One update on a real and a fake batch, each normalized by its own statistics."""
         self.discriminator.iterate_spectral_norms()
         with tf.GradientTape() as tape:
-            real_logits = self.discriminator(real, y, training=True)
-            fake_logits = self.discriminator(fake, y, training=True)
+            real_logits = self.judge_in_training(real, y)
+            fake_logits = self.judge_in_training(fake, y)
             d_loss_real, d_loss_fake = self.loss.discriminator(real_logits, fake_logits)
             d_loss = d_loss_real + d_loss_fake
             scaled_loss = self.d_optimizer.scale_loss(d_loss)
@@ -134,13 +146,23 @@ class DCGAN:
         with tape:  # goes on recording
             real_logits = None
             if self.loss.compares:
-                real_logits = self.discriminator(real, y, training=True)
-            fake_logits = self.discriminator(fake, y, training=True)
+                real_logits = self.judge_in_training(real, y)
+            fake_logits = self.judge_in_training(fake, y)
             g_loss = self.loss.generator(real_logits, fake_logits)
             scaled_loss = self.g_optimizer.scale_loss(g_loss)
 
         self.update_network_weights(self.g_optimizer, tape, scaled_loss, self.generator)
         return g_loss
+
+    def judge_in_training(self, images, y) -> tf.Tensor:
+        """D's logits, with a new draw of its dropout, if it has any."""
+        key = self.make_dropout_key() if self.config.d_dropout else None
+        return self.discriminator(images, y, training=True, dropout_key=key)
+
+    def make_dropout_key(self) -> tf.Tensor:
+        """(2,) int64: a function of the seed, the step and the passes through D before this one."""
+        seed = self.config.seed + (FIRST_DROPOUT + next(self.d_passes) << 32)
+        return tf.stack([tf.constant(seed, tf.int64), self.steps_done + 1])
 
     def update_network_weights(self, optimizer, tape, scaled_loss, network) -> None:
         weights = network.trainable_variables

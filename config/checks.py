@@ -50,6 +50,21 @@ def check_training_settings(config) -> None:
             "--loss=wgan needs a discriminator of bounded slope, which --d_norm=spectral gives to "
             f"a new run. Received: {received}. Add it, or try --loss=hinge."
         )
+    _check_network_options(config)
+
+
+def _check_network_options(config) -> None:
+    """Raises ValueError for parts of the networks that lack what they work on."""
+    if config.d_labels == "projection" and config.labels == "none":
+        raise ValueError(
+            "--d_labels=projection needs labels. Received: none. Add --labels=folder, own or "
+            "attributes, or leave it out."
+        )
+    if config.minibatch_stddev and config.batch_size == 1:
+        raise ValueError(
+            "--minibatch_stddev compares images of a batch, so --batch_size must be at least 2. "
+            "Received: 1. Try --batch_size=64."
+        )
 
 
 def _check_setting_bounds_and_choices(config, field: dataclasses.Field) -> None:

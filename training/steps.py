@@ -97,6 +97,7 @@ class Steps:
 
     def _run_training_step(self, step, real, y):
         config = self.dcgan.config
+        self.dcgan.steps_done.assign(step)
         # Drawn outside XLA, which gives other latents. A step's stream is its number from 1 on.
         z = ops.latents(
             config.seed, self.batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step + 1
