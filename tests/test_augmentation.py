@@ -315,6 +315,19 @@ def test_a_step_without_any_shows_the_images_as_they_are(tiny, seen):
     np.testing.assert_array_equal(batches[0], real.numpy().astype(np.float32) / 127.5 - 1)
 
 
+def test_a_penalty_is_of_the_gradient_at_what_is_seen(tiny):
+    dcgan = DCGAN(tiny(d_norm="none", r1=1.0, blocks=1, batch_size=6))
+    images = tf.constant(random_images(width=16))
+    seen = augment_images(images, tf.constant(DRAWS))
+    with tf.GradientTape() as tape:
+        tape.watch(seen)
+        logits = dcgan.discriminator(seen, None, training=True)
+    slope = np.sum(tape.gradient(logits, seen).numpy() ** 2) / 6
+    augment = Augmenter(tf.constant(np.stack([DRAWS, DRAWS[::-1]])))
+    found = dcgan.update_discriminator(images, images, None, augment)["r1"]
+    assert float(found) == pytest.approx(slope, rel=1e-5)
+
+
 def test_no_sum_in_an_augmented_step_depends_on_the_threads(tiny):
     settings = {"flip": True, "dither": True, "augment": "diffaugment", "label_smoothing": 0.1}
     settings |= {"d_norm": "none", "r1": 1.0, "r2": 1.0}
