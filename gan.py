@@ -5,11 +5,12 @@ import itertools
 import tensorflow as tf
 
 import ops
+from augmentation import UNCHANGING, Augmenter, vary_real_batches
 from averaging import AveragedGenerator
 from config.checks import check_training_settings
 from config.settings import MAX_COUNT, Config
 from kernels.adam import LEARNING_RATE_DECAYS, build_scaled_one_op_adam
-from losses import LOSSES, PENALTIES, Loss, decay_penalty, judge_with_slopes
+from losses import PENALTIES, Loss, choose_loss, decay_penalty, judge_with_slopes
 from model import Discriminator, Generator
 
 # In the upper half of the seed that dropout is drawn from; the latents' key has 0 there.
@@ -21,8 +22,8 @@ class DCGAN:
 
     precision: float32, bfloat16 or float16, the dtype of the convolutions while training. Weights,
     statistics, logits, tanh and losses are float32 in all three. float16 gets a dynamic loss scaler
-    for each optimizer. loss: in place of `config.loss`. average: of the generator, or None without
-    `ema_half_life`.
+    for each optimizer. loss: in place of `config.loss` and its label smoothing. average: of the
+    generator, or None without `ema_half_life`.
 
     steps_done, total_steps: int64 variables for what changes over a run, such as the learning rate.
     `training.steps` sets the first before each step, the loop the second; without it, no run ends.
@@ -39,7 +40,7 @@ class DCGAN:
         check_training_settings(config)
         self.config = config
         self.network = config.network_config()
-        self.loss = loss or LOSSES[config.loss]
+        self.loss = loss or choose_loss(config.loss, config.label_smoothing)
         self.gammas = {name: gamma for name, gamma in config.penalties.items() if gamma}
         self.generator = Generator(self.network, precision)
         self.discriminator = Discriminator(self.network, precision)
@@ -63,12 +64,13 @@ class DCGAN:
         # From here on `train_step` is the method of this name, compiled.
         self.train_step = tf.function(self.train_step, jit_compile=jit or None, autograph=False)
 
-    def train_step(self, real, z, y=None, table=None) -> dict[str, tf.Tensor]:
+    def train_step(self, real, z, y=None, table=None, drawn=None) -> dict[str, tf.Tensor]:
         """Updates D `d_updates` times, then G `g_updates` times.
 
         real (N * B, H, W, C) uint8, or their rows (N * B,) in `table` (M, H, W, C) uint8; z (N * B,
-        z_dim) float32; with labels y (N * B, y_dim) float32; N = config.batches_per_step. Returns
-        the losses, float32 scalars, and the logits that D gave before its last update.
+        z_dim) float32; with labels y (N * B, y_dim) float32; N = config.batches_per_step; drawn: as
+        from `augmentation.draw_changes`, without which images stay as they are. Returns the losses,
+        float32 scalars, and the logits that D gave before its last update.
 
         Each update of D takes a new batch. G's first update uses the last fakes that D saw; the
         others draw them again from the same z. carpedm20 updates G twice "to make sure that d_loss
@@ -78,9 +80,10 @@ class DCGAN:
         self.d_passes = itertools.count()
         if table is not None:
             real = tf.gather(table, real)
-        batches = self.split_batches(real, z, y)
+        drawn = drawn or {}
+        batches = self.split_batches(real, z, y, drawn)
         update = self.alternate_updates if self.config.alternate else self.update_in_turn
-        results = update(batches)
+        results = update(batches, Augmenter(drawn.get("augmented")))
         if self.average:
             self.average.follow()
         return results
@@ -99,19 +102,19 @@ class DCGAN:
         done, total = (tf.cast(n, tf.float32) for n in (self.steps_done, self.total_steps))
         return done / total
 
-    def update_in_turn(self, batches: list[tuple]) -> dict[str, tf.Tensor]:
+    def update_in_turn(self, batches: list[tuple], augment: Augmenter) -> dict[str, tf.Tensor]:
         """D on every batch, then G on the last one."""
         for real, z, y in batches:
             fake, tape = self.draw_fakes(z, y)
-            results = self.update_discriminator(real, fake, y)
+            results = self.update_discriminator(real, fake, y, augment)
 
-        g_loss = self.update_generator(tape, real, fake, y)
+        g_loss = self.update_generator(tape, real, fake, y, augment)
         for _ in range(self.config.g_updates - 1):
             fake, tape = self.draw_fakes(z, y)
-            g_loss = self.update_generator(tape, real, fake, y)
+            g_loss = self.update_generator(tape, real, fake, y, augment)
         return {**results, "g_loss": g_loss}
 
-    def alternate_updates(self, batches: list[tuple]) -> dict[str, tf.Tensor]:
+    def alternate_updates(self, batches: list[tuple], augment: Augmenter) -> dict[str, tf.Tensor]:
         """Every update has a batch of its own, and G comes first, as in the paper's code.
 
         (G's updates ignore their real images, unless `Loss.compares`.)
@@ -119,17 +122,18 @@ class DCGAN:
         g_updates = self.config.g_updates
         for real, z, y in batches[:g_updates]:
             fake, tape = self.draw_fakes(z, y)
-            g_loss = self.update_generator(tape, real, fake, y)
+            g_loss = self.update_generator(tape, real, fake, y, augment)
 
         for real, z, y in batches[g_updates:]:
             fake, _ = self.draw_fakes(z, y)
-            results = self.update_discriminator(real, fake, y)
+            results = self.update_discriminator(real, fake, y, augment)
         return {**results, "g_loss": g_loss}
 
-    def split_batches(self, real, z, y) -> list[tuple]:
+    def split_batches(self, real, z, y, drawn: dict | None = None) -> list[tuple]:
         """(real, z, y) for each batch of the step; real images become floats, like fake ones."""
         count = self.config.batches_per_step
         reals = [ops.to_float(part) for part in tf.split(real, count)]
+        reals = vary_real_batches(reals, drawn or {})
         ys = [None] * count if y is None else tf.split(y, count)
         return list(zip(reals, tf.split(z, count), ys, strict=True))
 
@@ -139,9 +143,11 @@ class DCGAN:
             fake = self.generator(z, y, training=True)
         return fake, tape
 
-    def update_discriminator(self, real, fake, y) -> dict[str, tf.Tensor]:
+    def update_discriminator(self, real, fake, y, augment=UNCHANGING) -> dict[str, tf.Tensor]:
         """One update on a real and a fake batch, each normalized by its own statistics."""
         self.discriminator.iterate_spectral_norms()
+        # Before the tape: D has no part in it, and its gradients are those at what it sees.
+        real, fake = augment(real), augment(fake)
         with tf.GradientTape() as tape:
             real_logits, fake_logits, slopes = self.judge(real, fake, y)
             d_loss_real, d_loss_fake = self.loss.discriminator(real_logits, fake_logits)
@@ -172,13 +178,15 @@ class DCGAN:
             d_loss += PENALTIES[name](self.gammas[name] * share_left, slope)
         return d_loss
 
-    def update_generator(self, tape: tf.GradientTape, real, fake, y) -> tf.Tensor:
+    def update_generator(
+        self, tape: tf.GradientTape, real, fake, y, augment=UNCHANGING
+    ) -> tf.Tensor:
         """One update from D's verdict on `fake`, which `tape` saw being drawn."""
         with tape:  # goes on recording
             real_logits = None
             if self.loss.compares:
-                real_logits = self.judge_in_training(real, y)
-            fake_logits = self.judge_in_training(fake, y)
+                real_logits = self.judge_in_training(augment(real), y)
+            fake_logits = self.judge_in_training(augment(fake), y)
             g_loss = self.loss.generator(real_logits, fake_logits)
             scaled_loss = self.g_optimizer.scale_loss(g_loss)
 

@@ -105,6 +105,25 @@ LOSSES = {
 }
 
 
+def choose_loss(name: str, label_smoothing: float = 0.0) -> Loss:
+    """The entry `name` of LOSSES, which is "bce" where labels are smoothed."""
+    return smooth_real_labels(LOSSES[name], label_smoothing) if label_smoothing else LOSSES[name]
+
+
+def smooth_real_labels(loss: Loss, smoothing: float) -> Loss:
+    """`loss`, which is bce, with 1 - smoothing in place of 1 as the target of real images
+    (Salimans et al. 2016, section 3.4: fake ones keep theirs, 0).
+
+    -(1 - s) log D - s log(1 - D) = -log D + s C, as log D - log(1 - D) = C.
+    """
+
+    def discriminate(real_logits, fake_logits):
+        of_real, of_fake = loss.discriminator(real_logits, fake_logits)
+        return of_real + smoothing * tf.reduce_mean(real_logits), of_fake
+
+    return loss._replace(discriminator=discriminate)
+
+
 def measure_squared_slope(gradients: tf.Tensor) -> tf.Tensor:
     """E |grad_x C(x)|^2: squares summed over pixels and channels; gradients (B, H, W, C)."""
     return tf.reduce_mean(tf.reduce_sum(tf.square(gradients), (1, 2, 3)))

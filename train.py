@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from augmentation import settle_augmentation
 from config.settings import Config
 from config.stored import write_config
 from data.given_arrays import check_training_images, take_training_labels
@@ -30,12 +31,13 @@ from runs.history import (
     put_earlier_training_aside,
     read_seconds_of_training,
 )
-from runs.progress import keep_planned_steps
+from runs.progress import keep_planned_steps, read_run_settings_before_flags
 from system import console
 from system.devices import choose_jit_for_device, choose_precision_for_device
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
 from training.announcements import (
+    announce_augmentation,
     announce_change_of_step_size,
     announce_complete_training,
     announce_end_of_training,
@@ -108,6 +110,8 @@ def train_on_dataset(
         set_tensorflow_options_for_training(config)
         split = split_rows_for_holdout(images, config.holdout)
         announce_held_out_images(split)
+        stored = read_run_settings_before_flags(config)
+        config = settle_augmentation(config, len(split.training), stored)
 
         with lock_run_folders(config):
             check_run_owns_its_folders(config)
@@ -173,6 +177,7 @@ def train_or_raise_divergence(
     announce_training(
         config, start=start, total=total, precision=precision, jit=jit, step_bytes=needed
     )
+    announce_augmentation(config, count)
     origin = checkpoints.progress.count_images_shown(0, config.images_per_step)
     logs = Logs(config, range(start, total), count, origin=origin, on_log=on_log)
     dcgan.total_steps.assign(total)

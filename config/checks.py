@@ -51,6 +51,11 @@ def check_training_settings(config) -> None:
             "a new run, and --r1=10 to any without batch norm. "
             f"Received: {_name_d_norm(config)}. Add one, or try --loss=hinge."
         )
+    if config.label_smoothing and config.loss != "bce":
+        raise ValueError(
+            "Smoothed labels need the loss bce, the only one with targets. "
+            f"Received: {config.loss}. Try --label_smoothing=0, or --loss=bce."
+        )
     _check_penalty_settings(config)
     _check_network_options(config)
 

@@ -27,6 +27,9 @@ SAMPLES = 64  # images to draw when no action is named, as many as the original 
 NOT_CARRIED_OVER = (
     "label_names",
     "halvings",
+    "augment_kinds",
+    "augment_share",
+    "augment_ramp",
     "older_images_per_step",
     "planned_steps",
     "run_id",

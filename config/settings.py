@@ -381,6 +381,44 @@ class Config:
         low=0,
         high=1,
     )
+    label_smoothing: float = declare_setting(
+        0.0,
+        TRAINING,
+        "how far below 1 the discriminator's target for real images is, such as 0.1; needs bce",
+        low=0,
+        high=0.5,
+    )
+    augment: str = declare_setting(
+        "none",
+        TRAINING,
+        "show real and fake images with random colours, shifted and cut, for small datasets "
+        "(DiffAugment); auto: by the number of images",
+        choices=("none", "diffaugment", "auto"),
+    )
+    augment_kinds: str = declare_setting(
+        "",
+        TRAINING,
+        "what --augment=auto came to; taken from the number of images",
+        choices=("", "none", "translation,cutout", "colour,translation,cutout"),
+        flag=False,
+    )
+    augment_share: float = declare_setting(
+        1.0, TRAINING, "share of the images that each kind changes", low=0, high=1, flag=False
+    )
+    augment_ramp: int = declare_setting(
+        0,
+        TRAINING,
+        "images until that share is reached, from 0 on",
+        low=0,
+        high=MAX_COUNT,
+        flag=False,
+    )
+    flip: bool = declare_setting(
+        False, TRAINING, "mirror real images at random, half of them; not for text and digits"
+    )
+    dither: bool = declare_setting(
+        False, TRAINING, "add noise of about one level of brightness to real images"
+    )
     ema_half_life: float = declare_setting(
         0.0,
         TRAINING,

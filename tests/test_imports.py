@@ -9,7 +9,7 @@ from common import ROOT
 ORDER = [  # a room may import from those in the lines above its own, and from itself
     ["system"],
     ["config"],
-    ["losses", "kernels", "utils", "data"],
+    ["losses", "augmentation", "kernels", "utils", "data"],
     ["ops"],
     ["model"],
     ["averaging"],

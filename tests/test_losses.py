@@ -12,6 +12,7 @@ from losses import (
     LOSSES,
     PENALTIES,
     Loss,
+    choose_loss,
     decay_penalty,
     discriminator_bce,
     generator_bce,
@@ -40,6 +41,17 @@ def test_bce_of_a_discriminator_that_cannot_tell_is_log_2():
     zeros = tf.zeros((3, 1))
     values = [*discriminator_bce(zeros, zeros), generator_bce(None, zeros)]
     assert np.allclose(values, np.log(2))
+
+
+def test_smoothed_labels_are_a_cross_entropy_with_targets_below_1():
+    """-a log D(x) - (1 - a) log(1 - D(x)) of reals, a = 0.8; fakes and the generator as before."""
+    real, fake, plain = tf.constant(REAL), tf.constant(FAKE), LOSSES["bce"]
+    loss = choose_loss("bce", 0.2)
+    of_real, of_fake = loss.discriminator(real, fake)
+    expected = -(0.8 * np.log(sigmoid(REAL)) + 0.2 * np.log(1 - sigmoid(REAL))).mean()
+    assert float(of_real) == pytest.approx(expected, rel=1e-5)
+    assert float(of_fake) == float(plain.discriminator(real, fake)[1])
+    assert loss.generator is plain.generator
 
 
 # Each as its paper writes it, of one real and one fake batch: (D on reals, D on fakes, G).

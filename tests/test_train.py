@@ -123,14 +123,35 @@ def test_a_falling_learning_rate_goes_on_where_it_was(tiny, images, monkeypatch)
     assert state(stopped) == state(straight)
 
 
+@pytest.mark.slow
+def test_6_steps_with_every_change_of_images_equal_3_and_3(tiny, images, messages):
+    """The second half in calls of two steps, with the images on the device."""
+    varied = {"augment": "auto", "flip": True, "dither": True, "label_smoothing": 0.1}
+    straight = train(tiny(out_name="straight", steps=6, **varied), images)
+    assert (
+        messages.count(
+            "20 images: DiffAugment, colour, translation, cutout; real ones mirrored at random; "
+            "real ones dithered; the target for real ones is 0.9."
+        )
+        == 1
+    )
+    parts = tiny(out_name="parts", steps=3, **varied)
+    assert train(parts, images).augment_kinds == "colour,translation,cutout"
+    train(tiny(out_name="parts", steps=6, steps_per_call=2, data_on_device="on", **varied), images)
+    assert state(read_run(parts.run_dir)) == state(straight)
+    assert state(train(tiny(out_name="plain", steps=6), images)) != state(straight)
+
+
 def test_a_run_leaves_everything_a_user_looks_for(tiny, images, tmp_path):
-    config = train(tiny(steps=3, sample_freq=2, ckpt_freq=2, G_img_sum=True), images)
+    usual = {"steps": 3, "sample_freq": 2, "ckpt_freq": 2, "G_img_sum": True}
+    config = train(tiny(augment="auto", **usual), images)
     names = sorted(path.name for path in config.sample_path.iterdir())
     grids = ["train_00000002.png", "train_00000003.png"]
     assert names == [".written.json", "reals.png", *grids, "training.gif"]
     assert iio.imread(config.sample_path / "reals.png").shape == (128, 128, 3)
     assert len(iio.imread(config.sample_path / "training.gif")) == 2
     assert read_run(config.run_dir) == config
+    assert config.augment_kinds == "colour,translation,cutout"
 
     line = metrics(config)[-1]
     assert set(line) >= {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from absl import logging
 
+from augmentation import describe_augmentation
 from config.presets import apply_preset
 from config.settings import DATA, FROM_ARRAY, LENGTHS, SETTINGS, Config
 from data.split import Split
@@ -51,6 +52,12 @@ def announce_held_out_images(split: Split) -> None:
     if held_out:
         text = "held out for --evaluate: %s of %s images."
         logging.info(text, f"{held_out:,}", f"{held_out + training:,}")
+
+
+def announce_augmentation(config: Config, images: int) -> None:
+    """images: how many are trained on."""
+    if text := describe_augmentation(config, images):
+        logging.info("%s.", text)
 
 
 def _warn_of_few_training_steps(config: Config, total: int) -> None:

@@ -216,7 +216,7 @@ SIGNS = (  # the most severe first
     Sign(
         "memorising",
         describe_copying_in_verdict,
-        "{run} learns its training images by heart. Give it more images, or end it earlier with "
+        "{run} learns its training images by heart. Give it {more}, or end it earlier with "
         "--steps.",
     ),
     Sign(
@@ -261,6 +261,7 @@ def advise_on_verdict(config: Config, sign: Sign, evaluations: Evaluations) -> s
         best=f"The checkpoint of step {step:,} is in best/: draw with --checkpoint=best. "
         * bool(step),
         half_rate=config.current_learning_rate / 2,
+        more="more images, or --augment=diffaugment" if config.augment == "none" else "more images",
         weaker=f"--d_updates={d_updates - 1}" if d_updates > 1 else f"--g_updates={g_updates + 1}",
         stronger=f"--g_updates={g_updates - 1}"
         if g_updates > 1

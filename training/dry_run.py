@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from augmentation import describe_augmentation, settle_augmentation
 from config.settings import Config
 from data.load import choose_crop_and_resize
 from runs.checkpoints import read_progress
 from runs.history import describe_earlier_training, locate_metrics, read_seconds_of_training
-from runs.progress import keep_planned_steps
+from runs.progress import keep_planned_steps, read_run_settings_before_flags
 from system.devices import choose_jit_for_device, choose_precision_for_device
 from system.text import format_duration_in_words
 from training.cost import LayerCost, estimate_training_bytes, list_layer_costs
@@ -36,6 +37,8 @@ def describe_dry_run(config: Config, outlook: tuple, others: Sequence[Path] = ()
     images, channels, label_names = outlook
     config = dataclasses.replace(config, c_dim=channels, label_names=label_names).resolve()
     earlier = describe_earlier_training(config)  # with the settings as training takes them
+    training = images - round(config.holdout * images)  # which ones, their pixels will decide
+    config = settle_augmentation(config, training, read_run_settings_before_flags(config))
     precision = choose_precision_for_device(config.mixed_precision)
     config = dataclasses.replace(config, mixed_precision=precision).resolve()
 
@@ -43,6 +46,8 @@ def describe_dry_run(config: Config, outlook: tuple, others: Sequence[Path] = ()
     layers = list_layer_costs(config.network_config())
     tables = [format_layer_table(name, of_network) for name, of_network in layers.items()]
     summary = summarize_dry_run(config, images)
+    if changes := describe_augmentation(config, training):
+        summary += f"\nvaried   {changes}"
     if earlier:
         summary += f"\naside    {earlier} (no checkpoint is left: training starts anew)"
     if others:

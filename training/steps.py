@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow.python.client import device_lib
 
 import ops
+from augmentation import draw_changes
 from data.batches import Order, prefetch_batches
 from gan import DCGAN
 from training.schedule import LOG_EVERY_STEPS
@@ -98,18 +99,21 @@ class Steps:
     def _run_training_step(self, step, real, y):
         config = self.dcgan.config
         self.dcgan.steps_done.assign(step)
-        # Drawn outside XLA, which gives other latents. A step's stream is its number from 1 on.
+        # Drawn outside XLA, which gives other numbers. A step's stream is its number from 1 on.
         z = ops.latents(
             config.seed, self.batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step + 1
         )
-        results = self.dcgan.train_step(real, z, y, self.table)
+        drawn = draw_changes(config, step + 1, self.origin + step * self.batch)
+        results = self.dcgan.train_step(real, z, y, self.table, drawn)
         return {**results, "z": z} | ({} if y is None else {"y": y})
 
     def _trace_step_results(self, real: tf.TensorSpec, y: tf.TensorSpec | None = None) -> dict:
         """What a step returns, as TensorSpecs."""
         z = tf.TensorSpec((self.batch, self.dcgan.config.z_dim), tf.float32)
         table = None if self.table is None else tf.TensorSpec(self.table.shape, tf.uint8)
-        traced = self.dcgan.train_step.get_concrete_function(real, z, y, table)
+        drawn = draw_changes(self.dcgan.config, 1, 0)
+        drawn = tf.nest.map_structure(tf.TensorSpec.from_tensor, drawn)
+        traced = self.dcgan.train_step.get_concrete_function(real, z, y, table, drawn)
         return {**traced.structured_outputs, "z": z} | ({} if y is None else {"y": y})
 
 

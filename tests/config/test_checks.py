@@ -197,6 +197,17 @@ def test_bounds_are_what_the_declaration_says(name):
             assert f"--{name} must be at " not in str(error)
 
 
+def test_only_bce_has_targets_to_smooth():
+    for settings in ({"label_smoothing": 0.1}, {"loss": "hinge"}):
+        check_training_settings(Config(**settings))
+    with pytest.raises(ValueError) as error:
+        check_training_settings(Config(label_smoothing=0.1, loss="hinge"))
+    assert str(error.value) == (
+        "Smoothed labels need the loss bce, the only one with targets. "
+        "Received: hinge. Try --label_smoothing=0, or --loss=bce."
+    )
+
+
 def test_a_name_that_is_none_is_told_with_the_one_that_was_meant():
     check_setting_names({"epoch": 1}, "x.json", ["epoch"])
     with pytest.raises(ValueError, match=r"^x.json may only .* Received: epoc. Did you mean epoch"):

@@ -63,6 +63,7 @@ def test_only_what_was_given_counts(tmp_path):
     assert settings_of() == {}
     path = tmp_path / "run.json"
     of_one_run = {"halvings": 2, "label_names": ["a"], "older_images_per_step": 8, "run_id": "x"}
+    of_one_run |= {"augment_kinds": "none", "augment_share": 0.6, "augment_ramp": 10}
     path.write_text(json.dumps({"epoch": 9, "steps": 5} | of_one_run))
     given = settings_of(f"--config={path}", "--epoch=4")
     assert given == {"epoch": 4}  # the file's steps would win over --epoch; the rest is that run's

@@ -45,6 +45,16 @@ def test_it_tells_how_many_images_will_be_held_out():
     assert ", 7 steps, " in exact
 
 
+def test_it_tells_what_augmentation_comes_to():
+    config = Config(output_height=16, stem_width=32, augment="auto", holdout=0.5)
+    text = describe_dry_run(config, (2000, 3, None))
+    assert "\nvaried   1,000 images: DiffAugment, colour, translation, cutout" in text
+    assert '"augment_kinds": "colour,translation,cutout"' in text
+    assert "varied" not in describe_dry_run(
+        dataclasses.replace(config, augment="none"), (9, 3, None)
+    )
+
+
 def test_it_tells_where_a_run_is_and_what_is_left(trained):
     """5 steps of 8 images, of 3 epochs of 20: 20 images more, in steps of 4."""
     config = dataclasses.replace(trained(epoch=3, blocks=1), batch_size=4)

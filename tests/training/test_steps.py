@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import ops
+from augmentation import draw_changes
 from data.batches import Order
 from gan import DCGAN
 from training import steps
@@ -78,6 +79,22 @@ def test_calls_start_where_an_earlier_process_stopped(on_device, tiny):
     (last,), _ = trained(config, [range(3, 4)], on_device=on_device)
     # The same stream; the weights are others
     np.testing.assert_array_equal(last["z"], whole[-1]["z"])
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_every_step_gets_its_draws_in_calls_of_any_length(on_device, tiny):
+    """With a share that grows with the images shown, 8 in each step, and 4 before the first."""
+    ramp = {"augment_kinds": "colour,translation,cutout", "augment_ramp": 60}
+    config = tiny(augment="auto", flip=True, dither=True, **ramp)
+    dcgan = DCGAN(config)
+    dcgan.train_step = tf.function(lambda real, z, y, table, drawn: drawn, autograph=False)
+    calls = [range(1), range(1, 4), range(4, 5), range(7, 10)]
+    found = Steps(dcgan, images_for(config), on_device=on_device, origin=4).run(calls)
+    for call, results in zip(calls, found, strict=True):
+        expected = draw_changes(config, call.stop, 4 + 8 * (call.stop - 1))
+        assert set(results) == {"z", "mirrored", "dither", "augmented"}
+        for name, value in expected.items():
+            np.testing.assert_array_equal(results[name], value)
 
 
 @pytest.mark.parametrize("on_device", [False, True])
