@@ -20,7 +20,8 @@ FIRST_SHARE, LONGEST_SHARE = 0.1, 0.2
 STEADY = 0.05  # standard error of a step's seconds, over their mean
 NEXT_SECONDS, NEXT_SHARE = 15.0, 0.1  # a later one: at least both, the share being of the minutes
 PICTURES_SHARE = 0.02  # of the time, for pictures and checkpoints, which the first one misses
-TOLERANCE = 0.05  # of the minutes: a plan that ends so close to them stays
+# Of the minutes: a plan that ends so close to them stays, before its end and there.
+TOLERANCE, LAST_TOLERANCE = 0.05, 0.03
 
 
 def estimate_total_steps(config: Config, images: int, progress: Progress, seconds: float) -> int:
@@ -87,7 +88,8 @@ class RunLength:
 
         usable = left * (1 - scoring.share - (0 if self.is_known else PICTURES_SHARE))
         expected = (self.total - step) * self.seconds_per_step
-        if self.is_known and abs(expected - usable) <= TOLERANCE * budget:
+        tolerance = LAST_TOLERANCE if step >= self.total else TOLERANCE
+        if self.is_known and abs(expected - usable) <= tolerance * budget:
             return self.total
         planned = step + usable / self.seconds_per_step
         return self.grain * math.ceil(planned / self.grain)
