@@ -197,7 +197,7 @@ def compare_penalty_with_finite_differences(tiny, monkeypatch, network):
         penalty = measure_penalty()
     for kernel, gradient in zip(kernels, tape.gradient(penalty, kernels), strict=True):
         value, ends = kernel.numpy(), []
-        direction = 1e-6 * rng.normal(size=value.shape).astype(np.float32)
+        direction = 1e-7 * rng.normal(size=value.shape).astype(np.float32)
         for end in (value + direction, value - direction):
             kernel.assign(end)
             ends.append((end.astype(np.float64), measure_penalty().numpy()))

@@ -6,7 +6,12 @@ import tensorflow as tf
 
 from config.settings import Config
 from model import Discriminator, Generator
-from training.cost import list_discriminator_costs, list_generator_costs, list_layer_costs
+from training.cost import (
+    estimate_training_bytes,
+    list_discriminator_costs,
+    list_generator_costs,
+    list_layer_costs,
+)
 
 
 @pytest.mark.parametrize(("kernel_size", "padding"), [(4, "same"), (5, "same"), (5, "symmetric")])
@@ -108,3 +113,16 @@ def test_the_generators_field_is_what_a_unit_reaches(upsample, fields, tiny):
             maps = block.conv(maps)
         assert (np.abs(maps[0]).sum(-1) > 0).any(0).sum() == row.field
     assert [row.field for row in rows] == fields
+
+
+def test_penalized_images_take_memory_once_more(tiny):
+    """Four tensors of 4 bytes for each number that D's layers put out: 8x8x16, 4x4x32 and a logit.
+
+    All real images and all fake ones, against a quarter of each: 1.5 more per real image.
+    """
+    penalized = {"d_norm": "none", "r1": 1.0, "r2": 1.0, "output_height": 16}
+    whole, part = (
+        estimate_training_bytes(tiny(**penalized, penalty_batch=share), "float32")
+        for share in (1.0, 0.25)
+    )
+    assert whole - part == 8 * 1.5 * 4 * 4 * (8 * 8 * 16 + 4 * 4 * 32 + 1)
