@@ -1,5 +1,7 @@
 """DCGAN: the pair of networks, their optimizers, and the train step."""
 
+import itertools
+
 import tensorflow as tf
 
 import ops
@@ -9,6 +11,9 @@ from config.settings import MAX_COUNT, Config
 from kernels.adam import build_scaled_one_op_adam
 from losses import LOSSES, PENALTIES, Loss, decay_penalty, judge_with_slopes
 from model import Discriminator, Generator
+
+# In the upper half of the seed that dropout is drawn from; the latents' key has 0 there.
+FIRST_DROPOUT = 2**16
 
 
 class DCGAN:
@@ -53,6 +58,7 @@ class DCGAN:
 
         self.steps_done = tf.Variable(0, dtype=tf.int64)
         self.total_steps = tf.Variable(MAX_COUNT, dtype=tf.int64)
+        self.d_passes = itertools.count()  # of the step: each has dropout of its own
 
         # From here on `train_step` is the method of this name, compiled.
         self.train_step = tf.function(self.train_step, jit_compile=jit or None, autograph=False)
@@ -68,6 +74,7 @@ class DCGAN:
         others draw them again from the same z. carpedm20 updates G twice "to make sure that d_loss
         does not go to zero", the paper once.
         """
+        self.d_passes = itertools.count()
         if table is not None:
             real = tf.gather(table, real)
         batches = self.split_batches(real, z, y)
@@ -143,14 +150,10 @@ class DCGAN:
 
     def judge(self, real, fake, y) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
         """(real_logits, fake_logits, E |grad_x C(x)|^2 by the name of its penalty, if it is on)."""
-
-        def judge_in_training(images, y):
-            return self.discriminator(images, y, training=True)
-
         if not self.gammas:
-            return judge_in_training(real, y), judge_in_training(fake, y), {}
+            return self.judge_in_training(real, y), self.judge_in_training(fake, y), {}
         counts = dict.fromkeys(self.gammas, self.config.images_per_penalty)
-        return judge_with_slopes(judge_in_training, real, fake, y, counts)
+        return judge_with_slopes(self.judge_in_training, real, fake, y, counts)
 
     def add_penalties(self, d_loss: tf.Tensor, slopes: dict[str, tf.Tensor]) -> tf.Tensor:
         """What D minimizes: its loss and, for each slope, that penalty with today's gamma."""
@@ -164,13 +167,23 @@ class DCGAN:
         with tape:  # goes on recording
             real_logits = None
             if self.loss.compares:
-                real_logits = self.discriminator(real, y, training=True)
-            fake_logits = self.discriminator(fake, y, training=True)
+                real_logits = self.judge_in_training(real, y)
+            fake_logits = self.judge_in_training(fake, y)
             g_loss = self.loss.generator(real_logits, fake_logits)
             scaled_loss = self.g_optimizer.scale_loss(g_loss)
 
         self.update_network_weights(self.g_optimizer, tape, scaled_loss, self.generator)
         return g_loss
+
+    def judge_in_training(self, images, y) -> tf.Tensor:
+        """D's logits, with a new draw of its dropout, if it has any."""
+        key = self.make_dropout_key() if self.config.d_dropout else None
+        return self.discriminator(images, y, training=True, dropout_key=key)
+
+    def make_dropout_key(self) -> tf.Tensor:
+        """(2,) int64: a function of the seed, the step and the passes through D before this one."""
+        seed = self.config.seed + (FIRST_DROPOUT + next(self.d_passes) << 32)
+        return tf.stack([tf.constant(seed, tf.int64), self.steps_done + 1])
 
     def update_network_weights(self, optimizer, tape, scaled_loss, network) -> None:
         weights = network.trainable_variables

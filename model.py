@@ -62,7 +62,8 @@ class Discriminator(keras.Model):
     """Tells real images from generated ones (Radford et al. 2016, section 3).
 
     images (B, H, W, C) float32 in [-1, 1], with labels also y (B, y_dim) -> logits (B, 1) float32;
-    sigmoid(logits) is the probability of "real".
+    sigmoid(logits) is the probability of "real". dropout_key (2,) int64, for training only: what
+    `d_dropout` is drawn from; without it, nothing is dropped.
     """
 
     def __init__(self, config: NetworkConfig, train_dtype: str = "float32"):
@@ -71,6 +72,7 @@ class Discriminator(keras.Model):
         self.train_dtype = train_dtype
         seed = keras.random.SeedGenerator(config.seed + 1)
 
+        y_dim = config.joined_y_dim
         channels = [config.image_shape[-1], *config.discriminator_widths]
         self.blocks = [
             DownBlock(config, number, channels, seed) for number in range(1, len(channels))
@@ -81,15 +83,20 @@ class Discriminator(keras.Model):
 
         features = config.features
         self.label_block = None
-        if config.y_dim:
-            inputs = features + config.y_dim
+        if y_dim:
+            inputs = features + y_dim
             self.label_block = DenseBlock(
                 config, inputs, ops.leaky_relu, seed, norm=config.d_norm == "batch"
             )
             features = config.fc_width
         self.head = ops.Dense(
-            features + config.y_dim, 1, bias=config.discriminator_bias, name="logits", seed=seed
+            features + y_dim, 1, bias=config.discriminator_bias, name="logits", seed=seed
         )
+        self.embedding = None
+        if config.d_labels == "projection":
+            self.embedding = ops.Dense(
+                config.y_dim, features, bias=False, name="embedding", seed=seed
+            )
         if config.d_norm == "spectral":
             for layer in self.linear_layers:  # last, so that all other weights are drawn as ever
                 layer.add_spectral_norm(seed)
@@ -99,7 +106,8 @@ class Discriminator(keras.Model):
     def linear_layers(self) -> list[ops.Linear]:
         """Every layer with a kernel, in order."""
         of_labels = [self.label_block.dense] if self.label_block else []
-        return [*(block.conv for block in self.blocks), *of_labels, self.head]
+        embedding = [self.embedding] if self.embedding else []
+        return [*(block.conv for block in self.blocks), *of_labels, self.head, *embedding]
 
     def iterate_spectral_norms(self) -> None:
         """One power iteration of every layer that has spectral norm; to be done before each update.
@@ -111,14 +119,31 @@ class Discriminator(keras.Model):
             if layer.spectral_u is not None:
                 layer.iterate_spectral_norm()
 
-    def call(self, images, y=None, training: bool = False):
+    def call(self, images, y=None, training: bool = False, dropout_key=None):
+        joined_y = None if self.embedding else y
         x = tf.cast(images, self.train_dtype if training else "float32")
         for block in self.blocks:
-            x = block(x, y, training=training)
+            x = block(x, joined_y, training=training)
+        if self.config.minibatch_stddev:
+            x = ops.join_batch_deviation(x)
+
         x = flatten_last_maps(x, self.config.stem_order)
         if self.label_block:
-            x = self.label_block(x, y, training=training)
-        return self.head(ops.join_labels(tf.cast(x, tf.float32), y))
+            x = self.label_block(x, joined_y, training=training)
+        x = tf.cast(x, tf.float32)
+        if dropout_key is not None:
+            x = ops.drop_units(x, self.config.d_dropout, dropout_key)
+        logits = self.head(ops.join_labels(x, joined_y))
+        return logits + self.project_labels(x, y) if self.embedding else logits
+
+    def project_labels(self, features, y):
+        """y^T V features (Miyato & Koyama 2018, section 3): features (B, n), y (B, y_dim) -> (B,
+        1).
+
+        The features are the flattened maps that the last layer reads, too, not their sum over
+        positions as there: where a stroke is makes a 6 or a 9 of a digit.
+        """
+        return tf.reduce_sum(self.embedding(y) * features, 1, keepdims=True)
 
 
 class Stem(ops.Layer):
@@ -145,23 +170,16 @@ class Stem(ops.Layer):
 
 
 class UpBlock(ops.Layer):
-    """Doubles the side: transposed convolution, batch norm, ReLU; the last block only convolves.
+    """Doubles the side: transposed convolution, or resize and convolution, batch norm, ReLU; the
+    last block only convolves.
 
     x (B, h, w, channels[number - 1]) -> (B, H, W, channels[number]), with H, W = sizes[number].
     """
 
     def __init__(self, config: NetworkConfig, number: int, channels: list[int], seed):
         super().__init__(f"up{number}")
-        self.conv = ops.ConvTranspose(
-            channels[number - 1] + config.y_dim,
-            channels[number],
-            size=config.sizes[number],
-            kernel_size=config.kernel_size,
-            padding=config.padding,
-            bias=config.bias,
-            name=f"conv{number}",
-            seed=seed,
-        )
+        inputs = channels[number - 1] + config.y_dim
+        self.conv = make_enlarging_conv(config, number, inputs, channels[number], seed)
         is_last = number == len(channels) - 1
         self.norm = None if is_last else make_batch_norm(config, channels[number], f"norm{number}")
 
@@ -181,7 +199,7 @@ class DownBlock(ops.Layer):
     def __init__(self, config: NetworkConfig, number: int, channels: list[int], seed):
         super().__init__(f"down{number}")
         self.conv = ops.Conv(
-            channels[number - 1] + config.y_dim,
+            channels[number - 1] + config.joined_y_dim,
             channels[number],
             kernel_size=config.kernel_size,
             padding=config.padding,
@@ -216,6 +234,17 @@ class DenseBlock(ops.Layer):
     def call(self, x, y, training: bool):
         x = self.dense(ops.join_labels(x, y))
         return self.activation(self.norm(x, training=training) if self.norm else x)
+
+
+def make_enlarging_conv(
+    config: NetworkConfig, number: int, inputs: int, outputs: int, seed
+) -> ops.Linear:
+    """What enlarges the maps of the generator's block `number`."""
+    common = {"size": config.sizes[number], "bias": config.bias, "name": f"conv{number}"}
+    if config.upsample == "resize":
+        return ops.ResizeConv(inputs, outputs, seed=seed, **common)
+    kernel = {"kernel_size": config.kernel_size, "padding": config.padding}
+    return ops.ConvTranspose(inputs, outputs, seed=seed, **kernel, **common)
 
 
 def make_batch_norm(config: NetworkConfig, channels: int, name: str) -> ops.BatchNorm:

@@ -4,16 +4,22 @@ Every layer computes in the dtype of its input and keeps its weights in float32,
 a network's `call` decides its precision. Layers create their weights when they are constructed.
 """
 
+import math
+
 import keras
 import tensorflow as tf
 
 from kernels import convolution
+from kernels.resize import RESIZED_KERNEL, apply_conv_to_resized_maps
 
 INIT_STDDEV = 0.02  # Radford et al. 2016, section 4
 BN_MOMENTUM = 0.9  # carpedm20/DCGAN-tensorflow, ops.py
 LEAKY_SLOPE = 0.2  # Radford et al. 2016, section 4
 FIRST_ITERATIONS = 15  # of a new spectral norm, as in torch.nn.utils.parametrizations
 SMALLEST_NORM = 1e-12  # as there: a kernel of zeros has no direction
+# Both as in the code of Karras et al. 2018, github.com/tkarras/progressive_growing_of_gans.
+DEVIATION_GROUP = 4  # images that are compared
+DEVIATION_EPSILON = 1e-8  # of variance: a root has no slope at 0
 
 
 def normal_initializer(
@@ -146,6 +152,34 @@ class ConvTranspose(Linear):
         return convolution.apply_strided_conv_transpose(x, kernel, self.size, self.padding)
 
 
+class ResizeConv(Linear):
+    """Nearest-neighbour resize to twice the sides, then a stride-1 convolution (Odena et al. 2016):
+    x (B, h, w, inputs) -> (B, *size, outputs).
+
+    The kernel is (3, 3, outputs, inputs), laid out as in `ConvTranspose`, whose `size` it takes.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        size: tuple[int, int],
+        bias: bool = True,
+        name: str,
+        seed,
+    ):
+        super().__init__(name)
+        self.size = size
+
+        shape = (RESIZED_KERNEL, RESIZED_KERNEL, outputs, inputs)
+        self.kernel = self.weight("kernel", shape, normal_initializer(seed))
+        self.bias = self.weight("bias", (outputs,)) if bias else None
+
+    def multiply_by_layer_weights(self, x):
+        return apply_conv_to_resized_maps(x, self.read_kernel(tf.float32), self.size)
+
+
 class BatchNorm(Layer):
     """Batch normalization over all axes but the last, in one fused op (Ioffe & Szegedy 2015).
 
@@ -241,6 +275,47 @@ def join_labels(x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor:
     if len(x.shape) == 4:
         y = tf.broadcast_to(y[:, None, None], (tf.shape(x)[0], *x.shape[1:3], y.shape[-1]))
     return tf.concat([x, y], -1)
+
+
+def join_batch_deviation(maps: tf.Tensor) -> tf.Tensor:
+    """Maps with one more, constant for each image: how much its group differs (Karras et al. 2018,
+    section 3). (B, h, w, c) -> (B, h, w, c + 1).
+    """
+    flat = tf.reshape(maps, (-1, math.prod(maps.shape[1:])))  # (B, h, w, c) -> (B, h * w * c)
+    deviation = measure_batch_deviation(tf.cast(flat, tf.float32))
+    deviation = tf.cast(deviation[:, None, None], maps.dtype)  # (B, 1) -> (B, 1, 1, 1)
+    more = tf.broadcast_to(deviation, (tf.shape(maps)[0], *maps.shape[1:3], 1))
+    return tf.concat([maps, more], -1)
+
+
+def measure_batch_deviation(x: tf.Tensor) -> tf.Tensor:
+    """x (B, n) float32 -> (B, 1): the standard deviation of each of the n numbers among the images
+    of a group, averaged over the n.
+
+    Image i is in group i mod M of M = B // 4, as in the paper's code, so a group has 4 images, or
+    more where B is no multiple of 4; up to 7 images are one group. The mean is taken off by one
+    matrix, so that the gradient of x is one tensor.
+    """
+    images = tf.range(tf.shape(x)[0])
+    groups = images % tf.maximum(tf.shape(x)[0] // DEVIATION_GROUP, 1)
+    is_same = tf.cast(groups[:, None] == groups, x.dtype)
+    average = is_same / tf.reduce_sum(is_same, 1, keepdims=True)  # (B, B): over an image's group
+
+    centred = tf.matmul(tf.eye(tf.shape(x)[0]) - average, x)
+    variance = tf.matmul(average, tf.square(centred))
+    return tf.reduce_mean(tf.sqrt(variance + DEVIATION_EPSILON), 1, keepdims=True)
+
+
+def drop_units(x: tf.Tensor, share: float, key: tf.Tensor) -> tf.Tensor:
+    """x with each number set to 0 with the probability `share`, and all others divided by 1 - share
+    (Srivastava et al. 2014).
+
+    key: (2,) int64, of which alone the choice is a function, with XLA too: it has Philox's bits,
+    but makes other floats of them.
+    """
+    bits = tf.random.stateless_uniform(tf.shape(x), key, None, None, tf.uint32, alg="philox")
+    is_kept = bits >= tf.constant(round(share * 2**32), tf.uint32)
+    return x * tf.cast(is_kept, x.dtype) / (1 - share)
 
 
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:

@@ -51,6 +51,7 @@ def check_training_settings(config) -> None:
             f"Received: {_name_d_norm(config)}. Add one, or try --loss=hinge."
         )
     _check_penalty_settings(config)
+    _check_network_options(config)
 
 
 def _check_penalty_settings(config) -> None:
@@ -76,6 +77,20 @@ def _check_penalty_settings(config) -> None:
 
 def _name_d_norm(config) -> str:
     return {"batch": "batch norm", "spectral": "spectral norm", "none": "no norm"}[config.d_norm]
+
+
+def _check_network_options(config) -> None:
+    """Raises ValueError for parts of the networks that lack what they work on."""
+    if config.d_labels == "projection" and config.labels == "none":
+        raise ValueError(
+            "--d_labels=projection needs labels. Received: none. Add --labels=folder, own or "
+            "attributes, or leave it out."
+        )
+    if config.minibatch_stddev and config.batch_size == 1:
+        raise ValueError(
+            "--minibatch_stddev compares images of a batch, so --batch_size must be at least 2. "
+            "Received: 1. Try --batch_size=64."
+        )
 
 
 def _check_setting_bounds_and_choices(config, field: dataclasses.Field) -> None:

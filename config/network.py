@@ -22,10 +22,14 @@ class NetworkConfig:
     sizes: tuple[tuple[int, int], ...]  # (height, width) of the stem's maps and after each block
     generator_widths: tuple[int, ...]  # feature maps of the stem and of every block but the last
     discriminator_widths: tuple[int, ...]  # feature maps of every block
-    kernel_size: int
+    kernel_size: int  # but see upsample
+    upsample: str  # transpose or resize, in the generator, where resize has 3x3 kernels
     fc_width: int  # units of the dense layer that each network with labels has
     bias: bool  # but see discriminator_bias
     d_norm: str  # batch, spectral or none, in the discriminator
+    d_labels: str  # concat or projection, in the discriminator
+    minibatch_stddev: bool
+    d_dropout: float  # share of the numbers before the discriminator's last layer, in training
     padding: str  # same or symmetric
     stem_order: str  # hwc or chw
     stem_norm: str  # channels or units
@@ -48,6 +52,11 @@ class NetworkConfig:
         return self.bias or self.d_norm != "batch"
 
     @property
+    def joined_y_dim(self) -> int:
+        """Entries of a label vector beside the input of each of the discriminator's layers."""
+        return self.y_dim if self.d_labels == "concat" else 0
+
+    @property
     def features(self) -> int:
         """How many numbers the discriminator's last maps hold."""
-        return math.prod(self.sizes[0]) * self.discriminator_widths[-1]
+        return math.prod(self.sizes[0]) * (self.discriminator_widths[-1] + self.minibatch_stddev)

@@ -223,6 +223,27 @@ class Config:
         choices=("batch", "spectral", "none"),
         fixed="network",
     )
+    upsample: str = declare_setting(
+        "transpose",
+        DETAILS,
+        "how the generator doubles maps: transposed convolutions, or nearest-neighbour resize and "
+        "3x3 convolutions, whatever kernel_size is",
+        choices=("transpose", "resize"),
+        fixed="network",
+    )
+    d_labels: str = declare_setting(
+        "concat",
+        DETAILS,
+        "how the discriminator takes labels: beside the input of each layer, or as a projection",
+        choices=("concat", "projection"),
+        fixed="network",
+    )
+    minibatch_stddev: bool = declare_setting(
+        False,
+        DETAILS,
+        "give the discriminator's last layer a map of how much the images of a batch differ",
+        fixed="network",
+    )
     bn_statistics: str = declare_setting(
         "moving",
         DETAILS,
@@ -351,6 +372,13 @@ class Config:
         "there is one, else live",
         choices=("auto", "ema", "live"),
         hparam=False,
+    )
+    d_dropout: float = declare_setting(
+        0.0,
+        TRAINING,
+        "dropout before the discriminator's last layer, such as 0.4: share of its inputs set to 0",
+        low=0,
+        high=0.95,
     )
     d_updates: int = declare_setting(
         1, TRAINING, "discriminator updates per step, each on new images", low=1, high=100
@@ -589,9 +617,13 @@ class Config:
             generator_widths=self.generator_widths,
             discriminator_widths=self.discriminator_widths,
             kernel_size=self.kernel_size,
+            upsample=self.upsample,
             fc_width=self.fc_width,
             bias=self.bias,
             d_norm=self.d_norm,
+            d_labels=self.d_labels,
+            minibatch_stddev=self.minibatch_stddev,
+            d_dropout=self.d_dropout,
             padding=self.padding,
             stem_order=self.stem_order,
             stem_norm=self.resolve().stem_norm,

@@ -41,8 +41,8 @@ class Exported(tf.Module):
     for `sample` must use "inputs": "instances" needs rows, which scalars do not have.
 
     Where batch norm uses the statistics of the batch, `discriminate` needs a batch of different
-    images, and `sample` fills up its last batch with y from the beginning, so only whole
-    batches are sure to be those of `--sample`.
+    images, as with `minibatch_stddev`, and `sample` fills up its last batch with y from the
+    beginning, so only whole batches are sure to be those of `--sample`.
     """
 
     def __init__(self, generator: Generator, discriminator: Discriminator):
@@ -152,13 +152,23 @@ def write_saved_model(config: Config, *, checkpoint: str = "last") -> Path:
     card = {"model_card.json": encode_model_card(config, step)}
     replace_files(folder.parent, card, what=f"the model card of step {step:,}")
 
+    warn_that_images_are_not_judged_alone(config)
+    print_result(f"the SavedModel of step {step:,} is in {folder}")
+    return folder
+
+
+def warn_that_images_are_not_judged_alone(config: Config) -> None:
+    """In a line for each reason why `discriminate` needs many images at once, if there is one."""
     if config.bn_statistics == "batch":
         logging.warning(
             "Batch norm uses the statistics of the batch: the discriminator needs many images at "
             "once. --bn_statistics=moving exports networks that look at each image alone."
         )
-    print_result(f"the SavedModel of step {step:,} is in {folder}")
-    return folder
+    if config.minibatch_stddev:
+        logging.warning(
+            "Its last layer sees how much the images of a batch differ (minibatch_stddev): the "
+            "discriminator needs many images at once."
+        )
 
 
 def list_exported_signatures(exported: Exported) -> dict:

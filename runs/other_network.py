@@ -3,6 +3,7 @@
 import re
 
 from config.settings import Config
+from kernels.resize import RESIZED_KERNEL
 
 Shapes = dict[str, tuple[int, ...]]  # of variables, by paths such as generator/conv1/kernel
 
@@ -35,17 +36,30 @@ def infer_flags_from_checkpoint_shapes(shapes: Shapes) -> dict:
 
     # (size, size, maps that come out, maps that go in); labels add maps that go in.
     first, last = shapes["generator/conv1/kernel"], shapes[f"generator/conv{len(kernels)}/kernel"]
-    flags = {"blocks": len(kernels), "kernel_size": first[0], "c_dim": last[2]}
-    flags["bias"] = "generator/stem/bias" in shapes
+    flags = {"blocks": len(kernels), "c_dim": last[2], "bias": "generator/stem/bias" in shapes}
+    flags |= _infer_kernels_from_shapes(shapes)
     if "discriminator/conv2/kernel" in shapes:  # the first layer never has batch norm
         is_spectral = "discriminator/conv1/spectral_u" in shapes
         other = "batch" if "discriminator/norm2/gamma" in shapes else "none"
         flags["d_norm"] = "spectral" if is_spectral else other
     with_labels = "generator/fc/kernel" in shapes
     flags["labels"] = "own" if with_labels else "none"
+    if with_labels and "discriminator/logits/kernel" in shapes:
+        has_embedding = "discriminator/embedding/kernel" in shapes
+        flags["d_labels"] = "projection" if has_embedding else "concat"
     if not with_labels:
         flags |= {"stem_width": first[3], "z_dim": shapes["generator/stem/kernel"][0]}
     return flags
+
+
+def _infer_kernels_from_shapes(shapes: Shapes) -> dict:
+    """upsample, and kernel_size, which the generator's kernels do not show where it resizes."""
+    size = shapes["generator/conv1/kernel"][0]
+    if size != RESIZED_KERNEL:
+        return {"upsample": "transpose", "kernel_size": size}
+    of_discriminator = shapes.get("discriminator/conv1/kernel")
+    kernel_size = {"kernel_size": of_discriminator[0]} if of_discriminator else {}
+    return {"upsample": "resize", **kernel_size}
 
 
 def _describe_different_variable(found: Shapes, expected: Shapes) -> str:

@@ -6,6 +6,7 @@ import math
 from config.network import NetworkConfig
 from config.settings import Config
 from kernels.convolution import STRIDE, choose_conv_padding
+from kernels.resize import MERGED_KERNEL, RESIZED_KERNEL
 
 # Fitted to the peaks of eight runs on a CPU (64 and 128 pixels, stem 512 and 1024, batch 64 and
 # 256, float32 and bfloat16), which they match to within about a tenth.
@@ -22,8 +23,9 @@ MapShape = tuple[int, int, int]  # (h, w, channels)
 class LayerCost:
     """One layer with its batch norm. inputs, output: (h, w, channels) or (units,), labels included.
 
-    kernel is 0 for a dense layer. pads: zeros (before, after) on both axes. field: pixels along one
-    side that a unit sees, or, in the generator, that it reaches; 0 for all of them.
+    kernel is 0 for a dense layer. stride is 1 where the inputs are resized first. pads: zeros
+    (before, after) on both axes. field: pixels along one side that a unit sees, or, in the
+    generator, that it reaches; 0 for all of them.
     """
 
     name: str
@@ -35,6 +37,7 @@ class LayerCost:
     parameters: int
     flops: int  # of the forward pass of one image: two for each multiplication
     has_norm: bool
+    stride: int = STRIDE
 
 
 def list_layer_costs(network: NetworkConfig) -> dict[str, list[LayerCost]]:
@@ -46,6 +49,10 @@ def list_layer_costs(network: NetworkConfig) -> dict[str, list[LayerCost]]:
 
 
 def list_generator_costs(network: NetworkConfig) -> list[LayerCost]:
+    if network.upsample == "resize":
+        merged = {"upsample": "transpose", "kernel_size": MERGED_KERNEL}
+        layers = list_generator_costs(dataclasses.replace(network, **merged))
+        return [_show_merged_kernel_as_resize(layer) for layer in layers]
     layers, inputs = [], network.z_dim + network.y_dim
     if network.y_dim:
         layers.append(_compute_label_layer_cost(inputs, network, bias=network.bias, norm=True))
@@ -82,7 +89,7 @@ def _list_generator_conv_costs(network: NetworkConfig) -> list[LayerCost]:
 
 
 def list_discriminator_costs(network: NetworkConfig) -> list[LayerCost]:
-    y, channels = network.y_dim, [network.image_shape[-1], *network.discriminator_widths]
+    y, channels = network.joined_y_dim, [network.image_shape[-1], *network.discriminator_widths]
     sizes, bias = network.sizes[::-1], network.discriminator_bias
     has_norms = network.d_norm == "batch"
     layers = []
@@ -106,7 +113,11 @@ def list_discriminator_costs(network: NetworkConfig) -> list[LayerCost]:
     if y:
         layers.append(_compute_label_layer_cost(features, network, bias=bias, norm=has_norms))
         features = network.fc_width + y
-    return [*layers, _compute_dense_cost("logits", features, (1,), bias=bias, norm=0)]
+    layers.append(_compute_dense_cost("logits", features, (1,), bias=bias, norm=0))
+    if network.d_labels == "projection":
+        embedded = (network.features,)
+        layers.append(_compute_dense_cost("embedding", network.y_dim, embedded, bias=False, norm=0))
+    return layers
 
 
 def estimate_training_bytes(config: Config, precision: str) -> float:
@@ -171,6 +182,20 @@ def _compute_conv_cost(
         parameters=weights + bias * output[2] + 2 * norm,
         flops=2 * weights * math.prod(small),
         has_norm=bool(norm),
+    )
+
+
+def _show_merged_kernel_as_resize(layer: LayerCost) -> LayerCost:
+    """The 3x3 kernel of a convolution after a resize, which is computed as a 4x4 one."""
+    if not layer.kernel:
+        return layer
+    fewer = (MERGED_KERNEL**2 - RESIZED_KERNEL**2) * layer.inputs[-1] * layer.output[-1]
+    return dataclasses.replace(
+        layer,
+        kernel=RESIZED_KERNEL,
+        stride=1,
+        pads=((1, 1), (1, 1)),
+        parameters=layer.parameters - fewer,
     )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from config.settings import Config
 from data.load import choose_crop_and_resize
-from kernels.convolution import STRIDE
 from runs.checkpoints import read_progress
 from runs.history import describe_earlier_training
 from system.devices import choose_jit_for_device, choose_precision_for_device
@@ -17,6 +16,7 @@ from training.cost import LayerCost, estimate_training_bytes, list_layer_costs
 LEGEND = """\
 i, k, s, p -> o   input, kernel, stride, zeros before+after (cropped, where the layer enlarges),
                   output (Dumoulin & Visin 2016)
+s 1               the layer first repeats each pixel (--upsample resize)
 overlap           uneven where k is not a multiple of s: the layer can leave a checkerboard
                   (Odena et al. 2016)
 field             pixels of the image that a unit sees; in the generator, those that it reaches
@@ -105,8 +105,8 @@ def format_layer_row(layer: LayerCost) -> str:
     inputs, output = ("x".join(map(str, shape)) for shape in (layer.inputs, layer.output))
     kernel = stride = overlap = ""
     if layer.kernel:
-        kernel, stride = layer.kernel, STRIDE
-        overlap = "uneven" if kernel % STRIDE else "even"
+        kernel, stride = layer.kernel, layer.stride
+        overlap = "uneven" if kernel % stride else "even"
 
     # Once where both axes agree.
     pads = ",".join(dict.fromkeys(f"{before}+{after}" for before, after in layer.pads))
