@@ -136,14 +136,13 @@ class Discriminator(keras.Model):
         logits = self.head(ops.join_labels(x, joined_y))
         return logits + self.project_labels(x, y) if self.embedding else logits
 
-    def project_labels(self, features, y):
-        """y^T V features (Miyato & Koyama 2018, section 3): features (B, n), y (B, y_dim) -> (B,
-        1).
+    def project_labels(self, phi, y):
+        """y^T V phi (Miyato & Koyama 2018, section 3): phi (B, n), y (B, y_dim) -> (B, 1).
 
-        The features are the flattened maps that the last layer reads, too, not their sum over
-        positions as there: where a stroke is makes a 6 or a 9 of a digit.
+        phi is what the last layer reads, the flattened maps, not their sum over positions as there:
+        a digit is a 6 or a 9 by where its strokes are.
         """
-        return tf.reduce_sum(self.embedding(y) * features, 1, keepdims=True)
+        return tf.reduce_sum(self.embedding(y) * phi, 1, keepdims=True)
 
 
 class Stem(ops.Layer):

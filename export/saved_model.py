@@ -166,8 +166,8 @@ def warn_that_images_are_not_judged_alone(config: Config) -> None:
         )
     if config.minibatch_stddev:
         logging.warning(
-            "Its last layer sees how much the images of a batch differ (minibatch_stddev): the "
-            "discriminator needs many images at once."
+            "The discriminator compares the images of a batch (minibatch_stddev): it needs many at "
+            "once."
         )
 
 

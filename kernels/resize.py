@@ -9,13 +9,15 @@ import tensorflow as tf
 
 from kernels import convolution
 
-RESIZED_KERNEL = 3  # as in Odena et al. 2016
+RESIZED_KERNEL = 3  # the smallest that reaches all neighbours of a pixel
 MERGED_KERNEL = 4
 
-# Along one axis: which taps of the 3x3 kernel each tap of the 4x4 one is the sum of.
+# Along one axis: which taps of the 3x3 kernel each tap of the merged one is the sum of.
 #
 #     pixel[p] = sum over t of resized[p + t - 1] * kernel[t], where resized[q] = x[q // 2]
-#              = sum over r of x[r] * merged[p + 1 - 2r], where merged[m] = kernel[2 - m] + kernel[3 - m]
+#              = sum over r of x[r] * merged[p + 1 - 2r]
+#
+# so that merged[m] = kernel[2 - m] + kernel[3 - m].
 MERGED_TAPS = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], np.float32)
 
 
@@ -35,8 +37,8 @@ def merge_resize_into_kernel(kernel: tf.Tensor) -> tf.Tensor:
 
     By one matrix: a sum of slices would sum its four gradients, in an order that varies.
     """
-    taps = tf.constant(np.kron(MERGED_TAPS, MERGED_TAPS), kernel.dtype)
-    merged = tf.matmul(
-        taps, tf.reshape(kernel, (RESIZED_KERNEL**2, -1))
-    )  # -> (9, outputs * inputs)
+    taps = tf.constant(np.kron(MERGED_TAPS, MERGED_TAPS), kernel.dtype)  # (16, 9)
+    # (3, 3, outputs, inputs) -> (9, outputs * inputs)
+    merged = tf.matmul(taps, tf.reshape(kernel, (RESIZED_KERNEL**2, -1)))
+    # (16, outputs * inputs) -> (4, 4, outputs, inputs)
     return tf.reshape(merged, (MERGED_KERNEL, MERGED_KERNEL, *kernel.shape[2:]))

@@ -1,6 +1,7 @@
 """The training step against one that shares nothing, and against itself compiled in other ways."""
 
 import functools
+import itertools
 
 import keras
 import numpy as np
@@ -280,6 +281,48 @@ def test_no_sum_in_a_modern_step_depends_on_the_threads(tiny):
     graph = DCGAN(config).train_step.get_concrete_function(*batch(config), y).graph
     sums = [len(op.inputs) for op in graph.get_operations() if op.type == "AddN"]
     assert max(sums) == 2
+
+
+NETWORK_OPTIONS = {
+    "upsample": "resize",
+    "d_labels": "projection",
+    "minibatch_stddev": True,
+    "d_dropout": 0.4,
+}
+
+
+def test_nor_does_one_with_every_network_option(tiny):
+    modern = PRESETS["modern"] | {"stem_width": 32, "loss": "relativistic", "blocks": 1}
+    config = tiny(**modern | NETWORK_OPTIONS | LABELLED | {"fc_width": 8})
+    y = tf.TensorSpec((config.batch_size, 3))
+    graph = DCGAN(config).train_step.get_concrete_function(*batch(config), y).graph
+    sums = [len(op.inputs) for op in graph.get_operations() if op.type == "AddN"]
+    assert max(sums) == 2
+
+
+def test_each_pass_of_each_step_drops_units_of_its_own(tiny, monkeypatch):
+    """Real and fake images of D's updates, and fake ones of G's: functions of (seed, step)."""
+    config = tiny(d_dropout=0.4, d_updates=2, g_updates=2, blocks=1)
+    dcgan = DCGAN(config)
+    keys, drop = [], ops.drop_units
+    monkeypatch.setattr(
+        ops, "drop_units", lambda x, share, key: keys.append((*key.numpy(),)) or drop(x, share, key)
+    )
+    dcgan.train_step.python_function(*batch(config))
+    assert len(keys) == 2 * 2 + 2
+    for step in (1, 0):
+        dcgan.d_passes = itertools.count()
+        dcgan.steps_done.assign(step)
+        keys += [(*dcgan.make_dropout_key().numpy(),) for _ in range(6)]
+    assert len({*keys[:12]}) == 12
+    assert keys[:6] == keys[12:]
+    assert all(key[0] > 2**32 for key in keys)  # the latents' have the seed alone there
+
+
+def test_dropout_does_not_change_what_the_discriminator_says_outside_training(tiny):
+    images = ops.to_float(batch(tiny())[0])
+    plain, dropping = (DCGAN(tiny(d_dropout=share)).discriminator for share in (0.0, 0.9))
+    np.testing.assert_array_equal(plain(images), dropping(images))
 
 
 @pytest.mark.parametrize("preset", ["paper", "tutorial"])

@@ -179,3 +179,95 @@ def test_without_batch_norm_the_discriminator_has_biases_and_otherwise_the_same_
     assert other.keys() == plain.keys() | more
     for path, weight in plain.items():
         np.testing.assert_array_equal(other[path], weight)
+
+
+def features_of(discriminator, images):
+    """The last maps as units (B, n), by NumPy from the maps on."""
+    for block in discriminator.blocks:
+        images = block(images, None, training=False)
+    return images.numpy().reshape(len(images), -1)
+
+
+@pytest.mark.parametrize("d_norm", ["batch", "spectral"])
+def test_a_projection_adds_to_the_logit_of_a_discriminator_without_labels(d_norm, tiny):
+    """y^T V phi by NumPy, for a class, two attributes and none; V / sigma with spectral norm."""
+    settings = tiny(**LABELLED, d_norm=d_norm, d_labels="projection").network_config()
+    projecting = Discriminator(settings)
+    plain = Discriminator(dataclasses.replace(settings, y_dim=0, d_labels="concat"))
+    images = tf.random.stateless_uniform((4, 16, 16, 3), (0, 0), -1, 1)
+    y = np.float32([[1, 0, 0], [0, 1, 1], [0, 0, 0], [0, 0, 1]])
+
+    projecting.embedding.kernel.assign(projecting.embedding.kernel * 100)
+    weights = {v.path: v.numpy() for v in projecting.variables}
+    embedding = weights["embedding/kernel"]
+    assert embedding.shape == (3, settings.features)
+    of_embedding = {"embedding/kernel"}
+    if d_norm == "spectral":
+        embedding = embedding / np.linalg.norm(embedding @ weights["embedding/spectral_u"])
+        of_embedding |= {"embedding/spectral_u"}
+        sigma = np.linalg.svd(embedding, compute_uv=False)[0]
+        assert 1 <= sigma < 1.05  # after 15 power iterations
+        # V is drawn before the vectors of the power iterations, which each iteration changes.
+        for one, other in zip(plain.linear_layers, projecting.linear_layers, strict=False):
+            one.spectral_u.assign(other.spectral_u)
+    assert weights.keys() - {v.path for v in plain.variables} == of_embedding
+    assert all(np.array_equal(weights[v.path], v) for v in plain.variables)
+
+    added = np.sum(y @ embedding * features_of(projecting, images), 1, keepdims=True)
+    expected = plain(images) + added
+    np.testing.assert_allclose(projecting(images, y), expected, atol=1e-5)
+    assert np.abs(added[[0, 1, 3]]).min() > 0.01
+
+
+def test_every_part_of_a_projection_gets_its_gradient(tiny):
+    """That of V is y^T times phi, of a label that no image has 0; G's labels stay as they were."""
+    config = tiny(**LABELLED, d_labels="projection", d_norm="none").network_config()
+    network = Discriminator(config)
+    images = tf.random.stateless_uniform((2, 16, 16, 3), (0, 0), -1, 1)
+    y = np.float32([[1, 0, 0], [1, 1, 0]])
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(network(images, y, training=True))
+    gradients = tape.gradient(total, network.trainable_variables)
+    by_path = {v.path: g for v, g in zip(network.trainable_variables, gradients, strict=True)}
+    np.testing.assert_allclose(
+        by_path["embedding/kernel"], y.T @ features_of(network, images), atol=1e-5
+    )
+    assert all(np.abs(gradient).max() > 0 for gradient in by_path.values())
+    assert "fc/kernel" in {v.path for v in Generator(config).variables}
+
+
+@pytest.mark.parametrize("stem_order", ["hwc", "chw"])
+def test_the_last_layer_reads_how_much_the_images_of_a_batch_differ(stem_order, tiny):
+    """Its logits by NumPy; equal images have another logit than among different ones."""
+    config = tiny(minibatch_stddev=True, stem_order=stem_order, d_norm="none").network_config()
+    network = Discriminator(config)
+    images = tf.random.stateless_uniform((8, 16, 16, 3), (0, 0), -1, 1)
+    kernel = network.head.kernel
+    assert kernel.shape == (4 * 4 * (32 + 1), 1)
+    kernel.assign(kernel * 10)
+
+    maps = features_of(network, images).reshape(8, 4, 4, 32)
+    groups = maps.reshape(4, 2, 4, 4, 32)  # images 0, 2, 4, 6 and 1, 3, 5, 7
+    deviations = np.sqrt(groups.var(0) + 1e-8).mean((1, 2, 3))
+    more = np.broadcast_to(np.tile(deviations, 4)[:, None, None, None], (8, 4, 4, 1))
+    joined = np.concatenate([maps, more], -1)
+    units = joined.transpose(0, 3, 1, 2) if stem_order == "chw" else joined
+    expected = units.reshape(8, -1) @ kernel.numpy()
+    np.testing.assert_allclose(network(images), expected, atol=1e-5)
+    alone = network(tf.repeat(images[:1], 8, 0))[0]
+    assert abs(float((alone - network(images)[0])[0])) > 1e-3
+
+
+@pytest.mark.parametrize("size", [(16, 16), (33, 47)])
+def test_resizing_generators_have_3x3_kernels_and_the_same_sizes(size, tiny):
+    height, width = size
+    config = tiny(output_height=height, output_width=width, upsample="resize", kernel_size=4)
+    network = Generator(config.network_config())
+    shapes = {v.path: tuple(v.shape) for v in network.variables if v.path.startswith("conv")}
+    plain = Generator(tiny(output_height=height, output_width=width).network_config())
+    others = {v.path: tuple(v.shape) for v in plain.variables if v.path.startswith("conv")}
+    assert shapes == {
+        path: (3, 3, *shape[2:]) if path.endswith("kernel") else shape
+        for path, shape in others.items()
+    }
+    assert network(tf.ones((2, 8))).shape == (2, height, width, 3)

@@ -52,6 +52,19 @@ def test_conv_transpose_is_the_adjoint_of_conv(kernel_size, size, padding):
     np.testing.assert_allclose(np.sum(down(x) * y), np.sum(x * up(y)), rtol=1e-4)
 
 
+@pytest.mark.parametrize("size", [(8, 6), (7, 5)])
+def test_resize_conv_is_the_definition(size):
+    """By NumPy: pixels repeated, zeros around, nine products a pixel; an odd side is cut."""
+    rng = np.random.default_rng(0)
+    layer = ops.ResizeConv(3, 2, size=size, name="up", seed=0)
+    layer.bias.assign(rng.normal(size=2))
+    x = rng.normal(size=(4, 3, 3)).astype(np.float32)
+    padded = np.pad(x.repeat(2, 0).repeat(2, 1), [(1, 1), (1, 1), (0, 0)])
+    patches = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (0, 1))
+    expected = np.einsum("hwcij,ijoc->hwo", patches, layer.kernel) + layer.bias.numpy()
+    np.testing.assert_allclose(layer(x[None])[0], expected[: size[0], : size[1]], atol=1e-6)
+
+
 def test_batch_norm_matches_numpy_and_keeps_moving_statistics():
     rng = np.random.default_rng(0)
     x = rng.normal(3, 2, size=(4, 5, 6, 7)).astype(np.float32)
@@ -222,3 +235,68 @@ def test_pixels_survive_the_way_to_floats_and_back():
     assert (float(floats[0]), float(floats[-1])) == (-1.0, 1.0)
     np.testing.assert_array_equal(ops.to_uint8(floats), levels)
     np.testing.assert_array_equal(ops.to_uint8(tf.constant([-2.0, 2.0])), [0, 255])
+
+
+# Images of each group: 8 are two of the paper's; 7 and 3 are one; 10 are two of five.
+GROUPS = {
+    8: [[0, 2, 4, 6], [1, 3, 5, 7]],
+    10: [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]],
+    7: [[0, 1, 2, 3, 4, 5, 6]],
+    3: [[0, 1, 2]],
+    1: [[0]],
+}
+
+
+@pytest.mark.parametrize("count", GROUPS)
+def test_a_map_says_how_much_the_images_of_a_group_differ(count):
+    maps = np.random.default_rng(0).normal(2, 3, (count, 2, 3, 5)).astype(np.float32)
+    joined = ops.join_batch_deviation(tf.constant(maps)).numpy()
+    np.testing.assert_array_equal(joined[..., :5], maps)
+    for group in GROUPS[count]:
+        expected = np.sqrt(maps[group].var(0) + 1e-8).mean()
+        np.testing.assert_allclose(joined[group, ..., 5], expected, rtol=1e-5)
+
+
+def test_the_deviation_has_numpys_slope_and_none_among_equal_images():
+    """Against finite differences, in float64; of images that are all the same, 0, not NaN."""
+    x = np.random.default_rng(0).normal(size=(5, 3))
+
+    def deviate(x):
+        return np.sqrt(x.var(0) + 1e-8).mean()
+
+    slopes = []
+    for images in (x, np.ones_like(x)):
+        with tf.GradientTape() as tape:
+            tape.watch(images := tf.constant(images, tf.float32))
+            first = ops.measure_batch_deviation(images)[0, 0]
+        slopes.append(tape.gradient(first, images).numpy())
+    steps = 1e-6 * np.eye(x.size).reshape(-1, *x.shape)
+    expected = [(deviate(x + step) - deviate(x - step)) / 2e-6 for step in steps]
+    np.testing.assert_allclose(slopes[0].ravel(), expected, atol=1e-5)
+    np.testing.assert_allclose(slopes[1], 0, atol=1e-5)
+
+
+def test_dropout_takes_its_share_and_scales_the_rest():
+    x = tf.random.stateless_uniform((64, 500), (0, 0), 1, 2)
+    key = tf.constant([3, 7], tf.int64)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        found = ops.drop_units(x, 0.4, key)
+    is_kept = found.numpy() != 0
+    np.testing.assert_allclose(found, np.where(is_kept, x / 0.6, 0), rtol=1e-6)
+    np.testing.assert_allclose(tape.gradient(found, x), is_kept / 0.6, rtol=1e-6)
+    # Five standard deviations of a share of 32,000 coins; of the share of one image's and number's
+    assert abs(is_kept.mean() - 0.6) < 5 * (0.24 / is_kept.size) ** 0.5
+    assert (abs(is_kept.mean(0) - 0.6) < 5 * (0.24 / 64) ** 0.5).all()
+    assert (abs(is_kept.mean(1) - 0.6) < 5 * (0.24 / 500) ** 0.5).all()
+
+
+def test_dropout_is_a_function_of_its_key_alone_also_in_xla():
+    x, key = tf.ones((8, 50)), tf.constant([3, 7], tf.int64)
+    found = ops.drop_units(x, 0.4, key).numpy()
+    jitted = tf.function(ops.drop_units, jit_compile=True, autograph=False)
+    np.testing.assert_array_equal(ops.drop_units(x, 0.4, key), found)
+    np.testing.assert_allclose(jitted(x, 0.4, key), found, rtol=1e-6)
+    for other in ([4, 7], [3, 8]):
+        agree = np.mean(ops.drop_units(x, 0.4, tf.constant(other, tf.int64)) == found)
+        assert abs(agree - 0.52) < 5 * (0.25 / 400) ** 0.5  # 0.6^2 + 0.4^2: as independent draws

@@ -194,3 +194,25 @@ def test_a_name_that_is_none_is_told_with_the_one_that_was_meant():
         check_setting_names({"\x1b": 1}, "x.json", ["epoch"])
     with pytest.raises(ValueError, match=r"one JSON object of settings\. Received: list"):
         check_setting_names([], "x.json", ["epoch"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"d_labels": "projection"},
+            "--d_labels=projection needs labels. Received: none. Add --labels=folder, own or "
+            "attributes, or leave it out.",
+        ),
+        (
+            {"minibatch_stddev": True, "batch_size": 1},
+            "--minibatch_stddev compares images of a batch, so --batch_size must be at least 2. "
+            "Received: 1. Try --batch_size=64.",
+        ),
+    ],
+)
+def test_parts_of_networks_that_lack_what_they_work_on(settings, message):
+    with pytest.raises(ValueError) as error:
+        check_training_settings(Config(**settings))
+    assert str(error.value) == message
+    check_training_settings(Config(**settings | {"labels": "own", "batch_size": 2}))

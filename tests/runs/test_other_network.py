@@ -38,6 +38,12 @@ def test_the_same_network_does_not_differ_nor_does_a_part_of_it(tiny):
         ({"d_norm": "spectral"}, "--d_norm=spectral (here batch)"),
         ({"d_norm": "none"}, "--d_norm=none (here batch)"),
         ({"labels": "own", "label_names": ("a", "b")}, "--labels=own (here none)"),
+        ({"upsample": "resize"}, "--upsample=resize (here transpose)"),
+        (
+            {"upsample": "resize", "kernel_size": 4},
+            "--upsample=resize (here transpose), --kernel_size=4 (here 5)",
+        ),
+        ({"minibatch_stddev": True}, "discriminator/logits/kernel is 528x1 (here 512x1)"),
         ({"output_height": 32, "blocks": 2}, "discriminator/logits/kernel is 2048x1 (here 512x1)"),
         ({"d_widths": (8, 32)}, "discriminator/conv1/bias is 8 (here 16)"),
     ],
@@ -48,10 +54,16 @@ def test_the_flag_that_differs_is_named(tiny, changes, difference):
     assert describe_other_network(here, found) != ""
 
 
+def test_two_ways_to_take_labels_are_told_apart(tiny):
+    labels = {"labels": "own", "label_names": ("a", "b")}
+    found, here = (shapes_of(tiny(**labels, d_labels=way)) for way in ("projection", "concat"))
+    assert describe_other_network(found, here) == "--d_labels=projection (here concat)"
+
+
 def test_what_the_shapes_show_is_what_the_settings_say(tiny):
     config = tiny()
     flags = infer_flags_from_checkpoint_shapes(shapes_of(config, Generator))
     settings = dataclasses.asdict(config.resolve())
     assert flags == {name: settings[name] for name in flags}
-    assert len(flags) == 7
+    assert len(flags) == 8
     assert infer_flags_from_checkpoint_shapes(shapes_of(config, Discriminator)) == {}

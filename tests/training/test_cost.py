@@ -38,6 +38,28 @@ def test_layer_table_is_true(kernel_size, padding, labels, d_norm, tiny):
     assert [row.output for row in discriminator if row.name == "conv3"] == [(5, 6, 32)]
 
 
+@pytest.mark.parametrize("labels", [{}, {"labels": "own", "label_names": ("a", "b")}])
+def test_the_layer_table_knows_every_network_option(labels, tiny):
+    """Parameters against the networks, FLOPs and pads by hand."""
+    options = {"upsample": "resize", "minibatch_stddev": True, "output_height": 33}
+    options |= {"d_labels": "projection"} if labels else {}
+    network = tiny(**options | labels, output_width=47).network_config()
+    generator, discriminator = list_layer_costs(network).values()
+    for model, rows in ((Generator(network), generator), (Discriminator(network), discriminator)):
+        counted = {row.name: row.parameters for row in rows}
+        for name, count in counted.items():
+            number = name.removeprefix("conv") if name.startswith("conv") else None
+            parts = (name, f"norm{number}", {"fc": "fc_norm", "stem": "norm0"}.get(name))
+            variables = [v for v in model.trainable_variables if v.path.split("/")[0] in parts]
+            assert count == sum(math.prod(v.shape) for v in variables), name
+        assert sum(counted.values()) == sum(math.prod(v.shape) for v in model.trainable_variables)
+    last = generator[-1]
+    assert (last.kernel, last.stride, last.pads) == (3, 1, ((1, 1), (1, 1)))
+    # 17x24 to 33x47: each small pixel meets the merged 4x4 kernel.
+    assert last.flops == 2 * 17 * 24 * 4 * 4 * last.inputs[-1] * 3
+    assert [row.name for row in discriminator][-1] == ("embedding" if labels else "logits")
+
+
 def test_flops_and_parameters_of_the_originals_64x64_networks():
     """By hand: a layer from (32, 32, 64) to (16, 16, 128) multiplies 16 * 16 * 5 * 5 * 64 * 128
     times.
@@ -69,8 +91,12 @@ def test_the_field_is_what_a_unit_sees(tiny):
     assert [row.field for row in rows] == [5, 13, 29, 0]
 
 
-def test_the_generators_field_is_what_a_unit_reaches(tiny):
-    network = Generator(tiny(output_height=128, blocks=3).network_config())
+@pytest.mark.parametrize(
+    ("upsample", "fields"), [("transpose", [29, 13, 5, 1]), ("resize", [22, 10, 4, 1])]
+)
+def test_the_generators_field_is_what_a_unit_reaches(upsample, fields, tiny):
+    config = tiny(output_height=128, blocks=3, upsample=upsample)
+    network = Generator(config.network_config())
     rows = list_generator_costs(network.config)
     for first, row in enumerate(rows[:-1]):
         height, width, channels = row.output
@@ -81,4 +107,4 @@ def test_the_generators_field_is_what_a_unit_reaches(tiny):
             block.conv.bias.assign(tf.zeros_like(block.conv.bias))
             maps = block.conv(maps)
         assert (np.abs(maps[0]).sum(-1) > 0).any(0).sum() == row.field
-    assert [row.field for row in rows] == [29, 13, 5, 1]
+    assert [row.field for row in rows] == fields
