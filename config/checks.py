@@ -88,8 +88,8 @@ def _check_network_options(config) -> None:
         )
     if config.minibatch_stddev and config.batch_size == 1:
         raise ValueError(
-            "--minibatch_stddev compares images of a batch, so --batch_size must be at least 2. "
-            "Received: 1. Try --batch_size=64."
+            "--batch_size must be at least 2 where the discriminator compares images of a batch "
+            "(minibatch_stddev). Received: 1. Try --batch_size=64."
         )
 
 

@@ -391,6 +391,26 @@ def test_presets_train_stop_and_go_on_bit_equal(preset, tiny, images, monkeypatc
     assert state(straight) == state(read_run(tiny(out_name="stopped").run_dir))
 
 
+@pytest.mark.slow
+def test_with_every_network_option_two_parts_equal_a_straight_run(tiny, images, monkeypatch):
+    """Dropout goes by the step, so a resumed run draws what it would have drawn."""
+    labels = Labels(("a", "b"), np.eye(2, dtype=np.float32)[np.arange(20) % 2])
+    settings = {"steps": 6, "labels": "folder", "fc_width": 16, "d_norm": "spectral"}
+    settings |= {"upsample": "resize", "d_labels": "projection"}
+    settings |= {"minibatch_stddev": True, "d_dropout": 0.4, "batch_size": 7}
+    straight = train(tiny(out_name="straight", **settings), images, labels)
+    with monkeypatch.context() as patch:
+        signal_after(patch, 2)
+        assert train(tiny(out_name="stopped", **settings), images, labels) is None
+    stopped = read_run(tiny(out_name="stopped").run_dir)
+    train(stopped, images, labels)
+    assert state(straight) == state(stopped)
+    with monkeypatch.context() as patch:
+        patch.setattr(DCGAN, "make_dropout_key", lambda _: tf.zeros((2,), tf.int64))
+        other = train(tiny(out_name="other", **settings), images, labels)
+    assert state(straight) != state(other)
+
+
 def test_from_python_each_logged_step_is_told_and_classes_are_whole_numbers(tiny, images):
     told = []
     config = tiny(steps=3, labels="own", fc_width=16)

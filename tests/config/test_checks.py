@@ -206,8 +206,8 @@ def test_a_name_that_is_none_is_told_with_the_one_that_was_meant():
         ),
         (
             {"minibatch_stddev": True, "batch_size": 1},
-            "--minibatch_stddev compares images of a batch, so --batch_size must be at least 2. "
-            "Received: 1. Try --batch_size=64.",
+            "--batch_size must be at least 2 where the discriminator compares images of a batch "
+            "(minibatch_stddev). Received: 1. Try --batch_size=64.",
         ),
     ],
 )

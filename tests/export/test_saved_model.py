@@ -154,3 +154,28 @@ def test_exporting_again_keeps_what_the_user_added_or_changed(tiny, messages):
     assert f"replaced the SavedModel of step 0 in {folder}" in messages
     text = f"{card} was put aside as model_card.1.json: it is not as this program wrote it."
     assert text in messages
+
+
+@pytest.mark.slow
+def test_networks_with_every_option_are_exported_and_answer_for_any_batch(tiny, messages):
+    """The same as the networks themselves; one line says that images are compared."""
+    config = tiny(
+        labels="folder",
+        label_names=("a", "b"),
+        upsample="resize",
+        d_labels="projection",
+        minibatch_stddev=True,
+        d_dropout=0.4,
+    ).resolve()
+    dcgan = DCGAN(config)
+    Checkpoints(dcgan, config).save(0)
+    signatures = tf.saved_model.load(str(write_saved_model(config))).signatures
+    assert sum("compares the images of a batch" in message for message in messages) == 1
+    for count in (0, 1, 6):
+        z, y = tf.ones((count, 8)) * tf.range(count, dtype=tf.float32)[:, None], tf.ones((count, 2))
+        images = signatures["serving_default"](z=z, y=y)["images"]
+        np.testing.assert_allclose(images, dcgan.generator(z, y), atol=1e-6)
+        logits = signatures["discriminate"](images=images, y=y)["logits"]
+        assert logits.shape == (count, 1)
+        if count:
+            np.testing.assert_allclose(logits, dcgan.discriminator(images, y), atol=1e-5)

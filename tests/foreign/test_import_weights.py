@@ -100,6 +100,10 @@ def test_a_missing_array_is_named_with_what_was_found(tmp_path):
     ("given", "message"),
     [
         ({"stem_width": 64}, "--stem_width is fixed by the weights: 32. Received: 64."),
+        (
+            {"upsample": "resize"},
+            "--upsample is fixed by the weights: transpose. Received: resize.",
+        ),
         ({"z_dim": 100}, "--z_dim is fixed by the weights: 6. Received: 100."),
         (
             {"output_height": 128},
