@@ -67,6 +67,12 @@ def _check_penalty_settings(config) -> None:
             "Gradient penalties (r1, r2) need numbers of a wider range than float16's. "
             "Received: float16. Try --mixed_precision=bfloat16."
         )
+    if is_penalized and config.minibatch_stddev:
+        raise ValueError(
+            "Gradient penalties (r1, r2) need a discriminator that judges each image alone. "
+            "Received: minibatch_stddev, which compares the images of a batch. Start a new run "
+            "without one or the other."
+        )
     changed = [name for name in ("penalty_batch", "penalty_decay") if getattr(config, name) != 1]
     if changed and not is_penalized:
         raise ValueError(
