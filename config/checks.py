@@ -73,6 +73,12 @@ def _check_penalty_settings(config) -> None:
             "Gradient penalties (r1, r2) need numbers of a wider range than float16's. "
             "Received: float16. Try --mixed_precision=bfloat16."
         )
+    if is_penalized and config.minibatch_stddev:
+        raise ValueError(
+            "Gradient penalties (r1, r2) need a discriminator that judges each image alone. "
+            "Received: minibatch_stddev, which compares the images of a batch. Start a new run "
+            "without one or the other."
+        )
     changed = [name for name in ("penalty_batch", "penalty_decay") if getattr(config, name) != 1]
     if changed and not is_penalized:
         raise ValueError(
@@ -96,12 +102,6 @@ def _check_network_options(config) -> None:
         raise ValueError(
             "--batch_size must be at least 2 where the discriminator compares images of a batch "
             "(minibatch_stddev). Received: 1. Try --batch_size=64."
-        )
-    if config.minibatch_stddev and any(config.penalties.values()):
-        raise ValueError(
-            "Gradient penalties (r1, r2) need a discriminator that looks at each image by itself. "
-            "Received: one that compares images of a batch (minibatch_stddev). Start a new run "
-            "with --nominibatch_stddev, or leave the penalties out."
         )
 
 

@@ -240,3 +240,11 @@ def test_parts_of_networks_that_lack_what_they_work_on(settings, message):
         check_training_settings(Config(**settings))
     assert str(error.value) == message
     check_training_settings(Config(**settings | {"labels": "own", "batch_size": 2}))
+
+
+def test_penalties_are_refused_where_images_of_a_batch_are_compared():
+    compared = {"minibatch_stddev": True, "d_norm": "none"}
+    check_training_settings(Config(**compared))
+    for penalty in ("r1", "r2"):
+        with pytest.raises(ValueError, match=r"^Gradient penalties .* Received: minibatch_stddev"):
+            check_training_settings(Config(**compared, **{penalty: 1.0}))
