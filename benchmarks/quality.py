@@ -73,7 +73,7 @@ ARMS = {
     "paper": Arm("--preset paper"),
     "tutorial": Arm("--preset tutorial"),
     "modern": Arm("--preset modern"),
-    "modern, live weights": Arm("--preset modern", "--weights live", run="modern"),
+    "modern live": Arm("--preset modern", "--weights live", run="modern"),
 }
 
 
