@@ -66,7 +66,9 @@ def _choose_plan_for_images(config: Config, images: int) -> Plan:
         return Plan(KINDS)
     if images > SOME_IMAGES:
         return Plan()
-    planned = config.total_steps(images) * config.images_per_step
+    # How many steps fit into --minutes is not known yet: then it is the ramp of so many epochs.
+    length = dataclasses.replace(config, minutes=None, planned_steps=None)
+    planned = length.total_steps(images) * config.images_per_step
     return Plan(("translation", "cutout"), SOME_SHARE, min(round(RAMP * planned), MAX_COUNT))
 
 

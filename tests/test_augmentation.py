@@ -228,6 +228,12 @@ def test_auto_goes_by_the_number_of_images_and_a_run_keeps_it(images, kinds, sha
     assert settle_augmentation(tiny(augment="auto"), 200_000, without).augment_kinds == "none"
 
 
+def test_a_ramp_of_a_run_that_ends_by_the_clock_is_that_of_the_epochs(tiny):
+    config = settle_augmentation(tiny(augment="auto", minutes=5), 10_000)
+    assert config.augment_ramp == 50_000
+    assert config.minutes == 5
+
+
 def test_a_ramp_is_at_most_what_a_setting_holds(tiny):
     config = tiny(augment="auto", steps=MAX_COUNT, batch_size=65536)
     assert settle_augmentation(config, 10_000).augment_ramp == MAX_COUNT
