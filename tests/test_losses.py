@@ -143,15 +143,16 @@ def test_gamma_falls_between_a_tenth_and_a_half_of_the_run():
     np.testing.assert_allclose(decay_penalty(shares, 1.0), 1)
 
 
-# Every value of each setting of D, and all pairs of norm, labels and kernel size.
+PROJECTED = LABELLED | {"d_labels": "projection"}
+# Every value of each setting of D; all combinations are slow.
 NETWORKS = [
     ("none", {}, 4, "same", 16),
     ("none", LABELLED, 5, "symmetric", 19),
     ("spectral", {}, 5, "symmetric", 16),
-    ("spectral", LABELLED, 4, "same", 19),
+    ("spectral", PROJECTED, 4, "same", 19),
 ]
 ALL_NETWORKS = itertools.product(
-    ("none", "spectral"), ({}, LABELLED), (4, 5), ("same", "symmetric"), (16, 17, 19)
+    ("none", "spectral"), ({}, LABELLED, PROJECTED), (4, 5), ("same", "symmetric"), (16, 19)
 )
 
 
@@ -192,7 +193,7 @@ def compare_penalty_with_finite_differences(tiny, monkeypatch, network):
         )
         return slopes["r1"] + slopes["r2"]
 
-    kernels = [layer.kernel for layer in discriminator.linear_layers]
+    kernels = [weight for weight in discriminator.trainable_variables if len(weight.shape) > 1]
     with tf.GradientTape() as tape:
         penalty = measure_penalty()
     for kernel, gradient in zip(kernels, tape.gradient(penalty, kernels), strict=True):
