@@ -31,7 +31,12 @@ from runs.history import (
     put_earlier_training_aside,
     read_seconds_of_training,
 )
-from runs.progress import keep_planned_steps, read_run_settings_before_flags
+from runs.progress import (
+    keep_planned_steps,
+    read_run_settings_before_flags,
+    record_epoch_size,
+    restate_progress_for_epoch_size,
+)
 from system import console
 from system.devices import choose_jit_for_device, choose_precision_for_device
 from system.files import remove_temporary_leftovers
@@ -164,13 +169,15 @@ def train_or_raise_divergence(
     dcgan = DCGAN(config, precision=precision, jit=jit)
     checkpoints = Checkpoints(dcgan, config)
     start, count = checkpoints.restore(), len(split.training)
+    config = record_epoch_size(config, checkpoints.progress, count)
+    progress = restate_progress_for_epoch_size(config, checkpoints.progress, count)
     seconds = read_seconds_of_training(locate_metrics(config), start)
-    total = estimate_total_steps(config, count, checkpoints.progress, seconds)
+    total = estimate_total_steps(config, count, progress, seconds)
     if start >= total:
         announce_complete_training(config, start, total)
         return config
 
-    announce_change_of_step_size(config, checkpoints.progress, count)
+    announce_change_of_step_size(config, progress, count)
     keep_run_metrics_of_lost_checkpoints(config, start)
     prepare_folders_for_training(config)
     needed = estimate_training_bytes(config, precision)
@@ -178,12 +185,13 @@ def train_or_raise_divergence(
         config, start=start, total=total, precision=precision, jit=jit, step_bytes=needed
     )
     announce_augmentation(config, count)
-    origin = checkpoints.progress.count_images_shown(0, config.images_per_step)
+    origin = progress.count_images_shown(0, config.images_per_step)
     logs = Logs(config, range(start, total), count, origin=origin, on_log=on_log)
     dcgan.total_steps.assign(total)
     length = RunLength(config, total, choose_steps_per_call(config.steps_per_call))
     with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
-        data = TrainingData(images, labels.y if labels else None, split)
+        shown = checkpoints.progress.count_images_shown(0, config.images_per_step)
+        data = TrainingData(images, labels.y if labels else None, split, shown)
         finished = run_training_steps(data, checkpoints, logs, length)
     report_end_of_training(config, logs, finished=finished)
     return length.config if finished else None
@@ -212,18 +220,22 @@ def prepare_folders_for_training(config: Config) -> None:
 
 
 class TrainingData(NamedTuple):
-    """Images, with labels their y (N, y_dim), and which of them are trained on."""
+    """Images, with labels their y (N, y_dim), which of them are trained on, and images shown.
+
+    shown: before step 0, if every step had shown as many as today's; perhaps below 0.
+    """
 
     images: np.ndarray
     y: np.ndarray | None
     split: Split
+    shown: int
 
 
 def run_training_steps(
     data: TrainingData, checkpoints: Checkpoints, logs: Logs, length: RunLength
 ) -> bool:
     """Trains from the start of `logs.steps` for `length`; False when a signal stopped it."""
-    dcgan, start, (images, y, split) = checkpoints.dcgan, logs.steps.start, data
+    dcgan, start, (images, y, split, _) = checkpoints.dcgan, logs.steps.start, data
     config = dcgan.config
     pictures = Pictures(config, dcgan.drawn_generator, dcgan.generator)
     how = {"discriminator": dcgan.discriminator, "y": y}
@@ -290,9 +302,10 @@ def take_training_steps(
     """Takes steps from the start of `logs.steps` on, in calls of `length.steps_per_call`; yields
     the steps of each and the last one's results, with loss scales and learning rates.
     """
-    config, (images, y, split) = dcgan.config, data
+    config, (images, y, split, shown) = dcgan.config, data
     on_device = should_train_from_device_memory(config.data_on_device, images)
-    trainer = Steps(dcgan, images, y, on_device=on_device, origin=logs.origin, rows=split.training)
+    how = {"on_device": on_device, "origin": logs.origin, "shown": shown, "rows": split.training}
+    trainer = Steps(dcgan, images, y, **how)
     steps = length.list_steps_from(logs.steps.start)
     calls, same_calls = itertools.tee(plan_step_calls(config, steps, length.steps_per_call))
     for call, results in zip(calls, trainer.run(same_calls), strict=True):

@@ -1,6 +1,7 @@
 """What a Config must satisfy. Every error gives the rule, what was received and what to do."""
 
 import dataclasses
+import itertools
 import os
 import types
 import typing
@@ -33,6 +34,7 @@ def check_config(config) -> None:
     _check_labels_setting(config)
     _check_on_collapse_setting(config)
     _check_length_settings(config)
+    _check_epoch_sizes(config)
 
 
 def check_training_settings(config) -> None:
@@ -327,3 +329,15 @@ def _check_length_settings(config) -> None:
 
 def _has_default(config, name: str) -> bool:
     return getattr(config, name) == getattr(type(config), name)
+
+
+def _check_epoch_sizes(config) -> None:
+    """Only a config.json that somebody changed can break it."""
+    numbers = config.epoch_sizes or ()
+    starts, sizes = numbers[::2], numbers[1::2]
+    is_ordered = starts[:1] in ((), (0,)) and all(a < b for a, b in itertools.pairwise(starts))
+    if len(starts) != len(sizes) or not is_ordered or min(sizes, default=1) < 1:
+        raise ValueError(
+            "epoch_sizes must be pairs: images shown, from 0 on, and images in an epoch. "
+            f"Received: {shorten_for_error(str(list(numbers)))}. Make it null."
+        )

@@ -32,6 +32,7 @@ NOT_CARRIED_OVER = (
     "augment_ramp",
     "older_images_per_step",
     "planned_steps",
+    "epoch_sizes",
     "run_id",
     "first_dataset",
     "dataset_place",

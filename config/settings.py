@@ -345,6 +345,13 @@ class Config:
         hparam=False,
         flag=False,
     )
+    epoch_sizes: tuple[int, ...] | None = declare_setting(
+        None,
+        TRAINING,
+        "images shown, images in an epoch from there on: 0,900,45000,1000; taken from the data",
+        hparam=False,
+        flag=False,
+    )
     beta1: float = declare_setting(
         0.5, TRAINING, "beta_1 of Adam (paper, section 4)", low=0, high=0.9999
     )
@@ -541,7 +548,7 @@ class Config:
     def __post_init__(self):
         if str(self.c_dim).isdecimal():
             object.__setattr__(self, "c_dim", int(self.c_dim))
-        for name in ("g_widths", "d_widths", "label_names"):
+        for name in ("g_widths", "d_widths", "epoch_sizes", "label_names"):
             object.__setattr__(self, name, _parse_tuple_setting(name, getattr(self, name)))
 
         checks.check_config(self)

@@ -105,5 +105,5 @@ def _compare_with_dataset_of_run(run: Config, fingerprint: str, place: str) -> N
             f"A run keeps its own images: {run.run_dir} was trained on images {names[0]}. "
             f"Received: other images, from {names[1]}. Start another run with {remedy}."
         )
-    text = "the images in %s have changed: %s continues with them, and counts its epochs by them."
+    text = "the images in %s have changed: %s continues with them, and keeps its epochs so far."
     logging.warning(text, place, run.run_dir)

@@ -1,6 +1,7 @@
 """How far training has got, in steps and in images; a new batch size does not affect the latter."""
 
 import dataclasses
+from fractions import Fraction
 from typing import NamedTuple
 
 from config.settings import Config
@@ -22,6 +23,40 @@ class Progress(NamedTuple):
         fall below 0.
         """
         return self.images_shown + (step - self.step) * images_per_step
+
+
+def record_epoch_size(config: Config, progress: Progress, images: int) -> Config:
+    """The settings of a run that goes on from `progress` with `images` in an epoch.
+
+    To be called before config.json is written: it has the sizes of the epochs before.
+    """
+    before = list_epoch_sizes(read_run_settings_before_flags(config))
+    sizes = [(start, size) for start, size in before if start < progress.images_shown]
+    if not sizes:
+        sizes = [(0, images)]
+    elif sizes[-1][1] != images:
+        sizes.append((progress.images_shown, images))
+    return dataclasses.replace(config, epoch_sizes=tuple(n for pair in sizes for n in pair))
+
+
+def list_epoch_sizes(config: Config) -> list[tuple[int, int]]:
+    """(images shown, images in an epoch from there on), in order; [] in runs from before it."""
+    numbers = config.epoch_sizes or ()
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def restate_progress_for_epoch_size(config: Config, progress: Progress, images: int) -> Progress:
+    """The `progress` that has the same epochs if each of them had had `images` images.
+
+    So epochs stay what they were where images were added or removed. Where none were, it is
+    `progress` itself.
+    """
+    epochs, shown = Fraction(0), progress.images_shown
+    sizes = list_epoch_sizes(config) or [(0, images)]
+    ends = [start for start, _ in sizes[1:]] + [shown]
+    for (start, size), end in zip(sizes, ends, strict=True):
+        epochs += Fraction(max(min(end, shown) - start, 0), size)
+    return progress._replace(images_shown=round(epochs * images))
 
 
 def read_run_settings_before_flags(config: Config) -> Config:

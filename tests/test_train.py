@@ -25,7 +25,8 @@ from runs.checkpoints import Checkpoints, restore_networks
 from runs.find import read_run
 from sample import Sampler
 from system.signals import STOP_SIGNALS
-from train import train
+from train import train, train_on_dataset
+from training.dry_run import describe_dry_run
 from training.logs import Logs
 from utils import arrange_image_grid
 
@@ -286,6 +287,35 @@ def test_another_batch_size_stopped_and_resumed_equals_it_undisturbed(tiny, imag
     train(read_run(stopped.run_dir), images)
     assert state(straight)[0] == 20
     assert state(straight) == state(stopped)
+
+
+def test_the_order_and_the_epochs_go_on_where_images_are_gone(trained, photos, monkeypatch):
+    """5 steps of 8 images were 2 epochs of 20, so that epochs of 12 begin at 24 in their order."""
+    seen = []
+    monkeypatch.setattr("train.run_training_steps", lambda *given: seen.append(given) or True)
+    config = trained(blocks=1, epoch=3, epoch_sizes=(0, 20))
+    train_on_dataset(config, photos(12, 16, 16), place="/photos")
+    [(data, _, logs, length)] = seen
+    assert (logs.steps.start, length.total, logs.origin + 5 * 8) == (5, 7, 2 * 12)
+    assert data.shown == 0  # what augmentation goes by
+    assert read_run(config.run_dir).epoch_sizes == (0, 20, 40, 12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [12, 40])
+def test_with_fewer_or_more_images_the_epochs_so_far_stay_as_counted(count, tiny, images, photos):
+    """5 steps of 8 images are 2 epochs of 20; the third has `count`, in the order from there on."""
+    config = train_on_dataset(tiny(epoch=2), images, place="/photos")
+    longer = change_settings(config, {"epoch": 3})
+    text = describe_dry_run(longer, (count, 3, None))
+    steps = -(-count // 8)
+    assert f"at step 5 of {5 + steps} (epoch 2.00), {steps} to do" in text
+
+    changed = train_on_dataset(longer, photos(count, 16, 16), place="/photos")
+    assert state(changed)[0] == 5 + steps
+    epochs = {line["step"]: line["epoch"] for line in metrics(changed)}
+    assert (epochs[5], epochs[6]) == (2, round(2 + 8 / count, 4))
+    assert changed.epoch_sizes == (0, 20, 40, count)
 
 
 def test_a_run_that_never_counted_its_images_goes_on_where_it_was(tiny, images):

@@ -11,7 +11,11 @@ from config.settings import Config
 from data.load import choose_crop_and_resize
 from runs.checkpoints import read_progress
 from runs.history import describe_earlier_training, locate_metrics, read_seconds_of_training
-from runs.progress import keep_planned_steps, read_run_settings_before_flags
+from runs.progress import (
+    keep_planned_steps,
+    read_run_settings_before_flags,
+    restate_progress_for_epoch_size,
+)
 from system.devices import choose_jit_for_device, choose_precision_for_device
 from system.text import format_duration_in_words
 from training.cost import LayerCost, estimate_training_bytes, list_layer_costs
@@ -85,7 +89,7 @@ def describe_steps_to_do(config: Config, images: int) -> str:
     images: those to train on; where some are held out, an estimate, and this is said. Raises
     ValueError when the run has checkpoints, but none is readable.
     """
-    progress = read_progress(config)
+    progress = restate_progress_for_epoch_size(config, read_progress(config), images)
     seconds = read_seconds_of_training(locate_metrics(config), progress.step)
     config = keep_planned_steps(config)
     total = estimate_total_steps(config, images, progress, seconds)

@@ -12,7 +12,7 @@ from config.stored import write_config
 from runs.best import put_best_checkpoint_of_run_back
 from runs.checkpoints import DivergedError
 from runs.history import SLOPES
-from runs.progress import keep_planned_steps
+from runs.progress import keep_planned_steps, read_run_settings_before_flags
 from training.diagnosis import CollapsedError
 
 MAX_HALVINGS = 3  # of the learning rate in a run: to an eighth
@@ -57,7 +57,9 @@ def halve_learning_rate(config: Config, error: DivergedError) -> Config:
         raise ValueError(f"{error} {_advise_after_learning_rate_halvings(config)}") from error
 
     step = put_best_checkpoint_of_run_back(config) if isinstance(error, CollapsedError) else 0
-    config = dataclasses.replace(keep_planned_steps(config), halvings=config.halvings + 1)
+    sizes = read_run_settings_before_flags(config).epoch_sizes  # of the training until now
+    config = dataclasses.replace(keep_planned_steps(config), epoch_sizes=sizes)
+    config = dataclasses.replace(config, halvings=config.halvings + 1)
     logging.warning(
         "%s Going back to %s with half the learning rate: %g.",
         *(error, f"step {step:,}, the best," if step else "the last checkpoint"),

@@ -24,7 +24,8 @@ class Steps:
     gathers its batch. Otherwise a thread gathers them in memory, or from the pack on disk, and
     every call brings its own. Batches and latents are functions of (seed, step), so neither this
     nor the division into calls changes a result. origin: where the order of the images begins, as
-    in `data.batches.Order`. rows: int64, of the images to train on; without them, all.
+    in `data.batches.Order`. shown: images shown before step 0, if not as many as origin. rows:
+    int64, of the images to train on; without them, all.
     """
 
     def __init__(
@@ -35,11 +36,13 @@ class Steps:
         *,
         on_device: bool = False,
         origin: int = 0,
+        shown: int | None = None,
         rows: np.ndarray | None = None,
     ):
         self.dcgan, self.images, self.y = dcgan, images, y
         self.rows = np.arange(len(images)) if rows is None else rows
         self.batch, self.origin = dcgan.config.images_per_step, origin
+        self.shown = origin if shown is None else shown
         self.table = upload_images_for_training_steps(images) if on_device else None
 
         specs = self._list_step_input_specs()
@@ -103,7 +106,7 @@ class Steps:
         z = ops.latents(
             config.seed, self.batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step + 1
         )
-        drawn = draw_changes(config, step + 1, self.origin + step * self.batch)
+        drawn = draw_changes(config, step + 1, self.shown + step * self.batch)
         results = self.dcgan.train_step(real, z, y, self.table, drawn)
         return {**results, "z": z} | ({} if y is None else {"y": y})
 

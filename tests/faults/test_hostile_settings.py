@@ -38,6 +38,8 @@ def refused(path, content):
         (b'{"data_dir": "\\ud800"}', "--data_dir must be text"),
         (b'{"out_name": "a\\u0000b"}', "--out_name must be text"),
         (b'{"label_names": ["\\udfff"]}', "--label_names must be text"),
+        (b'{"epoch_sizes": [0, 0]}', "epoch_sizes must be pairs"),
+        (b'{"epoch_sizes": [0, 9, 5]}', "epoch_sizes must be pairs"),
         (b'{"dataset": "' + b"x" * 10_000 + b'"}', "--dataset must be text"),
         (b'{"' + b"x" * 10_000 + b'": 1}', "may only hold flags"),
         (b'{"a\\nb\\u001b": 1}', r"Received: a\nb\x1b"),

@@ -9,6 +9,8 @@ from runs.progress import (
     describe_changes_of_step_size,
     keep_planned_steps,
     read_run_settings_before_flags,
+    record_epoch_size,
+    restate_progress_for_epoch_size,
 )
 
 
@@ -19,6 +21,37 @@ def test_images_are_counted_from_what_was_shown():
     assert progress.count_images_shown(0, 64) == 0  # the size has not changed
     assert progress.count_images_shown(0, 128) == -640
     assert progress.count_images_shown(0, 32) == 320
+
+
+def test_epochs_stay_what_they_were_when_their_size_changes(tiny):
+    """10 epochs of 100 images, 5 of 200, then 60 of 20; by hand."""
+    config = tiny()
+    config.run_dir.mkdir(parents=True)
+    for shown, size, sizes in (
+        (0, 100, (0, 100)),
+        (700, 100, (0, 100)),
+        (1000, 200, (0, 100, 1000, 200)),
+        (1000, 300, (0, 100, 1000, 300)),  # nothing was shown in between
+        (1000, 200, (0, 100, 1000, 200)),
+        (2000, 20, (0, 100, 1000, 200, 2000, 20)),
+    ):
+        config = record_epoch_size(tiny(), Progress(9, shown), size)
+        assert config.epoch_sizes == sizes
+        write_config(config)
+
+    for shown, epochs in ((0, 0), (500, 5), (1000, 10), (1600, 13), (2000, 15), (3200, 75)):
+        for today in (20, 300):
+            restated = restate_progress_for_epoch_size(config, Progress(9, shown), today)
+            assert restated == Progress(9, epochs * today)
+    back = record_epoch_size(tiny(), Progress(9, 1500), 20)  # later checkpoints are gone
+    assert back.epoch_sizes == (0, 100, 1000, 200, 1500, 20)
+
+
+def test_without_a_change_progress_is_itself_to_the_image(tiny):
+    for shown in (0, 1, 63, 12_345_678_901):
+        progress = Progress(3, shown)
+        for config in (tiny(), tiny(epoch_sizes=(0, 97))):
+            assert restate_progress_for_epoch_size(config, progress, 97) == progress
 
 
 def test_older_checkpoints_had_the_steps_of_the_settings_on_disk(tiny):

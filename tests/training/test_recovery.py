@@ -38,10 +38,12 @@ def test_the_learning_rate_is_halved_three_times_and_the_run_keeps_it(tiny):
     """And its plan, which was stored while it trained."""
     config, error = tiny(learning_rate=8e-4, minutes=20), DivergedError("NaN.")
     config.run_dir.mkdir(parents=True)
-    write_config(dataclasses.replace(config, planned_steps=900))
+    stored = {"planned_steps": 900, "epoch_sizes": (0, 20, 40, 12)}
+    write_config(dataclasses.replace(config, **stored))
     for rate in (4e-4, 2e-4, 1e-4):
         config = halve_learning_rate(config, error)
         assert config.current_learning_rate == pytest.approx(rate)
+        assert config.epoch_sizes == (0, 20, 40, 12)
         assert read_config(config.run_dir / "config.json") == config
         assert config.planned_steps == 900
     with pytest.raises(ValueError, match=r"3 times, to 0.0001, .* --learning_rate=1e-05"):
