@@ -1,10 +1,13 @@
 """Which labels a conditional network draws: from names, as in --label, to vectors y and back."""
 
+import difflib
 import itertools
 
 import numpy as np
 
 from config.settings import Config
+from data import limits
+from system.text import join_names_for_error, shorten_for_error
 
 COMBINED_ATTRIBUTES = 3  # for up to three, pictures show every combination: 8 rows
 NO_ATTRIBUTE = "none"  # in --label: every attribute is off
@@ -87,9 +90,21 @@ def _find_label_indices(config: Config, label: str) -> list[int]:
 
 def _check_label_names(config: Config, unknown: list[str]) -> None:
     """Raises ValueError for the first unknown name in --label."""
-    if unknown:
-        alone = "" if config.one_hot else f", or {NO_ATTRIBUTE} alone"
-        raise ValueError(
-            f"--label must be among {', '.join(config.label_names)}{alone}. "
-            f"Received: {unknown[0] or 'nothing'}. Pick one or more."
-        )
+    if not unknown:
+        return
+    alone = "" if config.one_hot else f", or {NO_ATTRIBUTE} alone"
+    listed = join_names_for_error(config.label_names, limits.MAX_ATTRIBUTES_LISTED)
+    raise ValueError(
+        f"--label must be among {listed}{alone}. "
+        f"Received: {shorten_for_error(unknown[0]) or 'nothing'}. "
+        f"{_suggest_label(config, unknown[0].lower())}"
+    )
+
+
+def _suggest_label(config: Config, name: str) -> str:
+    """What to do in place of a --label that is not there, given in lower case."""
+    if name == NO_ATTRIBUTE:
+        return "Every image of this run has a class: leave --label out to draw them all in turn."
+    known = {known.lower(): known for known in config.label_names}
+    nearest = difflib.get_close_matches(name, known, 1)
+    return f"Did you mean {known[nearest[0]]}?" if nearest else "Pick one or more."
