@@ -1,5 +1,6 @@
 """Classes as other people's files give them, as numbers or as words."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,12 +11,15 @@ from data import limits
 def number_classes(values: Iterable, place: str) -> tuple[list[str], np.ndarray]:
     """(names, the class (N,) of every image) of `values`: all whole numbers from 0, or all words.
 
-    A gap in the numbers is a class without images. Words are numbered in sorted order.
+    A gap in the numbers is a class without images; floats such as 2.0 are numbers, too. Words are
+    numbered in sorted order. True and False are two classes, even if all images are of one.
 
-    Raises ValueError, which names `place`, for an image without a class, negative numbers and too
-    many classes.
+    Raises ValueError, which names `place`, for an image without a class, negative numbers,
+    fractions and too many classes.
     """
     values = [_check_class_of_stored_image(value, place) for value in values]
+    if all(isinstance(value, bool | np.bool) for value in values):
+        return ["False", "True"], np.array(values, int)
     if all(_is_class_number(value) for value in values):
         numbers = [int(value) for value in values]
         _check_class_range(min(numbers), max(numbers), place)
@@ -28,7 +32,8 @@ def number_classes(values: Iterable, place: str) -> tuple[list[str], np.ndarray]
 
 
 def _check_class_of_stored_image(value, place: str):
-    """The value, if it can be a class."""
+    """The value, if it can be a class; a whole number in place of a float such as 2.0."""
+    value = _take_whole_number_if_float(value, place)
     if value is not None and (not isinstance(value, str) or len(value) <= limits.MAX_CLASS_BYTES):
         return value
 
@@ -37,6 +42,23 @@ def _check_class_of_stored_image(value, place: str):
         f"Every image of {place} must have a class, a number or a word. Received: {received}. "
         "Use --labels=none."
     )
+
+
+def _take_whole_number_if_float(value, place: str):
+    """2 for 2.0, None for NaN, which tables hold where an image has no class; others as they are.
+
+    Raises ValueError for a fraction.
+    """
+    if not isinstance(value, float | np.floating):
+        return value
+    if math.isnan(value):
+        return None
+    if not float(value).is_integer():
+        raise ValueError(
+            f"The classes of {place} must be whole numbers or words. Received: {value:g}. "
+            "Use --labels=none, or save the classes as whole numbers."
+        )
+    return int(value)
 
 
 def _is_class_number(value) -> bool:
@@ -63,6 +85,7 @@ def name_classes(
     if names is None:
         return number_classes(values, place)
 
+    values = (_take_whole_number_if_float(value, place) for value in values)
     numbers = np.array([-1 if value is None else int(value) for value in values])
     if numbers.min() < 0 or numbers.max() >= len(names):
         raise ValueError(

@@ -119,7 +119,7 @@ def _find_hub_image_column(name: str, features) -> str:
 
 
 def _find_hub_label_column(features) -> str | None:
-    """The first column of classes, or one with a usual name that holds numbers or words."""
+    """The first column of classes, or one with a usual name: of numbers or words, bools, floats."""
     import datasets
 
     classes = [key for key, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
@@ -128,7 +128,12 @@ def _find_hub_label_column(features) -> str | None:
         for key in LABEL_NAMES
         if key in features and _may_hub_feature_hold_classes(features[key])
     ]
-    return next(iter(classes + plain), None)
+    unusual = [
+        key
+        for key in LABEL_NAMES
+        if key in features and getattr(features[key], "dtype", "").startswith(("bool", "float"))
+    ]
+    return next(iter(classes + plain + unusual), None)
 
 
 def _may_hub_feature_hold_classes(feature) -> bool:

@@ -108,9 +108,12 @@ def _find_parquet_label_column(schema) -> str | None:
     import pyarrow.types as types
 
     kinds = {field.name: field.type for field in schema}
-    names = (name for name in LABEL_NAMES if name in kinds)
-    fits = (types.is_integer, types.is_string, types.is_large_string)
-    return next((name for name in names if any(fit(kinds[name]) for fit in fits)), None)
+    usual = (types.is_integer, types.is_string, types.is_large_string)
+    for fits in (usual, (types.is_boolean, types.is_floating)):
+        for name in LABEL_NAMES:
+            if name in kinds and any(fit(kinds[name]) for fit in fits):
+                return name
+    return None
 
 
 def _find_parquet_class_names(schema, label: str) -> list[str] | None:

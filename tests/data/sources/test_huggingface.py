@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from test_parquet import cells, classes_called, write_parquet
 
+from config.settings import Config
 from data.find import find_dataset_source
 from data.load import load_dataset, probe_dataset
 
@@ -71,6 +72,20 @@ def test_images_and_classes_of_a_split(datasets, tiny, table, image_folder):
         assert pack.labels.y.argmax(1).tolist() == [k % 2 for k in range(count)]
     assert load_dataset(tiny(dataset=f"hf:{table}", train_size=2)).manifest["count"] == 2
     assert probe_dataset(tiny(dataset=f"hf:{table}:test", labels="own")) == (3, 3, ("cat", "dog"))
+
+
+@pytest.mark.parametrize(
+    ("values", "names"), [([0.0, 1.0], ("0", "1")), ([True, False], ("False", "True"))]
+)
+def test_a_column_of_floats_or_bools_holds_classes(datasets, table, photos, values, names):
+    path = table / "data" / "train-00000-of-00001.parquet"
+    columns = {"image": cells(photos(2), in_struct=True), "label": values}
+    kind = "bool" if values[1] is True else "float64"
+    features = IMAGE | {"label": {"_type": "Value", "dtype": kind}}
+    write_parquet(path, columns, features=features)
+    source = find_dataset_source(Config(dataset=f"hf:{table}"))
+    found, classes = source.labels()
+    assert (tuple(found), classes.tolist()) == (names, [int(value) for value in values])
 
 
 def test_an_image_folder_is_read_from_its_files(datasets, tiny, image_folder):

@@ -55,6 +55,28 @@ def test_images_and_classes_of_one_file_and_of_several(
         assert load_dataset(tiny(dataset=name, train_size=33)).manifest["count"] == 33
 
 
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [([0.0, 2.0, 1.0], ("0", "1", "2")), ([True, True, False], ("False", "True"))],
+)
+def test_a_column_of_floats_or_bools_holds_classes(tiny, tmp_path, photos, values, names):
+    columns = {"image": cells(photos(3), in_struct=False), "label": values}
+    write_parquet(tmp_path / "data" / "set.parquet", columns)
+    labels = load_dataset(tiny(dataset="set", labels="own")).labels
+    assert (labels.names, labels.y.argmax(1).tolist()) == (names, [int(value) for value in values])
+
+    columns |= {"y": ["a", "b", "a"]}  # words come first
+    write_parquet(tmp_path / "data" / "set.parquet", columns)
+    assert load_dataset(tiny(dataset="set", labels="own")).labels.names == ("a", "b")
+
+
+def test_fractions_in_a_column_of_labels_are_one_line(tiny, tmp_path, photos):
+    columns = {"image": cells(photos(2), in_struct=False), "label": [0.0, 0.5]}
+    write_parquet(tmp_path / "data" / "set.parquet", columns)
+    with pytest.raises(ValueError, match=r"must be whole numbers or words\. Received: 0\.5\."):
+        load_dataset(tiny(dataset="set", labels="own"))
+
+
 def test_cells_without_an_image_are_skipped_and_paths_are_not_followed(
     tiny, tmp_path, image_folder
 ):
