@@ -5,7 +5,9 @@ import dataclasses
 import itertools
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 from absl import logging
 
 from config.catalog import NAMED_SETS
@@ -15,7 +17,7 @@ from data.identity import name_place_of_dataset
 from data.labels import Labels, read_dataset_labels
 from data.mode_labels import read_dataset_labels_for_modes
 from data.packing.decode import BACKGROUND, Decoded, Geometry, decode_image
-from data.packing.pack import Pack, load_or_make_pack
+from data.packing.pack import Pack, find_pack, load_or_make_pack
 from data.sources.source import Source
 from system.text import escape_unprintable
 
@@ -23,6 +25,19 @@ FEW_IMAGES = 1000  # fewer: the networks memorise them
 SKIPPED_LOGGED = 10  # the manifest names all that were skipped
 SHARES_LOGGED = 40  # labels
 PROBED_IMAGES = 64  # that a dry run decodes
+
+
+class Outlook(NamedTuple):
+    """What a dataset will give, before it is packed.
+
+    label_names: None without labels. is_exact: whether `images` is known; else there may be fewer,
+    as unreadable ones are skipped.
+    """
+
+    images: int
+    channels: int
+    label_names: tuple[str, ...] | None
+    is_exact: bool = True
 
 
 def load_dataset(config: Config) -> Pack:
@@ -56,19 +71,20 @@ def load_dataset_and_mode_labels(config: Config) -> Pack:
 
 
 def _load_dataset_pack(config: Config, source: Source) -> Pack:
+    how = _describe_dataset_pack(config, source)
+    return load_or_make_pack(source, list_pack_folders(config), **how)
+
+
+def _describe_dataset_pack(config: Config, source: Source) -> dict:
+    """What `load_or_make_pack` wants to know of a pack besides its source and places."""
     dataset = _spell_dataset_for_pack(config, source)
-    return load_or_make_pack(
-        source,
-        list_pack_folders(config),
-        label=name_folder_after_dataset_setting(dataset),
-        geometry=choose_crop_and_resize(config),
-        c_dim=config.c_dim,
-        settings={
-            "dataset": dataset,
-            "pattern": config.input_fname_pattern,
-            "limit": config.train_size,
-        },
-    )
+    settings = {"dataset": dataset, "pattern": config.input_fname_pattern}
+    return {
+        "label": name_folder_after_dataset_setting(dataset),
+        "geometry": choose_crop_and_resize(config),
+        "c_dim": config.c_dim,
+        "settings": settings | {"limit": config.train_size},
+    }
 
 
 def _spell_dataset_for_pack(config: Config, source: Source) -> str:
@@ -82,14 +98,17 @@ def _spell_dataset_for_pack(config: Config, source: Source) -> str:
     return str(place.relative_to(data_dir) if data_dir in place.parents else place)
 
 
-def probe_dataset(config: Config) -> tuple[int, int, tuple[str, ...] | None]:
-    """(images, channels, names of labels) that `load_dataset` would find.
+def probe_dataset(config: Config) -> Outlook:
+    """What `load_dataset` would find.
 
-    Judges channels and sizes by the first few images, and says of them what `load_dataset` says of
-    all. Fetches and writes nothing.
+    Where there is no pack yet, judges channels, sizes and what can be read by the first few images.
+    Says of these what `load_dataset` says of all. Fetches and writes nothing.
     """
-    source, channels = find_dataset_source(config, fetch=False), config.c_dim
-    first_images = _decode_first_images(source, config)
+    source = find_dataset_source(config, fetch=False)
+    first_images, unreadable, may_fail = _decode_first_images(source, config)
+    pack = find_pack(source, list_pack_folders(config), **_describe_dataset_pack(config, source))
+    count = pack.manifest["count"] if pack else source.count - unreadable
+    channels = pack.images.shape[-1] if pack else config.c_dim
     if channels == "auto":
         channels = 3 if any(not image.gray for image in first_images) else 1
 
@@ -100,19 +119,31 @@ def probe_dataset(config: Config) -> tuple[int, int, tuple[str, ...] | None]:
         told=f"the first {len(first_images)} images would be",
         is_new=True,
     )
-    _warn_of_small_dataset(config.batch_size, source.count)
+    _warn_of_small_dataset(config.batch_size, count)
 
-    needs_files = config.labels not in ("none", "own")
-    files = [name for name, _ in source.items()] if needs_files else []
+    names = _read_label_names(config, source, pack)
+    return Outlook(count, channels, names, is_exact=bool(pack) or not may_fail)
+
+
+def _read_label_names(config: Config, source: Source, pack: Pack | None) -> tuple[str, ...] | None:
+    """The names of the labels; of classes by folder, those that `pack` has, if there is one."""
+    files = pack.manifest["files"] if pack else []
+    if not pack and config.labels not in ("none", "own"):
+        files = [name for name, _ in source.items()]
     labels = read_dataset_labels(config, source, files)
-    return source.count, channels, labels and labels.names
+    return labels and labels.names
 
 
-def _decode_first_images(source: Source, config: Config) -> list[Decoded]:
-    """Without those that are unreadable."""
-    images = (image for _, image in itertools.islice(source.items(), PROBED_IMAGES))
-    decoded = [_decode_image_or_none(image, config) for image in images]
-    return [image for image in decoded if image]
+def _decode_first_images(source: Source, config: Config) -> tuple[list[Decoded], int, bool]:
+    """(those that can be read, how many cannot, whether some of the others may fail as well)."""
+    readable, unreadable, are_files = [], 0, False
+    for _, image in itertools.islice(source.items(), PROBED_IMAGES):
+        are_files |= not isinstance(image, np.ndarray)
+        if decoded := _decode_image_or_none(image, config):
+            readable.append(decoded)
+        else:
+            unreadable += 1
+    return readable, unreadable, are_files and source.count > PROBED_IMAGES
 
 
 def _decode_image_or_none(image, config: Config) -> Decoded | None:

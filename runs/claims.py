@@ -15,7 +15,7 @@ from config.stored import read_json_settings
 from runs.find import read_run_settings
 from system.errors import pass_over_full_disk
 from system.files import write_atomic
-from system.locks import lock_folder
+from system.locks import find_lock_holder, lock_folder
 
 CLAIM_FILE = "run.json"
 ID_BYTES = 8  # random ones: no two runs of a person get the same
@@ -44,6 +44,12 @@ def lock_run_folders(config: Config):
     See `system.locks.lock_folder`.
     """
     return lock_folder(config.run_dir, *_list_run_folders_outside_run(config).values())
+
+
+def find_process_in_run_folders(config: Config) -> str:
+    """Who trains the run or fills its folders now, "process 12 on host"; "" if nobody does."""
+    folders = config.run_dir, *_list_run_folders_outside_run(config).values()
+    return next(filter(None, map(find_lock_holder, folders)), "")
 
 
 def check_run_owns_its_folders(config: Config, *settings: str) -> None:

@@ -108,6 +108,18 @@ def _make_locked_folder_error(folder: Path, holder: str, *, is_run: bool) -> Val
     )
 
 
+def find_lock_holder(folder: Path) -> str:
+    """Who has the lock of a folder, "process 12 on host"; "" if nobody does. Changes nothing."""
+    path = folder / "lock"
+    if not path.is_file():
+        return ""
+    with try_to_own_file(path) as is_owned:
+        holder = _read_lock_holder(path)
+        if is_owned is None:
+            return holder if _lock_holder_may_still_run(holder) else ""
+    return holder or "another process" if not is_owned and path.exists() else ""
+
+
 @contextlib.contextmanager
 def wait_for_file_lock(path: Path, message: str):
     """Within the block this process has the lock file `path`.

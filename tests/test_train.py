@@ -18,6 +18,7 @@ from config.presets import PRESETS
 from config.stored import change_settings
 from data.batches import Order
 from data.labels import Labels
+from data.load import Outlook
 from data.split import split_rows_for_holdout
 from gan import DCGAN
 from model import Generator
@@ -307,7 +308,7 @@ def test_with_fewer_or_more_images_the_epochs_so_far_stay_as_counted(count, tiny
     """5 steps of 8 images are 2 epochs of 20; the third has `count`, in the order from there on."""
     config = train_on_dataset(tiny(epoch=2), images, place="/photos")
     longer = change_settings(config, {"epoch": 3})
-    text = describe_dry_run(longer, (count, 3, None))
+    text = describe_dry_run(longer, Outlook(count, 3, None))
     steps = -(-count // 8)
     assert f"at step 5 of {5 + steps} (epoch 2.00), {steps} to do" in text
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from augmentation import describe_augmentation, settle_augmentation
 from config.settings import Config
-from data.load import choose_crop_and_resize
+from data.load import Outlook, choose_crop_and_resize
 from runs.checkpoints import read_progress
+from runs.claims import find_process_in_run_folders
 from runs.history import describe_earlier_training, locate_metrics, read_seconds_of_training
 from runs.progress import (
     keep_planned_steps,
@@ -32,16 +33,16 @@ field             pixels of the image that a unit sees; in the generator, those 
 MFLOP             of the forward pass of one image: two for each multiplication"""
 
 
-def describe_dry_run(config: Config, outlook: tuple, others: Sequence[Path] = ()) -> str:
+def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = ()) -> str:
     """The settings, both networks' layers, the memory to train them, and what will be put aside.
 
-    outlook: (images, channels, names of the labels or None), as from `data.load.probe_dataset`.
     others: folders of runs that continue instead if they have these images under another name.
     """
-    images, channels, label_names = outlook
-    config = dataclasses.replace(config, c_dim=channels, label_names=label_names).resolve()
+    found = {"c_dim": outlook.channels, "label_names": outlook.label_names}
+    config = dataclasses.replace(config, **found).resolve()
     earlier = describe_earlier_training(config)  # with the settings as training takes them
-    training = images - round(config.holdout * images)  # which ones, their pixels will decide
+    # Which are held out, their pixels will decide.
+    training = outlook.images - round(config.holdout * outlook.images)
     config = settle_augmentation(config, training, read_run_settings_before_flags(config))
     precision = choose_precision_for_device(config.mixed_precision)
     config = dataclasses.replace(config, mixed_precision=precision).resolve()
@@ -49,9 +50,11 @@ def describe_dry_run(config: Config, outlook: tuple, others: Sequence[Path] = ()
     settings = json.dumps(dataclasses.asdict(config), indent=2)
     layers = list_layer_costs(config.network_config())
     tables = [format_layer_table(name, of_network) for name, of_network in layers.items()]
-    summary = summarize_dry_run(config, images)
+    summary = summarize_dry_run(config, outlook)
     if changes := describe_augmentation(config, training):
         summary += f"\nvaried   {changes}"
+    if holder := find_process_in_run_folders(config):
+        summary += f"\nin use   by {holder}: only one process at a time may change a run"
     if earlier:
         summary += f"\naside    {earlier} (no checkpoint is left: training starts anew)"
     if others:
@@ -60,19 +63,21 @@ def describe_dry_run(config: Config, outlook: tuple, others: Sequence[Path] = ()
     return "\n\n".join([settings, *tables, LEGEND, summary])
 
 
-def summarize_dry_run(config: Config, images: int) -> str:
+def summarize_dry_run(config: Config, outlook: Outlook) -> str:
     """The images, the run and what is left of it, and the memory and disk that it takes."""
-    precision = config.mixed_precision
+    images, precision = outlook.images, config.mixed_precision
+    up_to, skips = ("", "") if outlook.is_exact else ("up to ", ", without unreadable ones")
     held_out = round(config.holdout * images)  # which ones, their pixels will decide
     told = f", about {held_out:,} of them held out" if held_out else ""
+    is_exact = outlook.is_exact and not held_out
     jit = "with XLA" if choose_jit_for_device(config.jit) else "without XLA"
     disk = images * math.prod(config.network_config().image_shape)
     return (
-        f"images   {images:,}: {choose_crop_and_resize(config)}{told}\n"
-        f"run      {config.run_dir}, {describe_steps_to_do(config, images - held_out)}, "
+        f"images   {up_to}{images:,}{skips}: {choose_crop_and_resize(config)}{told}\n"
+        f"run      {config.run_dir}, {describe_steps_to_do(config, images - held_out, is_exact)}, "
         f"{precision} {jit}\n"
         f"memory   about {estimate_training_bytes(config, precision) / 1e9:.1f} GB while training\n"
-        f"disk     {format_bytes_on_disk(disk)} for the decoded images"
+        f"disk     {up_to}{format_bytes_on_disk(disk)} for the decoded images"
     )
 
 
@@ -83,11 +88,11 @@ def format_bytes_on_disk(count: int) -> str:
     return f"{math.ceil(count / 1e7) / 100:.2f} GB"
 
 
-def describe_steps_to_do(config: Config, images: int) -> str:
+def describe_steps_to_do(config: Config, images: int, is_exact: bool) -> str:
     """`702 steps`, or for an existing run `at step 60 of 702 (epoch 2.14), 642 to do`.
 
-    images: those to train on; where some are held out, an estimate, and this is said. Raises
-    ValueError when the run has checkpoints, but none is readable.
+    images: those to train on; if not is_exact, an estimate, and this is said. Raises ValueError
+    when the run has checkpoints, but none is readable.
     """
     progress = restate_progress_for_epoch_size(config, read_progress(config), images)
     seconds = read_seconds_of_training(locate_metrics(config), progress.step)
@@ -96,7 +101,7 @@ def describe_steps_to_do(config: Config, images: int) -> str:
     if not is_total_known(total):
         fitting = f"as many steps as fit into {format_duration_in_words(60 * config.minutes)}"
         return f"at step {progress.step:,}, {fitting}" if progress.step else fitting
-    is_estimate = config.minutes or (config.holdout and not config.steps)
+    is_estimate = config.minutes or not (is_exact or config.steps)
     about = "about " if is_estimate else ""
     if not progress.step:
         return f"{about}{total:,} steps"

@@ -125,6 +125,11 @@ def load_or_make_pack(
         return _find_pack(request, folders) or _make_pack(request, folder)
 
 
+def find_pack(source: Source, folders: list[Path], **how) -> Pack | None:
+    """The pack that `load_or_make_pack` would not have to make, if there is one."""
+    return _find_pack(PackRequest(source, **how), folders)
+
+
 def _find_pack(request: PackRequest, folders: list[Path]) -> Pack | None:
     auto = request.c_dim == "auto"
     for folder, channels in itertools.product(folders, (1, 3) if auto else (request.c_dim,)):

@@ -142,6 +142,17 @@ def test_a_dry_run_says_of_the_images_what_training_says(tiny, messages, image_f
     assert messages == []
 
 
+def test_a_dry_run_counts_images_as_training_would(tiny, jpegs):
+    """150 JPEGs: of the first 64, three are unreadable; of the others, as many."""
+    config = tiny(dataset=str(jpegs))
+    assert probe_dataset(config) == (147, 3, None, False)
+    assert len(load_dataset(config).images) == 144
+    assert probe_dataset(config) == (144, 3, None, True)
+    few = tiny(dataset=str(jpegs), train_size=10)
+    assert probe_dataset(few) == (8, 3, None, True)  # all were read
+    assert probe_dataset(tiny(dataset="digits")).is_exact  # an array, in which nothing is damaged
+
+
 def test_everything_that_changes_pixels_makes_another_pack(tiny, image_folder):
     image_folder(4)
     changes = [
@@ -162,13 +173,13 @@ def test_channels_are_gray_only_if_every_image_is(tiny, image_folder):
     config = tiny(dataset="faces", c_dim="auto")
     folder = image_folder(3)
     assert load_dataset(config).images.shape[-1] == 3
-    assert probe_dataset(config) == (3, 3, None)
+    assert probe_dataset(config)[:3] == (3, 3, None)
     for path in folder.iterdir():
         Image.open(path).convert("L").save(path)
 
     gray = load_dataset(config).images
     assert gray.shape[-1] == 1
-    assert probe_dataset(config) == (3, 1, None)
+    assert probe_dataset(config)[:3] == (3, 1, None)
     np.testing.assert_array_equal(gray, load_dataset(tiny(dataset="faces", c_dim=1)).images)
     np.testing.assert_array_equal(gray, load_dataset(config).images)
 
