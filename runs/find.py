@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import shlex
 from pathlib import Path
 
 from absl import logging
@@ -31,7 +32,9 @@ from runs.not_found import (
     suggest_label_flag_for_run,
 )
 from runs.place import point_settings_to_run_folder
-from system.text import join_names_for_error
+from system.text import join_names_for_error, shorten_for_error
+
+KEPT_SETTINGS_NAMED = 4  # of a run that starts anew
 
 
 def find_run_to_train(given: dict) -> Config:
@@ -90,7 +93,29 @@ def _take_settings_without_checkpoint(fresh: Config, given: dict) -> Config:
         return fresh
 
     kept = {name: getattr(stored, name) for name in SETTINGS if SETTINGS[name].flag}
-    return Config(**kept | set_other_lengths_back(_drop_preset_for_existing_run(given)))
+    config = Config(**kept | set_other_lengths_back(_drop_preset_for_existing_run(given)))
+    _say_which_settings_are_kept(config, fresh)
+    return config
+
+
+def _say_which_settings_are_kept(config: Config, fresh: Config) -> None:
+    """Names the settings of `config`, from config.json, that `fresh`, the command alone, lacks."""
+    ours, theirs = config.resolve(), fresh.resolve()
+    names = [name for name, setting in SETTINGS.items() if setting.flag]
+    differ = [
+        f"{name}={getattr(ours, name)}"
+        for name in names
+        if name not in ("out_dir", "out_name", "c_dim")  # c_dim: the images give it
+        and getattr(ours, name) != getattr(theirs, name)
+    ]
+    if differ:
+        dataset = "NAME" if config.dataset in (FROM_ARRAY, IMPORTED) else config.dataset
+        logging.info(
+            "%s has no checkpoint. Its config.json still gives %s; to start without that file's "
+            "settings, add --dataset=%s.",
+            *(config.run_dir, join_names_for_error(differ, KEPT_SETTINGS_NAMED)),
+            shlex.quote(shorten_for_error(dataset)),
+        )
 
 
 def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:

@@ -1,8 +1,10 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from config.presets import apply_preset
+from config.settings import Config
 from config.stored import write_config
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
@@ -153,6 +155,28 @@ def test_a_run_whose_name_is_mistyped_does_not_start_on_digits(
     assert find_run_to_train({"out_name": "digits-2"}).name == "digits-2"
     with pytest.raises(ValueError, match=r"out/digits-2\. Did you mean out/digits-1"):
         find_run_to_train({"out_dir": "out/digits-2"})
+
+
+def test_settings_that_stay_without_a_checkpoint_are_named(tiny, messages):
+    """The command is --out_dir and --out_name alone, as the one that made the run."""
+    given = {"out_dir": tiny().out_dir, "out_name": "run"}
+    config = Config(**given, c_dim=1).resolve()
+    config.run_dir.mkdir(parents=True)
+    write_config(config)
+    find_run_to_train(given)
+    assert messages == []
+
+    write_config(dataclasses.replace(config, steps=9, crop=False, dataset="my cats"))
+    assert find_run_to_train({**given, "batch_size": 8}).steps == 9
+    changed = {"batch_size": 4, "epoch": 3, "seed": 5, "dataset": "my cats", "crop": False}
+    write_config(dataclasses.replace(config, steps=9, **changed))
+    find_run_to_train(given)
+    few, many = messages
+    assert f"{config.run_dir} has no checkpoint. Its config.json still gives " in few
+    assert " gives dataset=my cats, crop=False, steps=9; to " in few
+    assert "dataset=my cats, crop=False, epoch=3, steps=9 and 2 more; to start " in many
+    assert many.endswith(" add --dataset='my cats'.")
+    assert find_run_to_train({**given, "dataset": "my cats"}).steps is None
 
 
 def test_the_folder_of_a_run_does_not_say_that_other_images_are_wanted(trained):
