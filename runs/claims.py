@@ -9,10 +9,12 @@ import json
 import os
 from pathlib import Path
 
+from absl import logging
+
 from config.checks import text_fits_path_setting
 from config.settings import Config
-from config.stored import read_json_settings
-from runs.find import read_run_settings
+from config.stored import is_run_folder, read_json_settings
+from runs.find import read_all_runs, read_run_settings
 from system.errors import pass_over_full_disk
 from system.files import write_atomic
 from system.locks import find_lock_holder, lock_folder
@@ -62,12 +64,8 @@ def check_run_owns_its_folders(config: Config, *settings: str) -> None:
         claim = _read_folder_claim_or_complain(setting, folder)
         if claim and not _claim_names_this_run(config, folder, claim):
             raise ValueError(_describe_folder_of_other_run(config, setting, folder, claim))
-        if not claim and (found := _find_unclaimed_file_of_training(config, setting, folder)):
-            raise ValueError(
-                f"--{setting} must be this run's own. Received: {folder}, which holds "
-                f"{found}, a file named as training names its own, and nothing says whose it is. "
-                f"Give another --{setting}."
-            )
+        if not claim and not _run_has_named_folder(config, setting, folder):
+            _check_unclaimed_folder_is_free(setting, folder)
 
 
 def claim_run_folders(config: Config) -> None:
@@ -196,22 +194,44 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
     )
 
 
-def _find_unclaimed_file_of_training(config: Config, setting: str, folder: Path) -> str | None:
-    """A file in `folder` that may come from training, though this run has never named the folder.
+def _check_unclaimed_folder_is_free(setting: str, folder: Path) -> None:
+    """Raises ValueError where another run would put the folder aside, or may have filled it."""
+    if run := _find_run_around_folder(folder):
+        raise ValueError(
+            f"--{setting} must not lead into another run. Received: {folder}, which lies in {run} "
+            f"and would be moved or removed with it. Give another --{setting}."
+        )
+    if found := _find_file_of_training(folder):
+        raise ValueError(
+            f"--{setting} must be this run's own. Received: {folder}, which holds "
+            f"{found}, a file named as training names its own, and nothing says whose it is. "
+            f"Give another --{setting}."
+        )
+
+
+def _find_run_around_folder(folder: Path) -> Path | None:
+    """The innermost run whose folder this is, or holds it."""
+    folder = folder.resolve()
+    return next(filter(is_run_folder, (folder, *folder.parents)), None)
+
+
+def _find_file_of_training(folder: Path) -> str | None:
+    """A file in `folder` that may come from training.
 
     Runs once had no ids, and folders no run.json. It may also be a file of the user's that has such
     a name.
     """
     patterns = ("step-*.index", "train_" + "[0-9]" * 8 + ".png")
     names = [path.name for pattern in patterns for path in sorted(folder.glob(pattern))]
-    if not names:
-        return None
+    return names[0] if names else None
 
+
+def _run_has_named_folder(config: Config, setting: str, folder: Path) -> bool:
+    """Whether the run's settings on disk have the folder, as those of runs without ids may."""
     stored = read_run_settings(config.run_dir)
-    is_known = stored is not None and _are_same_folder(
+    return stored is not None and _are_same_folder(
         folder, stored.run_dir / Path(getattr(stored, setting)).expanduser()
     )
-    return None if is_known else names[0]
 
 
 def _are_same_folder(one: Path, other: Path) -> bool:
@@ -227,5 +247,23 @@ def _write_folder_claim(config: Config, folder: Path) -> None:
     path = folder / CLAIM_FILE
     if path.is_file() and path.read_bytes() == content:
         return
+    if not path.exists():
+        _warn_of_folder_among_images(config, folder)
     with contextlib.nullcontext() if folder == config.checkpoint_path else pass_over_full_disk():
         write_atomic(path, content)
+
+
+def _warn_of_folder_among_images(config: Config, folder: Path) -> None:
+    """Says that a folder elsewhere lies among the images of this run, or of one beside it."""
+    if folder not in _list_run_folders_outside_run(config).values():
+        return
+    runs = {config.name: config, **read_all_runs(config.run_dir.parent)}
+    for run in runs.values():
+        place = Path(run.dataset_place)
+        if run.dataset_place and folder.resolve().is_relative_to(place.resolve()):
+            logging.warning(
+                "%s lies among the images of %s, in %s: they are read without it, but whoever "
+                "moves or removes them takes it along.",
+                *(folder, run.run_dir, place),
+            )
+            return

@@ -73,7 +73,7 @@ def _warn_of_other_runs(fresh: Config, given: dict) -> None:
         logging.warning("%s is a new run, in the folder of another.", fresh.run_dir)
     if "dataset" in given or "out_dir" not in given or given.get("out_name"):
         return
-    if runs := _read_all_runs(place):
+    if runs := read_all_runs(place):
         logging.warning(
             "no --dataset was given: %s is a new run, on %s. Runs there: %s; to continue one of "
             "them, add its --out_name.",
@@ -124,7 +124,7 @@ def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
     Each has its settings with the given ones on top. Their images may be different ones.
     """
     found = []
-    for run in _read_all_runs(fresh.run_dir.parent).values():
+    for run in read_all_runs(fresh.run_dir.parent).values():
         with contextlib.suppress(ValueError):  # another preset, network or kind of labels
             _check_run_has_networks_of_preset(given, fresh, run)
             run = dataclasses.replace(run, first_dataset=run.first_dataset or run.dataset)
@@ -211,7 +211,7 @@ def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
     typed = fresh.run_dir if is_named else fresh.run_dir.parent
     if "dataset" in given or not (is_named or ("out_dir" in given and not typed.is_dir())):
         return
-    runs = _read_all_runs(typed.parent)
+    runs = read_all_runs(typed.parent)
     if is_named:
         runs = {name: run for name, run in runs.items() if run.dataset != fresh.dataset}
     if mistake := explain_mistyped_run(typed, runs):
@@ -249,14 +249,14 @@ def _check_run_has_networks_of_preset(given: dict, fresh: Config, stored: Config
 
 def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
     """The only run beside `wanted` with its dataset and networks. Raises ValueError otherwise."""
-    runs = _read_all_runs(wanted.run_dir.parent)
+    runs = read_all_runs(wanted.run_dir.parent)
     fits = [run for run in runs.values() if run_fits_request(run, wanted, given)]
     if len(fits) == 1 and not wanted.out_name:
         return fits[0]
     raise ValueError(explain_missing_run(wanted, given, runs))
 
 
-def _read_all_runs(out_dir: Path) -> dict[str, Config]:
+def read_all_runs(out_dir: Path) -> dict[str, Config]:
     """Every trained run in out_dir by its folder's name."""
     found = {}
     for path in sorted(out_dir.glob("*/config.json")):

@@ -127,6 +127,34 @@ def test_what_an_older_run_left_in_a_folder_is_adopted_by_that_run_alone(begun, 
     assert begun("old").run_id
 
 
+@pytest.mark.parametrize("setting", ["sample_dir", "checkpoint_dir"])
+@pytest.mark.parametrize("inside", ["", "samples", "best/mine"])
+def test_a_folder_in_another_run_is_refused(setting, inside, begun, tiny):
+    other = begun("other", sample_dir="samples", checkpoint_dir="checkpoints").run_dir
+    config = give_run_an_id(tiny(out_name="mine", **{setting: str(other / inside)}))
+    with pytest.raises(ValueError) as error:
+        check_run_owns_its_folders(config)
+    assert str(error.value) == (
+        f"--{setting} must not lead into another run. Received: {other / inside}, which lies in "
+        f"{other} and would be moved or removed with it. Give another --{setting}."
+    )
+
+    config.run_dir.mkdir()  # a run that began there when that was allowed goes on
+    write_config(config)
+    check_run_owns_its_folders(config)
+
+
+def test_a_folder_among_images_is_told_once(begun, tmp_path, messages):
+    place = tmp_path / "faces"
+    other = begun("other", sample_dir="s", checkpoint_dir="c", dataset_place=str(place))
+    (other.checkpoint_path / "step-1.index").touch()
+    for _ in range(2):
+        begun("mine", sample_dir=str(place / "drawn"))
+    [told] = messages
+    assert told.startswith(f"{place / 'drawn'} lies among the images of ")
+    assert f"/out/other, in {place}: " in told
+
+
 def test_sampling_claims_a_folder_elsewhere_and_is_refused_that_of_another(trained, tmp_path):
     place = {"sample_dir": str(tmp_path / "pictures")}
     old, other = (trained(out_name=name, **place) for name in ("old", "other"))  # without ids
