@@ -1,5 +1,8 @@
 """A trained run to images: numbered PNGs, a grid, and the latents they were drawn from."""
 
+import system.quiet_tensorflow  # noqa: F401  (before anything that imports TensorFlow)
+
+# isort: split
 import hashlib
 import os
 import re

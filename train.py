@@ -1,5 +1,8 @@
 """The training loop: it reads like a table of contents, and the chapters are in training/."""
 
+import system.quiet_tensorflow  # noqa: F401  (before anything that imports TensorFlow)
+
+# isort: split
 import dataclasses
 import itertools
 from collections.abc import Iterator

@@ -1,0 +1,38 @@
+"""What people import from Python comes without TensorFlow's chatter."""
+
+import subprocess
+import sys
+
+import pytest
+from common import ROOT
+
+
+@pytest.mark.parametrize("name", ["train.py", "sample.py"])
+def test_it_comes_before_anything_that_may_import_tensorflow(name):
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    first = next(line for line in lines if line.startswith(("import ", "from ")))
+    assert first.startswith("import system.quiet_tensorflow ")
+
+
+@pytest.mark.slow
+def test_importing_sample_and_train_prints_nothing():
+    command = [sys.executable, "-c", "import sample, train"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_an_import_that_fails_shows_all_that_was_said():
+    script = """
+import os, sys
+class Broken:
+    def find_spec(name, *_):
+        if name == "tensorflow":
+            os.write(2, b"the library says why\\n")
+            raise ImportError("no TensorFlow")
+sys.meta_path.insert(0, Broken)
+import train
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "the library says why" in done.stderr
+    assert "ImportError: no TensorFlow" in done.stderr
