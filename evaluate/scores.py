@@ -9,7 +9,7 @@ from absl import logging
 
 from config.stored import read_json_settings
 from evaluate.metrics import HIGHER_IS_BETTER
-from system.files import put_aside, write_atomic
+from system.files import put_aside, remove_temporary_leftovers, write_atomic
 
 SCORES_FILE = "scores.json"
 HEADER = ("metric", "score", "floor", "ratio", "spread", "better")
@@ -52,6 +52,7 @@ def append_scores(folder: Path, scores: list[Score]) -> Path:
     records = _read_stored_scores(path)
     records += [dataclasses.asdict(score) for score in scores]
     folder.mkdir(parents=True, exist_ok=True)
+    remove_temporary_leftovers(folder)
     lines = ",\n".join(json.dumps(record) for record in records)
     write_atomic(path, f"[\n{lines}\n]\n".encode())
     return path

@@ -57,10 +57,10 @@ def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None
             *(config.best_path, aside.name),
         )
     _link_checkpoint_files(files, config.best_path)
-    for other in list_checkpoints(config.best_path):
-        if other.name != prefix.name:
-            for path in sorted(list_checkpoint_files(other), reverse=True):
-                path.unlink(missing_ok=True)
+    for path in sorted(config.best_path.glob("step-*.*"), reverse=True):
+        # Also what a kill left of one before: data without an index.
+        if FILE_NAME.fullmatch(path.name) and parse_checkpoint_step(path) != step:
+            path.unlink(missing_ok=True)
 
 
 def put_best_checkpoint_of_run_back(config: Config) -> int:

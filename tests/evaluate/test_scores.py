@@ -31,6 +31,13 @@ def test_records_are_added_to_those_that_are_there(tmp_path):
     assert Score(**records[2]) == COVERAGE
 
 
+def test_what_a_kill_left_behind_goes_and_the_users_file_stays(tmp_path):
+    for name in ("scores.json.999999999-12ab34.tmp", "mine.tmp"):
+        (tmp_path / name).touch()
+    append_scores(tmp_path, [SWD])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.tmp", "scores.json"]
+
+
 def test_a_file_of_another_kind_is_put_aside(tmp_path, messages):
     for number, content in enumerate(('{"mine": 1}', "[1, 2]", "not JSON"), start=1):
         (tmp_path / "scores.json").write_text(content)

@@ -12,7 +12,9 @@ import psutil
 import pytest
 import tensorflow as tf
 from common import ROOT
-from program import run, start, state, tree, wait_for
+from program import run, run_here, start, state, tree, wait_for
+
+from runs.checkpoints import STEP, list_checkpoints, parse_checkpoint_step
 
 pytestmark = pytest.mark.slow
 
@@ -172,6 +174,52 @@ def test_a_finished_run_loses_nothing_when_its_results_are_written_again(
         assert path.read_text() == "the user's own"
         path.unlink()
     assert_equal_to(undisturbed[0], tmp_path)
+
+
+IN_EVALUATIONS = [
+    ("a score while training", "compile", "_apply_random_feature_network", 1, 100),
+    ("the best checkpoint, half there", "os.link", "best/step-4.index", 1, 0),
+    ("the one before, half removed", "os.remove", "best/step-4.data", 1, 0),
+    ("scores.json", "os.rename", "evaluate/scores.json", 1, 0),
+]
+
+
+def test_in_evaluations_and_while_the_best_checkpoint_is_kept(tmp_path):
+    """At every moment best/ has a whole checkpoint or none, and the scores can be read."""
+
+    def flags_of(name, steps):
+        when = (f"--steps={steps}", "--ckpt_freq=4", "--eval_freq=4", "--evaluate=swd")
+        places = (f"--data_dir={tmp_path}", f"--out_dir={tmp_path}", f"--out_name={name}")
+        return ("--train", *when, "--evaluate_samples=50", "--blocks=1", "--g_updates=1", *places)
+
+    run_dir, expected_dir = tmp_path / "run", tmp_path / "undisturbed"
+    for moment, event, text, number, milliseconds in IN_EVALUATIONS:
+        launcher = (KILLED, event, text, str(number), str(milliseconds))
+        assert run(*flags_of("run", 8), launcher=launcher)[0] == -signal.SIGKILL, moment
+        assert_best_is_whole_or_absent(run_dir)
+        if (run_dir / "evaluate" / "scores.json").exists():
+            json.loads((run_dir / "evaluate" / "scores.json").read_text())
+
+    assert run_here(*flags_of("run", 12)) == run_here(*flags_of("undisturbed", 12)) == 0
+    assert state(run_dir) == state(expected_dir)
+    assert scores(run_dir) == scores(expected_dir)
+    for name in ("best", "evaluate"):
+        found, expected = (os.listdir(folder / name) for folder in (run_dir, expected_dir))
+        assert sorted(found) == sorted(expected)
+    assert_best_is_whole_or_absent(run_dir)
+
+
+def assert_best_is_whole_or_absent(run_dir):
+    for prefix in list_checkpoints(run_dir / "best"):
+        reader = tf.train.load_checkpoint(str(prefix))
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+        assert int(reader.get_tensor(STEP)) == parse_checkpoint_step(prefix)
+
+
+def scores(run_dir) -> list:
+    records = json.loads((run_dir / "evaluate" / "scores.json").read_text())
+    return [(record["metric"], record["value"], record["step"]) for record in records]
 
 
 def test_10_random_moments(folder, undisturbed, tmp_path):

@@ -42,10 +42,11 @@ def test_a_better_one_takes_the_place(config, monkeypatch, has_links):
     (config.best_path / "notes.txt").write_text("mine")
     keep_best_checkpoint(config, 2, {1, 2})
     assert files(config) == of_step(2) | {"notes.txt": "mine"}
+    (config.best_path / "step-1.data-00000-of-00001").touch()  # a kill came before it was removed
 
     for path in config.checkpoint_path.glob("step-2.*"):
         path.unlink()  # as newer ones push it out
-    assert files(config) == of_step(2) | {"notes.txt": "mine"}
+    assert files(config).items() >= of_step(2).items()
     keep_best_checkpoint(config, 3, {1, 2, 3})
     keep_best_checkpoint(config, 3, {1, 2, 3})
     keep_best_checkpoint(config, 2, {1, 2, 3})  # which is gone
