@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from augmentation import settle_augmentation
-from config.settings import Config
+from config.checks import note_settings_for_python
+from config.settings import SETTINGS, Config
 from config.stored import write_config
 from data.given_arrays import check_training_images, take_training_labels
 from data.labels import Labels
@@ -94,7 +95,8 @@ def train(
             f"on_log must be a function of a dict, or None. Received: {type(on_log).__name__}. "
             "Give the function itself, without calling it."
         )
-    return train_on_dataset(config, images, labels, on_log, place="")
+    with note_settings_for_python(SETTINGS):
+        return train_on_dataset(config, images, labels, on_log, place="")
 
 
 def train_on_dataset(

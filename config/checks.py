@@ -1,10 +1,13 @@
 """What a Config must satisfy. Every error gives the rule, what was received and what to do."""
 
+import contextlib
 import dataclasses
 import itertools
 import os
+import re
 import types
 import typing
+from collections.abc import Iterable
 from pathlib import Path
 
 from config.mistakes import find_meant_flag
@@ -14,6 +17,33 @@ MAX_TEXT = 4096  # characters of a setting: Linux's longest path
 MAX_WIDTH = 65536  # feature maps of a layer
 STEM_WIDTH_MULTIPLE = 16  # so that the first blocks' widths, each half the one before, are whole
 PATHS = ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir")
+
+
+@contextlib.contextmanager
+def note_settings_for_python(names: Iterable[str]):
+    """Within the block, a ValueError that names flags gets a note of what they are in a Config.
+
+    A traceback shows it, as Python users see it. main.py's one line is the message alone.
+    """
+    try:
+        yield
+    except ValueError as error:
+        arguments = _spell_flags_for_python(re.findall(r"--(\w+)", str(error)), {*names})
+        note = f"In Python: Config({', '.join(arguments)})."
+        if arguments and note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+        raise
+
+
+def _spell_flags_for_python(words: list[str], known: set[str]) -> list[str]:
+    """["crop=False", "seed=..."] for nocrop and seed; nothing for what is no setting."""
+    values = {}
+    for word in words:
+        if word in known:
+            values.setdefault(word, "...")
+        elif word.removeprefix("no") in known:
+            values.setdefault(word.removeprefix("no"), "False")
+    return [f"{name}={value}" for name, value in values.items()]
 
 
 def check_config(config) -> None:

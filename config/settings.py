@@ -546,6 +546,10 @@ class Config:
     )
 
     def __post_init__(self):
+        with checks.note_settings_for_python(SETTINGS):
+            self._check_and_canonicalize()
+
+    def _check_and_canonicalize(self) -> None:
         if str(self.c_dim).isdecimal():
             object.__setattr__(self, "c_dim", int(self.c_dim))
         for name in ("g_widths", "d_widths", "epoch_sizes", "label_names"):

@@ -557,10 +557,12 @@ def test_a_run_is_locked_while_python_trains_it(tiny, images):
 
     def try_again(_):
         with concurrent.futures.ThreadPoolExecutor(1) as threads:
-            refused.append(str(threads.submit(train, config, images).exception()))
+            refused.append(threads.submit(train, config, images).exception())
 
     train(config, images, on_log=try_again)
-    assert len(refused) == 1 and "is in use by process" in refused[0]
+    [error] = refused
+    assert "is in use by process" in str(error)
+    assert error.__notes__ == ["In Python: Config(out_name=...)."]
 
 
 def test_what_on_log_must_be_is_said_before_a_step(tiny, images):

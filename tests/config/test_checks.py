@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from config.checks import check_setting_names, check_training_settings
+from config.checks import check_setting_names, check_training_settings, note_settings_for_python
 from config.presets import apply_preset
 from config.settings import SETTINGS, Config
 
@@ -248,3 +248,21 @@ def test_penalties_are_refused_where_images_of_a_batch_are_compared():
     for penalty in ("r1", "r2"):
         with pytest.raises(ValueError, match=r"^Gradient penalties .* Received: minibatch_stddev"):
             check_training_settings(Config(**compared, **{penalty: 1.0}))
+
+
+def test_python_users_are_told_what_to_write_beside_the_message():
+    """A traceback shows notes; main.py prints the message alone."""
+    with pytest.raises(ValueError, match=r"^--batch_size must be at least 1\. ") as error:
+        Config(batch_size=0)
+    assert error.value.__notes__ == ["In Python: Config(batch_size=...)."]
+    with pytest.raises(ValueError) as error:
+        Config(crop=False, input_height=9)
+    [note] = error.value.__notes__
+    assert note == "In Python: Config(crop=False, input_height=..., input_width=...)."
+
+    with pytest.raises(ValueError) as error, note_settings_for_python(["lr", "nobody"]):
+        raise ValueError("Neither --lr nor --other nor --nobody.")
+    assert error.value.__notes__ == ["In Python: Config(lr=..., nobody=...)."]
+    with pytest.raises(ValueError) as error, note_settings_for_python(["lr"]):
+        raise ValueError("images must be uint8.")
+    assert not hasattr(error.value, "__notes__")
