@@ -301,7 +301,7 @@ def collect_action_flags(actions: list[str]) -> set[str]:
         wanted.add("visualize")
     if not wanted:
         if not _is_run_or_data_flag_typed():
-            raise ValueError("Nothing to do. Try --train --dataset=/my/images; --help lists the rest.")
+            raise ValueError("Nothing to do. Try --dataset=/my/images --train, or --help.")
         FLAGS.sample, wanted = SAMPLES, {"sample"}
 
     _check_action_flags(wanted)

@@ -131,7 +131,7 @@ def test_actions(arguments, actions):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Nothing to do. Try --train"),
+        ([], "Nothing to do. Try --dataset="),
         (["--seed=3"], "Nothing to do"),
         (["--sample=0"], "--sample must be at least 1. Received: 0"),
         (["--export", "--label=3"], "--label goes with --sample or --visualize"),
