@@ -301,7 +301,10 @@ def collect_action_flags(actions: list[str]) -> set[str]:
         wanted.add("visualize")
     if not wanted:
         if not _is_run_or_data_flag_typed():
-            raise ValueError("Nothing to do. Try --dataset=/my/images --train, or --help.")
+            raise ValueError(
+                "Nothing to do. Try --dataset=/my/images --train, then --sample 64 or --export; "
+                "--help lists all."
+            )
         FLAGS.sample, wanted = SAMPLES, {"sample"}
 
     _check_action_flags(wanted)
