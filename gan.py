@@ -59,7 +59,8 @@ class DCGAN:
 
         self.steps_done = tf.Variable(0, dtype=tf.int64)
         self.total_steps = tf.Variable(MAX_COUNT, dtype=tf.int64)
-        self.d_passes = itertools.count()  # of the step: each has dropout of its own
+        # Begun anew by each step: each of its passes through D has changes and dropout of its own.
+        self.augment, self.d_passes = UNCHANGING, itertools.count()
 
         # From here on `train_step` is the method of this name, compiled.
         self.train_step = tf.function(self.train_step, jit_compile=jit or None, autograph=False)
@@ -76,14 +77,15 @@ class DCGAN:
         others draw them again from the same z. carpedm20 updates G twice "to make sure that d_loss
         does not go to zero", the paper once.
         """
+        drawn = drawn or {}
         self.set_learning_rates_of_step()
-        self.d_passes = itertools.count()
+        self.augment, self.d_passes = Augmenter(drawn.get("augmented")), itertools.count()
+
         if table is not None:
             real = tf.gather(table, real)
-        drawn = drawn or {}
         batches = self.split_batches(real, z, y, drawn)
         update = self.alternate_updates if self.config.alternate else self.update_in_turn
-        results = update(batches, Augmenter(drawn.get("augmented")))
+        results = update(batches)
         if self.average:
             self.average.follow()
         return results
@@ -102,19 +104,19 @@ class DCGAN:
         done, total = (tf.cast(n, tf.float32) for n in (self.steps_done, self.total_steps))
         return done / total
 
-    def update_in_turn(self, batches: list[tuple], augment: Augmenter) -> dict[str, tf.Tensor]:
+    def update_in_turn(self, batches: list[tuple]) -> dict[str, tf.Tensor]:
         """D on every batch, then G on the last one."""
         for real, z, y in batches:
             fake, tape = self.draw_fakes(z, y)
-            results = self.update_discriminator(real, fake, y, augment)
+            results = self.update_discriminator(real, fake, y)
 
-        g_loss = self.update_generator(tape, real, fake, y, augment)
+        g_loss = self.update_generator(tape, real, fake, y)
         for _ in range(self.config.g_updates - 1):
             fake, tape = self.draw_fakes(z, y)
-            g_loss = self.update_generator(tape, real, fake, y, augment)
+            g_loss = self.update_generator(tape, real, fake, y)
         return {**results, "g_loss": g_loss}
 
-    def alternate_updates(self, batches: list[tuple], augment: Augmenter) -> dict[str, tf.Tensor]:
+    def alternate_updates(self, batches: list[tuple]) -> dict[str, tf.Tensor]:
         """Every update has a batch of its own, and G comes first, as in the paper's code.
 
         (G's updates ignore their real images, unless `Loss.compares`.)
@@ -122,11 +124,11 @@ class DCGAN:
         g_updates = self.config.g_updates
         for real, z, y in batches[:g_updates]:
             fake, tape = self.draw_fakes(z, y)
-            g_loss = self.update_generator(tape, real, fake, y, augment)
+            g_loss = self.update_generator(tape, real, fake, y)
 
         for real, z, y in batches[g_updates:]:
             fake, _ = self.draw_fakes(z, y)
-            results = self.update_discriminator(real, fake, y, augment)
+            results = self.update_discriminator(real, fake, y)
         return {**results, "g_loss": g_loss}
 
     def split_batches(self, real, z, y, drawn: dict | None = None) -> list[tuple]:
@@ -143,11 +145,11 @@ class DCGAN:
             fake = self.generator(z, y, training=True)
         return fake, tape
 
-    def update_discriminator(self, real, fake, y, augment=UNCHANGING) -> dict[str, tf.Tensor]:
+    def update_discriminator(self, real, fake, y) -> dict[str, tf.Tensor]:
         """One update on a real and a fake batch, each normalized by its own statistics."""
         self.discriminator.iterate_spectral_norms()
         # Before the tape: D has no part in it, and its gradients are those at what it sees.
-        real, fake = augment(real), augment(fake)
+        real, fake = self.augment(real), self.augment(fake)
         with tf.GradientTape() as tape:
             real_logits, fake_logits, slopes = self.judge(real, fake, y)
             d_loss_real, d_loss_fake = self.loss.discriminator(real_logits, fake_logits)
@@ -178,15 +180,13 @@ class DCGAN:
             d_loss += PENALTIES[name](self.gammas[name] * share_left, slope)
         return d_loss
 
-    def update_generator(
-        self, tape: tf.GradientTape, real, fake, y, augment=UNCHANGING
-    ) -> tf.Tensor:
+    def update_generator(self, tape: tf.GradientTape, real, fake, y) -> tf.Tensor:
         """One update from D's verdict on `fake`, which `tape` saw being drawn."""
         with tape:  # goes on recording
             real_logits = None
             if self.loss.compares:
-                real_logits = self.judge_in_training(augment(real), y)
-            fake_logits = self.judge_in_training(augment(fake), y)
+                real_logits = self.judge_in_training(self.augment(real), y)
+            fake_logits = self.judge_in_training(self.augment(fake), y)
             g_loss = self.loss.generator(real_logits, fake_logits)
             scaled_loss = self.g_optimizer.scale_loss(g_loss)
 
