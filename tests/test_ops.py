@@ -273,7 +273,7 @@ def test_the_deviation_has_numpys_slope_and_none_among_equal_images():
     steps = 1e-6 * np.eye(x.size).reshape(-1, *x.shape)
     expected = [(deviate(x + step) - deviate(x - step)) / 2e-6 for step in steps]
     np.testing.assert_allclose(slopes[0].ravel(), expected, atol=1e-5)
-    np.testing.assert_allclose(slopes[1], 0, atol=1e-5)
+    np.testing.assert_allclose(slopes[1], 0, atol=1e-4)
 
 
 def test_dropout_takes_its_share_and_scales_the_rest():
