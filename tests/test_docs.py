@@ -110,6 +110,7 @@ def test_tests_that_are_named_exist(document):
         assert f"def {start}" in sources, start
 
 
+@pytest.mark.slow
 def test_the_snippet_for_python_works_as_it_stands(tmp_path, monkeypatch):
     text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     section = text.partition("## From Python")[2]

@@ -260,6 +260,7 @@ def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(call, caplog, t
     assert pictures[0] == pictures[1]
 
 
+@pytest.mark.slow
 def test_a_signal_stands_for_the_later_actions_too(call, caplog, tmp_path, monkeypatch):
     signal_after(monkeypatch, 5)
     places = [f"--out_dir={tmp_path}", f"--data_dir={tmp_path / 'data'}"]

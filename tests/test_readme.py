@@ -100,6 +100,7 @@ def test_the_readme_is_short():
     assert len(text.split()) <= 900
 
 
+@pytest.mark.slow
 def test_its_custom_dataset_trains_and_is_tested(tmp_path, monkeypatch, caplog):
     """The original README's last two commands, with a shorter training and a smaller network."""
     rng = np.random.default_rng(0)

@@ -276,6 +276,7 @@ def test_another_batch_size_takes_the_images_that_come_next(tiny, images):
     assert state(changed)[1][: len(expected)] == expected
 
 
+@pytest.mark.slow
 def test_another_batch_size_stopped_and_resumed_equals_it_undisturbed(tiny, images, monkeypatch):
     for name in ("straight", "stopped"):
         train(tiny(out_name=name, steps=5), images)
@@ -346,6 +347,7 @@ def forget_images_shown(config):
     checkpoints.older_state.write(str(config.checkpoint_path / f"step-{step}"))
 
 
+@pytest.mark.slow
 def test_precision_and_learning_rate_may_change_between_sessions(tiny, images):
     config = train(tiny(steps=1), images)
     for steps, precision in ((2, "float16"), (3, "bfloat16"), (4, "float32")):
@@ -486,7 +488,7 @@ def test_20_steps_with_labels_straight_and_in_two_parts_are_bit_equal(tiny, imag
     assert state(straight) == state(stopped)
 
 
-@pytest.mark.parametrize("preset", ["paper", "tutorial"])
+@pytest.mark.parametrize("preset", ["paper", pytest.param("tutorial", marks=pytest.mark.slow)])
 def test_presets_train_stop_and_go_on_bit_equal(preset, tiny, images, monkeypatch):
     settings = PRESETS[preset] | {"stem_width": 32, "batch_size": 8, "steps": 6}
     straight = train(tiny(out_name="straight", **settings), images)

@@ -143,6 +143,7 @@ def test_what_is_no_such_file_is_told(tmp_path):
         import_weights(str(tmp_path / "a.txt"), out)
 
 
+@pytest.mark.slow
 def test_import_sample_and_export_from_the_command_line(carpedm20, tmp_path):
     """One line imports, samples and exports; the SavedModel draws the original's pixels."""
     place = (f"--out_dir={tmp_path / 'out'}", "--out_name=theirs")
@@ -158,7 +159,7 @@ def test_import_sample_and_export_from_the_command_line(carpedm20, tmp_path):
     logits_agree(signatures["discriminate"](images=tf.constant(images))["logits"], carpedm20.logits)
 
 
-@pytest.mark.parametrize("origin", ["newmu", "pytorch"])
+@pytest.mark.parametrize("origin", [pytest.param("newmu", marks=pytest.mark.slow), "pytorch"])
 def test_the_saved_model_of_an_import_draws_the_originals_pixels(tmp_path, origin):
     """A whole drawing batch, since Newmu's batch norm goes by the batch."""
     z, images = random_inputs(32 if origin == "newmu" else 64, 3, count=DRAW_BATCH)
@@ -185,6 +186,7 @@ def test_the_saved_model_of_an_import_draws_the_originals_pixels(tmp_path, origi
     logits_agree(signatures["discriminate"](images=tf.constant(images))["logits"], logits)
 
 
+@pytest.mark.slow
 def test_labels_are_kept_for_training_on(tmp_path, photos):
     z, images = random_inputs(28, 1, low=0)
     y = np.eye(10, dtype=np.float32)[[3, 1, 4, 1, 5]]

@@ -43,6 +43,7 @@ def test_newmu_can_use_moving_statistics_after_all(tmp_path):
     assert np.abs(moving(z) - of_batch).mean() < 0.25 * np.abs(of_batch).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SVHN.is_dir(), reason=f"the official SVHN weights are not at {SVHN}")
 def test_the_official_svhn_weights_draw_what_they_must(tmp_path):
     config = import_weights(str(SVHN), {"out_dir": str(tmp_path / "out"), "out_name": "svhn"})

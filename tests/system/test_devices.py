@@ -28,6 +28,7 @@ def test_precision_and_jit_are_chosen_by_the_machine(monkeypatch):
     assert devices.choose_jit_for_device("auto")
 
 
+@pytest.mark.slow
 def test_tensorflow_comes_without_what_keras_wraps_which_can_still_be_imported():
     script = """
 import sys

@@ -59,8 +59,15 @@ def by_hand(config, count):
     ]
 
 
-@pytest.mark.parametrize("on_device", [False, True])
-@pytest.mark.parametrize("settings", [{"g_updates": 2}, LABELLED | {"d_updates": 2}])
+@pytest.mark.parametrize(
+    ("settings", "on_device"),
+    [
+        ({"g_updates": 2}, False),
+        pytest.param({"g_updates": 2}, True, marks=pytest.mark.slow),
+        pytest.param(LABELLED | {"d_updates": 2}, False, marks=pytest.mark.slow),
+        (LABELLED | {"d_updates": 2}, True),
+    ],
+)
 def test_ten_steps_in_calls_of_any_length_are_the_same_to_the_bit(settings, on_device, tiny):
     config = tiny(**settings)
     last, weights = by_hand(config, 10)
@@ -107,6 +114,7 @@ def test_the_order_of_the_images_may_begin_elsewhere(on_device, tiny):
     np.testing.assert_array_equal(results["y"], labels_for(config)[rows])
 
 
+@pytest.mark.slow
 def test_with_xla_the_table_and_several_steps_a_call_agree(tiny):
     """The way a GPU goes, in float32: XLA adds in another order."""
     config = tiny()
