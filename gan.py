@@ -1,5 +1,6 @@
 """DCGAN: the pair of networks, their optimizers, and the train step."""
 
+import dataclasses
 import itertools
 
 import tensorflow as tf
@@ -37,7 +38,7 @@ class DCGAN:
         jit: bool = False,
         loss: Loss | None = None,
     ):
-        check_training_settings(config)
+        check_training_settings(dataclasses.replace(config, mixed_precision=precision))
         self.config = config
         self.network = config.network_config()
         self.loss = loss or choose_loss(config.loss, config.label_smoothing)

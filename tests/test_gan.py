@@ -44,6 +44,11 @@ def test_eager_equals_graph(tiny):
 
 
 @pytest.mark.slow
+def test_penalties_are_refused_in_float16_from_python_too(tiny):
+    with pytest.raises(ValueError, match="wider range than float16's"):
+        DCGAN(tiny(d_norm="none", r1=1.0), precision="float16")
+
+
 @pytest.mark.parametrize(
     ("precision", "tolerance"), [("float32", 1e-4), ("float16", 0.02), ("bfloat16", 0.05)]
 )
