@@ -1,6 +1,6 @@
 """How good the images of each recipe are after equal time: the study behind `--preset modern`.
 
-    python -m benchmarks.quality faces32 reference,modern --minutes=5 --seeds=0,1,2
+    python -m benchmarks.quality faces32 reference+modern --minutes=5 --seeds=0,1,2
     python -m benchmarks.quality --table
 
 Each row is a run of main.py, trained for so many minutes and then scored; nothing else may run
@@ -74,6 +74,21 @@ ARMS = {
     "tutorial": Arm("--preset tutorial"),
     "modern": Arm("--preset modern"),
     "modern live": Arm("--preset modern", "--weights live", run="modern"),
+    # Single changes.
+    "reference, G once": Arm("--preset reference --g_updates 1"),
+    "modern, linear": Arm("--preset modern --lr_decay linear"),
+    "modern, cosine": Arm("--preset modern --lr_decay cosine"),
+    "modern, resize": Arm("--preset modern --upsample resize"),
+    "modern, linear, resize": Arm("--preset modern --lr_decay linear --upsample resize"),
+    "modern, relativistic": Arm("--preset modern --loss relativistic"),
+    "modern, bce": Arm("--preset modern --loss bce"),
+    "modern, deviation": Arm("--preset modern --minibatch_stddev"),
+    "modern, diffaugment": Arm("--preset modern --augment diffaugment"),
+    "modern, flip": Arm("--preset modern --flip"),
+    "modern, dither": Arm("--preset modern --dither"),
+    "modern, dropout": Arm("--preset modern --d_dropout 0.4"),
+    "modern, r1": Arm("--preset modern --d_norm none --r1 1"),
+    "modern, stem 256": Arm("--preset modern --stem_width 256"),
 }
 
 
@@ -82,9 +97,9 @@ def main(arguments: list[str]) -> None:
         print_tables(read_rows())
         return
     if len(arguments) != 3:
-        raise app.UsageError("Give a dataset and a list of arms, or --table.")
+        raise app.UsageError("Give a dataset and arms, such as faces32 reference+modern, or --table.")
 
-    name, arms = arguments[1], arguments[2].split(",")
+    name, arms = arguments[1], arguments[2].split("+")
     for seed in FLAGS.seeds:
         for arm in arms:
             if not is_measured(name, arm, int(seed)):
@@ -102,7 +117,7 @@ def is_measured(dataset: str, arm: str, seed: int) -> bool:
 def measure_arm(dataset: str, arm: str, seed: int) -> dict:
     """Trains the arm, unless its run is there already, and scores it."""
     recipe, chosen = ARMS[arm], DATASETS[dataset]
-    name = f"{dataset}-{recipe.run or arm}-{FLAGS.minutes:g}min-{seed}".replace(" ", "_")
+    name = f"{dataset}-{recipe.run or arm}-{FLAGS.minutes:g}min-{seed}".replace(", ", "-").replace(" ", "_")
     run = Path(FLAGS.work) / name
     training = f"{chosen.flags} {recipe.flags} --seed {seed} --minutes {FLAGS.minutes:g}"
     quiet = "--train --eval_freq 0 --sample_freq 100000 --ckpt_freq 100000"
