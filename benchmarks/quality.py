@@ -97,7 +97,7 @@ def main(arguments: list[str]) -> None:
         print_tables(read_rows())
         return
     if len(arguments) != 3:
-        raise app.UsageError("Give a dataset and arms, such as faces32 reference+modern, or --table.")
+        raise app.UsageError("Give a dataset and arms (faces32 reference+modern), or --table.")
 
     name, arms = arguments[1], arguments[2].split("+")
     for seed in FLAGS.seeds:
@@ -117,7 +117,8 @@ def is_measured(dataset: str, arm: str, seed: int) -> bool:
 def measure_arm(dataset: str, arm: str, seed: int) -> dict:
     """Trains the arm, unless its run is there already, and scores it."""
     recipe, chosen = ARMS[arm], DATASETS[dataset]
-    name = f"{dataset}-{recipe.run or arm}-{FLAGS.minutes:g}min-{seed}".replace(", ", "-").replace(" ", "_")
+    words = (recipe.run or arm).replace(",", "").replace(" ", "_")
+    name = f"{dataset}-{words}-{FLAGS.minutes:g}min-{seed}"
     run = Path(FLAGS.work) / name
     training = f"{chosen.flags} {recipe.flags} --seed {seed} --minutes {FLAGS.minutes:g}"
     quiet = "--train --eval_freq 0 --sample_freq 100000 --ckpt_freq 100000"
