@@ -98,7 +98,7 @@ def _define_drawing_flags() -> None:
     flags.DEFINE_integer(
         "sample",
         None,
-        "draw N images as PNG files; if no action is given, 64 images of the run",
+        "draw N images as PNG files; the default action, with N = 64",
         **group,
     )
     flags.DEFINE_string(

@@ -107,7 +107,7 @@ class Config:
     output_width: int | None = declare_setting(
         None,
         DATA,
-        "width of those images; default: output_height",
+        "width of the images that the networks see; default: output_height",
         low=MIN_SIDE,
         high=MAX_SIDE,
         fixed="network",
@@ -134,7 +134,7 @@ class Config:
     stem_width: int = declare_setting(
         512,  # carpedm20's gf_dim * 8
         MODEL,
-        "feature maps of the stem, where the maps are smallest: 512, or 1024 (paper's figure 1)",
+        "feature maps of the stem, the generator's first layer: 512, or 1024 (paper's figure 1)",
         low=32,
         high=8192,
         fixed="network",
@@ -296,7 +296,8 @@ class Config:
     minutes: float | None = declare_setting(
         None,
         TRAINING,
-        "train for this many minutes, instead of --epoch, not counting compilation and packing",
+        "train for this many minutes, instead of --epoch; compiling and packing the images do not "
+        "count",
         low=0.1,
         high=MAX_COUNT,
     )
@@ -383,15 +384,14 @@ class Config:
     penalty_decay: float = declare_setting(
         1.0,
         TRAINING,
-        "factor, such as 0.1, that both gammas fall to; they fall between a tenth and half of the "
-        "run",
+        "share, such as 0.1, to which both gammas fall between a tenth and half of the run",
         low=0,
         high=1,
     )
     label_smoothing: float = declare_setting(
         0.0,
         TRAINING,
-        "how far below 1 the discriminator's target for real images is, such as 0.1; needs bce",
+        "lower the discriminator's target for real images by this, such as 0.1; needs bce",
         low=0,
         high=0.5,
     )
@@ -461,7 +461,7 @@ class Config:
     mixed_precision: str = declare_setting(
         "auto",
         TRAINING,
-        "dtype of the convolutions; auto: bfloat16 where it is native",
+        "dtype of the convolutions; auto: bfloat16 on hardware that supports it",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
     jit: str = declare_setting(
