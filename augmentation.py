@@ -73,7 +73,7 @@ def _choose_plan_for_images(config: Config, images: int) -> Plan:
 
 
 def read_augmentation_plan(config: Config) -> Plan:
-    """Raises ValueError while the number of images is unknown to `--augment=auto`."""
+    """Raises ValueError if `--augment=auto` has not been settled yet."""
     if config.augment == "none":
         return Plan()
     if config.augment == "diffaugment":
@@ -175,7 +175,7 @@ def vary_real_batches(reals: list[tf.Tensor], drawn: dict[str, tf.Tensor]) -> li
 
 
 def mirror_images(images: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
-    """images (B, H, W, C), left and right exchanged where mirrored (B,)."""
+    """images (B, H, W, C), flipped left to right where mirrored (B,)."""
     column = tf.range(images.shape[2])
     columns = tf.where(mirrored[:, None], column[::-1], column)  # (B, W)
     return tf.gather(images, columns, axis=2, batch_dims=1)  # faster than a choice by tf.where
@@ -231,8 +231,8 @@ def _choose_shift(chance: tf.Tensor, side: int) -> tf.Tensor:
 
 
 def _choose_cut(chance: tf.Tensor, side: int) -> tf.Tensor:
-    """int32 (B,): the first pixel of a cut of half the side, from U(0, 1); it may be negative, and
-    from 2 it is outside the image.
+    """int32 (B,): the first pixel of a cut of half the side, from U(0, 1); it may be negative;
+    for 2, it is outside the image.
     """
     length = _measure_cut(side)
     centre = tf.cast(tf.floor(chance * (side + 1 - length % 2)), tf.int32)

@@ -92,7 +92,7 @@ class DCGAN:
         return results
 
     def set_learning_rates_of_step(self) -> None:
-        """Depends on (steps_done, total_steps) alone; without --lr_decay, nothing changes."""
+        """Sets them from (steps_done, total_steps) alone; without --lr_decay, nothing changes."""
         if self.config.lr_decay == "none":
             return
         factor = LEARNING_RATE_DECAYS[self.config.lr_decay](self.measure_share_done())
@@ -183,7 +183,7 @@ class DCGAN:
 
     def update_generator(self, tape: tf.GradientTape, real, fake, y) -> tf.Tensor:
         """One update from D's verdict on `fake`, whose drawing `tape` recorded."""
-        with tape:  # continues to record
+        with tape:  # resumes recording
             real_logits = None
             if self.loss.compares:
                 real_logits = self.judge_in_training(self.augment(real), y)
@@ -200,7 +200,7 @@ class DCGAN:
         return self.discriminator(images, y, training=True, dropout_key=key)
 
     def make_dropout_key(self) -> tf.Tensor:
-        """(2,) int64: a function of the seed, the step and how often D was called before in it."""
+        """(2,) int64: a function of the seed, the step and the number of this pass through D."""
         seed = self.config.seed + (FIRST_DROPOUT + next(self.d_passes) << 32)
         return tf.stack([tf.constant(seed, tf.int64), self.steps_done + 1])
 

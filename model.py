@@ -61,8 +61,8 @@ class Discriminator(keras.Model):
     """Tells real images from generated ones (Radford et al. 2016, section 3).
 
     images (B, H, W, C) float32 in [-1, 1], with labels also y (B, y_dim) -> logits (B, 1) float32;
-    sigmoid(logits) is the probability of "real". dropout_key (2,) int64, for training only: what
-    `d_dropout` is drawn from; without it, nothing is dropped.
+    sigmoid(logits) is the probability of "real". dropout_key (2,) int64, for training only: the
+    key for drawing `d_dropout`; without it, nothing is dropped.
     """
 
     def __init__(self, config: NetworkConfig, train_dtype: str = "float32"):
@@ -97,7 +97,7 @@ class Discriminator(keras.Model):
                 config.y_dim, features, bias=False, name="embedding", seed=seed
             )
         if config.d_norm == "spectral":
-            for layer in self.linear_layers:  # last: other weights are drawn as without it
+            for layer in self.linear_layers:  # last, so that it changes no other weights
                 layer.add_spectral_norm(seed)
         self.built = True
 
@@ -189,7 +189,7 @@ class UpBlock(ops.Layer):
 class DownBlock(ops.Layer):
     """Halves the side: convolution, batch norm (not in the first block), leaky ReLU.
 
-    Unless `d_norm` is "batch", it has no batch norm and always a bias.
+    Unless `d_norm` is "batch", it has no batch norm and always has a bias.
 
     x (B, H, W, channels[number - 1]) -> (B, ceil(H/2), ceil(W/2), channels[number]).
     """

@@ -274,7 +274,7 @@ def run_training_steps(
                 break
         if not is_done:
             announce_stop_of_training(step)
-            pictures.write_film_of_training(step)  # takes seconds; the state is safe already
+            pictures.write_film_of_training(step)  # takes seconds; the state is already saved
     return is_done
 
 

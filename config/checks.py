@@ -21,7 +21,7 @@ PATHS = ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir")
 
 @contextlib.contextmanager
 def note_settings_for_python(names: Iterable[str]):
-    """Within the block, a ValueError that names flags gets a note with their names in a Config.
+    """Within the block, a ValueError that names flags gets a note: how to write them in a Config.
 
     Python users see the note in the traceback. main.py prints the message alone.
     """

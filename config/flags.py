@@ -96,10 +96,7 @@ def _define_action_flags() -> None:
 def _define_drawing_flags() -> None:
     group = {"module_name": ACTIONS}
     flags.DEFINE_integer(
-        "sample",
-        None,
-        "draw N images as PNG files; the default action, with N = 64",
-        **group,
+        "sample", None, "draw N images as PNG files; the default action, with N = 64", **group
     )
     flags.DEFINE_string(
         "label",

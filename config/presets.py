@@ -1,5 +1,5 @@
-"""`--preset`: defaults that reproduce another implementation's networks and training, or better
-ones.
+"""`--preset`: defaults that reproduce the networks and training of another implementation, or use
+newer methods.
 """
 
 from config.catalog import MNIST, NAMED_SETS, canonicalize_dataset_name

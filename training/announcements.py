@@ -185,7 +185,7 @@ def _suggest_command_after_training(config: Config, action: str) -> str:
 def is_run_of_reference(config: Config) -> bool:
     """Whether the run can be trained again from scratch and uses carpedm20's loss and norm.
 
-    The presets of the paper and of pytorch/examples are told by their padding and missing biases.
+    The presets of the paper and of pytorch/examples differ from it in padding and biases.
     """
     names = ("loss", "d_norm", "padding", "bias")
     is_imported = (config.run_dir / ORIGIN_FILE).exists()

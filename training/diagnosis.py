@@ -282,7 +282,7 @@ def describe_last_scores(evaluations: Evaluations, metric: str = "frechet") -> s
 
     words.append(f"diversity {last['vendi']:.0%}")
     if "nearest_ratio" in last and "frechet" not in last:
-        words.append(f"{last['nearest_ratio']:.2f} times as far from reals as other reals")
+        words.append(f"fakes {last['nearest_ratio']:.2f} times as far from reals as other reals")
     if "pair_accuracy" in last:
         words.append(f"D right in {last['pair_accuracy']:.0%} of pairs")
     return ", ".join(words)

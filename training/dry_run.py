@@ -40,7 +40,7 @@ def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = 
     """
     found = {"c_dim": outlook.channels, "label_names": outlook.label_names}
     config = dataclasses.replace(config, **found).resolve()
-    earlier = describe_earlier_training(config)  # with the settings as training takes them
+    earlier = describe_earlier_training(config)  # with the settings that training compares
     # The pixels will decide which images are held out.
     training = outlook.images - round(config.holdout * outlook.images)
     config = settle_augmentation(config, training, read_run_settings_before_flags(config))
@@ -59,7 +59,7 @@ def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = 
         summary += f"\naside    {earlier} (no checkpoint is left: training starts over)"
     if others:
         runs = " or ".join(map(str, others))
-        summary += f"\nor       {runs}, which continues if these are its images with a new name"
+        summary += f"\nor       {runs}, which continues if these are its images under a new name"
     return "\n\n".join([settings, *tables, LEGEND, summary])
 
 

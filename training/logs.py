@@ -33,7 +33,7 @@ LOSS_SCALES = ("g_loss_scale", "d_loss_scale")  # in float16
 
 # TensorBoard's name and explanation of each value. metrics.jsonl keeps its own names.
 SCALARS = {
-    "g_loss": ("loss/g", "What the generator minimizes. It jumps; look at the grids instead."),
+    "g_loss": ("loss/g", "What the generator minimizes. It fluctuates; look at the grids instead."),
     "d_loss": (
         "loss/d",
         "What the discriminator minimizes, without penalties: the sum of d_real and d_fake.",
@@ -44,7 +44,7 @@ SCALARS = {
         "penalty/r1",
         "D's mean squared gradient on real images. D also minimizes r1 / 2 times this.",
     ),
-    "r2": ("penalty/r2", "The same on the generator's images."),
+    "r2": ("penalty/r2", "D's mean squared gradient on the generator's images."),
     "d_real": ("D/real", "Mean D(x): how real the discriminator finds real images, 0 to 1."),
     "d_fake": ("D/fake", "Mean D(G(z)): how real it finds the generator's, 0 to 1."),
     "epoch": ("progress/epoch", "How often each image has been shown, on average."),
@@ -54,9 +54,12 @@ SCALARS = {
         "halve it.",
     ),
     "d_learning_rate": ("d_learning_rate", "The discriminator's, if it has its own."),
-    "images_per_second": ("speed/images_per_second", "Real images, excluding the first step."),
+    "images_per_second": (
+        "speed/images_per_second",
+        "Real images per second, without the first step.",
+    ),
     "frechet": ("score/frechet", "How far the images are from the reals: lower is better."),
-    "frechet_floor": ("score/frechet_floor", "The same for reals against other reals."),
+    "frechet_floor": ("score/frechet_floor", "The Frechet distance of reals to other reals."),
     "coverage": ("score/coverage", "How many reals have a fake close by: higher is better."),
     "kid": ("score/kid", "Kernel distance between features of fakes and reals: lower is better."),
     "swd": ("score/swd", "Sliced Wasserstein distance to the reals, x 1000: lower is better."),
@@ -68,7 +71,8 @@ SCALARS = {
     ),
     "held_out_ratio": (
         "score/held_out_ratio",
-        "The same, relative to the distance to as many held-out images: below 1 means copies.",
+        "Distance from fakes to training images, relative to that to as many held-out images: "
+        "below 1 means copies.",
     ),
     "pair_accuracy": (
         "score/pair_accuracy",
@@ -81,7 +85,7 @@ SCALARS = {
         "score/real_gradient",
         "Mean norm of the gradient of D's logit with respect to a real image.",
     ),
-    "fake_gradient": ("score/fake_gradient", "The same for fakes: G learns from it."),
+    "fake_gradient": ("score/fake_gradient", "The same with respect to a fake: G learns from it."),
     "eval_seconds": ("speed/eval_seconds", "How long the evaluation took."),
     "g_loss_scale": ("loss_scale/g", "The generator's loss scale in float16."),
     "d_loss_scale": ("loss_scale/d", "The discriminator's loss scale in float16."),

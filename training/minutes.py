@@ -17,8 +17,8 @@ from training.schedule import LOG_EVERY_STEPS
 # short run, at these shares of the minutes.
 FIRST_STEPS, FIRST_SECONDS, LONGEST_SECONDS = 50, 5.0, 20.0
 FIRST_SHARE, LONGEST_SHARE = 0.1, 0.2
-STEADY = 0.05  # standard error of a step's seconds, over their mean
-NEXT_SECONDS, NEXT_SHARE = 15.0, 0.1  # later ones take both or longer; share of the minutes
+STEADY = 0.05  # standard error of a step's seconds, relative to their mean
+NEXT_SECONDS, NEXT_SHARE = 15.0, 0.1  # later ones: at least both; the share is of the minutes
 PICTURES_SHARE = 0.02  # of the time, for pictures and checkpoints, which the first one misses
 # Shares of the minutes: a plan that ends this close to them is kept, before its end and at it.
 TOLERANCE, LAST_TOLERANCE = 0.05, 0.03

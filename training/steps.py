@@ -136,5 +136,5 @@ def should_train_from_device_memory(wanted: str, images: np.ndarray) -> bool:
 
 
 def choose_steps_per_call(wanted: int | None) -> int:
-    """None -> 1 on a CPU; on a GPU, where steps take milliseconds, as many as per log line."""
+    """None -> 1 on a CPU; on a GPU, where steps take milliseconds, as many as between log lines."""
     return wanted or (LOG_EVERY_STEPS if tf.config.list_physical_devices("GPU") else 1)
