@@ -1,8 +1,8 @@
-"""What is changed at random in the images that the discriminator sees: DiffAugment of real and fake
-ones (Zhao et al. 2020), mirroring and dither of real ones.
+"""Random changes to the images that the discriminator sees: DiffAugment of real and fake ones (Zhao
+et al. 2020), mirroring and dither of real ones.
 
-Everything random is drawn by `draw_changes`, outside the step that XLA compiles, and is a function
-of (seed, step): a resumed run draws the same. The pack and the pictures are never changed.
+`draw_changes` draws everything random, outside the step that XLA compiles, as a function of (seed,
+step): a resumed run draws the same. The packed dataset and the pictures never change.
 """
 
 import dataclasses
@@ -13,29 +13,29 @@ import tensorflow as tf
 
 from config.settings import MAX_COUNT, Config
 
-# Columns of what is drawn for an image, each by its kind. The ranges below are those of the paper's
-# code, github.com/mit-han-lab/data-efficient-gans, DiffAugment_tf.py.
+# The kind of each column of the numbers drawn for an image. The ranges below are those of the
+# paper's code, github.com/mit-han-lab/data-efficient-gans, DiffAugment_tf.py.
 KINDS = ("colour", "translation", "cutout")
 KIND_OF_COLUMN = (0, 0, 0, 1, 1, 2, 2)
-# Drawn from U(0, 1); these leave an image as it is. A cut at 2 lies beyond the image.
+# The numbers are drawn from U(0, 1); these leave an image as it is. A cut at 2 is outside it.
 UNCHANGED = (0.5, 0.5, 0.5, 0.5, 0.5, 2.0, 2.0)
 MAX_SHIFT = 1 / 8  # of the side
 CUT = 1 / 2  # of the side
-DITHER = 1 / 128  # about a level of uint8, in [-1, 1]
-# Whose draws they are. In the upper half of the seed, where the latents' key has 0.
+DITHER = 1 / 128  # about one uint8 level, in [-1, 1]
+# What draws are for. Goes into the upper half of the seed, where the latents' key has 0.
 MIRRORING, DITHERING, STRENGTH, SELECTION = range(1, 5)
 
-# What --augment=auto goes by. As the README of the paper's code has it, DiffAugment took the FID of
-# FFHQ at 256x256 from 62 to 26 with 1,000 images, from 15 to 8 with 10,000, and with all 70,000
-# from 3.8 to 4.2.
+# Limits of --augment=auto. According to the README of the paper's code, DiffAugment changed the FID
+# of FFHQ at 256x256 from 62 to 26 with 1,000 images, from 15 to 8 with 10,000, and from 3.8 to 4.2
+# with all 70,000.
 FEW_IMAGES, SOME_IMAGES = 6_000, 20_000
 SOME_SHARE = 0.6  # R3GAN (Huang et al. 2024) ends at 0.55 for CIFAR-10
-RAMP = 0.2  # of the run, over which the share grows to that
+RAMP = 0.2  # share of the run over which SOME_SHARE is reached
 
 
 class Plan(NamedTuple):
-    """kinds: of KINDS, each applied to `share` of the images; `share` grows to that from 0 while
-    the first `ramp` images are shown.
+    """kinds: some of KINDS, each applied to `share` of the images. That share is reached gradually,
+    from 0, while the first `ramp` images are shown.
     """
 
     kinds: tuple[str, ...] = ()
@@ -44,9 +44,9 @@ class Plan(NamedTuple):
 
 
 def settle_augmentation(config: Config, images: int, stored: Config | None = None) -> Config:
-    """The settings with what `--augment=auto` comes to for so many images to train on.
+    """The settings with what `--augment=auto` means for this many images to train on.
 
-    stored: the run's settings on disk, if any: a run keeps what it once came to.
+    stored: the run's settings on disk, if any: a run keeps its first choice.
     """
     if config.augment != "auto":
         return dataclasses.replace(config, augment_kinds="", augment_share=1.0, augment_ramp=0)
@@ -66,21 +66,21 @@ def _choose_plan_for_images(config: Config, images: int) -> Plan:
         return Plan(KINDS)
     if images > SOME_IMAGES:
         return Plan()
-    # How many steps fit into --minutes is not known yet: then it is the ramp of so many epochs.
+    # How many steps fit into --minutes is not known yet: --epoch then decides the ramp.
     length = dataclasses.replace(config, minutes=None, planned_steps=None)
     planned = length.total_steps(images) * config.images_per_step
     return Plan(("translation", "cutout"), SOME_SHARE, min(round(RAMP * planned), MAX_COUNT))
 
 
 def read_augmentation_plan(config: Config) -> Plan:
-    """Raises ValueError while it is not known how many images there are."""
+    """Raises ValueError if `--augment=auto` has not been settled yet."""
     if config.augment == "none":
         return Plan()
     if config.augment == "diffaugment":
         return Plan(KINDS)
     if not config.augment_kinds:
         raise ValueError(
-            "--augment=auto goes by the number of images. Received: none yet. "
+            "--augment=auto needs the number of images. Received: none yet. "
             "Call augmentation.settle_augmentation first, or use --augment=diffaugment."
         )
     kinds = tuple(kind for kind in KINDS if kind in config.augment_kinds.split(","))
@@ -88,14 +88,14 @@ def read_augmentation_plan(config: Config) -> Plan:
 
 
 def describe_augmentation(config: Config, images: int) -> str:
-    """`1,000 images: DiffAugment, colour, translation, cutout`; "" where nothing was asked for."""
+    """`1,000 images: DiffAugment, colour, translation, cutout`; "" if nothing was asked for."""
     plan, parts = read_augmentation_plan(config), []
     if plan.kinds:
         parts.append(", ".join(("DiffAugment", *plan.kinds)))
         if plan.share < 1:
             parts[-1] += f", each for {plan.share:.0%} of the images"
         if plan.ramp:
-            parts[-1] += f", growing to that while the first {plan.ramp:,} are shown"
+            parts[-1] += f", reached gradually over the first {plan.ramp:,}"
     elif config.augment == "auto":
         parts.append("too many for DiffAugment to help")
 
@@ -106,9 +106,9 @@ def describe_augmentation(config: Config, images: int) -> str:
 
 
 def draw_changes(config: Config, step, images_shown) -> dict[str, tf.Tensor]:
-    """What to change in the images of a step, for `DCGAN.train_step`; {} where all is off.
+    """What to change in the images of a step, for `DCGAN.train_step`; {} if all is off.
 
-    step: counted from 1, as for `ops.latents`; images_shown: before it. Both int64 scalars.
+    step: counted from 1, as for `ops.latents`; images_shown: before the step. Both int64 scalars.
     "mirrored": bool (N, B), N = config.batches_per_step, B = config.batch_size; "dither": float32
     (N, B, H, W, C); "augmented": float32 (M, B, 7), for M batches that the discriminator looks at.
     Do not call it in XLA-compiled functions, where TensorFlow's generators give other numbers.
@@ -132,7 +132,7 @@ def _draw_uniform(config: Config, step, purpose: int, shape: tuple[int, ...]) ->
 
 
 def _draw_augmentations(config: Config, plan: Plan, step, images_shown) -> tf.Tensor:
-    """(M, B, 7): for each image and column U(0, 1), or what changes nothing."""
+    """(M, B, 7): for each image and column a draw from U(0, 1), or the value of UNCHANGED."""
     # Real and fake images of every update; without Loss.compares the generator's updates need half.
     shape = (2 * (config.d_updates + config.g_updates), config.batch_size)
     values = _draw_uniform(config, step, STRENGTH, (*shape, len(KIND_OF_COLUMN)))
@@ -147,7 +147,7 @@ def _draw_augmentations(config: Config, plan: Plan, step, images_shown) -> tf.Te
 
 
 class Augmenter:
-    """Augments one batch after another, each by draws of its own.
+    """Augments one batch after another, each with its own draws.
 
     drawn: (M, B, 7), as from `draw_changes`, for at most M batches (B, H, W, C) float32; without
     it, batches stay as they are.
@@ -175,7 +175,7 @@ def vary_real_batches(reals: list[tf.Tensor], drawn: dict[str, tf.Tensor]) -> li
 
 
 def mirror_images(images: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
-    """images (B, H, W, C), left and right exchanged where mirrored (B,)."""
+    """images (B, H, W, C), flipped left to right where mirrored (B,)."""
     column = tf.range(images.shape[2])
     columns = tf.where(mirrored[:, None], column[::-1], column)  # (B, W)
     return tf.gather(images, columns, axis=2, batch_dims=1)  # faster than a choice by tf.where
@@ -184,8 +184,8 @@ def mirror_images(images: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
 def augment_images(images: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     """DiffAugment of images (B, H, W, C) float32 in [-1, 1]; drawn (B, 7): see KIND_OF_COLUMN.
 
-    In the order of the paper's code, and as there values may leave [-1, 1], and 0 fills what is
-    empty. Only colours change in colour, not alpha.
+    The order is that of the paper's code. As there, values may leave [-1, 1], and 0 fills what is
+    empty. Alpha keeps its values.
     """
     *colour, down, right, cut_row, cut_column = tf.unstack(drawn, axis=-1)
     height, width = images.shape[1:3]
@@ -196,7 +196,7 @@ def augment_images(images: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
 
 
 def _change_colour(images: tf.Tensor, brightness, saturation, contrast) -> tf.Tensor:
-    """images, changed in colour as drawn, each (B,) from U(0, 1)."""
+    """images with changed colours; brightness, saturation, contrast: (B,) each, from U(0, 1)."""
     brightness, saturation, contrast = brightness - 0.5, 2 * saturation, contrast + 0.5
     if images.shape[-1] != 4:
         return mix_colours(images, brightness, saturation, contrast)
@@ -210,7 +210,8 @@ def mix_colours(images: tf.Tensor, brightness, saturation, contrast):
 
     With g the mean of a pixel's colours and m that of the image: x + b; then s (x - g) + g, with
     this x and g; then c (x - m) + m. The first two leave m at m + b, hence the sum below. A gray
-    image is its own g, so s has no effect. But for b, the map is symmetric: it is its own gradient.
+    image is its own g, so s has no effect. Apart from b, the map is symmetric, so it is its own
+    gradient.
     """
 
     def differentiate(upstream):
@@ -230,7 +231,9 @@ def _choose_shift(chance: tf.Tensor, side: int) -> tf.Tensor:
 
 
 def _choose_cut(chance: tf.Tensor, side: int) -> tf.Tensor:
-    """int32 (B,): the first pixel of half a side, from U(0, 1), perhaps negative; for 2, beyond."""
+    """int32 (B,): the first pixel of a cut of half the side, from U(0, 1); it may be negative;
+    for 2, it is outside the image.
+    """
     length = _measure_cut(side)
     centre = tf.cast(tf.floor(chance * (side + 1 - length % 2)), tf.int32)
     return centre - length // 2
@@ -244,8 +247,8 @@ def _measure_cut(side: int) -> int:
 def move_and_cut(images: tf.Tensor, down, right, cut_row, cut_column):
     """images (B, H, W, C), moved by whole pixels, with a rectangle cut out; 0 fills the gaps.
 
-    down, right: int32 (B,), how far; cut_row, cut_column: int32 (B,), where the cut begins. The
-    gradient moves the other way: a gather too, where TensorFlow's own would add up slowly.
+    down, right: int32 (B,), how far; cut_row, cut_column: int32 (B,), where the cut starts. The
+    gradient moves pixels the other way, also by a gather: TensorFlow's own sums pixels slowly.
     """
     height, width = images.shape[1:3]
     row, column = tf.range(height)[None], tf.range(width)[None]
@@ -269,8 +272,8 @@ def _mark_cut(row, column, cut_row, cut_column, size: tuple[int, int]) -> tf.Ten
 
 
 def _gather_pixels(images: tf.Tensor, row, column, is_empty: tf.Tensor) -> tf.Tensor:
-    """(B, H, W, C): each image's pixels at row (B, H) and column (B, W); 0 where that is outside
-    of it, or is_empty (B, H, W).
+    """(B, H, W, C): each image's pixels at row (B, H) and column (B, W); 0 outside the image and
+    where is_empty (B, H, W).
     """
     count, height, width, channels = images.shape
     first = tf.range(count)[:, None, None] * (height * width)  # of each image
@@ -278,7 +281,7 @@ def _gather_pixels(images: tf.Tensor, row, column, is_empty: tf.Tensor) -> tf.Te
     has_row, has_column = (row >= 0) & (row < height), (column >= 0) & (column < width)
     is_read = has_row[:, :, None] & has_column[:, None, :] & ~is_empty
 
-    # One gather, and no mask to multiply by: what is empty comes from a pixel of zeros at the end.
+    # One gather, and no mask to multiply by: empty pixels come from a pixel of zeros at the end.
     pixels = tf.reshape(images, (-1, channels))  # (B, H, W, C) -> (BHW, C)
     pixels = tf.concat([pixels, tf.zeros((1, channels), images.dtype)], 0)
     return tf.gather(pixels, tf.where(is_read, place, count * height * width))

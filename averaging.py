@@ -1,5 +1,5 @@
-"""The generator's weights, averaged over training: their images jump less, and are better, than
-those of the weights themselves (Yazici et al. 2019).
+"""The generator's weights, averaged over training: the average draws steadier and better images
+than the weights themselves (Yazici et al. 2019).
 """
 
 import math
@@ -9,15 +9,15 @@ import tensorflow as tf
 from config.settings import Config
 from model import Generator
 
-RAMP = 0.05  # of the images shown so far: the longest half-life (StyleGAN2-ADA's train.py)
+RAMP = 0.05  # the longest half-life, as a share of the images shown (StyleGAN2-ADA's train.py)
 NO_HALF_LIFE = 1e-8  # images, before the first ones are shown (there, training_loop.py)
 
 
 class AveragedGenerator:
     """A generator whose variables follow those of `live`: an exponential moving average.
 
-    Batch norm's moving statistics are averaged like the weights, in float32 like all of them.
-    generator: the average. images: int64, how many were shown since it began.
+    Batch norm's moving statistics are averaged like the weights, all in float32. generator: the
+    average. images: int64, how many were shown since the average started.
     """
 
     def __init__(self, live: Generator, config: Config):
@@ -26,7 +26,7 @@ class AveragedGenerator:
         self.images = tf.Variable(0, dtype=tf.int64)
 
     def restart(self) -> None:
-        """Begins anew, at the weights as they are."""
+        """Starts over from the current weights."""
         for averaged, live in zip(self.generator.variables, self.live.variables, strict=True):
             averaged.assign(live)
         self.images.assign(0)
@@ -34,7 +34,7 @@ class AveragedGenerator:
     def follow(self) -> None:
         """w_averaged <- lerp(w, w_averaged, 0.5^(images of a step / half-life)), once a step.
 
-        In one op for each variable after the difference, since time goes into reading weights.
+        After the difference, one op for each variable: most of the time goes into reading weights.
         """
         shown, step = tf.cast(self.images, tf.float32), self.config.images_per_step
         half_life = tf.minimum(self.config.ema_half_life, RAMP * shown)

@@ -14,7 +14,7 @@ from kernels.adam import LEARNING_RATE_DECAYS, build_scaled_one_op_adam
 from losses import PENALTIES, Loss, choose_loss, decay_penalty, judge_with_slopes
 from model import Discriminator, Generator
 
-# In the upper half of the seed that dropout is drawn from; the latents' key has 0 there.
+# The upper half of the seed that dropout is drawn from; the latents' key has 0 there.
 FIRST_DROPOUT = 2**16
 
 
@@ -23,11 +23,12 @@ class DCGAN:
 
     precision: float32, bfloat16 or float16, the dtype of the convolutions while training. Weights,
     statistics, logits, tanh and losses are float32 in all three. float16 gets a dynamic loss scaler
-    for each optimizer. loss: in place of `config.loss` and its label smoothing. average: of the
+    for each optimizer. loss: replaces `config.loss` and its label smoothing. average: of the
     generator, or None without `ema_half_life`.
 
     steps_done, total_steps: int64 variables for what changes over a run, such as the learning rate.
-    `training.steps` sets the first before each step, the loop the second; without it, no run ends.
+    `training.steps` sets steps_done before each step; the training loop sets total_steps, which is
+    MAX_COUNT until then.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class DCGAN:
 
         self.steps_done = tf.Variable(0, dtype=tf.int64)
         self.total_steps = tf.Variable(MAX_COUNT, dtype=tf.int64)
-        # Begun anew by each step: each of its passes through D has changes and dropout of its own.
+        # Each step resets both: each of its passes through D has its own changes and dropout.
         self.augment, self.d_passes = UNCHANGING, itertools.count()
 
         # From here on `train_step` is the method of this name, compiled.
@@ -70,12 +71,12 @@ class DCGAN:
         """Updates D `d_updates` times, then G `g_updates` times.
 
         real (N * B, H, W, C) uint8, or their rows (N * B,) in `table` (M, H, W, C) uint8; z (N * B,
-        z_dim) float32; with labels y (N * B, y_dim) float32; N = config.batches_per_step; drawn: as
-        from `augmentation.draw_changes`, without which images stay as they are. Returns the losses,
+        z_dim) float32; with labels y (N * B, y_dim) float32; N = config.batches_per_step. drawn: as
+        from `augmentation.draw_changes`; without it, images stay as they are. Returns the losses,
         float32 scalars, and the logits that D gave before its last update.
 
         Each update of D takes a new batch. G's first update uses the last fakes that D saw; the
-        others draw them again from the same z. carpedm20 updates G twice "to make sure that d_loss
+        others draw new ones from the same z. carpedm20 updates G twice "to make sure that d_loss
         does not go to zero", the paper once.
         """
         drawn = drawn or {}
@@ -92,7 +93,7 @@ class DCGAN:
         return results
 
     def set_learning_rates_of_step(self) -> None:
-        """By --lr_decay, as a function of (steps_done, total_steps) alone; else they stay."""
+        """Sets them from (steps_done, total_steps) alone; without --lr_decay, nothing changes."""
         if self.config.lr_decay == "none":
             return
         factor = LEARNING_RATE_DECAYS[self.config.lr_decay](self.measure_share_done())
@@ -118,7 +119,7 @@ class DCGAN:
         return {**results, "g_loss": g_loss}
 
     def alternate_updates(self, batches: list[tuple]) -> dict[str, tf.Tensor]:
-        """Every update has a batch of its own, and G comes first, as in the paper's code.
+        """Every update has its own batch, and G comes first, as in the paper's code.
 
         (G's updates ignore their real images, unless `Loss.compares`.)
         """
@@ -141,7 +142,7 @@ class DCGAN:
         return list(zip(reals, tf.split(z, count), ys, strict=True))
 
     def draw_fakes(self, z, y) -> tuple[tf.Tensor, tf.GradientTape]:
-        """Fake images, and the tape that knows how the generator drew them."""
+        """Fake images, and the tape that recorded how the generator drew them."""
         with tf.GradientTape() as tape:
             fake = self.generator(z, y, training=True)
         return fake, tape
@@ -149,7 +150,7 @@ class DCGAN:
     def update_discriminator(self, real, fake, y) -> dict[str, tf.Tensor]:
         """One update on a real and a fake batch, each normalized by its own statistics."""
         self.discriminator.iterate_spectral_norms()
-        # Before the tape: D has no part in it, and its gradients are those at what it sees.
+        # Outside the tape: this does not involve D, and D's slopes are taken at what it sees.
         real, fake = self.augment(real), self.augment(fake)
         with tf.GradientTape() as tape:
             real_logits, fake_logits, slopes = self.judge(real, fake, y)
@@ -175,15 +176,15 @@ class DCGAN:
         return judge_with_slopes(self.judge_in_training, real, fake, y, counts)
 
     def add_penalties(self, d_loss: tf.Tensor, slopes: dict[str, tf.Tensor]) -> tf.Tensor:
-        """What D minimizes: its loss and, for each slope, that penalty with today's gamma."""
+        """What D minimizes: its loss and, for each slope, a penalty with the current gamma."""
         for name, slope in slopes.items():
             share_left = decay_penalty(self.measure_share_done(), self.config.penalty_decay)
             d_loss += PENALTIES[name](self.gammas[name] * share_left, slope)
         return d_loss
 
     def update_generator(self, tape: tf.GradientTape, real, fake, y) -> tf.Tensor:
-        """One update from D's verdict on `fake`, which `tape` saw being drawn."""
-        with tape:  # goes on recording
+        """One update from D's verdict on `fake`, whose drawing `tape` recorded."""
+        with tape:  # resumes recording
             real_logits = None
             if self.loss.compares:
                 real_logits = self.judge_in_training(self.augment(real), y)
@@ -200,7 +201,7 @@ class DCGAN:
         return self.discriminator(images, y, training=True, dropout_key=key)
 
     def make_dropout_key(self) -> tf.Tensor:
-        """(2,) int64: a function of the seed, the step and the passes through D before this one."""
+        """(2,) int64: a function of the seed, the step and the number of this pass through D."""
         seed = self.config.seed + (FIRST_DROPOUT + next(self.d_passes) << 32)
         return tf.stack([tf.constant(seed, tf.int64), self.steps_done + 1])
 
@@ -208,19 +209,19 @@ class DCGAN:
         weights = network.trainable_variables
         gradients = tape.gradient(scaled_loss, weights)
         if self.config.l2:
-            # Not a term of the loss: that would be a third summand in one AddN, whose order varies.
-            factor = optimizer.scale_loss(tf.constant(self.config.l2))  # as the gradients are
+            # Not a term of the loss: an AddN would get a third summand, and its order varies.
+            factor = optimizer.scale_loss(tf.constant(self.config.l2))  # like the gradients
             gradients = [g + factor * w.value for g, w in zip(gradients, weights, strict=True)]
         optimizer.apply(gradients, weights)
 
     @property
     def drawn_generator(self) -> Generator:
-        """The generator that pictures and scores are of."""
+        """The generator that draws the pictures and is scored."""
         is_live = self.average is None or self.config.weights == "live"
         return self.generator if is_live else self.average.generator
 
     def read_learning_rates(self) -> dict[str, tf.Variable]:
-        """Those of the last step by name, scalars; the discriminator's if it has its own."""
+        """The last step's learning rates by name, scalars; the discriminator's if it has one."""
         rates = {"learning_rate": self.g_scaler.inner_optimizer.learning_rate.value}
         if self.config.d_learning_rate:
             rates["d_learning_rate"] = self.d_scaler.inner_optimizer.learning_rate.value

@@ -1,9 +1,10 @@
-"""What each network minimizes. To try another loss, pass it to DCGAN: nothing else knows how one
-works. An entry in LOSSES and a choice of `--loss` make it a setting.
+"""What each network minimizes. To try another loss, pass it to DCGAN: no other code depends on how
+it works. To make it a setting, add it to LOSSES and to the choices of `--loss`.
 
 The logits C come from the discriminator, (B, 1) float32 for a real and for a fake batch; with "bce"
 its probability of "real" is D = sigmoid(C). Every loss is a float32 scalar. PENALTIES are further
-terms of the discriminator's, of how steep C is: of its gradient by the pixels of an image.
+terms of the discriminator's loss. They depend on how steep C is: on its gradient with respect to
+the pixels of an image.
 """
 
 import math
@@ -19,10 +20,10 @@ Judge = Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor]
 class Loss(NamedTuple):
     """Both players' losses, as functions of (real_logits, fake_logits).
 
-    discriminator returns two terms, of the real and of the fake batch, whose sum it minimizes.
-    compares: whether the generator's loss looks at the real logits too (a relativistic one does),
-    which costs a further forward pass; where it does not, real_logits is None. Such a
-    discriminator's loss is of pairs, and its second term is 0.
+    discriminator returns two terms, for the real and the fake batch; it minimizes their sum.
+    compares: whether the generator's loss uses the real logits too, which costs another forward
+    pass; if not, its real_logits is None. A relativistic loss does. Its discriminator compares
+    pairs and returns 0 as the second term.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -37,8 +38,8 @@ def discriminator_bce(
 
     -log sigmoid(x) = softplus(-x), and -log(1 - sigmoid(x)) = softplus(x).
     tf.nn.sigmoid_cross_entropy_with_logits computes the same, but its gradient is a sum of several
-    tensors, which TensorFlow adds in the order in which its threads finish: equal runs would differ
-    in their last bits.
+    tensors, which TensorFlow adds in the order in which its threads finish, so equal runs would
+    differ in their last bits.
     """
     return tf.reduce_mean(tf.nn.softplus(-real_logits)), tf.reduce_mean(tf.nn.softplus(fake_logits))
 
@@ -78,21 +79,21 @@ def discriminator_wasserstein(
 
 
 def generator_wasserstein(_, fake_logits: tf.Tensor) -> tf.Tensor:
-    """-E C(G(z)), of hinge too (Miyato et al. 2018, equation 17)."""
+    """-E C(G(z)), also used with hinge (Miyato et al. 2018, equation 17)."""
     return -tf.reduce_mean(fake_logits)
 
 
 def discriminator_relativistic(
     real_logits: tf.Tensor, fake_logits: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """-E log sigmoid(C(x) - C(G(z))), of pairs: RpGAN (Jolicoeur-Martineau 2018; Huang et al.
+    """-E log sigmoid(C(x) - C(G(z))) over pairs: RpGAN (Jolicoeur-Martineau 2018; Huang et al.
     2024, equation 2).
     """
     return tf.reduce_mean(tf.nn.softplus(fake_logits - real_logits)), tf.zeros(())
 
 
 def generator_relativistic(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-    """-E log sigmoid(C(G(z)) - C(x)), of pairs (as `discriminator_relativistic`)."""
+    """-E log sigmoid(C(G(z)) - C(x)) over pairs (see `discriminator_relativistic`)."""
     return tf.reduce_mean(tf.nn.softplus(real_logits - fake_logits))
 
 
@@ -106,13 +107,13 @@ LOSSES = {
 
 
 def choose_loss(name: str, label_smoothing: float = 0.0) -> Loss:
-    """The entry `name` of LOSSES, which is "bce" where labels are smoothed."""
+    """The entry `name` of LOSSES, with smoothed labels if label_smoothing is not 0 ("bce" only)."""
     return smooth_real_labels(LOSSES[name], label_smoothing) if label_smoothing else LOSSES[name]
 
 
 def smooth_real_labels(loss: Loss, smoothing: float) -> Loss:
-    """`loss`, which is bce, with 1 - smoothing in place of 1 as the target of real images
-    (Salimans et al. 2016, section 3.4: fake ones keep theirs, 0).
+    """`loss`, which must be bce, with 1 - smoothing instead of 1 as the target of real images
+    (Salimans et al. 2016, section 3.4: fake ones keep the target 0).
 
     -(1 - s) log D - s log(1 - D) = -log D + s C, as log D - log(1 - D) = C.
     """
@@ -134,15 +135,15 @@ def penalize_slope(gamma: float | tf.Tensor, squared_slope: tf.Tensor) -> tf.Ten
     return gamma / 2 * squared_slope
 
 
-# By the setting that is gamma: of real images (R1 there), and of fake ones (R2).
+# Keyed by the setting that holds gamma: on real images (R1 there), and on fake ones (R2).
 PENALTIES = {"r1": penalize_slope, "r2": penalize_slope}
 
 
 def decay_penalty(share: tf.Tensor, last: float) -> tf.Tensor:
-    """What gamma is multiplied by when this share of a run is done: 1 until a tenth, from there
-    along half a cosine to `last` at one half, then `last`.
+    """The factor of gamma when this share of a run is done: 1 up to a tenth, then along half a
+    cosine to `last` at one half, and `last` from there.
 
-    R3GAN's gamma falls to a tenth along a cosine, too (Huang et al. 2024).
+    R3GAN's gamma also falls to a tenth along a cosine (Huang et al. 2024).
     """
     fallen = tf.clip_by_value((share - 0.1) / (0.5 - 0.1), 0.0, 1.0)
     return last + (1 - last) * 0.5 * (1 + tf.cos(math.pi * fallen))
@@ -153,10 +154,11 @@ def judge_with_slopes(
 ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
     """(real_logits, fake_logits, squared slopes by name).
 
-    counts: "r1" is of so many of the first real images, "r2" of so many fake ones. Those go through
-    `judge` in one pass, and all other images in a second. In the first, a weight has one gradient
-    from the logits and one from the slopes; with that of the second pass, two times two, so that no
-    AddN gets a third summand. `judge` must treat each image by itself, as batch norm does not.
+    counts: over how many of the first images each slope is taken, real ones for "r1" and fake ones
+    for "r2". These go through `judge` in one pass, all others in a second. The first pass gives
+    each weight a gradient from the logits and one from the slopes; the second pass is added to
+    their sum, so that no AddN gets a third summand. `judge` must treat each image separately, which
+    batch norm does not do.
     """
     reals, fakes = counts.get("r1", 0), counts.get("r2", 0)
     steep = [_cut_batch(real, y, 0, reals), _cut_batch(fake, y, 0, fakes)]
@@ -179,7 +181,7 @@ def _cut_batch(images, y, start: int, stop: int | None) -> tuple[tf.Tensor, tf.T
 
 
 def _judge_in_one_pass(judge: Judge, batches: list[tuple]) -> list[tf.Tensor]:
-    """The logits (B, 1) of each of `batches`, which are (images, y); images may have no rows."""
+    """The logits (B, 1) of each of `batches`, which are (images, y); a batch may be empty."""
     images, ys = zip(*batches, strict=True)
     logits = judge(tf.concat(images, 0), None if ys[0] is None else tf.concat(ys, 0))
     return tf.split(logits, [batch.shape[0] for batch in images])

@@ -38,7 +38,7 @@ try:
 except ModuleNotFoundError as error:  # as happens without .venv
     end_without_package(error)
 except KeyboardInterrupt:
-    print("interrupted.", file=sys.stderr)  # before there is a log
+    print("interrupted.", file=sys.stderr)  # logging is not set up yet
     sys.exit(130)
 
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
@@ -87,15 +87,15 @@ def run_actions(given: dict, wanted: set[str]) -> None:
             return
 
 
-# Each action takes the user's settings and the names of all actions that were asked for. It returns
-# the settings for the actions after it, or None to stop there.
+# Each action takes the user's settings and the names of all requested actions. It returns the
+# settings for the next actions, or None to stop there.
 
 
 def perform_import_weights_action(given: dict, wanted: set[str]) -> dict:
     devices.quietly_import_tensorflow()
     from foreign.import_weights import import_weights
 
-    # The same command resumes a run already imported, if other actions were given.
+    # Together with other actions, the same command resumes a run that was already imported.
     import_weights(FLAGS.import_weights, given, again=len(wanted) > 1)
     return {name: value for name, value in given.items() if name not in NETWORK_SETTINGS}
 
@@ -148,7 +148,7 @@ def perform_train_action(given: dict, _) -> dict | None:
 
         config = find_run_of_same_images(config, given, pack.images)
         trained = train_on_dataset(config, pack.images, pack.labels, place=pack.place)
-    return given if trained else None  # a signal that stops training stops what follows, too
+    return given if trained else None  # if training is stopped, no other action follows
 
 
 def reject_wrong_label_flag(config: Config, label_names: tuple[str, ...] | None) -> None:

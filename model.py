@@ -5,8 +5,7 @@ Without labels, at 64x64:
     z 100 -> Stem 4x4x512 -> UpBlock 8x8x256 -> 16x16x128 -> 32x32x64 -> 64x64x3
     64x64x3 -> DownBlock 32x32x64 -> 16x16x128 -> 8x8x256 -> 4x4x512 -> logit
 
-Inside, both compute in `train_dtype` while they train and in float32 otherwise; what comes out is
-float32.
+Both compute in `train_dtype` while they train and in float32 otherwise; their output is float32.
 """
 
 import math
@@ -62,8 +61,8 @@ class Discriminator(keras.Model):
     """Tells real images from generated ones (Radford et al. 2016, section 3).
 
     images (B, H, W, C) float32 in [-1, 1], with labels also y (B, y_dim) -> logits (B, 1) float32;
-    sigmoid(logits) is the probability of "real". dropout_key (2,) int64, for training only: what
-    `d_dropout` is drawn from; without it, nothing is dropped.
+    sigmoid(logits) is the probability of "real". dropout_key (2,) int64, for training only: the
+    key for drawing `d_dropout`; without it, nothing is dropped.
     """
 
     def __init__(self, config: NetworkConfig, train_dtype: str = "float32"):
@@ -98,7 +97,7 @@ class Discriminator(keras.Model):
                 config.y_dim, features, bias=False, name="embedding", seed=seed
             )
         if config.d_norm == "spectral":
-            for layer in self.linear_layers:  # last, so that all other weights are drawn as ever
+            for layer in self.linear_layers:  # last, so that it changes no other weights
                 layer.add_spectral_norm(seed)
         self.built = True
 
@@ -110,10 +109,10 @@ class Discriminator(keras.Model):
         return [*(block.conv for block in self.blocks), *of_labels, self.head, *embedding]
 
     def iterate_spectral_norms(self) -> None:
-        """One power iteration of every layer that has spectral norm; to be done before each update.
+        """One power iteration of every layer that has spectral norm; call it before each update.
 
-        `call` never does it: real and fake images of an update see the same kernels, as does the
-        generator after it. (PyTorch's does it in each call in training mode.)
+        `call` never iterates, so the real and fake images of an update see the same kernels, as
+        does the generator afterwards. (PyTorch iterates in each call in training mode.)
         """
         for layer in self.linear_layers:
             if layer.spectral_u is not None:
@@ -139,8 +138,8 @@ class Discriminator(keras.Model):
     def project_labels(self, phi, y):
         """y^T V phi (Miyato & Koyama 2018, section 3): phi (B, n), y (B, y_dim) -> (B, 1).
 
-        phi is what the last layer reads, the flattened maps, not their sum over positions as there:
-        a digit is a 6 or a 9 by where its strokes are.
+        phi is the input of the last layer, the flattened maps. In the paper it is their sum over
+        positions, but the positions of a digit's strokes tell a 6 from a 9.
         """
         return tf.reduce_sum(self.embedding(y) * phi, 1, keepdims=True)
 
@@ -190,7 +189,7 @@ class UpBlock(ops.Layer):
 class DownBlock(ops.Layer):
     """Halves the side: convolution, batch norm (not in the first block), leaky ReLU.
 
-    Without `d_norm` "batch" it has no batch norm, and a bias in any case.
+    Unless `d_norm` is "batch", it has no batch norm and always has a bias.
 
     x (B, H, W, channels[number - 1]) -> (B, ceil(H/2), ceil(W/2), channels[number]).
     """
@@ -238,7 +237,7 @@ class DenseBlock(ops.Layer):
 def make_enlarging_conv(
     config: NetworkConfig, number: int, inputs: int, outputs: int, seed
 ) -> ops.Linear:
-    """What enlarges the maps of the generator's block `number`."""
+    """The layer that enlarges the maps of the generator's block `number`."""
     common = {"size": config.sizes[number], "bias": config.bias, "name": f"conv{number}"}
     if config.upsample == "resize":
         return ops.ResizeConv(inputs, outputs, seed=seed, **common)

@@ -1,4 +1,4 @@
-"""What the networks are made of: layers, latents, and the one place where pixels change range.
+"""The parts of the networks: layers, latents, and the only place where pixels change range.
 
 Every layer computes in the dtype of its input and keeps its weights in float32, so that one line of
 a network's `call` decides its precision. Layers create their weights when they are constructed.
@@ -19,7 +19,7 @@ FIRST_ITERATIONS = 15  # of a new spectral norm, as in torch.nn.utils.parametriz
 SMALLEST_NORM = 1e-12  # as there: a kernel of zeros has no direction
 # Both as in the code of Karras et al. 2018, github.com/tkarras/progressive_growing_of_gans.
 DEVIATION_GROUP = 4  # images that are compared
-DEVIATION_EPSILON = 1e-8  # of variance: a root has no slope at 0
+DEVIATION_EPSILON = 1e-8  # added to the variance: a root has no finite slope at 0
 
 
 def normal_initializer(
@@ -38,7 +38,7 @@ INITIALIZERS = {"truncated": truncated_normal_initializer, "normal": normal_init
 
 
 class Layer(keras.Layer):
-    """A layer whose weights exist from construction on and which leaves its input's dtype alone."""
+    """A layer that creates its weights when it is constructed and keeps its input's dtype."""
 
     def __init__(self, name: str):
         super().__init__(name=name, autocast=False, dtype="float32")
@@ -51,14 +51,14 @@ class Layer(keras.Layer):
 class Linear(Layer):
     """A linear map of its input, `multiply_by_layer_weights`, plus a bias, if it has one.
 
-    spectral_u: (outputs,) float32, of length 1: the output that its kernel stretches most, as far
-    as power iterations have found it. None without spectral norm.
+    spectral_u: (outputs,) float32, a unit vector: the direction of the output that the kernel
+    stretches most, as power iterations estimate it. None without spectral norm.
     """
 
     spectral_u = None
 
     def add_spectral_norm(self, seed) -> None:
-        """From here on the kernel is divided by its largest singular value."""
+        """Makes the layer divide its kernel by the kernel's largest singular value."""
         draw = normal_initializer(seed, stddev=1.0)
         self.spectral_u = self.weight("spectral_u", self.kernel.shape[-1:], draw, trainable=False)
         for _ in range(FIRST_ITERATIONS):
@@ -225,7 +225,7 @@ class BatchNorm(Layer):
         return maps[:, 0, 0] if is_flat else maps  # (B, 1, 1, channels) -> (B, channels)
 
     def _update_moving_statistic(self, moving, batch, dtype) -> None:
-        # An overflowing step is skipped, and must leave nothing here either.
+        # A step that overflows is skipped, so it must not change the statistics either.
         if dtype == tf.float16:
             batch = tf.where(tf.math.is_finite(batch), batch, moving.value)
         moving.assign(moving.value * BN_MOMENTUM + batch * (1 - BN_MOMENTUM))
@@ -264,7 +264,7 @@ def divide_by_spectral_norm(kernel: tf.Tensor, u: tf.Tensor):
 
 
 def join_labels(x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor:
-    """x with the labels y (B, y_dim) beside it; x as it is without labels.
+    """x with the labels y (B, y_dim) appended; without labels, x as it is.
 
     (B, n) -> (B, n + y_dim), and (B, H, W, C) -> (B, H, W, C + y_dim), with a constant map for each
     entry of y (carpedm20's conv_cond_concat).
@@ -278,8 +278,8 @@ def join_labels(x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor:
 
 
 def join_batch_deviation(maps: tf.Tensor) -> tf.Tensor:
-    """Maps with one more, constant for each image: how much its group differs (Karras et al. 2018,
-    section 3). (B, h, w, c) -> (B, h, w, c + 1).
+    """The maps and one more, constant for each image: how much the images of its group differ
+    (Karras et al. 2018, section 3). (B, h, w, c) -> (B, h, w, c + 1).
     """
     flat = tf.reshape(maps, (-1, math.prod(maps.shape[1:])))  # (B, h, w, c) -> (B, h * w * c)
     deviation = measure_batch_deviation(tf.cast(flat, tf.float32))
@@ -292,9 +292,9 @@ def measure_batch_deviation(x: tf.Tensor) -> tf.Tensor:
     """x (B, n) float32 -> (B, 1): the standard deviation of each of the n numbers among the images
     of a group, averaged over the n.
 
-    Image i is in group i mod M of M = B // 4, as in the paper's code, so a group has 4 images, or
-    more where B is no multiple of 4; up to 7 images are one group. The mean is taken off by one
-    matrix, so that the gradient of x is one tensor.
+    Image i is in group i mod M, with M = B // 4, as in the paper's code. So a group has 4 images,
+    or more if B is not a multiple of 4; up to 7 images are one group. One matrix subtracts the
+    mean, so that the gradient of x is one tensor.
     """
     images = tf.range(tf.shape(x)[0])
     groups = images % tf.maximum(tf.shape(x)[0] // DEVIATION_GROUP, 1)
@@ -307,11 +307,11 @@ def measure_batch_deviation(x: tf.Tensor) -> tf.Tensor:
 
 
 def drop_units(x: tf.Tensor, share: float, key: tf.Tensor) -> tf.Tensor:
-    """x with each number set to 0 with the probability `share`, and all others divided by 1 - share
+    """x with each number set to 0 with probability `share`, and all others divided by 1 - share
     (Srivastava et al. 2014).
 
-    key: (2,) int64, of which alone the choice is a function, with XLA too: it has Philox's bits,
-    but makes other floats of them.
+    key: (2,) int64. The choice depends on it alone, with XLA too: XLA draws the same bits with
+    Philox, but turns them into other floats, so bits are compared.
     """
     bits = tf.random.stateless_uniform(tf.shape(x), key, None, None, tf.uint32, alg="philox")
     is_kept = bits >= tf.constant(round(share * 2**32), tf.uint32)

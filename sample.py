@@ -1,4 +1,4 @@
-"""A trained run to images: numbered PNGs, a grid, and the latents they were drawn from."""
+"""Images from a trained run: numbered PNGs, a grid, and the latents they were drawn from."""
 
 import system.quiet_tensorflow  # noqa: F401  (before anything that imports TensorFlow)
 
@@ -24,8 +24,8 @@ from system.console import print_result
 from system.written import is_folder_as_written, read_record_of_folder, replace_folder
 from utils import arrange_image_grid, encode_png
 
-# Always this many images at a time: some devices choose their algorithms, and so the last digit, by
-# the size of a batch.
+# Always this many images at a time: on some devices, the batch size decides the algorithm, and so
+# the last digit.
 DRAW_BATCH = 64
 GRID_IMAGES = 16 * DRAW_BATCH  # in one grid.png, at most
 IMAGES_PER_THREAD = 16  # written by one thread at a time, as one task
@@ -40,11 +40,10 @@ class Sampler:
     def __init__(
         self, config: Config, generator: Generator | None = None, *, checkpoint: str = "last"
     ):
-        """Takes the generator of a trained run, or the one given.
+        """Restores the generator of a trained run, or takes the one given.
 
-        checkpoint: which of the run's: "last", "best" or a step. self.step, self.weights: of what
-        was restored, as in `runs.checkpoints.Restored`. Raises ValueError when the run has no such
-        checkpoint.
+        checkpoint: "last", "best" or a step. self.step, self.weights: what was restored, as in
+        `runs.checkpoints.Restored`. Raises ValueError when the run does not have that checkpoint.
         """
         self.config = config
         self.generator = generator
@@ -64,7 +63,7 @@ class Sampler:
     def choose_latents_and_labels(self, seed: int, count: int, label: str | None = None) -> tuple:
         """z and y, or None without labels, for at least `count` images, in whole batches.
 
-        Whole ones, so that the last images always share a batch with the same other images.
+        Whole batches, so that the last images always share a batch with the same other images.
         """
         whole = count + -count % DRAW_BATCH
         y = label_choice.encode_dataset_labels_by_name(self.config, label, whole)
@@ -99,7 +98,7 @@ class Sampler:
 def pad_latents_to_draw_batches(
     generator: Generator, z, y=None
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """z and y padded to whole batches: z with other latents, y from its beginning.
+    """z and y padded to whole batches: z with other latents, y by repeating it from the start.
 
     With batch statistics in batch norm, the added rows influence the images.
     """
@@ -118,10 +117,10 @@ def sample(
 
     With a label the folder is seed_<seed>_<label>/. It holds 000000.png ..., grid.png, z.npy
     (count, z_dim) float32, and with labels y.npy (count, y_dim) and labels.txt, one line per image.
-    The same seed and step give the same files; the first images do not depend on `count`. Where
-    the folder holds more of the same images already, nothing is written.
+    The same seed and step give the same files; the first images do not depend on `count`. If the
+    folder already holds more of the same images, nothing is written.
     """
-    # A wrong label shows before anything is restored.
+    # Reports a wrong label before anything is restored.
     label_choice.encode_dataset_labels_by_name(config, label, 1)
     claim_folder_of_samples(config)
     sampler = Sampler(config, checkpoint=checkpoint)
@@ -131,7 +130,7 @@ def sample(
     origin = hash_origin_of_sample_files(sampler, label)
     if folder_already_holds_samples(folder, count, origin):
         held = read_record_of_folder(folder).what
-        print_result(f"{folder} holds these {count:,} already, among {held}")
+        print_result(f"{folder} already holds these {count:,}, among {held}")
         return folder
 
     what = f"{count:,} images of step {sampler.step:,}"
@@ -146,7 +145,7 @@ def sample(
 
 
 def hash_origin_of_sample_files(sampler: Sampler, label: str | None) -> str:
-    """A hash of step, label, network and weights: if equal, equal seeds give equal images."""
+    """A hash of step, label, network and weights: if it is equal, equal seeds give equal images."""
     digest = hashlib.sha256(repr((sampler.step, label, sampler.generator.config)).encode())
     for variable in sampler.generator.variables:
         digest.update(variable.numpy().tobytes())
@@ -154,7 +153,7 @@ def hash_origin_of_sample_files(sampler: Sampler, label: str | None) -> str:
 
 
 def folder_already_holds_samples(folder: Path, count: int, origin: str) -> bool:
-    """Whether `folder` holds a whole set of samples that begins with the `count` asked for."""
+    """Whether `folder` holds a complete set of samples that starts with the `count` requested."""
     record = read_record_of_folder(folder)
     if record is None or record.origin != origin or record.size <= count:
         return False

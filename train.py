@@ -1,4 +1,4 @@
-"""The training loop: it reads like a table of contents, and the chapters are in training/."""
+"""The training loop. Its parts are in training/."""
 
 import system.quiet_tensorflow  # noqa: F401  (before anything that imports TensorFlow)
 
@@ -71,29 +71,29 @@ def train(
     labels: Labels | np.ndarray | None = None,
     on_log: OnLog | None = None,
 ) -> Config | None:
-    """Trains until `config.total_steps`, or for `config.minutes`, from the run's newest checkpoint
-    on; returns the run's settings.
+    """Trains from the run's newest checkpoint to `config.total_steps`, or for `config.minutes`;
+    returns the run's settings.
 
-    images: (N, H, W, C) uint8 of the settings' size. labels: for each image, where Config.labels
-    wants them: whole numbers (N,), or Labels. on_log: called at each logged step with the numbers
-    of its line in metrics.jsonl; an exception in it reaches the caller, and the next call
-    resumes from the last checkpoint.
+    images: (N, H, W, C) uint8, H and W as in the settings. labels: one for each image, if
+    Config.labels asks for them: whole numbers (N,), or Labels. on_log: called at each logged step
+    with the numbers of its line in metrics.jsonl; its exceptions reach the caller, and the next
+    call resumes from the last checkpoint.
 
-    Ctrl-C, SIGTERM and SIGHUP end it early with everything saved, and None is returned, as by a
-    collapse with `config.on_collapse` "stop"; in other threads signals are left alone. If logging
-    is not set up, as in notebooks, it shows its own log lines. It locks the run: one thread at a
-    time may train it.
+    Ctrl-C, SIGTERM and SIGHUP end training early: it saves everything and returns None, as it does
+    after a collapse with `config.on_collapse` "stop". Outside the main thread, signals are left
+    alone. If logging is not set up, as in notebooks, it shows its own log lines. It locks the run:
+    only one thread at a time may train it.
 
     When losses or weights become NaN or infinite, it goes back to the newest checkpoint with half
-    the learning rate (to the best one by a collapse with `config.on_collapse` "restore"), up to
-    three times in a run; after that it raises ValueError, as it does when
-    no checkpoint of the run is readable, images or labels are of the wrong kind or not the run's,
-    or memory runs out; OSError when a checkpoint cannot be written.
+    the learning rate, up to three times in a run. After a collapse with `config.on_collapse`
+    "restore", it goes back to the best checkpoint in the same way. Raises ValueError after three
+    times, or when no checkpoint of the run is readable, images or labels are of the wrong kind or
+    not the run's, or memory runs out; OSError when a checkpoint cannot be written.
     """
     if not (on_log is None or callable(on_log)):
         raise ValueError(
-            f"on_log must be a function of a dict, or None. Received: {type(on_log).__name__}. "
-            "Give the function itself, without calling it."
+            "on_log must be a function that takes a dict, or None. "
+            f"Received: {type(on_log).__name__}. Pass the function itself, without calling it."
         )
     with note_settings_for_python(SETTINGS):
         return train_on_dataset(config, images, labels, on_log, place="")
@@ -107,9 +107,10 @@ def train_on_dataset(
     *,
     place: str,
 ) -> Config | None:
-    """Like `train`, for a dataset that lies in `place`, as `data.load` says; "" for an array.
+    """Like `train`, for a dataset read from `place`, as `data.load` gives it; "" for an array.
 
-    The run remembers the place. Images there may change; those in another place must be the same.
+    The run remembers the place. Images there may change; images from another place must be the
+    same as before.
     """
     with console.show_log_where_none_is_set_up():
         check_training_images(config, images)
@@ -150,9 +151,9 @@ def set_tensorflow_options_for_training(config: Config) -> None:
 def complete_training_settings_from_data(
     config: Config, images: np.ndarray, labels: Labels | None
 ) -> Config:
-    """The settings with the data's channels and names of labels.
+    """The settings with the data's channels and label names.
 
-    Raises ValueError when the run that exists has other labels.
+    Raises ValueError when an existing run has other labels.
     """
     names = labels.names if labels else None
     if config.label_names and names != config.label_names:
@@ -203,7 +204,7 @@ def train_or_raise_divergence(
 
 
 def report_end_of_training(config: Config, logs: Logs, *, finished: bool) -> None:
-    """Draws the run's report, and says how long it took and what may come next."""
+    """Draws the run's report, and says how long training took and what to do next."""
     report = write_report_of_run(config, needs_scores=True)
     before = logs.seconds_before
     times = {"seconds": logs.seconds - before, "seconds_before": before}
@@ -213,7 +214,7 @@ def report_end_of_training(config: Config, logs: Logs, *, finished: bool) -> Non
 def prepare_folders_for_training(config: Config) -> None:
     """Makes the run's folders, removes a killed process's leftovers, writes run.json, config.json.
 
-    In this order, so that run.json beside the checkpoints shows that a start was killed.
+    The order matters: run.json beside the checkpoints then shows that a start was killed.
     """
     for folder in (config.run_dir, config.sample_path):
         folder.mkdir(parents=True, exist_ok=True)
@@ -225,9 +226,10 @@ def prepare_folders_for_training(config: Config) -> None:
 
 
 class TrainingData(NamedTuple):
-    """Images, with labels their y (N, y_dim), which of them are trained on, and images shown.
+    """Images, with labels also y (N, y_dim), which of them are trained on, and images shown.
 
-    shown: before step 0, if every step had shown as many as today's; perhaps below 0.
+    shown: images shown before step 0, if every step had shown as many as one does now; may be
+    negative.
     """
 
     images: np.ndarray
@@ -239,7 +241,7 @@ class TrainingData(NamedTuple):
 def run_training_steps(
     data: TrainingData, checkpoints: Checkpoints, logs: Logs, length: RunLength
 ) -> bool:
-    """Trains from the start of `logs.steps` for `length`; False when a signal stopped it."""
+    """Trains from the start of `logs.steps` for `length`; False when it was stopped early."""
     dcgan, start, (images, y, split, _) = checkpoints.dcgan, logs.steps.start, data
     config = dcgan.config
     pictures = Pictures(config, dcgan.drawn_generator, dcgan.generator)
@@ -258,13 +260,13 @@ def run_training_steps(
             is_finite = any(due) and check_losses_finite(step, results)
             saves = due.save and is_finite
             scored = {}, ""
-            if saves and (is_done or not stopping):  # a stop must not wait
+            if saves and (is_done or not stopping):  # a signal must not wait for scores
                 scored = score_if_due(monitor, verdict, step, is_last=is_done)
                 stopping = verdict.ends_training
             log_and_draw_if_due(logs, pictures, due, step, results, scored)
             if is_done:
                 pictures.write_film_of_training(step)
-            # Last: after an earlier kill, all of this is redone from the checkpoint before.
+            # Last: if killed before this, training redoes all of it from the previous checkpoint.
             if saves:
                 checkpoints.save(step)
                 monitor.keep_best_scored_checkpoint(step)
@@ -272,14 +274,14 @@ def run_training_steps(
                 break
         if not is_done:
             announce_stop_of_training(step)
-            pictures.write_film_of_training(step)  # takes seconds; the state is safe already
+            pictures.write_film_of_training(step)  # takes seconds; the state is already saved
     return is_done
 
 
 def plan_steps_by_minutes(
     length: RunLength, step: int, logs: Logs, dcgan: DCGAN, monitor: Monitor
 ) -> None:
-    """Settles the run's length once its speed is known, and again when that changes; stores it."""
+    """Sets the run's length once its speed is known, and when the speed changes; stores it."""
     scoring = Scoring(monitor.seconds, monitor.estimate_share_of_time(), monitor.seconds_of_last)
     total = length.plan_total_steps(step, logs.measure_seconds_of_training(), scoring)
     if total == length.total:
@@ -304,8 +306,8 @@ def plan_steps_by_minutes(
 def take_training_steps(
     dcgan: DCGAN, data: TrainingData, logs: Logs, length: RunLength
 ) -> Iterator[tuple[range, dict]]:
-    """Takes steps from the start of `logs.steps` on, in calls of `length.steps_per_call`; yields
-    the steps of each and the last one's results, with loss scales and learning rates.
+    """Takes steps from the start of `logs.steps`, `length.steps_per_call` per call; yields the
+    steps of each call and its last step's results, with loss scales and learning rates.
     """
     config, (images, y, split, shown) = dcgan.config, data
     on_device = should_train_from_device_memory(config.data_on_device, images)
@@ -321,7 +323,7 @@ def take_training_steps(
 def log_and_draw_if_due(
     logs: Logs, pictures: Pictures, due: Due, step: int, results: dict, scored: tuple[dict, str]
 ) -> None:
-    """scored: what `score_if_due` returned; scores are logged at once."""
+    """scored: what `score_if_due` returned; scores are logged even if no log is due."""
     scores, words = scored
     if due.log or scores:
         logs.log_training_step(step, results, scores, verdict=words)
@@ -333,7 +335,7 @@ def log_and_draw_if_due(
 def score_if_due(
     monitor: Monitor, verdict: Verdict, step: int, *, is_last: bool
 ) -> tuple[dict[str, float], str]:
-    """The generator's scores by name, and the verdict, said in a line; ({}, "") mostly."""
+    """The generator's scores by name, and the verdict, which it logs; ({}, "") if not due."""
     if not monitor.is_evaluation_due(step, is_last=is_last):
         return {}, ""
     scores = monitor.score_fakes_against_reals(step)

@@ -20,8 +20,8 @@ GIF_MILLISECONDS = (40, 500)  # per frame: the shortest and the longest time
 def encode_png(image: np.ndarray) -> bytes:
     """A PNG of uint8 pixels (H, W, C), C = 1, 3 or 4; the same pixels give the same bytes.
 
-    It is compressed by run lengths alone: what networks draw comes to the same size in half the
-    time.
+    It is compressed by run lengths alone: for images from networks, that gives the same size in
+    half the time.
     """
     if image.shape[-1] == 1:
         image = image.squeeze(-1)  # (H, W, 1) -> (H, W), as Pillow wants gray images
@@ -33,7 +33,7 @@ def encode_png(image: np.ndarray) -> bytes:
 def arrange_image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     """One picture of all images (N, H, W, C), in rows of `columns`; default: as square as possible.
 
-    Places that are left over in the last row are black.
+    Unused places in the last row are black.
     """
     count, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(count))
@@ -49,7 +49,7 @@ def arrange_image_grid(images: np.ndarray, columns: int | None = None) -> np.nda
 def encode_grids_as_gif(grids: list[Path]) -> bytes:
     """A looping GIF of the image files `grids`, in order; empty when there are none.
 
-    Files that are no images, and grids of another size than the last, are left out.
+    Files that are not images, and grids whose size differs from the last one's, are left out.
     """
     places = np.linspace(0, len(grids) - 1, min(len(grids), GIF_FRAMES))
     frames = list(_read_gif_frames(grids[round(place)] for place in places))
@@ -73,8 +73,8 @@ def _read_gif_frames(paths: Iterable[Path]) -> Iterator[np.ndarray]:
 def make_gif_frame(image: np.ndarray) -> np.ndarray:
     """A uint8 image, (H, W) or (H, W, C), as a frame of a GIF: (h, w) or (h, w, 3).
 
-    It keeps every k-th pixel of an image longer than GIF_SIDE. RGBA is put on white, since a GIF's
-    pixels are either transparent or not.
+    It keeps every k-th pixel of an image longer than GIF_SIDE. RGBA is put on white, because a
+    GIF's pixels are either transparent or not.
     """
     step = math.ceil(max(image.shape[:2]) / GIF_SIDE)
     image = image[::step, ::step].copy()  # a view would keep the whole grid in memory

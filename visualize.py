@@ -1,4 +1,4 @@
-"""What the latents do (`--visualize`): the five pictures of the original's utils.py."""
+"""What the latents do (`--visualize`): the five kinds of pictures in the original's utils.py."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -17,10 +17,10 @@ from system.console import print_result
 from system.written import replace_folder
 from utils import arrange_image_grid, encode_png, make_gif_frame
 
-# From one end of a distribution of z to the other; 2.5 deviations of a normal one.
+# From one end of a distribution of z to the other; for N(0, 1), 2.5 standard deviations.
 RANGES = {"uniform_signed": (-1.0, 1.0), "uniform_unsigned": (0.0, 1.0), "normal01": (-2.5, 2.5)}
 GRID_IMAGES = 64
-COLUMNS, ROWS = 16, 32  # steps of a sweep in a picture, and axes in one
+COLUMNS, ROWS = 16, 32  # of a picture: steps of a sweep, and axes
 FRAMES = 32  # of a sweep in a film
 FRAME_MS = 80
 RANDOM_AXES = 16
@@ -36,18 +36,18 @@ def visualize(
     """Draws into <sample_dir>/visualize_<option>_seed_<seed>/, with a label ..._<label>/; returns
     it.
 
-    "0": grid.png of random latents. "1": axes_000.png ..., a row for each axis of z, which goes
-    from one end of its distribution to the other while the others stay. "2": GIFs of such sweeps
-    for a few random axes, there and back. "3": for every axis. "4": the first hundred axes in one
-    merged.gif, in reading order. All start from the seed's first latent. (The original starts from
-    zero, where an image says little about others.) With labels, axis k shows the k-th label in
-    turn, or `label`.
+    "0": grid.png of random latents. "1": axes_000.png ..., a row for each axis of z, which moves
+    from one end of its distribution to the other while the other axes stay. "2": GIFs of these
+    sweeps, there and back, for a few random axes. "3": for every axis. "4": the first hundred axes
+    in one merged.gif, in reading order. All sweeps start from the seed's first latent. (The
+    original starts from zero, whose image says little about others.) With labels, axis k shows the
+    k-th label in turn, or `label`.
     """
     if option != "0":  # images of a sweep are too alike to be normalized by their own statistics
         config = dataclasses.replace(config, bn_statistics="moving")
     encode_dataset_labels_by_name(
         config, label, 1
-    )  # a wrong label shows before anything is restored
+    )  # reports a wrong label before anything is restored
     claim_folder_of_samples(config)
     sampler = Sampler(config, checkpoint=checkpoint)
 

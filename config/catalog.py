@@ -1,6 +1,6 @@
-"""The datasets that have a name of their own, such as celebA, one record each.
+"""The datasets that have names, such as celebA, one record each.
 
-All that the program knows about them is here. Imports no TensorFlow and none of our modules.
+Everything the program knows about them is here. Imports no TensorFlow and none of our modules.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ DATA_DIR = Path("data")  # where download.py and main.py look unless flags say o
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NamedSet:
-    """What is known about one dataset.
+    """What the program knows about one dataset.
 
     Spellings are in lower case, without - and _, as `fold_dataset_spelling` returns them.
     """
@@ -63,10 +63,10 @@ MNIST = NamedSet(
     tfds_test_split=True,  # as carpedm20 joined them: 70,000 images
     remedy=(
         "Run {download} first. "
-        "Or put train-images-idx3-ubyte, or the same with .gz, in {data_dir}/mnist/, "
-        "or digits as image files there, or a zip of them at {data_dir}/mnist.zip."
+        "Or put train-images-idx3-ubyte, with or without .gz, or image files of digits in "
+        "{data_dir}/mnist/, or a zip of them at {data_dir}/mnist.zip."
     ),
-    output_side=28,  # the size of its images, for which carpedm20 has networks of their own
+    output_side=28,  # the size of its images; carpedm20 has special networks for them
     labels="own",
 )
 
@@ -84,12 +84,12 @@ LSUN = NamedSet(
     folder_names=("lsun",),
     remedy=(
         "Run {download} first (46 GB; --category=church_outdoor: 2.4 GB). "
-        "Or put an LMDB such as bedroom_train_lmdb/ in {data_dir}/lsun/, or its images there, "
+        "Or put an LMDB such as bedroom_train_lmdb/, or its images, in {data_dir}/lsun/, "
         "or a zip of them at {data_dir}/lsun.zip (https://github.com/fyu/lsun)."
     ),
 )
 
-# Image sets of TensorFlow Datasets that people ask for by their names alone: spelling -> its name.
+# Image sets in TensorFlow Datasets that people ask for by name alone: spelling -> name there.
 TFDS_SETS = {
     "cifar10": "cifar10",
     "cifar": "cifar10",
@@ -134,7 +134,7 @@ CONTAINER_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip", ".npz", ".npy", ".parqu
 
 
 def cut_suffix_from_dataset_name(name: str) -> str:
-    """`name` without the suffix of a file that holds a dataset, in any case."""
+    """`name` without the suffix, in upper or lower case, of a file that holds a dataset."""
     suffixes = (suffix for suffix in CONTAINER_SUFFIXES if name.lower().endswith(suffix))
     return name[: len(name) - len(next(suffixes, ""))]
 

@@ -1,4 +1,4 @@
-"""What a Config must satisfy. Every error gives the rule, what was received and what to do."""
+"""What a Config must satisfy. Every error gives the rule, the value received and a remedy."""
 
 import contextlib
 import dataclasses
@@ -15,15 +15,15 @@ from system.text import SHOWN_CHARACTERS, shorten_for_error
 
 MAX_TEXT = 4096  # characters of a setting: Linux's longest path
 MAX_WIDTH = 65536  # feature maps of a layer
-STEM_WIDTH_MULTIPLE = 16  # so that the first blocks' widths, each half the one before, are whole
+STEM_WIDTH_MULTIPLE = 16  # so that the first blocks' widths, halved each time, are whole
 PATHS = ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir")
 
 
 @contextlib.contextmanager
 def note_settings_for_python(names: Iterable[str]):
-    """Within the block, a ValueError that names flags gets a note of what they are in a Config.
+    """Within the block, a ValueError that names flags gets a note: how to write them in a Config.
 
-    A traceback shows it, as Python users see it. main.py's one line is the message alone.
+    Python users see the note in the traceback. main.py prints the message alone.
     """
     try:
         yield
@@ -36,7 +36,7 @@ def note_settings_for_python(names: Iterable[str]):
 
 
 def _spell_flags_for_python(words: list[str], known: set[str]) -> list[str]:
-    """["crop=False", "seed=..."] for nocrop and seed; nothing for what is no setting."""
+    """["crop=False", "seed=..."] for nocrop and seed; other words are left out."""
     values = {}
     for word in words:
         if word in known:
@@ -68,24 +68,24 @@ def check_config(config) -> None:
 
 
 def check_training_settings(config) -> None:
-    """Raises ValueError for settings that training cannot go by.
+    """Raises ValueError for settings that cannot be trained with.
 
-    Not a rule of every Config: one of a few flags has not met its run yet.
+    Not every Config is checked: one made from a few flags still lacks its run's other settings.
     """
     if config.weights == "ema" and not config.ema_half_life:
         raise ValueError(
-            "--weights=ema needs an average of the weights. Received: none is kept. "
+            "--weights=ema needs an average of the weights. Received: no average. "
             "Try --weights=auto, or --ema_half_life=50000."
         )
     if config.loss == "wgan" and config.d_norm != "spectral" and not config.r1:
         raise ValueError(
-            "--loss=wgan needs a discriminator of bounded slope, which --d_norm=spectral gives to "
-            "a new run, and --r1=10 to any without batch norm. "
+            "--loss=wgan needs a discriminator with a bounded slope: --d_norm=spectral in a new "
+            "run, or --r1=10 in a run without batch norm. "
             f"Received: {_name_d_norm(config)}. Add one, or try --loss=hinge."
         )
     if config.label_smoothing and config.loss != "bce":
         raise ValueError(
-            "Smoothed labels need the loss bce, the only one with targets. "
+            "--label_smoothing needs --loss=bce, the only loss with targets. "
             f"Received: {config.loss}. Try --label_smoothing=0, or --loss=bce."
         )
     _check_penalty_settings(config)
@@ -102,20 +102,20 @@ def _check_penalty_settings(config) -> None:
         )
     if is_penalized and config.mixed_precision == "float16":
         raise ValueError(
-            "Gradient penalties (r1, r2) need numbers of a wider range than float16's. "
+            "Gradient penalties (r1, r2) need a wider range of numbers than float16 has. "
             "Received: float16. Try --mixed_precision=bfloat16."
         )
     if is_penalized and config.minibatch_stddev:
         raise ValueError(
             "Gradient penalties (r1, r2) need a discriminator that judges each image alone. "
             "Received: minibatch_stddev, which compares the images of a batch. Start a new run "
-            "without one or the other."
+            "without one of the two."
         )
     changed = [name for name in ("penalty_batch", "penalty_decay") if getattr(config, name) != 1]
     if changed and not is_penalized:
         raise ValueError(
             f"--{changed[0]} needs a penalty, --r1 or --r2. Received: neither. Add --r1=1, or "
-            f"leave it out (--{changed[0]}=1)."
+            f"set --{changed[0]}=1."
         )
 
 
@@ -124,21 +124,21 @@ def _name_d_norm(config) -> str:
 
 
 def _check_network_options(config) -> None:
-    """Raises ValueError for parts of the networks that lack what they work on."""
+    """Raises ValueError for parts of the networks that have nothing to work on."""
     if config.d_labels == "projection" and config.labels == "none":
         raise ValueError(
-            "--d_labels=projection needs labels. Received: none. Add --labels=folder, own or "
-            "attributes, or leave it out."
+            "--d_labels=projection needs labels. Received: none. Add --labels (folder, own or "
+            "attributes), or drop --d_labels."
         )
     if config.minibatch_stddev and config.batch_size == 1:
         raise ValueError(
-            "--batch_size must be at least 2 where the discriminator compares images of a batch "
-            "(minibatch_stddev). Received: 1. Try --batch_size=64."
+            "--batch_size must be at least 2 with --minibatch_stddev, which compares the images of "
+            "a batch. Received: 1. Try --batch_size=64."
         )
 
 
 def _check_setting_bounds_and_choices(config, field: dataclasses.Field) -> None:
-    """The bounds and the choices that the setting is declared with."""
+    """Checks a value against the bounds and choices of its declaration."""
     setting = field.metadata["setting"]
     if setting.low is not None:
         _check_setting_range(config, field.name, setting.low, setting.high)
@@ -224,7 +224,7 @@ def _check_setting_range(config, name: str, low, high) -> None:
         return
     is_side = name in ("output_height", "output_width")
     if value < low:
-        # 5 is more likely to be a slip for a common size than for the smallest one.
+        # Whoever types 5 more likely wants a common size than the smallest one.
         remedy = f"Try --{name}=16." if is_side else _suggest_setting(config, name)
         raise ValueError(
             f"--{name} must be at least {low}. Received: {shorten_for_error(str(value))}. {remedy}"
@@ -279,7 +279,7 @@ def _check_width_settings(config) -> None:
             received = shorten_for_error(",".join(map(str, widths)))
             raise ValueError(
                 f"--{name} must be {blocks} numbers of feature maps, one per block, "
-                f"at most {MAX_WIDTH}. Received: {received}. Leave it out."
+                f"each from 1 to {MAX_WIDTH}. Received: {received}. Leave it out."
             )
 
 
@@ -292,7 +292,7 @@ def _check_empty_paths(config) -> None:
 
 
 def _check_home_folders(config) -> None:
-    """No path may begin with the home folder of a user who is not there."""
+    """No path may start with the home folder of an unknown user."""
     for name in PATHS:
         path = getattr(config, name)
         # Path's own expanduser raises RuntimeError.
@@ -342,17 +342,17 @@ def _suggest_setting(config, name: str) -> str:
 def _check_on_collapse_setting(config) -> None:
     if config.on_collapse != "warn" and config.eval_freq == 0:
         raise ValueError(
-            f"--eval_freq must not be 0 where --on_collapse is {config.on_collapse}, which goes by "
-            "the scores. Received: 0. Leave out --eval_freq, or add --on_collapse=warn."
+            f"--eval_freq must not be 0 with --on_collapse={config.on_collapse}, which needs the "
+            "scores. Received: 0. Leave out --eval_freq, or add --on_collapse=warn."
         )
 
 
 def _check_length_settings(config) -> None:
-    """A run has one length. (An epoch that is the default was not asked for.)"""
+    """A run has one length. (The default number of epochs counts as not given.)"""
     others = [name for name in ("epoch", "steps") if not _has_default(config, name)]
     if config.minutes and others:
         raise ValueError(
-            f"--minutes and --{others[0]} exclude each other. "
+            f"--minutes and --{others[0]} cannot be combined. "
             f"Received: {config.minutes:g} and {getattr(config, others[0])}. Drop one of them."
         )
 
@@ -362,12 +362,12 @@ def _has_default(config, name: str) -> bool:
 
 
 def _check_epoch_sizes(config) -> None:
-    """Only a config.json that somebody changed can break it."""
+    """Only a config.json edited by hand can break this rule."""
     numbers = config.epoch_sizes or ()
     starts, sizes = numbers[::2], numbers[1::2]
     is_ordered = starts[:1] in ((), (0,)) and all(a < b for a, b in itertools.pairwise(starts))
     if len(starts) != len(sizes) or not is_ordered or min(sizes, default=1) < 1:
         raise ValueError(
-            "epoch_sizes must be pairs: images shown, from 0 on, and images in an epoch. "
-            f"Received: {shorten_for_error(str(list(numbers)))}. Make it null."
+            "epoch_sizes must be pairs of images shown, starting at 0, and images per epoch. "
+            f"Received: {shorten_for_error(str(list(numbers)))}. Set it to null."
         )

@@ -1,4 +1,4 @@
-"""The command line: a flag for each setting, made from its declaration, and the actions' flags."""
+"""The command line: a flag for each setting, made from its declaration, and flags for actions."""
 
 import dataclasses
 import itertools
@@ -22,7 +22,7 @@ BARE_VALUES = {"evaluate": "default"}  # of flags that may stand alone
 EVALUATE_FILES = ("features", "inception", "fid_stats")
 HELP_COLUMNS = 80, 110  # narrowest and widest line of --help
 HELP_INDENT = 25  # columns before what a flag does
-SAMPLES = 64  # images to draw when no action is named, as many as the original drew
+SAMPLES = 64  # images to draw when no action is given, as in the original
 # Not taken from another run's config.json: these belong to that run alone.
 NOT_CARRIED_OVER = (
     "label_names",
@@ -71,13 +71,13 @@ def _define_run_flags() -> None:
     flags.DEFINE_string(
         "config",
         None,
-        "a JSON file of flags, such as a run's config.json; the command line wins",
+        "a JSON file of flags, such as a run's config.json; the command line overrides it",
         module_name=RUN,
     )
     flags.DEFINE_boolean(
         "dry_run",
         False,
-        "print the settings, the layers and the memory needed, and stop",
+        "print the settings, the layers and the memory needed, then stop",
         module_name=RUN,
     )
 
@@ -96,10 +96,7 @@ def _define_action_flags() -> None:
 def _define_drawing_flags() -> None:
     group = {"module_name": ACTIONS}
     flags.DEFINE_integer(
-        "sample",
-        None,
-        "draw N images as PNG files; without any action, 64 of the run that is named",
-        **group,
+        "sample", None, "draw N images as PNG files; the default action, with N = 64", **group
     )
     flags.DEFINE_string(
         "label",
@@ -113,12 +110,15 @@ def _define_drawing_flags() -> None:
         "which checkpoint to draw from, export or evaluate: last, best or a step",
         **group,
     )
-    flags.DEFINE_boolean("visualize", False, "show what each z does; see visualize_option", **group)
+    flags.DEFINE_boolean(
+        "visualize", False, "show what each z axis does; see visualize_option", **group
+    )
     flags.DEFINE_enum(
         "visualize_option",
         "1",
         list("01234"),
-        "0 a grid; 1 a row of images for each z axis; GIFs: 2 some axes, 3 all axes, 4 all in one",
+        "0: a grid; 1: a row of images for each z axis; 2: GIFs of some axes; 3: GIFs of all axes; "
+        "4: all axes in one GIF",
         **group,
     )
 
@@ -129,33 +129,33 @@ def _define_evaluate_flags() -> None:
         "evaluate",
         None,
         "score the images: swd,frechet,kid,coverage,vendi,ms_ssim,checkerboard,nn,duplicates,nnc,"
-        "memorisation; alone: all of them, nnc if the run has labels, memorisation if it has a "
-        "--holdout. Also modes, for datasets with labels, and those of --inception",
+        "memorisation; without a value: all of these, but nnc only with labels and memorisation "
+        "only with --holdout. Also modes, for datasets with labels, and the scores of --inception",
         **group,
     )
     flags.DEFINE_integer(
         "evaluate_samples",
         10_000,
-        "images to draw for --evaluate, at most half of the dataset, or as many as are held out",
+        "images to draw for --evaluate; at most half of the dataset, or the number held out",
         **group,
     )
     flags.DEFINE_string(
         "features",
         None,
-        "a SavedModel, images -> features, for frechet, kid, coverage and vendi of --evaluate",
+        "a SavedModel, images -> features, for --evaluate frechet,kid,coverage,vendi",
         **group,
     )
     flags.DEFINE_string(
         "inception",
         None,
-        "a .pb or .tgz for --evaluate fid,fid_kid,fid_coverage,inception_score; "
-        "default: in data_dir/.inception",
+        "the Inception network, a .pb or .tgz, for --evaluate "
+        "fid,fid_kid,fid_coverage,inception_score; default: the one in data_dir/.inception",
         **group,
     )
     flags.DEFINE_string(
         "fid_stats",
         None,
-        "TTUR's fid_stats_*.npz, with which fid compares instead of with the dataset",
+        "TTUR's fid_stats_*.npz, for fid to compare with instead of the dataset",
         **group,
     )
 
@@ -182,7 +182,7 @@ def _define_explore_flag() -> None:
 
 
 def _define_setting_flag(field: dataclasses.Field, setting: Setting) -> None:
-    """One flag. Choices among words make it an enum; otherwise the type of the field decides."""
+    """Defines one flag: an enum if its choices include words, else by the type of the field."""
     kinds = checks.list_types_of_setting(field)
     group = {"module_name": setting.group}
 
@@ -200,7 +200,7 @@ def _define_setting_flag(field: dataclasses.Field, setting: Setting) -> None:
 
 
 def parse_flags(argv: list[str]) -> None:
-    """Fills FLAGS. Raises ValueError for unknown flags, values of the wrong type, stray words."""
+    """Fills FLAGS. Raises ValueError for unknown flags, values of a wrong type and stray words."""
     known = _list_own_flags()
     argv = _complete_bare_flags(argv)
     mistakes.check_command_line(argv[1:], known, FLAGS)
@@ -216,7 +216,7 @@ def parse_flags(argv: list[str]) -> None:
 
 
 def _complete_bare_flags(argv: list[str]) -> list[str]:
-    """The arguments; a flag that may stand alone, such as --evaluate, is given its value."""
+    """The arguments, with a value added to each flag that stands alone, such as --evaluate."""
     completed = []
     for argument, following in itertools.zip_longest(argv, argv[1:], fillvalue="-"):
         bare = BARE_VALUES.get(argument.lstrip("-")) if argument.startswith("-") else None
@@ -225,22 +225,22 @@ def _complete_bare_flags(argv: list[str]) -> list[str]:
 
 
 def _list_own_flags() -> dict[str, flags.Flag]:
-    """Our flags by their names, and the one of absl's that our help mentions."""
+    """Our flags by name, with the one absl flag that our help mentions."""
     groups = FLAGS.flags_by_module_dict()
     ours = {flag.name: flag for group in GROUPS for flag in groups[group]}
     return ours | {"verbosity": FLAGS["verbosity"]}
 
 
 def _explain_illegal_flag(error: flags.IllegalFlagValueError) -> str:
-    """absl's message in the form of ours."""
+    """absl's message, reworded like ours."""
     found = re.match(r"flag --(\w+)=(.*?): ", str(error))
     return mistakes.explain_illegal_value(FLAGS[found[1]], found[2]) if found else str(error)
 
 
 def collect_given_settings() -> dict:
-    """The settings that the user gave, name -> value: --config's, the command line's on top.
+    """The settings that the user gave, name -> value; the command line overrides --config.
 
-    Raises ValueError when they contradict each other, or the file is not JSON settings.
+    Raises ValueError when they contradict each other, or the file does not hold JSON settings.
     """
     names = [name for name in (*SETTINGS, "preset") if name in FLAGS]
     given = {name: FLAGS[name].value for name in names if FLAGS[name].present}
@@ -248,7 +248,7 @@ def collect_given_settings() -> dict:
     if len(lengths) > 1:
         one, other = lengths[:2]
         raise ValueError(
-            f"--{one} and --{other} exclude each other. "
+            f"--{one} and --{other} cannot be combined. "
             f"Received: {given[one]} and {given[other]}. Drop one of them."
         )
     return given if FLAGS.config is None else _read_config_flag(given) | given
@@ -264,13 +264,13 @@ def _read_config_flag(given: dict) -> dict:
     for name in (*NOT_CARRIED_OVER, *replaced):
         stored.pop(name, None)
 
-    # A run's own file means that run, wherever it lies now.
+    # A run's own config.json stands for that run, wherever it is now.
     is_of_run = path.name == "config.json" and is_run_folder(path.parent)
     return stored | derive_out_settings_of_folder(path.parent) if is_of_run else stored
 
 
 def _check_config_path(path: Path) -> None:
-    """Raises ValueError for a run's folder given in place of its config.json."""
+    """Raises ValueError for a run's folder given instead of its config.json."""
     if path.is_dir() and (path / "config.json").is_file():
         raise ValueError(
             f"--config must be a file. Received: the folder {path}. "
@@ -279,22 +279,22 @@ def _check_config_path(path: Path) -> None:
 
 
 def _check_config_names(stored: dict) -> None:
-    """Raises ValueError unless --config's file holds settings only."""
+    """Raises ValueError unless --config's file holds only settings."""
     source = f"--config={FLAGS.config}"
     actions = {flag.name for flag in FLAGS.flags_by_module_dict()[ACTIONS]} | {"dry_run"}
     if isinstance(stored, dict) and (found := sorted(actions & {*stored})):
         raise ValueError(
-            f"{source} may only hold settings, no actions. Received: {found[0]}. "
+            f"{source} may only hold settings, not actions. Received: {found[0]}. "
             f"Give it on the command line: --{found[0]}."
         )
     checks.check_setting_names(stored, source, [*SETTINGS, "preset"])
 
 
 def collect_action_flags(actions: list[str]) -> set[str]:
-    """Those of `actions`, names of flags, that the user asked for; without any, samples are drawn.
+    """Those of `actions`, names of flags, that the user asked for; if none, `sample`.
 
-    (The original's README calls that testing a model.) Raises ValueError for what makes no sense,
-    and where nothing says from which run to draw.
+    (The original's README calls that testing a model.) Raises ValueError for flags that make no
+    sense together, and if no action is given and no flag says which run to draw from.
     """
     wanted = {name for name in actions if _is_typed_flag_value(FLAGS[name].value)}
     if FLAGS["visualize_option"].present:
@@ -303,7 +303,7 @@ def collect_action_flags(actions: list[str]) -> set[str]:
         if not _is_run_or_data_flag_typed():
             raise ValueError(
                 "Nothing to do. Try --dataset=/my/images --train, then --sample 64 or --export; "
-                "--help lists all."
+                "--help lists all flags."
             )
         FLAGS.sample, wanted = SAMPLES, {"sample"}
 
@@ -324,48 +324,48 @@ def _check_action_flags(wanted: set[str]) -> None:
     _check_feature_flags(evaluates="evaluate" in wanted)
     if "dry_run" in wanted and (others := wanted & {"import_weights", "explore"}):
         raise ValueError(
-            f"--dry_run writes nothing, so it cannot go with --{min(others)}. "
+            f"--dry_run writes nothing, so it cannot be combined with --{min(others)}. "
             "Received: both. Drop one of them."
         )
     if "dry_run" in wanted and "train" not in wanted and (others := wanted - {"dry_run"}):
         raise ValueError(
-            f"--dry_run describes a training. Received: --{min(others)} without --train. "
+            f"--dry_run describes what --train does. Received: --{min(others)} without --train. "
             "Drop --dry_run, or add --train."
         )
 
 
 def _check_feature_flags(*, evaluates: bool) -> None:
-    """Raises ValueError for the files of --evaluate without it."""
+    """Raises ValueError for a file of --evaluate without --evaluate."""
     given = [name for name in EVALUATE_FILES if FLAGS[name].value is not None]
     if given and not evaluates:
         raise ValueError(
-            f"--{given[0]} goes with --evaluate. Received: it alone. Add --evaluate, or drop it."
+            f"--{given[0]} needs --evaluate. Received: no --evaluate. Add it, or drop --{given[0]}."
         )
 
 
 def _check_label_flags(*, draws: bool) -> None:
-    """Raises ValueError where --label (what to draw) and --labels (their kind) are mixed up."""
+    """Raises ValueError where --label (which to draw) and --labels (which kind) are mixed up."""
     label, labels = FLAGS.label, FLAGS["labels"].value.strip()
     if label is not None and not draws:
         kind = "own" if label.strip().isdecimal() else label
         raise ValueError(
-            f"--label goes with --sample or --visualize. Received: {label} alone. "
-            f"Add --sample=64; to train with labels, use --labels={kind}."
+            f"--label needs --sample or --visualize. Received: only --label={label}. "
+            f"Add --sample=64, or use --labels={kind} to train with labels."
         )
     if label is None and draws and labels.isdecimal():
         raise ValueError(
-            "--labels says what a run is trained with, --label what is drawn. "
+            "--labels says which labels to train with, --label which to draw. "
             f"Received: --labels={labels}. Try --label={labels}."
         )
 
 
 def _is_typed_flag_value(value) -> bool:
-    """Whether an action's flag was given; --sample=0 was, and is refused."""
+    """Whether an action's flag was given. --sample=0 counts as given; it is refused later."""
     return value is not None and value is not False
 
 
 def _is_run_or_data_flag_typed() -> bool:
-    """Whether the user said which run, or which data, is meant."""
+    """Whether the user named a run or a dataset."""
     data_flags = FLAGS.flags_by_module_dict()[DATA]
     run_flags = [FLAGS[name] for name in ("out_name", "out_dir", "config")]
     return any(flag.present for flag in (*data_flags, *run_flags))

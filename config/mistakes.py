@@ -1,4 +1,4 @@
-"""What to say of a command line that cannot be read: one line, with the flag that was meant."""
+"""Explains a command line that cannot be parsed, in one line, with the flag that was meant."""
 
 import difflib
 import itertools
@@ -70,8 +70,8 @@ SYNONYMS = {
 }
 MEANINGS = {name: flag for flag, names in SYNONYMS.items() for name in names.split()}
 ADVICE = {  # other programs' flags that do not exist here, and what to do instead
-    "gpu": "A GPU is used where there is one; CUDA_VISIBLE_DEVICES chooses among several.",
-    "workers": "Every core is used.",
+    "gpu": "A GPU is used if there is one; CUDA_VISIBLE_DEVICES chooses among several.",
+    "workers": "All CPU cores are used.",
     "featuremaps": "--stem_width is the widest layer, 8 times that number: 64 -> --stem_width=512.",
 }
 ADVICE |= dict.fromkeys(("gpus", "ngpu", "gpuid", "cuda", "device", "usegpu"), ADVICE["gpu"])
@@ -124,8 +124,8 @@ def check_command_line(
 ) -> None:
     """Raises ValueError for unknown flags, stray words, and missing or extra values.
 
-    arguments: the command line without the program. known: our flags; absl would take the next
-    flag for a missing value. others: absl's own names; what follows one is left to absl.
+    arguments: the command line without the program. known: our flags; absl alone would take the
+    next flag as a missing value. others: names of absl's own flags; checking stops at the first.
     """
     position = 0
     while position < len(arguments):
@@ -211,9 +211,9 @@ def explain_unknown_flag(argument: str, known: Mapping[str, Flag]) -> str:
 
 
 def find_meant_flag(name: str, known: Iterable[str]) -> str | None:
-    """The one of the `known` flags that a user who wrote `name` meant, or None.
+    """The one of the `known` flags that a user meant by `name`, or None.
 
-    That is the same name in another spelling, what other programs call it, or the nearest.
+    It is the same name spelled differently, the flag for another program's name, or the nearest.
     """
     spelling = _fold_flag_spelling(name)
     spellings = {_fold_flag_spelling(flag): flag for flag in known}
@@ -222,7 +222,7 @@ def find_meant_flag(name: str, known: Iterable[str]) -> str | None:
     if MEANINGS.get(spelling) in spellings.values():
         return MEANINGS[spelling]
     if spelling.startswith("no"):
-        return None  # --nosample is not the nearest to --sample: the opposite is meant
+        return None  # --nosample must not suggest --sample, its opposite
     nearest = difflib.get_close_matches(spelling, spellings, 1, cutoff=0.7)
     return spellings[nearest[0]] if nearest else None
 
@@ -279,7 +279,7 @@ def _explain_value_with_spaces(name: str, arguments: list[str], position: int) -
 
 
 def _find_folder_of_stray_words(names: list[str]) -> str:
-    """The folder that all files lie in, as those that a shell lists for *.jpg; "" if not in one."""
+    """The one folder of all these files, as when a shell expands *.jpg; "" without one."""
     folders = {Path(name).parent for name in names}
     if len(folders) > 1 or not all(map(os.path.isfile, names)):
         return ""
@@ -288,7 +288,7 @@ def _find_folder_of_stray_words(names: list[str]) -> str:
 
 
 def explain_illegal_value(flag: Flag, received: str) -> str:
-    """One line for a value of another type than the flag's: rule, received, remedy."""
+    """One line for a value of the wrong type: rule, value received, remedy."""
     kinds = {"int": "a whole number", "float": "a number", "bool": "on or off"}
     choices = getattr(flag.parser, "enum_values", None)
     rule = f"one of {', '.join(choices)}" if choices else kinds.get(flag.flag_type(), "text")
@@ -302,7 +302,7 @@ def explain_illegal_value(flag: Flag, received: str) -> str:
 
 
 def _find_meant_choice(text: str, choices: list[str]) -> str | None:
-    """The choice that a person means by another program's word for it, or by a similar one."""
+    """The choice that a person means by another program's word for it, or by a similar word."""
     meant = VALUE_MEANINGS.get(text.lower())
     nearest = difflib.get_close_matches(text.lower(), choices, 1, cutoff=0.7)
     return meant if meant in choices else next(iter(nearest), None)

@@ -41,19 +41,19 @@ class NetworkConfig:
 
     @property
     def stem_shape(self) -> tuple[int, int, int]:
-        """(h, w, maps) that the generator's blocks begin with."""
+        """(h, w, maps) at the input of the generator's first block."""
         return (*self.sizes[0], self.generator_widths[0])
 
     @property
     def discriminator_bias(self) -> bool:
-        """Whether the discriminator's layers have biases: without batch norm nothing else shifts
+        """Whether the discriminator's layers have biases: without batch norm, nothing else shifts
         their output.
         """
         return self.bias or self.d_norm != "batch"
 
     @property
     def joined_y_dim(self) -> int:
-        """Entries of a label vector beside the input of each of the discriminator's layers."""
+        """Label entries appended to the input of each of the discriminator's layers."""
         return self.y_dim if self.d_labels == "concat" else 0
 
     @property

@@ -1,5 +1,5 @@
-"""Defaults that make networks and training those of another implementation, or better ones
-(`--preset`).
+"""`--preset`: defaults that reproduce the networks and training of another implementation, or use
+newer methods.
 """
 
 from config.catalog import MNIST, NAMED_SETS, canonicalize_dataset_name
@@ -37,7 +37,7 @@ PRESETS = {
         "z_dist": "normal01",
         "g_updates": 1,
     },
-    # Provisional: the best of first trials at 32x32 (docs/presets.md).
+    # Provisional: the best of the first trials at 32x32 (docs/presets.md).
     "modern": {
         "kernel_size": 4,
         "d_norm": "spectral",
@@ -50,7 +50,7 @@ PRESETS = {
         "ema_half_life": 44_000.0,  # images: 0.999 a step at batches of 64
     },
 }
-# The networks that carpedm20 and the paper's code keep for MNIST: from 7x7 to 28x28, with labels.
+# The networks that carpedm20 and the paper's code use for MNIST: from 7x7 to 28x28, with labels.
 MNIST_PRESETS = {
     "reference": {"blocks": 2, "stem_width": 128, "g_widths": (128, 128), "d_widths": (11, 74)},
     "paper": {"blocks": 2, "stem_width": 128, "l2": 2.5e-5},
@@ -63,8 +63,8 @@ SHAPE_SETTINGS = ("stem_width", "blocks", "g_widths", "d_widths")
 def apply_preset(settings: dict) -> dict:
     """The defaults of the preset and of the dataset, with `settings` on top.
 
-    settings: name -> value, as flags give them, "preset" among them. Raises ValueError when there
-    is no such preset.
+    settings: name -> value, as flags give them, including "preset". Raises ValueError for an
+    unknown preset.
     """
     settings = dict(settings)
     preset = settings.pop("preset", None) or "reference"
@@ -78,7 +78,7 @@ def apply_preset(settings: dict) -> dict:
 
 
 def _choose_dataset_preset(settings: dict, preset: str) -> dict:
-    """The size of a named dataset's images, where it has one; for MNIST, more."""
+    """The image size of a named dataset, if it has one; for MNIST, more settings."""
     dataset = settings.get("dataset", Config.dataset)
     named = NAMED_SETS.get(canonicalize_dataset_name(dataset)) if isinstance(dataset, str) else None
     if named is MNIST:

@@ -1,7 +1,7 @@
-"""Every setting of a run, each declared once: type, default, help, bounds. Imports no TensorFlow.
+"""The settings of a run, each declared once with its type, default, help and bounds.
 
-The flags, --help, the checks, config.json, what a run keeps for life and TensorBoard's hparams all
-derive from these declarations.
+The flags, --help, the checks, config.json, the settings that a run keeps for life, and the hparams
+in TensorBoard all derive from these declarations. Imports no TensorFlow.
 """
 
 import dataclasses
@@ -19,19 +19,19 @@ from system.text import shorten_for_error
 DATA, MODEL, DETAILS, TRAINING, RUN = ("data", "model", "details", "training", "run")
 MIN_SIDE, MAX_SIDE = 8, 512  # pixels
 MAX_COUNT = 2**31 - 1  # of images or steps, as TensorFlow and the file formats count
-LENGTHS = ("epoch", "steps", "minutes")  # settings of how long a run is, of which one counts
+LENGTHS = ("epoch", "steps", "minutes")  # the length of a run: only one of them counts
 FROM_ARRAY = "array"  # the dataset of a run that was trained from Python
-IMPORTED = "imported"  # the dataset of a run that --import_weights made, until it is trained on one
+IMPORTED = "imported"  # the dataset of a run made by --import_weights, until it is trained
 OWN_LABELS = ("own", "mnist", "digits", "tfds")  # words for the labels that come with a dataset
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What is declared about a setting besides its name, type and default.
+    """The declaration of a setting, except for its name, type and default.
 
-    fixed: "network" if trained weights need it, so that a run keeps it for life; "images" if it
-    says which images these have seen, kept for life too; "training" if resuming needs it (the order
-    of the data, the latents of the grids). low, high: inclusive.
+    fixed: "network" if trained weights depend on it, "images" if it says which images they have
+    seen; a run keeps both for life. "training" if resuming depends on it (the order of the data,
+    the latents of the grids). low, high: inclusive.
     """
 
     group: str
@@ -53,7 +53,7 @@ def declare_setting(default, group: str, text: str, **rules) -> Any:
 class Config:
     """The settings of a run. Field names are the names of main.py's flags; None means "derive it".
 
-    Raises ValueError (rule, received, remedy) when a value or a combination is not allowed.
+    Raises ValueError (rule, value received, remedy) when a value or a combination is not allowed.
     """
 
     dataset: str = declare_setting(
@@ -65,7 +65,7 @@ class Config:
     first_dataset: str = declare_setting(
         "",
         DATA,
-        "what --dataset was when the run began: its default name comes from that",
+        "the value of --dataset when the run started; the run's default name comes from it",
         hparam=False,
         flag=False,
     )
@@ -89,12 +89,12 @@ class Config:
     input_width: int | None = declare_setting(
         None,
         DATA,
-        "width of the centre crop; default: from input_height, in the shape of the output",
+        "width of the centre crop; default: input_height times the output's aspect ratio",
         low=1,
         high=MAX_COUNT,
     )
     crop: bool = declare_setting(
-        True, DATA, "crop to the shape of the output; --nocrop squashes the whole image"
+        True, DATA, "crop to the output's aspect ratio; --nocrop squashes the whole image"
     )
     output_height: int = declare_setting(
         64,
@@ -107,7 +107,7 @@ class Config:
     output_width: int | None = declare_setting(
         None,
         DATA,
-        "width of these images; default: output_height",
+        "width of the images that the networks see; default: output_height",
         low=MIN_SIDE,
         high=MAX_SIDE,
         fixed="network",
@@ -125,7 +125,7 @@ class Config:
     holdout: float = declare_setting(
         0.0,
         DATA,
-        "share of the images, such as 0.05, that is not trained on, for --evaluate to compare with",
+        "share of the images, such as 0.05, kept out of training for --evaluate to compare with",
         low=0,
         high=0.5,
         fixed="images",
@@ -134,7 +134,7 @@ class Config:
     stem_width: int = declare_setting(
         512,  # carpedm20's gf_dim * 8
         MODEL,
-        "number of the stem's feature maps, the smallest in size: 512, or 1024 (paper's figure 1)",
+        "feature maps of the stem, the generator's first layer: 512, or 1024 (paper's figure 1)",
         low=32,
         high=8192,
         fixed="network",
@@ -173,7 +173,7 @@ class Config:
     fc_width: int = declare_setting(
         1024,  # carpedm20's gfc_dim and dfc_dim
         DETAILS,
-        "units of the dense layers that networks with labels have",
+        "units of the extra dense layer in networks with labels",
         low=1,
         high=checks.MAX_WIDTH,
         fixed="network",
@@ -213,29 +213,29 @@ class Config:
     stem_norm: str = declare_setting(
         "auto",
         DETAILS,
-        "batch norm of the stem; auto: units if the run has labels, else channels",
+        "what the stem's batch norm normalizes; auto: units if the run has labels, else channels",
         choices=("auto", "channels", "units"),
         fixed="network",
     )
     d_norm: str = declare_setting(
         "batch",
         DETAILS,
-        "how the discriminator is normalized: batch norm, spectral norm of its weights, or not",
+        "how the discriminator is normalized: batch norm, spectral norm of its weights, or none",
         choices=("batch", "spectral", "none"),
         fixed="network",
     )
     upsample: str = declare_setting(
         "transpose",
         DETAILS,
-        "how the generator doubles maps: transposed convolutions, or nearest-neighbour resize and "
-        "3x3 convolutions, whatever kernel_size is",
+        "how the generator enlarges maps: transposed convolutions, or nearest-neighbour resizing "
+        "and 3x3 convolutions, whatever kernel_size is",
         choices=("transpose", "resize"),
         fixed="network",
     )
     d_labels: str = declare_setting(
         "concat",
         DETAILS,
-        "how the discriminator takes labels: beside the input of each layer, or as a projection",
+        "how the discriminator uses labels: appended to each layer's input, or as a projection",
         choices=("concat", "projection"),
         fixed="network",
     )
@@ -248,7 +248,7 @@ class Config:
     bn_statistics: str = declare_setting(
         "moving",
         DETAILS,
-        "batch norm when drawing: moving averages, or those of the batch (paper's code)",
+        "batch norm's statistics when drawing: moving averages, or the batch's (paper's code)",
         choices=("moving", "batch"),
     )
     bn_epsilon: float = declare_setting(
@@ -279,7 +279,7 @@ class Config:
         choices=("tensorflow", "kingma"),
     )
     alternate: bool = declare_setting(
-        False, DETAILS, "give every update a batch of its own, generator first (paper's code)"
+        False, DETAILS, "give every update its own batch, generator first (paper's code)"
     )
     l2: float = declare_setting(
         0.0,
@@ -291,12 +291,13 @@ class Config:
 
     epoch: int = declare_setting(25, TRAINING, "passes over the images", low=1, high=MAX_COUNT)
     steps: int | None = declare_setting(
-        None, TRAINING, "number of steps, in place of --epoch", low=1, high=MAX_COUNT
+        None, TRAINING, "number of steps, instead of --epoch", low=1, high=MAX_COUNT
     )
     minutes: float | None = declare_setting(
         None,
         TRAINING,
-        "train for so many minutes, in place of --epoch, without the compilation and the packing",
+        "train for this many minutes, instead of --epoch; compiling and packing the images do not "
+        "count",
         low=0.1,
         high=MAX_COUNT,
     )
@@ -325,7 +326,7 @@ class Config:
     lr_decay: str = declare_setting(
         "none",
         TRAINING,
-        "how both learning rates fall to 0 over the run: linear, in its second half, or cosine",
+        "how both learning rates fall to 0 over the run: linear (second half only), or cosine",
         choices=("none", "linear", "cosine"),
     )
     halvings: int = declare_setting(
@@ -339,7 +340,7 @@ class Config:
     older_images_per_step: int | None = declare_setting(
         None,
         TRAINING,
-        "images per step, for those of the run's checkpoints that do not count images",
+        "images per step, for older checkpoints of the run, which do not count images",
         low=1,
         high=MAX_COUNT,
         hparam=False,
@@ -348,7 +349,7 @@ class Config:
     epoch_sizes: tuple[int, ...] | None = declare_setting(
         None,
         TRAINING,
-        "images shown, images in an epoch from there on: 0,900,45000,1000; taken from the data",
+        "pairs of images shown and epoch size from then on: 0,900,45000,1000; taken from the data",
         hparam=False,
         flag=False,
     )
@@ -366,46 +367,45 @@ class Config:
     r1: float = declare_setting(
         0.0,
         TRAINING,
-        "gamma of R1: penalizes the discriminator's squared gradient on real images; 0: none",
+        "gamma of R1, a penalty on the discriminator's squared gradient on real images; 0: none",
         low=0,
         high=100_000,
     )
     r2: float = declare_setting(
-        0.0, TRAINING, "gamma of R2: the same on generated images", low=0, high=100_000
+        0.0, TRAINING, "gamma of R2, the same on generated images", low=0, high=100_000
     )
     penalty_batch: float = declare_setting(
         1.0,
         TRAINING,
-        "share of each batch that R1 and R2 look at, such as 0.25: cheaper, and less exact",
+        "share of each batch that R1 and R2 use, such as 0.25: cheaper but less exact",
         low=0.001,
         high=1,
     )
     penalty_decay: float = declare_setting(
         1.0,
         TRAINING,
-        "what is left of both gammas after half of the run, such as 0.1; they begin to fall after "
-        "a tenth",
+        "share, such as 0.1, to which both gammas fall between a tenth and half of the run",
         low=0,
         high=1,
     )
     label_smoothing: float = declare_setting(
         0.0,
         TRAINING,
-        "how far below 1 the discriminator's target for real images is, such as 0.1; needs bce",
+        "lower the discriminator's target for real images by this, such as 0.1; needs bce",
         low=0,
         high=0.5,
     )
     augment: str = declare_setting(
         "none",
         TRAINING,
-        "show real and fake images with random colours, shifted and cut, for small datasets "
-        "(DiffAugment); auto: by the number of images",
+        "randomly recolour, shift and cut real and fake images, for small datasets (DiffAugment); "
+        "auto: depends on the number of images",
         choices=("none", "diffaugment", "auto"),
     )
     augment_kinds: str = declare_setting(
         "",
         TRAINING,
-        "what --augment=auto came to; taken from the number of images",
+        "what --augment=auto chose, by the number of images",
         choices=("", "none", "translation,cutout", "colour,translation,cutout"),
         flag=False,
     )
@@ -415,13 +415,13 @@ class Config:
     augment_ramp: int = declare_setting(
         0,
         TRAINING,
-        "images until that share is reached, from 0 on",
+        "number of images over which that share grows from 0",
         low=0,
         high=MAX_COUNT,
         flag=False,
     )
     flip: bool = declare_setting(
-        False, TRAINING, "mirror real images at random, half of them; not for text and digits"
+        False, TRAINING, "mirror half of the real images, at random; not for text or digits"
     )
     dither: bool = declare_setting(
         False, TRAINING, "add noise of about one level of brightness to real images"
@@ -429,14 +429,14 @@ class Config:
     ema_half_life: float = declare_setting(
         0.0,
         TRAINING,
-        "average the generator's weights: those of this many images ago count half; 0: no average",
+        "average the generator's weights; those of this many images ago count half; 0: no average",
         low=0,
         high=MAX_COUNT,
     )
     weights: str = declare_setting(
         "auto",
         TRAINING,
-        "which weights of the generator are drawn, scored and exported; auto: the average (ema) if "
+        "which weights of the generator to draw with, score and export; auto: the average (ema) if "
         "there is one, else live",
         choices=("auto", "ema", "live"),
         hparam=False,
@@ -461,7 +461,7 @@ class Config:
     mixed_precision: str = declare_setting(
         "auto",
         TRAINING,
-        "dtype of the convolutions; auto: bfloat16 where it is native",
+        "dtype of the convolutions; auto: bfloat16 on hardware that supports it",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
     jit: str = declare_setting(
@@ -470,7 +470,7 @@ class Config:
     steps_per_call: int | None = declare_setting(
         None,
         TRAINING,
-        "steps per TensorFlow call; signals and logs wait for its end; default: 1, on GPUs 20",
+        "steps per TensorFlow call; signals and logs wait until it ends; default: 1, or 20 on GPUs",
         low=1,
         high=MAX_COUNT,
     )
@@ -481,7 +481,7 @@ class Config:
         choices=("auto", "on", "off"),
     )
     deterministic: bool = declare_setting(
-        False, TRAINING, "make runs bit-identical on a GPU too, as they are on a CPU; slower"
+        False, TRAINING, "make runs bit-identical on GPUs, as they always are on CPUs; slower"
     )
     seed: int = declare_setting(
         0,
@@ -495,7 +495,11 @@ class Config:
     out_dir: str = declare_setting("./out", RUN, "folder for the runs", hparam=False)
     out_name: str = declare_setting("", RUN, "name of the run; default: <dataset>-<height>x<width>")
     run_id: str = declare_setting(
-        "", RUN, "which run this is, wherever it lies; given at its start", hparam=False, flag=False
+        "",
+        RUN,
+        "identifies the run, even if it is moved; set at its start",
+        hparam=False,
+        flag=False,
     )
     checkpoint_dir: str = declare_setting(
         "checkpoints",
@@ -510,15 +514,15 @@ class Config:
         hparam=False,
     )
     sample_freq: int = declare_setting(
-        200, RUN, "steps between two sample grids", low=1, high=MAX_COUNT, hparam=False
+        200, RUN, "steps between sample grids", low=1, high=MAX_COUNT, hparam=False
     )
     ckpt_freq: int = declare_setting(
-        200, RUN, "steps between two checkpoints", low=1, high=MAX_COUNT, hparam=False
+        200, RUN, "steps between checkpoints", low=1, high=MAX_COUNT, hparam=False
     )
     eval_freq: int | None = declare_setting(
         None,
         RUN,
-        "steps between two scores; 0: none; default: at checkpoints, for under 5% of the time",
+        "steps between evaluations; 0: none; default: at checkpoints, in under 5% of the time",
         low=0,
         high=MAX_COUNT,
         hparam=False,
@@ -526,14 +530,14 @@ class Config:
     eval_metric: str = declare_setting(
         "frechet",
         RUN,
-        "which of the scores while training decides what best/ keeps",
+        "the score that decides, during training, which checkpoint best/ keeps",
         choices=("frechet", "coverage", "kid", "swd"),
         hparam=False,
     )
     on_collapse: str = declare_setting(
         "warn",
         RUN,
-        "when a score shows that the run collapses or diverges: warn, stop, or restore its best "
+        "what to do when the scores show a collapse or divergence: warn, stop, or restore the best "
         "checkpoint with half the learning rate",
         choices=("warn", "stop", "restore"),
         hparam=False,
@@ -542,7 +546,7 @@ class Config:
         3, RUN, "how many checkpoints to keep", low=1, high=MAX_COUNT, hparam=False
     )
     G_img_sum: bool = declare_setting(
-        False, RUN, "with every grid, also show images of that step's training z in TensorBoard"
+        False, RUN, "with every grid, also show images from that step's training z in TensorBoard"
     )
 
     def __post_init__(self):
@@ -571,7 +575,7 @@ class Config:
     def sizes(self) -> list[tuple[int, int]]:
         """(height, width) of the stem's maps and of those after each block.
 
-        This is the original's halving, rounded up, read backwards.
+        The sides are halved and rounded up as in the original, listed in reverse.
         """
         blocks = self.blocks or _derive_blocks_setting(min(self.height, self.width))
         return [(-(-self.height // 2**k), -(-self.width // 2**k)) for k in range(blocks, -1, -1)]
@@ -597,12 +601,12 @@ class Config:
 
     @property
     def one_hot(self) -> bool:
-        """True for classes, one for each image; False for attributes, any number of them."""
+        """True for classes (one per image), False for attributes (any number per image)."""
         return self.labels in ("own", "folder")
 
     @property
     def batches_per_step(self) -> int:
-        """Batches in a step: one for each update of D, and with `alternate` for those of G too."""
+        """Batches per step: one for each update of D and, with `alternate`, of G."""
         return self.d_updates + (self.g_updates if self.alternate else 0)
 
     @property
@@ -616,7 +620,7 @@ class Config:
 
     @property
     def images_per_penalty(self) -> int:
-        """Of the real images of a batch, and of the fake ones."""
+        """How many images of a batch each penalty uses: R1 real ones, R2 fake ones."""
         return max(1, round(self.penalty_batch * self.batch_size))
 
     @property
@@ -636,7 +640,7 @@ class Config:
 
     @property
     def best_path(self) -> Path:
-        """Where the best checkpoint of the run lies."""
+        """The folder of the run's best checkpoint."""
         return self.run_dir / "best"
 
     @property
@@ -653,7 +657,7 @@ class Config:
 
     def total_steps(self, images: int, *, step: int = 0, images_shown: int = 0) -> int:
         """`steps` if set, else as many as show each of `images` images `epoch` times; with
-        `minutes`, what is planned, MAX_COUNT until then.
+        `minutes`, the planned steps, or MAX_COUNT until they are planned.
 
         step, images_shown: what has been done already.
         """
@@ -663,9 +667,11 @@ class Config:
         return self.steps or step + -(-left // self.images_per_step)
 
     def resolve(self) -> "Config":
-        """The same settings with the derived ones, which a run keeps even if a rule changes."""
+        """The same settings with the derived ones filled in; a run keeps these even if a rule
+        changes.
+        """
         stem_norm = self.stem_norm
-        # carpedm20 normalizes maps, but every unit in its network with labels.
+        # carpedm20 normalizes each map, but in its network with labels each unit.
         if stem_norm == "auto":
             stem_norm = "channels" if self.labels == "none" else "units"
 
@@ -678,7 +684,7 @@ class Config:
         )
 
     def network_config(self) -> NetworkConfig:
-        """What both networks are built from.
+        """The settings that both networks are built from.
 
         Raises ValueError until c_dim and the names of the labels are known.
         """
@@ -710,7 +716,7 @@ class Config:
         )
 
     def _check_data_are_known(self) -> None:
-        """Raises ValueError until what the networks need of the data is known."""
+        """Raises ValueError until c_dim and the names of the labels are known."""
         if self.c_dim == "auto":
             raise ValueError(
                 "c_dim must be known to build networks. Received: auto. Load the data first."
@@ -743,7 +749,7 @@ def name_folder_after_dataset_setting(dataset: str) -> str:
     if path.name in ("", ".", ".."):
         path = path.resolve()
     name = cut_suffix_from_dataset_name(path.name)
-    if name != path.name:  # perhaps a pattern for many files
+    if name != path.name:  # may be a pattern for many files
         name = re.sub(r"[*?{}]", "", name).rstrip("-_.")
     return name or path.name or "root"
 
@@ -756,7 +762,7 @@ def _canonicalize_labels_setting(labels: str) -> str:
 
 
 def _derive_blocks_setting(short: int) -> int:
-    """Halvings that leave a stem of at least 4 pixels, rounded: 28 -> 3, 64 and 108 -> 4."""
+    """How many halvings leave a stem of at least 4 pixels, rounded: 28 -> 3, 64 and 108 -> 4."""
     blocks = 1
     while short / 2 ** (blocks + 1) >= MIN_STEM_SIDE - 0.5:
         blocks += 1
@@ -764,7 +770,7 @@ def _derive_blocks_setting(short: int) -> int:
 
 
 def _parse_tuple_setting(name: str, value):
-    """A JSON list, or numbers as in --g_widths=512,256,128,64, as a tuple; None for nothing."""
+    """A tuple from a JSON list, or from numbers as in --g_widths=512,256,128,64; None if empty."""
     if isinstance(value, list):
         return tuple(value) or None
     if not isinstance(value, str) or name == "label_names":

@@ -1,4 +1,4 @@
-"""config.json: a run's settings on disk, and what a continued run may change of them."""
+"""config.json: a run's settings on disk, and which of them may change when the run continues."""
 
 import contextlib
 import dataclasses
@@ -11,18 +11,18 @@ from system.files import write_atomic
 from system.versions import find_program_versions
 
 MADE_WITH = "made_with"  # in config.json, beside the settings: versions, for people to read
-MAX_JSON = 2**20  # characters of a file of settings; a run's is 2,000
+MAX_JSON = 2**20  # characters of a settings file; a run's has 2,000
 
 
 def write_config(config: Config) -> None:
-    """Writes <run>/config.json, whole or not at all: the settings, and what they were used with."""
+    """Writes <run>/config.json, whole or not at all: the settings and the versions of programs."""
     content = dataclasses.asdict(config) | {MADE_WITH: find_program_versions()}
     text = json.dumps(content, indent=2) + "\n"
     write_atomic(config.run_dir / "config.json", text.encode())
 
 
 def read_config(path: Path) -> Config:
-    """A run's config.json. Raises ValueError, with the way out, when it is damaged."""
+    """A run's config.json. Raises ValueError, with a remedy, when it is damaged."""
     try:
         return make_config_from_dict(read_json_settings(path), str(path))
     except ValueError as error:
@@ -35,7 +35,7 @@ def read_config(path: Path) -> Config:
 
 
 def is_run_folder(folder: Path) -> bool:
-    """Whether a run lies in `folder`: a config.json of ours, with a folder for its checkpoints."""
+    """Whether `folder` holds a run: a config.json of ours, and a folder for its checkpoints."""
     with contextlib.suppress(OSError, ValueError):
         config = read_config(folder / "config.json")
         return (folder / Path(config.checkpoint_dir).expanduser()).is_dir()
@@ -55,7 +55,7 @@ def make_config_from_dict(settings: dict, source: str) -> Config:
 
 
 def read_json_settings(path: Path) -> dict:
-    """The settings in a JSON file, without the record of what it was made with.
+    """The settings in a JSON file, without its record of versions.
 
     Raises ValueError when it is missing or is not JSON.
     """
@@ -78,13 +78,13 @@ def read_json_settings(path: Path) -> dict:
 
 
 def _suggest_config_beside(path: Path) -> str:
-    """The run's settings that a mistyped path may mean, as a question; else ""."""
+    """A question that suggests the config.json beside a mistyped path; "" without one."""
     beside = Path(path).with_name("config.json")
     return f" Did you mean {beside}?" if beside.is_file() else ""
 
 
 def _read_settings_text(path: Path) -> str:
-    """The text of a file of settings. Raises ValueError when it is not a file or is too long."""
+    """The text of a settings file. Raises ValueError when it is not a file or is too long."""
     if Path(path).exists() and not Path(path).is_file():
         raise ValueError(
             f"{path} must be a file. Received: a folder, a pipe or a device. Save it as a file."
@@ -102,8 +102,9 @@ def _read_settings_text(path: Path) -> str:
 def change_settings(stored: Config, given: dict, *, for_training: bool = False) -> Config:
     """A stored run's settings with `given` ones (name -> value) on top.
 
-    Raises ValueError if `given` would change what its weights need or have seen, or,
-    `for_training`, what resuming also depends on. None and "auto" leave those as they are.
+    Raises ValueError if `given` would change a setting that the weights depend on, that says which
+    images they have seen, or, `for_training`, that resuming depends on. For these settings, None
+    and "auto" change nothing.
     """
     fixed = _list_fixed_settings(for_training=for_training)
     given = {
@@ -122,7 +123,7 @@ def change_settings(stored: Config, given: dict, *, for_training: bool = False) 
 
 
 def set_other_lengths_back(given: dict) -> dict:
-    """`given` (name -> value) with the defaults of what it replaces: a run has one length."""
+    """`given` (name -> value), with defaults for the other lengths: a run has only one."""
     if "epoch" in given:
         return {"steps": None, "minutes": None} | given
     if given.get("minutes"):
@@ -136,7 +137,7 @@ def _list_fixed_settings(*, for_training: bool) -> list[str]:
 
 
 def _check_fixed_settings(stored: Config, changed: Config, fixed: list[str]) -> None:
-    """Raises ValueError when a `fixed` setting is no longer what the stored run has."""
+    """Raises ValueError when a `fixed` setting differs from the stored run's."""
     for name in fixed:
         before, after = getattr(stored, name), getattr(changed, name)
         if after != before:

@@ -1,4 +1,4 @@
-"""Adam's two forms, each in one fused op, with a loss scaler around it, and how its rate falls."""
+"""Adam's two forms, each in one fused op with a loss scaler around it, and learning rate decay."""
 
 import math
 
@@ -23,7 +23,7 @@ def decay_along_cosine(share: tf.Tensor) -> tf.Tensor:
     return 0.5 * (1 + tf.cos(math.pi * share))
 
 
-# What the learning rate is multiplied by, once this share of the run's steps is done, 0 to 1.
+# Factors of the learning rate, as functions of the share of the run's steps done, 0 to 1.
 LEARNING_RATE_DECAYS = {"linear": decay_linearly, "cosine": decay_along_cosine}
 
 
@@ -70,8 +70,8 @@ class KingmaAdam(Adam):
     """Adam as Algorithm 1 of Kingma & Ba 2015 writes it, and as Theano and PyTorch have it.
 
     w -= lr * m^ / (sqrt(v^) + epsilon). Keras and TensorFlow 1 add epsilon to the root of the
-    uncorrected v; here it shrinks with sqrt(1 - beta_2**t), which comes to the same as adding it to
-    the corrected one.
+    uncorrected v; here it shrinks with sqrt(1 - beta_2**t), which is the same as adding it to the
+    root of the corrected v.
     """
 
     def adam_epsilon_at(self, step):

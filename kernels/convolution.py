@@ -4,7 +4,7 @@ Three operations are enough for both and their gradients (Dumoulin & Visin 2016,
 convolution shrinks large maps (B, H, W, inputs) to small ones (B, h, w, outputs), its transpose
 enlarges small maps to large ones, and the gradient of the kernel correlates the large with the
 small. Each is linear in both of its arguments, so the gradients of each are the other two, and
-derivatives of any order are as fast as the first: a penalty on gradients takes second ones.
+derivatives of any order are as fast as the first: a penalty on gradients needs second ones.
 
 On a GPU cuDNN computes all three. On a CPU oneDNN is slow at enlarging to few channels, and at the
 kernel gradient of small maps. Here these two cases are rearranged into ordinary convolutions, which
@@ -16,7 +16,7 @@ import tensorflow as tf
 STRIDE = 2
 
 # Both limits were measured on CPUs (benchmarks/results.md).
-FEW_CHANNELS = 4  # up to an image's, enlarging by sub-pixels is 2 to 3 times as fast
+FEW_CHANNELS = 4  # as an image has; up to here enlarging by sub-pixels is 2 to 3 times as fast
 SMALL_MAP = 64  # positions; up to here the rearranged kernel gradient is 1.1 to 7 times as fast
 
 
@@ -61,7 +61,7 @@ def correlate_strided_maps(
 ) -> tf.Tensor:
     """large (B, H, W, inputs), small (B, h, w, outputs) -> (k, k, inputs, outputs).
 
-    The gradient of the kernel, where `small` is that of the convolution of `large`.
+    The gradient of the kernel, where `small` is the gradient of the output of convolving `large`.
     """
 
     @tf.custom_gradient
@@ -97,7 +97,7 @@ def _shrink_maps_by_conv(x, kernel, padding):
     if padding == "same":
         return tf.nn.conv2d(x, kernel, STRIDE, "SAME")
 
-    # tf.pad, as a bfloat16 convolution with explicit padding takes thirty times as long on a CPU.
+    # tf.pad: on a CPU, a bfloat16 convolution with explicit padding takes thirty times as long.
     return tf.nn.conv2d(_pad_conv_maps(x, kernel.shape[0], padding), kernel, STRIDE, "VALID")
 
 
@@ -180,7 +180,7 @@ def _compute_kernel_gradient(x, dy, kernel_size, padding):
 
 
 def _compute_kernel_gradient_by_conv(x, dy, kernel_size, padding):
-    """The same by an ordinary convolution, in which batch and channels change places.
+    """The same by an ordinary convolution, in which batch and channels swap places.
 
     dy becomes a dilated kernel that slides over x; each of its k x k positions gives one tap of the
     gradient.

@@ -1,7 +1,7 @@
-"""Nearest-neighbour resize and convolution in one: 16 multiplications for 36.
+"""Nearest-neighbour resize and convolution in one: 16 multiplications instead of 36.
 
 Doubling a map repeats each pixel, so the nine taps of a 3x3 kernel meet only four different pixels.
-Their sums make a 4x4 kernel, with which a stride-2 transposed convolution draws the same maps.
+Sums of taps make a 4x4 kernel; a stride-2 transposed convolution with it gives the same maps.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from kernels import convolution
 RESIZED_KERNEL = 3  # the smallest that reaches all neighbours of a pixel
 MERGED_KERNEL = 4
 
-# Along one axis: which taps of the 3x3 kernel each tap of the merged one is the sum of.
+# Along one axis: which taps of the 3x3 kernel add up to each tap of the merged one.
 #
 #     pixel[p] = sum over t of resized[p + t - 1] * kernel[t], where resized[q] = x[q // 2]
 #              = sum over r of x[r] * merged[p + 1 - 2r]
@@ -35,7 +35,7 @@ def apply_conv_to_resized_maps(x: tf.Tensor, kernel: tf.Tensor, size: tuple[int,
 def merge_resize_into_kernel(kernel: tf.Tensor) -> tf.Tensor:
     """(3, 3, outputs, inputs) -> (4, 4, outputs, inputs), for a stride-2 transposed convolution.
 
-    By one matrix: a sum of slices would sum its four gradients, in an order that varies.
+    Uses one matrix: with a sum of slices, four gradients would be added in varying order.
     """
     taps = tf.constant(np.kron(MERGED_TAPS, MERGED_TAPS), kernel.dtype)  # (16, 9)
     # (3, 3, outputs, inputs) -> (9, outputs * inputs)

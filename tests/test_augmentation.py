@@ -240,9 +240,7 @@ def test_a_ramp_is_at_most_what_a_setting_holds(tiny):
 
 
 def test_auto_is_refused_before_the_number_of_images_is_known(tiny):
-    with pytest.raises(
-        ValueError, match=r"^--augment=auto goes by the number of images\. Received"
-    ):
+    with pytest.raises(ValueError, match=r"^--augment=auto needs the number of images\. Received"):
         draw_changes(tiny(augment="auto"), 1, 0)
 
 
@@ -254,8 +252,8 @@ def test_auto_is_refused_before_the_number_of_images_is_known(tiny):
         (
             {"augment": "auto", "flip": True},
             10_000,
-            "10,000 images: DiffAugment, translation, cutout, each for 60% of the images, growing "
-            "to that while the first 50,000 are shown; real ones mirrored at random",
+            "10,000 images: DiffAugment, translation, cutout, each for 60% of the images, reached "
+            "gradually over the first 50,000; real ones mirrored at random",
         ),
         ({"augment": "auto"}, 30_000, "30,000 images: too many for DiffAugment to help"),
         (

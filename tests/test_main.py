@@ -73,7 +73,7 @@ def call(capsys):
         ),
         (
             ["--epoch", "2", "--steps", "3"],
-            "error: --epoch and --steps exclude each other. Received: 2 and 3. Drop one of them.",
+            "error: --epoch and --steps cannot be combined. Received: 2 and 3. Drop one of them.",
         ),
         (["--sample", "0"], "error: --sample must be at least 1. Received: 0. Try --sample=64."),
         (
@@ -312,9 +312,9 @@ def test_a_label_that_the_data_lack_stops_before_the_training(call, tmp_path):
     [
         (
             ["--explore", "conv_arithmetic", "--dry_run"],
-            "--dry_run writes nothing, so it cannot go with --explore",
+            "--dry_run writes nothing, so it cannot be combined with --explore",
         ),
-        (["--label", "3", "--export"], "--label goes with --sample or --visualize"),
+        (["--label", "3", "--export"], "--label needs --sample or --visualize"),
     ],
 )
 def test_actions_that_do_not_go_together(arguments, message):

@@ -102,7 +102,7 @@ def test_drawing_again_keeps_a_users_file_and_the_larger_set(trained, capsys, me
     assert sample(config, 5) == folder
     assert tree(folder) == before
     assert capsys.readouterr().out.splitlines()[-1] == (
-        f"{folder} holds these 5 already, among 50 images of step 5"
+        f"{folder} already holds these 5, among 50 images of step 5"
     )
 
     assert sample(config, 60) == folder

@@ -226,7 +226,7 @@ def test_a_run_by_minutes_plans_its_steps_and_ends_as_any_other(
     assert (state(config)[0], config.planned_steps) == (13, 13)
     assert read_run(config.run_dir) == config
     assert "6 seconds: 13 steps at 16 images/s, about 5.2 epochs." in messages
-    assert "13 steps are few: shapes appear from about step 400 on. Try --minutes=16." in messages
+    assert "Only 13 steps: shapes appear at about step 400. Try --minutes=16." in messages
     names = {path.name for path in config.sample_path.iterdir()}
     assert {"train_00000013.png", "training.gif"} < names
     assert metrics(config)[-1]["step"] == 13
@@ -569,7 +569,7 @@ def test_a_run_is_locked_while_python_trains_it(tiny, images):
 
 def test_what_on_log_must_be_is_said_before_a_step(tiny, images):
     with pytest.raises(
-        ValueError, match=r"^on_log must be a function of a dict, or None\. .*: int"
+        ValueError, match=r"^on_log must be a function that takes a dict, or None\. .*: int"
     ):
         train(tiny(), images, None, 3)
     assert not tiny().run_dir.exists()

@@ -22,15 +22,15 @@ from training.progress_bar import is_total_known
 
 SHAPES_FROM_STEP = 400  # benchmarks/results.md: when shapes appear
 ADVISED_STEPS = 2000  # the faces in the README took 1,563
-CARRIED_OVER = ("labels", "stem_width", "batch_size", *LENGTHS)  # to --preset modern, beside data
+CARRIED_OVER = ("labels", "stem_width", "batch_size", *LENGTHS)  # to --preset modern, with DATA
 
 
 def announce_training(
     config: Config, *, start: int, total: int, precision: str, jit: bool, step_bytes: float
 ) -> None:
-    """Says what starts or resumes and where, warns of few steps, little memory and an unused GPU.
+    """Says what starts or resumes and where; warns of few steps, little memory or an unused GPU.
 
-    start, total: steps done and to do; step_bytes: what a step needs.
+    start, total: steps done and steps in total; step_bytes: memory that a step needs.
     """
     beginning = f"resuming at step {start:,}" if start else "starting"
     until = f"until step {total:,}"
@@ -39,7 +39,7 @@ def announce_training(
     place = f"{devices.find_device_type()} in {precision}{' with XLA' if jit else ''}"
     logging.info("%s: %s, %s, on %s.", *(config.run_dir, beginning, until, place))
 
-    if not start:  # once: a resumed run knows
+    if not start:  # once, not each time the run resumes
         _warn_of_few_training_steps(config, total)
     _warn_training_leaves_gpu_unused()
     _warn_of_too_little_memory(config, step_bytes)
@@ -66,7 +66,7 @@ def _warn_of_few_training_steps(config: Config, total: int) -> None:
         if config.minutes:
             remedy = f"--minutes={math.ceil(config.minutes * ADVISED_STEPS / total)}"
         logging.warning(
-            "%s steps are few: shapes appear from about step %s on. Try %s.",
+            "Only %s steps: shapes appear at about step %s. Try %s.",
             *(total, SHAPES_FROM_STEP, remedy),
         )
 
@@ -74,13 +74,13 @@ def _warn_of_few_training_steps(config: Config, total: int) -> None:
 def announce_planned_steps(
     config: Config, step: int, total: int, *, before: int, images_per_second: float, epochs: float
 ) -> None:
-    """Says how many steps fit into --minutes, after `step` of them, and warns if they are few.
+    """Says, after `step` steps, how many fit into --minutes; warns if they are few.
 
-    before: what was planned until now; epochs: what `total` steps come to.
+    before: the steps planned until now; epochs: how many `total` steps make.
     """
     minutes = format_duration_in_words(60 * config.minutes)
     if total == step:
-        logging.info("%s are over: ending at step %s.", minutes, f"{step:,}")
+        logging.info("%s: time is up, ending at step %s.", minutes, f"{step:,}")
         return
     plan = f"{total:,} steps at {images_per_second:,.0f} images/s, about {epochs:,.3g} epochs"
     if is_total_known(before):
@@ -97,13 +97,13 @@ def announce_complete_training(config: Config, step: int, total: int) -> None:
         logging.info(text, config.run_dir, minutes, f"{step:,}")
         return
     logging.info(
-        "%s is at step %s of %s: raise --epoch or --steps.",
+        "%s is at step %s of %s. Raise --epoch or --steps to train longer.",
         *(config.run_dir, f"{step:,}", f"{total:,}"),
     )
 
 
 def announce_change_of_step_size(config: Config, progress: Progress, images: int) -> None:
-    """Says that steps have more or fewer images than config.json, not yet rewritten, says.
+    """Says that steps now have more or fewer images than in config.json, not yet rewritten.
 
     images: how many an epoch has.
     """
@@ -118,16 +118,16 @@ def announce_change_of_step_size(config: Config, progress: Progress, images: int
 def _warn_training_leaves_gpu_unused() -> None:
     if devices.nvidia_gpu_is_unused():
         logging.warning(
-            "TensorFlow cannot use the NVIDIA GPU here: pip install 'tensorflow[and-cuda]==2.21.*'"
+            "TensorFlow cannot use the NVIDIA GPU. Try: pip install 'tensorflow[and-cuda]==2.21.*'"
         )
 
 
 def _warn_of_too_little_memory(config: Config, step_bytes: float) -> None:
-    """Only on a CPU, where the system ends a program that takes too much."""
+    """Only on a CPU, where the system kills a program that takes too much."""
     free = measure_available_memory()
     if devices.find_device_type() == "CPU" and free is not None and step_bytes > free:
         logging.warning(
-            "A step needs about %.1f GB of memory, and %.1f GB are free. If the system ends the "
+            "A step needs about %.1f GB of memory, and %.1f GB are free. If the system kills the "
             "program, lower --batch_size (now %s) or --stem_width (now %s).",
             *(step_bytes / 1e9, free / 1e9, config.batch_size, config.stem_width),
         )
@@ -145,10 +145,10 @@ def announce_end_of_training(
     finished: bool,
     report: Path | None = None,
 ) -> None:
-    """Says how long it took and where its pictures are, with the commands that may come next.
+    """Says how long training took, where its pictures are and which commands to try next.
 
-    seconds: of this process; seconds_before: of the run's earlier ones; finished: whether it came
-    to its end; report: of the run, if it was scored.
+    seconds: of this process; seconds_before: of the run's earlier ones; finished: whether training
+    is complete; report: the run's report.png, if it was scored.
     """
     in_all = (
         f", {format_duration_in_words(seconds + seconds_before)} in all" if seconds_before else ""
@@ -158,7 +158,7 @@ def announce_end_of_training(
     film = f", and their animation is {FILM}" if has_film else ""
     print_result(f"the grids are in {config.sample_path}{film}")
     if report:
-        print_result(f"its scores, losses and grids in one picture: {report}")
+        print_result(f"scores, losses and grids in one picture: {report}")
     if best := _find_best_checkpoint_to_announce(config):
         print_result(
             f"the best of the scored checkpoints is {best}: --checkpoint=best draws from it"
@@ -177,15 +177,15 @@ def _find_best_checkpoint_to_announce(config: Config) -> str:
 
 
 def _suggest_command_after_training(config: Config, action: str) -> str:
-    """A command line for the run, as a shell takes it."""
+    """A shell command for the run."""
     run = (f"--out_dir={config.out_dir}", f"--out_name={config.name}")
     return shlex.join(["python", "main.py", *run, action])
 
 
 def is_run_of_reference(config: Config) -> bool:
-    """Whether a run that can begin anew has carpedm20's loss and norm, and is of no other preset.
+    """Whether the run can be trained again from scratch and uses carpedm20's loss and norm.
 
-    Those of the paper and of pytorch/examples have other paddings and no biases.
+    The presets of the paper and of pytorch/examples differ from it in padding and biases.
     """
     names = ("loss", "d_norm", "padding", "bias")
     is_imported = (config.run_dir / ORIGIN_FILE).exists()
@@ -194,7 +194,7 @@ def is_run_of_reference(config: Config) -> bool:
 
 
 def _suggest_modern_command(config: Config) -> str:
-    """A command line that trains as long on the same images by `--preset modern`."""
+    """A command line that trains as long on the same images with `--preset modern`."""
     usual = Config(**apply_preset({"dataset": config.dataset})).resolve()
     names = [name for name, setting in SETTINGS.items() if setting.flag and setting.group == DATA]
     names = [name for name in (*names, *CARRIED_OVER) if name not in ("dataset", "output_width")]
@@ -202,7 +202,7 @@ def _suggest_modern_command(config: Config) -> str:
     flags = {name: value for name, value in flags.items() if value != getattr(usual, name)}
     if config.width != config.height:
         flags["output_width"] = config.width
-    if flags.get("c_dim") == 3:  # of most images; that of others may have been asked for
+    if flags.get("c_dim") == 3:  # found in most images; other values may have been asked for
         del flags["c_dim"]
 
     run = {"dataset": config.dataset, "preset": "modern"} | flags

@@ -1,4 +1,4 @@
-"""What layers compute and take: shapes, parameters, FLOPs, and the memory of a step."""
+"""What layers cost: shapes, parameters, FLOPs, and the memory of a step."""
 
 import dataclasses
 import math
@@ -8,8 +8,8 @@ from config.settings import Config
 from kernels.convolution import STRIDE, choose_conv_padding
 from kernels.resize import MERGED_KERNEL, RESIZED_KERNEL
 
-# Fitted to the peaks of eight runs on a CPU (64 and 128 pixels, stem 512 and 1024, batch 64 and
-# 256, float32 and bfloat16), which they match to within about a tenth.
+# Fitted to the peak memory of eight runs on a CPU (64 and 128 pixels, stem 512 and 1024, batch 64
+# and 256, float32 and bfloat16). Estimates match these to within about a tenth.
 BYTES_PER_WEIGHT = 24  # the weight, its gradient, Adam's two moments, and copies on the way
 BYTES_PER_AVERAGED_WEIGHT = 8  # the average, and its difference from the weight
 TENSORS_PER_LAYER = 4  # kept for the backward pass: convolution, batch norm, activation, a gradient
@@ -128,7 +128,7 @@ def estimate_training_bytes(config: Config, precision: str) -> float:
         for name in ("generator", "discriminator")
     )
     weights = sum(layer.parameters for network in layers.values() for layer in network)
-    # A slope keeps as much as a forward pass of its images (measured: 0.9 to 1.3 times).
+    # A slope keeps as much as a forward pass over its images (measured: 0.9 to 1.3 times).
     penalized = sum(map(bool, config.penalties.values())) * config.penalty_batch
     in_d_update = (2 + penalized) * discriminator
     kept = max(in_d_update, generator + discriminator) * TENSORS_PER_LAYER
@@ -205,8 +205,8 @@ def _show_merged_kernel_as_resize(layer: LayerCost) -> LayerCost:
 def _compute_receptive_field_for_cost(kernel: int, count: int) -> int:
     """Pixels along one side that a unit sees through `count` stride-2 convolutions.
 
-    Ignores the image's border; by symmetry also the pixels that a unit reaches through transposed
-    ones.
+    Ignores the image's border. By symmetry, a unit reaches as many pixels through transposed
+    convolutions.
     """
     field = 1
     for _ in range(count):

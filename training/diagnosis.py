@@ -1,6 +1,6 @@
-"""What goes wrong while training keeps running, in plain words, by the scores of a run.
+"""Says in plain words, from a run's scores, what goes wrong while training keeps running.
 
-Where numbers come from trial runs, docs/evaluation.md has what those measured.
+Some numbers come from trial runs; docs/evaluation.md has the measurements.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,36 +12,36 @@ from config.settings import Config
 from runs.best import find_best_scored_entry
 from runs.checkpoints import DivergedError
 
-LOUD_LOGIT = 50.0  # mean of D's; healthy runs had up to 4, a learning rate of 1 had 1,253
-LOST_DIVERSITY = 0.3  # of that at the best evaluation: collapse
-LITTLE_DIVERSITY = 0.3  # of the reals': the faces in docs/evaluation.md had 0.43 after 300 steps
-COPYING_RATIO = 0.6  # healthy runs have 1.2 or more; eight images, trained on for 600 steps, 0.5
-NEARER = 0.9  # of distances to held-out images; healthy digits have 0.99, 70 of them come to 0.86
-UNSEEN_GAP = 0.6  # ADA's target; healthy digits have 0.1, 70 of them 0.6 after 500 steps, then 1
-SURE_ACCURACY = 0.98  # of pairs; healthy digits come to it, but their fakes' logit to -1.9
+LOUD_LOGIT = 50.0  # mean of D's logits; healthy runs had up to 4, a learning rate of 1 had 1,253
+LOST_DIVERSITY = 0.3  # share of the diversity at the best evaluation: losing more is a collapse
+LITTLE_DIVERSITY = 0.3  # of the reals'; the faces in docs/evaluation.md had 0.43 after 300 steps
+COPYING_RATIO = 0.6  # healthy runs have 1.2 or more; 600 steps on eight images gave 0.5
+NEARER = 0.9  # of distances to held-out images; healthy runs on digits have 0.99, on 70 digits 0.86
+UNSEEN_GAP = 0.6  # ADA's target; digits have 0.1, a set of 70 digits 0.6 after 500 steps, then 1
+SURE_ACCURACY = 0.98  # of pairs; healthy runs on digits reach it, but a fake logit of only -1.9
 SURE_LOGIT = -4.6  # D(G(z)) = 0.01
-GUESSING_ACCURACY = 0.6  # mean of ROW evaluations; healthy runs without labels had 0.75 or more
-FOOLED_ACCURACY = 0.1  # the same, of a D that takes fakes for reals; a frozen one has 0
-POOR_SCORE = 20.0  # times the floor; healthy MNIST with labels stays at 0.6 of pairs, and 11 times
-ROW = 3  # evaluations that a sign of D has to last, and the score has to stand still
-GAIN = 0.9  # times the best score before: more than that is no gain
-WORSE = 1.2  # times the best score, at ROW evaluations: it gets worse
+GUESSING_ACCURACY = 0.6  # mean over ROW evaluations; healthy runs without labels had 0.75 or more
+FOOLED_ACCURACY = 0.1  # the same, for a D that takes fakes for reals; a frozen D has 0
+POOR_SCORE = 20.0  # times the floor; healthy MNIST with labels has 11, and 0.6 of pairs right
+ROW = 3  # evaluations in a row that a sign of D has to last, without progress in the score
+GAIN = 0.9  # times the best earlier score: only a lower score is a gain
+WORSE = 1.2  # times the best score, at ROW evaluations in a row: getting worse
 PATIENCE = 5  # evaluations without a better one
-# The losses under which a sign of D's logits was measured, or can mean the same. The others: D's
-# output is a probability in "bce" alone, and "wgan" and "relativistic" let both logits drift.
+# The losses for which a sign based on D's logits was measured or means the same. For the others it
+# does not: only in "bce" is D's output a probability; "wgan" and "relativistic" let logits drift.
 LOSSES_OF_SIGNS = {"diverging": ("bce", "hinge", "lsgan"), "D too strong": ("bce",)}
 ENDING_SIGNS = ("diverging", "collapsing")  # that --on_collapse acts on
 
 
 class CollapsedError(DivergedError):
-    """A run has collapsed or diverged, and is to go back to its best checkpoint."""
+    """A run has collapsed or diverged, and must go back to its best checkpoint."""
 
 
 class Evaluations(NamedTuple):
-    """history: entries of `evaluate.monitor.Monitor.history`, the newest last; scores may miss.
+    """history: entries of `evaluate.monitor.Monitor.history`, the newest last; some lack scores.
 
-    best: the entry with the best score, or None; since_best: how many come after it. floor: the
-    score that reals get, or None.
+    best: the entry with the best score, or None; since_best: how many came after it. floor: the
+    score of reals against reals, or None.
     """
 
     history: list[dict]
@@ -55,7 +55,7 @@ class Evaluations(NamedTuple):
 
     @property
     def stands_still(self) -> bool:
-        """Whether the last ROW scores gained nothing on those before."""
+        """Whether the last ROW scores are no gain over those before."""
         scores = [entry["frechet"] for entry in self.history if "frechet" in entry]
         return len(scores) > ROW and min(scores[-ROW:]) > GAIN * min(scores[:-ROW])
 
@@ -68,8 +68,8 @@ class Evaluations(NamedTuple):
 class Sign(NamedTuple):
     """A way in which a run goes wrong.
 
-    describe: returns the verdict, or "" where there is no such sign. advice: the warning that comes
-    with it, with fields of `advise_on_verdict`.
+    describe: returns the verdict, or "" if the run shows no sign of it. advice: the warning, with
+    placeholders that `advise_on_verdict` fills.
     """
 
     name: str
@@ -78,16 +78,16 @@ class Sign(NamedTuple):
 
 
 class Verdict:
-    """Says at each evaluation how a run is doing; warns once per occurrence of what goes wrong."""
+    """Says at each evaluation how a run is doing; warns once each time something goes wrong."""
 
     def __init__(self, config: Config):
         self.config = config
-        self.ends_training = False  # whether --on_collapse=stop has seen a reason
+        self.ends_training = False  # whether --on_collapse=stop has found a reason
 
     def announce_training_verdict(self, history: list[dict], floor: float | None) -> str:
         """Returns the verdict in words; arguments as in `Evaluations`.
 
-        Raises CollapsedError where the run is to go back to its best checkpoint.
+        Raises CollapsedError when the run must go back to its best checkpoint.
         """
         metric, signs = self.config.eval_metric, list_signs_for_loss(self.config.loss)
         evaluations = summarise_training_evaluations(history, floor, metric)
@@ -109,7 +109,7 @@ class Verdict:
 def summarise_training_evaluations(
     history: list[dict], floor: float | None, metric: str = "frechet"
 ) -> Evaluations:
-    """metric: whose lowest value is the best."""
+    """metric: the score that decides which evaluation is the best."""
     scored = [entry for entry in history if "frechet" in entry]
     best = find_best_scored_entry(scored, metric)
     since_best = sum(entry["step"] > best["step"] for entry in scored) if best else 0
@@ -121,7 +121,7 @@ def judge_training_by_scores(
 ) -> tuple[Sign | None, str]:
     """The most severe sign of the newest evaluation, or None, and the verdict in a few words.
 
-    signs: those to look for, the most severe first; all of them without it.
+    signs: those to look for, the most severe first; default: all.
     """
     for sign in SIGNS if signs is None else signs:
         if words := sign.describe(evaluations):
@@ -132,7 +132,7 @@ def judge_training_by_scores(
 
 
 def describe_divergence(evaluations: Evaluations) -> str:
-    """D's logits are far beyond those that a loss can ask for."""
+    """D's logits are far larger than any loss calls for."""
     logits = [evaluations.last.get(name, 0.0) for name in ("real_logit", "fake_logit")]
     loudest = max(map(abs, logits))
     return f"diverging, D's logits at {loudest:,.0f}" if loudest > LOUD_LOGIT else ""
@@ -148,28 +148,30 @@ def describe_collapse(evaluations: Evaluations) -> str:
 
 
 def describe_copying_in_verdict(evaluations: Evaluations) -> str:
-    """Fakes sit on training images, or D tells these from images that it never saw."""
+    """Fakes are too close to training images, or D can tell these from images that it never saw."""
     last = evaluations.last
     if last.get("nearest_ratio", 1.0) < COPYING_RATIO or last.get("held_out_ratio", 1.0) < NEARER:
         return "memorising"
     if "held_out_logit" not in last:
         return ""
 
-    # ADA's r_v (Karras et al. 2020): 0 if D takes unseen images for real, 1 if for fakes.
+    # ADA's r_v (Karras et al. 2020): 0 if D takes unseen images for reals, 1 if for fakes.
     gap, span = (last["real_logit"] - last[name] for name in ("held_out_logit", "fake_logit"))
     is_gap_wide = span > 0 and gap > UNSEEN_GAP * span
     return "memorising, D takes unseen images for fakes" if is_gap_wide else ""
 
 
 def describe_winning_discriminator(evaluations: Evaluations) -> str:
-    """D spots every fake, and G does not improve: while it does, that is no trouble."""
+    """D spots every fake, and G no longer improves. (While G improves, D may be that strong.)"""
     accuracies, logits = map(evaluations.list_recent_values, ("pair_accuracy", "fake_logit"))
     is_sure = accuracies and min(accuracies) > SURE_ACCURACY and max(logits) < SURE_LOGIT
     return "D too strong" if is_sure and evaluations.stands_still else ""
 
 
 def describe_sleeping_discriminator(evaluations: Evaluations) -> str:
-    """D tells no fakes from reals, although they are poor; it is fooled, or they stand still."""
+    """D cannot tell fakes from reals, although the fakes are poor: D is fooled, or it guesses and
+    the fakes no longer improve.
+    """
     accuracies, scores = map(evaluations.list_recent_values, ("pair_accuracy", "frechet"))
     if not accuracies or not scores or min(scores) < POOR_SCORE * evaluations.floor:
         return ""
@@ -210,14 +212,13 @@ SIGNS = (  # the most severe first
     Sign(
         "collapsing",
         describe_collapse,
-        "{run} is collapsing: its images become alike. {best}Or start another run with "
+        "{run} is collapsing: its images are becoming alike. {best}Or start another run with "
         "--learning_rate={half_rate:g}.",
     ),
     Sign(
         "memorising",
         describe_copying_in_verdict,
-        "{run} learns its training images by heart. Give it {more}, or end it earlier with "
-        "--steps.",
+        "{run} is memorising its training images. Give it {more}, or end it earlier with --steps.",
     ),
     Sign(
         "D too strong",
@@ -239,15 +240,15 @@ SIGNS = (  # the most severe first
     Sign(
         "no better",
         describe_standstill,
-        "{run} is no better than at step {best_step:,}. {best}Ctrl-C stops it; it may still "
-        "improve.",
+        "{run} is no better than at step {best_step:,}. {best}It may still improve; Ctrl-C stops "
+        "it.",
     ),
     Sign("little diversity", describe_little_diversity, ""),
 )
 
 
 def list_signs_for_loss(loss: str) -> list[Sign]:
-    """SIGNS, without those of logits that mean something else under this loss."""
+    """SIGNS, without those based on logits that mean something else with this loss."""
     return [sign for sign in SIGNS if loss in LOSSES_OF_SIGNS.get(sign.name, (loss,))]
 
 
@@ -258,7 +259,7 @@ def advise_on_verdict(config: Config, sign: Sign, evaluations: Evaluations) -> s
     return sign.advice.format(
         run=config.run_dir,
         best_step=step,
-        best=f"The checkpoint of step {step:,} is in best/: draw with --checkpoint=best. "
+        best=f"The checkpoint of step {step:,} is in best/: draw from it with --checkpoint=best. "
         * bool(step),
         half_rate=config.current_learning_rate / 2,
         more="more images, or --augment=diffaugment" if config.augment == "none" else "more images",
@@ -270,7 +271,7 @@ def advise_on_verdict(config: Config, sign: Sign, evaluations: Evaluations) -> s
 
 
 def describe_last_scores(evaluations: Evaluations, metric: str = "frechet") -> str:
-    """The newest scores in words; metric: the one that decides which is the best."""
+    """The newest scores in words; metric: the score that decides which evaluation is the best."""
     last, words = evaluations.last, []
     if "frechet" in last:
         times = last["frechet"] / evaluations.floor
@@ -281,14 +282,14 @@ def describe_last_scores(evaluations: Evaluations, metric: str = "frechet") -> s
 
     words.append(f"diversity {last['vendi']:.0%}")
     if "nearest_ratio" in last and "frechet" not in last:
-        words.append(f"{last['nearest_ratio']:.2f} times as far from reals as reals are")
+        words.append(f"fakes {last['nearest_ratio']:.2f} times as far from reals as other reals")
     if "pair_accuracy" in last:
         words.append(f"D right in {last['pair_accuracy']:.0%} of pairs")
     return ", ".join(words)
 
 
 def _describe_best_of_scores(evaluations: Evaluations, metric: str) -> str:
-    """` (best: 60.0 at step 100)`; empty where no evaluation has a score of `metric`."""
+    """` (best: 60.0 at step 100)`; empty if no evaluation has a score of `metric`."""
     last, best = evaluations.last, evaluations.best
     if not best:
         return ""

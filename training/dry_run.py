@@ -1,4 +1,4 @@
-"""`--dry_run`: what a command would do, before it does it."""
+"""`--dry_run`: what a command would do, without doing it."""
 
 import dataclasses
 import json
@@ -34,14 +34,14 @@ MFLOP             of the forward pass of one image: two for each multiplication"
 
 
 def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = ()) -> str:
-    """The settings, both networks' layers, the memory to train them, and what will be put aside.
+    """The settings, both networks' layers, the memory to train them, and what will be moved aside.
 
-    others: folders of runs that continue instead if they have these images under another name.
+    others: folders of runs, one of which continues instead if these turn out to be its images.
     """
     found = {"c_dim": outlook.channels, "label_names": outlook.label_names}
     config = dataclasses.replace(config, **found).resolve()
-    earlier = describe_earlier_training(config)  # with the settings as training takes them
-    # Which are held out, their pixels will decide.
+    earlier = describe_earlier_training(config)  # with the settings that training compares
+    # The pixels will decide which images are held out.
     training = outlook.images - round(config.holdout * outlook.images)
     config = settle_augmentation(config, training, read_run_settings_before_flags(config))
     precision = choose_precision_for_device(config.mixed_precision)
@@ -56,7 +56,7 @@ def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = 
     if holder := find_process_in_run_folders(config):
         summary += f"\nin use   by {holder}: only one process at a time may change a run"
     if earlier:
-        summary += f"\naside    {earlier} (no checkpoint is left: training starts anew)"
+        summary += f"\naside    {earlier} (no checkpoint is left: training starts over)"
     if others:
         runs = " or ".join(map(str, others))
         summary += f"\nor       {runs}, which continues if these are its images under a new name"
@@ -67,7 +67,7 @@ def summarize_dry_run(config: Config, outlook: Outlook) -> str:
     """The images, the run and what is left of it, and the memory and disk that it takes."""
     images, precision = outlook.images, config.mixed_precision
     up_to, skips = ("", "") if outlook.is_exact else ("up to ", ", without unreadable ones")
-    held_out = round(config.holdout * images)  # which ones, their pixels will decide
+    held_out = round(config.holdout * images)  # their pixels will decide which ones
     told = f", about {held_out:,} of them held out" if held_out else ""
     is_exact = outlook.is_exact and not held_out
     jit = "with XLA" if choose_jit_for_device(config.jit) else "without XLA"
@@ -82,7 +82,7 @@ def summarize_dry_run(config: Config, outlook: Outlook) -> str:
 
 
 def format_bytes_on_disk(count: int) -> str:
-    """4.7 MB, 12.06 GB: rounded up, as that much room must be there."""
+    """4.7 MB, 12.06 GB: rounded up, because that much space is needed."""
     if count < 1e9:
         return f"{math.ceil(count / 1e5) / 10} MB"
     return f"{math.ceil(count / 1e7) / 100:.2f} GB"
@@ -91,8 +91,8 @@ def format_bytes_on_disk(count: int) -> str:
 def describe_steps_to_do(config: Config, images: int, is_exact: bool) -> str:
     """`702 steps`, or for an existing run `at step 60 of 702 (epoch 2.14), 642 to do`.
 
-    images: those to train on; if not is_exact, an estimate, and this is said. Raises ValueError
-    when the run has checkpoints, but none is readable.
+    images: how many to train on; unless is_exact, an estimate, shown with "about". Raises
+    ValueError when the run has checkpoints, but none is readable.
     """
     progress = restate_progress_for_epoch_size(config, read_progress(config), images)
     seconds = read_seconds_of_training(locate_metrics(config), progress.step)
@@ -132,7 +132,7 @@ def format_layer_row(layer: LayerCost) -> str:
         kernel, stride = layer.kernel, layer.stride
         overlap = "uneven" if kernel % stride else "even"
 
-    # Once where both axes agree.
+    # Shown once if both axes agree.
     pads = ",".join(dict.fromkeys(f"{before}+{after}" for before, after in layer.pads))
     arithmetic = f"{inputs:>11} {kernel:>2} {stride:>2} {pads:>8} {output:>12}"
     return (

@@ -1,7 +1,7 @@
 """TensorBoard's event files, kept readable.
 
-TensorFlow is silent when it cannot write, and readers stop at the first damaged record: a disk that
-was full for a moment would hide everything after it.
+TensorFlow is silent when it cannot write, and readers stop at the first damaged record: after a
+moment with a full disk, they would miss everything that follows.
 """
 
 import contextlib

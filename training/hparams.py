@@ -10,13 +10,13 @@ from tensorboard.plugins.hparams import api as hparams
 from config.settings import SETTINGS, Config
 from system.files import write_atomic
 
-# TensorBoard believes the first settings that it reads, in the order of the files' names, which
-# contain the time. So this file, of time 0, which every process rewrites, wins over all others.
+# TensorBoard shows the first settings that it reads, in the order of the files' names, which hold
+# the time. So this file, with time 0, comes before all others; every process rewrites it.
 FILE = "events.out.tfevents.0000000000.hparams"
 
 
 def write_hparams_for_tensorboard(config: Config, folder: Path) -> None:
-    """Writes the settings of this process into `folder`; where that fails, training goes on."""
+    """Writes the settings of this process into `folder`; if that fails, training continues."""
     with contextlib.suppress(OSError, tf.errors.OpError):
         write_atomic(folder / FILE, _make_event_file_of_hparams(config))
 

@@ -33,7 +33,7 @@ LOSS_SCALES = ("g_loss_scale", "d_loss_scale")  # in float16
 
 # TensorBoard's name and explanation of each value. metrics.jsonl keeps its own names.
 SCALARS = {
-    "g_loss": ("loss/g", "What the generator minimizes. It jumps; look at the grids instead."),
+    "g_loss": ("loss/g", "What the generator minimizes. It fluctuates; look at the grids instead."),
     "d_loss": (
         "loss/d",
         "What the discriminator minimizes, without penalties: the sum of d_real and d_fake.",
@@ -42,46 +42,51 @@ SCALARS = {
     "d_loss_fake": ("loss/d_fake", "The discriminator's loss on the generator's images."),
     "r1": (
         "penalty/r1",
-        "D's mean squared gradient on real images. It minimizes r1 / 2 times this, too.",
+        "D's mean squared gradient on real images. D also minimizes r1 / 2 times this.",
     ),
-    "r2": ("penalty/r2", "The same on the generator's images."),
+    "r2": ("penalty/r2", "D's mean squared gradient on the generator's images."),
     "d_real": ("D/real", "Mean D(x): how real the discriminator finds real images, 0 to 1."),
     "d_fake": ("D/fake", "Mean D(G(z)): how real it finds the generator's, 0 to 1."),
     "epoch": ("progress/epoch", "How often each image has been shown, on average."),
     "learning_rate": (
         "learning_rate",
-        "Adam's, of both networks. It falls by --lr_decay; NaN losses halve it, as a restored run "
-        "does.",
+        "Adam's, for both networks. --lr_decay lowers it; NaN losses and --on_collapse=restore "
+        "halve it.",
     ),
-    "d_learning_rate": ("d_learning_rate", "The discriminator's, where it has its own."),
-    "images_per_second": ("speed/images_per_second", "Real images, excluding the first step."),
+    "d_learning_rate": ("d_learning_rate", "The discriminator's, if it has its own."),
+    "images_per_second": (
+        "speed/images_per_second",
+        "Real images per second, without the first step.",
+    ),
     "frechet": ("score/frechet", "How far the images are from the reals: lower is better."),
-    "frechet_floor": ("score/frechet_floor", "What reals get against other reals."),
+    "frechet_floor": ("score/frechet_floor", "The Frechet distance of reals to other reals."),
     "coverage": ("score/coverage", "How many reals have a fake close by: higher is better."),
-    "kid": ("score/kid", "Kernel distance of the features to the reals': lower is better."),
+    "kid": ("score/kid", "Kernel distance between features of fakes and reals: lower is better."),
     "swd": ("score/swd", "Sliced Wasserstein distance to the reals, x 1000: lower is better."),
-    "vendi": ("score/diversity", "How varied the images are, over how varied the reals are."),
+    "vendi": ("score/diversity", "How varied the images are, relative to the reals."),
     "nearest_ratio": (
         "score/nearest_ratio",
-        "Distance of fakes to training images, over that between these: far below 1 means copies.",
+        "Distance from fakes to training images, relative to that between training images: far "
+        "below 1 means copies.",
     ),
     "held_out_ratio": (
         "score/held_out_ratio",
-        "The same, over the distance to as many held-out images: below 1 means copies.",
+        "Distance from fakes to training images, relative to that to as many held-out images: "
+        "below 1 means copies.",
     ),
     "pair_accuracy": (
         "score/pair_accuracy",
         "How often D finds a real more real than a fake: 1 is always, 0.5 is guessing.",
     ),
-    "real_logit": ("score/real_logit", "D's mean logit of real images, in inference mode."),
-    "held_out_logit": ("score/held_out_logit", "D's mean logit of images that it never saw."),
-    "fake_logit": ("score/fake_logit", "D's mean logit of fakes; D(G(z)) is 0.01 at -4.6."),
+    "real_logit": ("score/real_logit", "D's mean logit for real images, in inference mode."),
+    "held_out_logit": ("score/held_out_logit", "D's mean logit for images that it never saw."),
+    "fake_logit": ("score/fake_logit", "D's mean logit for fakes; D(G(z)) is 0.01 at -4.6."),
     "real_gradient": (
         "score/real_gradient",
         "Mean norm of the gradient of D's logit with respect to a real image.",
     ),
-    "fake_gradient": ("score/fake_gradient", "The same at fakes: from it, G learns."),
-    "eval_seconds": ("speed/eval_seconds", "What the evaluation took."),
+    "fake_gradient": ("score/fake_gradient", "The same with respect to a fake: G learns from it."),
+    "eval_seconds": ("speed/eval_seconds", "How long the evaluation took."),
     "g_loss_scale": ("loss_scale/g", "The generator's loss scale in float16."),
     "d_loss_scale": ("loss_scale/d", "The discriminator's loss scale in float16."),
 }
@@ -108,7 +113,7 @@ class Logs:
     ):
         """steps: those of this process, counted from 0; images: how many an epoch has.
 
-        origin: where the order of the images begins, as in `data.batches.Order`. on_log: called
+        origin: where the order of the images starts, as in `data.batches.Order`. on_log: called
         with the numbers of each line of metrics.jsonl.
         """
         self.config, self.steps, self.images = config, steps, images
@@ -121,7 +126,7 @@ class Logs:
         self.last = (steps.start, time.monotonic())
         self.began, self.is_first_call = self.last[1], True
         cut_metrics_of_run_after_step(self.metrics_path, steps.start)
-        # Of training, without the first call of each process: until now, and over all processes.
+        # Of training, without the first call of each process: before this process, and in all.
         self.seconds_before = read_seconds_of_training(self.metrics_path, steps.start)
         self.seconds = self.seconds_before
         self.lost_lines = 0
@@ -141,7 +146,7 @@ class Logs:
         self.bar.set_total_steps(total)
 
     def measure_seconds_of_training(self) -> float:
-        """Until now, over all processes, without the first call of each, which compiles."""
+        """So far, over all processes, without the first call of each, which compiles."""
         return self.seconds_before + time.monotonic() - self.began
 
     def advance_progress_bar(self, steps: int) -> None:
@@ -154,7 +159,7 @@ class Logs:
     ) -> None:
         """Reports `DCGAN.train_step`'s results, and the means of D(x) and D(G(z)).
 
-        scores: those of this step, name -> float, if it was evaluated; verdict: on them.
+        scores: this step's, name -> float, if it was evaluated; verdict: the words about them.
         """
         values = convert_step_results_to_floats(results) | (scores or {})
         speed = self._measure_images_per_second(step, paused=values.get("eval_seconds", 0.0))
@@ -192,7 +197,7 @@ class Logs:
 
     def log_training_histograms(self, step: int, results: dict) -> None:
         with self.events.record_summaries_of_step(step):
-            # Tags of their own: TensorBoard gives each tag one type.
+            # Separate tags: TensorBoard gives each tag one type.
             tf.summary.histogram("histogram/z", results["z"])
             tf.summary.histogram("histogram/d_real", tf.sigmoid(results["real_logits"]))
             tf.summary.histogram("histogram/d_fake", tf.sigmoid(results["fake_logits"]))
@@ -203,7 +208,7 @@ class Logs:
             tf.summary.image(name, picture[None])
 
     def _append_metrics_line(self, line: str) -> None:
-        """Adds a line, whole or not at all; warns of the first that cannot be written."""
+        """Adds a line, whole or not at all; warns about the first that cannot be written."""
         try:
             append_to_file_or_undo(self.metrics_path, line.encode())
         except OSError as error:
@@ -253,5 +258,5 @@ def convert_step_results_to_floats(results: dict) -> dict[str, float]:
 
 
 def _round_logged_metric(value: float) -> float | None:
-    """None for NaN, which JSON lacks: a skipped float16 step has no loss."""
+    """None for NaN, which JSON cannot hold: a skipped float16 step has no loss."""
     return round(value, 6) if math.isfinite(value) else None

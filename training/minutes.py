@@ -1,7 +1,7 @@
-"""`--minutes`: how many steps a run takes, by its speed.
+"""`--minutes`: how many steps a run takes, planned from its speed.
 
 Seconds are those of `training.logs`: of all processes of the run, without the first call of each,
-which compiles. Scores, pictures and checkpoints count.
+which compiles. The time for scores, pictures and checkpoints counts.
 """
 
 import itertools
@@ -13,22 +13,22 @@ from config.settings import MAX_COUNT, Config
 from runs.progress import Progress
 from training.schedule import LOG_EVERY_STEPS
 
-# The first measurement: until one of the first two, or the third if steps take differently long;
-# in a short run until these shares of the minutes.
+# The first measurement ends at one of the first two, or at the third if the steps' times vary; in a
+# short run, at these shares of the minutes.
 FIRST_STEPS, FIRST_SECONDS, LONGEST_SECONDS = 50, 5.0, 20.0
 FIRST_SHARE, LONGEST_SHARE = 0.1, 0.2
-STEADY = 0.05  # standard error of a step's seconds, over their mean
-NEXT_SECONDS, NEXT_SHARE = 15.0, 0.1  # a later one: at least both, the share being of the minutes
+STEADY = 0.05  # standard error of a step's seconds, relative to their mean
+NEXT_SECONDS, NEXT_SHARE = 15.0, 0.1  # later ones: at least both; the share is of the minutes
 PICTURES_SHARE = 0.02  # of the time, for pictures and checkpoints, which the first one misses
-# Of the minutes: a plan that ends so close to them stays, before its end and there.
+# Shares of the minutes: a plan that ends this close to them is kept, before its end and at it.
 TOLERANCE, LAST_TOLERANCE = 0.05, 0.03
 
 
 def estimate_total_steps(config: Config, images: int, progress: Progress, seconds: float) -> int:
-    """How many steps a run takes in all, as far as is known before it goes on.
+    """How many steps a run takes in all, as far as is known before it continues.
 
-    images: how many an epoch has; seconds: that the run has trained for. By --minutes, that is what
-    was planned, else as many steps as fit at the speed so far; MAX_COUNT for a new run.
+    images: how many an epoch has; seconds: how long the run has trained. With --minutes, this is
+    the planned number, else as many steps as fit at the speed so far; MAX_COUNT for a new run.
     """
     total = config.total_steps(images, **progress._asdict())
     if config.minutes is None:
@@ -42,9 +42,9 @@ def estimate_total_steps(config: Config, images: int, progress: Progress, second
 
 
 class Scoring(NamedTuple):
-    """What scores take of the time.
+    """The time that evaluations take.
 
-    seconds: so far, in this process; share: of the time that comes; closing: the last evaluation.
+    seconds: so far, in this process; share: of the time to come; closing: seconds of the last one.
     """
 
     seconds: float = 0.0
@@ -53,15 +53,15 @@ class Scoring(NamedTuple):
 
 
 class RunLength:
-    """How many steps a run takes in all, and by --minutes the plan of that.
+    """How many steps a run takes in all; with --minutes, plans that number.
 
-    total: the steps, MAX_COUNT until the speed is known. config: with the plan.
+    total: the steps, MAX_COUNT until the speed is known. config: includes the plan.
     """
 
     def __init__(self, config: Config, total: int, steps_per_call: int):
         self.config, self.total, self.steps_per_call = config, total, steps_per_call
         self.seconds_per_step = math.nan  # when the plan was made
-        self.grain = 1 if steps_per_call == 1 else LOG_EVERY_STEPS  # where calls end in any case
+        self.grain = 1 if steps_per_call == 1 else LOG_EVERY_STEPS  # calls end at its multiples
         self.marks: list[tuple[int, float]] = []  # (steps, seconds) since the measurement began
 
     @property
@@ -75,7 +75,7 @@ class RunLength:
     def plan_total_steps(self, step: int, seconds: float, scoring: Scoring) -> int:
         """The total, after `step` steps and `seconds`: `step` if the time is up.
 
-        Without --minutes, it is always the same.
+        Without --minutes, it never changes.
         """
         if self.config.minutes is None:
             return self.total
@@ -95,16 +95,16 @@ class RunLength:
         return self.grain * math.ceil(planned / self.grain)
 
     def _measure_speed(self, step: int, seconds: float, budget: float) -> bool:
-        """Whether a measurement of `seconds_per_step` ends here; the next one then begins.
+        """Whether a measurement of `seconds_per_step` ends here; if so, the next one starts.
 
-        seconds: without scores; budget: those of --minutes.
+        seconds: without evaluations; budget: the seconds of --minutes.
         """
         self.marks.append((step, seconds))
         first_step, first_seconds = self.marks[0]
         steps, taken = step - first_step, seconds - first_seconds
         if self.is_known:
             del self.marks[1:]
-            # At the end another look, as it may come too early.
+            # Measures again at the end of the plan, which may come too early.
             is_enough = step >= self.total or taken >= max(NEXT_SECONDS, NEXT_SHARE * budget)
         else:
             is_enough = self._is_first_measurement_enough(steps, taken, budget)
@@ -123,7 +123,7 @@ class RunLength:
 
 
 def is_speed_steady(marks: list[tuple[int, float]]) -> bool:
-    """Whether the mean of a step's seconds is known well; marks: (steps, seconds), in order."""
+    """Whether the mean seconds per step are known well; marks: (steps, seconds), in order."""
     pairs = itertools.pairwise(marks)
     paces = [(then - now) / (later - step) for (step, now), (later, then) in pairs]
     if len(paces) < 2:

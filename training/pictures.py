@@ -1,4 +1,4 @@
-"""What training leaves in samples/: the reals, a grid now and then, an animation of the grids."""
+"""What training writes to samples/: the reals, regular grids, and an animation of the grids."""
 
 import contextlib
 
@@ -18,19 +18,18 @@ from utils import arrange_image_grid, encode_grids_as_gif, encode_png
 
 COLUMNS, COLUMNS_OF_LARGE = 8, 4  # of a grid
 FILM = "training.gif"  # of the grids
-LARGE = 128  # pixels: images above it are large
+LARGE = 128  # pixels: longer sides make an image large
 
 
 class Pictures:
-    """Draws from fixed latents as training goes on. With labels a row shows one label, a column one
-    z.
+    """Draws from fixed latents during training. With labels, a row shows one label, a column one z.
 
-    A failed write is reported once: training is worth more than its pictures. A file that has one
-    of their names, but is not as the program wrote it, is put aside.
+    A failed write is reported once, and training continues. A file that has one of the pictures'
+    names, but is not as the program wrote it, is moved aside.
     """
 
     def __init__(self, config: Config, generator: Generator, live: Generator | None = None):
-        """generator: what is drawn. live: if it is another, TensorBoard shows its grids as well."""
+        """generator: draws the pictures. live: if another one, TensorBoard shows its grids too."""
         self.config = config
         self.failed = False
         self.files = FileSeries(config.sample_path, what="the pictures of training")
@@ -64,7 +63,7 @@ class Pictures:
         logs.log_picture_to_tensorboard(0, "reals", grid)
 
     def _find_reals_of_label_rows(self, y: np.ndarray) -> np.ndarray:
-        """The first images that have each row's labels; any images for labels that none has."""
+        """The first images with each row's labels; any images, if none has these labels."""
         everything = np.arange(len(y))
         found = [np.flatnonzero((y == row).all(1)) for row in self.rows]
         return np.concatenate(
@@ -88,7 +87,7 @@ class Pictures:
             )
 
     def write_film_of_training(self, step: int) -> None:
-        """samples/training.gif: the grids up to `step`. Later ones are from a longer run."""
+        """samples/training.gif: the grids up to `step`. Later grids are from a longer run."""
         grids = list_grids_of_run(self.config)
         shown = [path for of_step, path in grids.items() if of_step <= step]
         with self._warn_once_of_failed_picture():

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from config.settings import MAX_COUNT, Config
 
-COLUMNS, ROWS = 80, 24  # where the terminal does not say
+COLUMNS, ROWS = 80, 24  # if the terminal does not report its size
 
 
 class TrainingBar:
@@ -72,7 +72,7 @@ class TrainingBar:
         self.bar.unpause()
 
     def _describe_progress(self, step: int, total: int, rate: float | None) -> str:
-        """rate: steps a second, if known."""
+        """rate: steps per second, if known."""
         epoch = (self.origin + step * self.config.images_per_step) / self.images
         text = f"step {format_step_of_total(step, total, '/')}  epoch {epoch:.2f}"
         if not rate:
@@ -82,7 +82,7 @@ class TrainingBar:
         return f"{text}  {speed:,.0f} img/s{left}"
 
     def _hide_before_log_record(self, _) -> bool:
-        """A filter of the log that keeps every record."""
+        """A log filter that keeps every record."""
         if self.is_shown:
             self.losses.clear()
             self.bar.clear()
@@ -99,12 +99,12 @@ def _choose_bar_size() -> dict:
 
 
 def is_total_known(total: int) -> bool:
-    """By --minutes, it is not before the speed is known."""
+    """With --minutes, the total is not known before the speed is."""
     return total < MAX_COUNT
 
 
 def format_step_of_total(step: int, total: int, of: str) -> str:
-    """1,200/5,000, or without a total 1,200; of: what stands between them."""
+    """`1,200/5,000`, or `1,200` without a total; of: the separator."""
     return f"{step:,}" + f"{of}{total:,}" * is_total_known(total)
 
 

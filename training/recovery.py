@@ -31,7 +31,7 @@ BOILERPLATE = ("Graph execution error", "Detected at node", "<stack traces", "[[
 
 
 def check_losses_finite(step: int, results: dict) -> bool:
-    """Whether the losses are finite, as they must be for a state that is worth going back to.
+    """Whether the losses are finite, as they must be for a checkpoint worth going back to.
 
     Raises DivergedError when they are not. A float16 step that overflowed was skipped: that is
     not an error as long as the loss scales can shrink.
@@ -49,9 +49,9 @@ def check_losses_finite(step: int, results: dict) -> bool:
 
 
 def halve_learning_rate(config: Config, error: DivergedError) -> Config:
-    """The settings to go on with from the last checkpoint; written to the run's folder too, if any.
+    """The settings to continue with from the last checkpoint, or after a CollapsedError from best/.
 
-    After a CollapsedError, that is the one in best/. Raises ValueError after MAX_HALVINGS.
+    Writes them to the run's folder, if that exists. Raises ValueError after MAX_HALVINGS.
     """
     if config.halvings >= MAX_HALVINGS:
         raise ValueError(f"{error} {_advise_after_learning_rate_halvings(config)}") from error
@@ -75,7 +75,7 @@ def _advise_after_learning_rate_halvings(config: Config) -> str:
     also = f"--d_learning_rate={d_rate / 10:g} " if config.d_learning_rate else ""
     return (
         f"Halving the learning rate {config.halvings} times, to {rate:g}, did not "
-        f"help. What was saved is intact: continue with --learning_rate={rate / 10:g} "
+        f"help. The checkpoints are intact: continue with --learning_rate={rate / 10:g} "
         f"{also}(the default is {Config.learning_rate:g}) or with --mixed_precision=float32."
     )
 
@@ -95,13 +95,13 @@ def explain_failed_step(
 ) -> str:
     """What to tell the user when TensorFlow could not take a step.
 
-    step_bytes: what a step needs; image_bytes: what the images take on the device.
+    step_bytes: memory that a step needs; image_bytes: memory of the images on the device.
     """
     if is_out_of_memory(error):
         return _advise_to_save_step_memory(config, step_bytes, image_bytes)
     return (
         f"TensorFlow could not take a step: {_find_reason_of_failed_step(error)}. "
-        "What was saved is intact; --verbosity=1 tells more."
+        "The checkpoints are intact; --verbosity=1 shows more."
     )
 
 
@@ -117,7 +117,7 @@ def _advise_to_save_step_memory(config: Config, step_bytes: float, image_bytes: 
 
 
 def _find_reason_of_failed_step(error: Exception) -> str:
-    """The first line of the error that says something."""
+    """The first line of the error that is not boilerplate."""
     lines = filter(None, map(str.strip, str(error).splitlines()))
     told = (line for line in lines if not line.startswith(BOILERPLATE))
     return next(told, type(error).__name__)[:200]

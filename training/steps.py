@@ -21,11 +21,11 @@ class Steps:
     """Trains `dcgan` on images (N, H, W, C) uint8 and, with labels, y (N, y_dim) float32.
 
     on_device: the images are copied to the device once, as a table from which the compiled step
-    gathers its batch. Otherwise a thread gathers them in memory, or from the pack on disk, and
-    every call brings its own. Batches and latents are functions of (seed, step), so neither this
-    nor the division into calls changes a result. origin: where the order of the images begins, as
-    in `data.batches.Order`. shown: images shown before step 0, if not as many as origin. rows:
-    int64, of the images to train on; without them, all.
+    gathers its batch. Otherwise a thread gathers batches in memory, or from the pack on disk, and
+    passes them to each call. Batches and latents are functions of (seed, step), so neither this
+    nor the division into calls changes a result. origin: where the order of the images starts, as
+    in `data.batches.Order`. shown: images shown before step 0, if it differs from origin. rows:
+    int64, of the images to train on; default: all.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Steps:
         """Takes the steps of each of `calls`, counted from 0, and yields the results of the last
         step of each.
 
-        They are those of `DCGAN.train_step`, with the step's z, and with labels its y.
+        These are the results of `DCGAN.train_step`, with the step's z and, with labels, its y.
         """
         starts, calls = itertools.tee(calls)
         for call, inputs in zip(starts, self._gather_batches_of_calls(calls), strict=True):
@@ -102,7 +102,7 @@ class Steps:
     def _run_training_step(self, step, real, y):
         config = self.dcgan.config
         self.dcgan.steps_done.assign(step)
-        # Drawn outside XLA, which gives other numbers. A step's stream is its number from 1 on.
+        # Drawn outside XLA, which gives other numbers. A step's stream is its number, from 1.
         z = ops.latents(
             config.seed, self.batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step + 1
         )
@@ -127,7 +127,7 @@ def upload_images_for_training_steps(images: np.ndarray) -> tf.Tensor:
 
 
 def should_train_from_device_memory(wanted: str, images: np.ndarray) -> bool:
-    """`auto` -> on a GPU whose memory the images leave mostly free."""
+    """For "auto": whether a GPU is used, and the images leave most of its memory free."""
     if wanted != "auto":
         return wanted == "on"
     devices = device_lib.list_local_devices()
@@ -136,5 +136,5 @@ def should_train_from_device_memory(wanted: str, images: np.ndarray) -> bool:
 
 
 def choose_steps_per_call(wanted: int | None) -> int:
-    """None -> 1 on a CPU; on a GPU, whose steps take milliseconds, those between two log lines."""
+    """None -> 1 on a CPU; on a GPU, where steps take milliseconds, as many as between log lines."""
     return wanted or (LOG_EVERY_STEPS if tf.config.list_physical_devices("GPU") else 1)

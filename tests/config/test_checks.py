@@ -48,17 +48,17 @@ from config.settings import SETTINGS, Config
         ({"out_name": " "}, "--out_name must be a name. Received: spaces. Leave it out."),
         (
             {"eval_freq": 0, "on_collapse": "stop"},
-            "--eval_freq must not be 0 where --on_collapse is stop, which goes by the scores. "
+            "--eval_freq must not be 0 with --on_collapse=stop, which needs the scores. "
             "Received: 0. Leave out --eval_freq, or add --on_collapse=warn.",
         ),
         ({"epoch": True}, "--epoch must be of type int. Received: True."),
         (
             {"minutes": 20, "steps": 500},
-            "--minutes and --steps exclude each other. Received: 20 and 500. Drop one of them.",
+            "--minutes and --steps cannot be combined. Received: 20 and 500. Drop one of them.",
         ),
         (
             {"minutes": 0.5, "epoch": 3},
-            "--minutes and --epoch exclude each other. Received: 0.5 and 3. Drop one of them.",
+            "--minutes and --epoch cannot be combined. Received: 0.5 and 3. Drop one of them.",
         ),
         ({"minutes": 0}, "--minutes must be at least 0.1. Received: 0. Leave it out."),
     ],
@@ -92,18 +92,18 @@ def test_contradictions(settings, words):
         ),
         (
             {"r2": 1.0, "d_norm": "none", "mixed_precision": "float16"},
-            "Gradient penalties (r1, r2) need numbers of a wider range than float16's. "
+            "Gradient penalties (r1, r2) need a wider range of numbers than float16 has. "
             "Received: float16. Try --mixed_precision=bfloat16.",
         ),
         (
             {"penalty_decay": 0.1, "d_norm": "none"},
             "--penalty_decay needs a penalty, --r1 or --r2. Received: neither. Add --r1=1, or "
-            "leave it out (--penalty_decay=1).",
+            "set --penalty_decay=1.",
         ),
         (
             {"loss": "wgan", "d_norm": "none", "r2": 1.0},
-            "--loss=wgan needs a discriminator of bounded slope, which --d_norm=spectral gives to "
-            "a new run, and --r1=10 to any without batch norm. Received: no norm. Add one, or try "
+            "--loss=wgan needs a discriminator with a bounded slope: --d_norm=spectral in a new "
+            "run, or --r1=10 in a run without batch norm. Received: no norm. Add one, or try "
             "--loss=hinge.",
         ),
     ],
@@ -203,7 +203,7 @@ def test_only_bce_has_targets_to_smooth():
     with pytest.raises(ValueError) as error:
         check_training_settings(Config(label_smoothing=0.1, loss="hinge"))
     assert str(error.value) == (
-        "Smoothed labels need the loss bce, the only one with targets. "
+        "--label_smoothing needs --loss=bce, the only loss with targets. "
         "Received: hinge. Try --label_smoothing=0, or --loss=bce."
     )
 
@@ -225,13 +225,13 @@ def test_a_name_that_is_none_is_told_with_the_one_that_was_meant():
     [
         (
             {"d_labels": "projection"},
-            "--d_labels=projection needs labels. Received: none. Add --labels=folder, own or "
-            "attributes, or leave it out.",
+            "--d_labels=projection needs labels. Received: none. Add --labels (folder, own or "
+            "attributes), or drop --d_labels.",
         ),
         (
             {"minibatch_stddev": True, "batch_size": 1},
-            "--batch_size must be at least 2 where the discriminator compares images of a batch "
-            "(minibatch_stddev). Received: 1. Try --batch_size=64.",
+            "--batch_size must be at least 2 with --minibatch_stddev, which compares the images of "
+            "a batch. Received: 1. Try --batch_size=64.",
         ),
     ],
 )

@@ -134,15 +134,15 @@ def test_actions(arguments, actions):
         ([], "Nothing to do. Try --dataset="),
         (["--seed=3"], "Nothing to do"),
         (["--sample=0"], "--sample must be at least 1. Received: 0"),
-        (["--export", "--label=3"], "--label goes with --sample or --visualize"),
+        (["--export", "--label=3"], "--label needs --sample or --visualize"),
         (
             ["--train", "--label=3"],
-            "--label goes with --sample or --visualize. Received: 3 alone. Add --sample=64; to "
-            "train with labels, use --labels=own.",
+            "--label needs --sample or --visualize. Received: only --label=3. Add --sample=64, or "
+            "use --labels=own to train with labels.",
         ),
         (
             ["--sample=5", "--labels=7"],
-            "--labels says what a run is trained with, --label what is drawn. "
+            "--labels says which labels to train with, --label which to draw. "
             "Received: --labels=7. Try --label=7.",
         ),
         (["--dry_run", "--explore=conv_arithmetic"], "--dry_run writes nothing"),
@@ -193,7 +193,7 @@ def test_evaluate_may_stand_alone(arguments, value):
 
 
 def test_a_dry_run_is_of_a_training():
-    with pytest.raises(ValueError, match=r"describes a training\. Received: --sample without"):
+    with pytest.raises(ValueError, match=r"what --train does\. Received: --sample without"):
         actions_of("--dry_run", "--sample=5")
     assert actions_of("--dry_run", "--train", "--sample=5") == {"dry_run", "train", "sample"}
 

@@ -92,7 +92,7 @@ def test_a_word_that_belongs_to_no_flag(arguments, line):
         ("--exprot", "There is no flag --exprot. Did you mean --export?"),
         ("--no-crop", "There is no flag --no-crop. Did you mean --nocrop?"),
         ("--nosample", "There is no flag --nosample. Leave --sample out."),
-        ("--workers=4", "There is no flag --workers. Every core is used."),
+        ("--workers=4", "There is no flag --workers. All CPU cores are used."),
         ("--zzzz", "There is no flag --zzzz. python main.py --help lists them all."),
         ("--label_names=a", "There is no flag --label_names. Did you mean --labels=a?"),
     ],

@@ -231,5 +231,5 @@ def test_the_command_scores_a_run_of_gray_digits(trained, graph, capsys):
     assert run_here(*run, f"--inception={graph}", "--sample=1", tiny=()) == 1
     assert run_here(*run, f"--inception={graph}", "--evaluate", tiny=()) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("error: --inception goes with --evaluate. Received: it alone.")
+    assert lines[0].startswith("error: --inception needs --evaluate. Received: no --evaluate.")
     assert lines[1].startswith("error: --inception is used by fid, fid_kid, fid_coverage, incep")

@@ -46,7 +46,7 @@ def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messa
     said = capsys.readouterr().out
     assert (hint in said) == (best.name != "step-4")
     report = config.run_dir / "evaluate" / "report.png"
-    assert report.is_file() and f"its scores, losses and grids in one picture: {report}" in said
+    assert report.is_file() and f"scores, losses and grids in one picture: {report}" in said
 
     if best.name == "step-4":
         shutil.rmtree(config.best_path)  # as by a kill before it was written

@@ -111,13 +111,13 @@ def test_it_warns_of_so_few_steps_that_no_shape_would_appear(tiny, messages):
     """25 epochs of 378 images: the pictures were smears."""
     total = tiny(batch_size=64).total_steps(378)
     announce_training(tiny(), **SAID | {"total": total}, start=0)
-    said = "148 steps are few: shapes appear from about step 400 on. Try --steps=2000."
+    said = "Only 148 steps: shapes appear at about step 400. Try --steps=2000."
     assert messages.count(said) == 1
 
     messages.clear()
     announce_training(tiny(), **SAID | {"total": 400}, start=0)
     announce_training(tiny(), **SAID | {"total": total}, start=20)  # said before
-    assert not any("are few" in text for text in messages)
+    assert not any("shapes appear" in text for text in messages)
 
 
 def test_it_says_how_many_steps_fit_and_when_that_changes(tiny, messages):
@@ -132,7 +132,7 @@ def test_it_says_how_many_steps_fit_and_when_that_changes(tiny, messages):
     assert messages == [
         "20 minutes: 14,300 steps at 765 images/s, about 22.9 epochs.",
         "20 minutes: now 9,300 steps at 500 images/s, about 14.9 epochs (before: 14,300).",
-        "20 minutes are over: ending at step 9,200.",
+        "20 minutes: time is up, ending at step 9,200.",
     ]
 
 

@@ -140,10 +140,10 @@ def test_images_too_few_for_a_distance_are_judged_by_what_there_is(tiny, message
     history.append({"step": 200, "vendi": 0.7, "nearest_ratio": 0.5, "pair_accuracy": 1.0})
     Verdict(tiny()).announce_training_verdict(history, None)
     assert messages[0] == (
-        "step 200: diversity 70%, 0.50 times as far from reals as reals are, D right in 100% of "
-        "pairs: memorising."
+        "step 200: diversity 70%, fakes 0.50 times as far from reals as other reals, D right in "
+        "100% of pairs: memorising."
     )
-    assert "by heart" in messages[1]
+    assert "is memorising its training images" in messages[1]
 
 
 def test_what_goes_wrong_is_warned_of_once_per_occurrence(tiny, messages):

@@ -69,7 +69,7 @@ def test_a_failed_step_is_explained(tiny):
     sizes = {"step_bytes": 3.14e9, "image_bytes": 5e8}
     text = "Graph execution error:\n\nDetected at node x\ncuDNN has failed\n[[{{x}}]]"
     told = explain_failed_step(tf.errors.InternalError(None, None, text), tiny(), **sizes)
-    assert told.startswith("TensorFlow could not take a step: cuDNN has failed. What was saved")
+    assert told.startswith("TensorFlow could not take a step: cuDNN has failed. The checkpoints")
 
     told = explain_failed_step(MemoryError(), tiny(), **sizes)
     assert "needs about 3.1 GB. Lower --batch_size (now 8) or --stem_width (now 32). " in told

@@ -97,7 +97,7 @@ def test_a_learning_rate_of_one_diverges(settings, digits, messages):
 def test_eight_images_are_memorised(settings, digits, messages):
     train(settings(steps=500, eval_freq=250), digits[:8])
     assert list_verdicts(messages)[-1] == "memorising"
-    assert warned_of(messages, "by heart")
+    assert warned_of(messages, "is memorising its training images")
 
 
 @pytest.fixture
