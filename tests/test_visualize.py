@@ -79,7 +79,7 @@ def test_with_labels_a_sweep_keeps_its_label(trained):
     np.testing.assert_array_equal(
         picture[32:48], arrange_image_grid(draw(sweep_latents(config, 2, COLUMNS), y), COLUMNS)
     )
-    with pytest.raises(ValueError, match="--label must be among a, b"):
+    with pytest.raises(ValueError, match="--label must be one or more of a, b"):
         visualize(config, "1", "c")
 
 

@@ -41,12 +41,12 @@ def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages
     assert set(pack.manifest["skipped"]) == bad
     assert pack.images.shape == (11, 16, 16, 3)
     skipped = next(
-        message for message in messages if message.startswith("skipped 3 unreadable of 14")
+        message for message in messages if message.startswith("skipped 3 unreadable images of 14")
     )
     assert all(name in skipped for name in bad)
     assert skipped.count("(not an image)") == 2
     assert any("11 images" in message for message in messages)
-    assert any("transparent images: 1, put on white" in message for message in messages)
+    assert any("transparent images: 1, placed on white" in message for message in messages)
     assert any("memorise" in message for message in messages)
 
 
@@ -66,7 +66,7 @@ def test_an_alpha_channel_alone_is_not_transparent(tiny, messages):
 
     assert load_dataset(config).manifest["transparent"] == 1
     said = [message for message in messages if "transparent" in message]
-    assert said == ["transparent images: 1, put on white; --c_dim=4 keeps alpha"]
+    assert said == ["transparent images: 1, placed on white; --c_dim=4 keeps alpha"]
 
     (Path(config.data_dir) / "opaque" / "2.png").unlink()
     messages.clear()

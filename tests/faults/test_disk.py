@@ -302,7 +302,7 @@ def test_a_pack_that_shrinks_while_it_is_used_is_one_line(command, tmp_path, mon
         patch.setattr(Steps, "run", run)
         code, said = command("--train", "--steps=50", "--ckpt_freq=2")
     assert code == 1 and is_one_line(said), said
-    assert ".npy cannot be used: it is shorter than it was." in said
+    assert ".npy cannot be used: the file has become shorter." in said
     assert command("--train", "--steps=50")[0] == 0  # packed again
     straight = f"--out_dir={tmp_path / 'straight'}"
     assert command(straight, "--train", "--steps=50")[0] == 0
