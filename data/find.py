@@ -190,7 +190,7 @@ def _open_only_lmdb_below(path: Path, limit: int | None) -> Source | None:
     if not (any(path.glob("data.mdb")) or any(path.glob("*/data.mdb"))):
         return None
 
-    from data.sources.lsun import find_lmdb_folders, open_lmdb  # late: nothing else needs lmdb
+    from data.sources.lsun import find_lmdb_folders, open_lmdb  # only this needs lmdb
 
     folders = find_lmdb_folders(path)
     if not folders:  # they are hidden, or folders called data.mdb
@@ -236,7 +236,7 @@ def _suggest_dataset_folder_for_pattern(path: PurePath) -> str:
 
 
 def _open_huggingface(name: str, config: Config, *, fetch: bool) -> Source:
-    from data.sources.huggingface import open_huggingface  # late: few need it
+    from data.sources.huggingface import open_huggingface  # imported late: few need it
 
     return open_huggingface(name, limit=config.train_size, fetch=fetch)
 
@@ -244,7 +244,7 @@ def _open_huggingface(name: str, config: Config, *, fetch: bool) -> Source:
 def _open_tfds_in_data_dir(
     name: str, config: Config, remedy: str, *, fetch: bool, with_test_split: bool = False
 ) -> Source:
-    from data.sources.tfds import open_tfds  # late: tensorflow_datasets is slow to import
+    from data.sources.tfds import open_tfds  # imported late: tensorflow_datasets is slow to import
 
     return open_tfds(
         name,
