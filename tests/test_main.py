@@ -68,7 +68,7 @@ def call(capsys):
         ),
         (
             ["--out_dir", "README.md"],
-            f"error: --out_dir must be a folder that can be written. Received: {ROOT}/README.md. "
+            f"error: --out_dir must be a writable folder. Received: {ROOT}/README.md. "
             f"Give another one.",
         ),
         (

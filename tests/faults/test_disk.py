@@ -163,7 +163,9 @@ def test_no_room_for_a_pack_is_said_before_it_is_made(command, small_disk, tmp_p
     with filled(packs, leave=8192):
         code, said = command("--train", "--steps=1")
     assert code == 1 and is_one_line(said), said
-    assert "0.00 GB are needed for the decoded images, 0.00 GB are free. Make room there" in said
+    assert (
+        "0.00 GB are needed for the decoded images, but 0.00 GB are free. Make room there" in said
+    )
     assert command("--train", "--steps=1")[0] == 0
 
 
@@ -272,7 +274,7 @@ def test_places_that_cannot_be_written_are_one_line(place, command, small_disk, 
         )
     code, said = command("--train", "--steps=1", f"--out_dir={out}")
     assert code == 1 and is_one_line(said), said
-    assert "--out_dir must be a folder that can be written" in said or "cannot be used" in said
+    assert "--out_dir must be a writable folder" in said or "cannot be used" in said
     assert not (tmp_path / "data" / ".packs").exists()
 
 
