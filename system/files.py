@@ -121,7 +121,7 @@ def check_disk_room(folder: Path, needed: int, purpose: str) -> None:
     if free >= needed:
         return
 
-    reason = f"{needed / 1e9:.2f} GB are needed for {purpose}, but {free / 1e9:.2f} GB are free"
+    reason = f"{needed / 1e9:.2f} GB are needed for {purpose}, only {free / 1e9:.2f} GB are free"
     raise OSError(errno.ENOSPC, reason, os.fspath(folder))
 
 

@@ -437,9 +437,9 @@ def test_without_its_checkpoints_a_run_starts_anew_and_loses_nothing(tiny, image
             if name.startswith(old):
                 assert after[name.replace(old, new)] == content
     assert [line["step"] for line in metrics(config)] == [1, 3]
-    text = f"{config.run_dir} has no checkpoint and starts anew; what was there was put aside: "
+    text = f"{config.run_dir} has no checkpoint and starts over; what was there was moved aside to "
     assert text + "export.1, samples.1, logs.1, config.1.json." in messages
-    assert not any("goes on from step" in message for message in messages)
+    assert not any("resumes from step" in message for message in messages)
 
 
 def test_a_run_killed_before_its_first_checkpoint_goes_on_in_place(tiny, images, monkeypatch):

@@ -164,7 +164,7 @@ def test_no_room_for_a_pack_is_said_before_it_is_made(command, small_disk, tmp_p
         code, said = command("--train", "--steps=1")
     assert code == 1 and is_one_line(said), said
     assert (
-        "0.00 GB are needed for the decoded images, but 0.00 GB are free. Make room there" in said
+        "0.00 GB are needed for the decoded images, only 0.00 GB are free. Make room there" in said
     )
     assert command("--train", "--steps=1")[0] == 0
 
