@@ -65,7 +65,7 @@ def _read_image_batches_ahead(
 
 @contextlib.contextmanager
 def open_image_row_reader(images: np.ndarray):
-    """Yields a function that takes rows (n, B), numbers of images, and returns images[rows].
+    """Yields a function that takes row numbers (n, B) and returns images[rows].
 
     It reads a memory-mapped array from its file instead. If the disk fails or vanishes, that raises
     OSError, where a mapped page would kill the process. If memory is short, it reads only what is

@@ -38,7 +38,7 @@ from system.files import (
 
 @dataclasses.dataclass(frozen=True)
 class RemoteFile:
-    """A file to download into data_dir, and its sources, the most reliable first."""
+    """A file to download into data_dir, and its sources, the likeliest to work first."""
 
     path: str
     size: int  # bytes
@@ -435,7 +435,7 @@ def _describe_wrong_download(path: Path, file: RemoteFile) -> str:
             digest.update(chunk)
 
     if digest.hexdigest() != file.sha256:
-        return f"a file of the right size, {file.size:,} bytes, but another sha256"
+        return f"a file of the right size, {file.size:,} bytes, but with the wrong sha256"
     return ""
 
 
@@ -449,7 +449,7 @@ def find_unreachable_mirrors(urls: Iterable[str]) -> dict[str, str]:
     Raises ValueError when there are hosts, but none can be reached.
     """
     servers = {parts.netloc: parts for parts in map(urlsplit, urls)}
-    if not servers or urllib.request.getproxies():  # a proxy hides which hosts answer
+    if not servers or urllib.request.getproxies():  # a proxy answers for all hosts
         return {}
 
     with ThreadPoolExecutor(len(servers)) as pool:

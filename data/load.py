@@ -41,7 +41,7 @@ class Outlook(NamedTuple):
 
 
 def load_dataset(config: Config) -> Pack:
-    """The images of `config.dataset`, packed on first use, and the labels that it asks for.
+    """The images of `config.dataset`, packed on first use, and the labels of `config.labels`.
 
     Raises ValueError when the dataset is not found, cannot be fetched, is mostly unreadable, or has
     no such labels.
@@ -232,7 +232,7 @@ def _log_enlarged_images(sizes: list, geometry: Geometry, *, told: str, is_new: 
     logging.info(
         "%s of %s enlarged to %sx%s, most of them from %sx%s%s.",
         *(f"{count:,}", told, geometry.width, geometry.height, width, height),
-        f"; --output_height={height} keeps all their detail" if keeps_detail else "",
+        f"; --output_height={height} is enough for all their detail" if keeps_detail else "",
     )
 
 

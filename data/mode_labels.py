@@ -42,7 +42,7 @@ def _read_labels_as(kind: str, config: Config, source: Source, files: Sequence[s
 
 
 def _pick_even_attributes(labels: Labels) -> Labels:
-    """Keeps the MOST_ATTRIBUTES attributes that are most evenly on and off, in file order."""
+    """Keeps at most MOST_ATTRIBUTES attributes, the most evenly on and off, in file order."""
     unevenness = np.abs(labels.y.mean(0) - 0.5)
     columns = np.sort(np.argsort(unevenness, kind="stable")[:MOST_ATTRIBUTES])
     return Labels(tuple(labels.names[column] for column in columns), labels.y[:, columns])

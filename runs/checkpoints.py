@@ -385,9 +385,9 @@ def _restore_newest_checkpoint(
 ) -> Path | None:
     """Restores the newest readable checkpoint of a run, or of `paths`; returns its prefix, or None.
 
-    networks: name -> what is restored. read: restores the checkpoint with a prefix; raises one of
-    DAMAGE_ERRORS when something is missing, unreadable or not finite. Raises ValueError when no
-    checkpoint is readable.
+    networks: name -> what is restored. read: restores the checkpoint with the given prefix; raises
+    one of DAMAGE_ERRORS when something is missing, unreadable or not finite. Raises ValueError when
+    no checkpoint is readable.
     """
     paths = list_checkpoints(config.checkpoint_path) if paths is None else paths
     _check_some_checkpoint_fits(config, networks, paths)

@@ -159,7 +159,7 @@ def _read_pack(path: Path, fingerprint: str, image_shape: tuple[int, int, int]) 
 
 
 def _are_packed_images_whole(images, image_shape: tuple[int, int, int]) -> bool:
-    """True if `images`, from np.load, are those of a pack, at least one image (H, W, C)."""
+    """True if `images`, from np.load, are a whole pack of at least one image (H, W, C)."""
     return (
         isinstance(images, np.ndarray)
         and images.dtype == np.uint8

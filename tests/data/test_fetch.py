@@ -190,7 +190,7 @@ def free_port() -> int:
         ("/page", "a web page instead of the file: 'Google Drive - Quota exceeded'"),
         ("/html", "a web page instead of the file: 'Google Drive - Quota exceeded'"),
         ("/short", "299,999 bytes instead of 300,000"),
-        ("/wrong", "a file of the right size, 300,000 bytes, but another sha256"),
+        ("/wrong", "a file of the right size, 300,000 bytes, but with the wrong sha256"),
     ],
 )
 def test_when_every_source_fails_each_reason_is_told_and_nothing_stays(
@@ -213,7 +213,7 @@ def test_when_every_source_fails_each_reason_is_told_and_nothing_stays(
     [
         (QUOTA_PAGE, f"{len(QUOTA_PAGE)} bytes, a web page instead of 300,000"),
         (CONTENT[:1000], "1,000 bytes instead of 300,000"),
-        (CONTENT[::-1], "a file of the right size, 300,000 bytes, but another sha256"),
+        (CONTENT[::-1], "a file of the right size, 300,000 bytes, but with the wrong sha256"),
     ],
 )
 def test_a_wrong_file_that_is_there_is_named_and_kept(

@@ -98,7 +98,7 @@ def test_one_line_says_what_was_found(tiny, messages, photos):
 def test_images_that_are_enlarged_are_counted_with_the_size_they_have(tiny, messages):
     line = "1,797 of 1,797 images were enlarged to 32x32, most of them from 8x8"
     load_dataset(tiny(dataset="digits", output_height=32, c_dim="auto"))
-    assert f"{line}; --output_height=8 keeps all their detail." in messages
+    assert f"{line}; --output_height=8 is enough for all their detail." in messages
     messages.clear()
     load_dataset(tiny(dataset="digits", output_height=32, c_dim=1))  # of a run, whose size is fixed
     assert f"{line}." in messages
@@ -131,7 +131,7 @@ def test_a_dry_run_says_of_the_images_what_training_says(tiny, messages, image_f
         probe_dataset(tiny(**small, c_dim=c_dim))
         assert messages == [
             "5 of the first 5 images would be enlarged to 32x32, most of them from 20x20; "
-            "--output_height=20 keeps all their detail.",
+            "--output_height=20 is enough for all their detail.",
             "fewer than 1,000 images: the networks will memorise them.",
             "a batch of 6 is larger than the dataset of 5 images and repeats some. "
             "Try --batch_size=5.",
