@@ -1,4 +1,4 @@
-"""Batches from (seed, images shown) alone: a resumed run sees the images it would have seen."""
+"""Batches that depend only on (seed, images shown), so that a resumed run sees the same images."""
 
 import collections
 import concurrent.futures
@@ -13,8 +13,8 @@ import numpy as np
 
 from system.memory import measure_available_memory
 
-PREFETCH = 2  # calls gathered ahead, besides the one that is trained on
-READ_AHEAD_SHARE = 0.5  # of the free memory: a smaller pack is read ahead as a whole
+PREFETCH = 2  # calls gathered ahead of the one being trained on
+READ_AHEAD_SHARE = 0.5  # of the free memory; a smaller pack is read ahead whole
 
 
 def prefetch_batches(
@@ -31,11 +31,11 @@ def prefetch_batches(
 
     images: (N, H, W, C) uint8, in memory, or memory-mapped from a file, which may raise OSError.
     y: (N, y_dim) float32. calls: each a range of n steps, counted from 0. origin: as in `Order`.
-    rows: int64, of the images to draw from; without them, from all.
+    rows: int64, the rows of the images to draw from; None: all.
     batches: (n, batch_size, H, W, C) uint8. labels: (n, batch_size, y_dim) float32.
 
-    Every epoch is a new permutation of the images. A batch may reach over the end of an epoch, so
-    that no image is dropped, and N may be smaller than a batch. A thread gathers ahead.
+    Every epoch is a new permutation of the images. A batch may extend into the next epoch, so that
+    no image is dropped; N may be smaller than a batch. A thread gathers batches ahead.
     """
     order = Order(len(images) if rows is None else rows, seed, origin)
 
@@ -65,11 +65,11 @@ def _read_image_batches_ahead(
 
 @contextlib.contextmanager
 def open_image_row_reader(images: np.ndarray):
-    """Yields a function that takes rows (n, B), numbers of images, and returns images[rows].
+    """Yields a function that takes row numbers (n, B) and returns images[rows].
 
-    It reads a memory-mapped array from its file instead. A disk that fails or vanishes is then an
-    OSError, where a mapped page would kill the process; and where memory is short, nothing is read
-    that is not needed.
+    It reads a memory-mapped array from its file instead. If the disk fails or vanishes, that raises
+    OSError, where a mapped page would kill the process. If memory is short, it reads only what is
+    needed.
     """
     if not isinstance(getattr(images, "base", None), mmap.mmap) or not hasattr(os, "preadv"):
         yield images.__getitem__
@@ -77,19 +77,19 @@ def open_image_row_reader(images: np.ndarray):
 
     with open(images.filename, "rb", buffering=0) as file:
         fits = images.nbytes < READ_AHEAD_SHARE * (measure_available_memory() or 0)
-        if fits and hasattr(os, "posix_fadvise"):  # in one go, which disks do faster
+        if fits and hasattr(os, "posix_fadvise"):  # in one go, which is faster
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
         yield functools.partial(_read_image_rows, file.fileno(), images)
 
 
 def _read_image_rows(descriptor: int, images: np.memmap, rows: np.ndarray) -> np.ndarray:
-    """images[rows], read from the file that is mapped."""
+    """images[rows], read from the mapped file."""
     row_bytes = images[0].nbytes
     content = memoryview(bytearray(rows.size * row_bytes))
     for place, row in enumerate(rows.ravel().tolist()):
         part = content[place * row_bytes : (place + 1) * row_bytes]
         if os.preadv(descriptor, [part], images.offset + row * row_bytes) < row_bytes:
-            raise OSError(errno.EIO, "it is shorter than it was", images.filename)
+            raise OSError(errno.EIO, "the file has become shorter", images.filename)
     pixels = np.frombuffer(content, np.uint8)
     return pixels.reshape(*rows.shape, *images.shape[1:])  # (n, B, H, W, C)
 
@@ -97,11 +97,11 @@ def _read_image_rows(descriptor: int, images: np.memmap, rows: np.ndarray) -> np
 class Order:
     """An endless sequence of image numbers: one seeded permutation of all of them per epoch.
 
-    numbers: how many there are, or int64, the numbers themselves.
+    numbers: their count, or the numbers themselves, int64.
 
-    origin: the place in it where step 0 begins. It is 0, unless the size of the batches has changed
-    in the middle of a run; then it is where steps of today's size would have had to begin, perhaps
-    below 0, to arrive where the run is.
+    origin: the position in the sequence where step 0 begins. It is 0 unless the batch size changed
+    during a run. Then it is the position, perhaps below 0, from which steps of today's size would
+    have led to where the run is.
     """
 
     def __init__(self, numbers: int | np.ndarray, seed: int, origin: int = 0):
@@ -116,7 +116,7 @@ class Order:
         return generator.permutation(self.numbers)  # of range(numbers) for an int
 
     def pick_shuffled_images(self, start: int, stop: int) -> np.ndarray:
-        """The image numbers (stop - start,) at these places of the sequence."""
+        """The image numbers (stop - start,) at these positions in the sequence."""
         epochs, places = np.divmod(np.arange(start, stop), self.size)
         parts = [
             self.permutation(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)

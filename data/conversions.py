@@ -1,4 +1,4 @@
-"""Files that are not a dataset here, and how to turn them into one."""
+"""Files that this program cannot read as a dataset, and how to convert them."""
 
 from collections import Counter
 from pathlib import Path, PurePath
@@ -10,19 +10,19 @@ KINDS_LISTED = 4  # of files, in an error
 SUFFIX_CHARACTERS = 20
 
 IMAGES_FROM_VIDEO = "ffmpeg -i FILE -vf fps=1 images/%06d.png makes images from it"
-UNPACK = "Unpack it, or pack it as a zip or a .tar.gz"
-LIST = "Only files that hold images are read: fetch the images that it lists into a folder"
+UNPACK = "Unpack it, or repack it as a zip or a .tar.gz"
+LIST = "Only files that hold images are read: download the images that it lists into a folder"
 RAW = "Export JPEGs from your photo program"
 ARRAYS = "Save its images with numpy.save as .npy: uint8, (N, H, W, C)"
-PYTHON = "It may run code when it is loaded. In your own program, load it and use numpy.save"
+PYTHON = "Loading it may run code: load it in your own program, then use numpy.save"
 
 # Suffix -> what to do, without the full stop at the end.
 CONVERSIONS = {
-    ".mat": f"scipy.io.loadmat reads it (h5py from version 7.3 on). {ARRAYS}",
+    ".mat": f"scipy.io.loadmat reads it (from version 7.3 on, h5py). {ARRAYS}",
     ".h5": f"h5py reads it. {ARRAYS}",
     ".hdf5": f"h5py reads it. {ARRAYS}",
-    ".tfrecord": "Write its encoded images into files: tf.data.TFRecordDataset reads them",
-    ".tfrecords": "Write its encoded images into files: tf.data.TFRecordDataset reads them",
+    ".tfrecord": "Read it with tf.data.TFRecordDataset and write its encoded images to files",
+    ".tfrecords": "Read it with tf.data.TFRecordDataset and write its encoded images to files",
     ".arrow": "datasets.Dataset.from_file(FILE).to_parquet('images.parquet') converts it",
     ".csv": LIST,
     ".json": LIST,
@@ -40,14 +40,14 @@ CONVERSIONS = {
     ".bz2": UNPACK,
     ".xz": UNPACK,
     ".zst": UNPACK,
-    ".gz": "The only gzipped files read are .tar.gz and MNIST's; for the latter, give the folder",
+    ".gz": "Of gzipped files, only .tar.gz and MNIST's are read; for MNIST, give the folder",
     ".heic": "Convert it: magick mogrify -format jpg *.heic; on a Mac: sips -s format jpeg",
     ".heif": "Convert it: magick mogrify -format jpg *.heif; on a Mac: sips -s format jpeg",
     ".svg": "Render it: magick -density 300 FILE.svg FILE.png",
     ".pdf": "pdfimages -png FILE images/ extracts its images",
     ".psd": "Save it as a PNG: magick FILE.psd[0] FILE.png",
     ".exr": "Save it as a PNG: magick FILE.exr FILE.png",
-    ".dcm": "Save its slices as PNGs: pydicom reads them",
+    ".dcm": "Read it with pydicom and save its slices as PNGs",
     ".cr2": RAW,
     ".nef": RAW,
     ".arw": RAW,
@@ -56,16 +56,16 @@ CONVERSIONS = {
 
 
 def suggest_conversion(names: list[str]) -> str:
-    """What to do with files of these names, as a sentence; empty where nothing is known."""
+    """A sentence on how to convert files with these names; empty if that is not known."""
     suffixes = (PurePath(name).suffix.lower() for name in names)
     advice = next((CONVERSIONS[suffix] for suffix in suffixes if suffix in CONVERSIONS), "")
     return f"{advice}." if advice else ""
 
 
 def explain_files_without_images(place: Path, names: list[str], pattern: str) -> str:
-    """Why a folder or an archive with files of these names is no dataset, and what to do.
+    """Why a folder or an archive with these files is not a dataset, and what to do.
 
-    pattern: of --input_fname_pattern; "" without.
+    pattern: --input_fname_pattern, or "".
     """
     wanted = f"files like {pattern}" if pattern else f"images ({', '.join(sorted(IMAGE_SUFFIXES))})"
     told = f"{place} must hold {wanted}. Received: {_describe_kinds_of_files(names)}."
@@ -75,8 +75,8 @@ def explain_files_without_images(place: Path, names: list[str], pattern: str) ->
 
 
 def _describe_kinds_of_files(names: list[str]) -> str:
-    """As in "3 .txt, 1 without suffix", the most frequent first."""
-    files = [PurePath(name) for name in names if not name.endswith("/")]  # a zip's folders do
+    """For example "3 .txt, 1 without suffix", the most frequent first."""
+    files = [PurePath(name) for name in names if not name.endswith("/")]  # not a zip's folders
     kinds = Counter(path.suffix.lower() or "without suffix" for path in files)
     listed = (
         f"{count:,} {escape_unprintable(kind, limit=SUFFIX_CHARACTERS)}"

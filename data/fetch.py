@@ -1,10 +1,10 @@
-"""Fetches datasets to where main.py looks for them, and checks every byte.
+"""Downloads datasets to where main.py looks for them, and checks every byte.
 
 python download.py celebA                     202,599 faces, 1.4 GB
 python download.py mnist celebA               several sets, one after the other
 python download.py lsun --category tower      one of LSUN's scenes; default: bedroom, 46 GB
 
-A download that was stopped resumes where it stopped.
+A download that was interrupted resumes where it stopped.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from system.files import (
 
 @dataclasses.dataclass(frozen=True)
 class RemoteFile:
-    """A file that must arrive in data_dir, and where it is offered, the likeliest place first."""
+    """A file to download into data_dir, and its sources, the likeliest to work first."""
 
     path: str
     size: int  # bytes
@@ -119,7 +119,7 @@ KNOWN = (
     "(digits comes with the installation, tfds:NAME is fetched by main.py)"
 )
 
-SILENCE_SECONDS = 30.0  # without a byte, after which a connection is given up
+SILENCE_SECONDS = 30.0  # a connection is given up after this long without a byte
 CONNECT_SECONDS = 4.0  # for each of a server's addresses to accept a connection
 PORTS = {"http": 80, "https": 443}
 CHUNK_BYTES = 1 << 20
@@ -128,7 +128,7 @@ WEB_PAGE = re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE)  # how a web page 
 
 
 class MirrorError(Exception):
-    """Why one place did not give the file. The next one may."""
+    """Why one source did not deliver the file. The next one may."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -175,7 +175,7 @@ def _make_download_parser() -> argparse.ArgumentParser:
 
 
 def _check_downloads_are_known(names: list[str], scene: str) -> None:
-    """Raises ValueError for no name, and for a set or a scene of LSUN that is not on offer."""
+    """Raises ValueError if no set is named, or a set or an LSUN scene is unknown."""
     if not names:
         raise ValueError(f"At least one dataset must be named. Received: none. Known: {KNOWN}.")
     if unknown := [name for name in names if name.lower() not in SET_NAMES]:
@@ -238,7 +238,7 @@ def fetch_and_unpack_lmdb(file: RemoteFile, path: Path, unreachable: dict[str, s
     """
     folder = path.with_suffix("")
     if path.name == "data.mdb":
-        logging.info("%s is there already.", path)
+        logging.info("%s exists already.", path)
         return
     if folder.exists():
         raise ValueError(
@@ -255,7 +255,7 @@ def fetch_and_unpack_lmdb(file: RemoteFile, path: Path, unreachable: dict[str, s
 
 
 def _unpack_lmdb_zip(archive: zipfile.ZipFile, folder: Path) -> None:
-    """Takes the LMDB's two files alone, so that the zip has no say in where anything is written."""
+    """Unpacks only the LMDB's two files: the zip must not decide where anything is written."""
     wanted = ("data.mdb", "lock.mdb")
     members = [info for info in archive.infolist() if Path(info.filename).name in wanted]
     check_disk_room(folder, sum(info.file_size for info in members), "the unpacked LMDB")
@@ -268,16 +268,16 @@ def _unpack_lmdb_zip(archive: zipfile.ZipFile, folder: Path) -> None:
 def fetch_dataset_file(
     file: RemoteFile, path: Path, unreachable: dict[str, str], *, unpacked: int = 0
 ) -> bool:
-    """Brings `file` to `path`; False when it was there already.
+    """Downloads `file` to `path`; returns False if it was there already.
 
-    unreachable: hosts to pass over, and why. unpacked: bytes to leave free beside it.
+    unreachable: hosts to skip, and why. unpacked: bytes to leave free beside it.
 
-    Raises ValueError when a wrong file is in the way or every place failed, OSError when there is
+    Raises ValueError when a wrong file is in the way or every source failed, OSError when there is
     no room.
     """
     if path.exists():
         _check_dataset_file(file, path)
-        logging.info("%s is there already.", path)
+        logging.info("%s exists already.", path)
         return False
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -285,7 +285,7 @@ def fetch_dataset_file(
     check_disk_room(path.parent, file.size - _count_downloaded_bytes(part) + unpacked, path.name)
     _download_from_any_mirror(file, path, part, unreachable)
     if path.exists():  # somebody put it there meanwhile
-        logging.info("%s was put aside as %s.", path, put_aside(path).name)
+        logging.info("%s was moved aside to %s.", path, put_aside(path).name)
     os.replace(part, path)
     return True
 
@@ -293,14 +293,14 @@ def fetch_dataset_file(
 def _check_dataset_file(file: RemoteFile, path: Path) -> None:
     if fault := _describe_wrong_download(path, file):
         raise ValueError(
-            f"{path} must be the original. Received: {fault}. Move it away and run this again."
+            f"{path} must be the original file. Received: {fault}. Move it away and run this again."
         )
 
 
 def _download_from_any_mirror(
     file: RemoteFile, path: Path, part: Path, unreachable: dict[str, str]
 ) -> None:
-    """Brings `part` to its full size from the first place that gives it."""
+    """Completes `part` from the first source that works."""
     failures = []
     found = part.stat().st_ino if _count_downloaded_bytes(part) else None
     for url in file.urls:
@@ -311,7 +311,7 @@ def _download_from_any_mirror(
             _download_from_mirror(url, file, part, found)
         except MirrorError as error:
             failures.append(f"{host}: {error}")
-            logging.info("%s: could not get it from %s: %s.", path, host, error)
+            logging.info("%s: could not be fetched from %s: %s.", path, host, error)
         else:
             logging.info("%s: fetched from %s.", path, host)
             return
@@ -322,16 +322,16 @@ def _download_from_any_mirror(
 def _describe_failed_mirrors(file: RemoteFile, path: Path, failures: list[str]) -> str:
     return (
         f"{path.name} must come from one of its sources. Received: {'; '.join(failures)}. "
-        f"Try again later, or fetch it by hand (data/README.md) to {path} ({file.size:,} bytes); "
-        "the same command then checks it."
+        f"Try again later, or download it yourself (data/README.md) to {path} "
+        f"({file.size:,} bytes); the same command then checks it."
     )
 
 
 def _download_from_mirror(url: str, file: RemoteFile, part: Path, found: int | None) -> None:
-    """Brings `part` to its full size, over as many connections as it takes, and checks it.
+    """Completes `part`, over as many connections as it takes, and checks it.
 
-    found: as in `_clear_wrong_part`. Raises MirrorError when a connection brings nothing, or what
-    it brought is wrong.
+    found: as in `_clear_wrong_part`. Raises MirrorError when a connection delivers nothing, or the
+    file is wrong.
     """
     while (before := _count_downloaded_bytes(part)) < file.size:
         try:
@@ -341,7 +341,7 @@ def _download_from_mirror(url: str, file: RemoteFile, part: Path, found: int | N
                 _clear_wrong_part(part, found)
             _write_downloaded_chunks(chunks, part, file.size, start)
         except MirrorError:
-            # Otherwise the next connection goes on from there.
+            # Otherwise the next connection resumes from there.
             if _count_downloaded_bytes(part) <= before:
                 raise
 
@@ -351,12 +351,12 @@ def _download_from_mirror(url: str, file: RemoteFile, part: Path, found: int | N
 
 
 def _clear_wrong_part(part: Path, found: int | None) -> None:
-    """Removes a .part file of this process. One that was there before may be a browser's: it stays.
+    """Removes this process's .part file. An earlier one may be a browser's: it is moved aside.
 
-    found: the number (inode) of the file that was there before, or None.
+    found: the inode of the earlier file, or None.
     """
     if part.stat().st_ino == found:
-        logging.info("%s was put aside as %s.", part, put_aside(part).name)
+        logging.info("%s was moved aside to %s.", part, put_aside(part).name)
     else:
         part.unlink()
 
@@ -364,7 +364,7 @@ def _clear_wrong_part(part: Path, found: int | None) -> None:
 def _stream_download(url: str, file: RemoteFile, start: int) -> Iterator:
     """Yields the position at which the bytes begin, `start` or 0, then the bytes to the file's end.
 
-    Raises MirrorError when the server gives something else, or the connection ends too early.
+    Raises MirrorError when the server sends something else, or the connection ends too early.
     """
     try:
         with _request_download(url, start) as response:
@@ -410,7 +410,7 @@ def _check_download_response(headers, first: bytes, start: int, size: int) -> No
 def _write_downloaded_chunks(
     chunks: Iterable[bytes], path: Path, total: int, start: int = 0
 ) -> None:
-    """Appends the chunks to a file of `start` bytes, or, with 0, writes it anew; shows a bar."""
+    """Appends the chunks to a file of `start` bytes, or for 0 overwrites it; shows a bar."""
     bar = {"total": total, "initial": start, "desc": path.stem}
     with (
         open(path, "ab" if start else "wb") as file,
@@ -435,7 +435,7 @@ def _describe_wrong_download(path: Path, file: RemoteFile) -> str:
             digest.update(chunk)
 
     if digest.hexdigest() != file.sha256:
-        return f"a file of the right size, {file.size:,} bytes, with other content (sha256)"
+        return f"a file of the right size, {file.size:,} bytes, but with the wrong sha256"
     return ""
 
 
@@ -449,7 +449,7 @@ def find_unreachable_mirrors(urls: Iterable[str]) -> dict[str, str]:
     Raises ValueError when there are hosts, but none can be reached.
     """
     servers = {parts.netloc: parts for parts in map(urlsplit, urls)}
-    if not servers or urllib.request.getproxies():  # behind a proxy nothing can be told in advance
+    if not servers or urllib.request.getproxies():  # a proxy answers for all hosts
         return {}
 
     with ThreadPoolExecutor(len(servers)) as pool:
@@ -459,7 +459,8 @@ def find_unreachable_mirrors(urls: Iterable[str]) -> dict[str, str]:
     if len(unreachable) == len(servers):
         received = "; ".join(f"{host}: {error}" for host, error in unreachable.items())
         raise ValueError(
-            f"A source must be reachable. Received: {received}. Check the connection or the proxy."
+            f"At least one source must be reachable. Received: {received}. "
+            "Check the connection or the proxy."
         )
     return unreachable
 
@@ -469,6 +470,6 @@ def _explain_unreachable_mirror(server: SplitResult) -> str:
     address = server.hostname, server.port or PORTS[server.scheme]
     try:
         socket.create_connection(address, CONNECT_SECONDS).close()
-    except Exception as error:  # a name may fail to be encoded, too
+    except Exception as error:  # encoding a host name may fail too
         return str(error) or type(error).__name__
     return ""

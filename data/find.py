@@ -1,4 +1,4 @@
-"""Where a dataset's images are: what `--dataset` may mean, and what to say when there are none."""
+"""Finds a dataset's images: what `--dataset` may mean, and what to say when there are none."""
 
 import dataclasses
 import itertools
@@ -36,19 +36,19 @@ TFDS_OVERVIEW = "https://www.tensorflow.org/datasets/catalog/overview"
 
 
 class NoImagesError(ValueError):
-    """The place is there, but it holds no image."""
+    """The path exists, but it holds no images."""
 
 
 class MissingDatasetError(ValueError):
-    """No place has what `--dataset` says."""
+    """What `--dataset` names was not found anywhere."""
 
 
 def find_dataset_source(config: Config, *, fetch: bool = True) -> Source:
     """Finds the images of `config.dataset`.
 
     A set that only TensorFlow Datasets has is downloaded, if `fetch` allows. Raises ValueError when
-    there are no images, or none that can be read; it says what is there instead. Where no place is
-    found it is a MissingDatasetError, where one is empty a NoImagesError.
+    no images are found or none can be read; it says what is there instead. It is a
+    MissingDatasetError if no path is found, and a NoImagesError if the path holds no images.
     """
     name, data_dir = config.dataset, Path(config.data_dir).expanduser()
     if name == DIGITS.name:
@@ -72,10 +72,10 @@ def find_dataset_source(config: Config, *, fetch: bool = True) -> Source:
 def _open_tfds_copy_of_named_set(
     config: Config, data_dir: Path, error: ValueError | None, *, fetch: bool
 ) -> Source:
-    """The images of a named set from TensorFlow Datasets, where no place in data_dir has them.
+    """The images of a named set from TensorFlow Datasets, if they are nowhere in data_dir.
 
-    error: why the place that should have them does not. Raises ValueError with that reason, unless
-    the place is just empty; also for a set that TensorFlow Datasets does not have.
+    error: why the path that should have them does not. Raises ValueError with that reason unless
+    the path is merely empty, and for a set that TensorFlow Datasets does not have.
     """
     name = config.dataset
     named = NAMED_SETS.get(name)
@@ -97,7 +97,7 @@ def _open_tfds_copy_of_named_set(
 def _open_first_dataset_place(
     config: Config, data_dir: Path
 ) -> tuple[Source | None, ValueError | None]:
-    """The first place that has the images, or the error of the first one that should have them."""
+    """The first path that has the images, or the error of the first one that should have them."""
     first_error = None
     for path in _list_dataset_places(config.dataset, data_dir):
         try:
@@ -112,8 +112,8 @@ def _list_dataset_places(name: str, data_dir: Path) -> list[Path]:
     """The paths that `name` may mean, the likeliest first.
 
     A name with a slash is a path, relative to the current folder or to data_dir. Any other name is
-    a folder or a file in data_dir, however it is spelled, or, unless it is a named set's, in the
-    current folder.
+    a folder or a file in data_dir, in any spelling, or, unless it names a known set, in the current
+    folder.
     """
     path = Path(name).expanduser()
     if os.sep in name:
@@ -136,12 +136,12 @@ def _list_data_dir(folder: Path) -> list[Path]:
 
 
 def _fold_name_of_dataset_file(name: str) -> str:
-    """The spelling of a folder's or a file's name, without .zip and the like."""
+    """The normalised name of a folder or a file, without .zip and the like."""
     return fold_dataset_spelling(cut_suffix_from_dataset_name(name.lower()))
 
 
 def _open_dataset_at(path: Path, pattern: str, limit: int | None) -> Source:
-    """What `path` is or holds: a zip or another file of images, IDX files, an LMDB, images.
+    """Opens what `path` is or holds: a zip or another file of images, IDX files, an LMDB, images.
 
     Raises ValueError when it cannot be read, NoImagesError when it holds none of these.
     """
@@ -190,7 +190,7 @@ def _open_only_lmdb_below(path: Path, limit: int | None) -> Source | None:
     if not (any(path.glob("data.mdb")) or any(path.glob("*/data.mdb"))):
         return None
 
-    from data.sources.lsun import find_lmdb_folders, open_lmdb  # late: nothing else needs lmdb
+    from data.sources.lsun import find_lmdb_folders, open_lmdb  # only this needs lmdb
 
     folders = find_lmdb_folders(path)
     if not folders:  # they are hidden, or folders called data.mdb
@@ -204,7 +204,7 @@ def _open_only_lmdb_below(path: Path, limit: int | None) -> Source | None:
 
 
 def _list_matching_files(name: str, data_dir: Path) -> list[Path]:
-    """The files that `name` names by a pattern, such as shard-{000..012}.tar.
+    """The files that match `name`, if it is a pattern such as shard-{000..012}.tar.
 
     Raises ValueError for a pattern of single images.
     """
@@ -218,7 +218,7 @@ def _list_matching_files(name: str, data_dir: Path) -> list[Path]:
     if PurePath(name).suffix.lower() in IMAGE_SUFFIXES:
         raise ValueError(
             "--dataset must be a folder or a file that holds a whole dataset. "
-            f"Received: a pattern of images, {shorten_for_error(name)}. "
+            f"Received: a pattern for images, {shorten_for_error(name)}. "
             f"Give their folder: {_suggest_dataset_folder_for_pattern(PurePath(name))}."
         )
     return list_files_of_pattern(name, data_dir)
@@ -236,7 +236,7 @@ def _suggest_dataset_folder_for_pattern(path: PurePath) -> str:
 
 
 def _open_huggingface(name: str, config: Config, *, fetch: bool) -> Source:
-    from data.sources.huggingface import open_huggingface  # late: few need it
+    from data.sources.huggingface import open_huggingface  # imported late: few need it
 
     return open_huggingface(name, limit=config.train_size, fetch=fetch)
 
@@ -244,7 +244,7 @@ def _open_huggingface(name: str, config: Config, *, fetch: bool) -> Source:
 def _open_tfds_in_data_dir(
     name: str, config: Config, remedy: str, *, fetch: bool, with_test_split: bool = False
 ) -> Source:
-    from data.sources.tfds import open_tfds  # late: tensorflow_datasets is slow to import
+    from data.sources.tfds import open_tfds  # imported late: tensorflow_datasets is slow to import
 
     return open_tfds(
         name,

@@ -1,4 +1,4 @@
-"""The arrays that `train` is given from Python: each mistake is one line that says what to do."""
+"""Checks the arrays that `train` gets from Python. Each error is one line that says what to do."""
 
 import dataclasses
 import os
@@ -14,7 +14,7 @@ JUDGED_IMAGES = 64  # to guess the range of floats
 
 
 def check_training_images(config: Config, images: np.ndarray) -> None:
-    """Raises ValueError unless `images` are uint8 (N, H, W, C), as the settings want them."""
+    """Raises ValueError unless `images` are uint8 (N, H, W, C) and fit the settings."""
     if not isinstance(images, np.ndarray):
         remedy = "Try np.asarray(images)" if hasattr(images, "__len__") else "Load them first"
         remedy = "Load the file first" if isinstance(images, (str, os.PathLike)) else remedy
@@ -59,31 +59,33 @@ def _check_image_shape(config: Config, shape: tuple[int, int, int]) -> None:
     height, width, channels = shape
     if (height, width) != (config.height, config.width):
         raise ValueError(
-            f"The settings want images of {config.height}x{config.width} (H x W). "
+            f"The settings require images of {config.height}x{config.width} (H x W). "
             f"Received: {height}x{width}. "
             f"Resize them, or use Config(output_height={height}, output_width={width})."
         )
 
     if channels not in CHANNELS:
-        raise _make_images_error(f"{channels} channels", "They may have 1 (gray), 3 or 4")
+        raise _make_images_error(f"{channels} channels", "Give 1 (gray), 3 or 4")
     if config.c_dim not in ("auto", channels):
         raise ValueError(
-            f"The settings want images with c_dim={config.c_dim} channels. Received: {channels}. "
+            f"The settings require images with c_dim={config.c_dim} channels. "
+            f"Received: {channels}. "
             f"Convert them, or use Config(c_dim={channels})."
         )
 
 
 def take_training_labels(config: Config, labels, count: int) -> Labels | None:
-    """The labels of `count` images: `labels` themselves, or those for whole numbers (count,).
+    """The labels of `count` images: `labels` itself, or labels made from whole numbers (count,).
 
-    Classes are called as Config.label_names says, else "0", "1", ... Raises ValueError when they
-    do not fit the images or Config.labels.
+    Classes get their names from Config.label_names, or else "0", "1", ... Raises ValueError when
+    the labels do not fit the images or Config.labels.
     """
     if (labels is None) != (config.labels == "none"):
         remedy = "Give them" if labels is None else 'Use Config(labels="own") for classes'
         raise ValueError(
-            f'train() takes labels where Config.labels is not "none". Received: {config.labels}, '
-            f"and {'no labels' if labels is None else 'labels'}. {remedy}, or leave out both."
+            f'train() needs labels exactly when Config.labels is not "none". '
+            f"Received: {config.labels}, and {'no labels' if labels is None else 'labels'}. "
+            f"{remedy}, or leave out both."
         )
     if labels is None:
         return None
@@ -120,31 +122,31 @@ def _make_labels_of_class_numbers(config: Config, classes) -> Labels:
 def _check_label_vectors(config: Config, labels: Labels, count: int) -> None:
     if len(labels.y) != count:
         raise ValueError(
-            f"labels must be one for each of the {count:,} images. Received: {len(labels.y):,}. "
+            f"Each of the {count:,} images must have a label. Received: {len(labels.y):,} labels. "
             "Give as many labels as images."
         )
     if labels.y.shape != (count, len(labels.names)):
         raise ValueError(
-            f"labels.y must be {(count, len(labels.names))}, a column for each name. "
+            f"labels.y must have the shape {(count, len(labels.names))}, a column for each name. "
             f"Received: {labels.y.shape}. Give that many columns."
         )
     is_binary = bool(((labels.y == 0) | (labels.y == 1)).all())
     if not is_binary or (config.one_hot and (labels.y.sum(1) != 1).any()):
         raise ValueError(
             "labels must be vectors of 0 and 1, with a single 1 for classes. Received: others. "
-            "Give whole numbers (N,): train() makes the vectors."
+            "Give whole numbers (N,), and train() makes the vectors."
         )
 
     _check_label_names(config, labels.names)
 
 
 def _check_label_names(config: Config, names: tuple[str, ...]) -> None:
-    """Two classes at least, or as many attributes as the settings name."""
+    """Raises ValueError unless there are two classes or all attributes of the settings."""
     attributes = len(config.labels.split(","))
     fits = len(names) >= 2 if config.one_hot else len(names) == attributes
     if not fits:
         raise ValueError(
-            f"Config(labels={config.labels!r}) wants "
+            f"Config(labels={config.labels!r}) needs "
             f"{'two or more' if config.one_hot else attributes} labels. "
             f"Received: {', '.join(names)}. Give that many."
         )

@@ -1,4 +1,4 @@
-"""A dataset is what it contains: how two of them are told apart, wherever they lie."""
+"""Identifies a dataset by its content, wherever it is stored."""
 
 import hashlib
 
@@ -7,11 +7,11 @@ import numpy as np
 from config.settings import Config
 from data.sources.source import Source
 
-FINGERPRINTED_IMAGES = 1024  # evenly spaced ones; hashing them takes 0.1 s at 128x128
+FINGERPRINTED_IMAGES = 1024  # evenly spaced; hashing them takes 0.1 s at 128x128
 
 
 def fingerprint_pixels(images: np.ndarray) -> str:
-    """images (N, H, W, C) uint8 -> a text that differs when their number, shape or pixels do."""
+    """images (N, H, W, C) uint8 -> a hash of their shape and of FINGERPRINTED_IMAGES of them."""
     digest = hashlib.sha256(repr(images.shape).encode())
     count = min(len(images), FINGERPRINTED_IMAGES)
     for number in np.linspace(0, len(images) - 1, count).astype(int):
@@ -20,5 +20,5 @@ def fingerprint_pixels(images: np.ndarray) -> str:
 
 
 def name_place_of_dataset(config: Config, source: Source) -> str:
-    """The absolute path that --dataset led to; its name if it has no place of its own."""
+    """The absolute path that --dataset resolved to, or the dataset's name if it has no path."""
     return str(source.path.resolve()) if source.path else config.dataset

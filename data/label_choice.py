@@ -1,4 +1,4 @@
-"""Which labels a conditional network draws: from names, as in --label, to vectors y and back."""
+"""The labels that a conditional network draws: turns --label names into vectors y, and back."""
 
 import difflib
 import itertools
@@ -17,8 +17,8 @@ MAX_PICTURE_ROWS = 16  # labels that a picture shows
 def list_picture_labels(config: Config) -> np.ndarray:
     """y (K, y_dim) float32: the labels that pictures show, one per row.
 
-    Every class. For up to three attributes every combination; for more, first none, then each on
-    its own.
+    Every class; or every combination of up to three attributes; for more attributes, first none of
+    them, then each alone.
     """
     count = config.y_dim
     alone = np.eye(count, dtype=np.float32)
@@ -32,7 +32,7 @@ def list_picture_labels(config: Config) -> np.ndarray:
 
 
 def repeat_dataset_label_vectors(config: Config, count: int) -> np.ndarray | None:
-    """y (count, y_dim): `list_picture_labels` over and over; None for a network without labels."""
+    """y (count, y_dim): `list_picture_labels`, repeated; None for a network without labels."""
     if not config.y_dim:
         return None
     return np.resize(list_picture_labels(config), (count, config.y_dim))
@@ -43,8 +43,8 @@ def encode_dataset_labels_by_name(
 ) -> np.ndarray | None:
     """y (count, y_dim) for --label; without one, as `repeat_dataset_label_vectors`.
 
-    label: classes, separated by commas, that take turns; or the attributes that are on, or "none".
-    Raises ValueError, which lists the labels there are, when one is unknown or there are none.
+    label: classes, separated by commas, which take turns; or the attributes that are on; or "none".
+    Raises ValueError, which lists the known labels, when one is unknown or the run has no labels.
     """
     if label is None:
         return repeat_dataset_label_vectors(config, count)
@@ -71,7 +71,7 @@ def _join_label_names(config: Config, indices) -> str:
 
 
 def _find_label_indices(config: Config, label: str) -> list[int]:
-    """The positions of the names in --label, whatever their case; [] for "none"."""
+    """The positions of the names in --label, in any case; [] for "none"."""
     if not config.y_dim:
         raise ValueError(
             f"--label needs a run with labels. Received: {config.run_dir}, which has none. "
@@ -84,7 +84,7 @@ def _find_label_indices(config: Config, label: str) -> list[int]:
 
     lower = [name.lower() for name in known]
     _check_label_names(config, [name for name in names if name.lower() not in lower])
-    # Names that differ only in case are two labels: the exact one is meant.
+    # Two labels may differ only in case: an exact match comes first.
     return [known.index(name) if name in known else lower.index(name.lower()) for name in names]
 
 
@@ -95,16 +95,16 @@ def _check_label_names(config: Config, unknown: list[str]) -> None:
     alone = "" if config.one_hot else f", or {NO_ATTRIBUTE} alone"
     listed = join_names_for_error(config.label_names, limits.MAX_ATTRIBUTES_LISTED)
     raise ValueError(
-        f"--label must be among {listed}{alone}. "
+        f"--label must be one or more of {listed}{alone}. "
         f"Received: {shorten_for_error(unknown[0]) or 'nothing'}. "
         f"{_suggest_label(config, unknown[0].lower())}"
     )
 
 
 def _suggest_label(config: Config, name: str) -> str:
-    """What to do in place of a --label that is not there, given in lower case."""
+    """What to do about an unknown --label; name: the label in lower case."""
     if name == NO_ATTRIBUTE:
-        return "Every image of this run has a class: leave --label out to draw them all in turn."
+        return "Every image of this run has a class: leave out --label to draw all classes in turn."
     known = {known.lower(): known for known in config.label_names}
     nearest = difflib.get_close_matches(name, known, 1)
     return f"Did you mean {known[nearest[0]]}?" if nearest else "Pick one or more."

@@ -1,4 +1,4 @@
-"""A label vector y for every image of a pack: classes by folder, a dataset's own, or attributes."""
+"""A label vector y for every image of a pack: from class folders, the dataset or attributes."""
 
 import dataclasses
 import difflib
@@ -59,7 +59,7 @@ def _read_own_labels(source: Source, files: Sequence[str]) -> Labels:
 
 
 def _read_folder_labels(source: Source, files: Sequence[str]) -> Labels:
-    """One class per folder: the first one below the folder that holds everything."""
+    """One class per folder: the outermost folder of each image, below the one around everything."""
     if source.root is None:
         raise ValueError(
             f"--labels=folder needs images in folders. Received: {source.place}. "
@@ -84,7 +84,7 @@ def _check_class_folders(source: Source, names: list[str], folders_of_files: Ite
     received = (
         f"one class, '{escape_unprintable(names[0])}'"
         if stray is None
-        else f"{escape_unprintable(stray)} in none"
+        else f"{escape_unprintable(stray)}, which is in none"
     )
     raise ValueError(
         f"--labels=folder needs every image of {source.place} in one of two or more class "
@@ -98,17 +98,17 @@ def _select_label_rows(array: np.ndarray, files: Sequence[str]) -> np.ndarray:
         return array[np.array([int(name) for name in files], int)]
     except (ValueError, IndexError, OverflowError) as error:
         raise ValueError(
-            f"A pack must hold images of its dataset. Received: other names, {error}. "
+            f"A pack must hold images of its dataset. Received: unknown names: {error}. "
             "Delete .packs in --data_dir."
         ) from error
 
 
 def encode_dataset_classes_one_hot(names: Sequence[str], classes: np.ndarray) -> Labels:
-    """classes (N,): numbers into `names`."""
+    """classes (N,): indices into `names`."""
     if len(names) > limits.MAX_CLASSES:
         raise ValueError(
             f"--labels takes at most {limits.MAX_CLASSES:,} classes. "
-            f"Received: {len(names):,}. Join some, or drop --labels."
+            f"Received: {len(names):,}. Merge some, or drop --labels."
         )
     y = np.zeros((len(classes), len(names)), np.float32)
     y[np.arange(len(classes)), classes] = 1
@@ -117,7 +117,7 @@ def encode_dataset_classes_one_hot(names: Sequence[str], classes: np.ndarray) ->
 
 def _read_attribute_labels(path: Path, wanted: Sequence[str], files: Sequence[str]) -> Labels:
     """Columns of a file in CelebA's format: a count, a line of names, then for every image a line
-    of its name and 1 or -1 for each attribute.
+    with its name and 1 or -1 for each attribute.
     """
     _check_attributes_file_size(path)
     with open(path, encoding="utf-8", errors="replace") as file:
@@ -137,7 +137,8 @@ def _check_attributes_file_size(path: Path) -> None:
     size = path.stat().st_size
     if size > limits.MAX_ATTRIBUTES_BYTES:
         raise ValueError(
-            f"{path} must have a line of numbers for every image. Received: {size:,} bytes."
+            f"{path} must be a list of attributes, a line for each image. "
+            f"Received: a file of {size:,} bytes."
         )
 
 
@@ -152,10 +153,10 @@ def _check_attributes_of_every_image(path: Path, missing: list[str]) -> None:
 
 
 def find_attribute_columns(wanted: Sequence[str], names: Sequence[str], place: str) -> list[int]:
-    """The positions of the `wanted` attributes in `names`, whatever their case.
+    """The positions of the `wanted` attributes in `names`, in any case.
 
-    Raises ValueError, which lists `names` and says that they are those in `place`, when one is
-    unknown or wanted twice.
+    place: where `names` come from. Raises ValueError, which lists `names` and `place`, when an
+    attribute is unknown or wanted twice.
     """
     lower = [name.lower() for name in names]
     unknown = [name for name in wanted if name.lower() not in lower]
@@ -167,20 +168,20 @@ def find_attribute_columns(wanted: Sequence[str], names: Sequence[str], place: s
     hint = _suggest_attribute_of_dataset(unknown, names)
     listed = ", ".join(names[: limits.MAX_ATTRIBUTES_LISTED]) or "none"
     raise ValueError(
-        f"--labels must be none, own, folder, or attributes among {listed} ({place}). "
+        f"--labels must be none, own, folder, or some of the attributes {listed} ({place}). "
         f"Received: {received}. {hint}"
     )
 
 
 def _suggest_attribute_of_dataset(unknown: list[str], names: Sequence[str]) -> str:
-    """A question about the first of the `unknown` attributes, if one of `names` is like it."""
+    """Asks about the first of the `unknown` attributes, if one of `names` is like it."""
     lower = [name.lower() for name in names]
     close = difflib.get_close_matches(unknown[0].lower(), lower, 1) if unknown else []
     return f"Did you mean {names[lower.index(close[0])]}?" if close else "Pick some of these."
 
 
 def list_attributes_of_file(config: Config, source: Source) -> list[str]:
-    """The names in the attributes file of a dataset of image files; [] where there is none."""
+    """The names in the attributes file of a dataset of image files; [] if there is none."""
     folders = _list_folders_of_attributes(config, source) if source.root else []
     path = next(filter(Path.is_file, (f / CELEBA.attributes_file for f in folders)), None)
     if path is None:
@@ -209,5 +210,5 @@ def _find_attributes_file(config: Config, source: Source) -> Path:
         f"--labels={config.labels} needs {CELEBA.attributes_file} beside the images. "
         f"Received: none in {', '.join(map(str, folders))}. "
         "For CelebA, python download.py celebA fetches it. Try --labels=folder if each class has "
-        "its folder, else own or none."
+        "its own folder, else own or none."
     )

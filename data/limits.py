@@ -1,6 +1,6 @@
-"""How far a file that somebody else made is trusted: every bound on hostile input, and its reason.
+"""All limits on files from elsewhere, which may be hostile, and the reason for each.
 
-Modules use them as `limits.MAX_PIXELS`, so that a test that changes one changes it everywhere.
+Modules write `limits.MAX_PIXELS`, so that a test can change a limit everywhere at once.
 """
 
 MB = 2**20
@@ -8,57 +8,57 @@ GB = 2**30
 
 # One encoded image.
 MAX_ENCODED_BYTES = 256 * MB  # six times the largest JPEG of a 61 MP camera
-MAX_PIXELS = 89_478_485  # Pillow's MAX_IMAGE_PIXELS, 256 MB in RGB: above, it warns of a bomb
-MAX_JPEG_SCANS = 500  # each takes time for the whole image; libjpeg-turbo's fuzzers stop there
+MAX_PIXELS = 89_478_485  # Pillow's MAX_IMAGE_PIXELS, 256 MB in RGB; above it, Pillow warns
+MAX_JPEG_SCANS = 500  # each takes as long as a whole image; libjpeg-turbo's fuzzers stop there
 MAX_BYTES_READ_AT_ONCE = 16 * MB  # a larger file is read piece by piece, as it is decoded
 
 # Memory for decoding: MAX_WORKERS processes of MAX_WORKER_BYTES take MAX_DECODING_BYTES.
-MAX_DECODING_BYTES = 1 * GB  # for all images decoded at a time, unless a single one takes more
+MAX_DECODING_BYTES = 1 * GB  # for all images being decoded, unless a single one takes more
 MAX_UNGATED_BYTES = 8 * MB  # an image that takes less never waits for memory
-MAX_WORKERS = 16  # processes, of 45 MB each before they decode anything
-MAX_WORKER_BYTES = 64 * MB  # for an image in a worker; the main process decodes larger ones
-MAX_FLOAT64_PIXELS = 2**20  # of a 16-bit or float image, scaled in float64 at a time
+MAX_WORKERS = 16  # processes; each takes 45 MB before it decodes anything
+MAX_WORKER_BYTES = 64 * MB  # per image in a worker; the main process decodes larger ones
+MAX_FLOAT64_PIXELS = 2**20  # of a 16-bit or float image, scaled in float64 at once
 
 # Between a source and its pack.
-MAX_IMAGES_IN_FLIGHT = 64  # a zip's are in memory while they wait
+MAX_IMAGES_IN_FLIGHT = 64  # images from a zip wait in memory
 MAX_ENCODED_BYTES_IN_FLIGHT = 256 * MB  # if images are large, fewer are in flight
-MAX_UNREADABLE_SHARE = 0.10  # of all images; beyond, the dataset itself is likely the mistake
-MAX_UNREADABLE_FORGIVEN = 3  # whatever their share, so that one can train on a handful of files
+MAX_UNREADABLE_SHARE = 0.10  # of all images; with more, the dataset itself is probably wrong
+MAX_UNREADABLE_FORGIVEN = 3  # whatever their share, so that a handful of files is enough
 MAX_REASON_CHARACTERS = 120  # why an image was skipped; the text may come from the file
 
 # Folders and zips.
-MAX_FOLDER_DEPTH = 100  # os.walk calls itself for every folder in a folder
-MAX_ZIP_DIRECTORY_BYTES = 128 * MB  # a list of 2.8 million files; ImageNet's 1.3 million: 110 MB
-MAX_ENTRY_INFLATION = 100  # bytes of an entry per byte of it in the zip; a JPEG has 1.1
-MAX_ENTRY_BYTES_UNCHECKED = 16 * MB  # smaller entries may inflate as they like
-LZMA_PIECE_BYTES = 4096  # read at a time: zipfile inflates all that it reads, here 30 MB at most
-MAX_FILES_DESCRIBED = 5000  # looked at to tell what a folder without images holds
+MAX_FOLDER_DEPTH = 100  # os.walk calls itself for each level
+MAX_ZIP_DIRECTORY_BYTES = 128 * MB  # lists 2.8 million files; ImageNet's 1.3 million take 110 MB
+MAX_ENTRY_INFLATION = 100  # unpacked bytes per byte in the zip; a JPEG has 1.1
+MAX_ENTRY_BYTES_UNCHECKED = 16 * MB  # smaller entries may inflate by any factor
+LZMA_PIECE_BYTES = 4096  # read at a time; zipfile inflates all that it reads, here to 30 MB
+MAX_FILES_DESCRIBED = 5000  # examined to say what a folder without images holds
 
 # Tars and arrays, which are read as a stream.
-MAX_NUMBERED_IMAGES = 5_000_000  # whose names are in memory; as many as in IDX files
-MAX_BYTES_INFLATED_UNCHECKED = 1 * GB  # beyond it, MAX_ENTRY_INFLATION bytes per compressed one
+MAX_NUMBERED_IMAGES = 5_000_000  # their names are in memory; the same number as for IDX files
+MAX_BYTES_INFLATED_UNCHECKED = 1 * GB  # above it, MAX_ENTRY_INFLATION per compressed byte
 MAX_TAR_HEADER_BYTES = 1 * MB  # of a name or of attributes; a path may have 4 kB
 MAX_CLASS_BYTES = 1000  # of a .cls file, which holds a number or a word
-MAX_ARRAY_HEADER_BYTES = 10_000  # as numpy.lib.format trusts a header
-MAX_ARRAYS_IN_NPZ = 1000  # whose headers are read to find the images
+MAX_ARRAY_HEADER_BYTES = 10_000  # the limit of numpy.lib.format
+MAX_ARRAYS_IN_NPZ = 1000  # their headers are read to find the images
 MAX_LABEL_BYTES = 1 * GB  # a class for each image: 8 bytes, or a word
 
-# Pages of parquet files, which pyarrow inflates whole; MAX_ENTRY_INFLATION holds for larger ones.
-MAX_PAGE_BYTES_UNCHECKED = 64 * MB  # pyarrow holds up to six copies at a time; its pages have 1 MB
+# Pages of parquet files, which pyarrow inflates whole; larger ones obey MAX_ENTRY_INFLATION.
+MAX_PAGE_BYTES_UNCHECKED = 64 * MB  # pyarrow holds up to six copies of one; its own have 1 MB
 MAX_METADATA_BYTES = 16 * MB  # of a parquet file; thousands of columns and row groups take less
 MAX_PAGE_HEADER_BYTES = 64 * 1024  # pyarrow writes two images of at most 4 kB each into it
 
-# Names that --dataset gives for many files.
+# Files that one pattern in --dataset names.
 MAX_PATHS_NAMED = 100_000  # by braces; LAION-400M has 41,408 tars
 
-# IDX files, which are in memory as a whole.
+# IDX files, which are read into memory whole.
 MAX_IDX_BYTES = 1536 * MB  # EMNIST, the largest of the family, is 0.6 GB
-MAX_IDX_IMAGES = 5_000_000  # whose names are in memory, too; EMNIST has 0.8 million
+MAX_IDX_IMAGES = 5_000_000  # their names are in memory too; EMNIST has 0.8 million
 
 # LMDBs.
-MAX_LMDB_WAIT_SECONDS = 60  # for one image; a disk that sleeps takes ten
+MAX_LMDB_WAIT_SECONDS = 60  # for one image; a sleeping disk takes ten
 
 # Labels.
-MAX_CLASSES = 22_000  # ImageNet-21k's; an image's label vector then has 88 kB
-MAX_ATTRIBUTES_BYTES = 256 * MB  # CelebA's file is 27 MB; one without line ends is one line
+MAX_CLASSES = 22_000  # ImageNet-21k has as many; a label vector then has 88 kB
+MAX_ATTRIBUTES_BYTES = 256 * MB  # CelebA's file has 27 MB; any file may be one long line
 MAX_ATTRIBUTES_LISTED = 50  # in an error; CelebA has 40

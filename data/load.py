@@ -24,14 +24,14 @@ from system.text import escape_unprintable
 FEW_IMAGES = 1000  # fewer: the networks memorise them
 SKIPPED_LOGGED = 10  # the manifest names all that were skipped
 SHARES_LOGGED = 40  # labels
-PROBED_IMAGES = 64  # that a dry run decodes
+PROBED_IMAGES = 64  # decoded by a dry run
 
 
 class Outlook(NamedTuple):
-    """What a dataset will give, before it is packed.
+    """What is known of a dataset before it is packed.
 
-    label_names: None without labels. is_exact: whether `images` is known; else there may be fewer,
-    as unreadable ones are skipped.
+    label_names: None without labels. is_exact: whether `images` is certain; otherwise there may be
+    fewer, because unreadable ones are skipped.
     """
 
     images: int
@@ -41,7 +41,7 @@ class Outlook(NamedTuple):
 
 
 def load_dataset(config: Config) -> Pack:
-    """The images of `config.dataset`, packed on first use, and the labels that are asked for.
+    """The images of `config.dataset`, packed on first use, and the labels of `config.labels`.
 
     Raises ValueError when the dataset is not found, cannot be fetched, is mostly unreadable, or has
     no such labels.
@@ -76,7 +76,7 @@ def _load_dataset_pack(config: Config, source: Source) -> Pack:
 
 
 def _describe_dataset_pack(config: Config, source: Source) -> dict:
-    """What `load_or_make_pack` wants to know of a pack besides its source and places."""
+    """The arguments of `load_or_make_pack` other than the source and the folders."""
     dataset = _spell_dataset_for_pack(config, source)
     settings = {"dataset": dataset, "pattern": config.input_fname_pattern}
     return {
@@ -88,9 +88,9 @@ def _describe_dataset_pack(config: Config, source: Source) -> dict:
 
 
 def _spell_dataset_for_pack(config: Config, source: Source) -> str:
-    """What --dataset led to: a path in data_dir, else an absolute one, else a name.
+    """What --dataset resolved to: a path in data_dir, else an absolute path, else a name.
 
-    However it was typed, there is one pack.
+    So every spelling leads to the same pack.
     """
     if source.path is None:
         return config.dataset
@@ -101,8 +101,8 @@ def _spell_dataset_for_pack(config: Config, source: Source) -> str:
 def probe_dataset(config: Config) -> Outlook:
     """What `load_dataset` would find.
 
-    Where there is no pack yet, judges channels, sizes and what can be read by the first few images.
-    Says of these what `load_dataset` says of all. Fetches and writes nothing.
+    If there is no pack yet, judges channels, sizes and readability by the first few images, and
+    logs about them what `load_dataset` logs about all. Fetches and writes nothing.
     """
     source = find_dataset_source(config, fetch=False)
     first_images, unreadable, may_fail = _decode_first_images(source, config)
@@ -126,7 +126,7 @@ def probe_dataset(config: Config) -> Outlook:
 
 
 def _read_label_names(config: Config, source: Source, pack: Pack | None) -> tuple[str, ...] | None:
-    """The names of the labels; of classes by folder, those that `pack` has, if there is one."""
+    """The names of the labels; for class folders, those of the images in `pack`, if it exists."""
     files = pack.manifest["files"] if pack else []
     if not pack and config.labels not in ("none", "own"):
         files = [name for name, _ in source.items()]
@@ -135,7 +135,7 @@ def _read_label_names(config: Config, source: Source, pack: Pack | None) -> tupl
 
 
 def _decode_first_images(source: Source, config: Config) -> tuple[list[Decoded], int, bool]:
-    """(those that can be read, how many cannot, whether some of the others may fail as well)."""
+    """(the readable ones, how many are unreadable, whether any of the other images may be too)."""
     readable, unreadable, are_files = [], 0, False
     for _, image in itertools.islice(source.items(), PROBED_IMAGES):
         are_files |= not isinstance(image, np.ndarray)
@@ -155,12 +155,12 @@ def _decode_image_or_none(image, config: Config) -> Decoded | None:
 def choose_crop_and_resize(config: Config) -> Geometry:
     """The crop and the resize that the flags ask for.
 
-    One side of a crop implies the other by the output's shape.
+    If one side of a crop is given, the other follows from the output's shape.
     """
     height, width = config.input_height, config.input_width
     named = NAMED_SETS.get(config.dataset)
     if height is None and width is None and named and named.crop and config.crop:
-        # The shorter side of the crop, so that a tall or a wide one still holds the face.
+        # This sets the crop's shorter side, so that a tall or a wide crop still holds the face.
         tall = config.height > config.width
         height, width = (None, named.crop) if tall else (named.crop, None)
 
@@ -174,14 +174,14 @@ def choose_crop_and_resize(config: Config) -> Geometry:
 
 
 def list_pack_folders(config: Config) -> list[Path]:
-    """Where packs may lie; new ones go to the first that can be written."""
+    """Where packs may be; a new one goes to the first writable folder."""
     return [Path(parent).expanduser() / ".packs" for parent in (config.data_dir, config.out_dir)]
 
 
 def _log_dataset_summary(pack: Pack, geometry: Geometry, *, is_new: bool) -> None:
-    """One line about what was found, and one for each thing that a user should know of.
+    """Logs a line about what was found, and one for each thing that the user should know.
 
-    is_new: whether the run is, so that its size and channels may still be changed.
+    is_new: whether the run is new, so that its size and channels can still be changed.
     """
     manifest = pack.manifest
     sizes = _describe_dataset_image_sizes(manifest["sizes"])
@@ -195,7 +195,7 @@ def _log_dataset_summary(pack: Pack, geometry: Geometry, *, is_new: bool) -> Non
     _log_enlarged_images(manifest["sizes"], geometry, told=told, is_new=is_new)
     if manifest["transparent"] and is_new:
         colour = "white" if BACKGROUND == (255, 255, 255) else str(BACKGROUND)
-        text = "transparent images: %s, put on %s; --c_dim=4 keeps alpha"
+        text = "transparent images: %s, placed on %s; --c_dim=4 keeps alpha"
         logging.info(text, manifest["transparent"], colour)
 
 
@@ -205,7 +205,7 @@ def _warn_of_skipped_images(skipped: dict[str, str], readable: int) -> None:
     if len(skipped) > SKIPPED_LOGGED:
         text += f"; and {len(skipped) - SKIPPED_LOGGED} more in the manifest"
     total = readable + len(skipped)
-    logging.warning("skipped %s unreadable of %s: %s", len(skipped), total, text)
+    logging.warning("skipped %s unreadable images of %s: %s", len(skipped), total, text)
 
 
 def _warn_of_small_images(sizes: list, crop: tuple[int, int]) -> None:
@@ -217,9 +217,10 @@ def _warn_of_small_images(sizes: list, crop: tuple[int, int]) -> None:
 
 
 def _log_enlarged_images(sizes: list, geometry: Geometry, *, told: str, is_new: bool) -> None:
-    """Says how many images are enlarged, and from what.
+    """Logs how many images are enlarged, and from what size.
 
-    sizes: as in the manifest. told: which images, and the verb. is_new: as above.
+    sizes: as in the manifest. told: the subject and the verb of the line, after the count. is_new:
+    as in `_log_dataset_summary`.
     """
     enlarged, total = _count_enlarged_crops(sizes, geometry), sum(size[2] for size in sizes)
     if not enlarged:
@@ -231,12 +232,12 @@ def _log_enlarged_images(sizes: list, geometry: Geometry, *, told: str, is_new: 
     logging.info(
         "%s of %s enlarged to %sx%s, most of them from %sx%s%s.",
         *(f"{count:,}", told, geometry.width, geometry.height, width, height),
-        f"; --output_height={height} keeps all their detail" if keeps_detail else "",
+        f"; --output_height={height} is enough for all their detail" if keeps_detail else "",
     )
 
 
 def _count_enlarged_crops(sizes: list, geometry: Geometry) -> Counter:
-    """(height, width) of what the crop leaves of an image -> images, where it must be enlarged."""
+    """(height, width) after the crop -> number of images, for those that must be enlarged."""
     enlarged = Counter()
     for height, width, count in sizes:
         left, top, right, bottom = geometry.find_crop_box(height, width)

@@ -1,4 +1,4 @@
-"""What to say about a --dataset that is missing: what is odd about it, and what was meant."""
+"""Error messages for a missing --dataset: what looks wrong, and what was probably meant."""
 
 import contextlib
 import difflib
@@ -19,7 +19,7 @@ QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 
 
 def describe_missing_dataset(name: str, data_dir: Path, remedy: str) -> str:
-    """One line for a `name` that no place has. remedy: of a named set, else ""."""
+    """One line for a dataset `name` that was not found. remedy: for a named set, else ""."""
     if name in NAMED_SETS:
         return f"There is no {name} in {data_dir}. {remedy}".strip()
 
@@ -40,7 +40,7 @@ def describe_missing_dataset(name: str, data_dir: Path, remedy: str) -> str:
 
 
 def find_odd_part_of_dataset_path(name: str) -> str:
-    """What is wrong with a path that is not there, and what to write; "" if nothing looks odd."""
+    """What looks wrong with a missing path, and what to write instead; "" if nothing does."""
     if name != name.strip():
         return f"It begins or ends with a space. Try --dataset={_quote_path(name.strip())}."
     if name[0] in QUOTES or name[-1] in QUOTES:
@@ -53,7 +53,7 @@ def find_odd_part_of_dataset_path(name: str) -> str:
 
 
 def _find_odd_sign_in_dataset_path(name: str) -> str:
-    """The same, for characters that the shell or another system would have replaced."""
+    """The same, for characters that the shell or another system would have interpreted."""
     if os.name != "nt" and (drive := re.match(r"([A-Za-z]):[\\/]", name)):
         path = name[3:].replace("\\", "/")
         place = f"/mnt/{drive[1].lower()}/{path}"
@@ -63,14 +63,14 @@ def _find_odd_sign_in_dataset_path(name: str) -> str:
     if "\\" in name:
         return f"It has backslashes. Try --dataset={_quote_path(name.replace(chr(92), '/'))}."
     if "~" in name.split("/")[1:]:
-        return "~ means the home folder only at the start of a path. Write it out."
+        return "~ means the home folder only at the start of a path. Write out the full path."
     if found := re.search(r"\$\{?\w+\}?|%\w+%", name):
         return f"The shell did not expand {found[0]}: drop single quotes, or write it out."
     return ""
 
 
 def _suggest_path_nearby(name: str, data_dir: Path) -> str:
-    """The part of the path that is there, and the nearest name in it."""
+    """Suggests the nearest name in the part of the path that exists."""
     path = Path(os.path.expanduser(name))  # noqa: PTH111  (Path's own raises RuntimeError)
     parent = next((parent for parent in path.parents if parent.is_dir()), Path())
     missing = path.relative_to(parent).parts[0] if parent in path.parents else path.name
@@ -83,16 +83,16 @@ def _suggest_path_nearby(name: str, data_dir: Path) -> str:
 
 
 def _describe_datasets_in_data_dir(name: str, data_dir: Path) -> str:
-    """The dataset that `name` is nearest to, else those that data_dir may have, as a sentence."""
+    """A sentence with the dataset nearest to `name`, or else those that data_dir may have."""
     names = list_possible_datasets(data_dir)
     if nearest := find_nearest_dataset_name(name, [*names, *NAMED_SETS]):
         return f"Did you mean --dataset={_quote_path(nearest)}?"
     try:
         os.listdir(data_dir)
     except OSError as error:
-        return f"Looked in {data_dir}: {error.strerror}; --data_dir names another folder."
+        return f"Looked in {data_dir}: {error.strerror}; give another folder with --data_dir."
     if not names:
-        return f"{data_dir} holds no folder and no zip."
+        return f"{data_dir} holds no folders or zips."
     listed = ", ".join(map(escape_unprintable, names[:LISTED]))
     return f"In {data_dir}: {listed}{', ...' if len(names) > LISTED else '.'}"
 
@@ -111,7 +111,7 @@ def list_possible_datasets(folder: Path) -> list[str]:
 
 
 def find_nearest_dataset_name(name: str, names: list[str]) -> str | None:
-    """The one of `names` that is spelled nearly like `name`, whatever its case, or None."""
+    """The one of `names` that is spelled most like `name`, in any case; None if none is close."""
     lower = {cut_suffix_from_dataset_name(known.lower()): known for known in names}
     wanted = cut_suffix_from_dataset_name(name.lower())
     nearest = difflib.get_close_matches(wanted, lower, 1, cutoff=0.7)
@@ -119,13 +119,13 @@ def find_nearest_dataset_name(name: str, names: list[str]) -> str | None:
 
 
 def is_code_not_images(folder: Path) -> bool:
-    """True for folders of code, such as our own data/sources/, which lies in data_dir."""
+    """True for folders of code, such as our own data/sources/, which is in data_dir."""
     with contextlib.suppress(OSError):
         return (folder / "__init__.py").is_file()
     return False
 
 
 def _quote_path(path: str) -> str:
-    """A path as the shell wants it."""
+    """A path, quoted for the shell if necessary."""
     shown = shorten_for_error(path)
     return f'"{shown}"' if re.search(r"[^\w@%+=:,./~-]", shown) else shown

@@ -1,4 +1,4 @@
-"""Which images of a pack are held out: never trained on, so that scores can compare with them."""
+"""Chooses which images of a pack to hold out from training: scores compare with them."""
 
 import dataclasses
 import hashlib
@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from data.batches import open_image_row_reader
 
-KEY = b"DCGAN holdout 1"  # fixed for ever: with another key, other images would be held out
-BLOCK_BYTES = 2**24  # of images that are read at a time
+KEY = b"DCGAN holdout 1"  # never change it: another key would hold out other images
+BLOCK_BYTES = 2**24  # of images read at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Split:
 
 
 def split_rows_for_holdout(images: np.ndarray, share: float) -> Split:
-    """Holds out about `share` of images (N, H, W, C) uint8; none for 0, without reading any.
+    """Holds out about `share` of images (N, H, W, C) uint8. With 0, holds out and reads none.
 
-    An image's side is a function of its pixels alone: the same for every run, seed and order,
-    whatever images are added or removed, and copies of an image are on one side. A larger share
-    holds out these and more. Memory: 16 MB, and 24 bytes an image. Raises ValueError when no
-    image is held out, or fewer than 2 are left to train on.
+    Only an image's pixels decide whether it is held out: the run, the seed, the order and the other
+    images do not matter, and copies of an image stay together. A larger share holds out the same
+    images and more. Memory: 16 MB plus 24 bytes per image. Raises ValueError when no image is held
+    out, or fewer than 2 are left to train on.
     """
     if not share:
         everything = np.arange(len(images), dtype=np.int64)
@@ -36,15 +36,15 @@ def split_rows_for_holdout(images: np.ndarray, share: float) -> Split:
     split = Split(np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out))
     if not len(split.held_out) or len(split.training) < 2:
         raise ValueError(
-            "A holdout must have an image, and leave two to train on. Received: "
-            f"{share:g}, which holds out {len(split.held_out)} of {len(images):,}. "
+            "--holdout must hold out one image or more, and leave two or more to train on. "
+            f"Received: {share:g}, which holds out {len(split.held_out)} of {len(images):,}. "
             "Add images, or choose another --holdout."
         )
     return split
 
 
 def _hash_pixels_to_split_dataset(images: np.ndarray) -> np.ndarray:
-    """uint64 (N,), evenly spread: BLAKE2b of each image's bytes with KEY, 8 bytes, big-endian."""
+    """uint64 (N,), uniform: BLAKE2b of each image's bytes with KEY, 8 bytes, big-endian."""
     digests = bytearray()
     size = max(1, BLOCK_BYTES // images[0].nbytes)
     with (

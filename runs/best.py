@@ -1,4 +1,4 @@
-"""best/: the checkpoint with the best score so far, which newer ones do not push out."""
+"""best/ keeps the checkpoint with the best score so far, however many newer ones follow."""
 
 import math
 import os
@@ -21,9 +21,10 @@ HIGHER_IS_BETTER = ("coverage",)  # of the choices of --eval_metric
 
 
 def find_best_scored_entry(entries: list[dict], metric: str) -> dict | None:
-    """The entry of metrics.jsonl with the best score of this name; None without one.
+    """The entry of metrics.jsonl with the best score of this name; None if there is none.
 
-    Of several with that score, as early ones that cover nothing, the nearest to the reals.
+    Of several with the same score, such as early ones that cover nothing, the one with the lowest
+    Fréchet distance.
     """
     scored = [entry for entry in entries if _is_finite_number(entry.get(metric))]
     sign = -1 if metric in HIGHER_IS_BETTER else 1
@@ -37,11 +38,11 @@ def _is_finite_number(value) -> bool:
 def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None:
     """Makes <run>/best/ hold the checkpoint of `step`, and no other.
 
-    evaluated: the steps that the run knows the scores of. If best/ has that of any other step, the
-    run has gone back to before that step: best/ is put aside, since nobody knows which is better.
+    evaluated: the steps whose scores the run knows. If best/ holds another step, the run has gone
+    back to before that step. Nobody knows which is better, so best/ is moved aside.
 
-    Where links work, it takes no room until the original goes. A kill in between leaves the old
-    one, the new one or both: `list_checkpoints` then takes the newer. Raises OSError.
+    Where links work, it takes no room until the original is removed. A kill in between leaves the
+    old one, the new one or both; `list_checkpoints` then takes the newer. May raise OSError.
     """
     # The index comes last: data without an index are ignored.
     prefix = config.checkpoint_path / f"step-{step}"
@@ -53,21 +54,21 @@ def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None
     if any(path.name not in names for path in list_checkpoints(config.best_path)):
         aside = put_aside(config.best_path)
         logging.info(
-            "%s held the best checkpoint of later steps; it was put aside as %s.",
+            "%s held the best checkpoint of later steps; it was moved aside to %s.",
             *(config.best_path, aside.name),
         )
     _link_checkpoint_files(files, config.best_path)
     for path in sorted(config.best_path.glob("step-*.*"), reverse=True):
-        # Also what a kill left of one before: data without an index.
+        # Also removes what a kill left of an earlier one: data without an index.
         if FILE_NAME.fullmatch(path.name) and parse_checkpoint_step(path) != step:
             path.unlink(missing_ok=True)
 
 
 def put_best_checkpoint_of_run_back(config: Config) -> int:
-    """Makes the checkpoint in best/ the run's newest one; returns its step, 0 where there is none.
+    """Makes the checkpoint in best/ the run's newest one; returns its step, or 0 if there is none.
 
-    Later checkpoints are put aside, and a copy of metrics.jsonl keeps the later steps. A kill in
-    between leaves a run that goes on from one of the checkpoints. Raises OSError.
+    Later checkpoints are moved aside, and a copy of metrics.jsonl keeps the later steps. A kill in
+    between leaves a run that resumes from one of the checkpoints. May raise OSError.
     """
     best = _find_best_checkpoint_of_run(config)
     if not best:
@@ -80,12 +81,12 @@ def put_best_checkpoint_of_run_back(config: Config) -> int:
     path = locate_metrics(config)
     if any(entry["step"] > step for entry in read_metrics(path)):
         copy = cut_metrics_of_run_after_step(path, step, keeps_copy=True)
-        logging.info("%s keeps the metrics of the steps after it.", copy)
+        logging.info("%s keeps the metrics of the later steps.", copy)
     return step
 
 
 def _put_later_checkpoints_aside(folder: Path, step: int) -> None:
-    """Moves the files of those after `step` into a folder beside them, if there are any."""
+    """Moves the checkpoint files after `step` into a folder beside them, if there are any."""
     files = [path for path in folder.glob("step-*.*") if FILE_NAME.fullmatch(path.name)]
     later = [path for path in files if parse_checkpoint_step(path) > step]
     if not later:
@@ -96,21 +97,21 @@ def _put_later_checkpoints_aside(folder: Path, step: int) -> None:
     # Backwards: data without an index are ignored.
     for path in sorted(later, key=lambda path: (parse_checkpoint_step(path), path), reverse=True):
         os.replace(path, aside / path.name)
-    logging.info("the checkpoints after step %s were put aside in %s.", f"{step:,}", aside)
+    logging.info("the checkpoints after step %s were moved aside to %s.", f"{step:,}", aside)
 
 
 def _find_best_checkpoint_of_run(config: Config) -> Path | None:
-    """The prefix of the checkpoint in best/, unless it is of steps that the run went back from."""
+    """The prefix of the checkpoint in best/, unless the run went back to before its step."""
     scored = {e["step"] for e in read_metrics(locate_metrics(config)) if "frechet" in e}
     found = list_checkpoints(config.best_path)
     return found[-1] if found and parse_checkpoint_step(found[-1]) in scored else None
 
 
 def _link_checkpoint_files(files: list[Path], folder: Path) -> None:
-    """Links or copies them into `folder`, in their order, in place of others of their names."""
+    """Links or copies the files into `folder`, in order, replacing files with the same names."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in files:
         copy = folder / path.name
         if not (copy.exists() and copy.samefile(path)):
-            copy.unlink(missing_ok=True)  # of the same step, before a kill
+            copy.unlink(missing_ok=True)  # of the same step, left by a kill
             link_or_copy(path, copy)

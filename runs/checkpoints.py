@@ -1,4 +1,4 @@
-"""The state of a run on disk: all that training needs to go on, or only the networks."""
+"""Saves and restores a run's state: all that training needs to resume, or only the networks."""
 
 import contextlib
 import dataclasses
@@ -34,7 +34,7 @@ DAMAGE_ERRORS = (
     tf.errors.OpError,
 )
 
-# TensorFlow gives the system's reason for a failed write only in words; the possible codes are:
+# TensorFlow gives the system's reason for a failed write only in words. The possible codes:
 WRITE_ERRNOS = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -49,13 +49,13 @@ WRITE_ERRNOS = (
 STEP, IMAGES_SHOWN, IMAGES_AVERAGED = (
     f"{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in ("step", "images_shown", "images_averaged")
 )
-NOT_FINITE = "it holds NaN or infinity"  # what is wrong with a checkpoint that can be read
+NOT_FINITE = "it holds NaN or infinity"  # the fault of a checkpoint that can be read
 
-# What TensorFlow calls the files of a checkpoint, and the folder in which it writes them. All else
-# in their folder is the user's.
+# What TensorFlow calls the files of a checkpoint, and the temporary folder in which it writes them.
+# Everything else beside them is the user's.
 FILE_NAME = re.compile(r"step-\d+\.(index|data-\d{5}-of-\d{5})")
 TEMPORARY_NAME = re.compile(r"step-\d+_temp")
-CHECKPOINT_LIST = "checkpoint"  # TensorFlow's own list of them, written when one is whole
+CHECKPOINT_LIST = "checkpoint"  # TensorFlow's own list of checkpoints, written when one is whole
 
 MAX_REASON = 120  # characters of TensorFlow's explanation that are shown
 
@@ -72,9 +72,9 @@ class DivergedError(ValueError):
 
 
 class Checkpoints:
-    """The last `max_to_keep` states of a run: networks, optimizers, loss scales and the progress.
+    """The last `max_to_keep` states of a run: networks, optimizers, loss scales and progress.
 
-    progress: how far the restored state has got.
+    progress: the steps and images of the restored state.
 
     The constructor removes what a kill during a save left behind: TensorFlow never does.
     """
@@ -89,13 +89,13 @@ class Checkpoints:
         self.progress = Progress()
         self.step = tf.Variable(0, dtype=tf.int64)
         self.images_shown = tf.Variable(0, dtype=tf.int64)
-        self.older_state = self._collect_checkpoint_variables()  # of runs up to commit 67980ae
+        self.older_state = self._collect_checkpoint_variables()  # for runs up to commit 67980ae
         self.live_state = self._collect_checkpoint_variables(images_shown=self.images_shown)
         self.state = self._collect_checkpoint_variables(
             images_shown=self.images_shown, **self._map_average()
         )
         for state in (self.older_state, self.live_state, self.state):
-            # This creates the counter, which the checkpoints of older runs have.
+            # This creates the save counter, which the checkpoints of older runs contain.
             state.save_counter.assign(0)
 
         self.folder = config.checkpoint_path
@@ -133,7 +133,7 @@ class Checkpoints:
         """
         networks = {"generator": self.dcgan.generator, "discriminator": self.dcgan.discriminator}
         path = _restore_newest_checkpoint(self.config, networks, self._restore_state_of_checkpoint)
-        # The learning rates in the checkpoint would win over the flags.
+        # Otherwise the learning rates in the checkpoint would override the flags.
         self.g_adam.learning_rate = self.config.current_learning_rate
         self.d_adam.learning_rate = self.config.current_d_learning_rate
 
@@ -150,8 +150,8 @@ class Checkpoints:
         counts = _checkpoint_holds(path, IMAGES_SHOWN)
         averages = self.dcgan.average and _checkpoint_holds(path, IMAGES_AVERAGED)
         state = self.state if averages else self.live_state if counts else self.older_state
-        # expect_partial: a failure would otherwise log the name of every variable. What is more in
-        # the checkpoint is the average of a run that goes on without.
+        # expect_partial: otherwise a failure would log the name of every variable. A checkpoint may
+        # also hold an average that the run no longer uses.
         state.read(os.fspath(path)).expect_partial().assert_existing_objects_matched()
         if not counts:
             self.images_shown.assign(int(self.step) * derive_older_images_per_step(self.config))
@@ -167,7 +167,7 @@ class Checkpoints:
         return _are_checkpointed_variables_finite(*owners)
 
     def save(self, step: int) -> None:
-        """Saves the state after `step` steps, then removes the oldest of more than `max_to_keep`.
+        """Saves the state after `step` steps, then removes the oldest beyond `max_to_keep`.
 
         Raises DivergedError when something in it is NaN or infinite, and OSError when it cannot be
         written. Either way the earlier checkpoints stay as they are.
@@ -205,7 +205,7 @@ class Checkpoints:
     def _write_checkpoint_files(self, prefix: Path) -> None:
         """Writes the files of a checkpoint, and waits until the disk has them.
 
-        Otherwise a power failure could take them when their predecessors are already removed.
+        Otherwise a power failure could destroy them after their predecessors were removed.
         """
         with translate_write_errors(prefix):
             self.state.write(os.fspath(prefix))
@@ -231,8 +231,8 @@ def restore_networks(config: Config, checkpoint: str = "last", **networks: keras
     """Restores `generator=` and/or `discriminator=` from a checkpoint of a run.
 
     The generator is the averaged one where the checkpoint has it, unless `config.weights` is live.
-    checkpoint: "last", the newest that is readable; "best"; or a step. Raises ValueError when the
-    run has no such checkpoint or weights, or the checkpoint is unreadable.
+    checkpoint: "last", the newest readable one; "best"; or a step. Raises ValueError when the run
+    has no such checkpoint or weights, or the checkpoint is unreadable.
     """
     step, weights = tf.Variable(0, dtype=tf.int64), "live"
     variables = {
@@ -268,7 +268,7 @@ def _should_read_average(config: Config, path: Path) -> bool:
 
 
 def _check_wanted_average_exists(config: Config, paths: list[Path]) -> None:
-    """Raises ValueError when --weights=ema is wanted and no checkpoint has an average."""
+    """Raises ValueError for --weights=ema if no checkpoint has an average."""
     if config.weights != "ema" or not paths:
         return
     for path in paths:
@@ -277,12 +277,12 @@ def _check_wanted_average_exists(config: Config, paths: list[Path]) -> None:
                 return
     raise ValueError(
         f"--weights=ema needs averaged weights. Received: {config.run_dir}, which has none. "
-        "Drop it, or train on with --ema_half_life=50000."
+        "Drop the flag, or continue training with --ema_half_life=50000."
     )
 
 
 def read_progress(config: Config) -> Progress:
-    """How far the run's newest readable checkpoint is. Raises ValueError when none is readable."""
+    """The progress of the run's newest readable checkpoint. Raises ValueError if none is whole."""
     found = Progress()
 
     def read_progress_of_checkpoint(path: Path) -> None:
@@ -301,8 +301,8 @@ def read_progress(config: Config) -> Progress:
 def keep_images_per_step_of_checkpoints(config: Config) -> Config:
     """The settings, with the images per step of checkpoints that have no `images_shown`.
 
-    config.json must keep that number: the file will soon have today's --batch_size, and a kill may
-    come before the first checkpoint that counts its images.
+    config.json must keep that number: it is about to get today's --batch_size, and a kill may come
+    before the first checkpoint that counts its images.
     """
     if not any(map(_is_older_checkpoint, list_checkpoints(config.checkpoint_path))):
         return config
@@ -312,7 +312,7 @@ def keep_images_per_step_of_checkpoints(config: Config) -> Config:
 def choose_checkpoints(config: Config, wanted: str) -> list[Path]:
     """The prefixes of the checkpoints that --checkpoint means, the first choice last.
 
-    wanted: "last", "best" or a step. Raises ValueError when the run has none such.
+    wanted: "last", "best" or a step. Raises ValueError when the run has no such checkpoint.
     """
     wanted = wanted.strip().lower()
     last, best = list_checkpoints(config.checkpoint_path), list_checkpoints(config.best_path)
@@ -336,9 +336,9 @@ def list_checkpoints(folder: Path) -> list[Path]:
 
 
 def list_steps_in_checkpoint_list(folder: Path) -> list[int]:
-    """The steps in TensorFlow's list of checkpoints, all of which were whole once.
+    """The steps in TensorFlow's list of checkpoints, all of which were whole at some time.
 
-    Empty where there is no list that can be read.
+    Empty if there is no readable list.
     """
     try:
         text = (folder / CHECKPOINT_LIST).read_text(encoding="utf-8")
@@ -361,7 +361,7 @@ def parse_checkpoint_step(path: Path) -> int:
 
 
 def list_checkpoint_files(prefix: Path) -> list[Path]:
-    """TensorFlow's files of a checkpoint; the names of others may begin like its own."""
+    """TensorFlow's files of a checkpoint. The user's files may have names that begin the same."""
     paths = prefix.parent.glob(f"{prefix.name}.*")
     return [path for path in paths if FILE_NAME.fullmatch(path.name)]
 
@@ -385,9 +385,9 @@ def _restore_newest_checkpoint(
 ) -> Path | None:
     """Restores the newest readable checkpoint of a run, or of `paths`; returns its prefix, or None.
 
-    networks: name -> what is restored. read restores the checkpoint of a prefix, and raises one of
-    DAMAGE_ERRORS when something is missing, unreadable or not finite. Raises ValueError when no
-    checkpoint is readable.
+    networks: name -> what is restored. read: restores the checkpoint with the given prefix; raises
+    one of DAMAGE_ERRORS when something is missing, unreadable or not finite. Raises ValueError when
+    no checkpoint is readable.
     """
     paths = list_checkpoints(config.checkpoint_path) if paths is None else paths
     _check_some_checkpoint_fits(config, networks, paths)
@@ -410,7 +410,7 @@ def _explain_damaged_checkpoints(config: Config, count: int) -> str:
 def _check_some_checkpoint_fits(
     config: Config, networks: dict[str, keras.Model], paths: list[Path]
 ) -> None:
-    """Raises ValueError if all checkpoints are whole, but of other networks than these."""
+    """Raises ValueError if all checkpoints are whole, but belong to other networks."""
     expected = {
         f"{name}/{variable.path}": tuple(variable.shape)
         for name, network in networks.items()
@@ -451,9 +451,10 @@ def _try_to_restore_checkpoint(path: Path, read: Callable[[Path], None]) -> bool
 
 
 def _checkpoint_holds(path: Path, name: str) -> bool:
-    """Whether it has a variable. Raises one of DAMAGE_ERRORS.
+    """Whether a checkpoint has the variable `name`. May raise one of DAMAGE_ERRORS.
 
-    Checkpoints up to commit 67980ae have no IMAGES_SHOWN; IMAGES_AVERAGED comes with an average.
+    Checkpoints up to commit 67980ae have no IMAGES_SHOWN; those with an average have
+    IMAGES_AVERAGED.
     """
     return tf.train.load_checkpoint(os.fspath(path)).has_tensor(name)
 
@@ -467,7 +468,7 @@ def _is_older_checkpoint(path: Path) -> bool:
 
 
 def _shorten_checkpoint_error(error: Exception) -> str:
-    """An error's first line, without the node of the graph that TensorFlow begins with."""
+    """An error's first line, without the graph node that TensorFlow puts first."""
     first_line = (str(error).splitlines() or [""])[0]
     reason = re.sub(r"^\{\{.*?\}\} *", "", first_line)[:MAX_REASON]
     return reason or type(error).__name__

@@ -1,6 +1,6 @@
 """Who owns a folder: every run has an id, and its folders elsewhere say which run they belong to.
 
-A folder that a run fills holds a run.json, {"run_id": ..., "run": the absolute path of the run}.
+A folder that a run writes to holds a run.json, {"run_id": ..., "run": the run's absolute path}.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from system.files import write_atomic
 from system.locks import find_lock_holder, lock_folder
 
 CLAIM_FILE = "run.json"
-ID_BYTES = 8  # random ones: no two runs of a person get the same
+ID_BYTES = 8  # random, so that no two runs get the same id
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Claim:
 def give_run_an_id(config: Config) -> Config:
     """The settings with the run's id: the one that it has on disk, else a new one.
 
-    Settings in memory may be those of another run, with another name.
+    The id in `config` does not count: the settings may come from a run with another name.
     """
     run_id = _find_run_id_on_disk(config) or os.urandom(ID_BYTES).hex()
     return dataclasses.replace(config, run_id=run_id)
 
 
 def lock_run_folders(config: Config):
-    """Within the block only this process may train the run, or fill its folders elsewhere.
+    """Within the block only this process may train the run, or write to its folders elsewhere.
 
     See `system.locks.lock_folder`.
     """
@@ -49,7 +49,7 @@ def lock_run_folders(config: Config):
 
 
 def find_process_in_run_folders(config: Config) -> str:
-    """Who trains the run or fills its folders now, "process 12 on host"; "" if nobody does."""
+    """Who trains the run or writes to its folders now, "process 12 on host"; "" if nobody does."""
     folders = config.run_dir, *_list_run_folders_outside_run(config).values()
     return next(filter(None, map(find_lock_holder, folders)), "")
 
@@ -69,9 +69,9 @@ def check_run_owns_its_folders(config: Config, *settings: str) -> None:
 
 
 def claim_run_folders(config: Config) -> None:
-    """Makes the folder of the checkpoints, and writes run.json there and into those elsewhere.
+    """Creates the checkpoint folder, and writes run.json there and into the folders elsewhere.
 
-    To be called once `check_run_owns_its_folders` has passed.
+    Call it after `check_run_owns_its_folders` has passed.
     """
     folders = [config.checkpoint_path, *_list_run_folders_outside_run(config).values()]
     for folder in dict.fromkeys(folders):
@@ -79,16 +79,16 @@ def claim_run_folders(config: Config) -> None:
 
 
 def claim_folder_of_samples(config: Config) -> None:
-    """For drawing without training. Raises ValueError when sample_dir is another run's."""
+    """Claims sample_dir, for drawing without training. Raises ValueError if it is another run's."""
     check_run_owns_its_folders(config, "sample_dir")
     for folder in _list_run_folders_outside_run(config, "sample_dir").values():
         _write_folder_claim(config, folder)
 
 
 def _check_folders_are_not_dataset(config: Config) -> None:
-    """Raises ValueError when a folder that the run fills is the one that its images lie in.
+    """Raises ValueError when the run would write into the folder of its images.
 
-    The run's own pictures would be among the images when it starts again.
+    Its own pictures would be among the images when it is started again.
     """
     if not config.dataset_place:
         return
@@ -106,7 +106,7 @@ def _check_folders_are_not_dataset(config: Config) -> None:
 
 
 def _list_run_folders_outside_run(config: Config, *settings: str) -> dict[str, Path]:
-    """Setting -> folder, of those outside the run's own folder, which other runs may use too."""
+    """Setting -> folder, for folders outside the run's own, which other runs may use too."""
     places = {"checkpoint_dir": config.checkpoint_path, "sample_dir": config.sample_path}
     run_dir = config.run_dir.resolve()
     return {
@@ -117,9 +117,9 @@ def _list_run_folders_outside_run(config: Config, *settings: str) -> dict[str, P
 
 
 def _find_run_id_on_disk(config: Config) -> str:
-    """The id of the run that began in this folder; "" where none did.
+    """The id of the run that began in this folder; "" if none did.
 
-    If its config.json is gone, as users may delete it, the run.json beside the checkpoints tells.
+    If its config.json is gone (users may delete it), the run.json beside the checkpoints has it.
     """
     with contextlib.suppress(ValueError):
         stored = read_run_settings(config.run_dir)
@@ -134,7 +134,7 @@ def _find_run_id_on_disk(config: Config) -> str:
 
 
 def _read_folder_claim(folder: Path) -> Claim | None:
-    """What the run.json of a folder says; None without one. Raises ValueError if it is not ours."""
+    """What a folder's run.json says; None without one. Raises ValueError if it is not ours."""
     path = folder / CLAIM_FILE
     if not os.path.lexists(path):
         return None
@@ -158,7 +158,7 @@ def _read_folder_claim_or_complain(setting: str, folder: Path) -> Claim | None:
 
 
 def _claim_names_this_run(config: Config, folder: Path, claim: Claim) -> bool:
-    """Whether `claim`, which `folder` holds, is the run's own: it may have moved since."""
+    """Whether the claim in `folder` is this run's. The run may have moved since it was written."""
     if _are_same_folder(claim.run, config.run_dir):
         return claim.run_id in ("", config.run_id)
     return (
@@ -169,7 +169,7 @@ def _claim_names_this_run(config: Config, folder: Path, claim: Claim) -> bool:
 
 
 def _claiming_run_still_fills_folder(folder: Path, claim: Claim) -> bool:
-    """Whether the run that a claim names is still there, and still fills `folder`."""
+    """Whether the run that a claim names still exists, and still writes to `folder`."""
     with contextlib.suppress(ValueError):
         other = read_run_settings(claim.run)
         return (
@@ -195,22 +195,22 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
 
 
 def _check_unclaimed_folder_is_free(setting: str, folder: Path) -> None:
-    """Raises ValueError where another run would put the folder aside, or may have filled it."""
+    """Raises ValueError if another run would move the folder aside, or may have written to it."""
     if run := _find_run_around_folder(folder):
         raise ValueError(
-            f"--{setting} must not lead into another run. Received: {folder}, which lies in {run} "
+            f"--{setting} must not lead into another run. Received: {folder}, which is in {run} "
             f"and would be moved or removed with it. Give another --{setting}."
         )
     if found := _find_file_of_training(folder):
         raise ValueError(
             f"--{setting} must be this run's own. Received: {folder}, which holds "
-            f"{found}, a file named as training names its own, and nothing says whose it is. "
+            f"{found}. Training may have written that, and nothing says for which run. "
             f"Give another --{setting}."
         )
 
 
 def _find_run_around_folder(folder: Path) -> Path | None:
-    """The innermost run whose folder this is, or holds it."""
+    """The innermost run whose folder is `folder` or contains it."""
     folder = folder.resolve()
     return next(filter(is_run_folder, (folder, *folder.parents)), None)
 
@@ -218,8 +218,8 @@ def _find_run_around_folder(folder: Path) -> Path | None:
 def _find_file_of_training(folder: Path) -> str | None:
     """A file in `folder` that may come from training.
 
-    Runs once had no ids, and folders no run.json. It may also be a file of the user's that has such
-    a name.
+    Early runs had no ids, and their folders no run.json. It may also be a file of the user's with
+    such a name.
     """
     patterns = ("step-*.index", "train_" + "[0-9]" * 8 + ".png")
     names = [path.name for pattern in patterns for path in sorted(folder.glob(pattern))]
@@ -227,7 +227,7 @@ def _find_file_of_training(folder: Path) -> str | None:
 
 
 def _run_has_named_folder(config: Config, setting: str, folder: Path) -> bool:
-    """Whether the run's settings on disk have the folder, as those of runs without ids may."""
+    """Whether the run's settings on disk name the folder, as may those of runs without ids."""
     stored = read_run_settings(config.run_dir)
     return stored is not None and _are_same_folder(
         folder, stored.run_dir / Path(getattr(stored, setting)).expanduser()
@@ -254,7 +254,7 @@ def _write_folder_claim(config: Config, folder: Path) -> None:
 
 
 def _warn_of_folder_among_images(config: Config, folder: Path) -> None:
-    """Says that a folder elsewhere lies among the images of this run, or of one beside it."""
+    """Warns that a folder elsewhere is among the images of this run, or of one beside it."""
     if folder not in _list_run_folders_outside_run(config).values():
         return
     runs = {config.name: config, **read_all_runs(config.run_dir.parent)}
@@ -262,8 +262,8 @@ def _warn_of_folder_among_images(config: Config, folder: Path) -> None:
         place = Path(run.dataset_place)
         if run.dataset_place and folder.resolve().is_relative_to(place.resolve()):
             logging.warning(
-                "%s lies among the images of %s, in %s: they are read without it, but whoever "
-                "moves or removes them takes it along.",
+                "%s is among the images of %s, in %s: training does not read it, but moving or "
+                "removing the images takes it along.",
                 *(folder, run.run_dir, place),
             )
             return

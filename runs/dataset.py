@@ -1,4 +1,4 @@
-"""Whether the images that were loaded are those that a run was trained on."""
+"""Checks whether the loaded images are those that a run was trained on."""
 
 import contextlib
 import dataclasses
@@ -14,18 +14,17 @@ from runs.find import find_runs_to_continue, read_run, read_run_settings
 
 
 def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = "") -> Config:
-    """The settings with what identifies `images` (N, H, W, C) uint8.
+    """The settings, with what identifies `images` (N, H, W, C) uint8.
 
-    place: where they lie, as `data.load` says; "" for an array. Logs it when a run's images
-    have moved or changed. Raises ValueError for other images from another place, and for another
-    --holdout.
+    place: where they are, from `data.load`; "" for an array. Logs when a run's images have moved or
+    changed. Raises ValueError for other images from another place, and for another --holdout.
     """
     fingerprint, run = fingerprint_pixels(images), _read_unless_damaged(read_run, config)
     if run and run.dataset_fingerprint and run.dataset != IMPORTED:
         _check_holdout_is_that_of_run(run, config)
         _compare_with_dataset_of_run(run, fingerprint, place)
         place = place or run.dataset_place
-    earlier = _read_unless_damaged(read_run_settings, config)  # of a run that starts anew, too
+    earlier = _read_unless_damaged(read_run_settings, config)  # also if it starts over
     first = earlier.first_dataset or earlier.dataset if earlier else config.dataset
     has_dataset = place or (run and run.dataset not in (FROM_ARRAY, IMPORTED))
     return dataclasses.replace(
@@ -40,10 +39,10 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
 def find_run_of_same_images(config: Config, given: dict, images: np.ndarray) -> Config:
     """The settings of the run that was trained on `images` under another name; else `config`.
 
-    config: of the run that `given` (name -> value) means. If it is new and nobody named it, a run
-    beside it may have these very images, (N, H, W, C) uint8. That run goes on if its name comes
-    from its dataset, which then was renamed or moved. If a user gave the name, a line only
-    mentions that run.
+    config: the run that `given` (name -> value) means. If it is new and the user did not name it, a
+    run beside it may have the same images, (N, H, W, C) uint8. If that run's name comes from its
+    dataset, the dataset was renamed or moved, and that run continues. If the user named that run,
+    the log only mentions it.
     """
     if given.get("out_name") or read_run_settings(config.run_dir):
         return config
@@ -70,19 +69,19 @@ def list_runs_that_may_have_dataset(config: Config, given: dict) -> list[Config]
 
 
 def _has_default_name(run: Config) -> bool:
-    """Whether the run is called as it was without --out_name when it began."""
+    """Whether the run has the name that its first dataset gives it without --out_name."""
     return run.name == dataclasses.replace(run, dataset=run.first_dataset, out_name="").name
 
 
 def _read_unless_damaged(read: Callable[[Path], Config | None], config: Config) -> Config | None:
-    """What `read` finds in the run's folder: settings in memory may be new, or another run's."""
-    with contextlib.suppress(ValueError):  # damaged, which is no reason to stop here
+    """What `read` finds in the run's folder; `config` itself may be new, or another run's."""
+    with contextlib.suppress(ValueError):  # damaged, but that is no reason to stop here
         return read(config.run_dir)
     return None
 
 
 def _check_holdout_is_that_of_run(run: Config, config: Config) -> None:
-    """Raises ValueError where images that the run was trained on would be held out, or others."""
+    """Raises ValueError for another --holdout, which would hold out other images."""
     if config.holdout != run.holdout:
         raise ValueError(
             f"--holdout is fixed once a run has started: {run.run_dir} has {run.holdout:g}. "

@@ -1,4 +1,4 @@
-"""Which run a command means: the folders in out_dir, their settings, and whether they fit."""
+"""Finds the run that a command means: lists the runs in out_dir and checks which one fits."""
 
 import contextlib
 import dataclasses
@@ -34,15 +34,15 @@ from runs.not_found import (
 from runs.place import point_settings_to_run_folder
 from system.text import join_names_for_error, shorten_for_error
 
-KEPT_SETTINGS_NAMED = 4  # of a run that starts anew
+KEPT_SETTINGS_NAMED = 4  # of a run that starts over
 
 
 def find_run_to_train(given: dict) -> Config:
-    """The settings to train with: a new run's, or those of the run that exists with `given` on top.
+    """The settings to train with: a new run's, or those of an existing run with `given` on top.
 
-    given: name -> value, as the user gave them. Raises ValueError when the run that exists has
-    other images, another preset or other networks, when its name looks mistyped, or when
-    settings contradict each other.
+    given: name -> value, as the user gave them. Raises ValueError when the existing run has other
+    images, another preset or other networks, when a new run's name looks mistyped, or when settings
+    contradict each other.
     """
     config = _find_settings_to_train(
         point_settings_to_run_folder(given), bool(given.get("out_name"))
@@ -67,24 +67,24 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
 
 
 def _warn_of_other_runs(fresh: Config, given: dict) -> None:
-    """Says of the new run `fresh` what shows that somebody may have meant another one."""
+    """Warns if the user may have meant another run than the new run `fresh`."""
     place = fresh.run_dir.parent
     if is_run_folder(place):
-        logging.warning("%s is a new run, in the folder of another.", fresh.run_dir)
+        logging.warning("%s is a new run inside another run's folder.", fresh.run_dir)
     if "dataset" in given or "out_dir" not in given or given.get("out_name"):
         return
     if runs := read_all_runs(place):
         logging.warning(
-            "no --dataset was given: %s is a new run, on %s. Runs there: %s; to continue one of "
-            "them, add its --out_name.",
+            "no --dataset was given: %s is a new run on %s. Other runs there: %s; to continue one "
+            "of them, add its --out_name.",
             *(fresh.run_dir, fresh.dataset, join_names_for_error([*runs])),
         )
 
 
 def _take_settings_without_checkpoint(fresh: Config, given: dict) -> Config:
-    """The settings of a run whose checkpoints are gone, `given` ones on top; else `fresh`.
+    """The settings of a run whose checkpoints are gone, with `given` on top; else `fresh`.
 
-    Nobody named a dataset: the run's config.json does, where it is still there.
+    For a command that names no dataset: the run's config.json, if it is still there, names it.
     """
     stored = None
     with contextlib.suppress(ValueError):  # damaged: training says so
@@ -99,7 +99,7 @@ def _take_settings_without_checkpoint(fresh: Config, given: dict) -> Config:
 
 
 def _say_which_settings_are_kept(config: Config, fresh: Config) -> None:
-    """Names the settings of `config`, from config.json, that `fresh`, the command alone, lacks."""
+    """Logs which settings of `config`, from config.json, differ from `fresh`, the command alone."""
     ours, theirs = config.resolve(), fresh.resolve()
     names = [name for name, setting in SETTINGS.items() if setting.flag]
     differ = [
@@ -111,7 +111,7 @@ def _say_which_settings_are_kept(config: Config, fresh: Config) -> None:
     if differ:
         dataset = "NAME" if config.dataset in (FROM_ARRAY, IMPORTED) else config.dataset
         logging.info(
-            "%s has no checkpoint. Its config.json still gives %s; to start without that file's "
+            "%s has no checkpoint. Its config.json still sets %s; to start without that file's "
             "settings, add --dataset=%s.",
             *(config.run_dir, join_names_for_error(differ, KEPT_SETTINGS_NAMED)),
             shlex.quote(shorten_for_error(dataset)),
@@ -119,9 +119,9 @@ def _say_which_settings_are_kept(config: Config, fresh: Config) -> None:
 
 
 def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
-    """The runs beside the new run `fresh` that could go on with what was `given` (name -> value).
+    """The runs beside the new run `fresh` that could continue with `given` (name -> value).
 
-    Each has its settings with the given ones on top. Their images may be different ones.
+    Each has its own settings with the given ones on top. Their images may differ.
     """
     found = []
     for run in read_all_runs(fresh.run_dir.parent).values():
@@ -137,8 +137,8 @@ def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
 def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     """The trained run that `given` (name -> value) means: by its name, else the only one that fits.
 
-    uses_dataset: whether the command reads images; if not, a line says that another --dataset is
-    ignored. Raises ValueError naming the runs that exist when none or several fit.
+    uses_dataset: whether the command reads images; if not, the log says that another --dataset is
+    ignored. Raises ValueError, which names the existing runs, when none or several fit.
     """
     given = point_settings_to_run_folder(given)
     wanted = Config(**apply_preset(given))
@@ -149,7 +149,7 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
         raise ValueError(mistake)
     _check_run_has_networks_of_preset(given, wanted, found)
     if not uses_dataset and "dataset" in given and not dataset_may_be_of_run(found, wanted.dataset):
-        text = "%s was trained on %s; --dataset=%s is not needed here and not used."
+        text = "%s was trained on %s; --dataset=%s is not needed here, and ignored."
         logging.info(text, found.run_dir, found.dataset, wanted.dataset)
         given = {name: value for name, value in given.items() if name != "dataset"}
     return change_settings(found, _drop_preset_for_existing_run(given))
@@ -162,7 +162,7 @@ def read_run(run_dir: Path) -> Config | None:
 
 
 def read_run_with_any_checkpoint(run_dir: Path) -> Config | None:
-    """As `read_run`, but a run whose only checkpoint is in best/ counts, too."""
+    """Like `read_run`, but a run whose only checkpoint is in best/ also counts."""
     config = read_run_settings(run_dir)
     folders = (config.checkpoint_path, config.best_path) if config else ()
     return config if any(any(folder.glob("step-*.index")) for folder in folders) else None
@@ -177,7 +177,7 @@ def read_run_settings(run_dir: Path) -> Config | None:
     if not path.is_file():
         return None
 
-    # What matters is where the run lies now, not where it lay when its settings were written.
+    # What matters is where the run is now, not where it was when its settings were written.
     return change_settings(read_config(path), derive_out_settings_of_folder(run_dir))
 
 
@@ -186,7 +186,7 @@ def check_run_knows_its_dataset(config: Config) -> None:
     if config.dataset == FROM_ARRAY:
         raise ValueError(
             f"{config.run_dir} was trained from Python, on an array, which is not kept. "
-            "Received: no dataset. Go on from Python, or add the --dataset=NAME of the same images."
+            "Received: no dataset. Continue from Python, or add --dataset=NAME for the same images."
         )
     if config.dataset == IMPORTED:
         raise ValueError(
@@ -196,16 +196,16 @@ def check_run_knows_its_dataset(config: Config) -> None:
 
 
 def _drop_preset_for_existing_run(given: dict) -> dict:
-    """`given` without the preset: a run knows its own defaults."""
+    """`given` without the preset: an existing run has its own defaults."""
     return {name: value for name, value in given.items() if name != "preset"}
 
 
 def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
-    """Raises ValueError for a new run that nobody gave a dataset, if its name is nearly another's.
+    """Raises ValueError for a new run without --dataset, if its name is nearly another run's.
 
-    It would train on the default dataset where somebody meant to go on. Runs of that dataset are
-    left out, as similar names are common among them; but not for --out_dir, which only leads to
-    existing runs.
+    It would train on the default dataset although the user meant to continue. Runs on that dataset
+    do not count, because similar names are common among them. For --out_dir they do, because it
+    only leads to existing runs.
     """
     is_named = bool(given.get("out_name"))
     typed = fresh.run_dir if is_named else fresh.run_dir.parent
@@ -219,7 +219,7 @@ def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
 
 
 def _check_other_dataset_is_wanted(stored: Config, fresh: Config, *, is_named: bool) -> None:
-    """Warns of other images; raises ValueError where nothing shows that they are wanted."""
+    """Warns of another dataset; raises ValueError if nothing shows that it is wanted."""
     if is_same_dataset_setting(stored.dataset, fresh.dataset):
         return
     message = f"{fresh.run_dir} was trained on {stored.dataset}. Received: {fresh.dataset}."
@@ -232,7 +232,7 @@ def _check_other_dataset_is_wanted(stored: Config, fresh: Config, *, is_named: b
 
 
 def _check_run_has_networks_of_preset(given: dict, fresh: Config, stored: Config) -> None:
-    """Raises ValueError when a run has other networks than the preset that is asked for."""
+    """Raises ValueError when a run has other networks than the requested preset."""
     preset = given.get("preset")
     if not preset:
         return
@@ -242,7 +242,7 @@ def _check_run_has_networks_of_preset(given: dict, fresh: Config, stored: Config
         wanted, has = getattr(fresh, name), getattr(stored, name)
         if wanted not in ("auto", has):
             raise ValueError(
-                f"--preset={preset} wants --{name}={wanted}. {stored.run_dir} has {has}, "
+                f"--preset={preset} needs --{name}={wanted}. {stored.run_dir} has {has}, "
                 "which is fixed. Drop --preset, or start another run with --out_name=NAME."
             )
 

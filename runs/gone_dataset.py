@@ -1,4 +1,4 @@
-"""What is said of a run whose images are no longer where its config.json says."""
+"""Error messages for a run whose images are no longer where its config.json says."""
 
 import contextlib
 from pathlib import Path
@@ -11,9 +11,9 @@ from runs.find import read_run
 
 @contextlib.contextmanager
 def explain_gone_dataset_of_run(config: Config, *, is_typed: bool):
-    """Makes an error of missing images name the run's config.json, where only that names them.
+    """Makes an error about missing images name the run's config.json, if only that names them.
 
-    is_typed: whether the user gave --dataset. Then the error says what is wrong with it, too.
+    is_typed: whether the user gave --dataset. If so, the error also says what is wrong with it.
     """
     try:
         yield
@@ -32,12 +32,12 @@ def explain_gone_dataset_of_run(config: Config, *, is_typed: bool):
 
 
 def _is_empty_folder(path: Path) -> bool:
-    """Whether `path` is an empty folder, as is the place of a disk that is not mounted."""
+    """Whether `path` is an empty folder, such as the mount point of an unmounted disk."""
     return path.is_dir() and not any(path.iterdir())
 
 
 def _run_names_dataset(config: Config) -> bool:
-    """Whether a run's config.json names this dataset, and it is not one that download.py brings."""
+    """Whether a run's config.json names this dataset, and it is not a known set by name."""
     run = read_run(config.run_dir)
     return run is not None and run.dataset == config.dataset and run.dataset not in NAMED_SETS
 
@@ -47,10 +47,10 @@ def _describe_gone_dataset(config: Config, *, is_missing: bool) -> str:
     place = config.dataset_place or config.dataset
     if is_missing and Path(place).exists():  # the path in config.json is relative
         return (
-            f"{named} {config.dataset}, which leads nowhere from {Path.cwd()}. "
+            f"{named} {config.dataset}, which does not exist in {Path.cwd()}. "
             f"Add --dataset={place}, where the images were."
         )
     return (
-        f"{named} {place}, where there are no images any more. "
+        f"{named} {place}, where there are no longer any images. "
         "If they have moved, add --dataset=NEWPLACE."
     )

@@ -1,7 +1,6 @@
-"""What training has left in a run's folder, and where it goes when a run starts anew or goes back.
+"""What training left in a run's folder, and where it goes when a run starts over or goes back.
 
-Without a checkpoint nothing can go on from what is there. It is still the user's: nothing of it is
-deleted.
+Without a checkpoint, no run can continue from it. It is still the user's: none of it is deleted.
 """
 
 import contextlib
@@ -39,9 +38,9 @@ ORIGIN_FILE = "imported_from.txt"  # where the weights of an imported run come f
 
 
 class EarlierTraining(NamedTuple):
-    """What is left of a training whose checkpoints are gone; all empty where there was none.
+    """What is left of earlier training whose checkpoints are gone; empty lists if there was none.
 
-    places: files and folders of the run's own. pictures: in a folder that others may use, too.
+    places: the run's own files and folders. pictures: those in a folder that others may use too.
     """
 
     places: list[Path]
@@ -49,7 +48,7 @@ class EarlierTraining(NamedTuple):
 
 
 def find_remains_of_earlier_training(config: Config) -> EarlierTraining:
-    """What has to be put aside before a run without a checkpoint starts anew.
+    """What has to be moved aside before a run without a checkpoint starts over.
 
     If training was killed before its first checkpoint, what it left stays: the same settings give
     the same pictures again.
@@ -81,19 +80,19 @@ def put_earlier_training_aside(config: Config) -> None:
     if moved:
         shown = (_shorten_path_in_run(config, path) for path in moved)
         logging.info(
-            "%s has no checkpoint and starts anew; what was there was put aside: %s.",
+            "%s has no checkpoint and starts over; what was there was moved aside to %s.",
             *(config.run_dir, ", ".join(shown)),
         )
 
 
 def _shorten_path_in_run(config: Config, path: Path) -> str:
-    """A path in the run's folder from there on; any other path as it is."""
+    """A path in the run's folder, relative to it; any other path as it is."""
     in_run = path.is_relative_to(config.run_dir)
     return str(path.relative_to(config.run_dir) if in_run else path)
 
 
 def describe_earlier_training(config: Config) -> str:
-    """What `put_earlier_training_aside` would put aside, in words; empty where it is nothing."""
+    """What `put_earlier_training_aside` would move aside, in words; empty if nothing."""
     earlier = find_remains_of_earlier_training(config)
     names = [_shorten_path_in_run(config, path) for path in earlier.places]
     if earlier.pictures:
@@ -122,7 +121,7 @@ def read_metrics(path: Path) -> list[dict]:
 def read_thinned_metrics_of_run(path: Path, most: int) -> list[dict]:
     """Like `read_metrics`: all entries with scores, the last, and `most` others, evenly spaced.
 
-    Memory: that of these entries, however long the file is.
+    Memory: only that of these entries, however long the file is.
     """
     if not path.exists():
         return []
@@ -145,15 +144,15 @@ def read_thinned_metrics_of_run(path: Path, most: int) -> list[dict]:
 
 
 def read_seconds_of_training(path: Path, step: int) -> float:
-    """What the steps up to `step` took, over all processes; 0.0 where metrics.jsonl has nothing."""
+    """The seconds that the steps up to `step` took in all processes; 0.0 if no line has them."""
     told = (entry.get("seconds") for entry in reversed(read_metrics(path)) if entry["step"] <= step)
     return next((seconds for seconds in told if isinstance(seconds, float)), 0.0)
 
 
 def keep_run_metrics_of_lost_checkpoints(config: Config, start: int) -> None:
-    """Where checkpoints after step `start` are gone, says so and keeps a copy of metrics.jsonl.
+    """If checkpoints after step `start` are gone, says so and keeps a copy of metrics.jsonl.
 
-    To be called before config.json gets today's settings.
+    Call it before config.json gets today's settings.
     """
     last = _find_last_step_of_lost_checkpoints(config, start)
     if not last:
@@ -162,9 +161,9 @@ def keep_run_metrics_of_lost_checkpoints(config: Config, start: int) -> None:
     path, copy = locate_metrics(config), None
     if any(entry["step"] > start for entry in read_metrics(path)):
         copy = cut_metrics_of_run_after_step(path, start, keeps_copy=True)
-    kept = f" {os.path.relpath(copy, config.run_dir)} keeps the lines after it." if copy else ""
+    kept = f" {os.path.relpath(copy, config.run_dir)} keeps the later lines." if copy else ""
     logging.info(
-        "%s was at step %s and goes on from step %s: later checkpoints are gone or damaged.%s",
+        "%s was at step %s and resumes from step %s: later checkpoints are gone or damaged.%s",
         *(config.run_dir, f"{last:,}", f"{start:,}", kept),
     )
 
@@ -174,8 +173,8 @@ def cut_metrics_of_run_after_step(
 ) -> Path | None:
     """Drops the lines of metrics.jsonl after `step`, which will be written again.
 
-    Returns the copy of the whole file that is kept first if `keeps_copy`, or if lines have to go
-    that this program did not write.
+    First keeps a copy of the whole file if `keeps_copy`, or if it would drop lines that this
+    program did not write. Returns the copy, if any.
     """
     if not path.exists():
         return None
@@ -194,15 +193,15 @@ def cut_metrics_of_run_after_step(
 
 
 def _find_last_step_of_lost_checkpoints(config: Config, start: int) -> int:
-    """The step at which a run was before checkpoints after `start` were lost; 0 if none were.
+    """The step that a run had reached before checkpoints after `start` were lost; 0 if none were.
 
-    A kill costs no more than the steps until the next checkpoint. Grids count only where there are
-    no metrics, as they stay when the run goes back.
+    A kill alone costs no more than the steps until the next checkpoint. Grids count only if there
+    are no metrics, because grids stay when the run goes back.
     """
     entries = read_metrics(locate_metrics(config))
     steps = [entry["step"] for entry in entries if entry.keys() <= METRICS_KEYS]
     done = max(steps or list_grids_of_run(config), default=0)
-    if not start and not done:  # it starts anew, and that was said
+    if not start and not done:  # it starts over, and the log says so
         return 0
     saved = max(list_steps_in_checkpoint_list(config.checkpoint_path), default=0)
 
@@ -228,7 +227,7 @@ def _is_metrics_line_until(step: int, line: bytes) -> bool:
 
 
 def _is_metrics_line_of_run(line: bytes) -> bool:
-    """Whether it is empty, an entry of the program's, or the beginning of one that a kill cut."""
+    """Whether it is empty, an entry of the program's, or the start of one that a kill cut short."""
     if entry := _parse_metrics_line_of_run(line):
         return entry.keys() <= METRICS_KEYS
     start = METRICS_START[: len(line)]
@@ -238,7 +237,7 @@ def _is_metrics_line_of_run(line: bytes) -> bool:
 def _was_killed_before_first_checkpoint(config: Config) -> bool:
     """Whether nothing shows that this run, with these settings, ever had a checkpoint.
 
-    True also where no training has taken place.
+    Also True if the run was never trained.
     """
     if _run_has_exports_or_drawings(config):
         return False
@@ -272,7 +271,7 @@ def _has_equal_settings(path: Path, config: Config) -> bool:
 
 
 def _run_has_exports_or_drawings(config: Config) -> bool:
-    """Whether something is there that is only made from a checkpoint: an export, or drawings."""
+    """Whether the run holds what only a checkpoint can make: an export or drawings."""
     folders = [path for pattern in DRAWN_FOLDERS for path in config.sample_path.glob(pattern)]
     return bool(_list_results_of_earlier_training(config)) or any(
         map(read_record_of_folder, folders)
@@ -280,7 +279,7 @@ def _run_has_exports_or_drawings(config: Config) -> bool:
 
 
 def _list_results_of_earlier_training(config: Config) -> list[Path]:
-    """What was made of the run's checkpoints: its folders for that with anything in them."""
+    """The run's folders with results from its checkpoints, without the empty ones."""
     folders = [config.run_dir / name for name in ("export", "evaluate", config.best_path.name)]
     return [path for path in folders if _lies_in_run(config, path) and _holds_anything(path)]
 

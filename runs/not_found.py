@@ -1,4 +1,4 @@
-"""What to say when no run, or more than one, fits the command line."""
+"""Error messages for when no run, or more than one, fits the command line."""
 
 import difflib
 from pathlib import Path
@@ -12,7 +12,7 @@ from config.settings import (
 from config.stored import is_run_folder
 
 RUNS_LISTED = 10  # in an error
-NAMES_ALIKE = 0.8  # similarity, at most 1: a letter or two of ten mistyped
+NAMES_ALIKE = 0.8  # similarity, at most 1: allows a typo or two in ten letters
 
 
 def run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
@@ -29,7 +29,7 @@ def _run_fits_given_dataset(run: Config, wanted: Config, given: dict) -> bool:
 def dataset_may_be_of_run(run: Config, dataset: str) -> bool:
     """Whether --dataset may mean a trained run's images, which are not needed to draw from it.
 
-    It does if it has the same spelling, leads to the same place, or has the same name.
+    It may if it has the same spelling, the same path or the same name.
     """
     return (
         is_same_dataset_setting(run.dataset, dataset)
@@ -40,13 +40,13 @@ def dataset_may_be_of_run(run: Config, dataset: str) -> bool:
 
 
 def _list_flags_unfit_for_run(run: Config, wanted: Config, given: dict) -> list[str]:
-    """The flags that were given for networks of another shape than the run's."""
+    """The given flags that ask for networks of another shape than the run's."""
     asked = [name for name in NETWORK_SETTINGS if given.get(name) not in (None, "auto")]
     return [name for name in asked if getattr(run, name) != getattr(wanted, name)]
 
 
 def suggest_label_flag_for_run(run: Config, given: dict) -> str:
-    """One line for --labels=7 where --label=7 is meant, since the run has a label 7; else ""."""
+    """One line for --labels=7 if --label=7 is meant, because the run has a label 7; else ""."""
     asked = str(given.get("labels", "")).strip()
     names = {name.lower() for name in run.label_names or ()}
     if asked == run.labels or asked.lower() not in names:
@@ -68,7 +68,7 @@ def explain_missing_run(wanted: Config, given: dict, runs: dict[str, Config]) ->
     if inside := [parent for parent in place.parents if is_run_folder(parent)]:
         return f"There is no run in {place}. Did you mean --out_dir={inside[0]}?"
     if "out_dir" in given and not place.is_dir():
-        return f"There is no folder {place} with runs. Add --train first, or correct --out_dir."
+        return f"There is no folder {place}. Add --train first, or correct --out_dir."
     name = f" {wanted.out_name}" if is_named else ""
     return f"There is no trained run{name} in {place}. Add --train first."
 
@@ -110,7 +110,7 @@ def _explain_flag_unfit_for_run(run: Config, wanted: Config, given: dict) -> str
     name = _list_flags_unfit_for_run(run, wanted, given)[0]
     return suggest_label_flag_for_run(run, given) or (
         f"{run.run_dir} was trained with --{name}={getattr(run, name)}. "
-        f"Received: {getattr(wanted, name)}. Drop --{name}, or add --train for a run of its own."
+        f"Received: {getattr(wanted, name)}. Drop --{name}, or add --train for a new run."
     )
 
 

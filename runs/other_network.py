@@ -1,4 +1,4 @@
-"""What tells a checkpoint of another network from a damaged one: the shapes of its variables."""
+"""Tells a checkpoint of another network from a damaged one, by the shapes of its variables."""
 
 import re
 
@@ -9,9 +9,9 @@ Shapes = dict[str, tuple[int, ...]]  # of variables, by paths such as generator/
 
 
 def describe_other_network(found: Shapes, expected: Shapes) -> str:
-    """How the network of a checkpoint differs from the one that is built; "" if it does not.
+    """How a checkpoint's network differs from the current one; "" if it does not.
 
-    found: the variables in the checkpoint; expected: those of the network, some or all.
+    found: the variables in the checkpoint; expected: those of the current network, some or all.
     """
     if flags := _list_flags_unlike_checkpoint(
         infer_flags_from_checkpoint_shapes(found), infer_flags_from_checkpoint_shapes(expected)
@@ -23,18 +23,18 @@ def describe_other_network(found: Shapes, expected: Shapes) -> str:
 
 
 def _list_flags_unlike_checkpoint(found: dict, expected: dict) -> str:
-    """As in "--z_dim=50 (here 100), --bias=True (here False)"."""
+    """For example "--z_dim=50 (here 100), --bias=True (here False)"."""
     names = [name for name in found if name in expected and found[name] != expected[name]]
     return ", ".join(f"--{name}={found[name]} (here {expected[name]})" for name in names)
 
 
 def infer_flags_from_checkpoint_shapes(shapes: Shapes) -> dict:
-    """The settings that the shapes of a run's variables show, name -> value."""
+    """The settings that the shapes of a run's variables imply, name -> value."""
     kernels = [path for path in shapes if re.fullmatch(r"generator/conv\d+/kernel", path)]
     if not kernels or "generator/stem/kernel" not in shapes:
         return {}
 
-    # (size, size, maps that come out, maps that go in); labels add maps that go in.
+    # (size, size, output maps, input maps); labels add input maps.
     first, last = shapes["generator/conv1/kernel"], shapes[f"generator/conv{len(kernels)}/kernel"]
     flags = {"blocks": len(kernels), "c_dim": last[2], "bias": "generator/stem/bias" in shapes}
     flags |= _infer_kernels_from_shapes(shapes)
@@ -53,7 +53,7 @@ def infer_flags_from_checkpoint_shapes(shapes: Shapes) -> dict:
 
 
 def _infer_kernels_from_shapes(shapes: Shapes) -> dict:
-    """upsample, and kernel_size, which the generator's kernels do not show where it resizes."""
+    """upsample, and kernel_size, which a generator that resizes does not show."""
     size = shapes["generator/conv1/kernel"][0]
     if size != RESIZED_KERNEL:
         return {"upsample": "transpose", "kernel_size": size}
@@ -63,7 +63,7 @@ def _infer_kernels_from_shapes(shapes: Shapes) -> dict:
 
 
 def _describe_different_variable(found: Shapes, expected: Shapes) -> str:
-    """As in "generator/stem/kernel is 100x8192 (here 100x2048)"."""
+    """For example "generator/stem/kernel is 100x8192 (here 100x2048)"."""
     differ = sorted(path for path, shape in expected.items() if found.get(path) != shape)
     here = "x".join(map(str, expected[differ[0]]))
     there = "x".join(map(str, found.get(differ[0], ()))) or "missing"
@@ -71,10 +71,10 @@ def _describe_different_variable(found: Shapes, expected: Shapes) -> str:
 
 
 def explain_other_network(config: Config, difference: str) -> str:
-    """One line for a run none of whose checkpoints fits its settings, and the way out."""
+    """One line for a run whose checkpoints do not fit its settings, with what to do."""
     has_settings = (config.run_dir / "config.json").is_file()
-    remedy = "Bring back the config.json of their run" if has_settings else "Give its flags"
+    remedy = "Restore the config.json of their run" if has_settings else "Give its flags"
     return (
-        f"The checkpoints in {config.checkpoint_path} are of another network: {difference}. "
+        f"The checkpoints in {config.checkpoint_path} belong to another network: {difference}. "
         f"{remedy}, or start another run with --out_name=NAME."
     )

@@ -1,4 +1,4 @@
-"""The folder meant by a user who points at a run itself: --out_dir RUN, --out_name path/RUN."""
+"""Finds the run that a path in the settings leads to: --out_dir RUN, --out_name path/RUN."""
 
 import contextlib
 import os
@@ -9,9 +9,9 @@ from config.stored import derive_out_settings_of_folder, is_run_folder
 
 
 def point_settings_to_run_folder(given: dict) -> dict:
-    """`given` (name -> value), with out_dir and out_name of the run that a path in them leads to.
+    """`given` (name -> value), with the out_dir and out_name of the run that a path in it leads to.
 
-    A run that lies where out_dir and out_name say comes first; if there is none, nothing changes.
+    A run at out_dir/out_name comes first. If no run is found, nothing changes.
     """
     out_dir, name = given.get("out_dir", Config.out_dir), given.get("out_name") or ""
     if not isinstance(out_dir, str) or not isinstance(name, str):
@@ -28,7 +28,7 @@ def point_settings_to_run_folder(given: dict) -> dict:
 def _list_folders_meant(out_dir: Path, name: str, *, is_given: bool) -> list[Path]:
     """The folders besides out_dir/name that may be the run, the likeliest first.
 
-    is_given: whether the user typed out_dir. Then a run there is meant, even if it holds others,
+    is_given: whether the user gave out_dir. If so, a run there is meant, even if it holds others,
     such as a backup of itself.
     """
     if os.sep in name:

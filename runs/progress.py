@@ -7,11 +7,11 @@ from typing import NamedTuple
 from config.settings import Config
 from config.stored import read_config
 
-STEP_SIZE_SETTINGS = ("batch_size", "d_updates", "g_updates", "alternate")  # images in a step
+STEP_SIZE_SETTINGS = ("batch_size", "d_updates", "g_updates", "alternate")  # images per step
 
 
 class Progress(NamedTuple):
-    """Steps done, and the images that they showed to the discriminator."""
+    """The steps done, and the images that they showed to the discriminator."""
 
     step: int = 0
     images_shown: int = 0
@@ -19,16 +19,16 @@ class Progress(NamedTuple):
     def count_images_shown(self, step: int, images_per_step: int) -> int:
         """The images shown after `step` steps, if each step from here on has `images_per_step`.
 
-        For a step before this one, the count goes back by `images_per_step` a step, too, and may
-        fall below 0.
+        For an earlier step, the count goes back by `images_per_step` a step too, and may fall
+        below 0.
         """
         return self.images_shown + (step - self.step) * images_per_step
 
 
 def record_epoch_size(config: Config, progress: Progress, images: int) -> Config:
-    """The settings of a run that goes on from `progress` with `images` in an epoch.
+    """The settings of a run that resumes at `progress` with `images` in an epoch.
 
-    To be called before config.json is written: it has the sizes of the epochs before.
+    Call it before config.json is written: the file still has the sizes of earlier epochs.
     """
     before = list_epoch_sizes(read_run_settings_before_flags(config))
     sizes = [(start, size) for start, size in before if start < progress.images_shown]
@@ -40,16 +40,16 @@ def record_epoch_size(config: Config, progress: Progress, images: int) -> Config
 
 
 def list_epoch_sizes(config: Config) -> list[tuple[int, int]]:
-    """(images shown, images in an epoch from there on), in order; [] in runs from before it."""
+    """(images shown, images in an epoch from there on), in order; [] for runs older than this."""
     numbers = config.epoch_sizes or ()
     return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def restate_progress_for_epoch_size(config: Config, progress: Progress, images: int) -> Progress:
-    """The `progress` that has the same epochs if each of them had had `images` images.
+    """`progress` as it would be with the same number of epochs, all of `images` images.
 
-    So epochs stay what they were where images were added or removed. Where none were, it is
-    `progress` itself.
+    So the epochs so far still count if images were added or removed. If none were, it is `progress`
+    itself.
     """
     epochs, shown = Fraction(0), progress.images_shown
     sizes = list_epoch_sizes(config) or [(0, images)]
@@ -60,7 +60,7 @@ def restate_progress_for_epoch_size(config: Config, progress: Progress, images: 
 
 
 def read_run_settings_before_flags(config: Config) -> Config:
-    """The run's settings as stored, before today's flags; `config` if none can be read."""
+    """The run's settings as stored, without today's flags; `config` if none can be read."""
     path = config.run_dir / "config.json"
     try:
         return read_config(path) if path.is_file() else config
@@ -69,7 +69,7 @@ def read_run_settings_before_flags(config: Config) -> Config:
 
 
 def keep_planned_steps(config: Config) -> Config:
-    """The settings with the plan that the run has, if it is still of as many minutes."""
+    """The settings with the planned steps that the run already has, if --minutes is unchanged."""
     stored = read_run_settings_before_flags(config)
     is_of_run = stored is not config and stored.minutes == config.minutes
     planned = stored.planned_steps if is_of_run else None
@@ -83,7 +83,7 @@ def derive_older_images_per_step(config: Config) -> int:
 
 
 def describe_changes_of_step_size(config: Config, stored: Config) -> str:
-    """`--batch_size is 16 now and was 8`; empty when steps have as many images as in `stored`."""
+    """For example "--batch_size is 16 now and was 8"; empty if images per step are unchanged."""
     if config.images_per_step == stored.images_per_step:
         return ""
     values = {name: (getattr(config, name), getattr(stored, name)) for name in STEP_SIZE_SETTINGS}

@@ -1,4 +1,4 @@
-"""How the program talks: one plain line for each event, error or result; none from libraries."""
+"""The program's output: one plain line for each event, error or result; none from libraries."""
 
 import contextlib
 import logging as python_logging
@@ -24,7 +24,7 @@ def set_up_logging() -> None:
 def show_log_where_none_is_set_up():
     """Within the block, shows our log lines if nobody has set up logging, as in notebooks.
 
-    Whoever has chosen handlers or levels keeps them.
+    Handlers and levels that the user chose stay as they are.
     """
     logger, root = python_logging.getLogger("absl"), python_logging.getLogger()
     if logging.get_absl_handler() in root.handlers or logger.isEnabledFor(python_logging.INFO):
@@ -35,7 +35,7 @@ def show_log_where_none_is_set_up():
     handler.setFormatter(Formatter())
     handler.addFilter(should_show_log_record)
     verbosity, propagate = logging.get_verbosity(), logger.propagate
-    # A handler of the root's for stderr, which absl adds with its first line, would repeat ours.
+    # With its first line, absl adds a stderr handler to the root logger, which would repeat ours.
     on_stderr = [getattr(one, "stream", None) is sys.stderr for one in root.handlers]
     logger.propagate = bool(on_stderr) and not any(on_stderr)
     logger.addHandler(handler)
@@ -66,18 +66,18 @@ class Formatter(logging.PythonFormatter):
 def print_result(text: str) -> None:
     """Prints a command's result, such as where its pictures are, as a line on stdout.
 
-    (The log goes to stderr.) A reader that has gone does not matter: the work is on disk.
+    (The log goes to stderr.) If the reader is gone, that does not matter: the work is on disk.
     """
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # Python would try again on exit, and complain.
+        # Otherwise Python would try again on exit, and complain.
         with open(os.devnull, "w", encoding="utf-8") as nothing:
             os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def print_error_line(error: Exception) -> int:
-    """Prints one line on stderr, the traceback too with --verbosity=1; returns the exit code 1."""
+    """Prints one line on stderr, with --verbosity=1 the traceback too; returns the exit code 1."""
     logging.debug("Traceback:", exc_info=error)
     message = " ".join(explain_error(error).split())
     print(f"error: {message}", file=sys.stderr)
@@ -85,7 +85,7 @@ def print_error_line(error: Exception) -> int:
 
 
 def explain_error(error: Exception) -> str:
-    """What an error says; system errors are put into our form."""
+    """What an error says, with system errors in our own words."""
     if isinstance(error, MemoryError):
         return "Out of memory. Close other programs, or lower --batch_size."
     if not isinstance(error, OSError) or not error.strerror:

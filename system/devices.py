@@ -1,4 +1,4 @@
-"""TensorFlow's import without its chatter, and the precision and compiler that suit the machine."""
+"""Imports TensorFlow without its chatter; chooses precision and compiler for the machine."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ BFLOAT16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 def quietly_import_tensorflow() -> None:
     """Imports TensorFlow and looks for GPUs without the lines that its C++ part prints.
 
-    They come before its log level takes effect. All are shown if the import fails, or with
+    It prints them before its log level takes effect. All are shown if the import fails, or with
     --verbosity=1.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's ~/.keras/keras.json says
@@ -36,7 +36,7 @@ def quietly_import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def _hold_stderr_until_error():
-    """Within the block nothing appears on stderr; an exception shows all of it."""
+    """Holds back stderr within the block; an exception shows all of it."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:
@@ -54,7 +54,7 @@ def _hold_stderr_until_error():
 
 @contextlib.contextmanager
 def hide_modules_from_import(*names: str):
-    """Within the block, importing these fails as if they were not installed."""
+    """Within the block, importing these modules fails as if they were not installed."""
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))
     try:
@@ -65,7 +65,7 @@ def hide_modules_from_import(*names: str):
 
 
 def choose_precision_for_device(wanted: str) -> str:
-    """`auto` -> bfloat16 where the device has it natively, else float32; other values as they are.
+    """`auto` -> bfloat16 if the device has it natively, else float32; other values as they are.
 
     GPUs have it from compute capability 8 on.
     """
@@ -81,7 +81,7 @@ def choose_precision_for_device(wanted: str) -> str:
 
 
 def choose_jit_for_device(wanted: str) -> bool:
-    """`auto` -> on a GPU only: XLA makes the convolutions of a CPU ten times slower."""
+    """`auto` -> True on a GPU only: on a CPU, XLA makes convolutions ten times slower."""
     import tensorflow as tf
 
     return wanted == "on" or (wanted == "auto" and bool(tf.config.list_physical_devices("GPU")))

@@ -10,7 +10,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limi
 
 @contextlib.contextmanager
 def add_path_to_errors(path: Path):
-    """An OSError in the block that names no file, like that of a full disk, gets `path`."""
+    """Adds `path` to an OSError in the block that names no file, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -20,7 +20,7 @@ def add_path_to_errors(path: Path):
 
 @contextlib.contextmanager
 def pass_over_full_disk():
-    """Ends the block at an OSError of a full disk, for what is not worth stopping for."""
+    """Leaves the block silently if the disk is full, for files not worth stopping for."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and the temporary ones they are made from."""
+"""Writes files and folders that appear whole or not at all, by way of temporary ones."""
 
 import contextlib
 import errno
@@ -16,7 +16,7 @@ from system.locks import try_to_own_file
 
 # Without locks, a temporary file that nobody has written to for this long counts as a leftover.
 STALE_SECONDS = 3600
-ASIDE = ".aside.tmp"  # ends the name of a folder that another one is replacing
+ASIDE = ".aside.tmp"  # ends the name of a folder that is being replaced
 # The names that `create_temporary_path` and `replace_folder_with_draft` give.
 TEMPORARY_NAME = re.compile(r"\.(\d+-[0-9a-f]{6}|[0-9a-f]{6}\.aside)\.tmp$")
 
@@ -46,14 +46,14 @@ def append_to_file_or_undo(path: Path, content: bytes) -> None:
 
 
 def put_aside(path: Path) -> Path:
-    """Gives a file or folder the first free name of seed_0.1, seed_0.2 ..., or card.1.json ..."""
+    """Renames a file or folder to its first free name: seed_0.1, seed_0.2 ... or card.1.json ..."""
     aside = find_free_name(path)
     os.replace(path, aside)
     return aside
 
 
 def keep_copy_aside(path: Path) -> Path:
-    """Keeps a file's content under a free name before it is replaced; returns the copy."""
+    """Copies a file to a free name, before it is replaced; returns the copy."""
     copy = find_free_name(path)
     link_or_copy(path, copy)
     return copy
@@ -62,8 +62,8 @@ def keep_copy_aside(path: Path) -> Path:
 def link_or_copy(path: Path, copy: Path) -> None:
     """Makes `copy` the same file as `path`, or, where links fail, one with the same content.
 
-    It appears whole. A symbolic link is copied as one. Raises FileExistsError where `copy` is there
-    already, and leaves it.
+    It appears whole. A symbolic link is copied as one. If `copy` exists, raises FileExistsError and
+    leaves it unchanged.
     """
     try:
         os.link(path, copy, follow_symlinks=False)
@@ -81,14 +81,14 @@ def link_or_copy(path: Path, copy: Path) -> None:
 
 
 def find_free_name(path: Path) -> Path:
-    """The first name beside `path` that nothing has: seed_0.1 ..., of a file card.1.json ..."""
+    """The first unused name beside `path`: seed_0.1 ..., or for a file card.1.json ..."""
     stem, suffix = (path.name, "") if path.is_dir() else (path.stem, path.suffix)
     names = (path.with_name(f"{stem}.{number}{suffix}") for number in itertools.count(1))
     return next(name for name in names if not os.path.lexists(name))
 
 
 def replace_folder_with_draft(draft: Path, path: Path) -> None:
-    """Replaces the folder `path` with `draft`; if that fails, `path` stays."""
+    """Replaces the folder `path` with `draft`; if that fails, `path` stays as it was."""
     aside = path.with_name(f"{path.name}.{os.urandom(3).hex()}{ASIDE}")
     with try_to_own_file(path):
         os.replace(path, aside)
@@ -102,27 +102,26 @@ def replace_folder_with_draft(draft: Path, path: Path) -> None:
 
 
 def check_folder_writable(folder: Path) -> None:
-    """Raises ValueError when `folder` cannot be written or created: now, not after packing."""
+    """Raises ValueError if `folder` cannot be written or created: better now than after packing."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
 
     if not (existing.is_dir() and os.access(existing, os.W_OK)):
         raise ValueError(
-            "--out_dir must be a folder that can be written. "
-            f"Received: {existing}. Give another one."
+            f"--out_dir must be a writable folder. Received: {existing}. Give another one."
         )
 
 
 def check_disk_room(folder: Path, needed: int, purpose: str) -> None:
     """Raises OSError when the disk of `folder` has no room for `needed` bytes.
 
-    To be called before the work, so that hours of it are not lost to a disk that fills up.
-    purpose: what the bytes are for, in words.
+    Call it before the work, so that hours of it are not lost to a disk that fills up. purpose: what
+    the bytes are for, in words.
     """
     free = shutil.disk_usage(folder).free
     if free >= needed:
         return
 
-    reason = f"{needed / 1e9:.2f} GB are needed for {purpose}, {free / 1e9:.2f} GB are free"
+    reason = f"{needed / 1e9:.2f} GB are needed for {purpose}, only {free / 1e9:.2f} GB are free"
     raise OSError(errno.ENOSPC, reason, os.fspath(folder))
 
 
@@ -130,7 +129,7 @@ def check_disk_room(folder: Path, needed: int, purpose: str) -> None:
 def create_temporary_path(path: Path, *, folder: bool = False):
     """Yields a new file or folder beside `path`, which the block fills and renames to `path`.
 
-    What is not renamed is removed after the block. Until then this process owns it, and
+    If the block does not rename it, it is removed afterwards. Until then this process owns it, and
     `remove_temporary_leftovers` in other processes leaves it alone. An OSError in the block that
     names no file gets `path`.
     """
@@ -152,7 +151,7 @@ def remove_temporary_leftovers(folder: Path) -> None:
     """Removes the temporary files and folders in `folder` whose process is gone.
 
     A folder that was being replaced when its process died gets its name back, if that is free.
-    Files of the user's whose names end in .tmp stay: only names of our own form count.
+    The user's own .tmp files stay: only names in this program's form count.
     """
     for path in folder.glob("*.tmp"):
         if not TEMPORARY_NAME.search(path.name):
@@ -179,9 +178,9 @@ def _name_temporary_beside(path: Path) -> Path:
 
 
 def _remove_folder_put_aside(aside: Path, path: Path) -> None:
-    """Removes a folder that another one has replaced at `path`.
+    """Removes a folder that was replaced at `path`.
 
-    First it gets a temporary name, so that a kill leaves a folder to remove, not to bring back.
+    It first gets a temporary name: after a kill, it will be removed, not brought back.
     """
     draft = _name_temporary_beside(path)
     os.replace(aside, draft)
@@ -191,7 +190,7 @@ def _remove_folder_put_aside(aside: Path, path: Path) -> None:
 def _remove_temporary_or_bring_back(path: Path) -> None:
     """Removes a temporary file or folder. One that was moved aside gets its name back.
 
-    If that has been taken, nothing shows that the folder is not needed: it gets a free name.
+    If that name is taken, the folder may still be needed: it gets a free name.
     """
     if path.name.endswith(ASIDE):
         _bring_back_folder_put_aside(path)
@@ -205,7 +204,7 @@ def _bring_back_folder_put_aside(aside: Path) -> None:
     original = aside.with_name(aside.name.removesuffix(ASIDE).rpartition(".")[0])
     if os.path.lexists(original):
         original = find_free_name(original)
-        logging.info("%s was brought back from an interrupted start.", original)
+        logging.info("%s was restored after an interrupted start.", original)
     os.replace(aside, original)
 
 

@@ -1,4 +1,4 @@
-"""Who owns a run, a pack or a temporary file.
+"""Locks that say who owns a run, a pack or a temporary file.
 
 The operating system releases a lock when its process ends, however that happens. Where a file
 system has no locks, the process named in a lock file counts as its owner for as long as it runs.
@@ -31,10 +31,10 @@ HELD_BY_THREAD = threading.local()  # the locks of runs that each thread has
 def lock_folder(folder: Path, *others: Path):
     """Within the block only this thread may change the run in `folder`, which need not exist yet.
 
-    others: folders elsewhere that the run fills. Raises ValueError when another process has one of
-    them, naming its process id and host, or when a file called lock there is not the program's.
-    `folder`/lock holds the id and the host; it is removed after the block. A lock that a killed
-    process left is taken over. A block within the block changes nothing.
+    others: folders elsewhere that the run writes to. Raises ValueError, with the process id and the
+    host, when another process has locked one of them; also when a file called lock there is not
+    this program's. `folder`/lock holds the id and the host; it is removed after the block. A lock
+    left by a killed process is taken over. Nested blocks in the same thread change nothing.
     """
     with contextlib.ExitStack() as stack:
         for place in dict.fromkeys((folder, *others)):
@@ -44,9 +44,9 @@ def lock_folder(folder: Path, *others: Path):
 
 @contextlib.contextmanager
 def _lock_folder_once_per_thread(folder: Path, *, is_run: bool):
-    """The lock of one folder, for the block; nothing is done if this thread has it already."""
+    """Locks one folder for the block; does nothing if this thread has locked it already."""
     held = _get_folders_locked_by_thread()
-    key = (os.getpid(), folder.resolve())  # a fork holds none
+    key = (os.getpid(), folder.resolve())  # a forked process holds none
     if key in held:
         yield
         return
@@ -80,7 +80,7 @@ def _lock_one_folder(folder: Path, *, is_run: bool):
     _check_lock_is_of_program(path, descriptor)
     try:
         _warn_of_lock_from_other_host(_read_lock_holder(path), folder)
-        # Folders elsewhere may be full: training is worth more than its pictures.
+        # The disk of a folder elsewhere may be full: training is worth more than its pictures.
         with contextlib.nullcontext() if is_run else pass_over_full_disk():
             _write_lock_holder(descriptor, path)
         yield
@@ -95,7 +95,7 @@ def _check_lock_is_of_program(path: Path, descriptor: int) -> None:
     if holder.strip("\0") and not HOLDER.match(holder):
         os.close(descriptor)
         raise ValueError(
-            f"{path} must be this program's lock. Received: a file that says something else. "
+            f"{path} must be this program's lock. Received: another file. "
             "Move it away, or start another run with --out_name=NAME."
         )
 
@@ -109,7 +109,7 @@ def _make_locked_folder_error(folder: Path, holder: str, *, is_run: bool) -> Val
 
 
 def find_lock_holder(folder: Path) -> str:
-    """Who has the lock of a folder, "process 12 on host"; "" if nobody does. Changes nothing."""
+    """Who holds a folder's lock, "process 12 on host"; "" if nobody does. Changes nothing."""
     path = folder / "lock"
     if not path.is_file():
         return ""
@@ -122,10 +122,7 @@ def find_lock_holder(folder: Path) -> str:
 
 @contextlib.contextmanager
 def wait_for_file_lock(path: Path, message: str):
-    """Within the block this process has the lock file `path`.
-
-    When it has to wait for that, `message` is logged once.
-    """
+    """Locks the file `path` for the block. If it has to wait, it logs `message` once."""
     descriptor = _open_and_lock_file(path)
     if descriptor is None:
         logging.info("%s", message)
@@ -144,7 +141,7 @@ def wait_for_file_lock(path: Path, message: str):
 def try_to_own_file(path: Path):
     """Locks a file or folder for the block, and yields whether this process owns it now.
 
-    False: another process owns it, or has removed it. None: there are no locks here.
+    False: another process owns it, or has removed it. None: the file system has no locks.
     """
     if fcntl is None:
         yield None
@@ -176,12 +173,12 @@ def _open_and_lock_file(path: Path) -> int | None:
             return None
         if _is_same_locked_file(path, descriptor):
             return descriptor
-        # Its owner removed it after we had opened it and before we locked it: open the new one.
+        # Its owner removed it after we opened it and before we locked it: open the new one.
         os.close(descriptor)
 
 
 def _try_file_lock(descriptor: int) -> bool | None:
-    """True: locked until closed. False: another process has it. None: there are no locks here."""
+    """True: locked until closed. False: another process has the lock. None: no locks exist here."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -223,7 +220,7 @@ def _write_lock_holder(descriptor: int, path: Path) -> None:
 
 
 def _read_lock_holder(path: Path) -> str:
-    """What a lock file says of its owner, "process 12 on host"; "" when nothing can be read."""
+    """What a lock file says about its owner, "process 12 on host"; "" if it is unreadable."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()[:MAX_HOLDER]
     except OSError:
@@ -231,7 +228,7 @@ def _read_lock_holder(path: Path) -> str:
 
 
 def _warn_of_lock_from_other_host(holder: str, folder: Path) -> None:
-    """Warns when a lock is taken over from another host, whose own locks may not reach here."""
+    """Warns when a lock is taken over from another host, whose locks may not be visible here."""
     if holder and not holder.endswith(f" on {socket.gethostname()}"):
         logging.warning(
             "%s did not finish its work on %s; if it is still running on that host, stop it.",
@@ -241,7 +238,7 @@ def _warn_of_lock_from_other_host(holder: str, folder: Path) -> None:
 
 
 def _lock_holder_may_still_run(holder: str) -> bool:
-    """Whether `holder`, "process 12 on host", may still run. True on another host."""
+    """Whether `holder`, "process 12 on host", may still be running. True for another host."""
     words = holder.split()
     if len(words) != 4 or not words[1].isdecimal():
         return False

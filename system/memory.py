@@ -9,8 +9,8 @@ try:
 except ImportError:  # Windows
     resource = None
 
-# Limit and use of the container that this process may be in, in version 2 of Linux's control groups
-# and in version 1.
+# Files with the limit and the use of this process's container, if it is in one: in version 2 of
+# Linux's control groups and in version 1.
 CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -18,9 +18,10 @@ CGROUPS = (
 
 
 def measure_available_memory() -> int | None:
-    """The least that the system, the container and `ulimit` still grant; None if none of them says.
+    """The smallest number of bytes that the system, the container or `ulimit` still allows.
 
-    Memory that only caches files counts as available to the system, and as used in a container.
+    None if none of them says. Memory that only caches files counts as available in the system, but
+    as used in a container.
     """
     grants = [_read_system_memory(), _read_ulimit_memory()]
     grants += [_read_container_memory(limit, used) for limit, used in CGROUPS]

@@ -1,16 +1,16 @@
-"""What to say when a needed package is missing. Imports only the standard library."""
+"""Error messages for a missing package. Imports only the standard library."""
 
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PYTHONS = ((3, 11), (3, 13))  # the oldest and the newest that requirements.txt is for
+PYTHONS = ((3, 11), (3, 13))  # the oldest and the newest that requirements.txt supports
 
 
 def end_without_package(error: ModuleNotFoundError) -> None:
     """Ends the program with one line that says what to install or to activate.
 
-    Raises `error` again when it is one of our own modules that is missing.
+    Raises `error` again when the missing module is one of our own.
     """
     package = (error.name or "").split(".")[0]
     if not package or (ROOT / package).exists() or (ROOT / f"{package}.py").exists():
@@ -24,13 +24,13 @@ def explain_missing_package(package: str) -> str:
     oldest, newest = PYTHONS
     if not oldest <= sys.version_info[:2] <= newest:
         needed = " to ".join(".".join(map(str, version)) for version in PYTHONS)
-        told += f" Python {needed} is needed, and this is {sys.version.split()[0]}."
+        told += f" Python {needed} is needed; this is {sys.version.split()[0]}."
     root = Path() if Path.cwd() == ROOT else ROOT
     return f"{told} {suggest_installation(root, in_venv=sys.prefix != sys.base_prefix)}"
 
 
 def suggest_installation(root: Path, *, in_venv: bool) -> str:
-    """The command to type: activate the clone's own environment, else install into one."""
+    """The command to type: activates the clone's own environment, or else installs into one."""
     if in_venv:
         return f"Install it: pip install -r {root / 'requirements.txt'}"
     posix, windows = (root / ".venv" / folder / "activate" for folder in ("bin", "Scripts"))
@@ -39,4 +39,4 @@ def suggest_installation(root: Path, *, in_venv: bool) -> str:
     if windows.is_file():
         return f"Activate the environment: {windows}"
     make = "make" if root == Path() else f"make -C {root}"
-    return f"Install all that is needed into .venv: {make} install. Then: source {posix}"
+    return f"Install everything into .venv: {make} install. Then: source {posix}"

@@ -1,6 +1,6 @@
 """Importing this imports TensorFlow without its chatter, unless it has been imported already.
 
-For modules that are imported from Python; main.py does the same later, as --help needs none of it.
+For modules that are imported from Python. main.py does it later, because --help does not need it.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the first asks to end cleanly, the second ends at once."""
+"""Ctrl-C, SIGTERM, a closed terminal: the first asks for a clean stop, the second ends at once."""
 
 import contextlib
 import os
@@ -10,15 +10,15 @@ import threading
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-FAREWELL = b"\nended at once; the same command goes on from the last checkpoint, if there is one.\n"
+FAREWELL = b"\nended at once; the same command resumes from the last checkpoint, if there is one.\n"
 
 
 class Interruption:
     """Once installed, the first stop signal raises KeyboardInterrupt, and the next kills the
     process.
 
-    received: whether one came. TensorFlow turns a KeyboardInterrupt during tracing into errors of
-    its own.
+    received: whether a stop signal came. (During tracing, TensorFlow turns a KeyboardInterrupt into
+    other errors.)
     """
 
     received = False
@@ -38,9 +38,9 @@ class Interruption:
 def catch_stop_signals():
     """Yields an event that the first stop signal sets; the second one ends the process at once.
 
-    At once: even while TensorFlow computes, when Python's own handlers have to wait. What is on
-    disk is whole then, as after a kill. Signals reach only the main thread: in others, nothing sets
-    the event.
+    This works even while TensorFlow computes, when Python's own handlers have to wait. Files on
+    disk stay whole, as after a kill. Signals reach only the main thread: in other threads, nothing
+    sets the event.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -53,7 +53,7 @@ def catch_stop_signals():
 
 @contextlib.contextmanager
 def _handle_stop_signals_with_event(stop: threading.Event):
-    """Handles the stop signals within the block, and puts back the handlers from before."""
+    """Handles the stop signals within the block, then restores the earlier handlers."""
     with _put_handlers_back() as numbers:
         wakeup_socket = _start_signal_thread(stop, set(numbers))
         for number in numbers:
@@ -69,7 +69,7 @@ def _handle_stop_signals_with_event(stop: threading.Event):
 
 @contextlib.contextmanager
 def _put_handlers_back():
-    """Yields the numbers of the stop signals, which get their handlers back after the block."""
+    """Yields the numbers of the stop signals; restores their handlers after the block."""
     before = {number: signal.getsignal(number) for number in _list_handled_signals()}
     try:
         yield list(before)
@@ -79,7 +79,7 @@ def _put_handlers_back():
 
 
 def _start_signal_thread(stop: threading.Event, numbers: set[int]) -> socket.socket:
-    """Starts a thread that sets `stop`; returns the socket for the numbers of signals."""
+    """Starts a thread that sets `stop`; returns the socket to which the signal numbers go."""
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     thread = threading.Thread(
@@ -91,9 +91,9 @@ def _start_signal_thread(stop: threading.Event, numbers: set[int]) -> socket.soc
 
 @contextlib.contextmanager
 def delay_first_stop_signal():
-    """A first stop signal within the block is handled after it; a second one ends the process.
+    """Delays the first stop signal until after the block; a second one ends the process.
 
-    For imports of C++ libraries, which an exception in their middle may crash.
+    For imports of C++ libraries, which may crash if an exception interrupts them.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -121,7 +121,7 @@ def die_quietly_of_a_closed_pipe() -> None:
 
 
 def _watch_stop_signals(received: socket.socket, stop: threading.Event, numbers: set[int]) -> None:
-    """Runs in a thread that hears of signals as they come: the socket brings their numbers."""
+    """Runs in a thread, which receives the numbers of the signals from the socket as they come."""
     count = 0
     with received:
         while arrived := received.recv(1):
@@ -134,7 +134,7 @@ def _watch_stop_signals(received: socket.socket, stop: threading.Event, numbers:
 
 
 def _list_handled_signals() -> list[int]:
-    """The stop signals, without SIGHUP where it is ignored, as nohup does."""
+    """The stop signals, but not SIGHUP if it is ignored, as under nohup."""
     hangup = getattr(signal, "SIGHUP", None)
     return [
         number

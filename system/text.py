@@ -1,4 +1,4 @@
-"""Text that somebody else wrote, made fit for one line of a message; numbers in words. Imports
+"""Makes other people's text fit for one line of a message, and writes durations in words. Imports
 nothing.
 """
 
@@ -9,7 +9,7 @@ LINE_CHARACTERS = 120  # of a library's explanation
 def escape_unprintable(text: str, *, limit: int | None = None) -> str:
     """`text` with line ends, control characters and bytes that are not UTF-8 as escapes.
 
-    limit: characters to keep; the rest of a longer text becomes "...", before the escapes are made.
+    limit: characters to keep before escaping; the rest of a longer text becomes "...".
     """
     if limit is not None and len(text) > limit:
         text = text[:limit] + "..."
@@ -18,7 +18,7 @@ def escape_unprintable(text: str, *, limit: int | None = None) -> str:
 
 
 def shorten_to_one_line(error: Exception) -> str:
-    """What an error says, its lines joined, in at most LINE_CHARACTERS."""
+    """What an error says, with its lines joined, in at most LINE_CHARACTERS."""
     return " ".join(str(error).split())[:LINE_CHARACTERS]
 
 

@@ -1,4 +1,4 @@
-"""What this program and its libraries are, for the record of a run."""
+"""The versions of this program and its libraries, for the record of a run."""
 
 import functools
 import platform
@@ -24,7 +24,7 @@ def find_program_versions() -> dict[str, str | None]:
 def _find_version_of_library(name: str) -> str | None:
     try:
         return metadata.version(name)
-    except metadata.PackageNotFoundError:  # under another name, such as tensorflow-cpu
+    except metadata.PackageNotFoundError:  # installed under another name, such as tensorflow-cpu
         return None
 
 

@@ -1,8 +1,8 @@
-"""Which files the program itself wrote: only those make room for new ones.
+"""Records which files the program itself wrote: it replaces only those.
 
-A folder that the program fills holds a record of what it wrote there. Files that are not in the
-record belong to the user and stay. Where the record is missing, or does not fit the files, the old
-ones are put aside under another name.
+Each folder that the program writes to holds a record of what it wrote there. Files that are not in
+the record belong to the user and stay. If the record is missing, or does not match the files, the
+old files are moved aside, to another name.
 """
 
 import contextlib
@@ -27,11 +27,11 @@ from system.files import (
 from system.text import join_names_for_error
 
 RECORD_NAME = ".written.json"
-DAMAGE_ERRORS = (ValueError, TypeError, RecursionError)  # from a file that is no record
+DAMAGE_ERRORS = (ValueError, TypeError, RecursionError)  # from a file that is not a record
 NAMES_SHOWN = 3  # of the files that were replaced, or are gone
 
-# Why a file of a needed name is put aside.
-CHANGED = "is not as this program wrote it"
+# Why a file whose name is needed is moved aside.
+CHANGED = "was changed after this program wrote it"
 UNKNOWN = "nothing shows that this program wrote it"
 
 
@@ -39,10 +39,10 @@ UNKNOWN = "nothing shows that this program wrote it"
 class Record:
     """What the program wrote into a folder.
 
-    what: in words. size: how many of something, as of images; 0 where nothing is counted. origin:
-    equal where the same size gives the same files; "" where that is not needed. files: name, with
-    / below folders -> sha256. coming: the same for files that were about to be written, so that a
-    kill leaves no file whose owner is unknown.
+    what: a description. size: a count, such as that of images; 0 if nothing is counted. origin: if
+    it is equal, the same size gives the same files; "" if that is not needed. files: name (in
+    folders, with /) -> sha256. coming: the same for files that are about to be written, so that
+    after a kill the owner of every file is known.
     """
 
     what: str
@@ -55,7 +55,7 @@ class Record:
         return (json.dumps(dataclasses.asdict(self), indent=1) + "\n").encode()
 
     def allows_replacing(self, path: Path, name: str) -> bool:
-        """Whether `path`, called `name` here, is a file of the program's that nobody changed."""
+        """Whether `path`, called `name` here, is a file that the program wrote, unchanged."""
         return _hash_plain_file(path) in self.list_hashes_of_file(name)
 
     def list_hashes_of_file(self, name: str) -> set[str]:
@@ -64,21 +64,21 @@ class Record:
 
 
 class FileSeries:
-    """Files that the program writes into a folder one after another, as training does its grids.
+    """Files that the program writes into a folder one after another, such as training's grids.
 
-    Each adds a line to the record: to write all of it anew would take longer with every file. The
-    line comes first, so that a kill leaves no file whose owner is unknown.
+    Each adds a line to the record: rewriting the record would take longer with every file. The line
+    comes first, so that after a kill the owner of every file is known.
     """
 
     def __init__(self, folder: Path, *, what: str):
-        """what: the files in words, for the record."""
+        """what: a description of the files, for the record."""
         self.folder, self.what = folder, what
         self.record: Record | None = None  # until the first file is written
 
     def write_file_of_series(self, name: str, content: bytes) -> None:
-        """Writes a file, which appears whole. One that has these bytes already stays.
+        """Writes a file, which appears whole. A file that already has these bytes stays.
 
-        Another that the program wrote is replaced; any other file of this name is put aside. An
+        Another file that the program wrote is replaced; a file of the user's is moved aside. An
         OSError names the file.
         """
         path, new_hash = self.folder / name, hashlib.sha256(content).hexdigest()
@@ -93,7 +93,7 @@ class FileSeries:
             raise
 
     def _open_record(self) -> Record:
-        """The record on disk, with the lines that were added to it made a part of it."""
+        """The record on disk, after merging the lines that were appended to it."""
         record = read_record_of_folder(self.folder) or Record(what=self.what)
         path, content = self.folder / RECORD_NAME, record.to_json()
         if not path.is_file() or path.read_bytes() != content:
@@ -114,11 +114,11 @@ class FileSeries:
 
 @contextlib.contextmanager
 def replace_folder(path: Path, *, what: str, size: int = 0, origin: str = ""):
-    """Yields an empty folder that takes the place of `path` at the end of the block.
+    """Yields an empty folder that replaces `path` at the end of the block.
 
-    what, size, origin: as in `Record`. Files that the program wrote are replaced, and a line says
-    so; the user's stay in the folder. Where it is not clear whose a file is, or `path` holds more
-    than `size`, all of it is put aside. When the block raises, everything stays as it was.
+    what, size, origin: as in `Record`. Files that the program wrote are replaced, and the log says
+    so; the user's files stay in the folder. If it is unclear who owns a file, or `path` holds more
+    than `size`, the whole folder is moved aside. If the block raises, everything stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_temporary_leftovers(path.parent)
@@ -133,8 +133,8 @@ def replace_folder(path: Path, *, what: str, size: int = 0, origin: str = ""):
 def replace_files(folder: Path, contents: dict[str, bytes], *, what: str) -> None:
     """Writes files into `folder`, by name; each appears whole.
 
-    what: the files in words, for the record. Files of these names that the program wrote are
-    replaced, and a line says so. Others are put aside.
+    what: a description of the files, for the record. Files with these names that the program wrote
+    are replaced, and the log says so. Others are moved aside.
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporary_leftovers(folder)
@@ -154,7 +154,7 @@ def replace_files(folder: Path, contents: dict[str, bytes], *, what: str) -> Non
 
 
 def read_record_of_folder(folder: Path) -> Record | None:
-    """What the program wrote into `folder`; None when nothing there says so, or it is damaged."""
+    """The record of what the program wrote into `folder`; None if it is missing or damaged."""
     try:
         text = (folder / RECORD_NAME).read_text(encoding="utf-8")
         first, end = json.JSONDecoder().raw_decode(text)
@@ -168,9 +168,9 @@ def read_record_of_folder(folder: Path) -> Record | None:
 
 
 def list_files_as_written(folder: Path) -> set[str] | None:
-    """The names of the files that the program wrote into `folder` and nobody has changed.
+    """The names of the files in `folder` that the program wrote and that are unchanged.
 
-    None where nothing there says what it wrote, or that is damaged.
+    None if the record is missing or damaged.
     """
     record = read_record_of_folder(folder)
     if record is None:
@@ -190,12 +190,12 @@ def hash_written_file(path: Path) -> str:
 
 
 def _hash_plain_file(path: Path) -> str | None:
-    """None for links and folders, and where nothing is."""
+    """The hash of a file; None for links, folders and missing files."""
     return hash_written_file(path) if path.is_file() and not path.is_symlink() else None
 
 
 def _add_lines_of_series(record: Record, text: str) -> None:
-    """Adds what `FileSeries` appended to a record; a line that was cut short is passed over."""
+    """Adds the lines that `FileSeries` appended to a record; skips lines that are cut short."""
     for line in text.splitlines():
         with contextlib.suppress(*DAMAGE_ERRORS):
             added = Record(**json.loads(line))
@@ -206,7 +206,7 @@ def _add_lines_of_series(record: Record, text: str) -> None:
 
 def _put_draft_in_place(draft: Path, path: Path, record: Record) -> None:
     with contextlib.suppress(OSError):
-        path.rmdir()  # nothing is in it
+        path.rmdir()  # if it is empty
     if not os.path.lexists(path):
         os.replace(draft, path)
         return
@@ -230,11 +230,11 @@ def _put_folder_aside_for(draft: Path, path: Path, reason: str) -> None:
     except OSError:
         os.replace(aside, path)
         raise
-    logging.info("%s was put aside as %s: %s.", path, aside.name, reason)
+    logging.info("%s was moved aside to %s: %s.", path, aside.name, reason)
 
 
 def _explain_unreplaceable_folder(path: Path, draft: Path, record: Record) -> str:
-    """Why nothing in `path` may be replaced; empty when only the program's own files would go."""
+    """Why `path` may not be replaced; empty if only the program's own files would be replaced."""
     old = None if path.is_symlink() else read_record_of_folder(path)
     if old is None:
         return UNKNOWN
@@ -243,7 +243,7 @@ def _explain_unreplaceable_folder(path: Path, draft: Path, record: Record) -> st
     if old.size > record.size:
         return _compare_with_larger_record(path, old, record)
     if taken := _find_name_taken_by_user(draft, path, _list_entries_of_user(path, old)):
-        return f"{taken} was not written by this program, and its name is needed"
+        return f"{taken} was not written by this program, but its name is needed"
     return ""
 
 
@@ -254,7 +254,7 @@ def _compare_with_larger_record(path: Path, old: Record, record: Record) -> str:
 
 
 def _find_written_file_changed_since(folder: Path, record: Record) -> str | None:
-    """A file of the record that is there, but not as it was written."""
+    """A file in the record that exists, but was changed after it was written."""
     names = [name for name in record.files if os.path.lexists(folder / name)]
     return next((name for name in names if not record.allows_replacing(folder / name, name)), None)
 
@@ -274,9 +274,9 @@ def _find_name_taken_by_user(draft: Path, path: Path, names: Iterable[str]) -> s
 
 
 def _make_room_for_files(folder: Path, hashes: dict[str, str], record: Record) -> dict[str, str]:
-    """Puts aside what has one of the names in `hashes` and is not the program's.
+    """Moves aside whatever has a name in `hashes` and is not the program's.
 
-    Returns name -> sha256 of those that may be replaced: the program's, and equal ones.
+    Returns name -> sha256 of the files that may be replaced: the program's, and identical ones.
     """
     present = {}
     for name, new_hash in hashes.items():
@@ -290,7 +290,7 @@ def _make_room_for_files(folder: Path, hashes: dict[str, str], record: Record) -
         else:
             aside = put_aside(path)
             reason = f"it {CHANGED}" if known else UNKNOWN
-            logging.info("%s was put aside as %s: %s.", path, aside.name, reason)
+            logging.info("%s was moved aside to %s: %s.", path, aside.name, reason)
     return present
 
 
@@ -312,7 +312,7 @@ def _list_entries_below(folder: Path) -> list[str]:
 
 
 def _raise_unreadable_folder(error: OSError) -> None:
-    """os.walk passes over what it cannot read, which would then be treated as not there."""
+    """By default os.walk skips what it cannot read, which would then be treated as missing."""
     raise error
 
 
@@ -322,7 +322,7 @@ def _hash_written_files_below(folder: Path) -> dict[str, str]:
 
 
 def _link_entries(source: Path, target: Path, names: Iterable[str]) -> None:
-    """Makes the entries `names` of a folder appear in another one, too."""
+    """Links the entries `names` of a folder into another one, too."""
     for name in names:
         old, new = source / name, target / name
         if old.is_dir() and not old.is_symlink():
@@ -333,7 +333,7 @@ def _link_entries(source: Path, target: Path, names: Iterable[str]) -> None:
 
 
 def _is_valid_record_of_written_files(record: Record) -> bool:
-    """Whether every field is of its type and every name stays in the folder."""
+    """Whether every field has the right type and every name stays in the folder."""
     if not (type(record.what) is type(record.origin) is str and type(record.size) is int):
         return False
     if not (type(record.files) is type(record.coming) is dict):

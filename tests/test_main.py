@@ -68,7 +68,7 @@ def call(capsys):
         ),
         (
             ["--out_dir", "README.md"],
-            f"error: --out_dir must be a folder that can be written. Received: {ROOT}/README.md. "
+            f"error: --out_dir must be a writable folder. Received: {ROOT}/README.md. "
             f"Give another one.",
         ),
         (
@@ -303,7 +303,7 @@ def test_a_label_that_the_data_lack_stops_before_the_training(call, tmp_path):
     where = ["--out_dir", tmp_path / "out", "--data_dir", tmp_path / "data"]
     code, _, err = call("--labels", "digits", "--train", "--sample", 3, "--label", "ten", *where)
     assert code == 1
-    assert err.splitlines()[-1].startswith("error: --label must be among 0, 1, 2")
+    assert err.splitlines()[-1].startswith("error: --label must be one or more of 0, 1, 2")
     assert not (tmp_path / "out" / "digits-64x64").exists()
 
 

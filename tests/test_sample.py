@@ -122,7 +122,7 @@ def test_a_larger_set_of_another_step_is_put_aside(trained, messages):
     assert len(list(folder.glob("0*.png"))) == 5
     assert tree(folder.with_name("seed_0.1")) == before
     reason = "it was written with 9 images of step 5, more than the new 5 images of step 6"
-    assert f"{folder} was put aside as seed_0.1: {reason}." in messages
+    assert f"{folder} was moved aside to seed_0.1: {reason}." in messages
 
 
 def test_a_larger_set_that_lacks_an_image_is_put_aside(trained, messages):
@@ -134,4 +134,4 @@ def test_a_larger_set_that_lacks_an_image_is_put_aside(trained, messages):
     assert (folder / "000003.png").is_file()
     assert tree(folder.with_name("seed_0.1")) == before
     reason = "it was written with 9 images of step 5 (now without 000003.png), more than the new 5"
-    assert f"{folder} was put aside as seed_0.1: {reason} images of step 5." in messages
+    assert f"{folder} was moved aside to seed_0.1: {reason} images of step 5." in messages

@@ -405,7 +405,7 @@ def test_held_out_images_are_as_if_they_were_not_there(tiny, images, messages):
 
 
 def test_a_share_that_holds_out_no_image_leaves_no_folder(tiny, images):
-    with pytest.raises(ValueError, match="A holdout must have an image"):
+    with pytest.raises(ValueError, match="--holdout must hold out one image or more"):
         train(tiny(holdout=0.0001), images)
     assert not tiny().run_dir.exists()
 
@@ -439,9 +439,9 @@ def test_without_its_checkpoints_a_run_starts_anew_and_loses_nothing(tiny, image
             if name.startswith(old):
                 assert after[name.replace(old, new)] == content
     assert [line["step"] for line in metrics(config)] == [1, 3]
-    text = f"{config.run_dir} has no checkpoint and starts anew; what was there was put aside: "
+    text = f"{config.run_dir} has no checkpoint and starts over; what was there was moved aside to "
     assert text + "export.1, samples.1, logs.1, config.1.json." in messages
-    assert not any("goes on from step" in message for message in messages)
+    assert not any("resumes from step" in message for message in messages)
 
 
 def test_a_run_killed_before_its_first_checkpoint_goes_on_in_place(tiny, images, monkeypatch):
@@ -579,7 +579,7 @@ def test_wrong_arrays_leave_no_folder(tiny, images):
     for wrong in (images / 255, images[:, :8], list(images)):
         with pytest.raises(ValueError, match=r"Received: "):
             train(tiny(), wrong)
-    with pytest.raises(ValueError, match="one for each of the"):
+    with pytest.raises(ValueError, match="images must have a label"):
         train(tiny(labels="own"), images, [0, 1])
     assert not tiny().run_dir.exists()
 

@@ -79,7 +79,7 @@ def test_with_labels_a_sweep_keeps_its_label(trained):
     np.testing.assert_array_equal(
         picture[32:48], arrange_image_grid(draw(sweep_latents(config, 2, COLUMNS), y), COLUMNS)
     )
-    with pytest.raises(ValueError, match="--label must be among a, b"):
+    with pytest.raises(ValueError, match="--label must be one or more of a, b"):
         visualize(config, "1", "c")
 
 
@@ -105,5 +105,6 @@ def test_drawing_again_keeps_what_the_user_added_or_changed(trained, messages):
     aside = folder.with_name("visualize_0_seed_0.1")
     assert (aside / "grid.png").read_bytes() == b"cropped by hand"
     assert (aside / "notes.txt").read_text() == "mine"
-    text = f"{folder} was put aside as {aside.name}: grid.png is not as this program wrote it."
+    reason = "grid.png was changed after this program wrote it"
+    text = f"{folder} was moved aside to {aside.name}: {reason}."
     assert text in messages

@@ -1,4 +1,4 @@
-"""One image of any format to uint8 pixels of the size asked for. Nothing else crops or resizes."""
+"""Decodes an image of any format to uint8 pixels of a given size. Nothing else crops or resizes."""
 
 import contextlib
 import dataclasses
@@ -22,14 +22,14 @@ BACKGROUND = (255, 255, 255)  # what transparent pixels show, unless --c_dim=4 k
 GRAY_MODES = {"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # Pillow's, by the number of channels
 
-# What Pillow decodes itself. For EPS it would run Ghostscript, and photos come in none of the other
-# formats. TGA files have no signature, so TGA comes last.
+# The formats that Pillow decodes itself. EPS would start Ghostscript; nobody stores photos in the
+# others. TGA files have no signature, so TGA comes last.
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000"),
     *("PPM", "DIB", "ICO", "QOI", "SGI", "PCX", "TGA"),
 )
 BYTES_PER_PIXEL = 12  # an RGBA image, its background and their composite
-BYTES_PER_JPEG_PIXEL = 8  # RGB in four bytes, and a copy, upright or as L
+BYTES_PER_JPEG_PIXEL = 8  # RGB in four bytes, and a copy: rotated, or as L
 JPEG_START = b"\xff\xd8"
 JPEG_SCAN = b"\xff\xda"  # what each scan begins with
 
@@ -73,7 +73,7 @@ class Geometry:
 
 
 def _describe_image_size(height: int, width: int, *, square: str) -> str:
-    """`square` for a square; otherwise a text that cannot be read the wrong way round."""
+    """`square` for a square; otherwise a text that says which side is which."""
     return square if height == width else f"{width} wide x {height} high"
 
 
@@ -82,7 +82,7 @@ class Decoded:
     """A decoded image.
 
     pixels: (H, W, C) uint8. size: (height, width) of the upright original, in pixels.
-    gray: whether the original was. transparent: whether a pixel of it was.
+    gray: whether the original was. transparent: whether any of its pixels was.
     """
 
     pixels: np.ndarray
@@ -98,8 +98,8 @@ def decode_image(image, geometry: Geometry, channels: int) -> Decoded:
     animation gives its first frame. Resizing is bilinear with antialiasing, as in the original's
     scipy.misc.imresize.
 
-    Raises ValueError for an image beyond the limits, before it is decoded, and on damaged files
-    whatever Pillow raises, which is nearly anything.
+    Raises ValueError, before decoding, for an image beyond the limits. For a damaged file, it
+    raises what Pillow raises, which may be nearly anything.
     """
     with open_image(image) as opened:
         check_image_pixel_count(opened)
@@ -187,7 +187,7 @@ def _scale_gray_levels(levels: np.ndarray, scale: float) -> np.ndarray:
 
 @functools.cache
 def list_image_formats() -> tuple[str, ...]:
-    """Those of FORMATS that this Pillow was built with."""
+    """The FORMATS that this build of Pillow supports."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -196,7 +196,7 @@ def open_image(image) -> Image.Image:
     """Opens an image without decoding it.
 
     image: a Path, encoded bytes, a uint8 array (H, W) or (H, W, C), or an exception, which is
-    raised. Raises ValueError for a file beyond the limits, and what Pillow raises on damaged ones.
+    raised. Raises ValueError for a file beyond the limits, and what Pillow raises for damaged ones.
     """
     if isinstance(image, Exception):
         raise image
@@ -207,7 +207,7 @@ def open_image(image) -> Image.Image:
 
 
 def _open_encoded_image(image: Path | bytes) -> Image.Image:
-    """`open_image` of a file or of encoded bytes, within the limits."""
+    """`open_image` for a file or for encoded bytes, within the limits."""
     if isinstance(image, bytes):
         check_encoded_image_bytes(len(image))
 
@@ -222,11 +222,11 @@ def _open_encoded_image(image: Path | bytes) -> Image.Image:
 
 
 def _read_or_open_image_file(path: Path) -> bytes | io.BufferedReader:
-    """The bytes of a file, or a large file, open.
+    """The bytes of a file; for a large file, the open file.
 
     Small files are read at once: each of Pillow's many small reads would hand the GIL to another
-    thread. Pillow never gets the path: it would map the file into memory, and a mapped file that is
-    cut while it is decoded kills the process.
+    thread. Pillow never gets the path: it would map the file into memory, and truncating a mapped
+    file while it is decoded kills the process.
     """
     descriptor = open_regular_dataset_descriptor(path)
     try:
@@ -247,7 +247,7 @@ def check_encoded_image_bytes(size: int) -> None:
 
 
 def _check_jpeg_scans(content: bytes | io.BufferedReader) -> None:
-    """Raises ValueError for a JPEG of so many scans that decoding would take forever."""
+    """Raises ValueError for a JPEG with so many scans that decoding would take forever."""
     if isinstance(content, bytes):
         scans = content.count(JPEG_SCAN) if content.startswith(JPEG_START) else 0
     else:
@@ -261,7 +261,7 @@ def _check_jpeg_scans(content: bytes | io.BufferedReader) -> None:
 
 
 def check_image_pixel_count(image: Image.Image) -> None:
-    """Raises ValueError when an image, by its header, has more than MAX_PIXELS."""
+    """Raises ValueError when an image's header gives it more than MAX_PIXELS."""
     width, height = image.size
     if width * height > limits.MAX_PIXELS:
         millions = limits.MAX_PIXELS // 10**6
@@ -281,14 +281,14 @@ class TooLargeForWorkerError(Exception):
 
 
 class MemoryGate:
-    """Lets images be decoded at the same time as long as they fit into `total` bytes together.
+    """Lets images be decoded in parallel as long as together they fit into `total` bytes.
 
     An image that takes more than that is decoded alone.
     """
 
     def __init__(self, total: int):
         self.total = self.free = total
-        self.most = None  # bytes for one image; more raises TooLargeForWorkerError; None: no bound
+        self.most = None  # bytes for one image; more raises TooLargeForWorkerError; None: no limit
         self.changed = threading.Condition()
 
     @contextlib.contextmanager

@@ -32,9 +32,9 @@ from system.files import (
 from system.locks import wait_for_file_lock
 from system.text import escape_unprintable
 
-FORMAT = 1  # raise it when the same settings give other pixels or another manifest
-MANIFEST_FORMAT = 2  # before, "transparent" counted the images with an alpha channel
-WORKERS_FROM = 5000  # images; below, starting processes (0.3 s) takes longer than they save
+FORMAT = 1  # increase it when the same settings give other pixels or another manifest
+MANIFEST_FORMAT = 2  # in 1, "transparent" counted the images with an alpha channel
+WORKERS_FROM = 5000  # images; with fewer, starting processes (0.3 s) takes longer than it saves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Pack:
 
 @dataclasses.dataclass(frozen=True)
 class PackRequest:
-    """The arguments of `load_or_make_pack`, and the file names that follow from them."""
+    """The arguments of `load_or_make_pack`, and the file names derived from them."""
 
     source: Source
     label: str
@@ -69,7 +69,7 @@ class PackRequest:
         return folder / f"{self._pack_stem}x{channels}-{self._pack_key}.npy"
 
     def name_pack_draft(self, folder: Path) -> Path:
-        """The file while the pack is being made, when the number of channels may still be open."""
+        """The file while the pack is made: the number of channels may still be unknown."""
         return folder / f"{self._pack_stem}-{self._pack_key}"
 
     def name_pack_lock(self, folder: Path) -> Path:
@@ -105,11 +105,11 @@ def load_or_make_pack(
 ) -> Pack:
     """The pack of `source` in one of `folders`.
 
-    One that is missing, damaged or older than the images is made first, in the first folder that
-    can be written; other processes that want it wait.
+    If it is missing, damaged or older than the images, it is made first, in the first writable
+    folder; other processes that want it wait.
 
-    label: what its file name begins with. c_dim: channels; "auto": 1 if every image is gray, else
-    3. settings: whatever else chooses or changes pixels.
+    label: the start of its file name. c_dim: channels; "auto": 1 if every image is gray, else 3.
+    settings: everything else that selects or changes pixels.
 
     Raises ValueError when more than a tenth of the images, or all, are unreadable, and when no
     folder can be written; OSError when the disk is full.
@@ -126,7 +126,7 @@ def load_or_make_pack(
 
 
 def find_pack(source: Source, folders: list[Path], **how) -> Pack | None:
-    """The pack that `load_or_make_pack` would not have to make, if there is one."""
+    """The pack that `load_or_make_pack` would find; None if it would have to make one."""
     return _find_pack(PackRequest(source, **how), folders)
 
 
@@ -141,11 +141,11 @@ def _find_pack(request: PackRequest, folders: list[Path]) -> Pack | None:
 
 
 def _read_pack(path: Path, fingerprint: str, image_shape: tuple[int, int, int]) -> Pack | None:
-    """The pack at `path` if it is whole, of these images and this shape (H, W, C), else None."""
+    """The pack at `path`, if it is whole and has these images in shape (H, W, C); else None."""
     try:
         manifest = json.loads(_name_pack_manifest(path).read_text(encoding="utf-8"))
         images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception:  # missing, or not ours: NumPy's reader of headers raises nearly anything
+    except Exception:  # missing, or not ours: NumPy's header reader raises nearly anything
         return None
 
     whole = _are_packed_images_whole(images, image_shape)
@@ -159,7 +159,7 @@ def _read_pack(path: Path, fingerprint: str, image_shape: tuple[int, int, int]) 
 
 
 def _are_packed_images_whole(images, image_shape: tuple[int, int, int]) -> bool:
-    """True for what np.load gives for a pack of at least one image (H, W, C)."""
+    """True if `images`, from np.load, are a whole pack of at least one image (H, W, C)."""
     return (
         isinstance(images, np.ndarray)
         and images.dtype == np.uint8
@@ -169,7 +169,7 @@ def _are_packed_images_whole(images, image_shape: tuple[int, int, int]) -> bool:
 
 
 def _is_valid_pack_manifest(manifest) -> bool:
-    """True when every field that is used is there and of its type."""
+    """True when every field in use is present and of the right type."""
     kinds = {"fingerprint": str, "count": int, "transparent": int, "c_dim_auto": bool}
     kinds |= {"files": list, "sizes": list, "skipped": dict}
     if not isinstance(manifest, dict):
@@ -189,12 +189,12 @@ def _is_valid_pack_manifest(manifest) -> bool:
 
 
 def _is_possible_count(number) -> bool:
-    """True for what a side in pixels or a number of images can be."""
+    """True for a possible side in pixels or number of images."""
     return type(number) is int and 0 < number <= MAX_COUNT
 
 
 def _choose_pack_folder(folders: list[Path]) -> Path:
-    """The first folder that can be written; made if need be."""
+    """The first writable folder, which is created if necessary."""
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
@@ -208,7 +208,7 @@ def _choose_pack_folder(folders: list[Path]) -> Path:
 
 
 def _make_pack(request: PackRequest, folder: Path) -> Pack:
-    """Decodes everything into a draft, which gets its name once it is whole."""
+    """Decodes everything into a draft, which gets its final name once it is complete."""
     source, auto = request.source, request.c_dim == "auto"
     channels = 3 if auto else request.c_dim
     height, width, _ = request.packed_image_shape(channels)
@@ -242,7 +242,7 @@ def _decode_dataset_into_npy(path: Path, source: Source, geometry: Geometry, cha
 
 @dataclasses.dataclass
 class ImageSummary:
-    """What was seen of the images: the part of a manifest that packing finds out."""
+    """What packing finds out about the images: a part of the manifest."""
 
     names: list[str] = dataclasses.field(default_factory=list)
     sizes: Counter = dataclasses.field(default_factory=Counter)  # (height, width) -> images
@@ -279,7 +279,7 @@ class ImageSummary:
 
 
 def _write_decoded_images(file, source: Source, geometry: Geometry, channels: int) -> ImageSummary:
-    """Writes pixels until the end, or until too many are unreadable; shows a bar."""
+    """Writes pixels until the end, or until too many images are unreadable; shows a bar."""
     summary = ImageSummary()
     with tqdm(total=source.count, unit="img", desc="pack", disable=None) as bar:
         for pixels, seen in _decode_images_in_parallel(source, geometry, channels):
@@ -295,7 +295,7 @@ def _write_decoded_images(file, source: Source, geometry: Geometry, channels: in
 def _decode_images_in_parallel(
     source: Source, geometry: Geometry, channels: int
 ) -> Iterator[tuple[bytes, list[tuple]]]:
-    """Yields what `decode_images` returns for every few images, in order, using every core."""
+    """Yields what `decode_images` returns for each few images, in order, using all cores."""
     cores = min(os.cpu_count() or 1, limits.MAX_WORKERS)
     in_flight = limits.MAX_IMAGES_IN_FLIGHT
     task_size = in_flight // (2 * cores)  # handing over one image takes nearly as long as decoding
@@ -332,7 +332,7 @@ def _keep_decoding_tasks_in_flight(
 def _start_image_decoders(count: int, *, processes: bool):
     """Yields a function that takes the arguments of `decode_images` and returns a future.
 
-    `count` threads do the work; with `processes`, each hands it to a process of its own.
+    `count` threads do the work; with `processes`, each thread hands it to its own process.
     """
     workers = [Worker() for _ in range(count)] if processes else []
     idle = queue.SimpleQueue()
@@ -349,7 +349,7 @@ def _start_image_decoders(count: int, *, processes: bool):
 
 
 def _decode_images_on_idle_worker(idle: queue.SimpleQueue, *task) -> tuple[bytes, list[tuple]]:
-    """`decode_images` by the next decoder that is idle, which is out of the queue meanwhile."""
+    """Runs `decode_images` on the next idle decoder, which leaves the queue meanwhile."""
     decoder = idle.get()
     try:
         return decoder(*task)
@@ -360,7 +360,7 @@ def _decode_images_on_idle_worker(idle: queue.SimpleQueue, *task) -> tuple[bytes
 def _group_into_decoding_tasks(
     items: Iterable[tuple], size: int
 ) -> Iterator[tuple[list[tuple], int]]:
-    """Yields `size` items at a time, fewer where they are large, and their encoded bytes."""
+    """Yields (`size` items, their encoded bytes) at a time; fewer items if they are large."""
     most = limits.MAX_ENCODED_BYTES_IN_FLIGHT * size // limits.MAX_IMAGES_IN_FLIGHT
     task, encoded = [], 0
     for name, image in items:
@@ -374,7 +374,7 @@ def _group_into_decoding_tasks(
 
 
 def _are_too_many_images_unreadable(skipped: int, total: int) -> bool:
-    """True when `skipped` of `total` images are more than may be unreadable."""
+    """True when more than the allowed share of `total` images were skipped."""
     most = max(limits.MAX_UNREADABLE_FORGIVEN, limits.MAX_UNREADABLE_SHARE * total)
     return skipped > most
 
@@ -396,7 +396,7 @@ def _check_enough_images_readable(source: Source, summary: ImageSummary) -> None
 
 
 def _write_pack_header(file, count: int, row: tuple[int, int, int]) -> None:
-    """Writes an .npy header at the start of the file: of the same length for any `count`."""
+    """Writes an .npy header at the start of the file; it has the same length for any `count`."""
     file.seek(0)
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, *row)}
     np.lib.format.write_array_header_1_0(file, header)
@@ -416,7 +416,7 @@ def _rewrite_pack_as_gray(path: Path) -> None:
 
 
 def _publish_pack(draft: Path, path: Path, manifest: dict) -> None:
-    """Renames the pack into place, then writes its manifest, without which a pack is ignored."""
+    """Renames the pack into place, then writes its manifest; without one, a pack is ignored."""
     _name_pack_manifest(path).unlink(missing_ok=True)
     os.replace(draft, path)
     write_atomic(_name_pack_manifest(path), json.dumps(manifest, indent=1).encode())

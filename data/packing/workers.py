@@ -1,4 +1,4 @@
-"""Decoding in other processes: threads that decode small images wait half the time for the GIL."""
+"""Decodes in other processes: threads that decode small images wait half the time for the GIL."""
 
 import contextlib
 import pickle
@@ -72,12 +72,12 @@ def _explain_unreadable_image(error: Exception) -> str:
 class Worker:
     """A process that runs `decode_images`.
 
-    The caller's process does the work itself if the worker does not start, or dies. It
-    also does so for a task with an image that takes more than MAX_WORKER_BYTES, since a MemoryGate
-    counts the images of one process only.
+    The caller's process does the work itself if the worker does not start, or dies. It also does so
+    for a task with an image that takes more than MAX_WORKER_BYTES, because a MemoryGate counts the
+    images of one process only.
 
-    multiprocessing would not do: its processes run the user's script again, and fail where that has
-    no main guard.
+    multiprocessing does not work here: its processes run the user's script again, and fail if that
+    has no main guard.
     """
 
     def __init__(self):
@@ -90,7 +90,7 @@ class Worker:
     def decode(
         self, items: list[tuple], geometry: Geometry, channels: int
     ) -> tuple[bytes, list[tuple]]:
-        """As `decode_images`."""
+        """Like `decode_images`."""
         task = items, geometry, channels
         if self.process is None:
             return decode_images(*task)
@@ -113,7 +113,7 @@ class Worker:
         process.kill()
         process.wait()
         process.stdout.close()
-        with contextlib.suppress(OSError):  # what was not flushed has no reader
+        with contextlib.suppress(OSError):  # unflushed bytes have no reader
             process.stdin.close()
 
 
@@ -122,9 +122,9 @@ def serve_decoding_tasks() -> None:
 
     A task is the arguments of `decode_images`. Its result is None if an image is too large.
     """
-    results, sys.stdout = sys.stdout.buffer, sys.stderr  # so that no print gets in between
+    results, sys.stdout = sys.stdout.buffer, sys.stderr  # so that prints stay out of them
     DECODING_MEMORY.most = limits.MAX_WORKER_BYTES
-    with contextlib.suppress(Exception):  # the parent redoes what has no answer, and explains it
+    with contextlib.suppress(Exception):  # the parent redoes tasks without an answer, and explains
         while True:
             task = pickle.load(sys.stdin.buffer)
             pickle.dump(_decode_unless_too_large(*task), results, pickle.HIGHEST_PROTOCOL)

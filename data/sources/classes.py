@@ -1,4 +1,4 @@
-"""Classes as other people's files give them, as numbers or as words."""
+"""Classes from other people's files, which give them as numbers or as words."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,10 @@ from data import limits
 
 
 def number_classes(values: Iterable, place: str) -> tuple[list[str], np.ndarray]:
-    """(names, the class (N,) of every image) of `values`: all whole numbers from 0, or all words.
+    """(names, the class (N,) of every image) from `values`: all whole numbers from 0, or all words.
 
-    A gap in the numbers is a class without images; floats such as 2.0 are numbers, too. Words are
-    numbered in sorted order. True and False are two classes, even if all images are of one.
+    A gap in the numbers is a class without images; floats such as 2.0 count as numbers. Words are
+    numbered in sorted order. True and False are two classes, even if all images are in one.
 
     Raises ValueError, which names `place`, for an image without a class, negative numbers,
     fractions and too many classes.
@@ -39,13 +39,13 @@ def _check_class_of_stored_image(value, place: str):
 
     received = "one without" if value is None else f"a word of {len(value):,} characters"
     raise ValueError(
-        f"Every image of {place} must have a class, a number or a word. Received: {received}. "
+        f"Every image of {place} must have a class: a number or a word. Received: {received}. "
         "Use --labels=none."
     )
 
 
 def _take_whole_number_if_float(value, place: str):
-    """2 for 2.0, None for NaN, which tables hold where an image has no class; others as they are.
+    """2 for 2.0; None for NaN, which tables hold where a class is missing; others as they are.
 
     Raises ValueError for a fraction.
     """
@@ -62,7 +62,7 @@ def _take_whole_number_if_float(value, place: str):
 
 
 def _is_class_number(value) -> bool:
-    if isinstance(value, str):  # int() takes "1_0", and digits of every script
+    if isinstance(value, str):  # int() would take "1_0", and digits of any script
         digits = value.removeprefix("-")
         return digits.isascii() and digits.isdecimal() and len(digits) < 20
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
@@ -81,7 +81,7 @@ def _check_class_range(lowest: int, highest: int, place: str) -> None:
 def name_classes(
     values: Iterable, names: Sequence[str] | None, place: str
 ) -> tuple[list[str], np.ndarray]:
-    """As `number_classes`, for numbers whose names are known. names: None where they are not."""
+    """Like `number_classes`, for numbers with known names. names: None if they are not known."""
     if names is None:
         return number_classes(values, place)
 
@@ -90,6 +90,6 @@ def name_classes(
     if numbers.min() < 0 or numbers.max() >= len(names):
         raise ValueError(
             f"Every image of {place} must have one of its {len(names):,} classes. Received: one "
-            "without a class, or with another. Take another split, or use --labels=none."
+            "without a class, or with another. Use another split, or --labels=none."
         )
     return list(names), numbers

@@ -1,5 +1,5 @@
-"""Files that hold a whole dataset: zips, tars, NumPy arrays and parquet files. Which reader opens
-each kind, which files a folder offers, and which a pattern such as shard-{000..012}.tar names.
+"""Files that hold a whole dataset: zips, tars, NumPy arrays and parquet files. Finds them in a
+folder or by a pattern such as shard-{000..012}.tar, and picks the reader for each kind.
 """
 
 import glob
@@ -17,7 +17,7 @@ from data.sources.source import Source
 from data.sources.tars import open_image_tars
 
 KINDS = ("zip", "tar", "parquet", "npz", "npy")  # what a folder is searched for, in this order
-JOINED = {"tar", "parquet"}  # kinds of which several files make one dataset
+JOINED = {"tar", "parquet"}  # several files of these kinds make one dataset
 PATTERN = re.compile(r"[*?{]")
 BRACES = re.compile(r"\{([^{}]*)\}")
 RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
@@ -31,7 +31,7 @@ def find_container_kind(path: Path) -> str | None:
 
 
 def open_containers(paths: list[Path], *, pattern: str = "", limit: int | None = None) -> Source:
-    """The images in files of one kind. Raises ValueError when they are of several, or damaged."""
+    """The images in files of one kind. Raises ValueError if the kinds differ or one is damaged."""
     kinds = {find_container_kind(path) for path in paths}
     kind = kinds.pop()
     if kinds or (len(paths) > 1 and kind not in JOINED):
@@ -52,10 +52,10 @@ def open_containers(paths: list[Path], *, pattern: str = "", limit: int | None =
 
 
 def find_containers_in_folder(folder: Path) -> list[Path]:
-    """The files of the first kind that lies in a folder; or tars or parquet files a folder deeper.
+    """The files of the first of KINDS in a folder; else tars or parquet files one level deeper.
 
-    If some tars or parquet files are called train..., only those. Raises ValueError when there are
-    several files of another kind.
+    If the names of some tars or parquet files begin with "train", only those. Raises ValueError
+    when there are several files of another kind.
     """
     for pattern, kinds in (("*", KINDS), ("*/*", JOINED)):
         visible = (
@@ -87,12 +87,12 @@ def _choose_containers(folder: Path, found: list[Path]) -> list[Path]:
 
 
 def is_pattern_of_files(text: str) -> bool:
-    """True for text in which *, ? or braces stand for other text."""
+    """True for text with the wildcards * or ?, or with braces."""
     return bool(PATTERN.search(text))
 
 
 def list_files_of_pattern(text: str, data_dir: Path) -> list[Path]:
-    """The files that a pattern names, here or else in `data_dir`; sorted where it has a *.
+    """The files that match a pattern, here or else in `data_dir`; those of a wildcard are sorted.
 
     Raises ValueError when a file that braces name is missing.
     """
@@ -107,7 +107,7 @@ def list_files_of_pattern(text: str, data_dir: Path) -> list[Path]:
         if there and len(there) < len(paths):
             missing = next(path for path in paths if not path.exists())
             raise ValueError(
-                f"--dataset={text} must name files that exist. Received: one that does not, "
+                f"--dataset={text} must name files that exist. Received: a missing one, "
                 f"{missing}. Fetch it, or name fewer."
             )
         if there:

@@ -1,4 +1,4 @@
-"""A folder of images, nested or not, or a zip of them, which is read without unpacking it."""
+"""Reads a folder of images, nested or not, or a zip of images, without unpacking it."""
 
 import contextlib
 import fnmatch
@@ -73,8 +73,8 @@ def walk_dataset_files(folder: Path):
     """Yields the relative names of the files below `folder`.
 
     Links are followed, but a folder that contains itself is entered only once. Hidden folders, the
-    __MACOSX folders of zips, the runs of this program and the files it wrote are left out; but a
-    `folder` of nothing else is what the user wants.
+    __MACOSX folders of zips, this program's runs and the files it wrote are left out. But if the
+    program wrote all images in `folder`, the user wants those.
     """
     seen, written = set(), set()
     for parent, folders, files in os.walk(folder, followlinks=True, onerror=_log_unreadable_folder):
@@ -97,8 +97,8 @@ def _list_dataset_files_we_wrote(
 ) -> set[str] | None:
     """The paths of the files that this program wrote into `folder`, which are not data.
 
-    None: nothing there is data, as the record of them is damaged. is_top: whether the user named
-    this folder; its own files are data if the program wrote all of its images.
+    None: the record of them is damaged, so nothing there is data. is_top: whether the user named
+    this folder; then, if the program wrote all of its images, they are data.
     """
     if RECORD_NAME not in files:
         return set()
@@ -112,13 +112,13 @@ def _list_dataset_files_we_wrote(
 
 
 def _choose_folders_to_walk(parent: str, folders: list[str]) -> list[str]:
-    """The folders in `parent` that are not hidden; none, with a warning, where it lies too deep."""
+    """The folders in `parent` that are not hidden; none, with a warning, if it is too deep."""
     visible = [name for name in folders if not _is_hidden_name(name)]
     if parent.count(os.sep) < limits.MAX_FOLDER_DEPTH or not visible:
         return visible
 
     logging.warning(
-        "%s is %s folders deep: the folders in it are left out.",
+        "%s is %s folders deep: its subfolders are left out.",
         escape_unprintable(parent),
         limits.MAX_FOLDER_DEPTH,
     )
@@ -156,7 +156,7 @@ def _fingerprint_image_or_missing(path: Path) -> str:
 
 
 class _LimitedReader(io.BufferedReader):
-    """A zip that zipfile may open only if its list of files fits into memory."""
+    """A file that stops zipfile from opening a zip whose list of files would fill the memory."""
 
     opened = False
 
@@ -177,7 +177,7 @@ def open_zip_of_images(path: Path):
         except Exception as error:  # zipfile raises a dozen kinds on damaged files
             received = describe_file_that_is_no_zip(path)
             raise ValueError(
-                f"{path} must be a zip of images. {received} Fetch it again: {error}."
+                f"{path} must be a zip of images ({error}). {received} Fetch it again."
             ) from error
 
         file.opened = True
@@ -185,7 +185,7 @@ def open_zip_of_images(path: Path):
 
 
 def _read_zipped_image(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Exception:
-    """An encoded image of at most as many bytes as its header says, or why there is none."""
+    """An encoded image, of no more bytes than its header says; or why there is none."""
     try:
         _check_zipped_image(info)
         limited = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -193,12 +193,12 @@ def _read_zipped_image(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes
         with archive.open(info) as file:
             return b"".join(iter(lambda: file.read(step), b""))
 
-    except Exception as error:  # damage and unknown methods raise many kinds; other images are fine
-        return ValueError(str(error) or type(error).__name__)  # a kind that can be pickled
+    except Exception as error:  # damage and unknown methods raise many kinds; others are fine
+        return ValueError(str(error) or type(error).__name__)  # this kind can be pickled
 
 
 def _check_zipped_image(info: zipfile.ZipInfo) -> None:
-    """Raises ValueError for an entry that should not be inflated, by what its header says."""
+    """Raises ValueError for an entry that should not be inflated, going by its header."""
     if info.flag_bits & 1:
         raise ValueError("encrypted")
     if info.compress_type == zipfile.ZIP_BZIP2:  # zipfile inflates it without limit, to gigabytes

@@ -13,15 +13,15 @@ from data.sources.source import Source
 
 HUB = "https://huggingface.co/datasets"
 DEFAULT_SPLIT = "train"
-LEAST_VERSION = 4  # before, the library could run code that came with a dataset
+LEAST_VERSION = 4  # older ones can run code that comes with a dataset
 INSTALL = f"pip install 'datasets>={LEAST_VERSION}'"
 
 
 def open_huggingface(name: str, *, limit: int | None = None, fetch: bool = True) -> Source:
-    """The images of one split; name: NAME or NAME:SPLIT, of the Hub or of a folder.
+    """The images of one split; name: NAME or NAME:SPLIT, on the Hub or in a folder.
 
-    What is in the library's cache is used from there, even without a network. Anything else is
-    fetched, if `fetch` allows. Raises ValueError when there is no library, dataset or image.
+    What the library has cached is used, even without a network. Anything else is fetched, if
+    `fetch` allows. Raises ValueError when the library, the dataset or the images are missing.
     """
     name, _, split = name.partition(":")
     split = split or DEFAULT_SPLIT
@@ -39,7 +39,7 @@ def open_huggingface(name: str, *, limit: int | None = None, fetch: bool = True)
 
 
 def _read_hub_images(encoded, count: int, roots: list[Path]) -> Iterator[tuple]:
-    """Yields (its number, an image as `_pick_hub_image` finds it) for the first `count` rows."""
+    """Yields (number, image as `_pick_hub_image` finds it) for the first `count` rows."""
     for number in range(count):
         (cell,) = encoded[number].values()
         yield str(number), _pick_hub_image(cell, roots)
@@ -66,7 +66,7 @@ def _load_hub_split(name: str, split: str, *, fetch: bool):
             return datasets.load_dataset(name, split=split)
     except Exception as error:  # the library, its hub and the network raise many kinds
         advice = (
-            f"Names are those of {HUB}; another split: --dataset=hf:{name}:SPLIT."
+            f"Find names at {HUB}; choose a split with --dataset=hf:{name}:SPLIT."
             if fetch
             else "A dry run fetches nothing; --train does."
         )
@@ -77,7 +77,7 @@ def _load_hub_split(name: str, split: str, *, fetch: bool):
 
 def _import_hub_library(name: str):
     try:
-        import datasets  # late: slow, and few need it
+        import datasets  # imported late: slow, and few need it
     except ImportError as error:
         raise ValueError(
             f"--dataset=hf:{name} needs the library 'datasets'. "
@@ -86,8 +86,9 @@ def _import_hub_library(name: str):
 
     if int(datasets.__version__.split(".")[0]) < LEAST_VERSION:
         raise ValueError(
-            f"--dataset=hf:{name} needs version {LEAST_VERSION} of the library 'datasets', which "
-            f"runs no one else's code. Received: {datasets.__version__}. Update it: {INSTALL}."
+            f"--dataset=hf:{name} needs version {LEAST_VERSION} or later of the library "
+            "'datasets', which does not run a dataset's code. "
+            f"Received: {datasets.__version__}. Update it: {INSTALL}."
         )
     return datasets
 
@@ -114,12 +115,12 @@ def _find_hub_image_column(name: str, features) -> str:
 
     raise ValueError(
         f"hf:{name} must have a column of images. Received: {', '.join(features)}. "
-        f"Take another dataset: {HUB}."
+        f"Choose another dataset: {HUB}."
     )
 
 
 def _find_hub_label_column(features) -> str | None:
-    """The first column of classes, or one with a usual name: of numbers or words, bools, floats."""
+    """The first column of classes, else one with a usual name: numbers or words, bools, floats."""
     import datasets
 
     classes = [key for key, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
@@ -149,9 +150,9 @@ def _keep_hub_images_encoded(table, image: str):
 
 
 def _list_trusted_hub_folders(name: str) -> list[Path]:
-    """Where the files of a dataset may lie: in the library's caches, or in a folder given by name.
+    """Where a dataset's files may be: in the library's caches, or in a folder given by name.
 
-    Somebody else's table may name any file on this machine.
+    A stranger's table could otherwise name any file on this machine.
     """
     import datasets
     import huggingface_hub.constants as hub
@@ -174,5 +175,5 @@ def _pick_hub_image(cell: dict | None, roots: list[Path]) -> bytes | Path | Exce
 
 
 def _fingerprint_hub_cache(table) -> str:
-    """Size and time of the files that the library keeps the split in."""
+    """The size and time of the files in which the library keeps the split."""
     return fingerprint_dataset_files([Path(file["filename"]) for file in table.cache_files])

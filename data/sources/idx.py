@@ -1,4 +1,4 @@
-"""IDX files, of MNIST and its kin (yann.lecun.com/exdb/mnist), and scikit-learn's digits."""
+"""IDX files, of MNIST and its relatives (yann.lecun.com/exdb/mnist), and scikit-learn's digits."""
 
 import gzip
 import io
@@ -17,7 +17,7 @@ from system.text import escape_unprintable
 MAGIC_IMAGES = b"\0\0\x08\x03"  # unsigned bytes, three dimensions
 MAGIC_LABELS = b"\0\0\x08\x01"  # unsigned bytes, one dimension
 KINDS = {MAGIC_IMAGES: "images", MAGIC_LABELS: "labels"}
-LEAST_CLASSES = 10  # as in MNIST; larger labels, as in EMNIST, make it more
+LEAST_CLASSES = 10  # as in MNIST; larger labels, as in EMNIST, raise it
 
 
 def find_idx_files(folder: Path) -> list[Path]:
@@ -60,7 +60,7 @@ def _make_idx_label_reader(paths: list[Path], images: int):
 
 def open_digits(*, limit: int | None = None) -> Source:
     """The 1,797 handwritten digits, 8x8, of scikit-learn: what the first run trains on."""
-    import sklearn.datasets  # late: takes a second, and only this set needs it
+    import sklearn.datasets  # imported late: takes a second, and only this set needs it
 
     digits = sklearn.datasets.load_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)  # (1797, 8, 8), 0 to 16 before
@@ -84,7 +84,7 @@ def _open_image_arrays(
 
 
 def _find_idx_label_file(images: Path) -> Path | None:
-    """The labels beside an image file; whether either is gzipped does not matter."""
+    """The label file beside an image file; either may be gzipped."""
     plain = images.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
     paths = [images.with_name(plain), images.with_name(f"{plain}.gz")]
     return next((path for path in paths if path.is_file()), None)
@@ -119,7 +119,7 @@ def read_idx_file(path: Path, magic: bytes = MAGIC_IMAGES) -> np.ndarray:
 
 
 def _read_idx_stream(path: Path, stream, magic: bytes, *, size: int | None) -> np.ndarray:
-    """`read_idx_file` of an open file of `size` bytes; None: not known before it is read.
+    """`read_idx_file` for an open file of `size` bytes; None: not known before it is read.
 
     Reads no more than the header says, and one byte to see whether there is more.
     """

@@ -1,13 +1,13 @@
-"""Writes the entries of an LMDB to stdout, in a process of its own.
+"""Writes the entries of an LMDB to stdout, in a separate process.
 
 A damaged LMDB kills the process that reads it: the library maps the file into memory, and a page
 that is missing raises SIGBUS.
 
     python lmdb_reader.py FOLDER LIMIT MOST
 
-First comes RECORD(0, number of entries); then for each entry, or the first LIMIT, come
-RECORD(length of the key, length of the value), the key and the value, without the value when that
-has more than MOST bytes. What is wrong with the LMDB is the last line on stderr.
+First comes RECORD(0, number of entries). Then, for each of the first LIMIT entries, come
+RECORD(length of the key, length of the value), the key and the value; values of more than MOST
+bytes are left out. If the LMDB is damaged, the last line on stderr says how.
 """
 
 import itertools
@@ -27,7 +27,7 @@ def send_dataset_lmdb_entries(folder: str, limit: int, most: int, stream) -> Non
         stream.flush()
 
         with environment.begin(buffers=True) as transaction:
-            limit = min(count, limit)  # the entries of a damaged one may go round in circles
+            limit = min(count, limit)  # the entries of a damaged LMDB may form a loop
             for key, value in itertools.islice(transaction.cursor(), limit):
                 stream.write(RECORD.pack(len(key), len(value)))
                 stream.write(key)

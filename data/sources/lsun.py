@@ -1,4 +1,4 @@
-"""An LSUN scene as its LMDB folder: keys to WebP or JPEG bytes (https://github.com/fyu/lsun)."""
+"""An LSUN scene: an LMDB folder of WebP or JPEG images by key (https://github.com/fyu/lsun)."""
 
 import contextlib
 import subprocess
@@ -49,14 +49,14 @@ def open_lmdb(folder: Path, *, limit: int | None = None) -> Source:
 
 
 class _ReaderProcess:
-    """A process that runs lmdb_reader.py, and what it sends; it ends with the `with` block.
+    """Runs lmdb_reader.py in a process, which ends with the `with` block, and receives its output.
 
     Every method raises ValueError when the process fails, dies or stays silent.
     """
 
     def __init__(self, folder: Path, *, limit: int):
         self.folder = folder
-        self.silent_since = None  # when the present read began to wait; None between two reads
+        self.silent_since = None  # when the current read began to wait; None between reads
         self.was_too_slow = False
         self.closed = threading.Event()
 
@@ -91,7 +91,7 @@ class _ReaderProcess:
         name = self._receive_lmdb_bytes(key_length).decode("utf-8", "backslashreplace")
         try:
             check_encoded_image_bytes(value_length)
-        except ValueError as error:  # a value that lmdb_reader.py leaves out; the next ones come
+        except ValueError as error:  # lmdb_reader.py leaves this value out; others follow
             return name, error
 
         return name, self._receive_lmdb_bytes(value_length)
@@ -108,7 +108,7 @@ class _ReaderProcess:
         return content
 
     def _kill_silent_lmdb_reader(self) -> None:
-        """Kills the process when a read waits too long. Between two reads no time is counted."""
+        """Kills the process when a read waits too long. Time between reads does not count."""
         while not self.closed.wait(limits.MAX_LMDB_WAIT_SECONDS / 10):
             since = self.silent_since
             if since is not None and time.monotonic() - since > limits.MAX_LMDB_WAIT_SECONDS:

@@ -1,7 +1,7 @@
 """Images as one NumPy array: an .npy file, or an .npz that may bring their classes.
 
 The rows are read as a stream, one image after the other. Pickles are never loaded, and no file is
-mapped into memory: one that is truncated meanwhile would end the process.
+mapped into memory: if a mapped file were truncated, that would kill the process.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ from system.text import escape_unprintable, join_names_for_error
 ARRAY_SUFFIX = ".npy"
 CHANNELS = (1, 3, 4)
 HOW_TO_SAVE = "Save images as uint8, (N, H, W) or (N, H, W, C) with 1, 3 or 4 channels"
-# Names in Keras's and MedMNIST's files, then those people use, then what numpy.savez writes.
+# Names in Keras's and MedMNIST's files, then other common ones, then what numpy.savez writes.
 IMAGE_NAMES = ("x_train", "train_images", "images", "image", "imgs", "x", "X", "data", "arr_0")
 LABEL_NAMES = ("y_train", "train_labels", "labels", "label", "y", "Y", "targets", "classes")
 
 
 @dataclasses.dataclass(frozen=True)
 class ArrayHeader:
-    """What the head of an .npy says, and at which byte the array itself starts."""
+    """What the header of an .npy says, and at which byte the array itself starts."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -106,7 +106,7 @@ def open_array_archive(path: Path, *, limit: int | None = None) -> Source:
 def _say_which_images_are_left_out(
     path: Path, arrays: dict[str, StoredArray], images: StoredArray
 ) -> None:
-    """One line where a file has more images than those that are read, as of a test split."""
+    """Logs which other images in the file are not read, such as those of a test split."""
     others = [
         f"{escape_unprintable(one.name)} ({one.header.shape[0]:,})"
         for one in arrays.values()
@@ -187,13 +187,13 @@ def _explain_shape_without_images(shape: tuple[int, ...]) -> str:
 def _read_array_images(
     path: Path, array: StoredArray, count: int
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields (its number, an image (H, W) or (H, W, C)) for the first `count` rows."""
+    """Yields (number, image (H, W) or (H, W, C)) for the first `count` rows."""
     row = array.header.shape[1:]
     size = math.prod(row)
     with explain_damaged_dataset(path, "images"):
         with array.open_array_stream() as stream:
             if _read_array_header(stream) != array.header:
-                raise ValueError("another array than before")
+                raise ValueError("a different array than before")
 
         with array.open_array_stream() as stream:
             stream.read(array.header.start)
@@ -205,7 +205,7 @@ def _read_array_images(
 def _read_array_bytes(stream, size: int) -> bytes:
     content = stream.read(size)
     if len(content) < size:
-        raise ValueError("one that is cut short")
+        raise ValueError("a truncated file")
     return content
 
 
@@ -232,7 +232,7 @@ def _open_npz_entry(path: Path, info: zipfile.ZipInfo):
 
 
 def _check_npz_inflation(info: zipfile.ZipInfo) -> None:
-    """Raises ValueError for an array that should not be inflated, by what its zip says."""
+    """Raises ValueError for an array that should not be inflated, going by its zip entry."""
     if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError("an array that np.savez did not write")
 
@@ -257,7 +257,7 @@ def _read_label_array(path: Path, labels: StoredArray, images: StoredArray) -> n
         raise ValueError(
             f"{path} must have a class, a number or a word, for each of the {count:,} images in "
             f"{images.name}. Received: {escape_unprintable(labels.name)}, {header}. "
-            "Say --labels=none."
+            "Use --labels=none."
         )
 
     with explain_damaged_dataset(path, "labels"), labels.open_array_stream() as stream:

@@ -1,4 +1,4 @@
-"""Parquet files with a column of encoded images, as the Hugging Face Hub keeps its datasets."""
+"""Parquet files with a column of encoded images, as the Hugging Face Hub stores its datasets."""
 
 import contextlib
 import io
@@ -14,7 +14,7 @@ from data.sources.reading import explain_damaged_dataset, fingerprint_dataset_fi
 from data.sources.source import Source, open_regular_dataset_file
 from system.text import escape_unprintable
 
-IMAGE_NAMES = ("image", "images", "img", "jpg", "png", "photo", "picture")  # before other columns
+IMAGE_NAMES = ("image", "images", "img", "jpg", "png", "photo", "picture")  # preferred columns
 LABEL_NAMES = ("label", "labels", "class", "classes", "cls", "target", "y")
 ROWS_AT_ONCE = 1  # a 2 kB file may hold the same 50 MB in every row; reading 64 saves 8 us a row
 READ_BYTES = 2**20
@@ -22,7 +22,7 @@ PAGE_HEADER_BUFFER = 2048
 
 
 def open_parquet_files(paths: list[Path], *, limit: int | None = None) -> Source:
-    """The images in a column of all `paths`, and the classes in one such as `label`.
+    """The images in one column of all `paths`, and the classes in another, such as `label`.
 
     Raises ValueError when no column holds images, or a file is damaged.
     """
@@ -55,10 +55,10 @@ def _describe_parquet_files(paths: list[Path]) -> str:
 
 @contextlib.contextmanager
 def _open_parquet_file(path: Path):
-    """Yields a ParquetFile to read from. Whatever fails in the block is a ValueError."""
-    import pyarrow.parquet  # late: only this source needs it; it comes with tensorflow-datasets
+    """Yields a ParquetFile to read from. Any failure in the block becomes a ValueError."""
+    import pyarrow.parquet  # only needed here; comes with tensorflow-datasets
 
-    with open_regular_dataset_file(path) as file, explain_damaged_dataset(path, "parquet"):
+    with open_regular_dataset_file(path) as file, explain_damaged_dataset(path, "parquet data"):
         yield pyarrow.parquet.ParquetFile(file, pre_buffer=False, buffer_size=READ_BYTES)
 
 
@@ -90,12 +90,12 @@ def _choose_parquet_image_column(path: Path, schema) -> str:
     kinds = [f"{escape_unprintable(field.name)} ({field.type})"[:60] for field in list(schema)[:9]]
     raise ValueError(
         f"{path} must have a column of encoded images, binary or with a field 'bytes'. "
-        f"Received: {', '.join(kinds) or 'no columns'}. Write PNG or JPEG bytes into one."
+        f"Received: {', '.join(kinds) or 'no columns'}. Write PNG or JPEG bytes into a column."
     )
 
 
 def _may_column_hold_images(kind) -> bool:
-    """True for bytes, and for a struct with a field of them, as the `datasets` library writes."""
+    """True for bytes, and for a struct with a field "bytes", as the `datasets` library writes."""
     import pyarrow.types as types
 
     if types.is_struct(kind):
@@ -117,7 +117,7 @@ def _find_parquet_label_column(schema) -> str | None:
 
 
 def _find_parquet_class_names(schema, label: str) -> list[str] | None:
-    """The names that the `datasets` library keeps beside the columns; None without any."""
+    """The names that the `datasets` library stores beside the columns; None if there are none."""
     try:
         info = json.loads((schema.metadata or {})[b"huggingface"])
         names = info["info"]["features"][label]["names"]

@@ -1,9 +1,9 @@
-"""What the pages of a parquet file say of their sizes, read before pyarrow inflates them.
+"""Reads the sizes of the pages of a parquet file before pyarrow inflates them.
 
-pyarrow inflates a page as a whole, and holds it several times over: 58 kB took 11 GB. The head of a
-page is a PageHeader (github.com/apache/parquet-format) in Thrift's compact protocol, the end of the
-file a FileMetaData. pyarrow's own metadata of a column are not asked: where they contradict each
-other, its C++ part ends the process.
+pyarrow inflates a page whole, and holds several copies of it: 58 kB took 11 GB. A page begins with
+a PageHeader (github.com/apache/parquet-format), and the file ends with a FileMetaData, both in
+Thrift's compact protocol. pyarrow's own column metadata is not used: if it contradicts itself,
+pyarrow's C++ part ends the process.
 """
 
 import io
@@ -30,10 +30,10 @@ class PageHeader(NamedTuple):
 
 
 class ColumnPages(NamedTuple):
-    """Where the pages of a column of a row group are: places and sizes in bytes.
+    """Where the pages of one column in one row group are: positions and size in bytes.
 
-    path: the column's name, with those of the fields in it after dots. dictionary: the place of the
-    dictionary's page, 0 without one.
+    path: the column's name, and those of nested fields after dots. data: the position of the first
+    data page. dictionary: that of the dictionary page, 0 without one.
     """
 
     path: str
@@ -43,7 +43,7 @@ class ColumnPages(NamedTuple):
 
 
 def read_places_of_pages(stream: BinaryIO) -> list[ColumnPages]:
-    """Those of all columns of a file. Raises ValueError or EOFError when its end is damaged."""
+    """The pages of all columns of a file. Raises ValueError or EOFError when its end is damaged."""
     end = stream.seek(-TAIL_BYTES, io.SEEK_END)
     length = int.from_bytes(stream.read(4), "little")
     if length > limits.MAX_METADATA_BYTES:
@@ -55,7 +55,7 @@ def read_places_of_pages(stream: BinaryIO) -> list[ColumnPages]:
         columns = [chunk[COLUMN_METADATA] for group in groups for chunk in group]
         return [_read_place_of_pages(column) for column in columns]
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError("metadata that lack a part") from error
+        raise ValueError("incomplete metadata") from error
 
 
 def _read_place_of_pages(column: dict) -> ColumnPages:
@@ -65,9 +65,9 @@ def _read_place_of_pages(column: dict) -> ColumnPages:
 
 
 def check_parquet_pages(stream: BinaryIO, chunk: ColumnPages) -> None:
-    """Raises ValueError when a page of a column is a bomb by its header, or a header is damaged.
+    """Raises ValueError when the header of a column's page is damaged, or shows that it is a bomb.
 
-    stream: of the file.
+    stream: the file.
     """
     for page in read_page_headers(stream, chunk):
         allowed = limits.MAX_ENTRY_INFLATION * page.compressed
@@ -76,10 +76,10 @@ def check_parquet_pages(stream: BinaryIO, chunk: ColumnPages) -> None:
 
 
 def read_page_headers(stream: BinaryIO, chunk: ColumnPages) -> Iterator[PageHeader]:
-    """Those of all pages of a column. Raises ValueError when one is damaged."""
+    """The headers of all pages of a column. Raises ValueError when one is damaged."""
     position = chunk.dictionary if 0 < chunk.dictionary < chunk.data else chunk.data
     if position < 0:
-        raise ValueError("a page at a negative place")
+        raise ValueError("a page at a negative position")
 
     end = position + chunk.size
     while position < end:
@@ -98,13 +98,13 @@ def _read_page_header(stream: BinaryIO, position: int) -> PageHeader:
         except (EOFError, KeyError):
             continue
         if min(page) < 0:
-            raise ValueError("a page of a negative size")
+            raise ValueError("a page with a negative size")
         return page
-    raise ValueError("a page without a whole header")
+    raise ValueError("a page with an incomplete header")
 
 
 def _read_thrift_struct(stream: io.BytesIO) -> dict[int, int]:
-    """The I32 fields of a struct by their numbers; the others are passed over."""
+    """The I32 fields of a struct by their numbers; other fields are skipped."""
     found, number = {}, 0
     while True:
         first = _read_bytes(stream, 1)[0]
@@ -134,7 +134,7 @@ def _skip_thrift_value(stream: io.BytesIO, kind: int) -> None:
 
 
 def _read_thrift_value(stream: io.BytesIO, kind: int):
-    """A struct as a dict by the numbers of its fields, a list, bytes, or a number."""
+    """A struct as a dict (field number -> value), a list, bytes, or a number."""
     if kind == STRUCT:
         return _read_thrift_fields(stream)
     if kind in (LIST, SET):

@@ -1,4 +1,4 @@
-"""What readers of files that hold a whole dataset share: damage in one line, fingerprints."""
+"""Helpers for reading files that hold a whole dataset: one-line errors and fingerprints."""
 
 import contextlib
 import hashlib
@@ -14,7 +14,8 @@ from system.text import escape_unprintable
 def explain_damaged_dataset(path: Path, kind: str):
     """Turns whatever reading raises into a ValueError that names `path`.
 
-    An OSError of the system, such as one about permissions, stays as it is.
+    kind: what the file should hold. An OSError from the system, such as one about permissions,
+    stays as it is.
     """
     try:
         yield
@@ -22,19 +23,19 @@ def explain_damaged_dataset(path: Path, kind: str):
         if isinstance(error, OSError) and error.errno:
             raise
         raise ValueError(
-            f"{path} must be a whole file of {kind}. Received: {shorten_library_error(error)}. "
+            f"{path} must hold {kind} and be undamaged. Received: {shorten_library_error(error)}. "
             "Fetch it or save it again."
         ) from error
 
 
 def shorten_library_error(error: Exception) -> str:
-    """The first line of an error that says anything, without a full stop at its end."""
+    """The first line of an error that is not empty, without a full stop at its end."""
     lines = (line.strip() for line in str(error).splitlines())
     line = next(filter(None, lines), type(error).__name__)
     return escape_unprintable(line)[: limits.MAX_REASON_CHARACTERS].rstrip(".")
 
 
 def fingerprint_dataset_files(paths: Sequence[Path]) -> str:
-    """As `fingerprint_dataset_file`, for several files and their names."""
+    """Like `fingerprint_dataset_file`, for several files and their names."""
     lines = (f"{path.name} {fingerprint_dataset_file(path)}\n" for path in paths)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,4 +1,4 @@
-"""What every kind of dataset offers the pack: a name, a fingerprint, a length and its images."""
+"""What every kind of dataset gives the pack: a name, a fingerprint, a length and its images."""
 
 import dataclasses
 import errno
@@ -31,9 +31,9 @@ class Source:
     items: yields (name, image). An image is a file's Path, encoded bytes, a uint8 array (H, W) or
         (H, W, C), or the exception that says why it cannot be read; decode.py takes all four.
     root: the folder or the file, if there is one.
-    path: the folder or the zip that --dataset means, if it means one.
+    path: the folder or the file that --dataset names, if it names one.
     labels: if the dataset has classes, returns their names and the class of every image (count,).
-    attributes: if it has attributes, takes the names of some, in any case, and returns the names
+    attributes: if it has attributes, takes the names of some, in any case, and returns their names
         and a float32 array (count, names) of 0 and 1.
 
     `labels` and `attributes` number the images from 0; the images' names are then these numbers.
@@ -50,12 +50,12 @@ class Source:
 
 
 def open_regular_dataset_file(path: Path) -> BinaryIO:
-    """A file to read, unbuffered. Raises OSError for a pipe or device, without waiting for it."""
+    """Opens a file, unbuffered. Raises OSError for a pipe or a device, without waiting for it."""
     return open(open_regular_dataset_descriptor(path), "rb", buffering=0)
 
 
 def open_regular_dataset_descriptor(path: Path) -> int:
-    """As `open_regular_dataset_file`, but a bare descriptor: faster where thousands are opened."""
+    """Like `open_regular_dataset_file`, but returns a descriptor: faster for thousands of files."""
     descriptor = os.open(path, READ_FLAGS)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
@@ -65,6 +65,6 @@ def open_regular_dataset_descriptor(path: Path) -> int:
 
 
 def fingerprint_dataset_file(path: Path) -> str:
-    """Size and time of change: what differs when a file was replaced or written to."""
+    """Size and modification time, which change when a file is replaced or written to."""
     status = path.stat()
     return f"{status.st_size} {status.st_mtime_ns}"

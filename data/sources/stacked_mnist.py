@@ -1,6 +1,6 @@
 """StackedMNIST: three digits of MNIST as the red, green and blue of one image; 1,000 classes.
 
-The field's test of collapse (Metz et al. 2017; Srivastava et al. 2017). It is made as in
+The usual test for mode collapse (Metz et al. 2017; Srivastava et al. 2017). It is made as in
 fjxmlzn/PacGAN: 128,000 images of three digits, each drawn from all of MNIST, with replacement.
 """
 
@@ -14,9 +14,9 @@ CHANNELS = 3
 
 
 def stack_mnist_digits(mnist: Source, *, limit: int | None = None) -> Source:
-    """Up to `limit` images, made of those of `mnist`, all of which are in memory meanwhile.
+    """Up to `limit` images, made from those of `mnist`, which are all read into memory.
 
-    Its classes, if `mnist` has some, are "000" to "999": the red digit counts hundreds. Raises
+    The classes, if `mnist` has labels, are "000" to "999": the red digit counts hundreds. Raises
     ValueError unless the images of `mnist` are arrays (H, W) of one size.
     """
     count = min(IMAGES, limit or IMAGES)
@@ -44,8 +44,8 @@ def stack_mnist_digits(mnist: Source, *, limit: int | None = None) -> Source:
 def choose_stacked_digits(count: int, digits: int) -> np.ndarray:
     """(count, 3): which of `digits` images are the red, green and blue of each image.
 
-    They are the remainders of raw numbers of NumPy's PCG64(SEED), three for each image, which are
-    the same in every version.
+    They are raw numbers from NumPy's PCG64(SEED), three for each image, modulo `digits`. The raw
+    numbers are the same in every version.
     """
     bits = np.random.PCG64(SEED).random_raw(CHANNELS * count)
     return (bits % np.uint64(digits)).astype(np.int64).reshape(count, CHANNELS)
@@ -60,7 +60,7 @@ def _read_gray_digits(mnist: Source) -> np.ndarray:
             return np.stack(gray)
 
     raise ValueError(
-        "--dataset=stacked_mnist is made of MNIST's IDX files. "
+        "--dataset=stacked_mnist is made from MNIST's IDX files. "
         f"Received: other images, {mnist.place}. Run python download.py mnist with another "
-        "--data_dir, and give that."
+        "--data_dir, then use that one here."
     )

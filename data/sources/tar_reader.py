@@ -1,8 +1,8 @@
-"""The files in a tar, one after the other, as they lie in it. Nothing is unpacked to disk.
+"""Reads the files in a tar, one after the other. Nothing is unpacked to disk.
 
 Python's own tarfile reads names and lists of any length into memory, and takes a damaged header for
-the end. This reader stops at both. It knows the ustar, pax and GNU forms
-(https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html), without sparse files.
+the end. This reader raises an error for both. It knows the ustar, pax and GNU formats
+(https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html), except for sparse files.
 """
 
 import dataclasses
@@ -15,13 +15,13 @@ from typing import BinaryIO
 from data import limits
 
 BLOCK_BYTES = 512
-SKIPPED_AT_ONCE = 2**20  # bytes, where one cannot seek
+SKIPPED_AT_ONCE = 2**20  # bytes, in a stream that cannot seek
 CHECKSUM = slice(148, 156)
 PLAIN_FILE = (b"0", b"\0", b"7")
 WITHOUT_CONTENT = (b"1", b"2", b"3", b"4", b"5", b"6")  # links, devices, folders, pipes
 LONG_NAME, SPARSE = b"L", b"S"
 ABOUT_THE_NEXT = (LONG_NAME, b"x", b"X")  # GNU's, pax's, Solaris's
-POSIX = b"ustar\0"  # only then is the last field the start of a long name
+POSIX = b"ustar\0"  # only with this is the last field the start of a long name
 
 
 class TarStream:
@@ -36,16 +36,16 @@ class TarStream:
         self._file = gzip.GzipFile(fileobj=file) if gzipped else io.BufferedReader(file)
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes. Raises ValueError when they are not there."""
+        """The next `size` bytes. Raises ValueError when there are fewer."""
         self._check_tar_goes_on(size)
         content = self._file.read(size)
         self.position += len(content)
         if len(content) < size:
-            raise ValueError("one that is cut short")
+            raise ValueError("a truncated file")
         return content
 
     def skip_to(self, position: int) -> None:
-        """Goes on at `position`, which is not before the present one."""
+        """Skips to `position`, which is not before the current one."""
         self._check_tar_goes_on(position - self.position)
         if not self.gzipped:
             self._file.seek(position)
@@ -58,12 +58,12 @@ class TarStream:
             return
         if self.gzipped:
             raise ValueError(f"a bomb: more than {self.end // limits.MB:,} MB when inflated")
-        raise ValueError("one that is cut short")
+        raise ValueError("a truncated file")
 
 
 @dataclasses.dataclass(frozen=True)
 class TarEntry:
-    """A file in a tar. Its content can be read until the next entry is asked for."""
+    """A file in a tar. Its content can be read until the next entry is requested."""
 
     name: str
     size: int
@@ -74,11 +74,11 @@ class TarEntry:
 
 
 def read_tar_entries(stream: TarStream) -> Iterator[TarEntry]:
-    """Yields the plain files; links, devices and folders are passed over.
+    """Yields the plain files; skips links, devices and folders.
 
-    Raises ValueError, in the words of a "Received: ...", where the tar is damaged or ends too soon.
+    Raises ValueError, worded to follow "Received: ", when the tar is damaged or ends too soon.
     """
-    told = {}  # what the headers before an entry's own say of it
+    told = {}  # what extra headers say about the next entry
     while header := _read_tar_header(stream):
         size = int(told.get("size", header.size))
         content = 0 if header.kind in WITHOUT_CONTENT else size
@@ -119,13 +119,13 @@ def _read_tar_header(stream: TarStream) -> _TarHeader | None:
 def _check_tar_checksum(block: bytes) -> None:
     spaces = bytes(block[: CHECKSUM.start]) + b" " * 8 + block[CHECKSUM.stop :]
     unsigned = sum(spaces)
-    signed = unsigned - 256 * sum(byte > 127 for byte in spaces)  # as some old programs wrote it
+    signed = unsigned - 256 * sum(byte > 127 for byte in spaces)  # as some old programs do
     if _parse_tar_number(block[CHECKSUM]) not in (unsigned, signed):
         raise ValueError("a damaged header")
 
 
 def _parse_tar_number(field: bytes) -> int:
-    """A number in octal digits, or where it would not fit, in bytes after 0x80."""
+    """A number in octal digits, or, if those would not fit, in bytes after 0x80."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
 
@@ -136,7 +136,7 @@ def _parse_tar_number(field: bytes) -> int:
 
 
 def _read_tar_path_and_size(stream: TarStream, header: _TarHeader) -> dict[str, bytes]:
-    """What a header says of the next entry: its path, its size, or both."""
+    """What a header says about the next entry: its path, its size, or both."""
     if header.size > limits.MAX_TAR_HEADER_BYTES:
         most = limits.MAX_TAR_HEADER_BYTES
         raise ValueError(f"a name of {header.size:,} bytes, more than {most:,}")

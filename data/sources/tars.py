@@ -1,4 +1,4 @@
-"""Tars of images, plain or gzipped, one or many: also WebDataset shards, whose classes are .cls."""
+"""Tars of images, plain or gzipped, one or many. WebDataset shards have classes in .cls files."""
 
 import functools
 import itertools
@@ -23,7 +23,7 @@ CLASS_SUFFIX = ".cls"  # https://github.com/webdataset/webdataset: a.jpg, a.cls
 
 
 def open_image_tars(paths: list[Path], *, pattern: str = "", limit: int | None = None) -> Source:
-    """The images in all `paths`, in their order there, as one dataset.
+    """The images in all `paths`, in the order in which they are stored, as one dataset.
 
     If each image has a .cls file, its text is the image's class. With several tars, each image's
     name begins with its tar's. Raises ValueError when a tar is damaged or holds no image.
@@ -44,7 +44,7 @@ def open_image_tars(paths: list[Path], *, pattern: str = "", limit: int | None =
 
 
 def _open_tars_with_classes(place: str, paths: list[Path], pattern: str, count: int) -> Source:
-    """The images as sources with classes have them: named by their numbers."""
+    """A source with classes, whose images are named by their numbers."""
 
     def read_images_by_number():
         images = _read_images_in_tars(paths, pattern, count)
@@ -63,7 +63,7 @@ def _describe_tars(paths: list[Path]) -> str:
 
 
 def _count_images_in_tars(paths: list[Path], pattern: str) -> tuple[int, bool]:
-    """(images in all tars, whether there are classes)."""
+    """(number of images in all tars, whether there are classes)."""
     count, has_classes = 0, False
     for path in paths:
         for name, _ in _read_files_in_tar(path):
@@ -80,7 +80,7 @@ def _count_images_in_tars(paths: list[Path], pattern: str) -> tuple[int, bool]:
 def _read_files_in_tar(path: Path, read_content: Callable[[TarEntry], object] | None = None):
     """Yields (name, what `read_content` makes of it) for every file in a tar.
 
-    Whatever fails is a ValueError that names the tar.
+    Any failure becomes a ValueError that names the tar.
     """
     gzipped = path.name.lower().endswith(GZIP_SUFFIXES)
     with open_regular_dataset_file(path) as file:
@@ -91,12 +91,12 @@ def _read_files_in_tar(path: Path, read_content: Callable[[TarEntry], object] | 
             is_tar = _begins_as_tar(path, gzipped)
             received = f"Received: {error}." if is_tar else describe_file_that_is_no_zip(path)
             raise ValueError(
-                f"{path} must be a whole tar of images. {received} Fetch it or make it again."
+                f"{path} must be an undamaged tar of images. {received} Fetch or make it again."
             ) from error
 
 
 def _begins_as_tar(path: Path, gzipped: bool) -> bool:
-    """False for a file that is no tar at all, but for example a web page."""
+    """False for a file that is not a tar at all, such as a web page."""
     with open_regular_dataset_file(path) as file:
         start = file.read(BLOCK_BYTES)
     return start.startswith(GZIP_START) if gzipped else start[257:262] == b"ustar"

@@ -15,7 +15,7 @@ from data.sources.source import Source
 
 NETWORK_URL = "https://storage.googleapis.com"  # the host of the datasets
 NETWORK_SECONDS = 10  # TensorFlow Datasets itself retries for minutes
-SUMMARY_CHARACTERS = 200  # of its errors, which may be pages long
+SUMMARY_CHARACTERS = 200  # of an error, which may be pages long
 
 
 def open_tfds(
@@ -29,9 +29,9 @@ def open_tfds(
 ) -> Source:
     """The images of a dataset's train split, and of its test split if `with_test_split`.
 
-    A dataset that is prepared in TFDS's own folder (~/tensorflow_datasets) is used from there. Any
-    other is downloaded and prepared in `folder`, if `fetch` allows. Raises ValueError, which ends
-    with `remedy`, when there is no such dataset, no network, or the download is refused.
+    A dataset that is already prepared in TFDS's own folder (~/tensorflow_datasets) is used from
+    there. Any other is downloaded and prepared in `folder`, if `fetch` allows. Raises ValueError,
+    which ends with `remedy`, if the dataset is unknown, the network is down, or the download fails.
     """
     builder = _make_tfds_builder(name, folder, remedy)
     image = _find_tfds_image_feature(builder.info.features or {}, name, remedy)
@@ -44,7 +44,7 @@ def _make_tfds_source(
     place: str, builder, image: str, splits: list[str], limit: int | None
 ) -> Source:
     """The source of a prepared dataset; image: the name of the feature that has the images."""
-    import tensorflow_datasets as tfds  # late: slow, and only this source needs it
+    import tensorflow_datasets as tfds  # imported late: slow, and only this source needs it
 
     features = builder.info.features
     count = _count_tfds_images(builder.info.splits, splits)
@@ -80,7 +80,7 @@ def _make_tfds_builder(name: str, folder: Path, remedy: str):
 
 
 def _choose_tfds_splits(known, *, with_test_split: bool) -> list[str]:
-    """train, and test if asked for; where there is neither, the first split there is."""
+    """train, and test if asked for; if there is neither, the first split."""
     wanted = ("train", "test") if with_test_split else ("train",)
     return [split for split in wanted if split in known] or list(known)[:1] or ["train"]
 
@@ -175,8 +175,8 @@ def _is_tfds_host_up() -> bool:
                 urllib.request.urlopen(NETWORK_URL, timeout=NETWORK_SECONDS).close()
             answered.set()
 
-    # In a thread, since looking up a host's name has no time limit of its own. The thread is a
-    # daemon, so that the program can end while it still waits.
+    # In a thread, because looking up a host's name has no time limit. The thread is a daemon, so
+    # that the program can end while it still waits.
     thread = threading.Thread(target=ask_tfds_host, daemon=True)
     thread.start()
     thread.join(NETWORK_SECONDS)
@@ -184,7 +184,7 @@ def _is_tfds_host_up() -> bool:
 
 
 def _summarize_tfds_error(error: Exception) -> str:
-    """The first line of an error that says anything, as a sentence."""
+    """The first line of an error that is not empty, as a sentence."""
     lines = (line.strip() for line in str(error).splitlines())
     line = next(filter(None, lines), type(error).__name__)
     return line[:SUMMARY_CHARACTERS].rstrip(".") + "."

@@ -190,7 +190,7 @@ def free_port() -> int:
         ("/page", "a web page instead of the file: 'Google Drive - Quota exceeded'"),
         ("/html", "a web page instead of the file: 'Google Drive - Quota exceeded'"),
         ("/short", "299,999 bytes instead of 300,000"),
-        ("/wrong", "a file of the right size, 300,000 bytes, with other content"),
+        ("/wrong", "a file of the right size, 300,000 bytes, but with the wrong sha256"),
     ],
 )
 def test_when_every_source_fails_each_reason_is_told_and_nothing_stays(
@@ -203,7 +203,7 @@ def test_when_every_source_fails_each_reason_is_told_and_nothing_stays(
         "error: celebA: faces.zip must come from one of its sources. Received: 127.0.0.1:"
     )
     assert reason in message and "HTTP Error 404" in message
-    assert f"by hand (data/README.md) to {tmp_path}/data/faces.zip (300,000 bytes)" in message
+    assert f"yourself (data/README.md) to {tmp_path}/data/faces.zip (300,000 bytes)" in message
     assert message.count("\n") == 0
     assert names(tmp_path / "data") == []
 
@@ -213,7 +213,7 @@ def test_when_every_source_fails_each_reason_is_told_and_nothing_stays(
     [
         (QUOTA_PAGE, f"{len(QUOTA_PAGE)} bytes, a web page instead of 300,000"),
         (CONTENT[:1000], "1,000 bytes instead of 300,000"),
-        (CONTENT[::-1], "a file of the right size, 300,000 bytes, with other content (sha256)"),
+        (CONTENT[::-1], "a file of the right size, 300,000 bytes, but with the wrong sha256"),
     ],
 )
 def test_a_wrong_file_that_is_there_is_named_and_kept(
@@ -224,7 +224,7 @@ def test_a_wrong_file_that_is_there_is_named_and_kept(
     place.write_bytes(content)
     assert faces("/good") == 1
     assert errors(capsys) == (
-        f"error: celebA: {place} must be the original. Received: {fault}. "
+        f"error: celebA: {place} must be the original file. Received: {fault}. "
         "Move it away and run this again."
     )
     assert place.read_bytes() == content
@@ -323,7 +323,7 @@ def test_without_network_one_line_names_the_servers(faces, capsys, tmp_path):
     urls = [f"http://127.0.0.1:{free_port()}/faces" for _ in range(2)]
     assert faces(file=described("faces.zip", CONTENT, *urls)) == 1
     message = errors(capsys)
-    assert message.startswith("error: A source must be reachable. Received: 127.0.0.1:")
+    assert message.startswith("error: At least one source must be reachable. Received: 127.0.0.1:")
     assert message.count("Connection refused") == 2 and message.count("\n") == 0
     assert not (tmp_path / "data").exists()
 

@@ -137,5 +137,5 @@ def test_a_pattern_of_images_is_told_the_two_flags_for_it(tiny, image_folder, pa
         find_dataset_source(tiny(dataset=pattern))
     assert str(error.value) == (
         "--dataset must be a folder or a file that holds a whole dataset. "
-        f"Received: a pattern of images, {pattern}. Give their folder: {remedy}."
+        f"Received: a pattern for images, {pattern}. Give their folder: {remedy}."
     )

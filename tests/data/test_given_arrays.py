@@ -26,7 +26,7 @@ GOOD = np.zeros((3, 16, 16, 3), np.uint8)
         (GOOD.astype(object), "Received: dtype object. Try images.clip(0, 255).astype(np.uint8)."),
         (GOOD[:0], "Received: none. Give at least one."),
         (GOOD[:, :9], "9x16. Resize them, or use Config(output_height=9, output_width=16)."),
-        (GOOD[..., :2], "Received: 2 channels. They may have 1 (gray), 3 or 4."),
+        (GOOD[..., :2], "Received: 2 channels. Give 1 (gray), 3 or 4."),
         (GOOD[..., :1], "channels. Received: 1. Convert them, or use Config(c_dim=1)."),
     ],
 )
@@ -78,19 +78,19 @@ def test_whole_numbers_become_labels(tiny):
     [
         ({}, [0, 1, 0], 'Received: none, and labels. Use Config(labels="own")'),
         ({"labels": "own"}, None, "Received: own, and no labels. Give them, or leave out both."),
-        ({"labels": "own"}, [0, 1], "must be one for each of the 3 images. Received: 2."),
+        ({"labels": "own"}, [0, 1], "Each of the 3 images must have a label. Received: 2 labels."),
         ({"labels": "own"}, [0.0, 1, 2], "Received: float64 (3,) with own."),
         ({"labels": "own"}, ["a", "b", "a"], "labels must be whole numbers (N,)"),
         ({"labels": "own"}, np.eye(3, dtype=int), "Received: int64 (3, 3) with own."),
         ({"labels": "own"}, [-1, 0, 1], "from 0 to 1. Received: -1 to 1. Number the classes"),
-        ({"labels": "own"}, [0, 0, 0], "wants two or more labels. Received: 0."),
+        ({"labels": "own"}, [0, 0, 0], "needs two or more labels. Received: 0."),
         ({"labels": "own"}, [0, 1, 10**9], "labels must be from 0 to 21999. Received: 0 to 10000"),
         ({"labels": "own", "label_names": ("a", "b")}, [0, 1, 2], "from 0 to 1. Received: 0 to 2"),
         ({"labels": "Smiling"}, [0, 1, 0], "Received: int64 (3,) with Smiling."),
         (
             {"labels": "Smiling"},
             Labels(("a", "b"), np.zeros((3, 2), np.float32)),
-            "Config(labels='Smiling') wants 1 labels. Received: a, b.",
+            "Config(labels='Smiling') needs 1 labels. Received: a, b.",
         ),
         (
             {"labels": "own"},

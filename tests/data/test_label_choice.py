@@ -60,17 +60,21 @@ def test_attributes_are_on_together(attributes):
 
 
 def test_a_label_that_is_not_there_names_those_that_are(classes, attributes, tiny):
-    with pytest.raises(ValueError, match=r"among ant, Bee, cat\. Received: dog\."):
+    with pytest.raises(ValueError, match=r"one or more of ant, Bee, cat\. Received: dog\."):
         encode_dataset_labels_by_name(classes(), "dog", 1)
     with pytest.raises(ValueError, match=r"Received: ants\. Did you mean ant\?"):
         encode_dataset_labels_by_name(classes(), "ants", 1)
     with pytest.raises(ValueError, match=r"Received: None\. Every image of this run has a class: "):
         encode_dataset_labels_by_name(classes(), "None", 1)
     many = classes(label_names=tuple(f"class {k}" for k in range(900)))
-    with pytest.raises(ValueError, match=r"among class 0, .* Received: dog\. Pick") as caught:
+    with pytest.raises(
+        ValueError, match=r"one or more of class 0, .* Received: dog\. Pick"
+    ) as caught:
         encode_dataset_labels_by_name(many, "dog", 1)
     assert len(str(caught.value)) < 1000
-    with pytest.raises(ValueError, match=r"among Hat, Smiling, or none alone\. Received: Old\."):
+    with pytest.raises(
+        ValueError, match=r"one or more of Hat, Smiling, or none alone\. Received: Old\."
+    ):
         encode_dataset_labels_by_name(attributes("Hat", "Smiling"), "Hat,Old", 1)
     with pytest.raises(ValueError, match=r"needs a run with labels\."):
         encode_dataset_labels_by_name(tiny(), "3", 1)

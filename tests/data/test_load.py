@@ -41,12 +41,12 @@ def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages
     assert set(pack.manifest["skipped"]) == bad
     assert pack.images.shape == (11, 16, 16, 3)
     skipped = next(
-        message for message in messages if message.startswith("skipped 3 unreadable of 14")
+        message for message in messages if message.startswith("skipped 3 unreadable images of 14")
     )
     assert all(name in skipped for name in bad)
     assert skipped.count("(not an image)") == 2
     assert any("11 images" in message for message in messages)
-    assert any("transparent images: 1, put on white" in message for message in messages)
+    assert any("transparent images: 1, placed on white" in message for message in messages)
     assert any("memorise" in message for message in messages)
 
 
@@ -66,7 +66,7 @@ def test_an_alpha_channel_alone_is_not_transparent(tiny, messages):
 
     assert load_dataset(config).manifest["transparent"] == 1
     said = [message for message in messages if "transparent" in message]
-    assert said == ["transparent images: 1, put on white; --c_dim=4 keeps alpha"]
+    assert said == ["transparent images: 1, placed on white; --c_dim=4 keeps alpha"]
 
     (Path(config.data_dir) / "opaque" / "2.png").unlink()
     messages.clear()
@@ -98,7 +98,7 @@ def test_one_line_says_what_was_found(tiny, messages, photos):
 def test_images_that_are_enlarged_are_counted_with_the_size_they_have(tiny, messages):
     line = "1,797 of 1,797 images were enlarged to 32x32, most of them from 8x8"
     load_dataset(tiny(dataset="digits", output_height=32, c_dim="auto"))
-    assert f"{line}; --output_height=8 keeps all their detail." in messages
+    assert f"{line}; --output_height=8 is enough for all their detail." in messages
     messages.clear()
     load_dataset(tiny(dataset="digits", output_height=32, c_dim=1))  # of a run, whose size is fixed
     assert f"{line}." in messages
@@ -131,7 +131,7 @@ def test_a_dry_run_says_of_the_images_what_training_says(tiny, messages, image_f
         probe_dataset(tiny(**small, c_dim=c_dim))
         assert messages == [
             "5 of the first 5 images would be enlarged to 32x32, most of them from 20x20; "
-            "--output_height=20 keeps all their detail.",
+            "--output_height=20 is enough for all their detail.",
             "fewer than 1,000 images: the networks will memorise them.",
             "a batch of 6 is larger than the dataset of 5 images and repeats some. "
             "Try --batch_size=5.",

@@ -25,7 +25,7 @@ from data.missing import (
         ("D:/cats", "D is a Windows drive. In WSL it is --dataset=/mnt/d/cats."),
         (r"/a/my\ cats", r'Drop the \ or the quotes: --dataset="/a/my cats".'),
         (r"a\b", "It has backslashes. Try --dataset=a/b."),
-        ("/a/~/b", "~ means the home folder only at the start of a path. Write it out."),
+        ("/a/~/b", "~ means the home folder only at the start of a path. Write out the full path."),
         ("$HOME/cats", "The shell did not expand $HOME: drop single quotes, or write it out."),
         ("/a/b", ""),
         ("cats", ""),
@@ -71,7 +71,7 @@ def test_a_name_is_looked_for_among_those_that_are_there(tmp_path):
         line = describe_missing_dataset(name, tmp_path, "")
         assert line.startswith(rule) and line.endswith(end)
     line = describe_missing_dataset("x", tmp_path / "none", "")
-    reason = "No such file or directory; --data_dir names another folder."
+    reason = "No such file or directory; give another folder with --data_dir."
     assert line.endswith(f"Looked in {tmp_path}/none: {reason}")
 
 

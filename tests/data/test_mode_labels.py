@@ -49,7 +49,7 @@ def test_folders_are_classes_where_there_is_nothing_else(tiny, image_folder):
 def test_images_without_any_labels_are_refused(tiny, image_folder):
     image_folder(3)
     with pytest.raises(
-        ValueError, match=r"^The dataset must have labels, as mnist, .*Received: .*faces"
+        ValueError, match=r"^The dataset must have labels: for example mnist, .*Received: .*faces"
     ):
         read(tiny(dataset="faces"))
 

@@ -78,6 +78,6 @@ def test_a_share_that_leaves_a_side_empty_is_one_line(images, count, share):
     with pytest.raises(ValueError) as error:
         split_rows_for_holdout(images[:count], share)
     text = str(error.value)
-    assert text.startswith("A holdout must have an image, and leave two to train on. Received: ")
+    assert text.startswith("--holdout must hold out one image or more, and leave two or more to ")
     assert f"{share:g}, which holds out " in text
     assert text.endswith(f" of {count}. Add images, or choose another --holdout.")

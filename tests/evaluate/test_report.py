@@ -77,7 +77,7 @@ def test_a_run_is_drawn_whole_and_again(tiny, messages):
     path.write_bytes(b"the user's")
     write_report_of_run(config)
     assert path.with_name("report.1.png").read_bytes() == b"the user's"
-    assert "was put aside as report.1.png" in messages[0]
+    assert "was moved aside to report.1.png" in messages[0]
 
 
 def test_a_run_without_scores_is_drawn_where_that_is_asked_for(tiny):

@@ -152,7 +152,9 @@ def test_exporting_again_keeps_what_the_user_added_or_changed(tiny, messages):
     assert json.loads(card.read_text())["step"] == 1
     assert tf.saved_model.load(str(folder)).signatures
     assert f"replaced the SavedModel of step 0 in {folder}" in messages
-    text = f"{card} was put aside as model_card.1.json: it is not as this program wrote it."
+    text = (
+        f"{card} was moved aside to model_card.1.json: it was changed after this program wrote it."
+    )
     assert text in messages
 
 

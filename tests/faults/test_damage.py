@@ -152,8 +152,8 @@ def test_two_damaged_and_training_goes_on_from_the_third(trained, messages):
     cut(0.5)(newest(trained, DATA), trained)
     gone(trained.checkpoint_path / f"step-4.{DATA}", trained)
     longer = train(change_settings(trained, {"steps": 8}), PICTURES)
-    text = "was at step 6 and goes on from step 2: later checkpoints are gone or damaged."
-    kept = "logs/metrics.1.jsonl keeps the lines after it."
+    text = "was at step 6 and resumes from step 2: later checkpoints are gone or damaged."
+    kept = "logs/metrics.1.jsonl keeps the later lines."
     assert f"{trained.run_dir} {text} {kept}" in messages
     assert tree(trained.run_dir / "logs")["metrics.1.jsonl"] == before
     assert [path.name for path in list_checkpoints(trained.checkpoint_path)] == [
@@ -211,8 +211,8 @@ def test_checkpoints_of_another_network_are_called_that(
     assert run_here(*places, *flags, tiny=()) == 1
     said = capsys.readouterr().err
     assert is_one_line(said)
-    assert f"{trained.checkpoint_path} are of another network: --z_dim=8 (here 9). " in said
-    assert ("Bring back the config.json" in said) is has_settings
+    assert f"{trained.checkpoint_path} belong to another network: --z_dim=8 (here 9). " in said
+    assert ("Restore the config.json" in said) is has_settings
     assert "damaged" not in said and "cannot be read" not in caplog.text
     assert tree(trained.run_dir) == before
 

@@ -163,7 +163,9 @@ def test_no_room_for_a_pack_is_said_before_it_is_made(command, small_disk, tmp_p
     with filled(packs, leave=8192):
         code, said = command("--train", "--steps=1")
     assert code == 1 and is_one_line(said), said
-    assert "0.00 GB are needed for the decoded images, 0.00 GB are free. Make room there" in said
+    assert (
+        "0.00 GB are needed for the decoded images, only 0.00 GB are free. Make room there" in said
+    )
     assert command("--train", "--steps=1")[0] == 0
 
 
@@ -272,7 +274,7 @@ def test_places_that_cannot_be_written_are_one_line(place, command, small_disk, 
         )
     code, said = command("--train", "--steps=1", f"--out_dir={out}")
     assert code == 1 and is_one_line(said), said
-    assert "--out_dir must be a folder that can be written" in said or "cannot be used" in said
+    assert "--out_dir must be a writable folder" in said or "cannot be used" in said
     assert not (tmp_path / "data" / ".packs").exists()
 
 
@@ -302,7 +304,7 @@ def test_a_pack_that_shrinks_while_it_is_used_is_one_line(command, tmp_path, mon
         patch.setattr(Steps, "run", run)
         code, said = command("--train", "--steps=50", "--ckpt_freq=2")
     assert code == 1 and is_one_line(said), said
-    assert ".npy cannot be used: it is shorter than it was." in said
+    assert ".npy cannot be used: the file has become shorter." in said
     assert command("--train", "--steps=50")[0] == 0  # packed again
     straight = f"--out_dir={tmp_path / 'straight'}"
     assert command(straight, "--train", "--steps=50")[0] == 0

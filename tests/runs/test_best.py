@@ -60,7 +60,7 @@ def test_the_best_of_steps_that_the_run_went_back_from_is_put_aside(config, mess
     aside = config.best_path.with_name("best.1")
     assert {path.name: path.read_text() for path in aside.iterdir()} == of_step(3)
     assert messages[0].endswith(
-        "held the best checkpoint of later steps; it was put aside as best.1."
+        "held the best checkpoint of later steps; it was moved aside to best.1."
     )
 
 

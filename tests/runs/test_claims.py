@@ -122,8 +122,8 @@ def test_what_an_older_run_left_in_a_folder_is_adopted_by_that_run_alone(begun, 
         with pytest.raises(ValueError) as error:
             begun("new", **others)
         assert str(error.value) == (
-            f"--{name} must be this run's own. Received: {tmp_path / name}, which holds {file}, "
-            "a file named as training names its own, and nothing says whose it is. "
+            f"--{name} must be this run's own. Received: {tmp_path / name}, which holds {file}. "
+            "Training may have written that, and nothing says for which run. "
             f"Give another --{name}."
         )
     assert begun("old").run_id
@@ -137,7 +137,7 @@ def test_a_folder_in_another_run_is_refused(setting, inside, begun, tiny):
     with pytest.raises(ValueError) as error:
         check_run_owns_its_folders(config)
     assert str(error.value) == (
-        f"--{setting} must not lead into another run. Received: {other / inside}, which lies in "
+        f"--{setting} must not lead into another run. Received: {other / inside}, which is in "
         f"{other} and would be moved or removed with it. Give another --{setting}."
     )
 
@@ -153,7 +153,7 @@ def test_a_folder_among_images_is_told_once(begun, tmp_path, messages):
     for _ in range(2):
         begun("mine", sample_dir=str(place / "drawn"))
     [told] = messages
-    assert told.startswith(f"{place / 'drawn'} lies among the images of ")
+    assert told.startswith(f"{place / 'drawn'} is among the images of ")
     assert f"/out/other, in {place}: " in told
 
 

@@ -186,6 +186,6 @@ def test_a_run_of_an_array_is_of_no_dataset(tiny, photos, capsys):
     assert not dataset_may_be_of_run(begun, "digits")
     flags = [f"--out_dir={begun.out_dir}", f"--out_name={begun.name}", "--train"]
     assert run_here(*flags, tiny=()) == 1
-    assert "on an array, which is not kept. Received: no dataset. Go on from Python" in (
+    assert "on an array, which is not kept. Received: no dataset. Continue from Python" in (
         capsys.readouterr().err
     )

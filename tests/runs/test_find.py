@@ -36,9 +36,9 @@ def test_a_preset_that_fits_changes_nothing_of_the_run(paper_run):
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
-        ({"preset": "reference"}, "--preset=reference wants --bias=True"),
-        ({"preset": "tutorial"}, "--preset=tutorial wants --bn_epsilon=1e-05"),
-        ({"preset": "paper"}, "--preset=paper wants --stem_width=1024"),
+        ({"preset": "reference"}, "--preset=reference needs --bias=True"),
+        ({"preset": "tutorial"}, "--preset=tutorial needs --bn_epsilon=1e-05"),
+        ({"preset": "paper"}, "--preset=paper needs --stem_width=1024"),
     ],
 )
 def test_a_preset_that_does_not_fit_is_named(paper_run, find, given, wanted):
@@ -58,7 +58,7 @@ def test_runs_made_before_labels_go_on_without(tiny):
 
 def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
     out = {"out_dir": tiny().out_dir}
-    with pytest.raises(ValueError, match=r"^There is no folder .*/out with runs. Add --train"):
+    with pytest.raises(ValueError, match=r"^There is no folder .*/out. Add --train"):
         find_run(out)
     faces = trained(dataset="celebA")
     assert find_run(out) == faces
@@ -89,8 +89,8 @@ def test_the_run_with_the_default_name_is_not_picked_among_several(trained, tiny
 
     find_run_to_train({**where, "output_height": 32})
     assert messages[-1] == (
-        f"no --dataset was given: {tiny(output_height=32).run_dir} is a new run, on digits. "
-        f"Runs there: {default.name}, other; to continue one of them, add its --out_name."
+        f"no --dataset was given: {tiny(output_height=32).run_dir} is a new run on digits. "
+        f"Other runs there: {default.name}, other; to continue one of them, add its --out_name."
     )
     assert find_run_to_train({**where, "out_name": "other"}).name == other.name
 
@@ -131,7 +131,7 @@ def test_a_run_comes_before_its_backup_in_it(trained, monkeypatch, messages):
     inner = trained(out_dir=str(outer.run_dir), out_name="backup")
     new = {"out_dir": str(outer.run_dir), "out_name": "new", "dataset": "dogs"}
     assert find_run_to_train(new).name == "new"
-    assert messages[-1] == f"{outer.run_dir}/new is a new run, in the folder of another."
+    assert messages[-1] == f"{outer.run_dir}/new is a new run inside another run's folder."
     given = {"out_dir": str(outer.run_dir)}
     assert find_run(given) == find_run_to_train(given) == outer
 
@@ -172,7 +172,7 @@ def test_settings_that_stay_without_a_checkpoint_are_named(tiny, messages):
     write_config(dataclasses.replace(config, steps=9, **changed))
     find_run_to_train(given)
     few, many = messages
-    assert f"{config.run_dir} has no checkpoint. Its config.json still gives " in few
+    assert f"{config.run_dir} has no checkpoint. Its config.json still sets " in few
     assert " gives dataset=my cats, crop=False, steps=9; to " in few
     assert "dataset=my cats, crop=False, epoch=3, steps=9 and 2 more; to start " in many
     assert many.endswith(" add --dataset='my cats'.")
@@ -218,7 +218,7 @@ def test_a_dataset_that_is_not_the_runs_is_said_not_to_be_used(trained, messages
     where = {"out_dir": config.out_dir, "out_name": config.name}
     assert find_run({**where, "dataset": "robots"}).dataset == config.dataset
     [line] = [text for text in messages if "robots" in text]
-    assert line.endswith("--dataset=robots is not needed here and not used.")
+    assert line.endswith("--dataset=robots is not needed here, and ignored.")
 
 
 def test_a_run_that_has_only_its_best_checkpoint_can_still_be_drawn_from(trained):

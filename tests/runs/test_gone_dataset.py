@@ -33,7 +33,7 @@ def test_images_that_are_gone_may_have_moved(run_on, tmp_path, capsys):
     faces = tmp_path / "faces"
     run = run_on(faces, faces)
     line = (
-        f"{run}/config.json names {faces}, where there are no images any more. "
+        f"{run}/config.json names {faces}, where there are no longer any images. "
         "If they have moved, add --dataset=NEWPLACE."
     )
     for action in ("--train", "--dry_run"):
@@ -58,7 +58,7 @@ def test_a_relative_path_from_another_folder(run_on, tmp_path, capsys, monkeypat
     run = run_on("here/faces", tmp_path / "here" / "faces")
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert refused(capsys, run, "--train") == (
-        f"{run}/config.json names here/faces, which leads nowhere from {tmp_path}/elsewhere. "
+        f"{run}/config.json names here/faces, which does not exist in {tmp_path}/elsewhere. "
         f"Add --dataset={tmp_path}/here/faces, where the images were."
     )
 

@@ -119,7 +119,7 @@ def test_what_shows_an_earlier_training_puts_it_aside(stopped, change, messages)
     after = tree(config.run_dir)
     assert {*after} >= ASIDE
     assert sorted(after.values()) == sorted(before.values())
-    text = "has no checkpoint and starts anew; what was there was put aside: "
+    text = "has no checkpoint and starts over; what was there was moved aside to "
     assert messages == [f"{config.run_dir} {text}samples.1, logs.1, config.1.json."]
     put_earlier_training_aside(config)
     assert tree(config.run_dir) == after and len(messages) == 1
@@ -162,7 +162,7 @@ def test_an_export_is_of_an_earlier_training_and_goes_with_it(stopped, messages)
     put_earlier_training_aside(config)
     assert tree(config.run_dir / "export.1") == exported
     names = "export.1, samples.1, logs.1, config.1.json, imported_from.1.txt"
-    assert messages[0].endswith(f"what was there was put aside: {names}.")
+    assert messages[0].endswith(f"what was there was moved aside to {names}.")
     assert describe_earlier_training(config) == ""
 
 
@@ -287,8 +287,8 @@ def test_lines_of_steps_whose_checkpoints_are_gone_are_kept(going_back, done, sa
         "metrics.jsonl": b"",
     }
     assert messages == [
-        f"{config.run_dir} was at step {done} and goes on from step 20: later checkpoints are gone "
-        "or damaged. logs/metrics.1.jsonl keeps the lines after it."
+        f"{config.run_dir} was at step {done} and resumes from step 20: later checkpoints are gone "
+        "or damaged. logs/metrics.1.jsonl keeps the later lines."
     ]
 
 
@@ -300,7 +300,7 @@ def test_without_metrics_or_tensorflows_list_the_grids_tell(going_back, messages
     keep_run_metrics_of_lost_checkpoints(config, 20)
     (config.run_dir / "logs" / "metrics.jsonl").unlink()
     keep_run_metrics_of_lost_checkpoints(config, 20)
-    text = f"{config.run_dir} was at step 60 and goes on from step 20: later checkpoints are gone"
+    text = f"{config.run_dir} was at step 60 and resumes from step 20: later checkpoints are gone"
     assert [message.startswith(text) for message in messages] == [True, True]
     assert messages[1].endswith("gone or damaged.")
 

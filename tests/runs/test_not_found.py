@@ -31,7 +31,7 @@ def test_no_run_at_all(explain, tmp_path):
     assert explain({"out_name": "begun"}) == "OUT/begun has no checkpoint. Add --train."
     given = {"out_dir": str(tmp_path / "nosuch")}
     assert explain_missing_run(Config(**given), given, {}) == (
-        f"There is no folder {tmp_path}/nosuch with runs. Add --train first, or correct --out_dir."
+        f"There is no folder {tmp_path}/nosuch. Add --train first, or correct --out_dir."
     )
 
 
@@ -64,7 +64,7 @@ def test_a_name_that_no_run_has(explain):
         (
             {"dataset": "cats", "z_dim": 3},
             "OUT/cats was trained with --z_dim=100. Received: 3. Drop --z_dim, or add --train "
-            "for a run of its own.",
+            "for a new run.",
         ),
     ],
 )

@@ -62,7 +62,7 @@ def test_what_was_put_aside_gets_another_name_when_its_own_is_taken(tmp_path, me
         "seed_0/image": b"seed_0",
         "seed_0.1/image": b"seed_0.abcdef.aside.tmp",
     }
-    assert messages == [f"{tmp_path / 'seed_0.1'} was brought back from an interrupted start."]
+    assert messages == [f"{tmp_path / 'seed_0.1'} was restored after an interrupted start."]
 
 
 def test_temporaries_of_the_users_stay(tmp_path):

@@ -54,7 +54,7 @@ def test_a_missing_module_of_our_own_is_a_bug_not_an_installation():
     ("files", "in_venv", "advice"),
     [
         ((), True, "Install it: pip install -r requirements.txt"),
-        ((), False, "Install all that is needed into .venv: make install. Then: source .venv/bin"),
+        ((), False, "Install everything into .venv: make install. Then: source .venv/bin"),
         ((".venv/bin/activate",), False, "Activate the environment: source .venv/bin/activate"),
         ((".venv/Scripts/activate",), False, "Activate the environment: .venv/Scripts/activate"),
         ((".venv/bin/activate",), True, "Install it: pip install -r requirements.txt"),

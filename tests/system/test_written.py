@@ -125,14 +125,14 @@ def take_a_name_with_a_folder(folder):
         (remove_record, "nothing shows that this program wrote it"),
         (damage_record, "nothing shows that this program wrote it"),
         (lead_record_outside, "nothing shows that this program wrote it"),
-        (change_a_file, "a is not as this program wrote it"),
-        (link_a_file, "a is not as this program wrote it"),
-        (take_a_name, "new was not written by this program, and its name is needed"),
+        (change_a_file, "a was changed after this program wrote it"),
+        (link_a_file, "a was changed after this program wrote it"),
+        (take_a_name, "new was not written by this program, but its name is needed"),
         (
             take_a_name_with_a_folder,
-            "new/x was not written by this program, and its name is needed",
+            "new/x was not written by this program, but its name is needed",
         ),
-        (take_the_name_of_a_folder, "deep was not written by this program, and its name is needed"),
+        (take_the_name_of_a_folder, "deep was not written by this program, but its name is needed"),
     ],
 )
 def test_where_it_is_not_clear_whose_it_is_all_is_put_aside(folder, change, reason, messages):
@@ -142,7 +142,7 @@ def test_where_it_is_not_clear_whose_it_is_all_is_put_aside(folder, change, reas
     fill(folder, a="3", new="4", deep__file="5")
     assert files(folder) == {"a": b"3", "new": b"4", "deep/file": b"5"}
     assert tree(folder.with_name("made.1")) == before
-    assert messages == [f"{folder} was put aside as made.1: {reason}."]
+    assert messages == [f"{folder} was moved aside to made.1: {reason}."]
 
 
 def test_a_larger_set_never_goes(folder, messages):
@@ -150,7 +150,7 @@ def test_a_larger_set_never_goes(folder, messages):
     assert fill(folder, "5 images", 5, a="3") == ["made", "made.1"]
     assert files(folder.with_name("made.1")) == {"a": b"1", "b": b"2"}
     reason = "it was written with 9 images, more than the new 5 images"
-    assert messages == [f"{folder} was put aside as made.1: {reason}."]
+    assert messages == [f"{folder} was moved aside to made.1: {reason}."]
     assert fill(folder, "5 images", 5, a="4") == ["made", "made.1"]
 
 
@@ -201,8 +201,8 @@ def test_single_files_follow_the_same_rule(tmp_path, messages):
     (tmp_path / "one.json").write_text("mine")
     replace_files(tmp_path, {"one.json": b"4", "two.json": b"3"}, what="numbers")
     assert files(tmp_path) == {"one.json": b"4", "two.json": b"3", "one.1.json": b"mine"}
-    text = f"{tmp_path / 'one.json'} was put aside as one.1.json: "
-    assert messages[1:] == [text + "it is not as this program wrote it."]
+    text = f"{tmp_path / 'one.json'} was moved aside to one.1.json: "
+    assert messages[1:] == [text + "it was changed after this program wrote it."]
 
 
 def test_a_single_file_without_a_record_is_the_users(tmp_path, messages):
@@ -212,7 +212,7 @@ def test_a_single_file_without_a_record_is_the_users(tmp_path, messages):
     assert files(tmp_path) == {"one.json": b"1", "one.1.json": b"mine", "two.json": b"2"}
     assert (tmp_path / "two.json.1").is_dir()
     reason = "nothing shows that this program wrote it"
-    assert messages[0] == f"{tmp_path / 'one.json'} was put aside as one.1.json: {reason}."
+    assert messages[0] == f"{tmp_path / 'one.json'} was moved aside to one.1.json: {reason}."
 
 
 @pytest.mark.parametrize("moment", range(4))

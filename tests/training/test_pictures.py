@@ -156,9 +156,9 @@ def test_pictures_that_the_user_made_or_changed_are_put_aside(make, messages, is
     assert [after[aside].decode() for aside in asides] == [f"my {name}" for name in names]
     reason = "nothing shows that this program wrote it"
     if is_recorded:
-        reason = "it is not as this program wrote it"
+        reason = "it was changed after this program wrote it"
     assert messages == [
-        f"{folder / name} was put aside as {aside}: {reason}."
+        f"{folder / name} was moved aside to {aside}: {reason}."
         for name, aside in zip(names, asides, strict=True)
     ]
     assert draw_all(make(), 30).keys() == after.keys()  # once

@@ -15,7 +15,7 @@ def test_whatever_a_reader_raises_is_one_line_that_names_the_file(tmp_path):
         ValueError("\n\x1b two\n"),
     ):
         with (
-            pytest.raises(ValueError, match=r"a\.npy must be a whole file of arrays\. Received: ."),
+            pytest.raises(ValueError, match=r"a\.npy must hold arrays and be undamaged\. Received"),
             explain_damaged_dataset(tmp_path / "a.npy", "arrays"),
         ):
             raise error

@@ -50,7 +50,7 @@ def test_faults_are_those_of_mnist(tiny, mnist_digits, tmp_path):
 def test_images_of_other_files_are_refused(tiny, image_folder):
     image_folder(3, "mnist")
     line = (
-        r"^--dataset=stacked_mnist is made of MNIST's IDX files\. Received: other images, .*mnist"
+        r"^--dataset=stacked_mnist is made from MNIST's IDX files\. Received: other images, .*mnist"
     )
     with pytest.raises(ValueError, match=line):
         load_dataset(tiny(dataset="stacked_mnist"))

@@ -66,7 +66,7 @@ def test_a_tar_that_ends_too_soon_is_never_taken_for_whole(tmp_path):
     """tarfile takes a tar without its end, and one with a damaged header, for shorter ones."""
     content = tar_of({"a.png": b"a" * 100, "b.png": b"b" * 100}).rstrip(b"\0")
     for size in (0, 1, 511, 512, 1024, len(content) - 1, len(content)):
-        with pytest.raises(ValueError, match=r"cut short|damaged header"):
+        with pytest.raises(ValueError, match=r"truncated|damaged header"):
             read_all(tmp_path, content[:size])
 
     damaged = bytearray(tar_of({"a.png": b"a" * 100, "b.png": b"b" * 100}))

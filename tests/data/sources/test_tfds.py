@@ -130,6 +130,6 @@ def test_tfds_classes_and_attributes(tiny, photos, monkeypatch):
     pack = load_dataset(tiny(dataset="tfds:labelled_photos", labels="Smiling,Hat"))
     np.testing.assert_array_equal(pack.labels.y, np.stack([order % 2, order < 2], 1))
     with pytest.raises(
-        ValueError, match=r"among Hat, Smiling \(tfds:labelled_photos\)\. Received: Old\."
+        ValueError, match=r"attributes Hat, Smiling \(tfds:labelled_photos\)\. Received: Old\."
     ):
         load_dataset(tiny(dataset="tfds:labelled_photos", labels="Old"))

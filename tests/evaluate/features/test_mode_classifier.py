@@ -88,5 +88,5 @@ def test_a_dataset_without_labels_is_one_line(trained, image_folder, capsys):
     run = (f"--out_dir={config.out_dir}", f"--data_dir={config.data_dir}", "--dataset=faces")
     assert run_here(*run, "--evaluate=modes", tiny=()) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
-    assert line.startswith("error: modes: The dataset must have labels, as mnist")
+    assert line.startswith("error: modes: The dataset must have labels: for example mnist")
     assert line.endswith("faces. Leave modes out.")
