@@ -45,8 +45,8 @@ def test_statistics_of_another_size_cost_fid(graph, tmp_path, messages):
     assert names == ["fid_kid"]
     assert networks.statistics is None
     assert messages == [
-        "left out: fid: the reals' statistics must be of 6 features, as the network gives, and are "
-        "of 3: take both from one network."
+        "left out: fid: the reals' statistics must have 6 features, as the network has, but have "
+        "3: take both from the same network."
     ]
 
     np.savez(stats, mu=np.zeros(FEATURES), sigma=np.eye(FEATURES))
