@@ -1,4 +1,4 @@
-"""How the discriminator judges images: its logits, their gradients, and how well it separates sets."""
+"""How the discriminator judges images: its logits, their gradients, and how it tells sets apart."""
 
 from collections.abc import Callable
 

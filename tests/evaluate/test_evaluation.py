@@ -63,9 +63,8 @@ def test_a_run_is_scored_beside_its_floor(trained, pixels, capsys, messages):
     metrics.write_text('{"step": 5, "d_loss": 1.0, "g_loss": 1.0}\n')
     again = evaluate(config, pixels, ["swd"], samples=150)
     report = path.with_name("report.png")
-    assert (
-        report.is_file() and f"a picture of the whole run is in {report}" in capsys.readouterr().out
-    )
+    line = f"a picture of the whole run is in {report}"
+    assert report.is_file() and line in capsys.readouterr().out
     assert (again[0].value, again[0].weights) == (scores[0].value, scores[0].weights)
 
 
@@ -109,13 +108,10 @@ def test_with_a_holdout_fakes_are_compared_with_images_that_were_not_trained_on(
     assert [*by_name] == ["nnc", "nnd", *parts]
     assert (by_name["nnd"].n, by_name["nnd"].reals) == (count, count)
     assert by_name["nnd"].split == "held-out images"
-    assert (
-        f"{count} fakes against {count} held-out images; the floor is the score of {count} training"
-        in (capsys.readouterr().out)
-    )
-    assert any(
-        f"only {count} images on each side, because {count} are held out" in t for t in messages
-    )
+    sides = f"{count} fakes against {count} held-out images"
+    assert f"{sides}; the floor is the score of {count} training" in capsys.readouterr().out
+    warning = f"only {count} images on each side, because {count} are held out"
+    assert any(warning in text for text in messages)
     memorisation = by_name["memorisation_features"]
     assert (memorisation.n, memorisation.reals) == (70, 300)  # more fakes than held-out images
     assert memorisation.floor == 1 - count / 300

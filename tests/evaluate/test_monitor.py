@@ -129,7 +129,7 @@ def test_few_images_have_no_distance_and_that_is_said_where_scores_were_asked_fo
     Monitor(tiny(eval_freq=5), images[:-2], sampler)
     assert messages == [
         f"The Frechet distance needs at least {COUNT} images. Received: {COUNT - 2}. Without it, "
-        "nothing goes to best/, and collapse is not seen."
+        "nothing is kept in best/, and collapse is not detected."
     ]
 
 

@@ -33,7 +33,7 @@ def test_each_channel_of_a_stacked_image_is_a_digit():
     assert found.modes.tolist() == [123, 0, 901]
     np.testing.assert_array_equal(found.features, images[:, 0, 0])
     assert found.confidence == pytest.approx((0.1 / 9 + 0.89) / (0.1 / 9 * 10 + 0.89))
-    with pytest.raises(ValueError, match=r"^modes of stacked_mnist needs RGB images"):
+    with pytest.raises(ValueError, match=r"^the modes of stacked_mnist need RGB images"):
         stacked.classify(images[..., :1])
 
 
