@@ -69,7 +69,7 @@ def test_labels_without_maps_of_their_own_are_refused(inputs):
         infer_settings_from_arrays(labelled, None)
     assert str(error.value) == (
         "With labels, conv2/kernel must take more maps than conv1/kernel gives, one more for each "
-        f"label. Received: {inputs} after 16. Check that the files are of one DCGAN."
+        f"label. Received: {inputs} after 16. Check that all files belong to one DCGAN."
     )
 
 
@@ -79,8 +79,8 @@ def test_a_stem_of_no_whole_maps_is_refused(units, maps):
     with pytest.raises(ValueError) as error:
         infer_settings_from_arrays(odd, None)
     assert str(error.value) == (
-        f"stem/kernel must give a whole number of the {maps} maps that conv1/kernel takes. "
-        f"Received: {units} units. Check that the files are of one DCGAN."
+        f"stem/kernel must give a multiple of the {maps} maps that conv1/kernel takes. "
+        f"Received: {units} units. Check that all files belong to one DCGAN."
     )
 
 
@@ -91,7 +91,7 @@ def test_a_stem_with_more_labels_than_maps_is_refused():
         conv1_kernel=(4, 4, 16, 10),
         conv2_kernel=(4, 4, 3, 16 + 10),
     )
-    with pytest.raises(ValueError, match="a whole number of the 0 maps that conv1/kernel takes"):
+    with pytest.raises(ValueError, match="a multiple of the 0 maps that conv1/kernel takes"):
         infer_settings_from_arrays(labelled, None)
 
 

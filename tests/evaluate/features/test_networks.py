@@ -32,8 +32,8 @@ def test_a_missing_graph_costs_its_metrics(tmp_path, messages):
     _, names = load_feature_networks(["fid", "swd", "inception_score"], FeatureFiles(), tmp_path)
     assert names == ["swd"]
     (line,) = messages
-    assert line.startswith("left out: fid, inception_score: the Inception network must be on this")
-    with pytest.raises(ValueError, match=r"^fid: the Inception network must be on this disk"):
+    assert line.startswith("left out: fid, inception_score: the Inception network is not on this")
+    with pytest.raises(ValueError, match=r"^fid: the Inception network is not on this disk"):
         load_feature_networks(["fid"], FeatureFiles(), tmp_path)
 
 

@@ -309,7 +309,7 @@ def test_tensorflow_refuses_the_sizes_that_same_crop_refuses():
             r"at most k - 1 = 2\. Received: p = 3\. Try p = 2\.",
         ),
         (RELATIONSHIPS[10], {"i": 4, "k": 2}, "odd kernel"),
-        (RELATIONSHIPS[11], {"i": 2, "k": 3}, r"must have at least 1\. Received: 0, of i' = 2"),
+        (RELATIONSHIPS[11], {"i": 2, "k": 3}, r"must be at least 1\. Received: 0, from i' = 2"),
         (
             RELATIONSHIPS[14],
             {"i": 4, "k": 3, "s": 2, "p": 1, "a": 2},
