@@ -68,7 +68,7 @@ def main(_) -> None:
 
 
 def run_pipelines(folder: str, rounds: int) -> tuple[dict[str, list[float]], dict[str, Memory]]:
-    """Seconds in each round, and memory, by pipeline; without PyTorch installed, its are missing."""
+    """Seconds in each round, and memory, by pipeline; PyTorch's are missing where it is absent."""
     from benchmarks import measure
 
     workers = {}

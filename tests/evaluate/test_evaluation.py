@@ -119,7 +119,7 @@ def test_with_a_holdout_fakes_are_compared_with_images_that_were_not_trained_on(
 
     fakes = Sampler(config).images(config.seed, count)
     nearest = find_nearest(pixels[find_held_out(pixels)], fakes).indices
-    expected = np.mean(nearest % 2 == find_held_out(pixels) % 2)  # the labels take turns
+    expected = np.mean(nearest % 2 == find_held_out(pixels) % 2)  # the labels alternate
     assert by_name["nnc"].value == pytest.approx(expected)
     folder = config.run_dir / "evaluate"
     names = [".written.json", "memorisation.png", "scores.json"]
@@ -147,7 +147,7 @@ def test_a_full_disk_keeps_and_shows_what_was_scored(trained, pixels, capsys):
     assert error.value.filename == str(folder / "scores.json")
     kept = json.loads((folder / "scores.json").read_text())
     assert [record.get("metric") for record in kept] == [None, "nnd"]
-    assert "duplicates" in capsys.readouterr().out  # what could not be kept
+    assert "duplicates" in capsys.readouterr().out  # which could not be saved
 
 
 @pytest.fixture

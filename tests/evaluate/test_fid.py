@@ -1,4 +1,4 @@
-"""FID of moments, of the two that a closed form has; and the statistics of TTUR's files."""
+"""FID of moments, against two with a closed form; and the statistics in TTUR's files."""
 
 import numpy as np
 import pytest

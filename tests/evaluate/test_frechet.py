@@ -25,7 +25,7 @@ def test_diagonal_gaussians_have_a_closed_form():
 
 
 def test_commuting_covariances_have_a_closed_form():
-    """With the same eigenvectors, the roots of the eigenvalues are what differs."""
+    """With the same eigenvectors, only the roots of the eigenvalues differ."""
     rng = np.random.default_rng(1)
     axes, _ = np.linalg.qr(rng.normal(size=(30, 30)))
     values = rng.uniform(0, 5, (2, 30))

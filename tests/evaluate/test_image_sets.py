@@ -5,7 +5,7 @@ from evaluate import image_sets
 
 
 class Drawn:
-    """Images that exist only when they are asked for, like a generator's."""
+    """Images that exist only when they are requested, like a generator's."""
 
     def __init__(self, images):
         self.images = images

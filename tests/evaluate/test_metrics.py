@@ -1,4 +1,4 @@
-"""What --evaluate takes, and that its help names all of it."""
+"""What --evaluate takes, and that its help lists all of it."""
 
 import pytest
 

@@ -107,7 +107,7 @@ def test_copies_of_training_images_are_called_so(channels):
 
 @pytest.mark.parametrize("held_out", [150, 30])
 def test_without_memorisation_every_p_value_is_as_likely(held_out):
-    """Of an honest generator, however many fakes have the same nearest real."""
+    """For an honest generator, however many fakes share a nearest real."""
     found = [
         measure_memorisation(
             gaussians(3 * s, 150), gaussians(3 * s + 1, held_out), gaussians(3 * s + 2, 300)

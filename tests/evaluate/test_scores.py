@@ -1,4 +1,4 @@
-"""scores.json: records are added, and nothing that was there is lost."""
+"""scores.json: records are added, and nothing is lost."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Settings and weights that were made to do harm, or were harmed: one line each."""
+"""Settings and weights that are malicious or damaged: one line each."""
 
 import json
 import os

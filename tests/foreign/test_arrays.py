@@ -1,4 +1,4 @@
-"""Settings from shapes that are laid out here by hand."""
+"""Settings derived from shapes that are written out here by hand."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_settings_follow_from_the_shapes():
         "z_dim": 6,
         "c_dim": 3,
         "bias": True,
-        "stem_width": 32,  # halved it gives all other widths
+        "stem_width": 32,  # halving it gives all other widths
     }
     config = Config(**settings, output_height=20)
     assert (config.generator_widths, config.discriminator_widths) == ((32, 16), (16, 32))
@@ -46,7 +46,7 @@ def test_widths_that_do_not_halve_are_told():
     odd = GENERATOR | zeros(stem_kernel=(6, 25 * 7), conv1_kernel=(4, 4, 16, 7))
     settings, stem_area = infer_settings_from_arrays(odd, None)
     assert (settings["g_widths"], stem_area) == ((7, 16), 25)
-    assert settings["stem_width"] == Config.stem_width  # 7 is none
+    assert settings["stem_width"] == Config.stem_width  # 7 is not valid
 
 
 def test_with_labels_the_maps_beside_them_count():

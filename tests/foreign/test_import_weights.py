@@ -160,7 +160,7 @@ def test_import_sample_and_export_from_the_command_line(carpedm20, tmp_path):
 
 @pytest.mark.parametrize("origin", ["newmu", "pytorch"])
 def test_the_saved_model_of_an_import_draws_the_originals_pixels(tmp_path, origin):
-    """A whole drawing batch, since Newmu's batch norm goes by the batch."""
+    """A whole drawing batch, because Newmu's batch norm uses the statistics of the batch."""
     z, images = random_inputs(32 if origin == "newmu" else 64, 3, count=DRAW_BATCH)
     if origin == "newmu":
         arrays = write_newmu(tmp_path / "theirs", np.random.default_rng(0))

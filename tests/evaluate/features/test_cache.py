@@ -1,4 +1,4 @@
-"""Features that are kept are the same, of the same rows and network; what goes wrong costs time."""
+"""Features that are kept are those of the same rows and network; failures cost only time."""
 
 import numpy as np
 import pytest

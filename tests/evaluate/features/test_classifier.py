@@ -1,4 +1,4 @@
-"""The classifier: a function of its images, right on those it has not seen, and kept."""
+"""The classifier: depends only on its images, is right on those it has not seen, and is kept."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def bright_or_dark():
 
 @pytest.fixture
 def untrained(monkeypatch):
-    """Takes no step, which is fast; counts how often a classifier would have been trained."""
+    """Trains for no step, which is fast; counts how often a classifier would have been trained."""
     counts = []
 
     def train(images, y, *, one_hot):

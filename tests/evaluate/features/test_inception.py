@@ -1,4 +1,4 @@
-"""The frozen graph runs as it is, in batches; what is no such graph is told in one line."""
+"""The frozen graph runs as it is, in batches; any other file is reported in one line."""
 
 import tarfile
 
@@ -80,7 +80,7 @@ def test_a_missing_file_is_asked_for(tmp_path):
 
 
 def change(small, **changes):
-    """The graph's bytes after a function for the node of each name."""
+    """The graph's bytes, after applying to each named node its function."""
     graph = small.build_graph()
     for node in graph.node:
         if node.name in changes:

@@ -1,4 +1,4 @@
-"""Which classifier a run gets, and what it says of images; and the whole way of the command."""
+"""Which classifier a run gets, and what it says about images; and the whole command."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,9 @@ from evaluate.features.mode_classifier import ModeClassifier, load_mode_classifi
 
 
 class BrightnessAsClass:
-    """A class of a gray image is its brightness over 25; attributes are its halves' brightness."""
+    """The class of a gray image is its brightness over 25; attributes are the brightness of its
+    halves.
+    """
 
     def __init__(self, *, one_hot):
         self.one_hot = one_hot

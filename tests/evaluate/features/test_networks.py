@@ -1,4 +1,4 @@
-"""Networks are loaded where a metric needs them; a fault costs the metrics that need it."""
+"""Networks are loaded when a metric needs them; a fault costs only the metrics that need it."""
 
 import numpy as np
 import pytest
