@@ -1,4 +1,4 @@
-"""How D judges images, checked by counting pairs and with a discriminator that is easy to compute."""
+"""How D judges images: checked by counting pairs and with a simple discriminator."""
 
 import numpy as np
 import pytest

@@ -144,7 +144,7 @@ def test_a_stop_does_not_wait_for_a_score(tiny, images, monkeypatch):
 
 @pytest.mark.slow
 def test_scores_hold_on_to_nothing(tiny, images, trained):
-    """Memory grows while functions are traced and the allocator warms up, and then stays constant."""
+    """Memory grows while functions are traced and the allocator warms up, and then stays."""
     monitor, sizes = Monitor(tiny(eval_freq=None), images, Sampler(trained())), []
     for step in range(40):
         monitor.score_fakes_against_reals(step)

@@ -138,7 +138,7 @@ def only(inputs) -> str:
 
 
 def tensor(value, dtype: int) -> tf.Tensor:
-    """Nested lists -> a tensor; ValueError for ragged lists and values that the dtype cannot hold."""
+    """Nested lists -> a tensor; ValueError for ragged lists and values that exceed the dtype."""
     for leaf in leaves(value):
         if isinstance(leaf, bool) or not isinstance(leaf, int | float):
             raise TypeError(

@@ -288,7 +288,7 @@ def test_a_missing_data_dir_is_one_line(command, tmp_path):
 
 
 def test_a_pack_that_shrinks_while_it_is_used_is_one_line(command, tmp_path, monkeypatch):
-    """As when a disk is unplugged: pages are gone, and reading a mapped one would end the process."""
+    """As when a disk is unplugged: pages are gone, and a mapped one would end the process."""
     original = Steps.run
 
     def run(self, calls):

@@ -19,7 +19,7 @@ def flags(place, *others):
 
 
 def heard(*flags):
-    """A process that receives every signal, even if a shell started these tests in the background."""
+    """A process that hears every signal, even if a shell started these tests in the background."""
     return start(
         *flags, preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in NUMBERS]
     )

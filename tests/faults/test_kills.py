@@ -251,7 +251,7 @@ def test_10_random_moments(folder, undisturbed, tmp_path):
 
 
 def test_the_processes_of_a_killed_packing_end_too(folder, tmp_path):
-    """With 5,000 images or more, packing uses several processes; a kill reaches only their parent."""
+    """From 5,000 images on, packing uses several processes; a kill reaches only their parent."""
     many = tmp_path / "many"
     for number in range(80):  # 5,600 names
         (many / str(number)).mkdir(parents=True)

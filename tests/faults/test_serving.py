@@ -46,7 +46,7 @@ class Served:
     discriminator: Discriminator
 
     def generate(self, z, y=None):
-        """In whole batches where statistics are of the batch, as the signature promises."""
+        """In whole batches if statistics are of the batch, as the signature promises."""
         if self.config.bn_statistics == "batch":
             return answer_request_in_batches(self.generator, z, y, tf.identity).numpy()
         return self.generator(z, y).numpy()
