@@ -29,7 +29,7 @@ STEPS = (
     "--export",
 )
 
-# What the program is about to do, for which time, and how many milliseconds later it is killed.
+# A name, the event, its text, which occurrence, and how many milliseconds later the kill comes.
 MOMENTS = (
     [
         ("start-up", "import", "config", 1, 0),

@@ -17,7 +17,7 @@ from runs.not_found import dataset_may_be_of_run
 
 @pytest.fixture
 def train_on(tmp_path, caplog):
-    """Trains the same run, or another one, on the dataset that --dataset means; (exit code, log)."""
+    """Trains the same run, or another one, on what --dataset means; (exit code, log)."""
     steps = iter(range(1, 99))
 
     def train(*flags):
