@@ -82,7 +82,7 @@ def make_matrix_product(dtype: str) -> Callable[[int], None]:
 
 
 def repeat(compute: Callable[[], tf.Tensor]) -> Callable[[int], None]:
-    """A function of `times` that computes so often, and returns when the device is done."""
+    """run(times): computes that many times, and returns when the device is done."""
 
     def run(times: int) -> None:
         for _ in range(times):

@@ -66,7 +66,7 @@ def add_peak_memory(function, *arguments) -> tuple[dict, int]:
 
 
 def time_step(config: Config, rounds: int, seed: int) -> dict:
-    """Milliseconds a training step, and GFLOP/s."""
+    """Milliseconds per training step, and GFLOP/s."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     import tensorflow as tf

@@ -3,9 +3,9 @@
     python -m benchmarks.soak [--steps=20000] [--seed=0]
     python -m benchmarks.soak --pack=200000 [--seed=0]
 
-The first command trains with small steps (16x16, stem 32, batch 8, scikit-learn's digits), with the
-real `train`: a log line every 20 steps, and pictures and a checkpoint every 500. Every 1,000 steps
-it takes a sample of the process; the time for that does not count.
+The first command runs the real `train` with small steps (16x16, stem 32, batch 8, scikit-learn's
+digits): a log line every 20 steps, and pictures and a checkpoint every 500. Every 1,000 steps it
+takes a sample of the process; the time for that does not count.
 
 The second packs JPEGs of CelebA's shape with `data.load`. They are links to a few files, which stay
 in memory, so that the disk is not measured.

@@ -19,8 +19,8 @@ SMALLEST_SIDE = 8  # pixels
 def check_image_sets(reals, fakes, *, metric: str, least: int) -> tuple[int, int, int]:
     """The (H, W, C) of both sets.
 
-    Raises ValueError when the sets differ in it, when a side is under SMALLEST_SIDE, or when a set
-    has fewer than `least` images.
+    Raises ValueError when it differs between the sets, when a side is under SMALLEST_SIDE, or when
+    a set has fewer than `least` images.
     """
     check_set_sizes(reals, fakes, metric=metric, least=least)
     real_shape, fake_shape = (

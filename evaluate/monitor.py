@@ -79,7 +79,7 @@ class Monitor:
         """The scores of both networks as they are after `step` steps, with "eval_seconds".
 
         frechet: the distance to the reals; lower is better. frechet_floor: that of other reals.
-        Both are missing if there are too few images. coverage, kid, swd: the one of --eval_metric.
+        Both are missing if there are too few images. coverage, kid, swd: the --eval_metric.
         vendi: the fakes' diversity, divided by the reals'. nearest_ratio: how far fakes are from
         the nearest training image, divided by how far training images are from each other.
         held_out_ratio: the same distance, divided by that to as many held-out images.

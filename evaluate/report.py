@@ -67,7 +67,7 @@ def write_report_of_run(config: Config, *, needs_scores: bool = False) -> Path |
     """Draws <run>/evaluate/report.png again and returns its path. Returns None if there is nothing
     to draw or, if `needs_scores`, no score from training.
 
-    On failure it warns and returns None: a picture never ends a training. A file of that name that
+    On failure it warns and returns None: a picture never stops training. A file of that name that
     the program did not write is moved aside. Takes under a second; with a million lines in
     metrics.jsonl, 3 seconds, and no more memory than with a thousand.
     """

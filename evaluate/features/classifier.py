@@ -1,7 +1,7 @@
 """A small classifier that is trained here; its features and classes are compared.
 
 The network in full: gray or RGB images in [-1, 1], resized to 32 pixels if they are larger
-(bilinear, antialiased); three times a 3 x 3 convolution (16, 32, 64 channels, stride 1, padding
+(bilinear, antialiased); three blocks of a 3 x 3 convolution (16, 32, 64 channels, stride 1, padding
 "SAME"), ReLU and 2 x 2 max pooling ("SAME"); 64 units with ReLU, which are the features; logits.
 Kernels are He-normal, drawn from SEED; biases start at 0.
 
@@ -86,7 +86,7 @@ def load_or_train_classifier(
 def train_classifier(
     images: np.ndarray, y: np.ndarray, *, one_hot: bool, steps: int = STEPS
 ) -> Classifier:
-    """Trains it; the result depends only on the arguments. images, y: as above, 2 or more."""
+    """Trains a classifier, which depends only on the arguments. images, y: as above, 2 or more."""
     bits = np.random.PCG64(SEED)
     order = np.argsort(bits.random_raw(len(images)), kind="stable")
     held_out = max(1, min(len(images) // HELD_OUT_SHARE, MOST_HELD_OUT))

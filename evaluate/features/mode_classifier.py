@@ -67,8 +67,8 @@ def _name_classifier_file(pack: Path, names: tuple[str, ...]) -> Path:
 def load_mode_classifier(config: Config) -> ModeClassifier:
     """The classifier of a run's images, trained if need be and kept beside their pack.
 
-    For stacked_mnist, it is that of mnist at the same size. Raises ValueError when the dataset has
-    no labels, or cannot be found.
+    stacked_mnist uses the classifier of mnist at the same size. Raises ValueError when the dataset
+    has no labels, or cannot be found.
     """
     is_stacked = config.dataset == STACKED_MNIST.name
     labelled = config
