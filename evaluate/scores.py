@@ -66,7 +66,7 @@ def _read_stored_scores(path: Path) -> list[dict]:
         if isinstance(records, list) and all(isinstance(record, dict) for record in records):
             return records
     logging.warning(
-        "%s is not a list of scores; it was moved aside as %s.", path, put_aside(path).name
+        "%s is not a list of scores; it was moved aside to %s.", path, put_aside(path).name
     )
     return []
 

@@ -73,7 +73,7 @@ class FeatureCache:
         except OSError as error:
             self._warn_once_of_failure(error)
             return
-        text = "%s is damaged: it was moved aside as %s, and its features are computed again."
+        text = "%s is damaged: it was moved aside to %s, and its features are computed again."
         logging.warning(text, path, name)
 
     def _keep_features(self, path: Path, features: np.ndarray) -> None:

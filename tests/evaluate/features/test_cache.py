@@ -50,7 +50,7 @@ def test_a_damaged_file_is_put_aside_with_a_line_and_computed_again(
     aside = path.with_name(f"{path.stem}.1.features")
     assert aside.read_bytes() == damaged
     assert messages == [
-        f"{path} is damaged: it was moved aside as {aside.name}, and its features are computed "
+        f"{path} is damaged: it was moved aside to {aside.name}, and its features are computed "
         "again."
     ]
 
