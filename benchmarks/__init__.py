@@ -1,1 +1,1 @@
-"""Timed scripts with their peers: `python -m benchmarks.NAME`. results.md holds what came out."""
+"""Timed comparisons with peers: `python -m benchmarks.NAME`. results.md holds the results."""

@@ -1,8 +1,8 @@
-"""What each optimization of the training step gains: the step, and the step without each of them.
+"""What each optimization of the training step gains: times the step with and without each.
 
     python -m benchmarks.ablation [--rounds=5] [--precision=auto] [--seed=0]
 
-Not part of `make bench`: it says why the step is written as it is. results.md holds its figures.
+Not part of `make bench`: it shows why the step is written as it is. results.md holds its figures.
 """
 
 import contextlib
@@ -30,11 +30,11 @@ from system import devices
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("rounds", 5, "rounds, in which each step runs once", lower_bound=1)
 flags.DEFINE_string("precision", "auto", "float32, bfloat16 or float16")
-flags.DEFINE_integer("seed", 0, "of weights, images and latents")
+flags.DEFINE_integer("seed", 0, "seed of weights, images and latents")
 
 
 def draw_fakes_for_each_update(self, real, z, y=None, table=None):
-    """DCGAN.train_step for one update of D, whose fakes G draws again instead of sharing them."""
+    """DCGAN.train_step for one update of D; G draws its own fakes instead of sharing D's."""
     [(real, z, y)] = self.split_batches(real, z, y)
     fake, _ = self.draw_fakes(z, y)
     results = self.update_discriminator(real, fake, y)
@@ -45,7 +45,7 @@ def draw_fakes_for_each_update(self, real, z, y=None, table=None):
     return {**results, "g_loss": g_loss}
 
 
-# Name -> patches, each an object, the name of its attribute, and the plain thing to put there.
+# Name -> patches: each is an object, the name of its attribute, and the plain replacement.
 PLAIN_STEPS = {
     "as it is": [],
     "TensorFlow's kernel gradients": [(convolution, "SMALL_MAP", 0)],
@@ -57,7 +57,7 @@ PLAIN_STEPS["all of these"] = [patch for patches in PLAIN_STEPS.values() for pat
 
 
 def main(_) -> None:
-    tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
+    tf.config.optimizer.set_experimental_options({"remapping": False})  # as in train.py
     config = Config(c_dim=3, seed=FLAGS.seed).resolve()
     precision = devices.choose_precision_for_device(FLAGS.precision)
     shape = (config.batch_size, *config.network_config().image_shape)
@@ -84,7 +84,7 @@ def main(_) -> None:
 def make_patched_step(
     config: Config, precision: str, patches: list, real, z
 ) -> Callable[[], object]:
-    """A function that takes a training step, which is traced while the patches are in place."""
+    """A function that takes a training step, which is traced with the patches in place."""
     with contextlib.ExitStack() as stack:
         for owner, name, plain in patches:
             stack.enter_context(mock.patch.object(owner, name, plain))

@@ -2,10 +2,10 @@
 
     python -m benchmarks.end_to_end [--images=3000] [--steps=40] [--seed=0]
 
-This runs `data.load` and `train` themselves, at the defaults but for the number of steps. Pictures
-and checkpoints are written twice, and the table spreads their cost over the 200 steps that lie
-between two of them by default. The step alone, on one batch, is timed before and after, as nothing
-may run beside it.
+This runs the real `data.load` and `train`, with the defaults except for the number of steps.
+Pictures and checkpoints are written twice; the table spreads their cost over the 200 steps that are
+between two of them by default. The step alone, on one batch, is timed before and after the run,
+because nothing may run at the same time.
 """
 
 import contextlib
@@ -23,12 +23,14 @@ from benchmarks import measure, synthetic
 from config.settings import Config
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("images", 3000, "JPEGs in the folder")
+flags.DEFINE_integer("images", 3000, "number of JPEGs in the folder")
 flags.DEFINE_integer("steps", 40, "training steps")
 flags.DEFINE_integer(
-    "stem_width", Config.stem_width, "of the networks; small ones show what a step has around it"
+    "stem_width",
+    Config.stem_width,
+    "width of the stems; small networks show the overhead around a step",
 )
-flags.DEFINE_integer("seed", 0, "of images and training")
+flags.DEFINE_integer("seed", 0, "seed of the images and of the training")
 
 STEP = "step"
 WAIT = "waiting for images"
@@ -80,13 +82,13 @@ def time_run(config: Config) -> tuple[list[dict], str]:
         f"{packing + training:.1f} s, of which {packing:.1f} s packing and {rest:.1f} s building, "
         f"tracing and ending. {config.batch_size / loop:.1f} images/s. The step alone takes "
         f"{alone[0] * 1e3:,.0f} ms before and {alone[1] * 1e3:,.0f} ms after: "
-        f"{statistics.mean(alone) / loop:.1%} of a step with all that is around it."
+        f"{statistics.mean(alone) / loop:.1%} of a step in the loop."
     )
     return rows, note
 
 
 def spread_over_steps(spent: dict[str, list[float]]) -> list[dict]:
-    """Rows of milliseconds per step: each part's median over the steps between two of it."""
+    """Rows of milliseconds per step: each part's median over the steps between two runs of it."""
     from training.steps import LOG_EVERY_STEPS
 
     steps_between = {
@@ -107,14 +109,14 @@ def spread_over_steps(spent: dict[str, list[float]]) -> list[dict]:
 
 
 def time_step_alone(config: Config, images) -> float:
-    """Seconds a step on one batch that is already a tensor: the median of ten, once warm."""
+    """Seconds per step on one batch that is already a tensor: the median of ten, once warm."""
     import tensorflow as tf
 
     import ops
     from gan import DCGAN
     from system.devices import choose_jit_for_device, choose_precision_for_device
 
-    tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
+    tf.config.optimizer.set_experimental_options({"remapping": False})  # as in train.py
     config = Config(c_dim=3, stem_width=config.stem_width, seed=config.seed).resolve()
     dcgan = DCGAN(
         config, precision=choose_precision_for_device("auto"), jit=choose_jit_for_device("auto")

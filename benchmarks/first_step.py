@@ -2,7 +2,7 @@
 
     python -m benchmarks.first_step UNIX_TIME --dataset PATH --train ...
 
-UNIX_TIME is when the process was started. benchmarks.startup runs this; it is of no use alone.
+UNIX_TIME is when the process was started. benchmarks.startup runs this; it is not for use alone.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ def time_part(part: str):
 
 
 def measure_imports(quietly_import_tensorflow):
-    """Wraps the function: times itself and what came before, then imports and patches `train`."""
+    """Wraps the function: times it and what came before it, then imports and patches `train`."""
 
     def import_and_measure():
         spent["data: import, find, pack"] = time.time() - STARTED - sum(spent.values())
@@ -67,7 +67,7 @@ def patch_train() -> None:
 
 
 def print_and_exit() -> None:
-    """Prints the parts and ends the process. Computing a step is what the second step takes."""
+    """Prints the parts and ends the process. The second step's time counts as computing a step."""
     (first_begin, first_end), (second_begin, second_end) = steps
     computing = second_end - second_begin
     spent["checkpoints, logs, pictures, first batch"] = first_begin - STARTED - sum(spent.values())

@@ -1,4 +1,4 @@
-"""What a training step costs at least, in FLOPs and bytes, and this machine's rates of both."""
+"""The least that a training step costs, in FLOPs and bytes, and this machine's rates of both."""
 
 import math
 from collections.abc import Callable
@@ -18,8 +18,7 @@ ADAM_BYTES = 4 * 8
 def count_step_flops(config: Config) -> int:
     """FLOPs of the passes that a step needs: two for each multiplication, padding included.
 
-    A layer's forward pass, the gradient of its weights and that of its input take the same number
-    each.
+    A layer's forward pass, the gradient of its weights and that of its input take equally many.
 
     D's update: G forward; D on real and on fake images, three passes each, without the images'
     gradient. G's update: G and D forward, D's input gradients, and G's gradients, without that of
@@ -39,10 +38,10 @@ def count_step_flops(config: Config) -> int:
 def count_step_bytes(config: Config, bytes_each: int) -> int:
     """Memory traffic of a step whose kernels fuse all they can; a kept number takes `bytes_each`.
 
-    The kept tensors are each layer's output and, where there is a batch norm, what norm and
-    activation make of it. Forward, one is written and read; backward, it is read, and its gradient
-    written and read. An update reads and writes its weights and their Adam in float32. The passes
-    are those of `count_step_flops`.
+    The kept tensors are each layer's output and, if there is a batch norm, the result of norm and
+    activation. The forward pass writes and reads each; the backward pass reads it, and writes and
+    reads its gradient. An update reads and writes its weights and their Adam moments in float32.
+    The passes are those of `count_step_flops`.
     """
     layers = list_layer_costs(config.network_config())
     g, d = (
@@ -63,10 +62,10 @@ def count_step_bytes(config: Config, bytes_each: int) -> int:
 
 
 def make_ceilings() -> dict[str, tuple[Callable[[int], None], int]]:
-    """Name -> (function, FLOPs or bytes); the function runs an operation so many times.
+    """Name -> (function, FLOPs or bytes); function(n) runs an operation n times.
 
-    For each dtype that is a product of square matrices. On a GPU there is a copy too, whose bytes
-    are read and written.
+    For each dtype, the operation is a product of square matrices. On a GPU there is also a copy,
+    whose bytes are both read and written.
     """
     flops = 2 * MATRIX_SIDE**3
     ceilings = {dtype: (make_matrix_product(dtype), flops) for dtype in ("float32", "bfloat16")}
@@ -83,7 +82,7 @@ def make_matrix_product(dtype: str) -> Callable[[int], None]:
 
 
 def repeat(compute: Callable[[], tf.Tensor]) -> Callable[[int], None]:
-    """A function that computes so many times and returns when the device is done."""
+    """run(times): computes that many times, and returns when the device is done."""
 
     def run(times: int) -> None:
         for _ in range(times):

@@ -1,10 +1,10 @@
-"""Images per second from JPEGs to pack and from pack to batches; peers decode in every epoch.
+"""Images per second, from JPEGs to a pack and from a pack to batches; peers decode in every epoch.
 
     python -m benchmarks.input_pipeline [--images=6000] [--rounds=3] [--seed=0]
 
-The JPEGs are made here, of CelebA's shape and size: 178x218, about 7 KB. Every pipeline crops
-108x108 and resizes that to 64x64, bilinear with antialiasing. They run in turn; each has a process
-of its own, so that its memory is its own.
+The JPEGs are synthetic, with the shape and size of CelebA's: 178x218, about 7 KB. Every pipeline
+crops 108x108 and resizes that to 64x64, bilinear with antialiasing. The pipelines run in turn, each
+in its own process, so that the memory of each can be measured.
 """
 
 import functools
@@ -37,12 +37,12 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 FLOOR = "Pillow's decode and resize alone, one process per core"
 TORCH = "PyTorch DataLoader, JPEGs every epoch"
 
-# Resident memory in MB after the imports and at its peak; None where the system does not tell.
+# Resident memory in MB after the imports and at its peak; None if the system does not report it.
 Memory = tuple[int | None, int | None]
 
 
 def main(_) -> None:
-    # Late: the pipelines' processes import this file too, and plotting would count as their memory.
+    # Imported here: the pipelines' processes import this file too, and plotting would add memory.
     from benchmarks import measure
 
     images, rounds, seed = flags.FLAGS.images, flags.FLAGS.rounds, flags.FLAGS.seed
@@ -62,13 +62,13 @@ def main(_) -> None:
     note = (
         f"{images:,} JPEGs, {rounds} rounds, {CORES} cores; batches of {BATCH} from a pack of "
         f"{PACKED:,} images, {PACKED * 64 * 64 * 3 // 2**20} MB. "
-        "Memory without that of further processes."
+        "Memory excludes that of child processes."
     )
     measure.report("input_pipeline", rows, seed=seed, bars="images/s", note=note)
 
 
 def run_pipelines(folder: str, rounds: int) -> tuple[dict[str, list[float]], dict[str, Memory]]:
-    """Seconds in each round and memory, by the pipeline's name; without PyTorch its are missing."""
+    """Seconds in each round, and memory, by pipeline; PyTorch's are missing where it is absent."""
     from benchmarks import measure
 
     workers = {}
@@ -136,7 +136,7 @@ def serve(pipe, name: str, folder: str) -> None:
 
 
 def read_memory(field: str) -> int | None:
-    """A line of /proc/self/status in MB; None where there is none.
+    """A field of /proc/self/status in MB; None if there is no such file.
 
     getrusage would count the parent's memory too.
     """
@@ -268,7 +268,7 @@ PIPELINES = {
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("images", 6000, "JPEGs", lower_bound=BATCH)
-    flags.DEFINE_integer("rounds", 3, "times that each pipeline runs", lower_bound=1)
-    flags.DEFINE_integer("seed", 0, "of the JPEGs")
+    flags.DEFINE_integer("images", 6000, "number of JPEGs", lower_bound=BATCH)
+    flags.DEFINE_integer("rounds", 3, "how often each pipeline runs", lower_bound=1)
+    flags.DEFINE_integer("seed", 0, "seed of the JPEGs")
     app.run(main)

@@ -49,8 +49,8 @@ def median_ratio(ones: list[float], others: list[float]) -> float:
 def report(name: str, rows: list[dict], *, seed: int, bars: str, note: str = "") -> None:
     """Prints the rows, appends them to results/<name>.jsonl, and draws results/<name>.png.
 
-    rows: dicts with the same keys. The first value says what the row is; None is what could not be
-    measured. bars: the key of the column to draw.
+    rows: dicts with the same keys. The first value says what the row is; None marks what could not
+    be measured. bars: the key of the column to draw.
     """
     print(f"\n{format_table(rows)}\n{note}", flush=True)
     append_record(name, {"seed": seed, "rows": rows, "note": note})
@@ -58,7 +58,7 @@ def report(name: str, rows: list[dict], *, seed: int, bars: str, note: str = "")
 
 
 def append_record(name: str, content: dict) -> None:
-    """Appends a line to results/<name>.jsonl: when, where, with what and how, then `content`."""
+    """Appends a line to results/<name>.jsonl: date, commit, machine and so on, then `content`."""
     RESULTS.mkdir(exist_ok=True)
     line = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -74,7 +74,7 @@ def append_record(name: str, content: dict) -> None:
 
 
 def draw_bars(name: str, rows: list[dict], column: str) -> None:
-    """Draws results/<name>.png: a bar a row that has a value in `column`, from top to bottom."""
+    """Draws results/<name>.png: a bar for each row with a value in `column`, from top to bottom."""
     title = next(iter(rows[0]))
     measured = [row for row in rows if row[column] is not None]
     measured.reverse()  # the axis begins at the bottom
@@ -117,7 +117,7 @@ def format_value(value) -> str:
 
 
 def describe_machine() -> dict:
-    """Processor, cores, memory and system; the GPUs only when TensorFlow is loaded."""
+    """Processor, cores, memory and system; the GPUs only if TensorFlow is loaded."""
     machine = {
         "processor": read_processor(),
         "cores": count_cores(),
@@ -142,7 +142,7 @@ def read_processor() -> str:
 
 
 def count_cores() -> int:
-    """How many this process may use."""
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 

@@ -15,7 +15,7 @@ import ops
 from config.network import NetworkConfig
 from config.settings import Config
 
-STUCK_SECONDS = 120  # after which `fit` has failed
+STUCK_SECONDS = 120  # after this, `fit` counts as failed
 
 
 def build_generator(network: NetworkConfig) -> keras.Sequential:
@@ -126,7 +126,7 @@ class KerasDCGAN(keras.Model):
 def make_program(
     config: Config, options: dict, real: np.ndarray, z: np.ndarray
 ) -> Callable[[int], None]:
-    """A function that lets one `fit` go on for so many steps, and holds it until the next call.
+    """A function that lets a running `fit` take `steps` more steps, and then holds it.
 
     options: the dtype policy. z is not used, as the step draws its own.
     """

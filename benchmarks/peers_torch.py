@@ -12,9 +12,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from config.network import NetworkConfig
 from config.settings import Config
 
-# Both are ops.py's, which would import TensorFlow.
+# Both are copied from ops.py, which would import TensorFlow.
 LEAKY_SLOPE = 0.2
-BN_MOMENTUM = 0.1  # the share of the new value; ops.py has that of the old one
+BN_MOMENTUM = 0.1  # the weight of the new value; ops.py has that of the old one
 
 
 def build_generator(network: NetworkConfig) -> nn.Sequential:
@@ -76,7 +76,7 @@ def build_conv(network: NetworkConfig, inputs: int, outputs: int) -> nn.Conv2d:
 class TorchDCGAN:
     """Both networks with their optimizers.
 
-    channels_last: memory format of weights and maps; autocast: to bfloat16; compiled: by
+    channels_last: memory format of weights and maps. autocast: to bfloat16. compiled: with
     torch.compile.
     """
 
@@ -105,8 +105,9 @@ class TorchDCGAN:
     def train_step(self, real, z):
         """real (d_updates * B, H, W, C) uint8, z (d_updates * B, z_dim) -> last losses of D and G.
 
-        Updates D `d_updates` times, then G `g_updates` times on the last z. The fakes of D's last
-        update serve G's first, with their graph. D's weights take no gradients while G is updated.
+        Updates D `d_updates` times, then G `g_updates` times on the last z. G's first update reuses
+        the fakes of D's last one, with their graph. D's weights get no gradients while G is
+        updated.
         """
         reals, zs = self.move_to_device(real, z)
         for real, z in zip(reals, zs, strict=True):
@@ -135,7 +136,7 @@ class TorchDCGAN:
         return real.split(self.config.batch_size), z.split(self.config.batch_size)
 
     def use_precision(self):
-        """A block for one update: at its end autocast forgets the weights that it has cast."""
+        """A block for one update: at its end, autocast drops its copies of the weights."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast)
 
     def compute_loss(self, images, *, is_real: bool):
@@ -152,7 +153,7 @@ def update(optimizer: torch.optim.Optimizer, loss) -> None:
 def make_program(
     config: Config, options: dict, real: np.ndarray, z: np.ndarray
 ) -> Callable[[int], None]:
-    """A function that trains for so many steps and returns when they are done.
+    """A function that trains for `steps` steps and returns when they are done.
 
     options: those of TorchDCGAN.
     """

@@ -3,10 +3,10 @@
     python -m benchmarks.quality faces32 reference+modern --minutes=5 --seeds=0,1,2
     python -m benchmarks.quality --table
 
-Each row is a run of main.py, trained for so many minutes and then scored; nothing else may run
-beside it. It is appended to results/quality.jsonl when it is there, and a row that is there is not
-measured again, so that a study can be stopped and goes on with the same command. The runs lie in
---work; their last grids show what the scores mean.
+Each row is a run of main.py, trained for --minutes and then scored; nothing else may run at the
+same time. A row is appended to results/quality.jsonl once it is measured, and is not measured
+again, so you can stop a study and continue it with the same command. The runs are in --work; their
+last grids show what the scores mean.
 """
 
 import dataclasses
@@ -24,19 +24,19 @@ from benchmarks import measure
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("seeds", ["0"], "seeds of training, a row for each")
-flags.DEFINE_float("minutes", 5.0, "of training for each row", lower_bound=0.1)
+flags.DEFINE_float("minutes", 5.0, "minutes of training for each row", lower_bound=0.1)
 flags.DEFINE_string("data_dir", "./data", "folder with the datasets")
 flags.DEFINE_string("work", "./out/quality", "folder for the runs")
 flags.DEFINE_bool("table", False, "print what has been measured, and measure nothing")
 
 ROOT = Path(__file__).parent.parent
 RESULTS = measure.RESULTS / "quality.jsonl"
-RATIOS = ("swd", "frechet")  # which are also given as shares of the reference's
+RATIOS = ("swd", "frechet")  # metrics that are also divided by the reference's
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """flags: what makes the dataset. scores: a list of metrics -> images to draw for them."""
+    """flags: choose the dataset. scores: a list of metrics -> images to draw for them."""
 
     flags: str
     scores: dict[str, int]
@@ -44,8 +44,8 @@ class Dataset:
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """A recipe. flags: for training. scoring: for --evaluate. run: whose run is scored, if not its
-    own.
+    """A recipe. flags: for training. scoring: for --evaluate. run: the arm whose run is scored, or
+    None for its own.
     """
 
     flags: str = ""
@@ -115,7 +115,7 @@ def is_measured(dataset: str, arm: str, seed: int) -> bool:
 
 
 def measure_arm(dataset: str, arm: str, seed: int) -> dict:
-    """Trains the arm, unless its run is there already, and scores it."""
+    """Trains the arm, unless its run exists, and scores it."""
     recipe, chosen = ARMS[arm], DATASETS[dataset]
     words = (recipe.run or arm).replace(",", "").replace(" ", "_")
     name = f"{dataset}-{words}-{FLAGS.minutes:g}min-{seed}"
@@ -145,7 +145,7 @@ def measure_arm(dataset: str, arm: str, seed: int) -> dict:
 
 
 def run_program(name: str, arguments: str) -> None:
-    """Runs main.py on the run `name`, and ends with its last line if it fails."""
+    """Runs main.py on the run `name`; if that fails, exits with the last line of its output."""
     where = ["--data_dir", FLAGS.data_dir, "--out_dir", FLAGS.work, "--out_name", name]
     command = [sys.executable, "main.py", *where, *shlex.split(arguments)]
     print(shlex.join(command[1:]), flush=True)
@@ -155,7 +155,7 @@ def run_program(name: str, arguments: str) -> None:
 
 
 def score_run(name: str, file: Path, request: str) -> dict[str, dict]:
-    """Metric -> value and floor, of the scores that this request adds to the file."""
+    """Metric -> value and floor, for the scores that this request adds to the file."""
     before = len(json.loads(file.read_text())) if file.exists() else 0
     run_program(name, request)
     added = json.loads(file.read_text())[before:]
@@ -178,7 +178,7 @@ def read_rows() -> list[dict]:
 
 
 def print_tables(rows: list[dict]) -> None:
-    """A table for each dataset and length: a line for each arm, and one for the floor."""
+    """A table for each dataset and training time: a line for each arm, and one for the floor."""
     groups = {}
     for row in rows:
         arms = groups.setdefault((row["dataset"], row["minutes"]), {})
@@ -221,7 +221,7 @@ def format_range(values: list[float]) -> str:
 
 
 def divide_by_reference(metric: str, rows: list[dict], references: list[dict] | None) -> str | None:
-    """The score over the reference's of the same seed; None where one of them lacks."""
+    """The score over the reference's of the same seed; None if either is missing."""
     by_seed = {row["seed"]: row["scores"].get(metric) for row in references or []}
     pairs = [(row["scores"].get(metric), by_seed.get(row["seed"])) for row in rows]
     ratios = [own["value"] / other["value"] for own, other in pairs if own and other]

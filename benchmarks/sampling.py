@@ -1,14 +1,14 @@
-"""Images per second from a run to PNG files, beside its generator alone and its SavedModel.
+"""Images per second from a run to PNG files, compared with its generator alone and its SavedModel.
 
     python -m benchmarks.sampling [--rounds=2] [--images=4096] [--processes=2] [--seed=0]
 
 The run is an untrained network of 64x64 and stem 512 in a temporary folder. Each program draws
---images images in batches of 64. For --sample, the time of a first batch is subtracted: it is spent
-on loading and tracing. The seconds of `main.py --sample 1` in a new process, and of importing
-TensorFlow alone, are rows of their own.
+--images images in batches of 64. For --sample, the time of a first batch is subtracted, which goes
+into loading and tracing. Separate rows give the seconds of `main.py --sample 1` in a new process,
+and of importing TensorFlow alone.
 
 Every round draws into new folders, which are deleted at the end. Wait a few minutes before the next
-run: ext4 creates files twenty times as slowly for that long after thousands were deleted.
+run: after thousands of files were deleted, ext4 creates files twenty times as slowly for that long.
 """
 
 import dataclasses
@@ -40,9 +40,9 @@ from sample import DRAW_BATCH, Sampler, sample
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("rounds", 2, "rounds, in which each program runs once")
-flags.DEFINE_integer("images", 4096, "images a program draws in a round")
-flags.DEFINE_integer("processes", 2, "new processes of each kind")
-flags.DEFINE_integer("seed", 0, "of weights and latents")
+flags.DEFINE_integer("images", 4096, "images that each program draws in a round")
+flags.DEFINE_integer("processes", 2, "timed processes of each kind")
+flags.DEFINE_integer("seed", 0, "seed of weights and latents")
 
 ROOT = Path(__file__).parents[1]
 
@@ -70,7 +70,7 @@ def write_untrained_run(config: Config) -> None:
 
 
 def make_programs(config: Config) -> dict[str, Callable[[], object]]:
-    """What a round runs. Each draws --images, but "first" only --sample's first batch."""
+    """The programs of a round. Each draws --images images; "first" draws only one batch."""
     generate = tf.function(Sampler(config).generator, autograph=False)
     saved = tf.saved_model.load(str(write_saved_model(config))).signatures
     z = ops.latents(config.seed, FLAGS.images, z_dim=config.z_dim, z_dist=config.z_dist)

@@ -2,9 +2,8 @@
 
     python -m benchmarks.scaling [--rounds=2] [--seed=0]
 
-Two things are timed: a training step at the defaults, but for what grows, and gathering batches
-from a pack of random pixels on disk. Every point has a process of its own, so that its peak memory
-is its own.
+It times a training step with the defaults, except for what grows, and gathering batches from a pack
+of random pixels on disk. Every point has its own process, so that its peak memory can be measured.
 """
 
 import multiprocessing
@@ -20,18 +19,17 @@ from absl import app, flags
 
 from config.settings import Config
 
-# A point's process imports this file too: what imports TensorFlow or plots stays inside the
-# functions.
+# A point's process imports this file too: functions import TensorFlow and plotting themselves.
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("rounds", 2, "timed steps per point", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "of weights, images and order")
+flags.DEFINE_integer("seed", 0, "seed of weights, images and order")
 
 BATCHES = (16, 32, 64, 128, 256)
 SIZES = (32, 64, 128, 256)
 DATASETS = (1_000, 10_000, 50_000, 200_000)
 IMAGES_GATHERED = 20_000
-BATCH, SIDE = 64, 64  # of what is gathered
+BATCH, SIDE = 64, 64  # of the batches that are gathered
 
 
 def main(_) -> None:
@@ -68,7 +66,7 @@ def add_peak_memory(function, *arguments) -> tuple[dict, int]:
 
 
 def time_step(config: Config, rounds: int, seed: int) -> dict:
-    """Milliseconds a training step, and GFLOP/s."""
+    """Milliseconds per training step, and GFLOP/s."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     import tensorflow as tf
@@ -78,7 +76,7 @@ def time_step(config: Config, rounds: int, seed: int) -> dict:
     from gan import DCGAN
     from system.devices import choose_jit_for_device, choose_precision_for_device
 
-    tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
+    tf.config.optimizer.set_experimental_options({"remapping": False})  # as in train.py
     config = config.resolve()
     dcgan = DCGAN(
         config, precision=choose_precision_for_device("auto"), jit=choose_jit_for_device("auto")
@@ -102,7 +100,7 @@ def time_step(config: Config, rounds: int, seed: int) -> dict:
 
 
 def time_gathering(images: int, rounds: int, seed: int) -> dict:
-    """Milliseconds for a batch from a pack of so many images on disk."""
+    """Milliseconds to gather a batch from a pack of `images` images on disk."""
     from data.batches import prefetch_batches
 
     with tempfile.TemporaryDirectory() as place:
@@ -119,7 +117,7 @@ def time_gathering(images: int, rounds: int, seed: int) -> dict:
 
 
 def write_pack(path: Path, count: int, seed: int) -> None:
-    """Writes an .npy of random pixels, a thousand images at a time.
+    """Writes an .npy file of random pixels, a thousand images at a time.
 
     A mapped array would count as this process's memory.
     """

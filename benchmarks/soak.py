@@ -1,14 +1,14 @@
-"""What a long run holds on to: memory, file handles and threads, and its speed.
+"""Whether a long run leaks memory, file handles or threads, or slows down.
 
     python -m benchmarks.soak [--steps=20000] [--seed=0]
     python -m benchmarks.soak --pack=200000 [--seed=0]
 
-The first trains with small steps (16x16, stem 32, batch 8, scikit-learn's digits) through `train`
-itself, with a log line every 20 steps, and pictures and a checkpoint every 500. Every 1,000 steps
-it takes a sample of the process; the time for that does not count.
+The first command runs the real `train` with small steps (16x16, stem 32, batch 8, scikit-learn's
+digits): a log line every 20 steps, and pictures and a checkpoint every 500. Every 1,000 steps it
+takes a sample of the process; the time for that does not count.
 
-The second packs JPEGs of CelebA's shape through `data.load`. They are few files under many names,
-so that they stay in memory and no disk is measured.
+The second packs JPEGs of CelebA's shape with `data.load`. They are links to a few files, which stay
+in memory, so that the disk is not measured.
 """
 
 import contextlib
@@ -26,12 +26,14 @@ from absl import app, flags, logging
 
 from config.settings import Config
 
-# The tests import this file too: what imports TensorFlow or plots stays inside the functions.
+# The tests import this file too: functions import TensorFlow and plotting themselves.
 
 FLAGS = flags.FLAGS
 SAMPLE_EVERY = 1000  # steps
-WARM = 2000  # steps, by which TensorFlow's arenas and the allocator have their size: growth counts
-DIFFERENT_JPEGS = 2000  # under the names that are packed
+WARM = (
+    2000  # steps, after which growth counts: TensorFlow's arenas and the allocator have their size
+)
+DIFFERENT_JPEGS = 2000  # files behind the names that are packed
 WATCH_SECONDS = 0.1  # between two looks at the packing processes' memory
 
 
@@ -39,8 +41,8 @@ WATCH_SECONDS = 0.1  # between two looks at the packing processes' memory
 class Sample:
     """The process after `step` steps.
 
-    heap_mb: what the allocator has handed out to the main thread, to the byte, where RSS wavers by
-    10 MB; None where the C library does not tell. images_per_second: since the sample before.
+    heap_mb: what the allocator has given to the main thread, to the byte, while RSS varies by 10
+    MB; None if the C library does not report it. images_per_second: since the previous sample.
     """
 
     step: int
@@ -74,7 +76,7 @@ def measure_training(place: Path, steps: int, seed: int) -> None:
 
 
 def make_small_config(place: Path, steps: int, seed: int = 0) -> Config:
-    """Steps of a few milliseconds, so that a run has many; everything else as users have it."""
+    """Steps of a few milliseconds, so that a run has many; everything else is as for users."""
     return Config(
         dataset="digits",
         data_dir=str(place),
@@ -86,12 +88,12 @@ def make_small_config(place: Path, steps: int, seed: int = 0) -> Config:
         steps=steps,
         sample_freq=500,
         ckpt_freq=500,
-        eval_freq=0,  # scores come by the clock; tests/evaluate/test_monitor.py watches them
+        eval_freq=0,  # scoring depends on the clock; tests/evaluate/test_monitor.py covers it
     )
 
 
 def train_and_sample(config: Config, every: int) -> list[Sample]:
-    """Trains by the real loop; returns a sample for every so many steps."""
+    """Trains with the real loop; returns a sample for every `every` steps."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     from data.load import load_dataset
 
@@ -105,7 +107,7 @@ def train_and_sample(config: Config, every: int) -> list[Sample]:
 
 @contextlib.contextmanager
 def record_samples(batch_size: int, every: int):
-    """Yields a list; within the block the training loop adds a Sample to it every so many steps.
+    """Yields a list; within the block, the training loop adds a Sample every `every` steps.
 
     `every` must be a multiple of the steps between two log lines, where calls of several steps end.
     """
@@ -176,7 +178,7 @@ def describe_growth(samples: list[Sample]) -> str:
     growth = end.rss_mb - begin.rss_mb
     heap = ""
     if end.heap_mb is not None:
-        heap = f", of it the heap's {end.heap_mb - begin.heap_mb:+.2f} MB"
+        heap = f", the heap {end.heap_mb - begin.heap_mb:+.2f} MB"
 
     early = average_speed([begin, by_step[WARM + SAMPLE_EVERY]])
     late = average_speed(samples[-2:])
@@ -185,7 +187,7 @@ def describe_growth(samples: list[Sample]) -> str:
         f"RSS {begin.rss_mb:,.0f} to {end.rss_mb:,.0f} MB, {growth:+.1f} MB "
         f"({growth / begin.rss_mb:+.1%}){heap}; handles {begin.handles} to {end.handles}, "
         f"threads {begin.threads} to {end.threads}; the last 2,000 steps at "
-        f"{late:,.0f} images/s, {late / early:.3f} of that of steps 1,000 to 3,000."
+        f"{late:,.0f} images/s, {late / early:.3f} of the speed of steps 1,000 to 3,000."
     )
 
 
@@ -219,7 +221,7 @@ def draw_samples(samples: list[Sample]) -> None:
 
 
 def measure_packing(place: Path, count: int, seed: int) -> None:
-    """Packs so many JPEGs; prints seconds and memory, and appends to results/soak_pack.jsonl."""
+    """Packs `count` JPEGs; prints seconds and memory, and appends to results/soak_pack.jsonl."""
     from data.load import load_dataset
 
     dataset = link_jpegs(place, count, seed)
@@ -257,7 +259,7 @@ def link_jpegs(place: Path, count: int, seed: int) -> Path:
 
 @contextlib.contextmanager
 def watch_memory(pid: int | None = None):
-    """Yields a list of megabytes: of a process alone, then of it and its children, while they run.
+    """Yields a list of megabytes: first of a process alone, then with its children, as they run.
 
     Within the block the list grows ten times per second. pid: of the process; None for this one.
     """
@@ -281,6 +283,6 @@ def watch_memory(pid: int | None = None):
 
 if __name__ == "__main__":
     flags.DEFINE_integer("steps", 20_000, "training steps", lower_bound=4000)
-    flags.DEFINE_integer("pack", None, "pack so many images instead", lower_bound=1)
-    flags.DEFINE_integer("seed", 0, "of images and training")
+    flags.DEFINE_integer("pack", None, "pack this many images instead", lower_bound=1)
+    flags.DEFINE_integer("seed", 0, "seed of images and training")
     app.run(main)

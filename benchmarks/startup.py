@@ -1,9 +1,9 @@
-"""Seconds from the command to the end of the first training step, and what they are made of.
+"""Seconds from the command to the end of the first training step, and where they go.
 
     python -m benchmarks.startup [--rounds=3] [--images=1000] [--seed=0]
 
-Every timing starts a new process of main.py --train at its defaults (64x64, stem 512, batch 64) on
-a folder of synthetic JPEGs: first without a pack of them, then with it.
+Every timing starts a new process of main.py --train with its defaults (64x64, stem 512, batch 64)
+on a folder of synthetic JPEGs: first without a pack of them, then with it.
 """
 
 import json
@@ -19,15 +19,15 @@ from absl import app, flags
 from benchmarks import measure, synthetic
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("rounds", 3, "processes of each kind")
+flags.DEFINE_integer("rounds", 3, "timed processes of each kind")
 flags.DEFINE_integer("images", 1000, "images in the folder")
-flags.DEFINE_integer("seed", 0, "of the images and of the training")
+flags.DEFINE_integer("seed", 0, "seed of the images and of the training")
 
 
 def main(_) -> None:
     with tempfile.TemporaryDirectory() as root:
         folder = synthetic.write_jpegs(Path(root) / "images", FLAGS.images, FLAGS.seed)
-        # Brings the libraries' files into memory.
+        # Brings the libraries' files into the page cache.
         time_first_step(folder, Path(root) / "unmeasured", "first")
 
         cold, warm = [], []
@@ -44,7 +44,7 @@ def main(_) -> None:
 
 
 def time_first_step(dataset: Path, place: Path, run: str) -> dict[str, float]:
-    """Seconds by part of one new process, with its packs in `place` and a run of its own there."""
+    """Seconds by part of one new process, with its packs in `place` and its own run there."""
     command = [sys.executable, "-m", "benchmarks.first_step", str(time.time())]
     command += [f"--dataset={dataset}", f"--data_dir={place}", f"--out_dir={place / run}"]
     command += [f"--seed={FLAGS.seed}", "--train", "--steps=9"]

@@ -1,4 +1,4 @@
-"""Photos, as the repository has none: seeded noise in the shape of CelebA's faces."""
+"""Synthetic photos, as the repository has no real ones: seeded noise in the shape of CelebA's."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def write_jpegs(folder: Path, count: int, seed: int) -> Path:
 
 
 def draw_photo(rng: np.random.Generator) -> Image.Image:
-    """Smooth colours, soft edges and noise: such a JPEG takes as long to decode as CelebA's."""
+    """Smooth colours, soft edges and noise: its JPEG takes as long to decode as CelebA's."""
     coarse = Image.fromarray(rng.integers(0, 256, (14, 11, 3), dtype=np.uint8))
     smooth = np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC), np.float32)
     noise = rng.normal(0, 4, (HEIGHT, WIDTH, 1))

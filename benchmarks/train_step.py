@@ -1,14 +1,14 @@
-"""Our training step beside Keras' and PyTorch's, and its share of the machine's FLOP rate.
+"""Our training step compared with Keras' and PyTorch's, and its share of the machine's FLOP rate.
 
     python -m benchmarks.train_step [--rounds=5] [--seed=0] [--only=default ...] [--quick]
 
-That rate is a large matrix product's. Ours and the matrix products share this process; Keras and
-PyTorch have one each, and while one works the others wait. Each keeps its own default of threads.
-Keras' `fit` runs one step per execution, its default.
+That rate is the rate of a large matrix product. Our step and the matrix products share this
+process; Keras and PyTorch have one each, and while one works the others wait. Each uses its default
+number of threads. Keras' `fit` runs one step per execution, its default.
 
 The machine must be idle: PyTorch's threads spin while they wait for each other. With another
-program on one of two cores, its smallest step took twenty times as long, TensorFlow's at most
-twice.
+program on one of two cores, its smallest step took twenty times as long, TensorFlow's at most twice
+as long.
 """
 
 import dataclasses
@@ -26,16 +26,16 @@ from absl import app, flags
 from benchmarks import measure
 from config.settings import Config
 
-# A worker's process imports this file too. What imports TensorFlow stays inside the functions, so
-# that PyTorch has its process for itself.
+# A worker's process imports this file too. Functions import TensorFlow themselves, so that PyTorch
+# has its process to itself.
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("seed", 0, "Of the weights, the images and the latents.")
+flags.DEFINE_integer("seed", 0, "Seed of the weights, the images and the latents.")
 flags.DEFINE_integer(
-    "rounds", 5, "Of the default configuration; the others take half as many.", lower_bound=1
+    "rounds", 5, "Rounds of the default configuration; the others take half as many.", lower_bound=1
 )
 flags.DEFINE_bool(
-    "quick", False, "Narrow networks and one round: shows that the script works, and nothing else."
+    "quick", False, "Narrow networks and one round: only shows that the script works."
 )
 
 CONFIGURATIONS = {
@@ -46,7 +46,7 @@ CONFIGURATIONS = {
     "batch 128": {"batch_size": 128},
 }
 flags.DEFINE_multi_enum(
-    "only", None, list(CONFIGURATIONS), "This configuration; may be given again."
+    "only", None, list(CONFIGURATIONS), "Only this configuration; can be repeated."
 )
 
 QUICK = {"output_height": 32, "stem_width": 64, "batch_size": 16}
@@ -70,7 +70,7 @@ def main(argv) -> None:
         raise app.UsageError(f"Unknown: {' '.join(argv[1:])}")
     import tensorflow as tf
 
-    tf.config.optimizer.set_experimental_options({"remapping": False})  # as train.py has it
+    tf.config.optimizer.set_experimental_options({"remapping": False})  # as in train.py
     rows, notes = [], []
     for title in FLAGS.only or list(CONFIGURATIONS)[: 2 if FLAGS.quick else None]:
         some_rows, note = time_configuration(title)
@@ -111,7 +111,7 @@ def time_configuration(title: str) -> tuple[list[dict], str]:
 
 @dataclasses.dataclass
 class Program:
-    """run(steps) trains for so many steps; it is None without PyTorch."""
+    """run(steps) trains for `steps` steps; None for PyTorch if it is not installed."""
 
     dtype: str
     run: Callable[[int], object] | None
@@ -120,7 +120,7 @@ class Program:
 def make_programs(
     config: Config, keras: "Worker", torch: "Worker | None", *, all_variants: bool
 ) -> dict[str, Program]:
-    """Ours and its peers by name, ours first. all_variants: not only the best of each."""
+    """Ours and its peers by name, ours first. all_variants: whether to add all variants of each."""
     from system.devices import choose_precision_for_device
 
     precision = choose_precision_for_device("auto")
@@ -176,7 +176,7 @@ def make_torch_program(*arguments) -> Callable[[int], None]:
 
 
 class Worker:
-    """A process for a peer's programs, so that its threads and settings are nobody else's."""
+    """A process for a peer's programs, so that nobody shares its threads and settings."""
 
     def __init__(self, make_program: Callable[..., Callable[[int], None]]):
         """make_program(config, options, real, z) -> run(steps), a function that can be imported."""
@@ -184,7 +184,7 @@ class Worker:
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, make_program), daemon=True)
         self.process.start()
-        theirs.close()  # or we would not notice when the worker ends
+        theirs.close()  # else we would not notice that the worker ended
 
     def make(self, name: str, config: Config, options: dict, real: np.ndarray, z: np.ndarray):
         self._send((name, (config, options, real, z)))
@@ -203,7 +203,7 @@ class Worker:
 
 
 def _serve(pipe, make_program) -> None:
-    """The worker's process: makes programs and runs them for so many steps, until it gets None."""
+    """The worker's process: makes programs and runs them, until it receives None."""
     programs = {}
     while (message := pipe.recv()) is not None:
         name, argument = message
@@ -215,9 +215,9 @@ def _serve(pipe, make_program) -> None:
 
 
 def time_steps(runs: dict[str, Callable[[int], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds a step of each program in each round.
+    """Seconds per step of each program in each round.
 
-    A round is as many steps as the first program, ours, takes in ROUND_SECONDS; at least one.
+    A round has as many steps as the first program, ours, does in ROUND_SECONDS; at least one.
     """
     for run in runs.values():
         run(1)  # traces and compiles
@@ -237,7 +237,7 @@ def make_rows(
     seconds: dict[str, list[float]],
     best_rates: dict[str, float],
 ) -> list[dict]:
-    """A row a program, ours first. best_rates: FLOP/s by dtype, and bytes/s of a copy."""
+    """One row per program, ours first. best_rates: FLOP/s by dtype, and bytes/s of a copy."""
     from benchmarks.floor import count_step_bytes, count_step_flops
 
     rows, ours = [], seconds[next(iter(programs))]

@@ -16,7 +16,7 @@ from config.settings import Config
 
 PICTURE = Path(__file__).parent / "networks.png"
 
-# All lengths below are in units of 2 pixels, for screens of high resolution.
+# All lengths below are in units of 2 pixels, for high-resolution screens.
 WIDTH, HEIGHT = 830, 740
 PIXELS = 2
 SMOOTH = 2  # drawn this much larger, then averaged
@@ -44,7 +44,7 @@ IMAGE = (255, 224, 160), (250, 190, 92), (221, 150, 48)
 
 
 class Maps(NamedTuple):
-    """Feature maps, or an image, as a flat block. Its top is a map, its thickness their number."""
+    """Feature maps, or an image, as a flat block: its top is a map, its thickness their number."""
 
     height: int
     width: int
@@ -69,13 +69,13 @@ class Maps(NamedTuple):
 
 
 def generator_maps(config: Config) -> list[Maps]:
-    """What the stem and every block of the generator make, the image last."""
+    """The output of the stem and of every block of the generator, the image last."""
     widths = [*config.generator_widths, config.network_config().image_shape[-1]]
     return [Maps(*size, width) for size, width in zip(config.sizes, widths, strict=True)]
 
 
 def discriminator_maps(config: Config) -> list[Maps]:
-    """The image, and what every convolution of the discriminator makes of it."""
+    """The image, and the output of every convolution of the discriminator."""
     widths = [config.network_config().image_shape[-1], *config.discriminator_widths]
     return [Maps(*size, width) for size, width in zip(config.sizes[::-1], widths, strict=True)]
 
@@ -114,7 +114,7 @@ class Page:
         self.words.append(words)
 
     def save(self, path: Path) -> None:
-        """As a PNG that also holds the words that are in the picture."""
+        """Saves a PNG that also holds the words of the picture as text."""
         information = PngInfo()
         information.add_itxt("Description", "\n".join(self.words))
         small = self.image.reduce(SMOOTH).quantize(dither=Image.Dither.NONE)

@@ -30,7 +30,7 @@ from evaluate.report import (
 from runs.history import list_grids_of_run, locate_metrics, read_thinned_metrics_of_run
 
 PICTURE = Path(__file__).parent / "healthy.png"
-WIDTH, MARGIN = 1440, 30  # pixels, as all lengths here
+WIDTH, MARGIN = 1440, 30  # pixels, like all lengths here
 GAP = 40  # between the two runs
 COLUMN = (WIDTH - 2 * MARGIN - GAP) // 2
 HEADER, CHART_HEIGHT, CHART_GAP = 84, 232, 22

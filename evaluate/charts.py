@@ -14,8 +14,8 @@ LEFT, RIGHT = 54, 140  # pixels beside the curves: for the ticks, and for the na
 ABOVE, BELOW = 40, 28  # for the title, and for the steps
 TITLE, TEXT = 18, 15  # heights of the fonts, in pixels
 LINE_HEIGHT = 18  # of the names
-DOTTED_POINTS = 50  # curves of up to this many points show them
-SHOWN_PERCENT = 1, 99  # of jumping values; those beyond are cut off
+DOTTED_POINTS = 50  # curves of up to this many points show a dot for each
+SHOWN_PERCENT = 1, 99  # percentiles of jumping values that the axis covers
 
 Colour = tuple[int, int, int]
 
@@ -24,12 +24,12 @@ INK = (38, 50, 66)
 FAINT = (98, 110, 127)
 GRID = (229, 233, 239)
 AXIS = (150, 160, 174)
-# Of Okabe and Ito, who chose them for colour-blind readers.
+# From the palette of Okabe and Ito for colour-blind readers.
 BLUE, VERMILION, GREEN = (0, 114, 178), (213, 94, 0), (0, 138, 101)
 
 
 class Curve(NamedTuple):
-    """values (n,) at steps (n,), ascending; NaN leaves a gap. jumps: shown faintly, with a mean."""
+    """values (n,) at steps (n,), ascending; NaN leaves a gap. jumps: drawn faintly, with a mean."""
 
     name: str
     colour: Colour
@@ -46,14 +46,14 @@ class Chart(NamedTuple):
     curves: list[Curve]
     rules: dict[str, float]
     is_logarithmic: bool = False
-    ends: tuple[float, ...] = ()  # values that the axis reaches at least
-    marked_step: float | None = None  # gets a dotted line upwards
-    mark: tuple[float, str] | None = None  # the value there that gets a ring, and its words
-    unit: str = ""  # after each number of the axis
+    ends: tuple[float, ...] = ()  # values that the axis must include
+    marked_step: float | None = None  # gets a vertical dotted line
+    mark: tuple[float, str] | None = None  # the value to ring at marked_step, and its label
+    unit: str = ""  # follows each number of the axis
 
 
 class Axis(NamedTuple):
-    """low and high of what is shown (logarithms if is_logarithmic), and round numbers between."""
+    """The range that is shown (logarithms if is_logarithmic), and ticks at round numbers in it."""
 
     low: float
     high: float
@@ -61,7 +61,7 @@ class Axis(NamedTuple):
     is_logarithmic: bool = False
 
     def locate_value(self, value: np.ndarray | float) -> np.ndarray | float:
-        """From 0 at `low` to 1 at `high`; values beyond are at the ends."""
+        """From 0 at `low` to 1 at `high`; values outside are clipped."""
         place = np.log10(value) if self.is_logarithmic else value
         return np.clip((place - self.low) / (self.high - self.low), 0, 1)
 
@@ -140,7 +140,7 @@ class _Panel:
 
 
 def _draw_curves(panel: _Panel, curves: list[Curve]) -> None:
-    """What jumps, faintly; above all of that, the lines."""
+    """First the jumping values, faintly; then all lines, on top."""
     for curve in curves:
         if curve.jumps:
             pale = tuple(round(255 - 0.3 * (255 - part)) for part in curve.colour)
@@ -158,7 +158,7 @@ def _draw_curves(panel: _Panel, curves: list[Curve]) -> None:
 def _draw_values(
     panel: _Panel, steps: np.ndarray, values: np.ndarray, colour: Colour, width: float
 ) -> None:
-    """A line through each stretch without NaN; a value alone is a dot."""
+    """A line through each stretch without NaN; a single value is a dot."""
     known = np.isfinite(values)
     points = zip(known, steps, values, strict=True)
     for is_known, stretch in itertools.groupby(points, lambda point: point[0]):
@@ -175,7 +175,7 @@ def find_line_of_curve(curve: Curve) -> np.ndarray:
 
 
 def smooth_jumping_values(values: np.ndarray) -> np.ndarray:
-    """Weighted means over a tenth of the values (n,) around each; NaN stays, and counts nowhere."""
+    """Weighted means of values (n,), over a tenth of them around each; NaN stays NaN, uncounted."""
     window = np.hanning(2 * (len(values) // 20) + 3)[1:-1]
     known = np.isfinite(values)
     total = np.convolve(np.where(known, values, 0), window, "same")
@@ -184,7 +184,7 @@ def smooth_jumping_values(values: np.ndarray) -> np.ndarray:
 
 
 def choose_axis_for_chart(*charts: Chart) -> Axis:
-    """An axis that fits the curves of all `charts`, and shows the dashed lines."""
+    """An axis that fits the curves of all `charts` and shows their dashed lines."""
     wanted = []
     for chart in charts:
         wanted += [*chart.ends, *chart.rules.values()]
@@ -197,9 +197,7 @@ def choose_axis_for_chart(*charts: Chart) -> Axis:
 
 
 def choose_linear_axis(low: float, high: float, *, exact: bool = False) -> Axis:
-    """From a round number to a round number, with three to seven ticks; `exact`: from low to
-    high.
-    """
+    """An axis between round numbers, with three to seven ticks; `exact`: from low to high."""
     if not high > low:
         high = low + (abs(low) or 1)
     size = 10.0 ** math.floor(math.log10((high - low) / 4))
@@ -212,7 +210,7 @@ def choose_linear_axis(low: float, high: float, *, exact: bool = False) -> Axis:
 
 
 def choose_logarithmic_axis(low: float, high: float) -> Axis:
-    """A little beyond positive `low` and `high`, with ticks at powers of ten, or more of them."""
+    """An axis a little beyond positive `low` and `high`, with ticks at powers of ten, or finer."""
     start, end = math.log10(low), math.log10(high)
     room = max(0.08 * (end - start), 0.12)
     start, end = start - room, end + room
@@ -252,7 +250,7 @@ def _write_title_and_ticks(picture: Image.Image, panel: _Panel, chart: Chart) ->
 
 
 def _write_names_beside_curves(picture: Image.Image, panel: _Panel, chart: Chart) -> None:
-    """The names of curves at the heights where these end, and of the dashed lines."""
+    """Names each curve at the height where it ends, and each dashed line."""
     names = []
     for curve in chart.curves:
         values = find_line_of_curve(curve)
@@ -269,7 +267,7 @@ def _write_names_beside_curves(picture: Image.Image, panel: _Panel, chart: Chart
 
 
 def spread_heights(heights: list[float], low: float, high: float) -> list[float]:
-    """Ascending heights, moved so that LINE_HEIGHT is between neighbours, from `low` to `high`."""
+    """Moves ascending heights so that neighbours are LINE_HEIGHT apart, from `low` to `high`."""
     spread = []
     for height in heights:
         spread.append(max(height, spread[-1] + LINE_HEIGHT if spread else low))
@@ -280,7 +278,7 @@ def spread_heights(heights: list[float], low: float, high: float) -> list[float]
 
 
 def _write_words_at_mark(picture: Image.Image, panel: _Panel, chart: Chart) -> None:
-    """Below the ring, or above it where there is no room; within the curves' width."""
+    """Below the ring, or above it if there is no space below; within the curves' width."""
     value, words = chart.mark
     x, y = panel.locate_point(chart.marked_step, value)
     half = measure_words(words, TEXT) / 2
@@ -298,28 +296,28 @@ def write_words(
     *,
     align: float = 0,
 ) -> None:
-    """Writes one line at `place`: the middle of its height, and 0 its left end, 1 its right."""
+    """Writes one line, vertically centred on `place`. align: 0 starts it there, 1 ends it there."""
     mask = _draw_words_as_mask(words, size)
     corner = (place[0] - align * mask.width, place[1] - mask.height / 2)
     picture.paste(colour, (round(corner[0]), round(corner[1])), mask)
 
 
 def measure_words(words: str, size: int) -> int:
-    """Pixels along a line."""
+    """The width of a line in pixels."""
     return _draw_words_as_mask(words, size).width
 
 
 @functools.lru_cache(1000)
 def _draw_words_as_mask(words: str, size: int) -> Image.Image:
-    """A line in mode L, with the middle of its digits at half the height.
+    """A line of text in mode L, with its digits centred vertically.
 
-    It is drawn large and averaged: small letters alone would stand on whole pixels, unevenly.
+    It is drawn large and averaged: drawn small, letters would snap to whole pixels, unevenly.
     """
     font, is_scalable = _load_font_of_charts(size * SMOOTH)
     letters = unicodedata.normalize("NFKD", words)
-    words = "".join(c for c in letters if not unicodedata.combining(c))  # it has no accents
+    words = "".join(c for c in letters if not unicodedata.combining(c))  # the font has no accents
     if not is_scalable:
-        words = words.encode("latin-1", "replace").decode("latin-1")  # all that it has
+        words = words.encode("latin-1", "replace").decode("latin-1")  # all that this font has
     _, top, _, bottom = font.getbbox("0")
     height = 4 * (bottom - top)
     large = Image.new("L", (math.ceil(font.getlength(words)) + 1, height))
@@ -329,9 +327,7 @@ def _draw_words_as_mask(words: str, size: int) -> Image.Image:
 
 @functools.cache
 def _load_font_of_charts(size: int) -> tuple:
-    """Pillow's own font, and True; if Pillow was built without FreeType, one of 11 pixels, and
-    False.
-    """
+    """(Pillow's own font, True), or (a font of 11 pixels, False) if Pillow has no FreeType."""
     try:
         return ImageFont.load_default(size), True
     except ImportError:

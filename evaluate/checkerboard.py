@@ -1,23 +1,23 @@
-"""The checkerboard that transposed convolutions leave: energy at half the sampling rate.
+"""Checkerboard artefacts of transposed convolutions: energy at half the sampling rate.
 
-A stride of 2 repeats its pattern every two pixels (Odena et al. 2016), the shortest period there
-is, where photos have next to nothing.
+A stride of 2 leaves a pattern that repeats every two pixels (Odena et al. 2016). This is the
+shortest period possible, and photos have almost no energy there.
 """
 
 import numpy as np
 
 from evaluate.image_sets import check_image_sets, read_compared_chunks_on_background
 
-ROUNDING = 1 / 12  # variance in squared levels that rounding to whole levels adds
+ROUNDING = 1 / 12  # variance, in squared levels, that rounding to whole levels adds
 
 
 def measure_checkerboard_of_fakes(reals, fakes, *, seed: int = 0) -> dict[str, float]:
-    """Energy of the fakes at half the sampling rate, over that of the reals: 1 is as the reals.
+    """The fakes' energy at half the sampling rate, divided by the reals': 1 means equal.
 
     {"checkerboard_rows": every other row is brighter, "checkerboard_columns": every other column,
-    "checkerboard_diagonal": both, as on a chessboard}. uint8 (N, H, W, C); `seed` is not used.
-    Where the reals have less energy than rounding to whole levels leaves, that is divided by.
-    Memory: one chunk of images, whatever N is.
+    "checkerboard_diagonal": both, as on a chessboard}. uint8 (N, H, W, C); `seed` is not used. If
+    the reals have less energy than rounding to whole levels adds, the divisor is what rounding
+    adds. Memory: one chunk of images, whatever N is.
     """
     height, width, _ = check_image_sets(reals, fakes, metric="checkerboard", least=1)
     least = ROUNDING / np.array([height, width, height * width])
@@ -27,12 +27,12 @@ def measure_checkerboard_of_fakes(reals, fakes, *, seed: int = 0) -> dict[str, f
 
 
 def measure_nyquist_energies(images) -> np.ndarray:
-    """(rows, columns, diagonal) in squared levels, the mean over the images and their channels.
+    """(rows, columns, diagonal) in squared levels, averaged over the images and their channels.
 
-    They are the squares of the Fourier transform, divided by (H W)^2, summed over the bins with the
-    frequency 1/2 down the rows (not along the columns), along the columns (not down the rows), and
-    both. By Parseval's theorem they need no transform: the sum with alternating signs is that bin.
-    An odd side has no such bin, and is measured without its last row or column.
+    Each is the squared Fourier transform, divided by (H W)^2 and summed over the bins with
+    frequency 1/2 down the rows only, along the columns only, or both. No transform is needed: a sum
+    with alternating signs gives that bin, and Parseval's theorem the sum over the other axis. An
+    odd side has no such bin; its last row or column is left out.
     """
     total = np.zeros(3)
     for chunk in read_compared_chunks_on_background(images):

@@ -1,4 +1,4 @@
-"""The three sets that an evaluation compares, as each metric takes them."""
+"""The three sets that an evaluation compares, in the form that each metric takes."""
 
 import dataclasses
 import functools
@@ -31,7 +31,7 @@ SIDES = ("reals", "fakes", "others")  # attributes of ImageSets
 
 
 class SomeImages:
-    """The images at `rows` of a pack, in that order, read when they are asked for."""
+    """The images at `rows` of a pack, in that order, read on demand."""
 
     def __init__(self, images: np.ndarray, rows: np.ndarray):
         self.images = images
@@ -47,9 +47,9 @@ class SomeImages:
 class ImageSets:
     """The three sets that are compared, n images each, and their features, computed once.
 
-    reals: what fakes are compared with, held-out images if there are any. others: as many training
-    images, for the floor. folder: where features of networks that were loaded lie, in files
-    without a name, so that any number fit.
+    reals: what the fakes are compared with: held-out images, if there are any. others: as many
+    training images, for the floor. folder: for the features from loaded networks, in unnamed
+    temporary files, so that any number fits.
     """
 
     def __init__(
@@ -64,7 +64,9 @@ class ImageSets:
         folder: Path | None = None,
         cache: FeatureCache | None = None,
     ):
-        """classes: of the images, and of the fakes, where they have some. cache: of the images."""
+        """classes: of the images and of the fakes, if they have any. cache: of the images'
+        features.
+        """
         self.split = split or split_rows_for_holdout(images, 0)
         self.has_holdout = len(self.split.held_out) > 0
         self.choice = self.split.held_out if self.has_holdout else self.split.training
@@ -75,7 +77,7 @@ class ImageSets:
         self.fakes = fakes
         self.networks = networks or Networks()
         self.folder, self.cache = folder, cache
-        self._kept = {}  # what was computed, by what it is
+        self._kept = {}  # what was computed, by its key
 
     def _choose_rows_of_reals(self, seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The rows of the reals, and of the others: `count` each, at random."""
@@ -101,11 +103,11 @@ class ImageSets:
             return [self._gather_moments()]
         if metric.takes == LOGITS:
             fakes, others = self._compute_logits("fakes", "others")
-            return [(fakes, fakes, others)]  # the reals have no part in it
+            return [(fakes, fakes, others)]  # it does not use the reals
         return [self._compute_features_to_score("inception", *SIDES)]
 
     def describe_metric(self, metric: Metric) -> dict[str, str]:
-        """What its scores' records say about the network, the resizing and the reals."""
+        """What the records of its scores say about the network, the resizing and the reals."""
         networks, split = self.networks, self.name_reals()
         if metric.takes == MOMENTS and networks.statistics:
             split = networks.statistics_name
@@ -144,7 +146,7 @@ class ImageSets:
         return self._kept[seed]
 
     def recall_random_features(self, images, *, seed: int) -> np.ndarray:
-        """As `gather_random_features`; from the cache for images of the pack."""
+        """Like `gather_random_features`, but from the cache for images of the pack."""
         compute = functools.partial(gather_random_features, images, seed=seed)
         return self._recall_or_compute(images, name_random_network(seed), compute)
 
@@ -154,7 +156,7 @@ class ImageSets:
         return self.cache.recall_or_compute(images.rows, network, compute)
 
     def _compute_features_to_score(self, name: str, *sides: str) -> tuple[np.ndarray, ...]:
-        """float32 (n, d) of the sets `sides`, as a network that was loaded gives them."""
+        """float32 (n, d) for each set in `sides`: its features from a loaded network."""
         network = getattr(self.networks, name)
         for side in sides:
             if (name, side) not in self._kept:
@@ -169,7 +171,9 @@ class ImageSets:
         return tuple(self._kept[name, side] for side in sides)
 
     def _classify_sides(self) -> tuple[Classified, ...]:
-        """Of the three sets. The modes of the reals are the labels of all but the others."""
+        """The three sets, classified. The modes of the reals are the labels of all images but the
+        others.
+        """
         classifier = self.networks.classifier
         reals, fakes, others = (classifier.classify(getattr(self, side)) for side in SIDES)
         modes = np.delete(classifier.modes, self.others.rows)
@@ -180,7 +184,7 @@ class ImageSets:
         return tuple(Logits(features, self.networks.inception.weights) for features in pool)
 
     def _gather_moments(self) -> tuple[Moments, ...]:
-        """Of the three sets; statistics that were given stand for the reals, which are not read."""
+        """Of the three sets; given statistics replace those of the reals, which are not read."""
         given = self.networks.statistics
         check_enough_for_fid(len(self.fakes), len(self.networks.inception.weights))
         pool = self._compute_features_to_score("inception", *(SIDES[1:] if given else SIDES))
@@ -189,7 +193,7 @@ class ImageSets:
 
 
 def write_features(extract: Callable, images, folder: Path | None, *, label: str) -> np.ndarray:
-    """float32 (N, d) of a set, in a file without a name: memory for a chunk, whatever N is."""
+    """float32 (N, d) of a set, in an unnamed temporary file. Memory: one chunk, whatever N is."""
     with (
         tempfile.TemporaryFile(dir=folder) as file,
         tqdm(total=len(images), unit="img", desc=label, disable=None, leave=False) as bar,

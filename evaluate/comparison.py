@@ -1,4 +1,4 @@
-"""What a run's images are compared with while it trains, and the scores that this gives."""
+"""Compares a run's images with real ones while it trains, and scores them."""
 
 import numpy as np
 import tensorflow as tf
@@ -24,20 +24,20 @@ from model import Discriminator
 
 IMAGES = 2000  # on each side, at most
 IMAGE_BYTES = 2**28  # on each side, at most: fewer images where they are large
-SLOPED_IMAGES = 128  # whose gradient of D is measured, of reals and of fakes
-JUDGED_IMAGES = 512  # that D looks at, of reals and of fakes: pair accuracy to about 0.02
-HELD_OUT_IMAGES = 4 * DIMENSIONS  # at least, to be the reals of the Frechet distance
-HELD_OUT_JUDGED = 64  # at least, to be compared with training images
-NEIGHBOUR_SIDE = 16  # pixels, at most, of images whose neighbours are looked for
+SLOPED_IMAGES = 128  # of the reals, and of the fakes, at which D's gradient is measured
+JUDGED_IMAGES = 512  # of the reals, and of the fakes, that D judges: pair accuracy to about 0.02
+HELD_OUT_IMAGES = 4 * DIMENSIONS  # the fewest that can be the reals of the Frechet distance
+HELD_OUT_JUDGED = 64  # the fewest that are compared with training images
+NEIGHBOUR_SIDE = 16  # pixels at most, of images when their neighbours are searched
 FEATURE_SEED = 0
 
 
 class Comparison:
-    """Compares fakes with always the same reals: held-out ones if there are enough of them.
+    """Compares fakes with the same reals each time: held-out ones if there are enough of them.
 
-    count: of the fakes that it takes, at least. floor: the Frechet distance between those reals and
-    as many others; None where there are too few. Memory: up to 0.8 GB for images, whatever their
-    size and number.
+    count: the fewest fakes that it takes. floor: the Frechet distance between those reals and as
+    many others; None if there are too few. Memory: up to 0.8 GB for images, whatever their size and
+    number.
     """
 
     def __init__(
@@ -48,7 +48,8 @@ class Comparison:
         discriminator: Discriminator | None = None,
         y: np.ndarray | None = None,
     ):
-        """images uint8 (N, H, W, C), with labels y (N, y_dim). split: their rows.
+        """images: uint8 (N, H, W, C), with labels y (N, y_dim). split: the rows of training and
+        held-out images.
 
         discriminator: the one in training; without it, its scores are missing.
         """
@@ -76,7 +77,7 @@ class Comparison:
         return scores | self._compare_neighbours(fakes) | self._ask_discriminator(fakes, y)
 
     def _take_reals(self) -> None:
-        """Reads the reals, and computes what they set: features, their scale and distances."""
+        """Reads the reals, and computes their features, the features' scale, and distances."""
         reals = self.unseen if self.uses_held_out else self.trained
         others = self.trained if self.uses_held_out else self.trained[self.count :]
         with open_image_row_reader(self.images) as read_rows:
@@ -93,9 +94,9 @@ class Comparison:
         self.is_ready = True
 
     def _take_neighbours(self, read_rows) -> None:
-        """Keeps training images, small, and their mean distance to the nearest other one.
+        """Keeps small copies of training images, and their mean distance to the nearest other one.
 
-        With as many held-out images, if there are some.
+        Also keeps small copies of held-out images, if there are enough.
         """
         self.neighbours = shrink_images_to_compare(read_rows(self.trained[: self.most]))
         nearest = find_nearest(self.neighbours, self.neighbours, skip_itself=True)
@@ -105,7 +106,7 @@ class Comparison:
             self.strangers = shrink_images_to_compare(read_rows(self.unseen[: self.most]))
 
     def _take_judged_images(self, read_rows) -> None:
-        """Keeps images and labels for D: trained ones, and held-out ones if there are some."""
+        """Keeps images and labels for D: training ones, and held-out ones if there are enough."""
         self.judged = {}
         for name, rows in (("real_logit", self.trained), ("held_out_logit", self.unseen)):
             rows = rows[: min(JUDGED_IMAGES, self.most)]
@@ -126,7 +127,7 @@ class Comparison:
         return scores
 
     def _measure_wanted_metric(self, fakes: np.ndarray, features: np.ndarray) -> dict[str, float]:
-        """--eval_metric, unless it is measured anyway; {} where there are too few images."""
+        """--eval_metric, unless it is measured anyway; {} if there are too few images."""
         if not self.has_distance or self.metric == "frechet":
             return {}
         if self.metric == "coverage":
@@ -136,7 +137,7 @@ class Comparison:
         return {"swd": measure_sliced_wasserstein(self.real_images, fakes[: self.count])["swd"]}
 
     def _compare_neighbours(self, fakes: np.ndarray) -> dict[str, float]:
-        """How near fakes, uint8 (N, H, W, C), are to reals; {} where each real has a double."""
+        """How near fakes, uint8 (N, H, W, C), are to reals; {} if each real has a duplicate."""
         if not self.spacing:
             return {}
         fakes = shrink_images_to_compare(fakes)
@@ -149,7 +150,7 @@ class Comparison:
         return scores
 
     def _ask_discriminator(self, fakes: np.ndarray, y) -> dict[str, float]:
-        """What D makes of fakes, uint8 (N, H, W, C), and of reals."""
+        """D's scores for fakes, uint8 (N, H, W, C), and for reals."""
         if self.reader is None:
             return {}
         sets = self.judged | {"fake_logit": (fakes, y)}
@@ -176,7 +177,7 @@ def find_mean_distance(images: np.ndarray, reals: np.ndarray) -> float:
 def shrink_images_to_compare(images: np.ndarray) -> np.ndarray:
     """uint8 (N, H, W, C) -> float32 (N, h * w * 3), 0 to 1, h and w at most NEIGHBOUR_SIDE.
 
-    A pixel is the mean of those that it covers.
+    Each pixel is the mean of those that it covers.
     """
     size = [min(side, NEIGHBOUR_SIDE) for side in images.shape[1:3]]
     small = [tf.image.resize(rgb / 255, size, "area") for rgb in read_rgb_chunks(images)]

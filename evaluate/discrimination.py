@@ -1,4 +1,4 @@
-"""What the discriminator makes of images: its logits, their slope, how well it tells sets apart."""
+"""How the discriminator judges images: its logits, their gradients, and how it tells sets apart."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from sample import DRAW_BATCH
 
 
 class DiscriminatorReader:
-    """Reads a discriminator in inference mode, which changes nothing of it.
+    """Runs a discriminator in inference mode, which does not change it.
 
     Images are uint8 (N, H, W, C), with labels y (N, y_dim), and results float64 (N,).
     """
@@ -25,7 +25,7 @@ class DiscriminatorReader:
         return gather_from_batches(self._compute_logits, images, y)
 
     def compute_gradient_norms(self, images, y=None) -> np.ndarray:
-        """|grad_x C(x)| for each image x in [-1, 1]: how much a small change of it moves the logit.
+        """|grad_x C(x)| for each image x in [-1, 1]: how much a small change in x moves the logit.
 
         R1 and R2 penalize its square (Mescheder et al. 2018, equation 9).
         """
@@ -43,7 +43,7 @@ class DiscriminatorReader:
 
 
 def gather_from_batches(compute: Callable, images, y=None) -> np.ndarray:
-    """compute(images, y) of a batch at a time, joined: float64 (N,)."""
+    """compute(images, y), batch by batch, concatenated: float64 (N,)."""
     parts = [
         compute(
             tf.constant(images[first : first + DRAW_BATCH]),
@@ -55,9 +55,9 @@ def gather_from_batches(compute: Callable, images, y=None) -> np.ndarray:
 
 
 def measure_pair_accuracy(real_logits: np.ndarray, fake_logits: np.ndarray) -> float:
-    """P(D(real) > D(fake)) over all pairs of logits (N,) and (M,), 0 to 1; a tie is half.
+    """P(D(real) > D(fake)) over all pairs of logits (N,) and (M,), 0 to 1; a tie counts half.
 
-    1: every real looks more real than every fake; 0.5: D cannot tell; 0: it takes each for the
-    other.
+    1: every real looks more real than every fake; 0.5: D cannot tell them apart; 0: every fake
+    looks more real than every real.
     """
     return float(np.mean(np.sign(real_logits[:, None] - fake_logits) + 1) / 2)

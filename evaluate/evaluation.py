@@ -1,4 +1,4 @@
-"""`--evaluate`: a run's generator against the reals, each score beside its floor."""
+"""`--evaluate`: compares a run's generator with the reals, and gives each score with its floor."""
 
 import contextlib
 import hashlib
@@ -30,7 +30,7 @@ from sample import Sampler
 from system.console import print_result
 from system.errors import add_path_to_errors
 
-FEW_IMAGES = 1000  # a side; below, the floors are high, and few differences can be seen
+FEW_IMAGES = 1000  # a side; with fewer, the floors are high and hide most differences
 NO_FILES = FeatureFiles()
 
 
@@ -47,12 +47,13 @@ def evaluate(
 ) -> list[Score]:
     """Scores a run's checkpoint: a table, evaluate/scores.json and evaluate/report.png.
 
-    images: the reals, uint8 (N, H, W, C). names: of METRICS. samples: images to draw, but no more
-    than half of the reals, so that reals can be compared with as many others; with a holdout, no
-    more than are held out. labels: of the images. checkpoint: "last", "best" or a step. files: of
-    networks. cache: of the images' features. A metric that lacks images or a good file is left
-    out, with a line. Raises ValueError when the run has no such checkpoint, nothing can be
-    measured, or reals are too few; OSError when a score cannot be written; those before it are.
+    images: the reals, uint8 (N, H, W, C). names: keys of METRICS. samples: how many images to draw,
+    but at most half of the reals, so that reals can be compared with as many others; with a
+    holdout, at most as many as are held out. labels: of the images. checkpoint: "last", "best" or a
+    step. files: of networks. cache: of the images' features. A metric is left out, with a warning,
+    if there are too few images or its file cannot be used. Raises ValueError when the run has no
+    such checkpoint, no metric can be measured, or there are too few reals. Raises OSError when a
+    score cannot be written; those before it are.
 
     Memory: 0.7 GB, and 1.5 KB an image. With Inception 2.2 GB, and fid_coverage 32 KB an image.
     """
@@ -71,7 +72,7 @@ def evaluate(
         scores = _score_metrics(sampler, sets, fakes, names)
     _print_scores(config, describe_scored_checkpoint(sampler), scores, sets)
     if report := write_report_of_run(config):
-        print_result(f"the run in one picture is {report}")
+        print_result(f"a picture of the whole run is in {report}")
     return scores
 
 
@@ -80,7 +81,7 @@ def _choose_image_count(split: Split, samples: int) -> int:
     training, held_out = len(split.training), len(split.held_out)
     if held_out == 1:
         raise ValueError(
-            "--evaluate needs at least 2 images that are held out. Received: 1. "
+            "--evaluate needs at least 2 held-out images. Received: 1. "
             "Add images, or train a run with a larger --holdout."
         )
     if held_out + training < 4:
@@ -88,15 +89,15 @@ def _choose_image_count(split: Split, samples: int) -> int:
 
     count = min(samples, training, held_out) if held_out else min(samples, training // 2)
     if count < FEW_IMAGES:
-        most = f"as {held_out:,} are held out" if held_out else f"as the dataset has {training:,}"
-        reason = "because of --evaluate_samples" if count == samples else most
-        text = "only %s images on each side, %s: look at ratios, not at scores."
+        most = f"{held_out:,} are held out" if held_out else f"the dataset has {training:,}"
+        reason = "of --evaluate_samples" if count == samples else most
+        text = "only %s images on each side, because %s: compare ratios, not scores."
         logging.warning(text, count, reason)
     return count
 
 
 def _choose_count_to_draw(names: list[str], count: int, samples: int) -> int:
-    """Fakes to draw: more than are compared with held-out images, where that finds more copies."""
+    """How many fakes to draw: memorisation takes more than `count`, and so finds more copies."""
     needs_more = any(METRICS[name].takes == SPLIT for name in names)
     return max(count, min(samples, MOST_FAKES)) if needs_more else count
 
@@ -104,7 +105,7 @@ def _choose_count_to_draw(names: list[str], count: int, samples: int) -> int:
 def _find_classes_to_score(
     config: Config, labels: Labels | None, count: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """The classes of the images, and of the first `count` fakes; None where there are none."""
+    """The classes of the images and of the first `count` fakes; None unless each image has one."""
     if labels is None or not config.one_hot:
         return None
     return labels.y.argmax(1), repeat_dataset_label_vectors(config, count).argmax(1)
@@ -112,9 +113,9 @@ def _find_classes_to_score(
 
 @contextlib.contextmanager
 def draw_fakes_to_file(sampler: Sampler, count: int, folder: Path):
-    """Yields uint8 (count, H, W, C), drawn from the run's seed, in a file that has no name.
+    """Yields uint8 (count, H, W, C), drawn from the run's seed, in an unnamed temporary file.
 
-    folder: where the file lies, which is made.
+    folder: for the file; it is created.
     """
     folder.mkdir(parents=True, exist_ok=True)
     z, y = sampler.choose_latents_and_labels(sampler.config.seed, count)
@@ -141,9 +142,9 @@ def _leave_out_what_cannot_be_measured(name: str):
 def _score_metrics(
     sampler: Sampler, sets: ImageSets, fakes: np.ndarray, names: list[str]
 ) -> list[Score]:
-    """The scores of the metrics `names`, each appended to the file once it is there.
+    """The scores of the metrics `names`, each appended to the file as soon as it is measured.
 
-    fakes: all that were drawn. Scores that were measured before a disk is full are printed.
+    fakes: all that were drawn. If writing fails, the scores measured so far are printed.
     """
     scores = []
     try:
@@ -177,7 +178,7 @@ def _score_metric(sampler: Sampler, sets: ImageSets, metric: Metric) -> list[Sco
 
 
 def _score_memorisation(sampler: Sampler, sets: ImageSets, fakes: np.ndarray) -> list[Score]:
-    """The scores of "memorisation", with its picture.
+    """The scores of "memorisation"; also writes its picture.
 
     Without memorisation, the share of fakes that are nearest to a training image is expected to be
     the training images' share of the dataset, and p-values are 0.5 on average: these are the
@@ -203,7 +204,7 @@ def _score_memorisation(sampler: Sampler, sets: ImageSets, fakes: np.ndarray) ->
 
 
 def _gather_facts_of_score(sampler: Sampler, start: float) -> dict:
-    """What every score's record says of the generator, and the seconds since `start`."""
+    """What the record of each score says about the generator, and the seconds since `start`."""
     return {
         "seed": sampler.config.seed,
         "step": sampler.step,
@@ -232,7 +233,7 @@ def hash_weights(generator) -> str:
 
 
 def describe_scored_checkpoint(sampler: Sampler) -> str:
-    """step 600, averaged weights; without an average, there is but one kind of weights."""
+    """Such as: step 600, averaged weights. Only the step if the run has no averaged weights."""
     kind = "averaged" if sampler.weights == "ema" else "live"
     has_average = sampler.weights == "ema" or sampler.config.ema_half_life
     return f"step {sampler.step:,}" + f", {kind} weights" * bool(has_average)
@@ -243,11 +244,11 @@ def _print_scores(config: Config, checkpoint: str, scores: list[Score], sets: Im
     others = "" if sets.has_holdout else "other "
     if not scores:
         raise ValueError(
-            f"No metric could be measured on {count:,} images. Received: the reasons above. Add "
-            "images, or mend what they name."
+            f"No metric could be measured on {count:,} images, for the reasons above. Add images "
+            "or fix what they name."
         )
     print_result(
         f"{config.run_dir}, {checkpoint}: {count:,} fakes against {count:,} {reals}; the "
-        f"floor is what {others}{count:,} training images get.\n{format_score_table(scores)}\n"
+        f"floor is the score of {count:,} {others}training images.\n{format_score_table(scores)}\n"
         f"the scores are in {config.run_dir / 'evaluate' / 'scores.json'}"
     )

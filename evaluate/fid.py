@@ -1,4 +1,4 @@
-"""FID, and KID and PRDC of the same features: those of the Inception network of 2015-12-05."""
+"""FID, KID and PRDC of the features of the Inception network of 2015-12-05."""
 
 import zipfile
 import zlib
@@ -19,36 +19,36 @@ def measure_fid(reals: Moments, fakes: Moments, *, seed: int = 0) -> dict[str, f
     width = len(fakes.mean)
     check_statistics_fit(reals, width)
     check_enough_for_fid(fakes.count, width)
-    if reals.count:  # 0: statistics, which do not say it
+    if reals.count:  # 0 for statistics from a file, which has no count
         check_enough_for_fid(reals.count, width)
     return {"fid": compute_frechet_distance(reals, fakes)}
 
 
 def check_statistics_fit(reals: Moments, width: int) -> None:
-    """Raises ValueError for moments of other than `width` features."""
+    """Raises ValueError unless the moments are of `width` features."""
     if len(reals.mean) != width:
         raise ValueError(
-            f"the reals' statistics must be of {width:,} features, as the network gives, and are "
-            f"of {len(reals.mean):,}: take both from one network"
+            f"the reals' statistics must have {width:,} features, as the network has, but have "
+            f"{len(reals.mean):,}: take both from the same network"
         )
 
 
 def check_enough_for_fid(count: int, width: int) -> None:
-    """Raises ValueError for no more images than features, whose covariance has no full rank."""
+    """Raises ValueError unless images outnumber features: else the covariance lacks full rank."""
     if count <= width:
         raise ValueError(
-            f"FID needs {width + 1:,} images or more on each side, and was given {count:,}: draw "
-            "or load more"
+            f"FID needs {width + 1:,} images or more on each side but was given {count:,}: draw or "
+            "load more"
         )
 
 
 def measure_kid_of_inception(reals, fakes, *, seed: int = 0) -> dict[str, float]:
-    """`measure_kid` of Inception's features, by another name."""
+    """`measure_kid` of Inception's features; the names have the prefix fid_."""
     return _add_fid_prefix(measure_kid(reals, fakes, seed=seed))
 
 
 def measure_prdc_of_inception(reals, fakes, *, seed: int = 0) -> dict[str, float]:
-    """`measure_prdc` of Inception's features, by other names."""
+    """`measure_prdc` of Inception's features; the names have the prefix fid_."""
     return _add_fid_prefix(measure_prdc(reals, fakes, seed=seed))
 
 
@@ -57,7 +57,7 @@ def _add_fid_prefix(values: dict[str, float]) -> dict[str, float]:
 
 
 def read_fid_statistics(path: Path) -> Moments:
-    """The `mu` (d,) and `sigma` (d, d) of TTUR's fid_stats_*.npz; it does not say of how many.
+    """The `mu` (d,) and `sigma` (d, d) of TTUR's fid_stats_*.npz, which has no count of images.
 
     Raises ValueError for a file without them.
     """
@@ -79,5 +79,5 @@ def read_fid_statistics(path: Path) -> Moments:
 def _explain_wrong_statistics(path: Path, found: object) -> ValueError:
     return ValueError(
         f"{path} must be an .npz with mu (d,) and sigma (d, d), such as TTUR's fid_stats_celeba.npz"
-        f", and it could not be used ({found}): fetch it anew"
+        f", but it cannot be used ({found}): download it again"
     )

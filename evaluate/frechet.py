@@ -12,7 +12,7 @@ CHUNK_ROWS = 1024  # of features: 16 MB in float64 at d = 2048
 
 @dataclasses.dataclass(frozen=True)
 class Moments:
-    """mean (d,) and covariance (d, d), float64, divided by count - 1; count: of samples."""
+    """mean (d,) and covariance (d, d), float64, with the divisor count - 1. count: of samples."""
 
     mean: np.ndarray
     covariance: np.ndarray
@@ -22,9 +22,9 @@ class Moments:
 def measure_frechet(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """{"frechet": distance} of features float (N, d), N > d; `seed` is not used.
 
-    It takes memory for d x d numbers, whatever N is. The distance is biased upwards by about 1/N:
-    compare only values of the same N. Raises ValueError for N <= d, where the covariance does
-    not have full rank.
+    Memory: d x d numbers, whatever N is. The distance is biased upwards by about 1/N: compare only
+    values of the same N. Raises ValueError for N <= d, where the covariance does not have full
+    rank.
     """
     width = check_feature_sets(reals, fakes, metric="the Frechet distance", least=2)
     check_feature_sets(reals, fakes, metric="the Frechet distance", least=width + 1)
@@ -39,7 +39,7 @@ def split_features_into_chunks(features) -> Iterable[np.ndarray]:
 
 
 def gather_moments(chunks: Iterable[np.ndarray]) -> Moments:
-    """The moments of all rows of chunks (n, d), of which there are two or more.
+    """The moments of all rows of chunks (n, d); there must be two or more.
 
     Each chunk is centred on its own mean before it is squared (Chan et al. 1983), so that features
     far from zero lose no digits.
@@ -56,15 +56,15 @@ def gather_moments(chunks: Iterable[np.ndarray]) -> Moments:
         mean = mean + shift * (added / count)
 
     if count < 2:
-        raise ValueError(f"a covariance needs 2 samples or more, and there are {count}: give more")
+        raise ValueError(f"a covariance needs 2 samples or more but was given {count}: give more")
     return Moments(mean, scatter / (count - 1), count)
 
 
 def compute_frechet_distance(first: Moments, second: Moments) -> float:
     """|m1 - m2|^2 + Tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2).
 
-    The trace of the last root is the sum of the roots of a symmetric matrix's eigenvalues, so that
-    no matrix root of a product, which is not symmetric, is needed.
+    The last root is that of a symmetric matrix, so its trace is the sum of the roots of the
+    eigenvalues. The root of S1 S2, which is not symmetric, is not needed.
     """
     values, vectors = np.linalg.eigh(first.covariance)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T

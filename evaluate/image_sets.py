@@ -1,8 +1,8 @@
 """Sets of images and of features, as the metrics take them.
 
 A set of images is uint8 (N, H, W, C), C = 1, 3 or 4, and has `len` and slices [i:j]: an array, a
-memory-mapped pack, or an object that draws what it is asked for. No metric reads all of it at once.
-A set of features is float (N, d).
+memory-mapped pack, or an object that draws images on demand. No metric reads a whole set at once. A
+set of features is float (N, d).
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ SMALLEST_SIDE = 8  # pixels
 
 
 def check_image_sets(reals, fakes, *, metric: str, least: int) -> tuple[int, int, int]:
-    """The (H, W, C) that both sets have.
+    """The (H, W, C) of both sets.
 
-    Raises ValueError when they differ in it, when a side is under SMALLEST_SIDE, and when a set has
-    fewer than `least` images.
+    Raises ValueError when it differs between the sets, when a side is under SMALLEST_SIDE, or when
+    a set has fewer than `least` images.
     """
     check_set_sizes(reals, fakes, metric=metric, least=least)
     real_shape, fake_shape = (
@@ -29,26 +29,26 @@ def check_image_sets(reals, fakes, *, metric: str, least: int) -> tuple[int, int
     )
     if real_shape != fake_shape:
         raise ValueError(
-            f"{metric} compares images of one shape, and the reals are "
-            f"{_describe_image_shape(real_shape)}, the fakes {_describe_image_shape(fake_shape)}: "
-            "bring them to one size and number of channels"
+            f"{metric} compares images of one shape, but the reals are "
+            f"{_describe_image_shape(real_shape)} and the fakes "
+            f"{_describe_image_shape(fake_shape)}: give both the same size and channels"
         )
     if min(real_shape[:2]) < SMALLEST_SIDE:
         raise ValueError(
-            f"{metric} needs images of {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels or more, and these "
+            f"{metric} needs images of {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels or more, but these "
             f"are {_describe_image_shape(real_shape)}: use larger ones"
         )
     return real_shape
 
 
 def check_feature_sets(reals, fakes, *, metric: str, least: int) -> int:
-    """The d that both sets (N, d) have; raises ValueError as `check_image_sets` does."""
+    """The d of both sets (N, d); raises ValueError as `check_image_sets` does."""
     check_set_sizes(reals, fakes, metric=metric, least=least)
     shapes = [np.shape(features[:1]) for features in (reals, fakes)]
     if any(len(shape) != 2 for shape in shapes) or shapes[0][1] != shapes[1][1]:
         raise ValueError(
-            f"{metric} compares features (N, d) of one d, and one image's features are "
-            f"{shapes[0]} for the reals, {shapes[1]} for the fakes: take both from one network"
+            f"{metric} compares features (N, d) with the same d, but one real has features "
+            f"{shapes[0]} and one fake {shapes[1]}: take both from the same network"
         )
     return shapes[0][1]
 
@@ -57,18 +57,18 @@ def check_set_sizes(reals, fakes, *, metric: str, least: int) -> None:
     """Raises ValueError when one of the sets has fewer than `least` members."""
     if min(len(reals), len(fakes)) < least:
         raise ValueError(
-            f"{metric} needs {least:,} images or more on each side, and was given "
+            f"{metric} needs {least:,} images or more on each side but was given "
             f"{len(reals):,} reals and {len(fakes):,} fakes: use more images"
         )
 
 
 def read_shape_of_compared_images(images) -> tuple[int, int, int]:
-    """(H, W, C); raises ValueError for what is no set of images."""
+    """(H, W, C); raises ValueError unless `images` is a set of images."""
     first = np.asarray(images[:1])
     if first.ndim != 4 or first.dtype != np.uint8 or first.shape[-1] not in (1, 3, 4):
         raise ValueError(
-            "a set of images is uint8 (N, H, W, C) with C = 1, 3 or 4, and this one is "
-            f"{first.dtype} with one image as {first.shape}: convert it"
+            "a set of images must be uint8 (N, H, W, C) with C = 1, 3 or 4, but this one is "
+            f"{first.dtype}, and its first image is {first.shape}: convert it"
         )
     return first.shape[1:]
 
@@ -108,8 +108,7 @@ def read_rgb_batches(images, size: int) -> Iterator[np.ndarray]:
 def lay_compared_images_on_background(images) -> np.ndarray:
     """uint8 (n, H, W, C) -> float32 (n, H, W, 1 or 3), 0 to 255.
 
-    RGBA is laid on the background that a pack lays it on: the colour of a transparent pixel is
-    nothing that anybody sees.
+    RGBA is laid on the same background as in a pack: nobody sees the colour of a transparent pixel.
     """
     shown = np.asarray(images).astype(np.float32)
     if shown.shape[-1] != 4:

@@ -1,4 +1,6 @@
-"""The Inception score (Salimans et al. 2016): classes that are sure, and of many kinds."""
+"""The Inception score (Salimans et al. 2016): each image's class should be clear, and classes
+varied.
+"""
 
 import itertools
 
@@ -6,16 +8,17 @@ import numpy as np
 
 from evaluate.image_sets import check_feature_sets
 
-SPLITS = 10  # as improved-gan
+SPLITS = 10  # as in improved-gan
 
 
 def measure_inception_score(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """{"inception_score": mean over 10 parts, "inception_score_deviation"} of logits (N, classes).
 
-    The parts are consecutive tenths, as in improved-gan. exp of the mean KL divergence of an
-    image's classes from its part's: 1 when all images have the same classes, the number of classes
-    when all are sure and the classes equally many. The reals and `seed` are not used. Memory: a
-    tenth of the logits. Raises ValueError for fewer than 10 images.
+    The parts are consecutive tenths, as in improved-gan. A part's score is exp of the mean KL
+    divergence between an image's class probabilities and the part's mean: 1 when all images have
+    the same; the number of classes when each image's class is certain and all classes are equally
+    frequent. The reals and `seed` are not used. Memory: a tenth of the logits. Raises ValueError
+    for fewer than 10 images.
     """
     check_feature_sets(reals, fakes, metric="the Inception score", least=SPLITS)
     bounds = [len(fakes) * part // SPLITS for part in range(SPLITS + 1)]

@@ -4,7 +4,7 @@ import numpy as np
 
 from evaluate.image_sets import check_feature_sets
 
-SUBSETS = 100  # as torch-fidelity
+SUBSETS = 100  # as in torch-fidelity
 SUBSET_SIZE = 1000  # at most
 
 
@@ -12,10 +12,10 @@ def measure_kid(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """{"kid": mean over subsets, "kid_error": its standard error} of features float (N, d).
 
     Each of SUBSETS subsets takes SUBSET_SIZE reals and as many fakes, but no more than half of the
-    smaller set. The error is the delete-d jackknife's: how far off the value of another N samples
-    may be. It is too large where the value is about 0: there the true error falls as 1 / N, not as
-    1 / sqrt(N). (The spread over subsets divided by 10 would be too small, as they overlap.)
-    Memory: two subsets and their Gram matrices, 30 MB, whatever N is. Raises ValueError for N < 4.
+    smaller set. The error is the delete-d jackknife's: how much the value may change with other N
+    samples. It is too large when the value is near 0: there the true error falls as 1 / N, not as 1
+    / sqrt(N). (The spread over subsets divided by 10 would be too small, as they overlap.) Memory:
+    two subsets and their Gram matrices, 30 MB, whatever N is. Raises ValueError for N < 4.
     """
     check_feature_sets(reals, fakes, metric="KID", least=4)
     least = min(len(reals), len(fakes))
@@ -37,7 +37,7 @@ def _draw_subset(features, size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def compute_unbiased_mmd(first: np.ndarray, second: np.ndarray) -> float:
-    """MMD^2 of (n, d) and (m, d) under (x.y / d + 1)^3; it may be below 0, as its mean is unbiased.
+    """MMD^2 of (n, d) and (m, d) under (x.y / d + 1)^3; it is unbiased, so it may be negative.
 
     A sample is not compared with itself (Gretton et al. 2012, eq. 3).
     """

@@ -1,4 +1,6 @@
-"""Memorisation of a run: its samples against all training and all held-out images, as a picture."""
+"""A run's memorisation: compares its samples with all training and held-out images; draws a
+picture.
+"""
 
 import numpy as np
 from absl import logging
@@ -21,7 +23,7 @@ INK, PAPER = (38, 50, 66), (255, 255, 255)
 
 
 def measure_memorisation_of_run(sets: ImageSets, fakes: np.ndarray) -> dict[str, Memorisation]:
-    """{"pixels", "features"}: of the first MOST_FAKES fakes, uint8 (N, H, W, C).
+    """{"pixels": ..., "features": ...}, for the first MOST_FAKES fakes, uint8 (N, H, W, C).
 
     features: of random convolutions. Memory: 512 bytes for each image of the dataset.
     """
@@ -43,7 +45,7 @@ def _read_splits_to_compare_with(sets: ImageSets) -> tuple[SomeImages, SomeImage
 def write_picture_of_nearest_images(
     sets: ImageSets, fakes: np.ndarray, found: dict[str, Memorisation]
 ) -> None:
-    """Writes `draw_nearest_images` to the folder of `sets`; a failure is one line."""
+    """Writes the picture of `draw_nearest_images` to the folder of `sets`; a failure only warns."""
     picture = encode_png(draw_nearest_images(sets, fakes, found))
     try:
         replace_files(sets.folder, {PICTURE: picture}, what="the picture of memorisation")
@@ -52,7 +54,7 @@ def write_picture_of_nearest_images(
             "%s cannot be written: %s.", error.filename or sets.folder / PICTURE, error.strerror
         )
         return
-    text = "the samples that are closest to training images are in %s"
+    text = "the samples closest to training images are in %s"
     logging.info(text, sets.folder / PICTURE)
 
 
@@ -61,7 +63,7 @@ def draw_nearest_images(
 ) -> np.ndarray:
     """uint8 (H, W, 3): the samples closest to a training image, beside their nearest images.
 
-    A half for each of `found`; a row shows a sample, its nearest training image and its nearest
+    One half for each of `found`. A row shows a sample, its nearest training image and its nearest
     held-out one, with the distances.
     """
     rows = min(ROWS, len(fakes))
@@ -81,7 +83,7 @@ def draw_nearest_images(
 def _list_tiles_of_samples(
     sets: ImageSets, fakes: np.ndarray, memorisation: Memorisation, order: np.ndarray
 ) -> list[tuple[np.ndarray, str]]:
-    """(image, words below it) of each sample in `order` and of its two nearest, row by row."""
+    """(image, words below it) of each sample in `order` and its two nearest images, row by row."""
     columns = [(fakes[order], [""] * len(order))]
     nearest = (memorisation.training, memorisation.held_out)
     for images, of_split in zip(_read_splits_to_compare_with(sets), nearest, strict=True):
@@ -102,13 +104,13 @@ def _draw_tile(canvas: Image.Image, corner: tuple[int, int], image: np.ndarray, 
 
 
 def _write_headings(canvas: Image.Image, left: int, space: str, memorisation: Memorisation) -> None:
-    """What this half shows, and what follows from all samples."""
+    """What this half shows, and the result over all samples."""
     _write_on_picture(canvas, (left + GAP, 8), f"Nearest in {space}", 20, "la")
     count = len(memorisation.training.distances)
     lines = (
-        f"{memorisation.share:.1%} of {count:,} samples lie nearer to a\n"
+        f"{memorisation.share:.1%} of {count:,} samples are nearer to a\n"
         "training image than to a held-out one.\n"
-        f"Without copying, {memorisation.expected:.1%} would (p = {memorisation.p_value:.2g}).\n"
+        f"Without copying, {memorisation.expected:.1%} would be (p = {memorisation.p_value:.2g}).\n"
         "The closest samples first:"
     )
     _write_on_picture(canvas, (left + GAP, 36), lines, 13, "la")

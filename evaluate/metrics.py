@@ -25,9 +25,9 @@ from evaluate.swd import measure_sliced_wasserstein
 from evaluate.vendi import measure_vendi
 from system.text import shorten_for_error
 
-# What a metric takes: the images; these with their classes; all training and all held-out images;
-# features of random convolutions or of the user's own network; what a classifier of the dataset's
-# labels says; or, of Inception, the features, their moments, or the logits.
+# What a metric takes: images; images with their classes; all training and all held-out images;
+# features of random convolutions or of the user's own network; the answers of a classifier of the
+# dataset's labels; or Inception's features, their moments, or its logits.
 IMAGES, LABELLED, SPLIT, FEATURES = "images", "images and classes", "both splits", "features"
 CLASSES = "classes"
 POOL, MOMENTS, LOGITS = "pool_3", "moments of pool_3", "logits"
@@ -36,10 +36,10 @@ OF_INCEPTION = (POOL, MOMENTS, LOGITS)
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """measure: (reals, fakes, seed=) -> name -> value. takes: of what kind these are.
+    """measure: (reals, fakes, seed=) -> name -> value. takes: the kind of these inputs.
 
-    For SPLIT it is (training, held_out, fakes) -> `neighbours.Memorisation`.
-    Names that end with _reals, _error or _deviation accompany a value; they are no scores.
+    For SPLIT, measure is (training, held_out, fakes) -> `neighbours.Memorisation`. Names that end
+    with _reals, _error or _deviation accompany a value and are not scores.
     """
 
     measure: Callable[..., dict[str, float]]
@@ -64,7 +64,7 @@ METRICS = {
     "fid_coverage": Metric(measure_prdc_of_inception, POOL),
     "inception_score": Metric(measure_inception_score, LOGITS),
 }
-DEFAULT = "default"  # the value of a bare --evaluate: those that need no download, nor a classifier
+DEFAULT = "default"  # for a bare --evaluate: those that need neither a download nor a classifier
 WITHOUT_DOWNLOAD = [
     name for name, metric in METRICS.items() if metric.takes not in (CLASSES, *OF_INCEPTION)
 ]
@@ -77,7 +77,7 @@ HIGHER_IS_BETTER = (
 
 @dataclasses.dataclass(frozen=True)
 class FeatureFiles:
-    """The flags --features, --inception and --fid_stats: paths, or None where they are not given.
+    """The flags --features, --inception and --fid_stats: paths, or None if not given.
 
     features: a SavedModel. inception: the graph's .pb or .tgz. fid_stats: an .npz of the reals.
     """
@@ -105,10 +105,10 @@ def choose_metrics(text: str) -> list[str]:
 
 
 def choose_metrics_of_run(text: str, config: Config) -> list[str]:
-    """The names in `text` that a run can be measured with.
+    """The metrics in `text` that can be measured on a run.
 
-    What the run lacks for the others is said of those that `text` names itself. Raises ValueError,
-    with that line, when none are left.
+    If `text` itself names one that cannot, a warning says what the run lacks for it. Raises
+    ValueError, with the last such line, when none are left.
     """
     names = choose_metrics(text)
     faults = {name: explain_what_metric_lacks(METRICS[name], config) for name in names}
@@ -126,12 +126,12 @@ def explain_what_metric_lacks(metric: Metric, config: Config) -> str:
     """Why a metric cannot be measured on a run, and what to do; "" if it can."""
     if metric.takes == SPLIT and not config.holdout:
         return (
-            f"compares with images that were not trained on, and {config.run_dir} has none: "
+            f"needs images that were not trained on, but {config.run_dir} has none: "
             "train a run with --holdout=0.05"
         )
     if metric.takes == LABELLED and not config.one_hot:
         return (
-            f"needs a class for each image, and {config.run_dir} has labels={config.labels}: train "
+            f"needs a class for each image, but {config.run_dir} has labels={config.labels}: train "
             "a run with --labels=own or --labels=folder"
         )
     return ""

@@ -1,7 +1,7 @@
-"""Modes that a generator covers, and how evenly, as a classifier sees it.
+"""How many modes a generator covers, and how evenly, according to a classifier.
 
 The field's protocol (Metz et al. 2017; Lin et al. 2018, fjxmlzn/PacGAN): each image counts for the
-mode that the classifier finds likeliest, whatever its confidence, and one image covers a mode.
+mode that the classifier finds likeliest, whatever its confidence. One image covers a mode.
 """
 
 import dataclasses
@@ -14,11 +14,11 @@ from evaluate.image_sets import check_set_sizes
 
 @dataclasses.dataclass(frozen=True)
 class Classified:
-    """What a classifier says of a set of images.
+    """What a classifier says about a set of images.
 
-    modes: (N,) whole numbers. features: float (n, d), of its last layer but one. confidence: mean
-    probability of what it found likeliest, 0 to 1. Of the reals, `modes` may be of more images than
-    `features` are.
+    modes: (N,) whole numbers. features: float (n, d), of its last hidden layer. confidence: mean
+    probability of its likeliest answers, 0 to 1. For the reals, `modes` may cover more images than
+    `features`.
     """
 
     modes: np.ndarray
@@ -33,7 +33,7 @@ def measure_modes(reals: Classified, fakes: Classified, *, seed: int = 0) -> dic
     """{"modes", "modes_kl", "modes_confidence", "modes_frechet"}; `seed` is not used.
 
     They are `count_covered_modes`, `compute_reverse_kl`, the fakes' confidence and the Frechet
-    distance of the features, which is left out for as many images as features or fewer.
+    distance of the features. The last is left out unless images outnumber features.
     """
     check_set_sizes(reals, fakes, metric="modes", least=2)
     scores = {
@@ -52,10 +52,10 @@ def count_covered_modes(reals: np.ndarray, fakes: np.ndarray) -> int:
 
 
 def compute_reverse_kl(reals: np.ndarray, fakes: np.ndarray) -> float:
-    """KL(fakes || reals) in nats of the shares of modes in `reals` (N,) and `fakes` (n,).
+    """KL(fakes || reals) in nats, between the shares of modes in `reals` (N,) and `fakes` (n,).
 
     A mode that only fakes have counts as if one real had it, which keeps the divergence finite.
-    Reals themselves get about (modes - 1) / 2 * (1 / n + 1 / N).
+    Reals in place of fakes get about (modes - 1) / 2 * (1 / n + 1 / N).
     """
     modes = np.union1d(reals, fakes)
     counts = [
@@ -68,7 +68,7 @@ def compute_reverse_kl(reals: np.ndarray, fakes: np.ndarray) -> float:
 
 
 def number_modes_of_digits(digits: np.ndarray) -> np.ndarray:
-    """Classes (N, k), each from 0 to 9 -> modes (N,): the first counts the most."""
+    """Classes (N, k), each from 0 to 9 -> modes (N,): the first class is the leading digit."""
     return digits @ 10 ** np.arange(digits.shape[1])[::-1]
 
 

@@ -1,4 +1,4 @@
-"""How good a generator is while it trains: a score now and then, from a small share of the time."""
+"""How good a generator is during training: scores it now and then, in a small share of the time."""
 
 import time
 
@@ -15,14 +15,14 @@ from runs.history import locate_metrics, read_metrics
 from sample import DRAW_BATCH, Sampler
 
 SHARE_OF_TIME = 0.05  # that evaluations may take
-FEWEST_IMAGES = 2  # of which one is the other's neighbour
+FEWEST_IMAGES = 2  # so that each image has a neighbour
 
 
 class Monitor:
     """Scores a generator in training: always the same latents against the same reals.
 
-    history: the entries of metrics.jsonl that have scores, those of this process included. It only
-    looks: training is the same bit for bit without it.
+    history: the entries of metrics.jsonl that have scores, including those of this process. The
+    monitor changes nothing: training is the same, bit for bit, without it.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class Monitor:
         self.is_on = config.eval_freq != 0 and len(split.training) >= FEWEST_IMAGES
         self.history = [e for e in read_metrics(locate_metrics(config)) if "vendi" in e]
         self.began = time.monotonic()
-        self.seconds = self.seconds_of_last = 0.0  # of all evaluations since then, and of one
+        self.seconds = self.seconds_of_last = 0.0  # of all evaluations since then, and of the last
 
-        if self.is_on and self.history:  # a kill may have come between its checkpoint and best/
+        if self.is_on and self.history:  # a kill may have come after its checkpoint, before best/
             self.keep_best_scored_checkpoint(self.history[-1]["step"])
         if self.is_on:
             self._warn_of_too_few_images_to_score(split)
@@ -58,8 +58,8 @@ class Monitor:
     def is_evaluation_due(self, step: int, *, is_last: bool) -> bool:
         """Whether to evaluate after `step` steps, when a checkpoint is due.
 
-        is_last: of the run. Without --eval_freq, evaluations take up to SHARE_OF_TIME, but for the
-        first and the last.
+        is_last: whether it is the run's last step. Without --eval_freq, evaluations take up to
+        SHARE_OF_TIME, not counting the first and the last.
         """
         if not self.is_on or is_last:
             return self.is_on
@@ -69,7 +69,7 @@ class Monitor:
         return expected <= SHARE_OF_TIME * (time.monotonic() - self.began)
 
     def estimate_share_of_time(self) -> float:
-        """Of the time that comes, for evaluations before the last one."""
+        """The share of the coming time that evaluations take, without the last one."""
         most = 1.0 if self.config.eval_freq else SHARE_OF_TIME
         if not self.seconds:
             return SHARE_OF_TIME * self.is_on
@@ -78,11 +78,11 @@ class Monitor:
     def score_fakes_against_reals(self, step: int) -> dict[str, float]:
         """The scores of both networks as they are after `step` steps, with "eval_seconds".
 
-        frechet: the distance to the reals; lower is better; missing where images are too few, as is
-        frechet_floor: what other reals get. coverage, kid, swd: the one of --eval_metric.
-        vendi: the fakes' diversity, over that of the reals.
-        nearest_ratio: how far a fake is from the nearest training image, over how far those are
-        from each other. held_out_ratio: the same over how far it is from as many held-out images.
+        frechet: the distance to the reals; lower is better. frechet_floor: that of other reals.
+        Both are missing if there are too few images. coverage, kid, swd: the --eval_metric.
+        vendi: the fakes' diversity, divided by the reals'. nearest_ratio: how far fakes are from
+        the nearest training image, divided by how far training images are from each other.
+        held_out_ratio: the same distance, divided by that to as many held-out images.
         pair_accuracy: how often D tells a training image from a fake. real_logit, fake_logit,
         held_out_logit: D's mean logits. real_gradient, fake_gradient: the mean norm of the gradient
         of D's logit with respect to the image.
@@ -100,7 +100,7 @@ class Monitor:
     def keep_best_scored_checkpoint(self, step: int) -> None:
         """Keeps the checkpoint of `step` in best/ if it was evaluated and none had a better score.
 
-        To be called once it is saved.
+        Call it once the checkpoint is saved.
         """
         best = find_best_scored_entry(self.history, self.config.eval_metric)
         if best and best["step"] == step:
@@ -111,13 +111,13 @@ class Monitor:
         held_out, config = len(split.held_out), self.config
         if held_out and not self.comparison.uses_held_out:
             logging.info(
-                "scores while training compare with training images: %s are held out, and %s are "
-                "needed to compare with them.",
+                "scores while training compare with training images: only %s images are held out, "
+                "and %s are needed to compare with them.",
                 *(held_out, HELD_OUT_IMAGES),
             )
         if not self.comparison.has_distance and (config.eval_freq or config.on_collapse != "warn"):
             logging.warning(
                 "The Frechet distance needs at least %s images. Received: %s. Without it, nothing "
-                "goes to best/, and collapse is not seen.",
+                "is kept in best/, and collapse is not detected.",
                 *(2 * DIMENSIONS + 2, len(split.training)),
             )

@@ -19,10 +19,10 @@ PAIRS = 2000  # a standard error of about 0.002
 def measure_ms_ssim(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """{"ms_ssim": mean over PAIRS random pairs of fakes, "ms_ssim_reals": of reals}, 0 to 1.
 
-    uint8 (N, H, W, C). Fakes more alike than the reals mean collapse; it says nothing of quality.
-    From 16 pixels on there are five levels, as in PGGAN: the window shrinks with the image. Images
-    of 8 to 15 pixels have four, with weights that sum to 1. Memory: one chunk of pairs, whatever N
-    is. Raises ValueError for N < 2.
+    uint8 (N, H, W, C). Fakes that are more alike than the reals mean collapse; the score says
+    nothing about quality. Images of 16 pixels or more have five levels, as in PGGAN, and the window
+    shrinks with the image. Images of 8 to 15 pixels have four, with weights that sum to 1. Memory:
+    one chunk of pairs, whatever N is. Raises ValueError for N < 2.
     """
     check_image_sets(reals, fakes, metric="MS-SSIM", least=2)
     return {
@@ -50,8 +50,8 @@ def compare_random_pairs(images, seed: int) -> float:
 def compute_ms_ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The MS-SSIM of each pair: two float32 (n, H, W, C), 0 to 255 -> (n,).
 
-    The product, over the levels, of contrast and structure (on the smallest level, of the whole
-    SSIM) to the power of the level's weight. A negative mean counts as 0.
+    The product over the levels of contrast and structure (on the smallest level, of the whole
+    SSIM), each to the power of the level's weight. A negative mean counts as 0.
     """
     # (n, H, W, C) -> (n, C, H, W), so that the blur is a product of matrices
     first, second = (np.moveaxis(side, -1, 1) for side in (first, second))
@@ -69,7 +69,7 @@ def compute_ms_ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def compute_ssim(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(SSIM, its factor of contrast and structure), each (n,); two (n, C, h, w)."""
+    """(SSIM, its factor of contrast and structure), each (n,), of two (n, C, h, w)."""
     down, along = (build_gaussian_windows(side) for side in first.shape[2:])
 
     def blur(maps):
@@ -86,7 +86,7 @@ def compute_ssim(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def build_gaussian_windows(side: int) -> np.ndarray:
-    """A Gaussian in every place where a window fits into `side` pixels: (places, side)."""
+    """A Gaussian at each place where a window fits into `side` pixels: (places, side)."""
     size = min(WINDOW, side)
     sigma = SIGMA * size / WINDOW
     gaussian = np.exp(-(((np.arange(size) - (size - 1) / 2) / sigma) ** 2) / 2)

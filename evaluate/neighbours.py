@@ -1,7 +1,7 @@
 """Nearest neighbours: the official code's tests, duplicates among the fakes, and memorisation.
 
 Every function takes images, uint8 (N, H, W, C), compared as pixels in [0, 1] (RGBA on white), or
-features, float (N, d). It takes memory for two blocks of them, 100 MB, whatever N is.
+features, float (N, d). Memory: two blocks of them, 100 MB, whatever N is.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from evaluate.image_sets import check_set_sizes, lay_compared_images_on_backgrou
 
 BLOCK_VALUES = 2**23  # of a block of rows: 32 MB in float32
 BLOCK_ROWS = 2048
-MOST_FAKES = 2000  # that are looked up; the time goes with their number
+MOST_FAKES = 2000  # that are looked up; the time grows with their number
 CLOSEST_SHARE = 0.01  # of the reals have a neighbour near enough to count as a duplicate
 
 
@@ -35,12 +35,12 @@ class LabelledImages:
 
 @dataclasses.dataclass(frozen=True)
 class Memorisation:
-    """Whether fakes lie nearer to training images than to held-out ones.
+    """Whether fakes are nearer to training images than to held-out ones.
 
-    share: of the fakes that do; a tie is half. expected: that share without memorisation, which is
-    the training images' share of all reals. p_value: the chance of such a share or a larger one
-    without memorisation; any number in [0, 1] is equally likely then, 0.5 on average. training,
-    held_out: the nearest of each, for the first fakes.
+    share: of the fakes that are nearer; a tie counts half. expected: the share without
+    memorisation, which is the training images' share of all reals. p_value: the probability of this
+    share or a larger one without memorisation, where it is uniform in [0, 1] and 0.5 on average.
+    training, held_out: the nearest of each, for the first fakes.
     """
 
     share: float
@@ -53,9 +53,9 @@ class Memorisation:
 def measure_nearest_fake_distance(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """{"nnd": mean distance from a real to its nearest fake}: the official code's `nnd_score`.
 
-    reals: images that were not trained on. It falls with the number of fakes, and when they are
-    blurred a little: compare it with the paper's code, not models with each other. `seed` is not
-    used.
+    reals: images that were not trained on. The distance falls with the number of fakes, and when
+    they are slightly blurred: use it to compare with the paper's code, not to compare models.
+    `seed` is not used.
     """
     _check_fakes_comparable_to_reals(reals, fakes, metric="nnd", least=1)
     return {"nnd": float(find_nearest(reals, fakes).distances.mean())}
@@ -64,7 +64,7 @@ def measure_nearest_fake_distance(reals, fakes, *, seed: int = 0) -> dict[str, f
 def measure_nearest_fake_label_accuracy(
     reals: LabelledImages, fakes: LabelledImages, *, seed: int = 0
 ) -> dict[str, float]:
-    """{"nnc": accuracy} of taking each real's class from its nearest fake, 0 to 1.
+    """{"nnc": accuracy} of predicting each real's class from its nearest fake, 0 to 1.
 
     The official code's `nnc_score`; 1 minus it is the test error of the paper's table 3. reals:
     images that were not trained on. `seed` is not used.
@@ -78,9 +78,9 @@ def measure_duplicates(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """{"duplicates": near-duplicate pairs among the fakes, "duplicates_reals": among the reals}.
 
     The birthday test (Arora & Zhang 2018): a generator of s different images repeats one within
-    about sqrt(s) draws. Among the first n = 2,000 (or all) of each set, in equal number, it
-    counts the pairs that are as near as the closest 1% of the reals' nearest neighbours. `seed` is
-    not used. Raises ValueError for fewer than 2 images.
+    about sqrt(s) draws. The test takes the first 2,000 images (or all) of each set, equally many,
+    and counts the pairs that are as near as the closest 1% of the reals' nearest neighbours. `seed`
+    is not used. Raises ValueError for fewer than 2 images.
     """
     _check_fakes_comparable_to_reals(reals, fakes, metric="duplicates", least=2)
     count = min(len(reals), len(fakes), MOST_FAKES)
@@ -94,12 +94,12 @@ def measure_duplicates(reals, fakes, *, seed: int = 0) -> dict[str, float]:
 
 
 def measure_memorisation(training, held_out, fakes, *, seed: int = 0) -> Memorisation:
-    """Compares the nearest training image of the first MOST_FAKES fakes with the nearest held-out.
+    """Compares each fake's distances to its nearest training and nearest held-out image.
 
-    Without memorisation, training and held-out images are exchangeable, so the training images'
-    share decides which of the two is nearest. The p-value is that of exchanging them at random
-    (by a normal approximation), which allows for many fakes having the same nearest real. `seed` is
-    not used.
+    It takes the first MOST_FAKES fakes. Without memorisation, training and held-out images are
+    exchangeable, so the nearest real is a training image as often as their share of the reals says.
+    The p-value is that of exchanging them at random (by a normal approximation), which allows for
+    many fakes with the same nearest real. `seed` is not used.
     """
     _check_fakes_comparable_to_reals(training, fakes, metric="memorisation", least=1)
     _check_fakes_comparable_to_reals(held_out, fakes, metric="memorisation", least=2)
@@ -122,8 +122,8 @@ def measure_memorisation(training, held_out, fakes, *, seed: int = 0) -> Memoris
 def find_nearest(queries, references, *, skip_itself: bool = False) -> Nearest:
     """The nearest of the references for each query.
 
-    Both are searched in float32, so that of two references whose distances agree to about 5 digits
-    either may be named. skip_itself: query i is reference i, and not its own neighbour.
+    The search is in float32: of two references whose distances agree to about 5 digits, either may
+    be returned. skip_itself: query i is reference i, and not its own neighbour.
     """
     parts = [
         _search_references(queries[rows], references, rows.start if skip_itself else None)
@@ -138,7 +138,7 @@ def find_nearest(queries, references, *, skip_itself: bool = False) -> Nearest:
 
 
 def _search_references(queries, references, own: int | None) -> np.ndarray:
-    """Indices (n,) of the nearest references; own: the number of query 0 among them."""
+    """Indices (n,) of the nearest references; own: the index of query 0 among them, or None."""
     rows = _to_rows(queries, np.float32)
     best = np.full(len(rows), np.inf, np.float32)
     indices = np.zeros(len(rows), np.int64)
@@ -172,7 +172,7 @@ def _measure_pair_distances(queries, references, indices: np.ndarray) -> np.ndar
 
 def count_close_pairs(samples, reach: float) -> int:
     """Pairs of different samples at a distance of `reach` or less."""
-    limit = reach**2 * (1 + 1e-9) + 1e-9  # the rounding of float64, and no more
+    limit = reach**2 * (1 + 1e-9) + 1e-9  # allows for the rounding of float64 only
     pairs = 0
     for block in _list_blocks_of_compared_rows(samples):
         rows = _to_rows(samples[block], np.float64)
@@ -211,6 +211,6 @@ def _check_fakes_comparable_to_reals(reals, fakes, *, metric: str, least: int) -
     shapes = np.shape(reals[:1])[1:], np.shape(fakes[:1])[1:]
     if shapes[0] != shapes[1]:
         raise ValueError(
-            f"{metric} compares images or features of one shape, and the reals are {shapes[0]}, "
-            f"the fakes {shapes[1]}: bring them to one size and number of channels"
+            f"{metric} compares images or features of one shape, but the reals are {shapes[0]} "
+            f"and the fakes {shapes[1]}: give both the same size and channels"
         )

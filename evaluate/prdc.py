@@ -15,12 +15,12 @@ def measure_prdc(reals, fakes, *, seed: int = 0) -> dict[str, float]:
 
     Each sample has a ball that reaches to its k-th nearest neighbour in its own set.
 
-    precision: share of the fakes in a ball of the reals; 1 for one good image repeated
-    recall: share of the reals in a ball of the fakes; a few outliers among the fakes raise it
-    density: balls of the reals that a fake is in, over k; about 1 for equal distributions
-    coverage: share of the reals whose ball holds a fake; about 1 - 2^-k for equal distributions
+    - precision: share of the fakes in a ball of the reals; 1 for one good image repeated
+    - recall: share of the reals in a ball of the fakes; a few outliers among the fakes raise it
+    - density: how many balls of the reals a fake is in, over k; about 1 for equal distributions
+    - coverage: share of the reals whose ball holds a fake; about 1 - 2^-k for equal distributions
 
-    Distances are computed in blocks: memory for the features and 64 MB, whatever N is. Time goes
+    Distances are computed in blocks: memory for the features and 64 MB, whatever N is. Time grows
     with N^2. Raises ValueError for N <= k.
     """
     check_feature_sets(
@@ -51,7 +51,7 @@ def measure_ball_sizes(features: np.ndarray) -> np.ndarray:
     reach = np.empty(len(features))
     for rows, distances in iterate_squared_distances(features, features):
         own = np.arange(rows.start, rows.stop)
-        distances[own - rows.start, own] = np.inf  # a sample is no neighbour of itself
+        distances[own - rows.start, own] = np.inf  # a sample is not its own neighbour
         reach[rows] = np.partition(distances, NEIGHBOURS - 1, axis=1)[:, NEIGHBOURS - 1]
     return reach
 

@@ -31,8 +31,8 @@ from system.text import escape_unprintable, format_duration_in_words
 from system.written import FileSeries
 
 REPORT = "report.png"
-LINES = 1000  # of metrics.jsonl, at most, beside those with scores
-WIDTH, MARGIN = 1440, 36  # pixels, as all lengths here
+LINES = 1000  # of metrics.jsonl at most, besides those with scores
+WIDTH, MARGIN = 1440, 36  # pixels, like all lengths here
 HEADER = 172  # the height above the charts
 CHART_GAP, CHART_HEIGHT = 28, 264
 GRIDS, GRID_GAP = 4, 18  # side by side: the reals, the first, the best, the last
@@ -44,12 +44,17 @@ FEWEST_COLUMNS = 4  # of a grid that is shown in part, so that its images are la
 NAME, VERDICT, TITLE, FACTS, TEXT = 32, 22, 18, 17, 15  # heights of the fonts
 
 CHANNELS = {1: "gray", 3: "colour", 4: "colour with transparency"}
-# Verdicts that begin like this are good news, or none yet; any other is bad news.
+# Colours of verdicts by their beginning; any other verdict is bad news.
 COLOURS_OF_VERDICTS = {"healthy": GREEN, "too early": FAINT, "little diversity": FAINT}
 NO_SCORES = (
     "This run was not scored, and losses do not say how good images are: look at the images."
 )
-SIZE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # of no image
+SIZE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+)  # of files that are not images
 
 
 class GridOfRun(NamedTuple):
@@ -59,12 +64,12 @@ class GridOfRun(NamedTuple):
 
 
 def write_report_of_run(config: Config, *, needs_scores: bool = False) -> Path | None:
-    """Draws <run>/evaluate/report.png anew and returns its path; None where there is nothing to
-    draw, or, if `needs_scores`, no score of training.
+    """Draws <run>/evaluate/report.png again and returns its path. Returns None if there is nothing
+    to draw or, if `needs_scores`, no score from training.
 
-    A failure is a warning, and None: a picture never ends a training. A file of that name that the
-    program did not write is put aside. Takes under a second; a million lines of metrics.jsonl
-    take 3 seconds, and no more memory than a thousand.
+    On failure it warns and returns None: a picture never stops training. A file of that name that
+    the program did not write is moved aside. Takes under a second; with a million lines in
+    metrics.jsonl, 3 seconds, and no more memory than with a thousand.
     """
     folder = config.run_dir / "evaluate"
     try:
@@ -76,14 +81,14 @@ def write_report_of_run(config: Config, *, needs_scores: bool = False) -> Path |
         draw_report_of_run(config, entries).save(content, "PNG")
         folder.mkdir(parents=True, exist_ok=True)
         FileSeries(folder, what="the report").write_file_of_series(REPORT, content.getvalue())
-    except Exception as error:  # whatever is in the run's folder
+    except Exception as error:  # the run's folder may hold anything
         logging.warning("%s cannot be written: %s", folder / REPORT, explain_error(error))
         return None
     return folder / REPORT
 
 
 def draw_report_of_run(config: Config, entries: list[dict]) -> Image.Image:
-    """The picture: a function of entries of metrics.jsonl, the settings and the grids."""
+    """The picture; it depends only on the entries of metrics.jsonl, the settings and the grids."""
     charts = plan_charts_of_run(entries, config.eval_metric)
     last_step = max((entry["step"] for entry in entries), default=0)
     grids = choose_grids_of_run(config, entries)
@@ -107,7 +112,7 @@ def draw_report_of_run(config: Config, entries: list[dict]) -> Image.Image:
 
 
 def find_best_entry(entries: list[dict], metric: str = "frechet") -> dict | None:
-    """The entry of metrics.jsonl with the lowest score of this name; None without scores."""
+    """The entry of metrics.jsonl with the best score of this name; None without scores."""
     scored = [entry for entry in entries if _read_number(entry, "frechet") > 0]
     return find_best_scored_entry(scored, metric)
 
@@ -171,7 +176,7 @@ def _make_curve(
 
 
 def _read_number(entry: dict, key: str) -> float:
-    """NaN for what is missing or no finite number: others may write lines, too."""
+    """NaN if it is missing or not a finite number: other programs may write lines, too."""
     value = entry.get(key)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and abs(value) < 1e300 else math.nan
@@ -213,7 +218,7 @@ def _draw_round_mark(page: Image.Image, middle: tuple[int, int], colour: tuple) 
 
 
 def _shorten_words_of_report(words: str, size: int, width: float) -> str:
-    """The beginning that fits into `width` pixels, with "..." if something is left out."""
+    """The beginning that fits into `width` pixels, with "..." if something was cut."""
     short = words
     while short and measure_words(words if short == words else short + "...", size) > width:
         short = short[:-1]
@@ -221,7 +226,7 @@ def _shorten_words_of_report(words: str, size: int, width: float) -> str:
 
 
 def describe_training_in_report(config: Config, entries: list[dict]) -> str:
-    """dataset digits, 32x32 gray, 1,500 steps of 64 images ..."""
+    """Such as: dataset digits, 32x32 gray, 1,500 steps of 64 images ..."""
     size = f"{config.width}x{config.height} {CHANNELS.get(config.c_dim, '')}".strip()
     facts = [
         f"dataset {escape_unprintable(name_folder_after_dataset_setting(config.dataset))}",
@@ -237,9 +242,9 @@ def describe_training_in_report(config: Config, entries: list[dict]) -> str:
 
 
 def describe_last_scores(entries: list[dict], metric: str = "frechet") -> tuple[str, str]:
-    """The last verdict and the numbers that it is about; ("", "") without scores.
+    """The last verdict and its numbers; ("", "") without scores.
 
-    metric: the one that decides which is the best.
+    metric: the one that decides which checkpoint is the best.
     """
     scored = [entry for entry in entries if _read_number(entry, "frechet") > 0]
     if not scored:
@@ -257,9 +262,7 @@ def describe_last_scores(entries: list[dict], metric: str = "frechet") -> tuple[
 
 
 def choose_grids_of_run(config: Config, entries: list[dict]) -> list[GridOfRun]:
-    """The reals, and the first, the best and the last grid; the best is the nearest to the best
-    score.
-    """
+    """The reals, and the first, best and last grids; "best" is the nearest to the best score."""
     last_step = max((entry["step"] for entry in entries), default=math.inf)
     paths = {step: p for step, p in list_grids_of_run(config).items() if step <= last_step}
     best = find_best_entry(entries, config.eval_metric)
@@ -282,7 +285,7 @@ def choose_grids_of_run(config: Config, entries: list[dict]) -> list[GridOfRun]:
 
 
 def draw_grid_of_run(config: Config, path: Path) -> Image.Image | None:
-    """A grid, or as many of its first images as can be shown large; None where it is no image."""
+    """A grid, or as many of its first images as fit at a large size; None if it is not an image."""
     with contextlib.suppress(*SIZE_ERRORS), Image.open(path) as file:
         columns, rows = file.width // config.width, file.height // config.height
         shown, tile = choose_images_for_report(config, max(columns, 1), max(rows, 1))
@@ -309,9 +312,9 @@ def _set_images_apart(
 
 
 def choose_images_for_report(config: Config, columns: int, rows: int) -> tuple[tuple, tuple]:
-    """(columns, rows) to show of a grid, and the (width, height) to show each image in.
+    """(columns, rows) of a grid to show, and the (width, height) to show each image at.
 
-    Small images are enlarged by a whole number. A network with labels has one in each row: all
+    Small images are enlarged by a whole number. A network with labels has one in each row, so all
     rows are shown.
     """
     found = []

@@ -1,4 +1,4 @@
-"""scores.json: every score that a run was given, as a list of records; and the table of them."""
+"""scores.json: all scores of a run, as a list of records; and a table of scores."""
 
 import contextlib
 import dataclasses
@@ -17,14 +17,14 @@ HEADER = ("metric", "score", "floor", "ratio", "spread", "better")
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """One number, and all that somebody needs to compare it with another.
+    """One number, and all that is needed to compare it with another.
 
-    metric: its name. value: of the fakes. floor: of one half of the reals against the other, which
-    is the best that a generator can be expected to reach. ratio: value / floor, None for a floor of
-    0. spread: deviation over the seeds of the features, None for metrics of pixels. n: images on
-    each side. reals: how many there were to choose from. split: what the fakes were compared with.
-    resize: what was done to the images. network: what gave the features. seed: of fakes and reals.
-    step: of the checkpoint. weights: a hash of the generator's. seconds: how long it took.
+    metric: its name. value: of the fakes. floor: of other reals in place of the fakes, the best
+    that a generator can be expected to reach. ratio: value / floor, None for a floor of 0. spread:
+    deviation over the seeds of the features, None for metrics of pixels. n: images on each side.
+    reals: how many there were to choose from. split: what the fakes were compared with. resize: how
+    images were resized. network: the source of the features. seed: of fakes and reals. step: of the
+    checkpoint. weights: a hash of the generator's. seconds: how long it took.
     """
 
     metric: str
@@ -46,7 +46,7 @@ class Score:
 def append_scores(folder: Path, scores: list[Score]) -> Path:
     """Adds `scores` to <folder>/scores.json, whole or not at all; returns its path.
 
-    Another file of that name is put aside.
+    If the existing file is not a list of scores, it is moved aside.
     """
     path = folder / SCORES_FILE
     records = _read_stored_scores(path)
@@ -66,13 +66,13 @@ def _read_stored_scores(path: Path) -> list[dict]:
         if isinstance(records, list) and all(isinstance(record, dict) for record in records):
             return records
     logging.warning(
-        "%s is not a list of scores; it was put aside as %s.", path, put_aside(path).name
+        "%s is not a list of scores; it was moved aside to %s.", path, put_aside(path).name
     )
     return []
 
 
 def format_score_table(scores: list[Score]) -> str:
-    """The scores as lines of columns, numbers with four digits."""
+    """The scores as a table; numbers have four digits."""
     rows = [HEADER, *(_format_score(score) for score in scores)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

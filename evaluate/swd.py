@@ -20,31 +20,30 @@ DIRECTIONS = 128  # per repeat
 SCALE = 1e3
 BINOMIAL = np.float32([1, 4, 6, 4, 1]) / 16
 
-PROJECTION_BYTES = 2**30  # of the projections of both sets: fewer at once mean more passes
+PROJECTION_BYTES = 2**30  # of the projections of both sets: fewer bytes mean more passes
 BYTES_IN_MEMORY = 2**25  # of a level of a set; a larger one goes to a file
-THREADS = 4  # that sort; each set is projected by one
+THREADS = 4  # for sorting; one thread projects each set
 
 
 def measure_sliced_wasserstein(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     """{"swd_64", "swd_32", "swd_16": of each level, by its shorter side; "swd": their mean} x 1e3.
 
-    reals, fakes: uint8 (N, H, W, C), as many of the one as of the other. A Laplacian pyramid of
-    each image goes down while the shorter side is 16 or more; smaller images have one level, the
-    image itself. Each level gives 128 random patches of 7 x 7 x 3 an image. A set's patches are
-    normalised by their own mean and deviation per channel, projected on 4 x 128 random directions,
-    and sorted: the distance is the mean difference. Gray is repeated, RGBA laid on white, odd
-    sides are halved upwards.
+    reals, fakes: uint8 (N, H, W, C), equally many. Each image becomes a Laplacian pyramid, down to
+    a shorter side of 16 or more; smaller images have one level, the image itself. Each level gives
+    128 random patches of 7 x 7 x 3 per image. A set's patches are normalised by their own mean and
+    deviation per channel, projected on 4 x 128 random directions, and sorted: the distance is the
+    mean difference. Gray is repeated, RGBA is laid on white, and half of an odd side is rounded up.
 
-    Both sets take patches at the same places, which makes the distance of a set to itself 0. (The
+    Both sets take patches at the same places, so the distance of a set to itself is 0. (The
     original draws them apart: 9.04 instead of 8.91 for two halves of 3,600 faces of 32 x 32.)
-    Memory: 1.4 GB whatever N is, until 1,024 N bytes are more than that; the pyramids are in
-    temporary files, 16 bytes for each of the N H W pixels of both sets. Raises ValueError when the
-    sets differ in size or shape.
+    Memory: 1.4 GB, or 1,024 N bytes if that is more. The pyramids are in temporary files: 16 bytes
+    for each of the N H W pixels of both sets. Raises ValueError when the sets differ in size or
+    shape.
     """
     height, width, _ = check_image_sets(reals, fakes, metric="SWD", least=1)
     if len(reals) != len(fakes):
         raise ValueError(
-            f"SWD compares equally many images, and was given {len(reals):,} reals and "
+            f"SWD needs as many reals as fakes but was given {len(reals):,} reals and "
             f"{len(fakes):,} fakes: leave out some of the larger set"
         )
 
@@ -69,7 +68,7 @@ def list_pyramid_level_shapes(height: int, width: int) -> list[tuple[int, int]]:
 
 @contextlib.contextmanager
 def open_pyramids(images, shapes: list[tuple[int, int]]):
-    """The Laplacian pyramids of a set of images, written to temporary files for the block."""
+    """The Laplacian pyramids of a set of images, in temporary files that last for the block."""
     with contextlib.ExitStack() as stack:
         files = [
             stack.enter_context(tempfile.SpooledTemporaryFile(BYTES_IN_MEMORY)) for _ in shapes
@@ -89,7 +88,7 @@ class Pyramids:
     files: list[IO[bytes]]
 
     def read_patches(self, level: int, seed: int) -> Iterator[np.ndarray]:
-        """Chunks of PATCHES random patches an image: (n * PATCHES, PATCH * PATCH * 3) float32."""
+        """Chunks of PATCHES random patches per image: (n * PATCHES, PATCH * PATCH * 3) float32."""
         file = self.files[level]
         file.seek(0)
         shape = (*self.shapes[level], 3)
@@ -126,9 +125,7 @@ def double_images(images: np.ndarray) -> np.ndarray:
 
 
 def _blur_axis(images: np.ndarray, axis: int, stride: int = 1) -> np.ndarray:
-    """Every `stride`-th pixel of a binomial blur along an axis, mirrored at the edge pixel, which
-    is not repeated.
-    """
+    """Every `stride`-th pixel of a binomial blur along an axis, with NumPy's "reflect" padding."""
     pads = [(2, 2) if a == axis else (0, 0) for a in range(4)]
     padded = np.moveaxis(np.pad(images, pads, "reflect"), axis, 0)
     length = images.shape[axis]
@@ -146,7 +143,7 @@ def draw_patch_corners(rng: np.random.Generator, count: int, shape) -> tuple:
 def cut_patches(images: np.ndarray, tops: np.ndarray, lefts: np.ndarray) -> np.ndarray:
     """(n, h, w, 3) -> (n * PATCHES, PATCH * PATCH * 3): rows, columns, channels."""
     count, height, width, channels = images.shape
-    row = PATCH * channels  # a patch's pixels of one row lie side by side
+    row = PATCH * channels  # a patch's pixels of one row are contiguous
     windows = np.lib.stride_tricks.as_strided(
         images,
         (count, height - PATCH + 1, width - PATCH + 1, PATCH, row),
@@ -158,7 +155,7 @@ def cut_patches(images: np.ndarray, tops: np.ndarray, lefts: np.ndarray) -> np.n
 
 
 def compare_levels(first: Pyramids, second: Pyramids, level: int, seed: int) -> float:
-    """The mean distance of the sorted projections on all directions, as many at once as fit."""
+    """The mean distance of the sorted projections over all directions, as many at once as fit."""
     directions = draw_directions(seed, level)
     sides = [
         (side, *normalise_patch_directions(side, level, seed, directions))
@@ -169,7 +166,7 @@ def compare_levels(first: Pyramids, second: Pyramids, level: int, seed: int) -> 
     projections = np.empty((2, at_once, columns), np.float32)
 
     total = 0.0
-    # BLAS's own threads would wait for each other, which takes a third of the time.
+    # BLAS's own threads would lose a third of the time by waiting for each other.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(THREADS) as pool:
         for start in range(0, len(directions), at_once):
             part = slice(start, start + at_once)
@@ -191,10 +188,10 @@ def draw_directions(seed: int, level: int) -> np.ndarray:
 def normalise_patch_directions(
     side: Pyramids, level: int, seed: int, directions: np.ndarray
 ) -> tuple:
-    """(directions / deviation, mean / deviation on the directions): normalises what is projected.
+    """(directions / deviation, mean / deviation on the directions), which normalise projections.
 
-    Mean and deviation are those of a channel over all patches of the set. A channel that is the
-    same everywhere is left at 0.
+    Mean and deviation are those of a channel over all patches of the set. A constant channel is
+    left at 0.
     """
     total, squares, count = np.zeros(3), np.zeros(3), 0
     for patches in side.read_patches(level, seed):
@@ -211,7 +208,7 @@ def normalise_patch_directions(
 
 
 def project_patches(chunks: Iterator[np.ndarray], directions: np.ndarray, out: np.ndarray) -> None:
-    """Writes each patch on each direction to the first rows of `out` (directions, N * PATCHES)."""
+    """Writes all patches' projections to the first rows of `out` (directions, N * PATCHES)."""
     start = 0
     for patches in chunks:
         stop = start + len(patches)
@@ -220,7 +217,7 @@ def project_patches(chunks: Iterator[np.ndarray], directions: np.ndarray, out: n
 
 
 def compare_projections(first: np.ndarray, second: np.ndarray, shift: float) -> float:
-    """Mean |a - b - shift| of two lists of numbers once both are sorted, which is done in place."""
+    """Mean |a - b - shift| of two lists of numbers, which are first sorted in place."""
     first.sort()
     second.sort()
     gaps = first - second

@@ -1,4 +1,4 @@
-"""The Vendi score: how many different images a set is worth (Friedman & Dieng 2023)."""
+"""The Vendi score: how many different images a set amounts to (Friedman & Dieng 2023)."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def measure_vendi(reals, fakes, *, seed: int = 0) -> dict[str, float]:
 def compute_vendi_score(features) -> float:
     """exp of the entropy of the eigenvalues of X X^T / N, where the rows of X have length 1.
 
-    X^T X / N (d, d) has the same ones, but for zeros, and does not grow with N.
+    X^T X / N (d, d) has the same nonzero eigenvalues, and does not grow with N.
     """
     gram = 0.0
     for chunk in split_features_into_chunks(features):

@@ -1,4 +1,4 @@
-"""The paper's experiments (`--explore NAME`), a module each with a `run_experiment`.
+"""The paper's experiments (`--explore NAME`): each is a module with a `run_experiment`.
 
-arithmetic/ holds what explains the convolutions that the networks are made of.
+arithmetic/ explains the convolutions that the networks are made of.
 """

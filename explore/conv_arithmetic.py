@@ -30,7 +30,7 @@ FIGURES = {
 }
 FRAME_MILLISECONDS = 300
 
-# Small numbers, to be followed by hand. No weight occurs twice, so each can be found in the matrix.
+# Small numbers, to follow by hand. No weight occurs twice, so each can be found in the matrix.
 MATRIX_IMAGE = np.array([[1, 0, 2, 0], [0, 1, 0, 1], [2, 0, 0, 1], [0, 1, 1, 0]])
 MATRIX_KERNEL = np.arange(1, 10).reshape(3, 3)  # (9,) -> (3, 3)
 

@@ -1,4 +1,4 @@
-"""The model card: what an exported model wants and gives, for those without this code."""
+"""The model card: what an exported model takes and returns, for readers without this code."""
 
 import dataclasses
 

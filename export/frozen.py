@@ -15,9 +15,9 @@ def write_frozen_graphs(config: Config, *, checkpoint: str = "last") -> Path:
     """Writes <run>/export/generator.pb and discriminator.pb, with constants for weights; returns
     the folder.
 
-    tf.compat.v1.import_graph_def loads them, for any batch: z:0 to images:0, images:0 to logits:0
-    and probability:0, both with y:0 if there are labels. Raises ValueError when the run has no
-    readable checkpoint.
+    tf.compat.v1.import_graph_def loads them, for any batch size: z:0 to images:0, images:0 to
+    logits:0 and probability:0, both with y:0 if there are labels. Raises ValueError when the run
+    has no readable checkpoint.
     """
     exported, restored = restore_signatures_from_checkpoint(config, checkpoint)
     step, folder = restored.step, config.run_dir / "export"
@@ -42,7 +42,7 @@ def freeze_graph(function) -> bytes:
 
 
 def name_frozen_outputs(function) -> tf.types.experimental.PolymorphicFunction:
-    """The function with outputs named in the graph, where freezing calls them Identity."""
+    """The function with its outputs named in the graph; freezing would call them Identity."""
 
     def run_with_named_outputs(*inputs):
         return {name: tf.identity(tensor, name=name) for name, tensor in function(*inputs).items()}

@@ -19,9 +19,9 @@ from sample import DRAW_BATCH, pad_latents_to_draw_batches
 from system.console import print_result
 from system.written import replace_files, replace_folder
 
-# What one request may ask `sample` for, so that no caller can use up a server's memory: images, and
-# bytes of their pixels; the PNGs may take as much again. 4,096 images of up to 209x209 in colour,
-# 682 of 512x512.
+# The most that one request may ask `sample` for, so that no caller can exhaust a server's memory:
+# images, and bytes of their pixels; the PNGs may take as much again. This allows 4,096 images of up
+# to 209x209 in colour, or 682 of 512x512.
 MAX_COUNT = 4096
 MAX_BYTES = 2**29
 
@@ -30,19 +30,21 @@ class Exported(tf.Module):
     """The signatures of the SavedModel, all float32 in inference mode and for any batch size.
 
     serving_default: z (B, z_dim) -> images (B, H, W, C) float32 in [-1, 1].
-    sample: seed int64, count int32 -> png_bytes (count,) encoded images, z (count, z_dim): the
-    pixels of `--sample`.
+
+    sample: seed int64, count int32 -> png_bytes (count,) encoded images, z (count, z_dim): the same
+    pixels as `--sample`.
+
     discriminate: images (B, H, W, C) float32 in [-1, 1] -> logits (B, 1), probability (B, 1) of
     being real.
 
-    With labels each takes y (B, y_dim) float32 as well, `sample` y (count, y_dim). A count below 0
-    or above `max_count`, a wrong shape and a wrong number of rows raise InvalidArgumentError.
+    With labels, each also takes y (B, y_dim) float32; for `sample`, y (count, y_dim). A count below
+    0 or above `max_count`, a wrong shape or a wrong number of rows raises InvalidArgumentError.
     TensorFlow Serving's REST interface sends an output called ..._bytes in base64. A request to it
     for `sample` must use "inputs": "instances" needs rows, which scalars do not have.
 
-    Where batch norm uses the statistics of the batch, `discriminate` needs a batch of different
-    images, as with `minibatch_stddev`, and `sample` fills up its last batch with y from the
-    beginning, so only whole batches are sure to be those of `--sample`.
+    If batch norm uses the statistics of the batch, `discriminate` needs a batch of different
+    images, as it does with `minibatch_stddev`. `sample` then fills its last batch with the first
+    labels again, so only whole batches are sure to match `--sample`.
     """
 
     def __init__(self, generator: Generator, discriminator: Discriminator):
@@ -74,7 +76,7 @@ def make_generate_signature(generator: Generator):
         if generator.config.bn_statistics == "moving":
             return {"images": generator(z, y, training=False)}
 
-        # Batch norm has only its batch's statistics: one image must not be the whole batch.
+        # Batch norm has only the batch's statistics: one image must not be the whole batch.
         if y is not None:
             y = check_requested_labels(y, tf.shape(z)[0])
         return {"images": answer_request_in_batches(generator, z, y, tf.identity)}
@@ -158,11 +160,11 @@ def write_saved_model(config: Config, *, checkpoint: str = "last") -> Path:
 
 
 def warn_that_images_are_not_judged_alone(config: Config) -> None:
-    """In a line for each reason why `discriminate` needs many images at once, if there is one."""
+    """Warns of each reason why `discriminate` needs many images at once."""
     if config.bn_statistics == "batch":
         logging.warning(
             "Batch norm uses the statistics of the batch: the discriminator needs many images at "
-            "once. --bn_statistics=moving exports networks that look at each image alone."
+            "once. --bn_statistics=moving exports networks that process each image separately."
         )
     if config.minibatch_stddev:
         logging.warning(
@@ -191,14 +193,14 @@ def restore_signatures_from_checkpoint(
 
 
 def encode_model_card(config: Config, restored: Restored) -> bytes:
-    """The content of model_card.json: what the exported model wants and gives."""
+    """The content of model_card.json: what the exported model takes and returns."""
     max_count = limit_images_per_request(config.network_config())
     card = build_model_card(config, restored.step, max_count, weights=restored.weights)
     return json.dumps(card, indent=2).encode()
 
 
 def compile_signature(function, **specs) -> tf.types.experimental.PolymorphicFunction:
-    """`function` for inputs of these names, dtypes and shapes; any others raise an error."""
+    """`function` for inputs of these names, dtypes and shapes; others raise an error."""
     named = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()]
 
     @functools.wraps(function)  # for the names of its arguments

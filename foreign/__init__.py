@@ -1,6 +1,6 @@
-"""Trained weights of other implementations: their files are read, and made into a run of this one.
+"""Turns other implementations' trained weights into a run of this one.
 
-- import_weights.py: the way in (`--import_weights`), from files to a run with its first checkpoint
+- import_weights.py: the entry point (`--import_weights`): makes a run with its first checkpoint
 - carpedm20.py: reads TensorFlow 1 checkpoints of carpedm20/DCGAN-tensorflow
 - newmu.py: reads Theano arrays of Newmu/dcgan_code, the paper's own networks
 - pytorch.py: reads state dicts of pytorch/examples' DCGAN

@@ -1,4 +1,4 @@
-"""What every format is read into: arrays by our variables' names, and the settings they imply."""
+"""The common form of all formats: arrays by our variables' names, and the settings they imply."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ from system.text import join_names_for_error
 Arrays = dict[str, np.ndarray]
 
 STATISTICS = ("gamma", "beta", "moving_mean", "moving_variance")  # of a batch norm, in our names
-CHECK_FILES = "Check that the files are of one DCGAN."
+CHECK_FILES = "Check that all files belong to one DCGAN."
 MAX_BLOCKS = int(SETTINGS["blocks"].high)
 
 
@@ -52,11 +52,11 @@ def infer_settings_from_arrays(generator: Arrays, discriminator: Arrays | None) 
 
 
 def _infer_stem_area(generator: Arrays, maps: int) -> int:
-    """Height times width of the stem's maps, of which conv1 takes `maps` (without the labels)."""
+    """Height times width of the stem's maps; conv1 takes `maps` of them (without the labels)."""
     units = generator["stem/kernel"].shape[1]
     if maps < 1 or units % maps:
         raise ValueError(
-            f"stem/kernel must give a whole number of the {maps} maps that conv1/kernel takes. "
+            f"stem/kernel must give a multiple of the {maps} maps that conv1/kernel takes. "
             f"Received: {units} units. {CHECK_FILES}"
         )
     return units // maps
@@ -68,7 +68,7 @@ def _infer_label_settings(generator: Arrays) -> dict:
         return {}
 
     kernels = _list_foreign_conv_kernels(generator)
-    # With labels, the input of a convolution is the maps of the one before and y, side by side.
+    # With labels, a convolution's input is the previous one's maps and y, concatenated.
     inputs, maps_before = kernels[-1].shape[3], kernels[-2].shape[2]
     if inputs <= maps_before:
         last = len(kernels)
@@ -80,7 +80,7 @@ def _infer_label_settings(generator: Arrays) -> dict:
 
 
 def _infer_layer_widths(g_widths: tuple[int, ...], discriminator: Arrays | None) -> dict:
-    """stem_width, and those of g_widths and d_widths that Config would not derive from it."""
+    """stem_width, and whichever of g_widths and d_widths Config would not derive from it."""
     settings = {"g_widths": g_widths}
     if discriminator:
         kernels = _list_foreign_conv_kernels(discriminator)
@@ -121,6 +121,6 @@ def check_foreign_arrays_complete(origin: str, arrays: Arrays, required: list[st
     missing = [name for name in required if name not in arrays]
     if missing:
         raise ValueError(
-            f"{origin} must hold a whole DCGAN. Missing: {join_names_for_error(missing)}. "
+            f"{origin} must hold a complete DCGAN. Missing: {join_names_for_error(missing)}. "
             f"Received: {join_names_for_error(sorted(arrays))}."
         )

@@ -18,7 +18,7 @@ def find_tf1_prefix(path: Path) -> str | None:
         return _find_newest_tf1_prefix(path)
 
     prefix = re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", str(path))
-    # TensorFlow 0.x wrote format 1: one file, by the name of the prefix.
+    # TensorFlow 0.x wrote format 1: one file, named like the prefix.
     is_format_1 = path.is_file() and path.suffix != ".npy"
     return prefix if is_format_1 or Path(f"{prefix}.index").is_file() else None
 
@@ -86,8 +86,8 @@ def _load_tf1_checkpoint(prefix: str) -> Arrays:
         arrays = _read_tf1_network_arrays(reader, stored)
     except Exception as error:  # OpError, and IndexError where bytes are missing
         raise ValueError(
-            f"{prefix} must be a whole TensorFlow checkpoint. Received: an unreadable one, or "
-            "another file. Copy all its files again: .index, .meta, .data-00000-of-00001."
+            f"{prefix} must be a complete TensorFlow checkpoint. Received: an unreadable one, or "
+            "another kind of file. Copy all its files again: .index, .meta, .data-00000-of-00001."
         ) from error
 
     _check_checkpoint_is_of_tf1(prefix, stored)
@@ -103,7 +103,7 @@ def _check_checkpoint_is_of_tf1(prefix: str, stored: list[str]) -> None:
 
 
 def _read_tf1_network_arrays(reader, stored: list[str]) -> Arrays:
-    """Leaves out Adam's moments, which have the name of their weight, with /Adam at its end."""
+    """Leaves out Adam's moments, which are named after their weight, with /Adam at the end."""
     networks = [name for name in stored if re.search(r"(^|/)[gd]_", name) and "Adam" not in name]
     return {
         re.sub(r"^(generator|discriminator)/", "", name): reader.get_tensor(name)
@@ -172,7 +172,7 @@ def _map_tf1_batch_norm_names(ours: str, theirs: str) -> dict[str, str]:
 def _convert_sigmoid_networks_to_tanh(
     generator: Arrays, discriminator: Arrays, *, channels: int
 ) -> None:
-    """Changes both networks, made for pixels in [0, 1], to work with [-1, 1]; in place.
+    """Converts both networks, made for pixels in [0, 1], to [-1, 1]; in place.
 
     The generator ends in a sigmoid, ours in tanh: 2 sigmoid(x) - 1 = tanh(x / 2), so its last layer
     is halved. The discriminator's first convolution expects p = x / 2 + 1 / 2 for our pixels x, so

@@ -45,10 +45,10 @@ STATISTICS_BATCH_SIZE = 64
 def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
     """Makes the run `given["out_name"]` from the files in `names`; returns its config.
 
-    names: a path, or two with a comma between. given: the user's settings, for what the files leave
-    open, such as z_dist. again: return a run that was imported from the same files before.
-    Raises ValueError when the files are of no known kind or incomplete, when a setting contradicts
-    them, or when the run exists.
+    names: a path, or two separated by a comma. given: the user's settings, for what the files leave
+    open, such as z_dist. again: return a run that was imported from the same files before. Raises
+    ValueError when the files are of an unknown kind or incomplete, when a setting contradicts them,
+    or when the run exists.
     """
     _check_given_for_imported_weights(given)
     weights = read_foreign_weights(
@@ -86,8 +86,8 @@ def _expand_path_of_foreign_weights(name: str) -> Path:
 def read_foreign_weights(paths: list[Path]) -> Weights:
     """The weights in one path, or in two for generator and discriminator.
 
-    Raises ValueError, with what was found and what is missing, when the files are of no known kind
-    or incomplete.
+    Raises ValueError when the files are of an unknown kind or incomplete; it says what was found
+    and what is missing.
     """
     if all(path.suffix in TORCH_SUFFIXES for path in paths):
         return read_pytorch_weights(paths)
@@ -118,7 +118,7 @@ def _check_is_one_folder_or_prefix(paths: list[Path]) -> None:
 
 
 def _describe_unknown_weights(path: Path) -> str:
-    """For errors: the path, and what a folder of no known kind holds."""
+    """For errors: the path and, if it is a folder, what it holds."""
     if not path.is_dir():
         return f"{path}: no such files"
     return f"{path}: {join_names_for_error(sorted(entry.name for entry in path.iterdir()))}"
@@ -198,8 +198,8 @@ def _check_same_import(config: Config, weights: Weights, *, again: bool) -> None
         return
 
     raise ValueError(
-        f"--out_name must be a new run. Received: {config.run_dir}, which exists. "
-        "Give another, or drop --import_weights to use it."
+        f"--out_name must name a new run. Received: {config.run_dir}, which exists. "
+        "Give another name, or drop --import_weights to use it."
     )
 
 
@@ -223,7 +223,7 @@ def _write_imported_run(weights: Weights, config: Config) -> Config:
         write_atomic(config.run_dir / ORIGIN_FILE, f"{weights.origin}\n".encode())
         claim_run_folders(config)
         write_config(config)
-        Checkpoints(dcgan, config).save(0)  # last, as a run counts once it has a checkpoint
+        Checkpoints(dcgan, config).save(0)  # last: a run counts only once it has a checkpoint
     return config
 
 
@@ -254,7 +254,7 @@ def _assign_imported_arrays(network: keras.Model, arrays: Arrays, origin: str) -
         if received != shape:
             raise ValueError(
                 f"{origin} must hold {name} of shape {shape}. Received: {received}. "
-                "Check that all files are of one model."
+                "Check that all files belong to one model."
             )
 
         if not np.isfinite(array).all():
@@ -267,7 +267,7 @@ def _assign_imported_arrays(network: keras.Model, arrays: Arrays, origin: str) -
 def _estimate_moving_statistics(dcgan: DCGAN, config: Config) -> None:
     """Sets the moving statistics of both networks, so that --bn_statistics=moving works.
 
-    They are those of generated images: each batch that is run in training mode updates them.
+    They are estimated from generated images: each batch in training mode updates them.
     """
     for stream in range(1, STATISTICS_BATCHES + 1):
         z = ops.latents(
@@ -287,7 +287,7 @@ def _log_imported_run(config: Config, weights: Weights, *, is_size_given: bool) 
     )
     if not weights.is_size_known and not is_size_given:
         logging.info(
-            "the files leave the size open: "
+            "the files do not say the image size: "
             "if the images were not %s, give --output_height and --output_width.",
             f"{config.height}x{config.width}",
         )

@@ -57,8 +57,8 @@ def _read_newmu_discriminator(folder: Path, epoch: int) -> Arrays | None:
 
 
 def _guess_newmu_z_dist(blocks: int) -> str:
-    """z_dist is not in the arrays. Three blocks are the released SVHN networks, which draw z from a
-    normal distribution.
+    """z_dist is not in the arrays. Three blocks mean the released SVHN networks, which draw z from
+    a normal distribution.
     """
     return "normal01" if blocks == 3 else "uniform_signed"
 
@@ -71,7 +71,7 @@ def _read_newmu_network(folder: Path, prefix: str, *, is_generator: bool) -> Arr
         arrays = [_load_theano_array(path) for path in paths.values()]
     except Exception as error:  # NumPy's reader of headers raises nearly anything
         raise ValueError(
-            f"{folder} must hold whole .npy files. Received: {error}. Copy them again."
+            f"{folder} must hold complete .npy files. Received: {error}. Copy them again."
         ) from error
 
     numbered = dict(zip(paths, arrays, strict=True))

@@ -22,9 +22,9 @@ NORM_NAMES = dict(zip(STATISTICS, ("weight", "bias", "running_mean", "running_va
 
 
 def read_pytorch_weights(paths: list[Path]) -> Weights:
-    """Reads the state dicts of netG and netD, in any order; netG alone will do.
+    """Reads the state dicts of netG and netD, in any order; netG alone is enough.
 
-    Raises ValueError when PyTorch is missing, or the files are not what they must be.
+    Raises ValueError when PyTorch is missing, or the files are not such state dicts.
     """
     networks = _read_torch_state_dicts(paths, _import_pytorch())
     generator, discriminator = networks["generator"], networks.get("discriminator")
@@ -51,7 +51,7 @@ def _import_pytorch():
 
 
 def _read_torch_state_dicts(paths: list[Path], torch) -> dict[str, Arrays]:
-    """The arrays, by our names, of "generator" and, if it is there, "discriminator"."""
+    """The arrays, by our names, of "generator" and, if given, "discriminator"."""
     networks = {}
     for path in paths:
         state = _load_torch_state_dict(path, torch)
@@ -90,12 +90,12 @@ def _load_torch_state_dict(path: Path, torch) -> Arrays:
 def _load_torch_file(path: Path, torch):
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the storages of old files
+            warnings.simplefilter("ignore")  # about the storage format of old files
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ValueError(f"{path} must be a file. Received: no such file.") from error
     except Exception as error:
-        # pickle, zip and torch each raise their own, and advise loading without the check.
+        # pickle, zip and torch raise errors of many types, which advise loading without the check.
         raise ValueError(
             f"{path} must be a state dict: torch.save(netG.state_dict(), path). "
             f"Received: a file that PyTorch cannot read as one ({type(error).__name__})."
@@ -124,12 +124,12 @@ def _check_tensors_are_real_numbers(path: Path, tensors) -> None:
     if numbers > MAX_NUMBERS or not are_real:
         raise ValueError(
             f"{path} must hold at most {MAX_NUMBERS:,} real numbers. "
-            f"Received: {numbers:,}, or numbers that are not real."
+            f"Received: {numbers:,}, or some that are not real."
         )
 
 
 def _identify_torch_network(path: Path, arrays: Arrays) -> str:
-    """Says "generator" or "discriminator"; raises ValueError for any other network."""
+    """Returns "generator" or "discriminator"; raises ValueError for any other network."""
     layers, norms = _list_torch_convolutions(arrays), _list_torch_batch_norms(arrays)
     # netG has one layer without a batch norm, netD has two.
     kind = {1: "generator", 2: "discriminator"}.get(len(layers) - len(norms))
@@ -192,7 +192,7 @@ def _rename_netg_layers(arrays: Arrays, layers: list[str]) -> Arrays:
         named[f"conv{k}/kernel"] = _transpose_torch_kernel(arrays[conv + "weight"])
 
     if _torch_layers_have_biases(arrays, layers):
-        # A map has one bias, its 4x4 units in our dense layer have one each.
+        # A map has one bias; in our dense layer, each of its 4x4 units has one.
         named["stem/bias"] = np.repeat(_take_torch_bias_or_zeros(arrays, stem, 1), KERNEL_SIZE**2)
         for k, conv in enumerate(convs, 1):
             named[f"conv{k}/bias"] = _take_torch_bias_or_zeros(arrays, conv, 1)
@@ -220,7 +220,7 @@ def _torch_layers_have_biases(arrays: Arrays, layers: list[str]) -> bool:
 
 
 def _take_torch_bias_or_zeros(arrays: Arrays, layer: str, axis: int) -> np.ndarray:
-    """The layer's bias; `axis` is the one of its outputs in its kernel."""
+    """The layer's bias; `axis`: of the outputs in the layer's kernel."""
     return arrays.get(layer + "bias", np.zeros(arrays[layer + "weight"].shape[axis], np.float32))
 
 

@@ -3,10 +3,10 @@
     python tests/compare_with.py COMMIT [CASE ...]
 
 Run it after a change that must not change any number. Each case trains 20 steps from the same seed,
-draws 20 images and exports a SavedModel, all through main.py, so it does not matter where the code
-of either side lies. It compares every variable of the checkpoint, every picture, the losses in
-metrics.jsonl, and what the SavedModel's signatures return. The case "goes on" begins a run with
-COMMIT and ends it with this tree.
+draws 20 images and exports a SavedModel, all through main.py, so it does not matter where either
+side keeps its code. It compares every variable of the checkpoint, every picture, the losses in
+metrics.jsonl, and what the SavedModel's signatures return. The case "goes on" starts a run with
+COMMIT and finishes it with this tree.
 """
 
 import io
@@ -43,7 +43,7 @@ CASES = {
         "--batch_size=16",
     ),
 }
-# 67980ae kept no record of what it wrote, so its film is put aside when another takes its place.
+# 67980ae kept no record of what it wrote, so its film is moved aside when another replaces it.
 LEFT_OUT = (".written.json", "training.1.gif")
 IMAGES_SHOWN = "images_shown/.ATTRIBUTES/VARIABLE_VALUE"
 LOSSES = ("epoch", "d_loss", "g_loss", "d_loss_real", "d_loss_fake", "d_real", "d_fake")
@@ -89,7 +89,7 @@ def check_out(commit: str, folder: Path) -> None:
 
 
 def write_images(data: Path) -> None:
-    """A folder of two classes, and MNIST's files, of seeded noise in blocks."""
+    """A folder of two classes, and MNIST's files, with seeded noise in blocks."""
     rng = np.random.default_rng(0)
     for number in range(60):
         path = data / "shapes" / f"class_{number % 2}" / f"{number:03d}.png"
@@ -166,7 +166,7 @@ def read_variables(tf, run: Path) -> dict[str, bytes]:
 
 
 def read_losses(run: Path) -> dict[int, dict]:
-    """The losses by step, without scores, which an older commit may lack, and speeds."""
+    """The losses by step; without scores, which an older commit may not have, and speeds."""
     lines = map(
         json.loads, (run / "logs" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     )

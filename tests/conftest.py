@@ -102,7 +102,7 @@ with locks.lock_folder(pathlib.Path(sys.argv[1])):
 
 @pytest.fixture
 def held(tmp_path):
-    """Another process that has the run's lock."""
+    """Another process that holds the run's lock."""
     process = subprocess.Popen(
         [sys.executable, "-c", HELD, tmp_path / "out" / "run"], cwd=ROOT, stdout=subprocess.PIPE
     )
@@ -116,7 +116,7 @@ def held(tmp_path):
 @pytest.fixture
 def trained(tiny):
     """A factory of runs with a checkpoint of step 5. The networks are untrained: any pixels do."""
-    # Late, as most tests need no TensorFlow.
+    # Imported here, as most tests need no TensorFlow.
     from config.stored import write_config
     from gan import DCGAN
     from runs.checkpoints import Checkpoints

@@ -1,4 +1,4 @@
-"""Disks that are full, in pretence, and what was written to them nevertheless."""
+"""Simulated full disks, and what was written to them nevertheless."""
 
 import contextlib
 import resource
@@ -8,8 +8,8 @@ import tensorflow as tf
 
 @contextlib.contextmanager
 def limit(size: int):
-    """Within the block no file of this process can grow past `size` bytes, as if the disk, or a
-    quota, were full.
+    """Within the block, no file of this process can exceed `size` bytes, as if the disk or a quota
+    were full.
     """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -20,7 +20,7 @@ def limit(size: int):
 
 
 def count_events(run_dir) -> int:
-    """Summaries in the files, read to their last byte; raises when a record is damaged."""
+    """How many summaries the files hold; raises if a record is damaged, down to the last byte."""
     count = 0
     for path in (run_dir / "logs").glob("events.out.tfevents.*"):
         count += sum(1 for _ in tf.data.TFRecordDataset(str(path)))

@@ -1,4 +1,4 @@
-"""The real program in a process of its own, and what it left behind."""
+"""The real program in its own process, and what it leaves behind."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ def command(*flags, launcher: tuple = ("main.py",)) -> list[str]:
 
 
 def start(*flags, launcher: tuple = ("main.py",), **options) -> subprocess.Popen:
-    """Its stderr, where its log goes, is a pipe of text. Nobody reads stdout, its results."""
+    """Its stderr, where its log goes, is a text pipe. Nobody reads stdout, its results."""
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"}
     pipes = {
         "stdout": subprocess.DEVNULL,
@@ -44,7 +44,7 @@ def run(*flags, **options) -> tuple[int, str]:
 
 
 def run_here(*flags, tiny: tuple = TINY_FLAGS) -> int:
-    """The same in this process: the exit code. Restores flags and signal handlers."""
+    """The same in this process: returns the exit code. Restores flags and signal handlers."""
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         with flagsaver.flagsaver():
@@ -68,9 +68,8 @@ def signal_after(monkeypatch, step: int, number: int = signal.SIGTERM) -> None:
 
 
 def wait_for(process: subprocess.Popen, text: str) -> str:
-    """Reads what it says until `text` comes.
-
-    Fails when it ends without, or takes more than two minutes.
+    """Reads the output until `text` comes. Fails if the process ends without it, or takes more than
+    two minutes.
     """
     said, timer = "", threading.Timer(120, process.kill)
     timer.start()
@@ -103,7 +102,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def is_one_line(said: str) -> bool:
-    """Whether the program's last word is one line of an error, and there is no traceback."""
+    """Whether the program's last output is an error of one line, without a traceback."""
     lines = [line for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("error: ")]
     return "Traceback" not in said and len(errors) == 1 and lines[-1] == errors[0]

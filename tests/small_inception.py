@@ -1,4 +1,4 @@
-"""A small frozen graph that has the names and the oddities of the Inception graph of 2015-12-05."""
+"""A small frozen graph with the names and the quirks of the Inception graph of 2015-12-05."""
 
 import io
 import tarfile
@@ -12,10 +12,10 @@ EPSILON = 0.001
 
 
 class SmallInception:
-    """The weights, the graph with them as constants, and what NumPy makes of images.
+    """The weights, the graph with them as constants, and NumPy's results for images.
 
-    The input is one decoded JPEG, batch normalisation is the op that newer graphs may not have,
-    and pool_3 and the reshape behind it say that they are of one image.
+    The input is one decoded JPEG, batch normalisation is the op that newer graphs may not have, and
+    pool_3 and the reshape after it are declared for one image.
     """
 
     def __init__(self, seed: int = 0):
@@ -65,7 +65,7 @@ class SmallInception:
         add_node(graph, "softmax/logits/MatMul", "MatMul", *product, T=tf.float32)
 
     def write(self, path: Path) -> Path:
-        """The graph, in a .tgz if `path` says so."""
+        """Writes the graph, in a .tgz if `path` ends so."""
         content = self.build_graph().SerializeToString()
         if path.suffix != ".tgz":
             path.write_bytes(content)

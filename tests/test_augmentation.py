@@ -1,4 +1,4 @@
-"""Each change against NumPy, on fixed draws: as the paper's code does it, image by image."""
+"""Each change against NumPy, on fixed draws: as in the paper's code, image by image."""
 
 import dataclasses
 
@@ -106,7 +106,7 @@ def test_of_the_colours_only_brightness_changes_a_constant_image():
 
 @pytest.mark.parametrize("channels", [3, 4])
 def test_its_gradient_is_that_of_finite_differences(channels):
-    """For given draws it is an affine map, so any step does: a large one rounds least."""
+    """For given draws it is an affine map, so any step is exact: a large one rounds least."""
     images, rng = random_images(channels, 8, 9), np.random.default_rng(1)
     weights = tf.constant(rng.normal(size=images.shape).astype(np.float32))
     direction = rng.normal(size=images.shape).astype(np.float32)
@@ -124,7 +124,9 @@ def test_its_gradient_is_that_of_finite_differences(channels):
 
 
 def test_pixels_and_gradients_move_to_their_places():
-    """By np.pad, past the image too, without a cut; the gradient of a sum is where they were."""
+    """By np.pad, past the image too, without a cut; the gradient of a sum shows where pixels came
+    from.
+    """
     images, shifts = random_images(2, 5, 6, count=4), [(0, 0), (2, -1), (-5, 3), (9, 0)]
     down, right = (tf.constant(values) for values in zip(*shifts, strict=True))
     x, beyond = tf.constant(images), tf.fill((4,), 99)
@@ -181,7 +183,7 @@ def test_draws_are_functions_of_seed_and_step_and_no_two_batches_share_any(tiny)
 
 @pytest.mark.parametrize(("shown", "share"), [(0, 0), (500, 0.3), (1000, 0.6), (10**12, 0.6)])
 def test_a_share_grows_with_the_images_shown(shown, share, tiny):
-    """Each kind is applied on its own, and colour, which was not chosen, never."""
+    """Each chosen kind is applied independently; colour, which was not chosen, never is."""
     chosen = {"augment_kinds": "translation,cutout", "augment_share": 0.6, "augment_ramp": 1000}
     config = tiny(augment="auto", batch_size=1000, **chosen)
     changed = draw_changes(config, 1, shown)["augmented"].numpy() != np.float32(UNCHANGED)
@@ -291,7 +293,7 @@ def seen(monkeypatch):
 
 
 def test_a_step_shows_both_players_images_that_are_augmented(tiny, seen):
-    """Real and fake for D, then real and fake for G, which compares, each by the next draws."""
+    """Real and fake for D, then both for G, which compares them; each with the next draws."""
     settings = {"flip": True, "dither": True, "augment": "diffaugment", "loss": "relativistic"}
     config = tiny(**settings, blocks=1, g_updates=1)
     dcgan = DCGAN(config)
@@ -344,7 +346,7 @@ def test_no_sum_in_an_augmented_step_depends_on_the_threads(tiny):
 
 @pytest.mark.slow
 def test_with_xla_a_step_makes_the_same_changes(tiny):
-    """XLA adds in another order, so the losses are nearly those without it."""
+    """XLA adds in another order, so the losses agree only approximately."""
     settings = {"flip": True, "dither": True, "augment": "diffaugment", "label_smoothing": 0.1}
     config = tiny(**settings, g_updates=1)
     inputs = (*batch(config), None, None, draw_changes(config, 1, 0))

@@ -50,7 +50,7 @@ def test_after_a_half_life_half_of_the_distance_is_left(tiny):
 
 
 def test_a_long_half_life_is_not_rounded_away(tiny):
-    """0.5^(8 / 1e9) is 1 in float32, and the average would stand still."""
+    """0.5^(8 / 1e9) is 1 in float32, so the average would never change."""
     live = Generator(tiny().network_config())
     average = AveragedGenerator(live, tiny(ema_half_life=1e9))
     average.images.assign(10**12)

@@ -1,4 +1,4 @@
-"""The benchmarks' peers do the work that ours does, and the count of that work agrees with one by
+"""The benchmarks' peers do the same work as ours, and the count of that work agrees with a count by
 hand.
 """
 
@@ -35,7 +35,7 @@ def test_step_flops_by_hand():
 
 
 def test_step_flops_of_more_updates():
-    """Each costs what it costs alone; only the fakes of D's last update are used twice, and with
+    """Each costs what it costs alone; only the fakes of D's last update are reused, and with
     `alternate` none.
     """
     config = Config(c_dim=3, stem_width=32)

@@ -1,4 +1,4 @@
-"""What the documents say holds: the preset tables, the links, the files and tests they name."""
+"""What the documents say is true: the preset tables, the links, the files and tests they name."""
 
 import re
 
@@ -37,7 +37,7 @@ def modern_table() -> dict[str, tuple[str, str]]:
 
 
 def as_written(value, text: str) -> bool:
-    """True when a table's text means a setting's value."""
+    """Whether a table's text means a setting's value."""
     if value is None:
         return text == "default"
     if isinstance(value, bool):

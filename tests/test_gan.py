@@ -1,4 +1,4 @@
-"""The training step against one that shares nothing, and against itself compiled in other ways."""
+"""The training step against one that shares nothing, and against other ways to compile it."""
 
 import functools
 import itertools
@@ -36,8 +36,8 @@ def test_eager_equals_graph(tiny):
     eager, graph = DCGAN(config), DCGAN(config)
     for seed in range(3):
         losses_agree(eager, graph, seed, rtol=1e-4)
-    # Images rather than weights: a bias before a batch norm has no gradient but rounding, which
-    # Adam makes large.
+    # Images rather than weights: a bias before a batch norm has only rounding errors as gradient,
+    # which Adam makes large.
     np.testing.assert_allclose(
         eager.generator(batch(config)[1]), graph.generator(batch(config)[1]), atol=1e-3
     )
@@ -81,8 +81,8 @@ def test_jit_equals_no_jit_with_labels_and_with_the_papers_details(tiny):
 
 
 def plain_step(dcgan, real, z, y=None):
-    """carpedm20's step as its model.py orders it, nothing shared: D on real and fake apart, then G
-    on the same z.
+    """carpedm20's step in the order of its model.py, sharing nothing: D on real and fake apart,
+    then G on the same z.
     """
     g, d = dcgan.generator, dcgan.discriminator
     count = dcgan.config.batches_per_step
@@ -105,7 +105,7 @@ def plain_step(dcgan, real, z, y=None):
 
 
 def make_plain(monkeypatch):
-    """From here on networks take TensorFlow's own convolutions, and optimizers are Keras' Adam."""
+    """From here on, networks use TensorFlow's own convolutions, and optimizers are Keras' Adam."""
     monkeypatch.setattr(convolution, "convolves_on_cpu", lambda: False)
     monkeypatch.setattr(optimizers, "Adam", keras.optimizers.Adam)
 
@@ -147,7 +147,7 @@ def trained(dcgan, step):
             {"g_updates": 1, "d_updates": 2, "kernel_size": 4}, 1e-5, marks=pytest.mark.slow
         ),
         ({"output_height": 19, "padding": "symmetric", "g_updates": 1}, 1e-5),
-        # Batch norm of units blows rounding errors up: from 1e-7 to 1e-3 in ten steps.
+        # Batch norm of units amplifies rounding errors: from 1e-7 to 1e-3 in ten steps.
         (LABELLED | {"steps": 3, "batch_size": 64, "g_updates": 1}, 1e-4),
     ],
 )
@@ -171,7 +171,7 @@ def test_ten_fast_steps_are_ten_plain_ones(settings, tolerance, tiny, monkeypatc
     [("bfloat16", 0.03), pytest.param("float16", 0.005, marks=pytest.mark.slow)],
 )
 def test_five_fast_steps_in_low_precision(precision, tolerance, tiny, monkeypatch):
-    """Both ways have rounding errors of their own: the losses stay within `tolerance`."""
+    """The two ways round differently: the losses stay within `tolerance`."""
 
     def make():
         dcgan = DCGAN(tiny(g_updates=1, steps=5), precision=precision)
@@ -205,8 +205,8 @@ def test_moving_averages_count_a_fake_batch_once(tiny):
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_no_sum_in_the_step_depends_on_the_threads(precision, tiny):
-    """AddN adds in the order in which its inputs come free: with three or more that changes the
-    last bits.
+    """AddN adds its inputs in the order in which they are ready: with three or more, this changes
+    the last bits.
     """
     config = tiny(d_updates=2)
     graph = (
@@ -326,7 +326,7 @@ def test_each_pass_of_each_step_drops_units_of_its_own(tiny, monkeypatch):
         keys += [(*dcgan.make_dropout_key().numpy(),) for _ in range(6)]
     assert len({*keys[:12]}) == 12
     assert keys[:6] == keys[12:]
-    assert all(key[0] > 2**32 for key in keys)  # the latents' have the seed alone there
+    assert all(key[0] > 2**32 for key in keys)  # those of the latents have only the seed there
 
 
 def test_dropout_does_not_change_what_the_discriminator_says_outside_training(tiny):
@@ -368,9 +368,9 @@ def record_gradient_calls(monkeypatch):
 def test_penalties_add_to_the_gradient_of_the_loss(precision, tolerance, tiny, monkeypatch):
     """D's gradients against those of each term by itself, in float32.
 
-    Slopes are small at first, so gammas are large here: each term weighs about as much. The tape
-    of the weights is called once: a second call, for the penalty alone, would push zeros through
-    all of D, since the second derivative of leaky ReLU is a tensor of zeros.
+    Slopes are small at first, so gammas are large here, which gives the terms similar weight. The
+    tape of the weights is called once: a second call, for the penalty alone, would push zeros
+    through all of D, because the second derivative of leaky ReLU is a tensor of zeros.
     """
     gammas = {"r1": 2e4, "r2": 1e4}
     seen, config = [], tiny(**PENALIZED | gammas | {"loss": "bce"}, penalty_batch=0.25)
@@ -402,8 +402,9 @@ def test_penalties_add_to_the_gradient_of_the_loss(precision, tolerance, tiny, m
 
 
 def test_equal_updates_with_penalties_are_equal_to_the_bit_also_when_resumed(tiny):
-    """With all that shares weights: two passes of D, labels, spectral norm. Twenty updates of D,
-    and ten and ten with a copy of the state in between.
+    """With everything that shares weights: two passes of D, labels, spectral norm.
+
+    Twenty updates of D, against ten and ten with the state copied in between.
     """
     settings = {"d_norm": "spectral", "penalty_batch": 0.25, "penalty_decay": 0.1, "fc_width": 8}
     dcgan = DCGAN(tiny(**PENALIZED | LABELLED | settings, blocks=1))
@@ -434,7 +435,7 @@ def test_equal_updates_with_penalties_are_equal_to_the_bit_also_when_resumed(tin
 
 
 def test_gamma_follows_the_share_of_the_run_without_a_new_trace(tiny):
-    """A run that becomes longer goes on where the longer one would be."""
+    """A run that becomes longer continues where the longer one would be."""
     dcgan = DCGAN(tiny(**PENALIZED, penalty_decay=0.1))
     weigh = tf.function(lambda: dcgan.add_penalties(tf.constant(1.0), {"r1": tf.constant(3.0)}))
     for done, total, factor in ((0, 2**31 - 1, 1), (30, 100, 0.55), (50, 100, 0.1), (50, 500, 1)):

@@ -1,4 +1,4 @@
-"""The order of the rooms: imports run one way only (CONTRIBUTING.md)."""
+"""The order of the packages: imports run one way only (CONTRIBUTING.md)."""
 
 import ast
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from common import ROOT
 
-ORDER = [  # a room may import from those in the lines above its own, and from itself
+ORDER = [  # each may import from those in the lines above its own, and from itself
     ["system"],
     ["config"],
     ["losses", "augmentation", "kernels", "utils", "data"],
@@ -28,7 +28,7 @@ MODULES = sorted({path for paths in MODULES for path in paths})
 
 
 def imports_of(path: Path):
-    """(module, line, whether at the top) for every import, those in functions too."""
+    """(module, line, whether at the top) for every import, including those in functions."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -54,7 +54,7 @@ def test_every_room_has_its_place():
 
 @pytest.mark.parametrize("room", ["system", "config", "data"])
 def test_help_and_packing_do_without_tensorflow(room):
-    """At the top of a file: functions may import it when they need it."""
+    """At the top of a file; functions may import it when they need it."""
     for path in ROOT.glob(f"{room}/**/*.py"):
         tops = {module.split(".")[0] for module, _, is_top in imports_of(path) if is_top}
         assert not tops & {"tensorflow", "keras"}, path

@@ -24,6 +24,6 @@ def test_every_module_has_its_test_file(name):
 
 
 def test_no_two_files_of_tests_have_one_name():
-    """pytest imports them by their names alone, as there are no packages here."""
+    """pytest imports them by name alone, as there are no packages here."""
     names = collections.Counter(path.name for path in ROOT.glob("tests/**/*.py"))
     assert {name for name, count in names.items() if count > 1} == {"conftest.py"}

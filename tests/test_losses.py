@@ -54,7 +54,7 @@ def test_smoothed_labels_are_a_cross_entropy_with_targets_below_1():
     assert loss.generator is plain.generator
 
 
-# Each as its paper writes it, of one real and one fake batch: (D on reals, D on fakes, G).
+# Each as in its paper, for one real and one fake batch: (D on reals, D on fakes, G).
 FORMULAS = {
     "hinge": lambda x, g: (-np.minimum(0, x - 1).mean(), -np.minimum(0, -1 - g).mean(), -g.mean()),
     "lsgan": lambda x, g: (((x - 1) ** 2).mean() / 2, (g**2).mean() / 2, ((g - 1) ** 2).mean() / 2),
@@ -157,7 +157,7 @@ ALL_NETWORKS = itertools.product(
 
 
 def read_kernel_in_float64(layer, _):
-    """In place of `Linear.read_kernel`: differences of penalties need the digits."""
+    """Replaces `Linear.read_kernel`: differences of penalties need the digits."""
     kernel = tf.cast(layer.kernel.value, tf.float64)
     if layer.spectral_u is None:
         return kernel
@@ -167,7 +167,7 @@ def read_kernel_in_float64(layer, _):
 def compare_penalty_with_finite_differences(tiny, monkeypatch, network):
     """The penalty's gradient by every kernel of D, along a random direction.
 
-    The step is so small that no leaky ReLU changes its side.
+    The step is so small that no leaky ReLU changes sides.
     """
     d_norm, labels, kernel_size, padding, side = network
     config = tiny(

@@ -1,5 +1,6 @@
-"""The command line as a user meets it, with its exit codes: real processes, and in this one where
-TensorFlow is loaded, whose import takes seconds."""
+"""The command line as a user meets it, with its exit codes: in real processes, and in this one
+where TensorFlow, whose import takes seconds, is already loaded.
+"""
 
 import dataclasses
 import json
@@ -206,7 +207,7 @@ def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
         "oneDNN" in line or "Sharding" in line or "Writing fingerprint" in line for line in lines
     )
 
-    # The same flags go on, sampling needs neither data nor sizes, and networks keep their shape.
+    # The same flags resume it, sampling needs no data or sizes, and networks keep their shape.
     code, _, err = call("--train", "--steps", 6, *small, *places)
     assert code == 0, err
     assert "resuming at step 4, until step 6" in caplog.text
@@ -237,7 +238,7 @@ def test_a_run_goes_on_with_another_batch_size(call, caplog, tmp_path):
 
 @pytest.mark.slow
 def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(call, caplog, tmp_path):
-    """Killed when it is about to enter its second checkpoint; faults/test_kills.py has 35 more
+    """Killed just before its second checkpoint is recorded; faults/test_kills.py has 35 more
     moments.
     """
 

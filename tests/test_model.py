@@ -140,8 +140,8 @@ def test_labels_go_to_every_layer_but_the_last_convolutions_output(tiny):
 
 
 def test_the_papers_networks_have_no_biases_and_a_gain_for_every_unit():
-    """The shapes of Newmu/dcgan_code, faces/train_uncond_dcgan.py, with its 128 as the last layer's
-    width.
+    """The shapes of Newmu/dcgan_code, faces/train_uncond_dcgan.py, with its 128 as the width of the
+    last layer.
     """
     config = Config(**apply_preset({"preset": "paper"}), c_dim=3)
     generator, discriminator = (
@@ -220,7 +220,9 @@ def test_a_projection_adds_to_the_logit_of_a_discriminator_without_labels(d_norm
 
 
 def test_every_part_of_a_projection_gets_its_gradient(tiny):
-    """That of V is y^T times phi, of a label that no image has 0; G's labels stay as they were."""
+    """That of V is y^T times phi, and 0 for a label that no image has; G's labels stay as they
+    were.
+    """
     config = tiny(**LABELLED, d_labels="projection", d_norm="none").network_config()
     network = Discriminator(config)
     images = tf.random.stateless_uniform((2, 16, 16, 3), (0, 0), -1, 1)
@@ -238,7 +240,9 @@ def test_every_part_of_a_projection_gets_its_gradient(tiny):
 
 @pytest.mark.parametrize("stem_order", ["hwc", "chw"])
 def test_the_last_layer_reads_how_much_the_images_of_a_batch_differ(stem_order, tiny):
-    """Its logits by NumPy; equal images have another logit than among different ones."""
+    """Its logits by NumPy; an image's logit is another one among equal images than among different
+    ones.
+    """
     config = tiny(minibatch_stddev=True, stem_order=stem_order, d_norm="none").network_config()
     network = Discriminator(config)
     images = tf.random.stateless_uniform((8, 16, 16, 3), (0, 0), -1, 1)

@@ -54,7 +54,7 @@ def test_conv_transpose_is_the_adjoint_of_conv(kernel_size, size, padding):
 
 @pytest.mark.parametrize("size", [(8, 6), (7, 5)])
 def test_resize_conv_is_the_definition(size):
-    """By NumPy: pixels repeated, zeros around, nine products a pixel; an odd side is cut."""
+    """By NumPy: pixels repeated, zeros around them, nine products per pixel; an odd side is cut."""
     rng = np.random.default_rng(0)
     layer = ops.ResizeConv(3, 2, size=size, name="up", seed=0)
     layer.bias.assign(rng.normal(size=2))
@@ -115,7 +115,7 @@ def test_spectral_norm_leaves_a_largest_singular_value_of_one(layer):
     sigma = np.linalg.svd(matrix, compute_uv=False)[0]
     normalized = layer.read_kernel("float32").numpy().reshape(matrix.shape)
     np.testing.assert_allclose(normalized, matrix / sigma, rtol=1e-4, atol=1e-6)
-    # No two inputs get further apart (Miyato et al. 2018, equation 6).
+    # No two outputs are further apart than their inputs (Miyato et al. 2018, equation 6).
     x = np.random.default_rng(0).normal(size=(50, len(matrix))).astype(np.float32)
     assert (np.linalg.norm(x @ normalized, axis=1) <= 1.0001 * np.linalg.norm(x, axis=1)).all()
     assert layer.read_kernel("bfloat16").dtype == tf.bfloat16
@@ -142,7 +142,7 @@ def test_the_gradient_goes_through_the_spectral_norm():
 
 @pytest.mark.parametrize("by", [lambda function: function, tf.function], ids=["eager", "graph"])
 def test_the_second_derivative_goes_through_the_spectral_norm(by):
-    """Against W / |W^T u| as TensorFlow differentiates it, twice."""
+    """Against W / |W^T u|, which TensorFlow differentiates twice."""
     rng = np.random.default_rng(0)
     kernel, first, second = (tf.constant(rng.normal(size=(2, 2, 5, 3))) for _ in range(3))
     u = tf.constant([0.6, 0.0, 0.8], tf.float64)
@@ -299,4 +299,6 @@ def test_dropout_is_a_function_of_its_key_alone_also_in_xla():
     np.testing.assert_allclose(jitted(x, 0.4, key), found, rtol=1e-6)
     for other in ([4, 7], [3, 8]):
         agree = np.mean(ops.drop_units(x, 0.4, tf.constant(other, tf.int64)) == found)
-        assert abs(agree - 0.52) < 5 * (0.25 / 400) ** 0.5  # 0.6^2 + 0.4^2: as independent draws
+        assert (
+            abs(agree - 0.52) < 5 * (0.25 / 400) ** 0.5
+        )  # 0.6^2 + 0.4^2, as for independent draws

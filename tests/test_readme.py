@@ -17,7 +17,7 @@ from config.presets import apply_preset
 from config.settings import Config
 from data import fetch
 
-# As its README has them (2017 to 2020), without the prompts.
+# From its README (2017 to 2020), without the prompts.
 ORIGINAL = """
 python download.py mnist celebA
 python main.py --dataset mnist --input_height=28 --output_height=28 --train
@@ -90,7 +90,7 @@ def test_our_command_lines(line):
 
 
 def test_there_are_many_of_them():
-    """Should the documents' layout change, the search above must not find nothing and pass."""
+    """If the documents' layout changes, the search above must not find nothing and pass."""
     assert len(our_commands()) >= 20
 
 

@@ -94,7 +94,7 @@ def test_without_a_label_they_take_turns(trained):
 
 
 def test_drawing_again_keeps_a_users_file_and_the_larger_set(trained, capsys, messages):
-    """Of 50 images and a file of the user's own, `--sample 5` left 5 images."""
+    """There were 50 images and a user's own file; `--sample 5` used to leave 5 images."""
     config = trained()
     folder = sample(config, 50)
     (folder / "best.txt").write_text("000017")

@@ -34,8 +34,8 @@ from utils import arrange_image_grid
 
 @pytest.fixture
 def tiny(tiny):
-    """One block and one update each: the loop is the same for any networks, and tracing small ones
-    is faster.
+    """One block and one update each: the loop is the same for all networks, and small ones trace
+    faster.
     """
     return lambda **changes: tiny(**({"blocks": 1, "g_updates": 1} | changes))
 
@@ -85,7 +85,7 @@ def test_40_steps_straight_equal_17_a_signal_and_23(tiny, images, monkeypatch):
 
 @pytest.mark.slow
 def test_20_steps_with_penalties_straight_equal_7_a_signal_and_13(tiny, images, monkeypatch):
-    """Gamma falls by the steps of the whole run, which the second process knows too."""
+    """Gamma depends on the steps of the whole run, which the second process knows too."""
     penalized = {"d_norm": "none", "loss": "relativistic", "r1": 1.0, "r2": 1.0, "steps": 20}
     penalized |= {"penalty_batch": 0.25, "penalty_decay": 0.1}
     straight = train(tiny(out_name="straight", **penalized), images)
@@ -101,7 +101,7 @@ def test_20_steps_with_penalties_straight_equal_7_a_signal_and_13(tiny, images, 
 
 @pytest.mark.slow
 def test_six_seconds_with_a_stop_equal_as_many_steps_straight(tiny, images, monkeypatch):
-    """By the real clock: the time counts over both processes, but not their compilation."""
+    """By the real clock: time counts in both processes, but not for compilation."""
     with monkeypatch.context() as patch:
         stop = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
         patch.setattr("train.announce_planned_steps", stop)
@@ -292,21 +292,23 @@ def test_another_batch_size_stopped_and_resumed_equals_it_undisturbed(tiny, imag
 
 
 def test_the_order_and_the_epochs_go_on_where_images_are_gone(trained, photos, monkeypatch):
-    """5 steps of 8 images were 2 epochs of 20, so that epochs of 12 begin at 24 in their order."""
+    """5 steps of 8 images were 2 epochs of 20, so epochs of 12 start at 24 in their order."""
     seen = []
     monkeypatch.setattr("train.run_training_steps", lambda *given: seen.append(given) or True)
     config = trained(blocks=1, epoch=3, epoch_sizes=(0, 20))
     train_on_dataset(config, photos(12, 16, 16), place="/photos")
     [(data, _, logs, length)] = seen
     assert (logs.steps.start, length.total, logs.origin + 5 * 8) == (5, 7, 2 * 12)
-    assert data.shown == 0  # what augmentation goes by
+    assert data.shown == 0  # which augmentation depends on
     assert read_run(config.run_dir).epoch_sizes == (0, 20, 40, 12)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [12, 40])
 def test_with_fewer_or_more_images_the_epochs_so_far_stay_as_counted(count, tiny, images, photos):
-    """5 steps of 8 images are 2 epochs of 20; the third has `count`, in the order from there on."""
+    """5 steps of 8 images are 2 epochs of 20; the third has `count` images, in the order from there
+    on.
+    """
     config = train_on_dataset(tiny(epoch=2), images, place="/photos")
     longer = change_settings(config, {"epoch": 3})
     text = describe_dry_run(longer, Outlook(count, 3, None))
@@ -321,7 +323,7 @@ def test_with_fewer_or_more_images_the_epochs_so_far_stay_as_counted(count, tiny
 
 
 def test_a_run_that_never_counted_its_images_goes_on_where_it_was(tiny, images):
-    """Up to commit 67980ae, checkpoints had no `images_shown`; here, it is taken out of one."""
+    """Up to commit 67980ae, checkpoints had no `images_shown`; here, it is removed from one."""
     config = train(tiny(steps=5), images)
     forget_images_shown(config)
     changed = change_settings(config, {"epoch": 5, "steps": None, "batch_size": 4})
@@ -421,7 +423,7 @@ def test_what_a_kill_left_behind_is_mended(tiny, images):
 
 
 def test_without_its_checkpoints_a_run_starts_anew_and_loses_nothing(tiny, images, messages):
-    """The grids and metrics of before were deleted."""
+    """The earlier grids and metrics used to be deleted."""
     settings = tiny(steps=3, sample_freq=2)
     config = train(settings, images)
     for path in (config.sample_path / "mine.txt", config.run_dir / "export" / "generator.pb"):
@@ -501,7 +503,7 @@ def test_presets_train_stop_and_go_on_bit_equal(preset, tiny, images, monkeypatc
 
 @pytest.mark.slow
 def test_with_every_network_option_two_parts_equal_a_straight_run(tiny, images, monkeypatch):
-    """Dropout goes by the step, so a resumed run draws what it would have drawn."""
+    """Dropout depends on the step, so a resumed run draws what it would have drawn."""
     labels = Labels(("a", "b"), np.eye(2, dtype=np.float32)[np.arange(20) % 2])
     settings = {"steps": 6, "labels": "folder", "fc_width": 16, "d_norm": "spectral"}
     settings |= {"upsample": "resize", "d_labels": "projection"}

@@ -1,4 +1,4 @@
-"""Pictures written and read again."""
+"""Pictures are written and read back."""
 
 import imageio.v3 as iio
 import numpy as np

@@ -53,7 +53,7 @@ def test_1_is_a_row_an_axis_from_end_to_end(z_dist, low, high, trained):
     np.testing.assert_array_equal(picture[16:32], arrange_image_grid(row, COLUMNS))
 
 
-# Colours take a GIF's writer ten times as long as gray: they get few axes.
+# Writing a GIF in colour takes ten times as long as in gray, so colour gets few axes.
 @pytest.mark.parametrize(("option", "c_dim", "z_dim"), [("2", 1, 18), ("3", 3, 2), ("4", 4, 18)])
 def test_gifs_go_there_and_back(option, c_dim, z_dim, trained):
     folder = visualize(trained(c_dim=c_dim, z_dim=z_dim), option)
@@ -84,7 +84,7 @@ def test_with_labels_a_sweep_keeps_its_label(trained):
 
 
 def test_a_sweep_is_not_normalised_by_its_own_statistics(trained):
-    """Images that differ in one axis would be stretched to noise."""
+    """Else images that differ in one axis would be stretched to noise."""
     config = trained(bn_statistics="batch")
     folder = visualize(config, "1")
     draw = Sampler(change_settings(config, {"bn_statistics": "moving"})).draw

@@ -1,6 +1,6 @@
 """Features of a pack's images, kept beside the pack, so that they are computed once.
 
-Whatever goes wrong costs only time. Nothing is ever removed from the folder; it may be deleted.
+Any failure only costs time. Nothing is ever removed from the folder; you may delete it.
 """
 
 import hashlib
@@ -22,20 +22,20 @@ DIGEST_BYTES = 32  # SHA-256 of the features, float32 (n, d), which follow it in
 
 
 class FeatureCache:
-    """Keeps the features of some rows of a pack, as a network gives them.
+    """Keeps a network's features of some rows of a pack.
 
-    folder: for the files, which is made when it is needed. pack: a text that differs for other
-    pixels.
+    folder: for the files; it is created when needed. pack: a text that differs for other pixels.
     """
 
     def __init__(self, folder: Path, pack: str):
         self.folder, self.pack = folder, pack
-        self.failed = False  # whether a file could not be written, which is said once
+        self.failed = False  # whether writing failed; the warning comes only once
 
     def recall_or_compute(
         self, rows: np.ndarray, network: str, compute: Callable[[], np.ndarray]
     ) -> np.ndarray:
-        """float32 (n, d): what `compute` returns for the images at `rows`, or returned before.
+        """float32 (n, d): what `compute` returns for the images at `rows`, now or in an earlier
+        call.
 
         network: a name that differs for networks with other features.
         """
@@ -47,14 +47,14 @@ class FeatureCache:
         return features
 
     def _name_file(self, rows: np.ndarray, network: str) -> Path:
-        """Other versions and devices round differently."""
+        """The name depends on version and device, too, as these round differently."""
         facts = (FORMAT, self.pack, network, tf.__version__, find_device_type())
         digest = hashlib.sha256(repr(facts).encode())
         digest.update(np.ascontiguousarray(rows, np.int64))
         return self.folder / f"{digest.hexdigest()[:24]}.features"
 
     def _read_features(self, path: Path, count: int) -> np.ndarray | None:
-        """None where there are none, or a damaged file, which is put aside with a line."""
+        """None if there is no file, or a damaged one, which is moved aside with a warning."""
         try:
             content = np.memmap(path, np.uint8, "r")
         except (OSError, ValueError):  # an empty file cannot be mapped
@@ -73,7 +73,7 @@ class FeatureCache:
         except OSError as error:
             self._warn_once_of_failure(error)
             return
-        text = "%s is damaged: it was put aside as %s, and its features are computed again."
+        text = "%s is damaged: it was moved aside to %s, and its features are computed again."
         logging.warning(text, path, name)
 
     def _keep_features(self, path: Path, features: np.ndarray) -> None:
@@ -101,6 +101,6 @@ class FeatureCache:
 
 
 def open_feature_cache(pack: Pack) -> FeatureCache:
-    """The cache beside a pack that lies in a file."""
+    """The cache beside a pack in a file."""
     identity = f"{pack.manifest['fingerprint']} {fingerprint_pixels(pack.images)}"
     return FeatureCache(Path(pack.images.filename).with_suffix(".features"), identity)

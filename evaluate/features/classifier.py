@@ -1,14 +1,14 @@
-"""A small classifier of our own, whose features and classes are compared.
+"""A small classifier that is trained here; its features and classes are compared.
 
-The network, in full: images larger than 32 pixels are resized to that (bilinear, antialiased), gray
-or RGB, in [-1, 1]; three times a convolution of 3 x 3 (16, 32, 64 channels, stride 1, padding
-"SAME"), ReLU and a maximum over 2 x 2 ("SAME"); 64 units with ReLU, which are the features; logits.
-Kernels are He-normal, from SEED; biases begin at 0.
+The network in full: gray or RGB images in [-1, 1], resized to 32 pixels if they are larger
+(bilinear, antialiased); three blocks of a 3 x 3 convolution (16, 32, 64 channels, stride 1, padding
+"SAME"), ReLU and 2 x 2 max pooling ("SAME"); 64 units with ReLU, which are the features; logits.
+Kernels are He-normal, drawn from SEED; biases start at 0.
 
-It is trained on four fifths of the images for 1,500 steps of 64, by Adam, at a rate that falls
-from 0.004 to 0 with a cosine, on images that are shifted by up to a pixel; on the CPU, where the
-same images give the same weights, bit for bit, on the same machine. The rest, up to 10,000
-images, tells how often it is right.
+One fifth of the images, at most 10,000, measures its accuracy. It is trained on the rest, for 1,500
+steps of 64, with Adam, at a learning rate that falls from 0.004 to 0 along a cosine; images are
+shifted by up to a pixel. It is trained on the CPU, where the same images give the same weights, bit
+for bit, on the same machine.
 """
 
 import dataclasses
@@ -69,8 +69,8 @@ def load_or_train_classifier(
 ) -> Classifier:
     """The classifier of `images` uint8 (N, H, W, C) and labels `y` (N, k), kept at `path`.
 
-    A file that is damaged, or of other images or another version, is replaced, with a line. Memory:
-    one chunk of images.
+    A file that is damaged, or for other images or another version, is replaced, with a warning.
+    Memory: one chunk of images.
     """
     key = _describe_classifier_data(images, y, one_hot=one_hot)
     found = _read_classifier(path, key)
@@ -78,7 +78,7 @@ def load_or_train_classifier(
         found = train_classifier(images, y, one_hot=one_hot)
         _keep_classifier(path, found, key)
     share = f"{100 * found.accuracy:.2f}%" + (" of the attributes" if not found.one_hot else "")
-    text = "modes are told apart by a %s, right on %s of %s images that it was not trained on."
+    text = "modes are told apart by a %s, which is right on %s of %s images not trained on."
     logging.info(text, found.name, share, f"{found.held_out:,}")
     return found
 
@@ -86,7 +86,7 @@ def load_or_train_classifier(
 def train_classifier(
     images: np.ndarray, y: np.ndarray, *, one_hot: bool, steps: int = STEPS
 ) -> Classifier:
-    """A function of its arguments alone. images, y: as above, 2 or more."""
+    """Trains a classifier, which depends only on the arguments. images, y: as above, 2 or more."""
     bits = np.random.PCG64(SEED)
     order = np.argsort(bits.random_raw(len(images)), kind="stable")
     held_out = max(1, min(len(images) // HELD_OUT_SHARE, MOST_HELD_OUT))
@@ -105,7 +105,7 @@ def train_classifier(
 def _train_classifier_weights(
     images: np.ndarray, y: np.ndarray, rows: np.ndarray, bits, *, one_hot: bool, steps: int
 ) -> tuple[np.ndarray, ...]:
-    """rows: of the images to train on. bits: where all that is random comes from."""
+    """rows: of the images to train on. bits: the source of all randomness."""
     variables = [
         tf.Variable(w)
         for w in _draw_weights(read_shape_of_compared_images(images), y.shape[1], bits)
@@ -148,7 +148,7 @@ def _draw_weights(shape: tuple[int, int, int], classes: int, bits) -> list[np.nd
 
 
 def _shift_images(shown: np.ndarray, bits) -> np.ndarray:
-    """Images (n, H, W, C), each shifted by up to SHIFT pixels each way; its edges are repeated."""
+    """Images (n, H, W, C), each shifted by up to SHIFT pixels each way; edges are repeated."""
     count, height, width, _ = shown.shape
     around = ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0))
     padded = np.pad(shown, around, mode="edge")
@@ -191,7 +191,7 @@ def _split_rows_to_test_classifier(rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _count_right_answers(classifier: Classifier, images, y: np.ndarray, rows: np.ndarray) -> float:
-    """Images that are classified rightly; of attributes, the share of an image's that are."""
+    """How many images are classified correctly; with attributes, an image counts by their share."""
     _, logits = classifier.read_chunk(lay_compared_images_on_background(images[rows]))
     if classifier.one_hot:
         return np.sum(logits.argmax(1) == y[rows].argmax(1))
@@ -199,13 +199,13 @@ def _count_right_answers(classifier: Classifier, images, y: np.ndarray, rows: np
 
 
 def _describe_classifier_data(images: np.ndarray, y: np.ndarray, *, one_hot: bool) -> str:
-    """What a kept classifier must have been trained on, and by which version."""
+    """Identifies the images, labels and version that a kept classifier must match."""
     labels = hashlib.sha256(np.ascontiguousarray(y, np.uint8)).hexdigest()
     return f"{VERSION} {one_hot} {y.shape} {labels} {fingerprint_pixels(images)}"
 
 
 def _read_classifier(path: Path, key: str) -> Classifier | None:
-    """The classifier at `path`, if it is whole and of this `key`."""
+    """The classifier at `path`, if it is intact and has this `key`."""
     if not path.exists():
         return None
     try:
@@ -214,15 +214,15 @@ def _read_classifier(path: Path, key: str) -> Classifier | None:
             weights = tuple(arrays[f"weight_{number}"] for number in range(2 * len(WIDTHS) + 4))
         if facts.pop("key") == key:
             return Classifier(weights, **facts)
-        reason = "is of other images or another version"
-    except Exception:  # what NumPy and zipfile raise for a damaged file is nearly anything
+        reason = "is for other images or another version"
+    except Exception:  # NumPy and zipfile raise nearly anything for a damaged file
         reason = "is damaged"
     logging.warning("%s %s: the classifier is trained again.", path, reason)
     return None
 
 
 def _keep_classifier(path: Path, classifier: Classifier, key: str) -> None:
-    """Writes it whole or not at all. Where that fails, a line says so: the scores still come."""
+    """Writes it whole or not at all. A failure only warns: the scores still come."""
     facts = {"key": key, **dataclasses.asdict(classifier)}
     weights = facts.pop("weights")
     arrays = {f"weight_{number}": weight for number, weight in enumerate(weights)}

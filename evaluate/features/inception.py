@@ -1,13 +1,13 @@
-"""The Inception network of 2015-12-05, whose features FID is made of (Heusel et al. 2017).
+"""The Inception network of 2015-12-05, whose features are those of FID (Heusel et al. 2017).
 
-The frozen graph itself runs, in a session of TensorFlow 1: its batch normalisation (an op that was
-removed in version 9 of the format) is refused in a function. It takes pixels from 0 to 255 at
+The frozen graph itself runs, in a TensorFlow 1 session: a tf.function refuses its batch
+normalisation, an op that was removed in version 9 of the format. It takes pixels from 0 to 255 at
 ExpandDims:0, enlarges them to 299x299 as TensorFlow 1 did, and gives 2,048 features at pool_3:0.
-Where a batch enters, the graph has one decoded JPEG; with a placeholder in its place, all shapes
-up to pool_3 are inferred anew. Behind it a reshape is fixed to one image, so the logits
+The graph's own input is one decoded JPEG. A placeholder replaces it, so that all shapes up to
+pool_3 are inferred again, for batches. A reshape after pool_3 is fixed to one image, so the logits
 are computed here, without the bias, as improved-gan did for the Inception score.
 
-There is no automatic download, as we know no checksum for sure that one could be held to.
+There is no automatic download, because we know no reliable checksum to verify it.
 """
 
 import hashlib
@@ -35,12 +35,12 @@ GZIP_START = b"\x1f\x8b"
 
 
 class Inception:
-    """The graph, ready to run. name: with a hash of it. weights: of the logits, (d, classes)."""
+    """The graph, ready to run. name: with its hash. weights: of the logits, (d, classes)."""
 
     resize = "299x299, bilinear of TensorFlow 1, in the graph"
 
     def __init__(self, path: Path):
-        """Raises ValueError when the file at `path`, a .pb or a .tgz with it, is not the graph."""
+        """path: a .pb, or a .tgz with it. Raises ValueError when it is not the graph."""
         content = read_graph_file(path)
         self.path = path
         self.name = f"Inception graph, sha256 {hashlib.sha256(content).hexdigest()[:12]}"
@@ -69,7 +69,7 @@ class Inception:
 
 
 class Logits:
-    """features @ weights, (N, classes), computed where they are read."""
+    """features @ weights, (N, classes), computed when they are read."""
 
     def __init__(self, features: np.ndarray, weights: np.ndarray):
         self.features = features
@@ -86,19 +86,19 @@ def find_inception_file(given: Path | None, data_dir: Path) -> Path:
     """The file that the user gave, or the one in data_dir. Raises ValueError when there is none."""
     if given is not None:
         places = [given / GRAPH_FILE, given / ARCHIVE_FILE] if given.is_dir() else [given]
-        missing = f"{given} must be {GRAPH_FILE}, or {ARCHIVE_FILE} with it, and it is not there"
+        missing = f"{given} must be or hold {GRAPH_FILE} or {ARCHIVE_FILE}, but neither is there"
     else:
         places = [data_dir / FOLDER / name for name in (GRAPH_FILE, ARCHIVE_FILE)]
-        missing = "the Inception network must be on this disk, and it is not fetched by itself"
+        missing = "the Inception network is not on this disk, and is not downloaded automatically"
 
     for place in places:
         if place.is_file():
             return place
-    raise ValueError(f"{missing}: fetch {URL} to {data_dir / FOLDER / ARCHIVE_FILE}")
+    raise ValueError(f"{missing}: download {URL} to {data_dir / FOLDER / ARCHIVE_FILE}")
 
 
 def read_graph_file(path: Path) -> bytes:
-    """The bytes of the graph, out of the .tgz if `path` is one. Raises ValueError without any."""
+    """The bytes of the graph, out of the .tgz if `path` is one. Raises ValueError if none."""
     try:
         with path.open("rb") as file:
             is_archive = file.read(len(GZIP_START)) == GZIP_START
@@ -134,7 +134,7 @@ def _parse_inception_graph(content: bytes, path: Path) -> tf.compat.v1.GraphDef:
     if missing := [name for name in (INPUT, POOL, LOGITS) if name not in names]:
         raise _explain_wrong_graph(path, f"a graph without {', '.join(missing)}")
     for node in definition.node:
-        node.attr.pop("_output_shapes", None)  # of one image; it would be believed
+        node.attr.pop("_output_shapes", None)  # fixed to one image; TensorFlow would trust it
     return definition
 
 
@@ -161,5 +161,5 @@ def _import_inception_graph(
 
 def _explain_wrong_graph(path: Path, found: str) -> ValueError:
     return ValueError(
-        f"{path} must hold the Inception graph of 2015-12-05, and it is {found}: fetch {URL}"
+        f"{path} must hold the Inception graph of 2015-12-05. Received: {found}. Download {URL}"
     )

@@ -1,4 +1,4 @@
-"""From a run to the classifier that tells its dataset's modes apart."""
+"""Loads the classifier that tells the modes of a run's dataset apart."""
 
 import dataclasses
 import hashlib
@@ -18,7 +18,7 @@ from evaluate.modes import Classified, number_modes_of_attributes, number_modes_
 
 @dataclasses.dataclass(frozen=True)
 class ModeClassifier:
-    """classifier: of an image, or, if `is_stacked`, of each channel. modes: (N,) of every real."""
+    """classifier: of images or, if `is_stacked`, of their channels. modes: (N,), of every real."""
 
     classifier: Classifier
     modes: np.ndarray
@@ -33,9 +33,9 @@ class ModeClassifier:
         return f"at most {LARGEST_SIDE} pixels a side, bilinear, antialiased"
 
     def classify(self, images) -> Classified:
-        """Of a set of images. Memory: 256 bytes an image, or 768 if stacked, and one chunk."""
+        """Classifies a set of images. Memory: 256 bytes an image, 768 if stacked, and one chunk."""
         if self.is_stacked and read_shape_of_compared_images(images)[2] != 3:
-            raise ValueError("modes of stacked_mnist needs RGB images: train with --c_dim=3")
+            raise ValueError("the modes of stacked_mnist need RGB images: train with --c_dim=3")
 
         chunks = [
             self._classify_chunk(shown) for shown in read_compared_chunks_on_background(images)
@@ -67,8 +67,8 @@ def _name_classifier_file(pack: Path, names: tuple[str, ...]) -> Path:
 def load_mode_classifier(config: Config) -> ModeClassifier:
     """The classifier of a run's images, trained if need be and kept beside their pack.
 
-    Of stacked_mnist it is that of mnist at the same size. Raises ValueError when the dataset has no
-    labels, or cannot be found.
+    stacked_mnist uses the classifier of mnist at the same size. Raises ValueError when the dataset
+    has no labels, or cannot be found.
     """
     is_stacked = config.dataset == STACKED_MNIST.name
     labelled = config

@@ -1,4 +1,4 @@
-"""Which networks' features a command compares: those whose files the user has."""
+"""Loads the networks whose features a command compares, from the files that the user has."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ from evaluate.metrics import CLASSES, FEATURES, METRICS, MOMENTS, OF_INCEPTION, 
 
 @dataclasses.dataclass(frozen=True)
 class Networks:
-    """What was loaded. own: in place of random convolutions. statistics: in place of the reals.
+    """The loaded networks. own: replaces random convolutions. statistics: replace the reals.
 
     statistics_name: of their file.
     """
@@ -34,9 +34,9 @@ def load_feature_networks(
 ) -> tuple[Networks, list[str]]:
     """(the networks that metrics `names` need, those of `names` that can be measured with them).
 
-    A file or labels that are missing or wrong cost the metrics that need them, with a line that
-    says why. config: of the run, whose labels a classifier needs. Raises ValueError, with that
-    line, when none are left.
+    If a file or labels are missing or wrong, the metrics that need them are left out, and a line
+    says why. config: of the run, whose labels a classifier needs. Raises ValueError, with the last
+    such line, when none are left.
     """
     loaded, faults = {}, []
     loaders = {
@@ -84,7 +84,7 @@ def _expand_evaluation_path(path: str) -> Path:
 
 
 def _report_metrics_left_out(faults: list[tuple[list[str], str]], *, are_all: bool) -> None:
-    """A line for each. Raises the last one's as an error when nothing is left to measure."""
+    """Warns of each. Raises the last as an error when nothing is left to measure."""
     lines = [f"{', '.join(names)}: {error}." for names, error in faults]
     last = lines.pop() if are_all and lines else None
     for line in lines:

@@ -1,4 +1,4 @@
-"""The features of a network of the user's own: a SavedModel from images to (N, d)."""
+"""The features of the user's own network: a SavedModel from images to (N, d)."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from system.text import shorten_to_one_line
 
 BATCH = 32  # images
 SIGNATURE = "serving_default"
-DTYPES = (tf.uint8, tf.float32)  # 0 to 255; 0 to 1, as TensorFlow Hub has it
+DTYPES = (tf.uint8, tf.float32)  # 0 to 255; 0 to 1, as in TensorFlow Hub
 UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
 HASH_CHUNK = 2**20  # bytes
 
 
 class SavedModelFeatures:
-    """A loaded SavedModel. name: with a hash of its files. resize: what is done to the images."""
+    """A loaded SavedModel. name: with a hash of its files. resize: how images are resized."""
 
     def __init__(self, path: Path):
         """Raises ValueError unless it has a signature with one input of images and one output."""
@@ -70,7 +70,7 @@ class SavedModelFeatures:
 
 
 def hash_feature_network_files(folder: Path) -> str:
-    """Twelve digits of a hash of the graph and the variables; not of what lies beside them."""
+    """Twelve digits of a hash of the graph and the variables; other files do not count."""
     digest = hashlib.sha256()
     for path in [folder / "saved_model.pb", *sorted(folder.glob("variables/*"))]:
         if path.is_file():
@@ -84,7 +84,7 @@ def hash_feature_network_files(folder: Path) -> str:
 def _load_network_of_features(path: Path):
     if not (path / "saved_model.pb").is_file():
         raise ValueError(
-            f"{path} must be a SavedModel, and there is no saved_model.pb in it: name the folder "
+            f"{path} must be a SavedModel, but it has no saved_model.pb: name the folder "
             "that tf.saved_model.save or model.export wrote"
         )
     try:
@@ -126,5 +126,5 @@ def _feature_network_takes_images(spec: tf.TensorSpec) -> bool:
 def _explain_wrong_feature_network(path: Path, found: str) -> ValueError:
     return ValueError(
         f"{path} must have a signature {SIGNATURE} from images (N, H, W, 3), uint8 or float32, to "
-        f"features (N, d), and it {found}: save it with one"
+        f"features (N, d), but it {found}: save it with one"
     )

@@ -1,8 +1,8 @@
 """Features of a convolutional network that is never trained (arXiv 2208.09218).
 
-The network, in full, so that anybody can rebuild it: pixels as RGB in [-1, 1]; DEPTHS convolutions
+The network in full, so that anybody can rebuild it: pixels as RGB in [-1, 1]; DEPTHS convolutions
 of 3 x 3 with stride 2, padding "SAME", WIDTH channels and no bias, each followed by a leaky ReLU of
-slope 0.2; of each depth the mean and the standard deviation over all places of its first POOLED
+slope 0.2; at each depth, the mean and the standard deviation over all places of its first POOLED
 channels. Kernels are He-normal (He et al. 2015), from `draw_kernels`. So d = 4 * 16 * 2 = 128.
 """
 
@@ -15,14 +15,14 @@ import tensorflow as tf
 from evaluate.frechet import gather_moments
 from evaluate.image_sets import check_image_sets, read_rgb_chunks
 
-SEEDS = (0, 1, 2)  # the spread over these says how much the choice of network matters
+SEEDS = (0, 1, 2)  # the spread over these shows how much the choice of network matters
 DEPTHS = 4
 WIDTH = 64  # channels
 POOLED = 16  # channels of each depth that become features
 KERNEL = 3  # pixels
 SLOPE = 0.2
 DIMENSIONS = DEPTHS * POOLED * 2  # d
-LEAST_DEVIATION = 1e-5  # below, a feature is the same for all reals, and is left out
+LEAST_DEVIATION = 1e-5  # below this, a feature is the same for all reals, and is left out
 
 
 def compute_random_features(
@@ -30,8 +30,8 @@ def compute_random_features(
 ) -> tuple[np.ndarray, ...]:
     """Features of each set, float32 (N, 128), shifted and scaled by the reals' mean and deviation.
 
-    reals, others: uint8 (N, H, W, C), any C, any side from 8 pixels up. Every feature then has
-    the same weight, and products of features a scale that KID can use. gather: in place of
+    reals, others: uint8 (N, H, W, C), any C, any side from 8 pixels up. This gives all features the
+    same weight, and their products a scale that KID can use. gather: replaces
     `gather_random_features`. Memory: the features, 512 bytes an image, and one chunk of images.
     Raises ValueError for fewer than 2 images.
     """

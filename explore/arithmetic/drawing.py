@@ -58,7 +58,7 @@ class Sweep(NamedTuple):
         return self.before + self.spacing * (self.units - 1) + 1 + self.after
 
     def input_cell_holds_unit(self, row: int, column: int) -> bool:
-        """Whether this cell of the input holds a unit, and not a zero."""
+        """Whether this cell of the input holds a unit rather than a zero."""
         for place in (row - self.before, column - self.before):
             if place % self.spacing or not 0 <= place // self.spacing < self.units:
                 return False
@@ -87,11 +87,11 @@ def draw_convolution_as_matrix(
 ) -> np.ndarray:
     """(H, W, 3) uint8: an image x, a 3x3 kernel, its matrix C, and the products y = C x and C^T y.
 
-    image (i, i); matrix (o * o, i * i). The weights of the kernel must differ, as each has one
-    colour wherever it stands. Numbers in the shape of x are blue, in the shape of y cyan.
+    image (i, i); matrix (o * o, i * i). The weights of the kernel must differ, as each has the same
+    colour everywhere. Numbers in the shape of x are blue, in the shape of y cyan.
     """
     (rows, columns), side = matrix.shape, len(image)
-    # On the left are three rows of grids, as high together as C^T on the right.
+    # On the left are three rows of grids, together as high as C^T on the right.
     row_height = (columns - side) * PITCH // 2
     right = MARGIN + (columns + 1) * PITCH
     size = (right + rows * PITCH + MARGIN, columns * PITCH + LABEL_HEIGHT + 2 * MARGIN)
@@ -225,7 +225,7 @@ def _locate_cell_tile(corner: tuple[int, int], row: int, column: int) -> tuple[i
 def _outline_grid_cells(
     canvas: Image.Image, corner: tuple[int, int], row: int, column: int, cells: int
 ) -> None:
-    """A line around `cells` x `cells` cells, of which (row, column) is the first."""
+    """A line around `cells` x `cells` cells; (row, column) is the first."""
     place = (corner[0] + column * PITCH - 1, corner[1] + row * PITCH - 1)
     canvas.paste(INK, place, _draw_outline_mask(cells))
 

@@ -1,12 +1,12 @@
 """The arithmetic of convolutions, after Dumoulin & Visin 2016 (arXiv 1603.07285), "the guide".
 
-The guide's fifteen relationships, the zeros of TensorFlow's SAME padding, and a convolution as a
-matrix.
+It holds the guide's fifteen relationships, the zeros of TensorFlow's SAME padding, and a
+convolution as a matrix.
 
 All but the matrix treat one axis, as axes do not interact. The letters are the guide's, and count
 units along that axis: i input, o output, k kernel, s stride, d dilation, p zeros on each side. For
-a transposed convolution k, s and p are those of the convolution that it reverses, and i is its own
-input, the guide's i'. Sizes that cannot be laid out raise ValueError.
+a transposed convolution, k, s and p are those of the convolution that it reverses, and i is its own
+input, the guide's i'. Impossible sizes raise ValueError.
 """
 
 from typing import NamedTuple
@@ -56,8 +56,8 @@ def compute_transposed_conv_relation(
 ) -> DirectConvolution:
     """The general form of relationships 8 to 14.
 
-    A convolution with stride s maps s different input sizes to i. `a`, from 0 to s - 1, says to
-    which of them the transpose leads back.
+    A convolution with stride s maps s different input sizes to i. `a`, from 0 to s - 1, selects the
+    one that the transpose restores.
     """
     _check_conv_integers(1, i=i, k=k, s=s)
     _check_conv_integers(0, p=p, a=a)
@@ -66,8 +66,8 @@ def compute_transposed_conv_relation(
     o = s * (i - 1) + a + k - 2 * p
     if o < 1:
         raise ValueError(
-            f"The output, s(i' - 1) + a + k - 2p units, must have at least 1. "
-            f"Received: {o}, of i' = {i}, k = {k}, s = {s}, p = {p}. "
+            f"The output, s(i' - 1) + a + k - 2p units, must be at least 1. "
+            f"Received: {o}, from i' = {i}, k = {k}, s = {s}, p = {p}. "
             "Try a larger i' or a smaller p."
         )
 
@@ -192,7 +192,7 @@ RELATIONSHIPS = {
 def compute_same_padding(i: int, k: int, s: int) -> tuple[int, int, int]:
     """TensorFlow's SAME: (o, zeros before, zeros after), where o = ceil(i / s).
 
-    If the number of zeros is even, this is relationship 6 with half of them as p. If it is odd, the
+    If the number of zeros is even, this is relationship 6, where p is half of it. If it is odd, the
     extra zero comes after; the guide has no relationship for that.
     """
     _check_conv_integers(1, i=i, k=k, s=s)

@@ -1,4 +1,4 @@
-"""What a Config must satisfy, each with the line that says so."""
+"""What a Config must satisfy, and the error for each violation."""
 
 import math
 
@@ -182,7 +182,7 @@ def test_what_no_run_can_have(settings, line):
     "name", [name for name, setting in SETTINGS.items() if setting.low is not None]
 )
 def test_bounds_are_what_the_declaration_says(name):
-    """The bounds themselves pass, the next values do not; other rules may still forbid them."""
+    """The bounds themselves are valid, the next values are not; other rules may forbid them."""
     low, high = SETTINGS[name].low, SETTINGS[name].high
     below, above = low - 1, high + 1
     if not (isinstance(low, int) and isinstance(high, int)):
@@ -251,7 +251,7 @@ def test_penalties_are_refused_where_images_of_a_batch_are_compared():
 
 
 def test_python_users_are_told_what_to_write_beside_the_message():
-    """A traceback shows notes; main.py prints the message alone."""
+    """A traceback shows notes; main.py prints only the message."""
     with pytest.raises(ValueError, match=r"^--batch_size must be at least 1\. ") as error:
         Config(batch_size=0)
     assert error.value.__notes__ == ["In Python: Config(batch_size=...)."]

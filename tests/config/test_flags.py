@@ -1,4 +1,4 @@
-"""Flags made from the settings' declarations; tests/test_main.py meets them as a user does."""
+"""Flags made from the settings' declarations; tests/test_main.py uses them as a user does."""
 
 import dataclasses
 import json
@@ -39,7 +39,7 @@ def test_every_setting_but_those_of_one_run_has_a_flag_with_its_default_and_help
     for field in dataclasses.fields(Config):
         if field.name not in without:
             flag = FLAGS[field.name]
-            assert flag.help.endswith(SETTINGS[field.name].help)  # enums have their words before
+            assert flag.help.endswith(SETTINGS[field.name].help)  # enums list their words first
             assert str(flag.default) == str(field.default)
 
 
@@ -66,7 +66,9 @@ def test_only_what_was_given_counts(tmp_path):
     of_one_run |= {"augment_kinds": "none", "augment_share": 0.6, "augment_ramp": 10}
     path.write_text(json.dumps({"epoch": 9, "steps": 5} | of_one_run))
     given = settings_of(f"--config={path}", "--epoch=4")
-    assert given == {"epoch": 4}  # the file's steps would win over --epoch; the rest is that run's
+    assert given == {
+        "epoch": 4
+    }  # the file's steps would override --epoch; the rest belongs to that run
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Command lines that cannot be read, each with the line that says what to type instead."""
+"""Command lines that cannot be read, and the error that says what to type instead."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Defaults of other implementations; tests/test_docs.py holds the documents' table to them."""
+"""Defaults of other implementations; tests/test_docs.py checks the documents' table."""
 
 import pytest
 

@@ -66,7 +66,7 @@ def test_batches_are_gathered_ahead_by_one_thread_that_ends(photos):
 
 
 def test_only_the_rows_that_are_asked_for_come(photos):
-    """As from an array of these images alone, with labels."""
+    """As from an array of only these images, with labels."""
     images, rows = photos(9), np.array([1, 3, 4, 8])
     y = np.eye(9, dtype=np.float32)
     how = {"batch_size": 3, "seed": 2, "calls": [range(5)]}

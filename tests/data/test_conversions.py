@@ -27,7 +27,7 @@ def test_each_file_is_told_how_to_convert_it_in_one_line(tiny, tmp_path, suffix)
 
 
 def test_pillow_reads_none_of_them_with_what_is_installed():
-    """Otherwise the advice would be needless work."""
+    """Otherwise the advice would be unnecessary."""
     Image.init()
     ours = {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"}
     readable = {suffix for suffix, name in Image.EXTENSION.items() if name in ours}

@@ -1,4 +1,4 @@
-"""download.py and a real server on this machine: what arrives, what is refused, what is told."""
+"""download.py and a real server on this machine: what arrives, what is refused, what is printed."""
 
 import gzip
 import hashlib
@@ -34,9 +34,9 @@ QUOTA_PAGE = (
 class Server(http.server.ThreadingHTTPServer):
     """Serves `files` by path.
 
-    Without `ranges` it ignores Range. `drops`: so many answers end half-way, once `go_on` is set. A
-    path that begins with /page gives a web page that calls itself binary; one that begins with
-    /html gives one that does not.
+    Without `ranges` it ignores Range. `drops`: this many answers end half-way, once `go_on` is set.
+    A path that begins with /page gives a web page with a binary content type; one that begins with
+    /html gives one with the right type.
     """
 
     def __init__(self):
@@ -105,7 +105,7 @@ def described(path: str, content: bytes, *urls: str) -> fetch.RemoteFile:
 
 @pytest.fixture
 def faces(server, monkeypatch, tmp_path):
-    """Makes CelebA one file of CONTENT that is offered at the given paths, and fetches it."""
+    """Makes CelebA one file of CONTENT at the given paths, and fetches it."""
 
     def run(*paths, file=None):
         file = file or described("faces.zip", CONTENT, *map(server.url, paths))
@@ -121,7 +121,7 @@ def names(folder: Path) -> list[str]:
 
 
 def errors(capsys) -> str:
-    """What went to stderr as errors: every one a single line."""
+    """The errors on stderr: each must be a single line."""
     lines = capsys.readouterr().err.splitlines()
     assert not any("Traceback" in line for line in lines)
     return "\n".join(line for line in lines if line.startswith("error: "))
@@ -302,7 +302,7 @@ def test_control_c_keeps_the_part(server, tmp_path):
     server.go_on.clear()
     file = described("faces.zip", CONTENT, server.url("/good"))
     code = "import signal, sys; from data import fetch; "
-    code += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # & has it ignored
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # & makes it ignored
     code += f"fetch.CELEBA_FILES = (fetch.{file!r},); sys.exit(fetch.main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "celebA", "--data_dir", str(tmp_path)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)

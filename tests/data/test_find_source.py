@@ -85,14 +85,14 @@ def test_places_without_images_say_what_they_hold(tiny, tmp_path, image_folder):
 
 
 def test_folders_of_code_in_data_dir_are_no_datasets(tiny, image_folder):
-    """data_dir is data/ of this repository, where our own packages lie beside the datasets."""
+    """data_dir is data/ of this repository, where our own packages are beside the datasets."""
     package = image_folder(2, "packing")
     image_folder(2, "cats")
     (package / "__init__.py").touch()
     for name in ("packing", "Packing", "dogs"):
         with pytest.raises(ValueError, match=rf"Received: {name}. In .*data: cats\.$"):
             find_dataset_source(tiny(dataset=name))
-    assert find_dataset_source(tiny(dataset=str(package))).count == 2  # a path says what is meant
+    assert find_dataset_source(tiny(dataset=str(package))).count == 2  # a path is unambiguous
 
 
 def test_our_own_packages_are_not_listed(tiny):

@@ -1,4 +1,4 @@
-"""What `train` is given from Python."""
+"""Arrays given to `train` from Python."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_images_as_they_should_be(tiny, tmp_path):
 
 
 def test_the_remedies_give_what_is_wanted(tiny):
-    """As they are said, on noise of each kind."""
+    """Exactly as the messages give them, on noise of each kind."""
     noise = np.random.default_rng(0).integers(0, 256, GOOD.shape, dtype=np.uint8)
     kinds = (noise / 255, noise / 127.5 - 1, noise.astype(np.float32), noise.astype(np.int64))
     for images in kinds:

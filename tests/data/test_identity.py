@@ -1,4 +1,4 @@
-"""What tells two datasets apart."""
+"""What distinguishes two datasets."""
 
 from pathlib import Path
 

@@ -8,7 +8,7 @@ from data.load import load_dataset, probe_dataset
 
 
 def write_attributes(path, rows):
-    """CelebA's format: a count, the names, then a line an image."""
+    """CelebA's format: a count, the names, then a line for each image."""
     lines = [
         str(len(rows)),
         "Hat Smiling Young",

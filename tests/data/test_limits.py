@@ -12,7 +12,7 @@ BOUNDS = {name for name in vars(limits) if name.isupper()} - {"MB", "GB"}
 
 
 def test_no_bound_stands_anywhere_else():
-    """PREFETCH and the like are choices of ours; MAX_PICTURE_ROWS bounds what we draw."""
+    """PREFETCH and the like are our choices; MAX_PICTURE_ROWS limits what we draw."""
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text())):
             targets = node.targets if isinstance(node, ast.Assign) else []
@@ -34,7 +34,7 @@ def test_bounds_that_hang_together():
     assert workers <= limits.MAX_DECODING_BYTES
     assert limits.MAX_UNGATED_BYTES < limits.MAX_WORKER_BYTES
     assert limits.MAX_BYTES_READ_AT_ONCE < limits.MAX_ENCODED_BYTES
-    assert limits.MAX_IMAGES_IN_FLIGHT // (2 * limits.MAX_WORKERS) >= 1  # images a task
+    assert limits.MAX_IMAGES_IN_FLIGHT // (2 * limits.MAX_WORKERS) >= 1  # images per task
 
 
 def test_pillow_stops_where_we_do():

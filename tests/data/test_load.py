@@ -9,7 +9,7 @@ from data.load import choose_crop_and_resize, load_dataset, probe_dataset
 
 
 def odd_folder(folder):
-    """One image of each kind that users bring, and three files that only look like images."""
+    """One image of each kind that users have, and three files that only look like images."""
     (folder / "nested" / "deep").mkdir(parents=True)
     rng = np.random.default_rng(0)
     colour = rng.integers(0, 256, (30, 20, 3), dtype=np.uint8)
@@ -51,7 +51,7 @@ def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages
 
 
 def save_with_alpha(path, alpha):
-    """A 12x10 image whose alpha is 255, but for one pixel of `alpha`."""
+    """A 12x10 image whose alpha is 255, except for one pixel with `alpha`."""
     pixels = np.random.default_rng(0).integers(0, 256, (12, 10, 4), dtype=np.uint8)
     pixels[..., 3] = 255
     pixels[5, 5, 3] = alpha
@@ -75,7 +75,7 @@ def test_an_alpha_channel_alone_is_not_transparent(tiny, messages):
 
 
 def test_transparency_is_said_while_the_channels_are_open_only(tiny, messages):
-    """A resumed run has its channels."""
+    """A resumed run has its channels already."""
     config = tiny(dataset="clear", c_dim="auto")
     save_with_alpha(Path(config.data_dir) / "clear" / "0.png", 0)
     for c_dim, said in (("auto", 1), (3, 0), (4, 0)):
@@ -143,14 +143,14 @@ def test_a_dry_run_says_of_the_images_what_training_says(tiny, messages, image_f
 
 
 def test_a_dry_run_counts_images_as_training_would(tiny, jpegs):
-    """150 JPEGs: of the first 64, three are unreadable; of the others, as many."""
+    """150 JPEGs: three of the first 64 are unreadable, and three of the others."""
     config = tiny(dataset=str(jpegs))
     assert probe_dataset(config) == (147, 3, None, False)
     assert len(load_dataset(config).images) == 144
     assert probe_dataset(config) == (144, 3, None, True)
     few = tiny(dataset=str(jpegs), train_size=10)
     assert probe_dataset(few) == (8, 3, None, True)  # all were read
-    assert probe_dataset(tiny(dataset="digits")).is_exact  # an array, in which nothing is damaged
+    assert probe_dataset(tiny(dataset="digits")).is_exact  # an array, which cannot be damaged
 
 
 def test_everything_that_changes_pixels_makes_another_pack(tiny, image_folder):

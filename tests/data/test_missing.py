@@ -1,4 +1,4 @@
-"""Datasets that are not there: the line names what is odd about them, and what was meant."""
+"""Missing datasets: the message names what is odd about them, and what was probably meant."""
 
 import random
 from pathlib import Path
@@ -90,6 +90,6 @@ def test_any_name_is_one_line():
     rng, signs = random.Random(0), "a/\\~'\" .:$%{}C-“é\n"
     for _ in range(3000):
         name = "".join(rng.choices(signs, k=rng.randrange(1, 9)))
-        if name.strip():  # the checks refuse the others
+        if name.strip():  # the checks refuse empty ones
             line = describe_missing_dataset(name, Path("data"), "")
             assert line.isprintable() and len(line) > len(name)

@@ -1,4 +1,4 @@
-"""Which labels tell modes apart: those of the run, or the first that its dataset has."""
+"""Which labels distinguish modes: those of the run, or the first ones that its dataset has."""
 
 import numpy as np
 import pytest

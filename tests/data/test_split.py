@@ -1,4 +1,4 @@
-"""Held-out images: which ones they are depends on their pixels and on nothing else."""
+"""Held-out images: the choice depends only on their pixels."""
 
 import hashlib
 
@@ -29,7 +29,7 @@ def test_without_a_share_all_rows_train_and_no_image_is_read():
 
 
 def test_it_is_the_hash_that_is_published(images):
-    """Which other programs can compute, and which no later version may change."""
+    """Other programs can compute it, and no later version may change it."""
     expected = [
         row
         for row, image in enumerate(images)
@@ -52,7 +52,7 @@ def test_order_and_other_images_change_nobodys_side(images):
     assert held_out_pixels(images[:1000], 0.1) == {
         image.tobytes() for image in images[:1000] if image.tobytes() in expected
     }
-    assert held_out_pixels(images, 0.2) > expected  # a larger share holds out these and more
+    assert held_out_pixels(images, 0.2) > expected  # a larger share holds out these and others
 
 
 def test_copies_are_on_one_side(images):

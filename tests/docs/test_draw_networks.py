@@ -1,4 +1,4 @@
-"""The committed picture of the networks is the one that its script draws from Config."""
+"""The committed picture of the networks is what its script draws from Config."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Two runs are drawn beside one another, from their folders."""
+"""Two runs are drawn side by side, from their folders."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The three sets as each metric takes them: computed once, and only what is needed."""
+"""The three sets as each metric takes them: computed once, and only if needed."""
 
 from types import SimpleNamespace
 
@@ -21,7 +21,7 @@ def pixels():
 
 @pytest.fixture
 def inception():
-    """Mean colours as features, two classes, and a count of the images that it was given."""
+    """Mean colours as features, two classes, and a count of the images it has seen."""
     seen = []
 
     def extract(images):

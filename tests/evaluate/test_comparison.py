@@ -1,4 +1,4 @@
-"""Scores of fakes against reals, by plain NumPy and by sets whose scores are known."""
+"""Scores of fakes against reals, checked with plain NumPy and with sets whose scores are known."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def split(training, held_out=0):
 
 
 def nearest(first, second):
-    """Mean Euclidean distance of images to the nearest of others that is not themselves."""
+    """Mean Euclidean distance of images to their nearest other image."""
     rows = [x.reshape(len(x), -1).astype(np.float64) / 255 for x in (first, second)]
     distances = np.linalg.norm(rows[0][:, None] - rows[1], axis=-1)
     return np.where(distances == 0, np.inf, distances).min(1).mean()
@@ -51,7 +51,7 @@ def test_held_out_images_show_copies_of_training_images(tiny):
 
 
 def test_enough_held_out_images_are_the_reals(tiny, monkeypatch):
-    """Dark ones, where those trained on are bright: dark fakes then have the better score."""
+    """Held-out images are dark, training images bright: dark fakes then have the better score."""
     enough = DIMENSIONS + 1  # for a Frechet distance
     monkeypatch.setattr("evaluate.comparison.HELD_OUT_IMAGES", enough)
     images = draw(3 * enough)

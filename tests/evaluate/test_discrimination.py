@@ -1,4 +1,4 @@
-"""What D makes of images, by counting pairs and by a discriminator that is easy to compute."""
+"""How D judges images: checked by counting pairs and with a simple discriminator."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_logits_of_no_more_than_a_batch_at_a_time():
 
 
 def test_gradient_norms_of_a_discriminator_with_a_known_slope():
-    """C(x) = sum of w x^2 / 2, so that its gradient is w x."""
+    """C(x) = sum of w x^2 / 2, so its gradient is w x."""
     images = np.random.default_rng(1).integers(0, 256, (70, 8, 8, 1), np.uint8)
     weights = np.random.default_rng(2).normal(size=(8, 8, 1)).astype(np.float32)
 

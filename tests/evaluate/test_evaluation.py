@@ -63,7 +63,8 @@ def test_a_run_is_scored_beside_its_floor(trained, pixels, capsys, messages):
     metrics.write_text('{"step": 5, "d_loss": 1.0, "g_loss": 1.0}\n')
     again = evaluate(config, pixels, ["swd"], samples=150)
     report = path.with_name("report.png")
-    assert report.is_file() and f"the run in one picture is {report}" in capsys.readouterr().out
+    line = f"a picture of the whole run is in {report}"
+    assert report.is_file() and line in capsys.readouterr().out
     assert (again[0].value, again[0].weights) == (scores[0].value, scores[0].weights)
 
 
@@ -107,10 +108,10 @@ def test_with_a_holdout_fakes_are_compared_with_images_that_were_not_trained_on(
     assert [*by_name] == ["nnc", "nnd", *parts]
     assert (by_name["nnd"].n, by_name["nnd"].reals) == (count, count)
     assert by_name["nnd"].split == "held-out images"
-    assert f"{count} fakes against {count} held-out images; the floor is what {count} training" in (
-        capsys.readouterr().out
-    )
-    assert any(f"only {count} images on each side, as {count} are held out" in t for t in messages)
+    sides = f"{count} fakes against {count} held-out images"
+    assert f"{sides}; the floor is the score of {count} training" in capsys.readouterr().out
+    warning = f"only {count} images on each side, because {count} are held out"
+    assert any(warning in text for text in messages)
     memorisation = by_name["memorisation_features"]
     assert (memorisation.n, memorisation.reals) == (70, 300)  # more fakes than held-out images
     assert memorisation.floor == 1 - count / 300
@@ -118,7 +119,7 @@ def test_with_a_holdout_fakes_are_compared_with_images_that_were_not_trained_on(
 
     fakes = Sampler(config).images(config.seed, count)
     nearest = find_nearest(pixels[find_held_out(pixels)], fakes).indices
-    expected = np.mean(nearest % 2 == find_held_out(pixels) % 2)  # the labels take turns
+    expected = np.mean(nearest % 2 == find_held_out(pixels) % 2)  # the labels alternate
     assert by_name["nnc"].value == pytest.approx(expected)
     folder = config.run_dir / "evaluate"
     names = [".written.json", "memorisation.png", "scores.json"]
@@ -131,9 +132,7 @@ def find_held_out(images):
 
 def test_one_held_out_image_is_too_few(tiny, pixels):
     images = pixels[: find_held_out(pixels)[0] + 1]
-    with pytest.raises(
-        ValueError, match=r"2 images that are held out\. Received: 1\. .*larger --h"
-    ):
+    with pytest.raises(ValueError, match=r"2 held-out images\. Received: 1\. .*larger --h"):
         evaluate(tiny(holdout=0.1), images, ["nn"], samples=20)
 
 
@@ -148,7 +147,7 @@ def test_a_full_disk_keeps_and_shows_what_was_scored(trained, pixels, capsys):
     assert error.value.filename == str(folder / "scores.json")
     kept = json.loads((folder / "scores.json").read_text())
     assert [record.get("metric") for record in kept] == [None, "nnd"]
-    assert "duplicates" in capsys.readouterr().out  # what could not be kept
+    assert "duplicates" in capsys.readouterr().out  # which could not be saved
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""FID of moments, of the two that a closed form has; and the statistics of TTUR's files."""
+"""FID of moments, against two with a closed form; and the statistics in TTUR's files."""
 
 import numpy as np
 import pytest
@@ -28,10 +28,10 @@ def test_fid_of_gaussians_that_are_aligned_is_known():
 def test_fid_needs_more_images_than_features_and_one_network():
     few = moments([0, 0], [1, 1], count=2)
     with pytest.raises(
-        ValueError, match=r"^FID needs 3 images or more on each side, and was given 2:"
+        ValueError, match=r"^FID needs 3 images or more on each side but was given 2:"
     ):
         measure_fid(moments([0, 0], [1, 1]), few)
-    with pytest.raises(ValueError, match=r"statistics must be of 2 features, .* are of 3"):
+    with pytest.raises(ValueError, match=r"statistics must have 2 features, .* but have 3"):
         measure_fid(moments([0] * 3, [1] * 3), few)
 
 

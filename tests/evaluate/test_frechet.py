@@ -25,7 +25,7 @@ def test_diagonal_gaussians_have_a_closed_form():
 
 
 def test_commuting_covariances_have_a_closed_form():
-    """With the same eigenvectors, the roots of the eigenvalues are what differs."""
+    """With the same eigenvectors, only the roots of the eigenvalues differ."""
     rng = np.random.default_rng(1)
     axes, _ = np.linalg.qr(rng.normal(size=(30, 30)))
     values = rng.uniform(0, 5, (2, 30))
@@ -68,7 +68,7 @@ def test_sets_of_features_have_the_distance_of_their_moments():
 
 
 def test_fewer_samples_than_numbers_are_refused():
-    with pytest.raises(ValueError, match="needs 6 images or more on each side, and was given 5"):
+    with pytest.raises(ValueError, match="needs 6 images or more on each side but was given 5"):
         measure_frechet(np.eye(5), np.eye(6)[:, :5])
-    with pytest.raises(ValueError, match="2 samples or more, and there are 1"):
+    with pytest.raises(ValueError, match="2 samples or more but was given 1"):
         gather_moments([np.ones((1, 3))])

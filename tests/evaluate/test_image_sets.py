@@ -5,7 +5,7 @@ from evaluate import image_sets
 
 
 class Drawn:
-    """Images that exist only when they are asked for, like a generator's."""
+    """Images that exist only when they are requested, like a generator's."""
 
     def __init__(self, images):
         self.images = images
@@ -61,11 +61,11 @@ def test_take_keeps_the_order(wrap):
 @pytest.mark.parametrize(
     ("reals", "fakes", "message"),
     [
-        (images(1), images(), "M needs 2 images or more on each side, and was given 1 reals and 4"),
-        (images(), images(side=9), "the reals are 8 wide x 8 high with 3 channels, the fakes 9"),
-        (images(channels=1), images(), "8 wide x 8 high with 1 channel, the fakes"),
+        (images(1), images(), "M needs 2 images or more on each side but was given 1 reals and 4"),
+        (images(), images(side=9), "the reals are 8 wide x 8 high with 3 channels and the fakes 9"),
+        (images(channels=1), images(), "8 wide x 8 high with 1 channel and the fakes"),
         (images(side=7), images(side=7), "needs images of 8x8 pixels or more"),
-        (images() / 255, images(), "this one is float64 with one image as"),
+        (images() / 255, images(), "this one is float64, and its first image is"),
         (images(channels=2), images(channels=2), "with C = 1, 3 or 4"),
     ],
 )
@@ -76,6 +76,6 @@ def test_sets_that_do_not_fit_are_refused_in_one_line(reals, fakes, message):
 
 
 def test_features_of_two_networks_are_refused():
-    with pytest.raises(ValueError, match=r"\(1, 3\) for the reals, \(1, 4\) for the fakes"):
+    with pytest.raises(ValueError, match=r"one real has features \(1, 3\) and one fake \(1, 4\)"):
         image_sets.check_feature_sets(np.ones((5, 3)), np.ones((5, 4)), metric="M", least=2)
     assert image_sets.check_feature_sets(np.ones((5, 3)), np.ones((2, 3)), metric="M", least=2) == 3

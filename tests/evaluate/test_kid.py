@@ -9,7 +9,7 @@ def kernel(x, y):
 
 
 def mmd_by_loops(xs, ys):
-    """The definition, a pair at a time."""
+    """The definition, pair by pair."""
     n, m = len(xs), len(ys)
     first = sum(kernel(xs[i], xs[j]) for i in range(n) for j in range(n) if i != j)
     second = sum(kernel(ys[i], ys[j]) for i in range(m) for j in range(m) if i != j)

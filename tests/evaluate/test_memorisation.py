@@ -1,4 +1,4 @@
-"""Samples that are copies of training images are called so, and the picture shows them."""
+"""Samples that copy training images are reported, and the picture shows them."""
 
 import numpy as np
 import pytest

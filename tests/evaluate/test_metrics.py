@@ -1,4 +1,4 @@
-"""What --evaluate takes, and that its help names all of it."""
+"""What --evaluate takes, and that its help lists all of it."""
 
 import pytest
 
@@ -47,9 +47,9 @@ def test_what_a_run_lacks_is_left_out_of_the_default_and_told_of_what_was_named(
     assert choose_metrics_of_run("nnc,swd,memorisation", plain) == ["swd"]
     run = plain.run_dir
     assert messages == [
-        f"left out: nnc needs a class for each image, and {run} has labels=none: train a run with "
+        f"left out: nnc needs a class for each image, but {run} has labels=none: train a run with "
         "--labels=own or --labels=folder.",
-        "left out: memorisation compares with images that were not trained on, and "
+        "left out: memorisation needs images that were not trained on, but "
         f"{run} has none: train a run with --holdout=0.05.",
     ]
     for name, line in (("nnc", "^nnc needs a class"), ("memorisation", "--holdout=0.05.$")):

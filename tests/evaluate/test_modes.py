@@ -1,4 +1,4 @@
-"""Modes and the divergence of their shares: against counts by hand and a loop over the formula."""
+"""Modes and the divergence of their shares: against counts by hand and the formula as a loop."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Scores while training: when they come, what they cost nothing of, and what is kept."""
+"""Scores during training: when they come, what they leave unchanged, and what is kept."""
 
 import dataclasses
 import json
@@ -81,7 +81,7 @@ def test_it_is_due_at_its_steps_or_seldom(tiny, images, trained):
     assert (off.estimate_share_of_time(), often.estimate_share_of_time()) == (0, 0.05)
     seldom.began = time.monotonic() - 1000 * seldom.seconds
     assert seldom.estimate_share_of_time() == pytest.approx(0.001, rel=0.1)
-    seldom.seconds, seldom.seconds_of_last = 3.0, 2.0  # so that the next makes 5 seconds
+    seldom.seconds, seldom.seconds_of_last = 3.0, 2.0  # with the next one, 5 seconds
     seldom.began = time.monotonic() - 90
     assert not seldom.is_evaluation_due(400, is_last=False)
     seldom.began -= 10
@@ -129,7 +129,7 @@ def test_few_images_have_no_distance_and_that_is_said_where_scores_were_asked_fo
     Monitor(tiny(eval_freq=5), images[:-2], sampler)
     assert messages == [
         f"The Frechet distance needs at least {COUNT} images. Received: {COUNT - 2}. Without it, "
-        "nothing goes to best/, and collapse is not seen."
+        "nothing is kept in best/, and collapse is not detected."
     ]
 
 
@@ -144,7 +144,7 @@ def test_a_stop_does_not_wait_for_a_score(tiny, images, monkeypatch):
 
 @pytest.mark.slow
 def test_scores_hold_on_to_nothing(tiny, images, trained):
-    """Memory goes up while functions are traced and the allocator warms up, and then stays."""
+    """Memory grows while functions are traced and the allocator warms up, and then stays."""
     monitor, sizes = Monitor(tiny(eval_freq=None), images, Sampler(trained())), []
     for step in range(40):
         monitor.score_fakes_against_reals(step)

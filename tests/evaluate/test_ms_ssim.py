@@ -11,7 +11,7 @@ def noise(seed, shape=(3, 32, 24, 3)):
 
 
 def mixed(amount):
-    """Two sets of which the second is the first with an amount of noise."""
+    """Two sets; the second is the first with some noise."""
     first, other = noise(0, (2, 176, 176, 1)), noise(1, (2, 176, 176, 1))
     first = first // 2 + 64
     second = ((1 - amount) * first + amount * other).astype(np.uint8)

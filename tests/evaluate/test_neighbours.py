@@ -107,7 +107,7 @@ def test_copies_of_training_images_are_called_so(channels):
 
 @pytest.mark.parametrize("held_out", [150, 30])
 def test_without_memorisation_every_p_value_is_as_likely(held_out):
-    """Of an honest generator, however many fakes have the same nearest real."""
+    """For an honest generator, however many fakes share a nearest real."""
     found = [
         measure_memorisation(
             gaussians(3 * s, 150), gaussians(3 * s + 1, held_out), gaussians(3 * s + 2, 300)
@@ -128,7 +128,7 @@ def test_a_tie_is_half():
 
 
 def test_sets_of_different_shapes_are_refused():
-    with pytest.raises(ValueError, match=r"nnd compares .* \(8, 8, 1\), the fakes \(8, 8, 3\)"):
+    with pytest.raises(ValueError, match=r"nnd compares .* \(8, 8, 1\) and the fakes \(8, 8, 3\)"):
         measure_nearest_fake_distance(noise(0), noise(0, channels=3))
     with pytest.raises(ValueError, match="duplicates needs 2 images or more"):
         measure_duplicates(noise(0)[:1], noise(1))

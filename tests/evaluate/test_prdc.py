@@ -5,7 +5,7 @@ from evaluate import prdc
 
 
 def prdc_by_loops(reals, fakes, k):
-    """The definitions, a pair at a time."""
+    """The definitions, pair by pair."""
 
     def reach(points, i):
         others = [np.linalg.norm(points[i] - p) for j, p in enumerate(points) if j != i]
@@ -37,8 +37,8 @@ def test_all_four_are_the_brute_force_ones(shift, monkeypatch):
 
 
 def test_equal_distributions_have_the_known_values():
-    """Naeem et al. 2020, section 4: E[density] = 1, and E[coverage] by drawing without putting
-    back: that the k nearest of 2N - 1 others are all reals is what leaves a real uncovered.
+    """Naeem et al. 2020, section 4: E[density] = 1. E[coverage] follows from drawing without
+    replacement: a real stays uncovered if the k nearest of 2N - 1 others are all reals.
     """
     count, k = 2000, prdc.NEIGHBOURS
     scores = prdc.measure_prdc(gaussians(0, count), gaussians(1, count))

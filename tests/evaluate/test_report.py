@@ -1,4 +1,6 @@
-"""report.png of odd runs: without scores, with NaN, with few entries or very many, of all sizes."""
+"""report.png of unusual runs: without scores, with NaN, with few entries or very many, of all
+sizes.
+"""
 
 import json
 
@@ -72,7 +74,7 @@ def test_a_run_is_drawn_whole_and_again(tiny, messages):
     assert write_report_of_run(config).read_bytes() == first  # the same bytes
     write_entries(config, [*entries, make_entry(30)])
     assert write_report_of_run(config).read_bytes() != first
-    assert messages == []  # ours makes room silently
+    assert messages == []  # our own file is replaced silently
 
     path.write_bytes(b"the user's")
     write_report_of_run(config)
@@ -127,7 +129,7 @@ def test_the_best_is_marked_and_the_last_verdict_said():
     np.testing.assert_allclose(charts[1].curves[0].values, [110, 110, 10])
     numbers = "at step 30: Frechet distance 1,400, 700 times its floor, diversity 10%"
     assert describe_last_scores(entries) == (falling, numbers)
-    older = {"frechet": 99.0, "vendi": 0.5}  # had neither floors nor verdicts
+    older = {"frechet": 99.0, "vendi": 0.5}  # before floors and verdicts existed
     words = "Frechet distance 99.0, diversity 50%"
     assert describe_last_scores([make_entry(10, **older)]) == ("", words)
     assert describe_last_scores([make_entry(10)]) == ("", "")

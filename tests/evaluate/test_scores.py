@@ -1,4 +1,4 @@
-"""scores.json: records are added, and nothing that was there is lost."""
+"""scores.json: records are added, and nothing is lost."""
 
 import json
 
@@ -43,7 +43,7 @@ def test_a_file_of_another_kind_is_put_aside(tmp_path, messages):
         (tmp_path / "scores.json").write_text(content)
         append_scores(tmp_path, [SWD])
         assert (tmp_path / f"scores.{number}.json").read_text() == content
-        assert messages[-1].endswith(f"put aside as scores.{number}.json.")
+        assert messages[-1].endswith(f"moved aside to scores.{number}.json.")
     assert len(json.loads((tmp_path / "scores.json").read_text())) == 1
 
 

@@ -1,4 +1,4 @@
-"""Sliced Wasserstein against a plain NumPy and SciPy one: it shares only the random draws."""
+"""Sliced Wasserstein against plain NumPy and SciPy, which share only the random draws."""
 
 import numpy as np
 import pytest

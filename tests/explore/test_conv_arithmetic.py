@@ -53,7 +53,7 @@ def test_draw_writes_the_guides_fifteen_figures_and_the_matrix(drawn):
 
 
 def cells(frame, colours):
-    """How many separate tiles there are of a colour."""
+    """The number of separate tiles of a colour."""
     return [ndimage.label(np.all(frame[..., :3] == colour, axis=-1))[1] for colour in colours]
 
 

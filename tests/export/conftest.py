@@ -12,8 +12,8 @@ from runs.checkpoints import Checkpoints
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """A run after three real steps, so that the moving statistics differ from their initial values;
-    exported.
+    """A run after three real steps, exported: its moving statistics differ from their initial
+    values.
     """
     config = Config(**TINY, seed=3, out_dir=str(tmp_path_factory.mktemp("trained"))).resolve()
     dcgan, rng = DCGAN(config), np.random.default_rng(0)

@@ -9,7 +9,7 @@ from runs.checkpoints import Checkpoints, restore_networks
 
 
 def test_frozen_graphs_in_tensorflow_1s_way(trained):
-    """import_graph_def in a session, any batch, the pixels and logits of the networks."""
+    """import_graph_def in a session: any batch size, the pixels and logits of the networks."""
     folder = write_frozen_graphs(trained)
     generator, discriminator = (
         Generator(trained.network_config()),

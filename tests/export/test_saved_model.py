@@ -16,7 +16,7 @@ from model import Discriminator
 from runs.checkpoints import Checkpoints, restore_networks
 from sample import sample
 
-# Runs where only TensorFlow is: -I keeps this repository off the path.
+# Runs with TensorFlow only: -I keeps this repository off the path.
 READER = """
 import sys, tensorflow as tf
 folder, out = sys.argv[1:]
@@ -80,7 +80,7 @@ def test_no_images_are_no_images(signatures):
 
 
 def test_images_of_another_size_are_an_error(signatures):
-    """They gave several logits each."""
+    """They used to give several logits each."""
     discriminate = signatures["discriminate"]
     for side in (8, 32):
         with pytest.raises(
@@ -113,7 +113,11 @@ def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
         np.testing.assert_array_equal(
             tf.io.decode_png(encoded), iio.imread(folder / f"{number:06d}.png")
         )
-    for wrong in (np.tile(y, (1, 2)), y[:5], np.tile(y, (2, 1))):  # the first gave wrong images
+    for wrong in (
+        np.tile(y, (1, 2)),
+        y[:5],
+        np.tile(y, (2, 1)),
+    ):  # the first used to give wrong images
         with pytest.raises(tf.errors.InvalidArgumentError):
             signatures["sample"](
                 seed=tf.constant(3, tf.int64), count=tf.constant(6), y=tf.constant(wrong)
@@ -126,7 +130,7 @@ def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
 
 
 def test_with_the_statistics_of_the_batch_one_image_is_not_its_own_batch(tiny):
-    """Alone it would be normalised to nothing: gray."""
+    """Alone, it would be normalised to uniform gray."""
     config = tiny(bn_statistics="batch").resolve()
     Checkpoints(DCGAN(config), config).save(0)
     serve = tf.saved_model.load(str(write_saved_model(config))).signatures["serving_default"]
@@ -160,7 +164,7 @@ def test_exporting_again_keeps_what_the_user_added_or_changed(tiny, messages):
 
 @pytest.mark.slow
 def test_networks_with_every_option_are_exported_and_answer_for_any_batch(tiny, messages):
-    """The same as the networks themselves; one line says that images are compared."""
+    """The answers are the networks' own; one line says that images are compared."""
     config = tiny(
         labels="folder",
         label_names=("a", "b"),

@@ -1,9 +1,10 @@
-"""Guided by coverage: pip install atheris, then python tests/faults/fuzz_atheris.py TARGET
-[libFuzzer's flags].
+"""Fuzzing guided by coverage. Install it with pip install atheris, then run
+
+    python tests/faults/fuzz_atheris.py TARGET [libFuzzer's flags]
 
 python tests/faults/fuzz_atheris.py image -max_total_time=60 starts from the seeds of targets.py,
-which names the targets. What fails is left in the current folder as crash-*; it belongs into
-test_hostile.py once it is mended.
+which names the targets. Failing inputs are left in the current folder as crash-*; add them to
+test_hostile.py once they are fixed.
 """
 
 import sys

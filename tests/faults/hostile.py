@@ -19,7 +19,7 @@ from data.packing.workers import decode_images
 
 ROOT = Path(data.__file__).parent.parent
 GEOMETRY = Geometry(16, 16)
-# Not getrusage's: a process begins with what its parent had.
+# Not getrusage's, which starts from the parent's peak.
 PEAK = """
 import re, sys
 from pathlib import Path
@@ -47,7 +47,7 @@ def png_header(width, height):
 
 
 def reason(image):
-    """Why an image is skipped; None when it is not."""
+    """Why an image is skipped; None if it is not."""
     ((_, what),) = decode_images([("image", image)], GEOMETRY, 3)[1]
     return what if isinstance(what, str) else None
 

@@ -1,8 +1,9 @@
-"""Runs main.py and kills it, as kill -9 does, when it is about to do something for the n-th time.
+"""Runs main.py and kills it, as kill -9 does, just before it does something for the n-th time.
 
-python killed.py EVENT TEXT NUMBER MILLISECONDS flags...: EVENT is one of Python's audit events
-(open, os.rename, os.remove, os.mkdir, import), TEXT is in its first or second argument, and the
-kill comes MILLISECONDS later.
+    python killed.py EVENT TEXT NUMBER MILLISECONDS flags...
+
+EVENT is one of Python's audit events (open, os.rename, os.remove, os.mkdir, import), TEXT is in its
+first or second argument, and the kill comes MILLISECONDS later.
 """
 
 import os

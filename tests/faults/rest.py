@@ -1,14 +1,16 @@
-"""TensorFlow Serving's REST without the server: requests in, answers out, by a SavedModel's
-metadata alone.
+"""TensorFlow Serving's REST without the server: answers requests from a SavedModel's metadata
+alone.
 
     python -I rest.py REQUESTS ANSWERS THREADS
 
 A line of REQUESTS is a JSON list: the SavedModel's folder and a request, {"signature_name",
 "instances" or "inputs"} as in https://www.tensorflow.org/tfx/serving/api_rest, or
-{"signature_name", "tensors"} for what gRPC carries besides: any dtype and shape. A line of ANSWERS
-is the memory in MB, a tab, and what the server would send. Both of TensorFlow's ways are taken and
-must agree: the server's own, a session that runs the tensors that the metadata names, and the
-signature's function. With several THREADS they answer at once. Imports nothing but TensorFlow.
+{"signature_name", "tensors"} for what gRPC can send besides: any dtype and shape. A line of ANSWERS
+is the memory in MB, a tab, and what the server would send.
+
+Each request is answered in both of TensorFlow's ways, which must agree: the server's own, a session
+that runs the tensors that the metadata names, and the signature's function. With several THREADS
+they answer concurrently. It imports nothing but TensorFlow.
 """
 
 import base64
@@ -21,13 +23,13 @@ from pathlib import Path
 
 import tensorflow as tf
 
-MOST = 1e38  # float32's largest, nearly; the server refuses what it cannot hold
-REFUSALS = (ValueError, TypeError, tf.errors.OpError)  # anything else is a fault of ours
+MOST = 1e38  # nearly float32's largest; the server refuses larger numbers
+REFUSALS = (ValueError, TypeError, tf.errors.OpError)  # anything else is our fault
 
 
 class Model:
-    """A loaded SavedModel: `answer` is what the server makes of a request, `metadata` what it knows
-    of the model.
+    """A loaded SavedModel: `answer` gives the server's answer to a request, `metadata` what it
+    knows about the model.
     """
 
     def __init__(self, folder: str):
@@ -136,7 +138,7 @@ def only(inputs) -> str:
 
 
 def tensor(value, dtype: int) -> tf.Tensor:
-    """Nested lists -> a tensor; ValueError for ragged ones and what the dtype cannot hold."""
+    """Nested lists -> a tensor; ValueError for ragged lists and values that exceed the dtype."""
     for leaf in leaves(value):
         if isinstance(leaf, bool) or not isinstance(leaf, int | float):
             raise TypeError(
@@ -180,7 +182,7 @@ def listed(array, as_bytes: bool) -> list:
 
 
 def megabytes() -> int:
-    """What the process holds, where Linux tells; else the most that it held."""
+    """The memory of this process, if Linux reports it; else its peak."""
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text().split()[1]) * resource.getpagesize() // 2**20

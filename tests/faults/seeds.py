@@ -1,4 +1,4 @@
-"""What the mutations of test_fuzz.py start from: small whole files of every kind, and odd ones."""
+"""What the mutations of test_fuzz.py start from: small valid files of every kind, and odd ones."""
 
 import contextlib
 import functools
@@ -24,7 +24,7 @@ ASKED = {*SETTINGS, "preset", "label", "sample", "train", "dry_run", "visualize_
 
 @functools.cache
 def scratch() -> Path:
-    """A folder that goes with the process."""
+    """A folder that is deleted when the process ends."""
     holder = tempfile.TemporaryDirectory(prefix="dcgan-faults-")
     scratch.holder = holder
     return Path(holder.name)
@@ -132,7 +132,7 @@ def lmdbs() -> list[bytes]:
 
 @functools.cache
 def tars() -> list[bytes]:
-    """Of images and their classes, in every form, with a name that takes two headers."""
+    """Of images and their classes, in every format, with a name that needs two headers."""
     made = []
     for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         content = io.BytesIO()
@@ -249,7 +249,7 @@ def newmu_files() -> list[bytes]:
 
 
 def newmu_seeds() -> list[bytes]:
-    """Its arrays, and others than they should be."""
+    """Its arrays, and malformed ones."""
     made = newmu_files().copy()
     for shape, kind in (
         ((), "f4"),

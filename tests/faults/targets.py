@@ -1,7 +1,7 @@
-"""Whatever bytes come in: each target raises only when something happens that never may.
+"""Targets for fuzzing: each takes any bytes, and raises only if something happens that never may.
 
-What may: ValueError, OSError and flags.Error, which main.py tells in one line, and images skipped
-with a reason.
+What may happen: ValueError, OSError and flags.Error, which main.py reports in one line, and images
+that are skipped with a reason.
 """
 
 import contextlib
@@ -31,9 +31,9 @@ from foreign.pytorch import read_pytorch_weights
 from tests.faults import seeds
 from tests.faults.seeds import ASKED, load_squares, scratch, written
 
-TOLD = (ValueError, OSError, flags.Error)  # by main.py, in one line
+TOLD = (ValueError, OSError, flags.Error)  # which main.py reports in one line
 SIDE = 12
-MOST = 20  # images looked at in a container
+MOST = 20  # images read from a container
 logging.set_verbosity(logging.ERROR)
 
 
@@ -109,7 +109,7 @@ def _items(opened, *, with_labels: bool = False) -> None:
 
 
 def settings(data: bytes) -> None:
-    """A config.json, read as a run's and as --config."""
+    """A config.json, read as a run's and with --config."""
     path = written("config.json", data)
     with contextlib.suppress(*TOLD):
         assert stored.read_config(path).name
@@ -124,7 +124,7 @@ def settings(data: bytes) -> None:
 
 
 def arguments(data: bytes) -> None:
-    """A command line, an argument a line, for a dataset that is nowhere."""
+    """A command line, one argument per line, for a dataset that does not exist."""
     lines = data.decode("utf-8", "surrogateescape").replace("\0", "").split("\n")
     given = [
         line
@@ -135,7 +135,7 @@ def arguments(data: bytes) -> None:
 
 
 def config_argument(data: bytes) -> None:
-    """The same, its settings in a file; where it says where runs lie, they do."""
+    """The same, with its settings in a file; if it says where runs are, they are there."""
     path = written("given.json", data)
     _one_line(
         [
@@ -174,8 +174,8 @@ def pack(data: bytes) -> None:
 
 
 def _pack_is_whole(suffix: str, data: bytes) -> None:
-    """Whatever one of its files holds, the pack has the images, or says in one line that it cannot
-    be written.
+    """Whatever one of its files holds, the pack has the images, or an error says in one line that
+    it cannot be written.
     """
     load_squares()
     next((scratch() / "packs").glob(f"*{suffix}")).write_bytes(data)

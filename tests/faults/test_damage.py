@@ -1,5 +1,5 @@
-"""Damaged states: the newest that can be read goes on; when there is none, one line says so and
-nothing is lost.
+"""Damaged states: training resumes from the newest readable one; if there is none, one line says so
+and nothing is lost.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.u
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    """A run with checkpoints of the steps 2, 4 and 6."""
+    """A run with checkpoints of steps 2, 4 and 6."""
     out = str(tmp_path_factory.mktemp("original"))
     config = Config(
         **TINY,
@@ -55,7 +55,7 @@ def restored(config) -> int:
 
 @pytest.fixture(scope="module")
 def weights(original):
-    """The generator's variables at the steps 4 and 6."""
+    """The generator's variables at steps 4 and 6."""
     return {step: generator_at(original, step) for step in (4, 6)}
 
 
@@ -131,7 +131,7 @@ def test_the_checkpoint_before_is_used(kind, harm, trained, weights):
     harm(newest(trained, kind), trained)
     assert restored(trained) == 4
     generator = Generator(trained.network_config())
-    step = restore_networks(trained, generator=generator).step  # 6 where only the rest is damaged
+    step = restore_networks(trained, generator=generator).step  # 6 if only the rest is damaged
     assert [variable.numpy().tobytes() for variable in generator.variables] == weights[step]
 
 
@@ -161,7 +161,7 @@ def test_two_damaged_and_training_goes_on_from_the_third(trained, messages):
         "step-6",
         "step-8",
     ]
-    for step in (8, 6, 4):  # all made anew
+    for step in (8, 6, 4):  # all are made again
         assert restored(longer) == step
         for path in longer.checkpoint_path.glob(f"step-{step}.*"):
             path.unlink()
@@ -196,7 +196,7 @@ def test_when_all_are_damaged_one_line_says_so_and_nothing_is_lost(
 def test_checkpoints_of_another_network_are_called_that(
     action, has_settings, trained, image_folder, capsys, caplog
 ):
-    """Its config.json was changed, or is gone and the flags are others."""
+    """Its config.json was changed, or is gone and the flags differ."""
     image_folder(20)
     path = trained.run_dir / "config.json"
     settings = json.loads(path.read_text()) | {"z_dim": 9, "dataset_fingerprint": ""}

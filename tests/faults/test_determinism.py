@@ -1,6 +1,4 @@
-"""The same seed gives the same bits, whatever the number of threads and processes that bring the
-images.
-"""
+"""The same seed gives the same bits, however many threads and processes read the images."""
 
 import json
 import os
@@ -49,8 +47,8 @@ def test_batches_are_the_same_from_memory_and_disk_and_however_far_ahead(
 
 @pytest.mark.slow
 def test_real_processes_with_and_without_the_flag(tmp_path):
-    """On a CPU --deterministic changes nothing; for GPUs it is what TensorFlow has (no GPU has
-    tried it).
+    """On a CPU, --deterministic changes nothing; on GPUs it sets TensorFlow's option (not tried
+    there).
     """
     flags = (
         "--dataset=digits",

@@ -1,5 +1,5 @@
-"""Disks that are full, read-only or gone: one line, what was there stays, and the same command goes
-on afterwards.
+"""Disks that are full, read-only or gone: one line, nothing is lost, and the same command resumes
+afterwards.
 """
 
 import contextlib
@@ -43,12 +43,12 @@ def small_disk(tmp_path):
 
     yield mount
     for place in mounted[::-1]:
-        subprocess.run(["umount", "-l", place], capture_output=True)  # one test did already
+        subprocess.run(["umount", "-l", place], capture_output=True)  # one test has done so already
 
 
 @contextlib.contextmanager
 def filled(disk, leave=0):
-    """Within the block the disk has no more than `leave` bytes left."""
+    """Within the block, the disk has at most `leave` bytes left."""
     ballast = disk / "ballast"
     with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(bytes(65536)) == 65536:
@@ -62,7 +62,7 @@ def filled(disk, leave=0):
 
 @pytest.fixture
 def command(tmp_path, image_folder, capsys):
-    """Runs main.py's main with tiny networks on 60 images; (exit code, what it said)."""
+    """Runs main.py's main with tiny networks on 60 images; (exit code, output)."""
     image_folder(60)
 
     def call(*flags):
@@ -88,7 +88,7 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize(
-    # Training under so low a limit has its own test, as its log would be limited too
+    # Training with such a low limit has its own test, as its log would be limited too
     ("action", "disk"),
     [
         (action, disk)
@@ -290,7 +290,7 @@ def test_a_missing_data_dir_is_one_line(command, tmp_path):
 
 
 def test_a_pack_that_shrinks_while_it_is_used_is_one_line(command, tmp_path, monkeypatch):
-    """As on a disk that is pulled: the pages are gone, and a mapped one would end the process."""
+    """As when a disk is unplugged: pages are gone, and a mapped one would end the process."""
     original = Steps.run
 
     def run(self, calls):
@@ -324,7 +324,7 @@ def test_a_mount_that_vanishes_while_it_trains(image_folder, small_disk, tmp_pat
     )
     process = start(*flags, "--steps=200000", "--ckpt_freq=20")
     wait_for(process, "step 40 of")
-    # What is open stays usable, what is not is gone
+    # Open files stay usable, others are gone
     subprocess.run(["umount", "-l", disk], check=True)
     wait_for(process, "step ")
     process.terminate()

@@ -1,4 +1,4 @@
-"""Thousands of mutated files and command lines, the same ones every time; fuzz_atheris.py looks
+"""Thousands of mutated files and command lines, the same ones every time; fuzz_atheris.py searches
 further.
 """
 
@@ -31,14 +31,14 @@ INPUTS = {
     "torch_file": 300,
 }
 LEAST = 5000  # in all, without PyTorch's
-SHARE_TRIED = 0.9  # of its inputs, at least: Hypothesis may leave out what it had before
+SHARE_TRIED = 0.9  # of its inputs, at least: Hypothesis may skip repeated ones
 TRIED = collections.Counter()
 
 
 @st.composite
 def mutated(draw, seeds: list[bytes]) -> bytes:
-    """One of `seeds`, as it is, or cut, with bits flipped, bytes overwritten or put in, or another
-    one's end.
+    """One of `seeds`: unchanged, cut, with bits flipped, with bytes overwritten or inserted, or
+    with another one's end.
     """
     content = bytearray(draw(st.sampled_from(seeds)))
     place = st.integers(0, len(content))
@@ -66,7 +66,7 @@ def mutated(draw, seeds: list[bytes]) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # Pillow's, which data.encoded has ignored but pytest shows
+@pytest.mark.filterwarnings("ignore")  # Pillow's, which data.encoded ignores but pytest shows
 @pytest.mark.parametrize("name", INPUTS)
 def test_mutated_input_does_no_harm(name):
     if name == "torch_file":

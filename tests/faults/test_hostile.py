@@ -44,7 +44,7 @@ print(peak() - before, seen)
     ("width", "height", "expected"),
     [
         (10_000, 10_000, "10000x10000 pixels, more than 89 million"),
-        (60_000, 60_000, "more than 89 million pixels"),  # Pillow's own check is first
+        (60_000, 60_000, "more than 89 million pixels"),  # Pillow's own check comes first
         (2**31 - 1, 2**31 - 1, "more than 89 million pixels"),
     ],
 )
@@ -118,7 +118,7 @@ def test_odd_names_are_told_in_one_line(tmp_path, tiny, capsys):
 def test_postscript_called_jpg_runs_nothing(monkeypatch):
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_: pytest.fail("ran Ghostscript"))
     page = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
-    assert Image.open(io.BytesIO(page)).format == "EPS"  # as Pillow by itself sees it
+    assert Image.open(io.BytesIO(page)).format == "EPS"  # as Pillow itself detects it
     assert reason(page) == "not an image"
 
 
@@ -230,7 +230,7 @@ def test_the_program_tells_a_hostile_folder_in_one_line(tmp_path):
 
 
 def test_nothing_unpickles_files():
-    """Pickles go between our own processes only; code in others' files never runs."""
+    """Only our own processes exchange pickles; code in others' files never runs."""
     allowed = {"data/packing/workers.py"}
     packages = [*ROOT.glob("*/__init__.py"), *ROOT.glob("*/*/__init__.py")]
     folders = [ROOT, *(path.parent for path in packages)]

@@ -47,7 +47,7 @@ def test_zip_bombs_are_refused_by_their_header(tmp_path):
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_zip_inflates_no_further_than_its_header_says(tmp_path, method):
     path = zip_with(tmp_path / "lies.zip", {"zeros.png": bytes(2**28)}, method)
-    patched(path, 24, "<I", 1000)  # the size of what was 256 MB
+    patched(path, 24, "<I", 1000)  # the size, which was 256 MB
     script = """
 from data.sources.folder import open_image_zip
 before = peak()
@@ -123,7 +123,7 @@ def test_a_pipe_called_zip_is_not_waited_for(tmp_path):
 
 def test_folders_too_deep_are_left_out(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    # os.walk calls itself, and the whole path is longer than a path may be.
+    # os.walk is recursive, and the whole path is longer than a path may be.
     for depth in range(1200):
         Path("d").mkdir()
         if depth < 3:
@@ -136,7 +136,7 @@ def test_folders_too_deep_are_left_out(tmp_path, monkeypatch):
 
 
 def test_files_that_change_while_they_are_packed(tmp_path):
-    """Deleted, cut, replaced by a pipe: each is skipped, the others are packed."""
+    """Deleted, cut, replaced by a pipe: each is skipped, and the others are packed."""
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(100):
@@ -161,7 +161,7 @@ def test_files_that_change_while_they_are_packed(tmp_path):
 
 
 def test_no_image_is_mapped_into_memory(tmp_path):
-    """Where a file that is cut while it is decoded would end the process."""
+    """If it were mapped, cutting the file during decoding would end the process."""
     content = io.BytesIO()
     Image.new("RGB", (3000, 2000)).save(content, "BMP")
     (tmp_path / "large.bmp").write_bytes(content.getvalue())
@@ -249,7 +249,7 @@ def lmdb_folder(tmp_path):
 
 
 def test_a_cut_lmdb_ends_its_reader_and_not_the_program(lmdb_folder, tmp_path):
-    """The pages that are missing raise SIGBUS where they are read."""
+    """Reading the missing pages raises SIGBUS."""
     whole = (lmdb_folder / "data.mdb").read_bytes()
     source = open_lmdb(lmdb_folder)
     assert pack_of(source, tmp_path / "packs").manifest["count"] == 200
@@ -284,7 +284,7 @@ def test_an_image_in_an_lmdb_that_is_too_large_is_skipped(lmdb_folder, monkeypat
 
 
 def test_hidden_lmdbs_and_folders_called_so_are_none(tmp_path, tiny):
-    """find_lmdb_folders(...)[0] raised IndexError."""
+    """find_lmdb_folders(...)[0] used to raise IndexError."""
     for inner in (".hidden/data.mdb", "faces/data.mdb/x"):
         (tmp_path / "data" / "set" / inner).parent.mkdir(parents=True)
         (tmp_path / "data" / "set" / inner).touch()

@@ -23,7 +23,7 @@ from tests.faults.hostile import megabytes, needs_proc, pack_of, png, reasons, z
 
 
 def tar_with(path, entries, mode="w"):
-    """entries: (name, content), or a TarInfo for what has none."""
+    """entries: (name, content), or a TarInfo for entries without content."""
     with tarfile.open(path, mode) as archive:
         for entry in entries:
             if isinstance(entry, tarfile.TarInfo):
@@ -36,7 +36,7 @@ def tar_with(path, entries, mode="w"):
 
 
 def resized(header: bytes, size: bytes) -> bytes:
-    """A tar's header with another size (12 bytes), and the checksum that goes with it."""
+    """A tar's header with another size (12 bytes) and a matching checksum."""
     header = header[:124] + size + header[136:148] + b" " * 8 + header[156:512]
     return header[:148] + f"{sum(header):06o}\0 ".encode() + header[156:]
 
@@ -48,7 +48,7 @@ def one_file_header(kind=tarfile.REGTYPE) -> bytes:
 
 
 def received(path) -> str:
-    """What the one line says that tells why `path` is refused."""
+    """The part of the one line that says why `path` is refused."""
     with pytest.raises(ValueError, match="must") as error:
         pack_of(open_containers([path]), path.parent / "packs")
     text = str(error.value)
@@ -119,7 +119,7 @@ def test_pax_records_that_lie_are_a_damaged_header(tmp_path, records):
 
 
 def test_names_upon_names_and_sparse_files(tmp_path):
-    """tarfile calls itself for each of these headers."""
+    """tarfile recurses for each of these headers."""
     name = resized(one_file_header(b"L"), b"00000000005\0") + b"b.png".ljust(512, b"\0")
     path = tmp_path / "a.tar"
     image = png()
@@ -255,7 +255,7 @@ def test_npz_bombs_and_methods_that_numpy_does_not_write(tmp_path, monkeypatch):
 def test_an_array_that_ends_before_its_header_says_is_one_line(tmp_path):
     path = zip_with(tmp_path / "a.npz", {"x.npy": npy(described("(9, 8, 8)"), bytes(576))})
     content = bytearray(path.read_bytes())
-    content[content.index(b"PK\x01\x02") - 40] ^= 255  # in what was deflated
+    content[content.index(b"PK\x01\x02") - 40] ^= 255  # in the deflated data
     path.write_bytes(content)
     assert received(path)
 
@@ -267,7 +267,7 @@ def test_an_array_that_ends_before_its_header_says_is_one_line(tmp_path):
 
 
 def test_large_images_in_an_array_are_few_at_a_time(tmp_path, monkeypatch):
-    """64 of them in flight may be gigabytes."""
+    """64 of them in flight could take gigabytes."""
     np.save(tmp_path / "a.npy", np.zeros((40, 64, 64), np.uint8))
     monkeypatch.setattr(limits, "MAX_ENCODED_BYTES_IN_FLIGHT", 10 * 64 * 64)
     items = open_array_file(tmp_path / "a.npy").items()
@@ -303,7 +303,7 @@ print(peak() - before, total)
 
 @pytest.mark.parametrize("use_dictionary", [True, False])
 def test_a_page_that_inflates_to_much_is_a_bomb(tmp_path, monkeypatch, use_dictionary):
-    """58 kB of 1.9 GB of zeros took 11 GB, since pyarrow inflates a page as a whole."""
+    """58 kB that hold 1.9 GB of zeros took 11 GB, because pyarrow inflates a page as a whole."""
     monkeypatch.setattr(limits, "MAX_PAGE_BYTES_UNCHECKED", 2**20)
     path, options = tmp_path / "a.parquet", {"use_dictionary": use_dictionary}
     for column in ("image", "label"):
@@ -321,9 +321,9 @@ def test_a_page_that_inflates_to_much_is_a_bomb(tmp_path, monkeypatch, use_dicti
     [
         # I64s of the footer: of 64 rows, 8,191.
         ("none", b"\x16\x80\x01", b"\x16\xfe\x7f", "Received: 8,127 fewer"),
-        # The I32 in a page header that says to how much the page inflates.
+        # The I32 in a page header that gives the page's inflated size.
         ("snappy", b"\x15\x8e\xb2\x01", b"\x15\xfe\xff\x7f", "Page didn't decompress to expected"),
-        # The length of a value, before it.
+        # The length of a value, stored before it.
         (
             "none",
             struct.pack("<I", 174),

@@ -1,4 +1,4 @@
-"""Packs that were harmed, and what is in memory and in line while one is made."""
+"""Damaged packs, and what is in memory and in the queue while one is made."""
 
 import json
 from pathlib import Path

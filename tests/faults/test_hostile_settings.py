@@ -1,4 +1,4 @@
-"""Settings and weights that were made to do harm, or were harmed: one line each."""
+"""Settings and weights that are malicious or damaged: one line each."""
 
 import json
 import os
@@ -104,7 +104,7 @@ def test_a_header_of_an_array_that_does_not_end_is_one_line(tmp_path):
     (tmp_path / "1_gen_params.jl_00.npy").write_bytes(
         b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
     )
-    with pytest.raises(ValueError, match=r"must hold whole .npy files"):
+    with pytest.raises(ValueError, match=r"must hold complete .npy files"):
         read_newmu_weights(tmp_path)
 
 
@@ -139,7 +139,7 @@ def test_a_cut_checkpoint_of_tensorflow_1_is_one_line(tmp_path):
         whole = path.read_bytes()
         for size in (0, 10, len(whole) // 2, len(whole) - 1):
             path.write_bytes(whole[:size])
-            with pytest.raises(ValueError, match="must be a whole TensorFlow checkpoint"):
+            with pytest.raises(ValueError, match="must be a complete TensorFlow checkpoint"):
                 weights.read_foreign_weights([type(tmp_path)(prefix)])
         path.write_bytes(whole)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: once saves and exits with 0, twice exits at once; both
+"""Ctrl-C, SIGTERM and a closed terminal: once saves and exits with 0, twice exits immediately; both
 lose nothing.
 """
 
@@ -19,9 +19,7 @@ def flags(place, *others):
 
 
 def heard(*flags):
-    """A process that hears of every signal, also where a shell started these tests in the
-    background.
-    """
+    """A process that hears every signal, even if a shell started these tests in the background."""
     return start(
         *flags, preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in NUMBERS]
     )
@@ -65,7 +63,7 @@ def test_twice_exits_at_once_also_while_tensorflow_computes(tmp_path):
     big = ("--output_height=64", "--stem_width=512", "--batch_size=128", "--dataset=digits")
     process = heard(*flags(tmp_path, "--steps=1000", *big))
     wait_for(process, "step 1 of")
-    time.sleep(1)  # in the midst of a step, which takes seconds
+    time.sleep(1)  # in the middle of a step, which takes seconds
     process.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     process.send_signal(signal.SIGTERM)
@@ -112,7 +110,7 @@ def test_other_actions_end_with_130_and_leave_nothing_half_written(action, tmp_p
     time.sleep(4.5)
     process.send_signal(signal.SIGINT)
     result, said = process.communicate(timeout=60)
-    # Then the signal may meet a Python that takes itself apart
+    # Then the signal may arrive while Python is shutting down
     done = " is in " in result or " are in " in result
     assert process.returncode == 130 or (done and process.returncode in (0, -signal.SIGINT)), said
     assert "Traceback" not in said

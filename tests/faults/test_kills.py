@@ -29,7 +29,7 @@ STEPS = (
     "--export",
 )
 
-# What the program is about to do, for which time, and how many milliseconds later it is killed.
+# A name, the event, its text, which occurrence, and how many milliseconds later the kill comes.
 MOMENTS = (
     [
         ("start-up", "import", "config", 1, 0),
@@ -114,7 +114,7 @@ def killed(moment, folder, place) -> bool:
 
 
 def assert_equal_to(undisturbed, place):
-    """The same weights, pictures, film and SavedModel, and no file more or less."""
+    """The same weights, pictures, film and SavedModel, and exactly the same files."""
     run_dir, expected_dir = place / "run", undisturbed / "run"
     assert state(run_dir) == state(expected_dir)
     found, expected = tree(place), tree(undisturbed)
@@ -143,7 +143,7 @@ def losses(run_dir) -> dict:
 
 
 def test_26_chosen_moments(folder, undisturbed, tmp_path):
-    """Four runs, each killed again and again, two at a time; at the end all four are as the
+    """Four runs, each killed again and again, two at a time; at the end, all four equal the
     undisturbed one.
     """
 
@@ -223,7 +223,7 @@ def scores(run_dir) -> list:
 
 
 def test_10_random_moments(folder, undisturbed, tmp_path):
-    """Two runs, killed five times each by the clock; a start that is done before its time does not
+    """Two runs, each killed five times by the clock; a start that finishes before its time does not
     count. Seed 0.
     """
     place_of, chosen = undisturbed[0], random.Random(0)
@@ -251,7 +251,7 @@ def test_10_random_moments(folder, undisturbed, tmp_path):
 
 
 def test_the_processes_of_a_killed_packing_end_too(folder, tmp_path):
-    """From 5,000 images on packing has processes of its own; a kill reaches only their parent."""
+    """From 5,000 images on, packing uses several processes; a kill reaches only their parent."""
     many = tmp_path / "many"
     for number in range(80):  # 5,600 names
         (many / str(number)).mkdir(parents=True)

@@ -1,5 +1,5 @@
-"""100,000 image files: the real program packs them in bounded memory, and then starts as if there
-were none.
+"""100,000 image files: the real program packs them in bounded memory, and later starts as fast as
+without them.
 """
 
 import os
@@ -39,9 +39,8 @@ FLAGS = [
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder in memory where there is one: 100,000 names are hard on a disk.
-
-    Removed afterwards, whatever happens.
+    """A folder in memory if possible: 100,000 names are hard on a disk. It is always removed
+    afterwards.
     """
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < ROOM:
@@ -53,7 +52,9 @@ def place(tmp_path):
 
 
 def linked_images(place: Path) -> Path:
-    """`place`/photos with 100,000 names in a hundred folders, for a few small JPEGs and PNGs."""
+    """`place`/photos with 100,000 names in a hundred folders, which link to a few small JPEGs and
+    PNGs.
+    """
     rng, kinds = np.random.default_rng(0), []
     for kind in range(KINDS):
         suffix = (".jpg", ".png")[kind % 2]
@@ -69,7 +70,7 @@ def linked_images(place: Path) -> Path:
 
 
 def start(photos: Path, steps: int) -> tuple[str, float, float]:
-    """Runs main.py: its messages, its seconds until the last step is logged, and the peak GB of it
+    """Runs main.py: its messages, the seconds until its last step is logged, and the peak GB of it
     and its workers.
     """
     command = [sys.executable, ROOT / "main.py", "--dataset", photos, *FLAGS, "--steps", str(steps)]

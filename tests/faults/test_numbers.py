@@ -1,6 +1,4 @@
-"""Numbers that are none any more, and memory that is none: going back, saying so, and never saving
-them.
-"""
+"""NaN, infinity and exhausted memory: training goes back, says so, and never saves them."""
 
 import dataclasses
 import math
@@ -144,7 +142,7 @@ def test_without_a_checkpoint_it_begins_again(tiny, images, monkeypatch, warned)
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_ten_thousand_times_the_learning_rate(precision, tiny, images, monkeypatch):
-    """It ends well or with advice, and never saves anything that is not finite."""
+    """It ends well or with advice, and never saves a number that is not finite."""
     monkeypatch.setattr(checks, "_check_setting_range", lambda *_: None)
     config = tiny(
         steps=60, ckpt_freq=5, learning_rate=1e4 * Config.learning_rate, mixed_precision=precision

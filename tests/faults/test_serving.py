@@ -1,5 +1,5 @@
-"""The SavedModel as a server runs it: 1,000 requests, half of them wrong in some way, get what they
-should.
+"""The SavedModel as a server runs it: 1,000 requests, half of them wrong in some way, get the right
+answers.
 """
 
 import base64
@@ -38,7 +38,7 @@ MODELS = {"plain": {}, "labelled": LABELS, "batch": {**LABELS, "bn_statistics": 
 
 @dataclasses.dataclass(frozen=True)
 class Served:
-    """A SavedModel and the networks that it was made of."""
+    """A SavedModel and the networks that it was made from."""
 
     folder: str
     config: Config
@@ -46,7 +46,7 @@ class Served:
     discriminator: Discriminator
 
     def generate(self, z, y=None):
-        """In whole batches where statistics are of the batch, as the signature promises."""
+        """In whole batches if statistics are of the batch, as the signature promises."""
         if self.config.bn_statistics == "batch":
             return answer_request_in_batches(self.generator, z, y, tf.identity).numpy()
         return self.generator(z, y).numpy()
@@ -124,8 +124,8 @@ def written(form, signature, tensors) -> dict:
 
 
 def column(answer, alias, shape):
-    """An output (B, *shape) float32 of an answer in any form; its own shape is checked where the
-    answer tells it.
+    """An output (B, *shape) float32 of an answer in any form; its own shape is checked if the
+    answer has it.
     """
     assert "error" not in answer, answer["error"]
     if "predictions" in answer:
@@ -147,7 +147,7 @@ def refused(words=""):
     return check
 
 
-# Requests that are right: (request, what its answer must pass).
+# Valid requests: (request, the check that its answer must pass).
 
 
 def generate(rng, model, rows=None):
@@ -174,7 +174,7 @@ def discriminate(rng, model, rows=None):
 
     def check(answer):
         logits = column(answer, "logits", (1,))
-        if rows:  # TensorFlow's convolution stumbles over none, outside of the SavedModel
+        if rows:  # outside the SavedModel, TensorFlow's convolution fails without rows
             np.testing.assert_allclose(logits, model.discriminate(**tensors), rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(
             column(answer, "probability", (1,)), 1 / (1 + np.exp(-logits)), atol=1e-6
@@ -207,15 +207,15 @@ def sample(rng, model, count=None):
 
 
 def assert_same_pixels(ones, others):
-    """But for a few that lie between two levels: TensorFlow fuses more layers for a server than for
-    a direct call.
+    """Except for a few that are between two levels: TensorFlow fuses more layers for a server than
+    for a direct call.
     """
     apart = np.abs(ones.astype(int) - others)
     assert apart.max() <= 1 and (apart > 0).mean() < 0.01
 
 
 def unknown_input(rng, model):
-    """The server takes from "inputs" the names that it knows."""
+    """The server takes only the names that it knows from "inputs"."""
     tensors = {"z": latent(rng, 3), **y_of(rng, model, 3)}
     request = {"inputs": {name: array.tolist() for name, array in tensors.items()} | {"q": [1.0]}}
 
@@ -227,7 +227,7 @@ def unknown_input(rng, model):
 
 
 def not_finite(rng, model):
-    """The rows beside one that is not finite are what they are without it."""
+    """One row is not finite; the others are what they are without it."""
     rows, k = int(rng.choice([3, 65])), int(rng.integers(3))
     tensors = {"z": latent(rng, rows), **y_of(rng, model, rows)}
     tensors["z"][k, rng.integers(8)] = rng.choice([np.nan, np.inf, -np.inf, 1e30, -1e38])
@@ -259,7 +259,7 @@ RIGHT = (
 )
 
 
-# Requests that are wrong: each must be refused.
+# Invalid requests: each must be refused.
 
 
 def wrong_shape(rng, model):
@@ -281,7 +281,7 @@ def wrong_images(rng, model):
 
 
 def wrong_y(rng, model):
-    """Of other rows or width; a model without labels takes none."""
+    """With a wrong number of rows or width; a model without labels takes no y."""
     count = int(rng.choice([3, 64]))
     y = [
         np.zeros((count - 1, 2)),
@@ -390,7 +390,7 @@ def cases(models):
 
 
 def answers(asked, place, *, threads):
-    """(MB of memory, answer) of every case, from one process that knows nothing but TensorFlow."""
+    """(MB of memory, answer) for every case, from one process that has only TensorFlow."""
     lines = [json.dumps([model.folder, request]) for _, model, request, _ in asked]
     (place / "requests").write_text("\n".join(lines))
     command = [sys.executable, "-I", REST, place / "requests", place / "answers", str(threads)]

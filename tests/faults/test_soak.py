@@ -1,4 +1,4 @@
-"""2,400 steps of training hold on to nothing: what benchmarks/soak.py watches for 20,000."""
+"""2,400 steps of training leak nothing: benchmarks/soak.py checks the same for 20,000."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from benchmarks import soak
 
 STEPS = 2400
 EVERY = 50
-# By then every function is traced, and pictures, checkpoints and histograms are written twice.
+# By then, every function is traced, and pictures, checkpoints and histograms are written twice.
 WARM = 1200
 RSS_GROWTH = 20  # MB; the allocator's own ups and downs are some 10 MB on a busy machine
 # Bytes a step of the main thread's heap, which moved by up to 25 without a leak. TensorFlow keeps
@@ -41,7 +41,7 @@ def test_a_step_leaves_nothing_on_the_heap(samples):
     if samples[0].heap_mb is None:
         pytest.skip("the C library does not tell")
     sizes = [sample.heap_mb * 2**20 for sample in samples]
-    # What happens once, such as a table that doubles, is no leak
+    # What happens once, such as a table that doubles, is not a leak
     grown = np.median(np.diff(sizes)) / EVERY
     print(f"{grown:.0f} bytes per step")
     assert grown < HEAP_GROWTH

@@ -1,4 +1,4 @@
-"""Two processes at once: the second on a run is refused; two on a dataset make one pack."""
+"""Two concurrent processes: the second on a run is refused; two on a dataset make one pack."""
 
 import concurrent.futures
 import os

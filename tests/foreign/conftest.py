@@ -6,7 +6,7 @@ from originals import random_inputs, tf1_checkpoint, unconditional
 
 
 class Original(NamedTuple):
-    """A checkpoint of carpedm20's 64x64 networks, and what they compute from `inputs`."""
+    """A checkpoint of carpedm20's 64x64 networks, and their outputs for `inputs`."""
 
     prefix: str
     inputs: tuple[np.ndarray, np.ndarray]  # z, images
@@ -16,7 +16,7 @@ class Original(NamedTuple):
 
 @pytest.fixture(scope="session")
 def carpedm20(tmp_path_factory):
-    """Only read: tests change their own copy."""
+    """Read-only: tests change their own copy."""
     inputs = random_inputs(64, 3)
     folder = tmp_path_factory.mktemp("carpedm20")
     prefix, outputs = tf1_checkpoint(folder, unconditional, *inputs)

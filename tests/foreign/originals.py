@@ -1,6 +1,6 @@
 """The other implementations with random weights: their files, and what their networks compute.
 
-Without any code of ours: by TensorFlow 1's own graph, by SciPy, by PyTorch's modules.
+It uses no code of ours: only TensorFlow 1's own graph, SciPy and PyTorch's modules.
 """
 
 import itertools
@@ -90,7 +90,7 @@ def with_y(x, y):
 
 
 def conditional(z, images, y, rng, gf=4, df=3, fc=8):
-    """Draws and sees [0, 1]."""
+    """Generates and takes images in [0, 1]."""
     count = z.shape[0]
     with v1.variable_scope("generator"):
         x = tf.nn.relu(batch_norm(linear(tf.concat([z, y], 1), fc, "g_h0_lin", rng), "g_bn0", rng))
@@ -159,8 +159,8 @@ def theano_norm(x, gain, shift):
 
 
 def theano_conv(x, w):
-    """dnn_conv(x, w, subsample=(2, 2), border_mode=(2, 2)): true convolution, with the kernel
-    turned.
+    """dnn_conv(x, w, subsample=(2, 2), border_mode=(2, 2)): a true convolution, with the kernel
+    flipped.
     """
     padded = np.pad(x, [(0, 0), (0, 0), (2, 2), (2, 2)])
     maps = [
@@ -174,8 +174,8 @@ def theano_conv(x, w):
 
 
 def theano_deconv(x, w):
-    """Its adjoint to twice the size: zeros between, correlation, and a crop of the two rows that
-    the padding was.
+    """Its adjoint, to twice the size: zeros between units, correlation, and a crop of the two rows
+    of padding.
     """
     count, inputs, height, width = x.shape
     stretched = np.zeros((count, inputs, 2 * height, 2 * width))

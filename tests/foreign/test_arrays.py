@@ -1,4 +1,4 @@
-"""Settings from shapes that are laid out here by hand."""
+"""Settings derived from shapes that are written out here by hand."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_settings_follow_from_the_shapes():
         "z_dim": 6,
         "c_dim": 3,
         "bias": True,
-        "stem_width": 32,  # halved it gives all other widths
+        "stem_width": 32,  # halving it gives all other widths
     }
     config = Config(**settings, output_height=20)
     assert (config.generator_widths, config.discriminator_widths) == ((32, 16), (16, 32))
@@ -46,7 +46,7 @@ def test_widths_that_do_not_halve_are_told():
     odd = GENERATOR | zeros(stem_kernel=(6, 25 * 7), conv1_kernel=(4, 4, 16, 7))
     settings, stem_area = infer_settings_from_arrays(odd, None)
     assert (settings["g_widths"], stem_area) == ((7, 16), 25)
-    assert settings["stem_width"] == Config.stem_width  # 7 is none
+    assert settings["stem_width"] == Config.stem_width  # 7 is not valid
 
 
 def test_with_labels_the_maps_beside_them_count():
@@ -69,7 +69,7 @@ def test_labels_without_maps_of_their_own_are_refused(inputs):
         infer_settings_from_arrays(labelled, None)
     assert str(error.value) == (
         "With labels, conv2/kernel must take more maps than conv1/kernel gives, one more for each "
-        f"label. Received: {inputs} after 16. Check that the files are of one DCGAN."
+        f"label. Received: {inputs} after 16. Check that all files belong to one DCGAN."
     )
 
 
@@ -79,8 +79,8 @@ def test_a_stem_of_no_whole_maps_is_refused(units, maps):
     with pytest.raises(ValueError) as error:
         infer_settings_from_arrays(odd, None)
     assert str(error.value) == (
-        f"stem/kernel must give a whole number of the {maps} maps that conv1/kernel takes. "
-        f"Received: {units} units. Check that the files are of one DCGAN."
+        f"stem/kernel must give a multiple of the {maps} maps that conv1/kernel takes. "
+        f"Received: {units} units. Check that all files belong to one DCGAN."
     )
 
 
@@ -91,7 +91,7 @@ def test_a_stem_with_more_labels_than_maps_is_refused():
         conv1_kernel=(4, 4, 16, 10),
         conv2_kernel=(4, 4, 3, 16 + 10),
     )
-    with pytest.raises(ValueError, match="a whole number of the 0 maps that conv1/kernel takes"):
+    with pytest.raises(ValueError, match="a multiple of the 0 maps that conv1/kernel takes"):
         infer_settings_from_arrays(labelled, None)
 
 

@@ -61,8 +61,8 @@ def test_carpedm20_by_folder_and_in_tensorflow_0s_format(carpedm20, tmp_path):
 
 
 def test_carpedm20s_conditional_pair_for_mnist(tmp_path):
-    """Theirs draws and sees [0, 1], ours [-1, 1]; zeros round the image are black there and gray
-    here.
+    """Theirs uses images in [0, 1], ours in [-1, 1]; zeros around the image are black there and
+    gray here.
     """
     z, images = random_inputs(28, 1, low=0)
     y = np.eye(10, dtype=np.float32)[[3, 1, 4, 1, 5]]
@@ -122,7 +122,7 @@ def test_of_several_checkpoints_in_a_folder_the_newest_counts(tmp_path):
 
 
 def test_a_pair_for_mnist_whose_maps_leave_no_labels_is_refused(monkeypatch):
-    """Damaged, as its second transposed convolution takes only what the first one gives."""
+    """Damaged: its second transposed convolution takes only what the first one gives."""
     shapes = {"Matrix": (8, 8 * 49), "w": (5, 5, 8, 8)}
     names = [name for network in _map_mnist_tf1_names() for name in network.values()]
     arrays = {name: np.zeros(shapes.get(name.split("/")[1], (8,))) for name in names}

@@ -137,9 +137,9 @@ def test_what_is_no_such_file_is_told(tmp_path):
     with pytest.raises(ValueError, match="no such files"):
         import_weights(str(tmp_path / "nosuch"), out)
     (tmp_path / "model.b64-7.index").write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match="must be a whole TensorFlow checkpoint"):
+    with pytest.raises(ValueError, match="must be a complete TensorFlow checkpoint"):
         import_weights(str(tmp_path / "model.b64-7"), out)
-    with pytest.raises(ValueError, match="must be a whole TensorFlow checkpoint"):
+    with pytest.raises(ValueError, match="must be a complete TensorFlow checkpoint"):
         import_weights(str(tmp_path / "a.txt"), out)
 
 
@@ -161,7 +161,7 @@ def test_import_sample_and_export_from_the_command_line(carpedm20, tmp_path):
 
 @pytest.mark.parametrize("origin", [pytest.param("newmu", marks=pytest.mark.slow), "pytorch"])
 def test_the_saved_model_of_an_import_draws_the_originals_pixels(tmp_path, origin):
-    """A whole drawing batch, since Newmu's batch norm goes by the batch."""
+    """A whole drawing batch, because Newmu's batch norm uses the statistics of the batch."""
     z, images = random_inputs(32 if origin == "newmu" else 64, 3, count=DRAW_BATCH)
     if origin == "newmu":
         arrays = write_newmu(tmp_path / "theirs", np.random.default_rng(0))
@@ -246,11 +246,11 @@ def test_the_same_import_goes_on_only_if_more_is_asked_for(carpedm20, tmp_path):
     prefix = carpedm20.prefix
     given = {"out_dir": str(tmp_path / "out"), "out_name": "x"}
     config = import_weights(prefix, given)
-    with pytest.raises(ValueError, match="must be a new run"):
+    with pytest.raises(ValueError, match="must name a new run"):
         import_weights(prefix, given)
     assert import_weights(prefix, given, again=True) == config
     other, _ = tf1_checkpoint(tmp_path / "other", unconditional, *carpedm20.inputs)
-    with pytest.raises(ValueError, match="must be a new run"):
+    with pytest.raises(ValueError, match="must name a new run"):
         import_weights(other, given, again=True)
 
 

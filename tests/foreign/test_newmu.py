@@ -96,7 +96,7 @@ def test_an_archive_in_place_of_an_array_is_refused(tmp_path):
     write_newmu(tmp_path / "theirs", np.random.default_rng(0))
     with open(tmp_path / "theirs" / "200_gen_params.jl_01.npy", "wb") as file:
         np.savez(file, np.ones((2, 2)))
-    with pytest.raises(ValueError, match=r"must hold whole .npy files\. Received: an .npz"):
+    with pytest.raises(ValueError, match=r"must hold complete .npy files\. Received: an .npz"):
         read_newmu_weights(tmp_path / "theirs")
 
 

@@ -38,7 +38,7 @@ def test_without_pytorch_the_error_gives_the_command(tmp_path, monkeypatch):
 
 
 def test_pytorch_layers_with_biases(tmp_path):
-    """Its default, though not the example's: they must count, and nothing may be left unread."""
+    """PyTorch's default, though not the example's: they must count, and none may be left unread."""
     torch = pytest.importorskip(
         "torch", reason="reading a state dict takes PyTorch: pip install torch"
     )

@@ -1,4 +1,4 @@
-"""The fused updates against Adam written out in NumPy."""
+"""The fused updates, against Adam written in NumPy."""
 
 import keras
 import numpy as np
@@ -99,14 +99,16 @@ def test_the_scaler_is_built_and_takes_the_settings_of_the_run(tiny):
 
 
 def test_the_learning_rate_falls_as_its_formulas_say():
-    """Linear: the paper's code for MNIST, 100 epochs as they are and 100 in which lr / 100 goes."""
+    """Linear, as in the paper's code for MNIST: 100 epochs unchanged, then 100 that each subtract
+    lr / 100.
+    """
     rate, rates = 1.0, []
     for epoch in range(1, 201):
         rates.append(rate)
         rate -= 0.01 * (epoch > 100)
     shares = tf.range(200, dtype=tf.float32) / 200
     linear = LEARNING_RATE_DECAYS["linear"](shares).numpy()
-    np.testing.assert_allclose(linear, rates, atol=0.0101)  # there, an epoch later
+    np.testing.assert_allclose(linear, rates, atol=0.0101)  # an epoch later there
     np.testing.assert_allclose(linear[::50], [1, 1, 1, 0.5], atol=1e-6)
 
     cosine = LEARNING_RATE_DECAYS["cosine"](shares).numpy()

@@ -26,7 +26,7 @@ def random(*shape, dtype=tf.float64):
 
 
 def gradients_of(function, x, kernel):
-    """(output, its gradient by x, and by the kernel) for an upstream gradient that differs
+    """(output, its gradient by x, and by the kernel) for an upstream gradient that varies
     everywhere.
     """
     with tf.GradientTape() as tape:
@@ -72,8 +72,8 @@ def test_transpose_is_the_gradient_of_the_convolution(sides, channels, kernel_si
 
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16, tf.float16])
 def test_every_form_agrees_in_every_dtype(dtype, monkeypatch):
-    """The forms for a CPU beside those for a GPU: to float32's rounding, and to two or three bits
-    of the low dtypes.
+    """The CPU forms against the GPU forms: to float32's rounding, and to two or three bits of the
+    low precisions.
     """
     tolerance = {tf.float32: 1e-5, tf.bfloat16: 2e-2, tf.float16: 5e-3}[dtype]
     x, kernel = random(5, 8, 8, 3, dtype=dtype), random(5, 5, 3, 16, dtype=dtype)
@@ -87,8 +87,8 @@ def test_every_form_agrees_in_every_dtype(dtype, monkeypatch):
 
 
 def second_derivatives_of(function, x, kernel):
-    """The second derivatives that an upstream gradient brings together: of a sum over both first
-    ones, by x, by the kernel and by that upstream gradient.
+    """The second derivatives that an upstream gradient combines: of a sum over both first ones, by
+    x, by the kernel and by that upstream gradient.
     """
     upstream = random(*function(x, kernel).shape)
     sources = [x, kernel, upstream]
@@ -106,7 +106,7 @@ def second_derivatives_of(function, x, kernel):
 @pytest.mark.parametrize("kernel_size", [4, 5])
 @pytest.mark.parametrize(("sides", "channels"), zip(SIDES, CHANNELS, strict=True))
 def test_second_derivatives_are_tensorflows(sides, channels, kernel_size, padding):
-    """As a penalty on gradients takes them, of the convolution and of its transpose."""
+    """As a penalty on gradients takes them, for the convolution and for its transpose."""
     kernel = random(kernel_size, kernel_size, *channels)
     large = random(2, *sides, channels[0])
     small = random(2, *(-(-side // 2) for side in sides), channels[1])
@@ -134,8 +134,8 @@ def test_second_derivatives_are_tensorflows(sides, channels, kernel_size, paddin
 
 
 def test_second_derivatives_take_the_fast_forms_too():
-    """A penalty's graph has none of the ops that oneDNN is slow at: small maps' kernel gradient,
-    and enlarging to an image.
+    """A penalty's graph has no ops at which oneDNN is slow: small maps' kernel gradient, and
+    enlarging to an image.
     """
 
     @tf.function(autograph=False)
@@ -154,5 +154,5 @@ def test_second_derivatives_take_the_fast_forms_too():
     operations = differentiate_penalty.get_concrete_function(x, kernels).graph.get_operations()
     kinds = [operation.type for operation in operations]
     assert "Conv2DBackpropFilter" not in kinds
-    # The one that is left enlarges the second layer's maps to the 8 maps of the first.
+    # The remaining one enlarges the second layer's maps to the 8 maps of the first.
     assert kinds.count("Conv2DBackpropInput") == 1

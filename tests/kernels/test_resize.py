@@ -1,4 +1,4 @@
-"""The merged kernel against TensorFlow's resize and its stride-1 convolution."""
+"""The merged kernel, against TensorFlow's resize and its stride-1 convolution."""
 
 import numpy as np
 import pytest

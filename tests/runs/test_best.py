@@ -1,4 +1,4 @@
-"""best/ holds one checkpoint, which is whole at any moment, and takes nothing of the user's."""
+"""best/ holds one checkpoint, complete at any moment, and leaves the user's files alone."""
 
 import errno
 import json
@@ -45,7 +45,7 @@ def test_a_better_one_takes_the_place(config, monkeypatch, has_links):
     (config.best_path / "step-1.data-00000-of-00001").touch()  # a kill came before it was removed
 
     for path in config.checkpoint_path.glob("step-2.*"):
-        path.unlink()  # as newer ones push it out
+        path.unlink()  # as newer ones replace it
     assert files(config).items() >= of_step(2).items()
     keep_best_checkpoint(config, 3, {1, 2, 3})
     keep_best_checkpoint(config, 3, {1, 2, 3})
@@ -77,12 +77,14 @@ def content_of(folder):
 
 @pytest.mark.parametrize("kill_at", [None, 1, 2, 3, 4])
 def test_a_run_goes_back_to_its_best_and_keeps_what_came_after(config, monkeypatch, kill_at):
-    """Killed at any file that it moves, it has a whole checkpoint, and doing it again ends it."""
+    """If it is killed at any file that it moves, it has a complete checkpoint, and a second try
+    finishes.
+    """
     write_metrics(config, 1)
     (config.checkpoint_path / "notes.txt").write_text("mine")
     keep_best_checkpoint(config, 1, {1})
     for path in config.checkpoint_path.glob("step-1.*"):
-        path.unlink()  # as newer ones pushed it out
+        path.unlink()  # as newer ones replaced it
 
     if kill_at is not None:
         original, left = os.replace, [kill_at]

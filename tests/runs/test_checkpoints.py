@@ -25,7 +25,7 @@ from runs.checkpoints import (
 
 
 def values_of(dcgan):
-    """Every number of the state: networks, moments, steps taken and loss scales."""
+    """All numbers of the state: networks, moments, steps taken and loss scales."""
     owners = (dcgan.generator, dcgan.discriminator)
     owners += (dcgan.g_scaler.inner_optimizer, dcgan.d_scaler.inner_optimizer)
     scales = [dcgan.g_scaler.dynamic_scale, dcgan.d_scaler.dynamic_scale]
@@ -87,7 +87,7 @@ def test_the_progress_is_read_without_networks(tiny):
     checkpoints.save(7)
     assert read_progress(tiny(batch_size=16)) == (7, 56)
     checkpoints.older_state.write(str(config.checkpoint_path / "step-9"))
-    assert read_progress(tiny(batch_size=16)) == (7, 7 * 16)  # as there is no config.json
+    assert read_progress(tiny(batch_size=16)) == (7, 7 * 16)  # because there is no config.json
     (config.checkpoint_path / "step-9.index").write_bytes(b"damaged")
     assert read_progress(config) == (7, 56)
 

@@ -1,4 +1,4 @@
-"""Folders outside of a run's own belong to one run."""
+"""Folders outside a run's own folder belong to one run."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ from sample import sample
 
 @pytest.fixture
 def begun(tiny, tmp_path):
-    """A factory of runs that have begun, with both folders elsewhere."""
+    """A factory of runs that have started, with both folders elsewhere."""
 
     def make(name, **changes):
         places = {setting: str(tmp_path / setting) for setting in ("sample_dir", "checkpoint_dir")}
@@ -54,7 +54,7 @@ def test_a_second_run_is_refused_in_one_line_and_the_first_keeps_all(setting, tm
     assert f"{shared}, which belongs to {tmp_path / 'out' / 'a'}. Give another --{setting}" in said
     assert tree(shared) == before
     assert not (tmp_path / "out" / "b").exists()
-    assert run_here(*flags, "--steps=3", "--out_name=a") == 0  # its own goes on
+    assert run_here(*flags, "--steps=3", "--out_name=a") == 0  # its own run resumes
 
 
 @pytest.mark.parametrize("setting", ["sample_dir", "checkpoint_dir"])
@@ -110,7 +110,7 @@ def test_a_file_of_that_name_that_is_not_ours_is_left_alone(begun, tmp_path):
 
 
 def test_what_an_older_run_left_in_a_folder_is_adopted_by_that_run_alone(begun, tiny, tmp_path):
-    """Folders had no run.json before, and runs no ids."""
+    """Earlier, folders had no run.json and runs had no ids."""
     places = {name: str(tmp_path / name) for name in ("sample_dir", "checkpoint_dir")}
     old = tiny(out_name="old", **places).resolve()
     old.run_dir.mkdir(parents=True)
@@ -141,7 +141,7 @@ def test_a_folder_in_another_run_is_refused(setting, inside, begun, tiny):
         f"{other} and would be moved or removed with it. Give another --{setting}."
     )
 
-    config.run_dir.mkdir()  # a run that began there when that was allowed goes on
+    config.run_dir.mkdir()  # a run that started there when that was allowed continues
     write_config(config)
     check_run_owns_its_folders(config)
 
@@ -163,7 +163,7 @@ def test_sampling_claims_a_folder_elsewhere_and_is_refused_that_of_another(train
     sample(old, 1)
     with pytest.raises(ValueError, match=r"--sample_dir must be .*which belongs to .*/old\."):
         sample(other, 1)
-    begun = give_run_an_id(old)  # it is trained at last
+    begun = give_run_an_id(old)  # now it is trained
     check_run_owns_its_folders(begun)
     claim_folder_of_samples(begun)
     sample(begun, 1)

@@ -1,4 +1,4 @@
-"""A dataset is what it contains: the same images spelled another way, and others."""
+"""A dataset is its content: the same images under another spelling, and other images."""
 
 import dataclasses
 import shutil
@@ -17,7 +17,7 @@ from runs.not_found import dataset_may_be_of_run
 
 @pytest.fixture
 def train_on(tmp_path, caplog):
-    """Trains the same run, or a run of another name, on what --dataset means; (exit code, log)."""
+    """Trains the same run, or another one, on what --dataset means; (exit code, log)."""
     steps = iter(range(1, 99))
 
     def train(*flags):
@@ -114,7 +114,7 @@ def test_a_renamed_dataset_continues_its_run(train_on, image_folder, tmp_path, c
 
     assert code == 0
     assert f"faces-16x16 continues with the same images in another place: {moved}" in said
-    code, said = train_on(f"--dataset={moved}")  # again: it is that run's dataset now
+    code, said = train_on(f"--dataset={moved}")  # again: now it is that run's dataset
     assert code == 0
     assert "another place" not in said
     assert train_on("--dataset=Portraits")[0] == 0  # another spelling of the same
@@ -132,7 +132,7 @@ def test_a_renamed_run_stays_as_it_is_and_is_named(train_on, image_folder, tmp_p
     line = f"{out}/kept has the same images. {out}/faces-16x16 is a new run; to continue the other"
     assert f"{line} instead, add --out_name=kept." in said
     assert tree(out / "kept") == kept
-    assert train_on("--dataset=faces", "--nocrop")[0] == 0  # the new run goes on by itself
+    assert train_on("--dataset=faces", "--nocrop")[0] == 0  # the new run continues on its own
     assert tree(out / "kept") == kept
 
 

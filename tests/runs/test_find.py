@@ -14,8 +14,8 @@ from sample import sample
 
 @pytest.fixture
 def paper_run(tiny):
-    """A run of the paper's preset, made small by flags of its own; returns what a user says to find
-    it again.
+    """A run of the paper's preset, made small by its flags; returns what a user types to find it
+    again.
     """
     config = tiny(
         **(apply_preset({"preset": "paper"}) | {"stem_width": 32, "batch_size": 8, "l2": 0.0})
@@ -48,7 +48,7 @@ def test_a_preset_that_does_not_fit_is_named(paper_run, find, given, wanted):
 
 
 def test_runs_made_before_labels_go_on_without(tiny):
-    """An old config.json of mnist has no labels, which are the default of a new one."""
+    """An old config.json of mnist has no labels, which are the default for a new one."""
     config = tiny(dataset="mnist", output_height=28, c_dim=1).resolve()
     Checkpoints(DCGAN(config), config).save(1)
     write_config(config)
@@ -136,7 +136,7 @@ def test_a_run_comes_before_its_backup_in_it(trained, monkeypatch, messages):
     assert find_run(given) == find_run_to_train(given) == outer
 
     monkeypatch.chdir(outer.out_dir)
-    assert find_run({}).name == inner.name  # nobody typed ./out
+    assert find_run({}).name == inner.name  # the user did not type ./out
 
 
 @pytest.mark.parametrize("typed", [{"out_dir": "out/mime"}, {"out_name": "mime"}])
@@ -158,7 +158,7 @@ def test_a_run_whose_name_is_mistyped_does_not_start_on_digits(
 
 
 def test_settings_that_stay_without_a_checkpoint_are_named(tiny, messages):
-    """The command is --out_dir and --out_name alone, as the one that made the run."""
+    """The command has only --out_dir and --out_name, like the one that made the run."""
     given = {"out_dir": tiny().out_dir, "out_name": "run"}
     config = Config(**given, c_dim=1).resolve()
     config.run_dir.mkdir(parents=True)

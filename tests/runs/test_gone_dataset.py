@@ -1,4 +1,4 @@
-"""A run whose images are no longer where its config.json says: the line says so, and what to do."""
+"""A run whose images are no longer where its config.json says: the line says so, and the remedy."""
 
 import pytest
 from program import is_one_line, run_here
@@ -39,7 +39,7 @@ def test_images_that_are_gone_may_have_moved(run_on, tmp_path, capsys):
     for action in ("--train", "--dry_run"):
         assert refused(capsys, run, action) == line
     assert refused(capsys, run, "--train", f"--config={run}/config.json") == line
-    faces.mkdir()  # as of a disk that is not mounted
+    faces.mkdir()  # like a disk that is not mounted
     assert refused(capsys, run, "--train") == line
 
 

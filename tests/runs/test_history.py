@@ -1,4 +1,4 @@
-"""What an earlier training left, and when it is put aside."""
+"""What an earlier training left, and when it is moved aside."""
 
 import dataclasses
 import json
@@ -135,7 +135,7 @@ def test_a_second_time_other_names_are_taken(stopped):
 
 @pytest.mark.parametrize("place", ["elsewhere", "."])
 def test_in_a_folder_that_is_not_the_runs_only_its_pictures_move(stopped, tmp_path, place):
-    """--sample_dir may be any folder: renaming that would surprise other programs."""
+    """--sample_dir may be any folder: renaming it would surprise other programs."""
     folder = str(tmp_path / place) if place != "." else place
     config = stopped(sample_dir=folder)
     remove_checkpoint_folder(config)
@@ -147,7 +147,7 @@ def test_in_a_folder_that_is_not_the_runs_only_its_pictures_move(stopped, tmp_pa
 
 
 def test_an_export_is_of_an_earlier_training_and_goes_with_it(stopped, messages):
-    """It may be all that is left of those weights: --export would replace it."""
+    """It may be all that is left of those weights, and --export would replace it."""
     config = stopped()
     for name in ("saved_model/saved_model.pb", "model_card.json", "notes"):
         path = config.run_dir / "export" / name
@@ -178,7 +178,7 @@ def test_an_export_alone_is_put_aside_too(tiny):
 def test_what_was_drawn_into_a_folder_elsewhere_goes_along_with_its_record(stopped, tmp_path):
     config = stopped(sample_dir=str(tmp_path / "elsewhere"))
     draw_from_a_checkpoint(config)
-    (config.sample_path / "seed_1").mkdir()  # without a record: nobody knows whose it is
+    (config.sample_path / "seed_1").mkdir()  # without a record, its owner is unknown
     (config.sample_path / RECORD_NAME).write_text("{}")
     text = f"logs, config.json, the pictures in {config.sample_path}"
     assert describe_earlier_training(config) == text
@@ -256,7 +256,7 @@ def going_back(tiny):
 
 
 def test_what_a_kill_can_cost_is_no_lost_checkpoint(going_back, messages):
-    """The step of the next checkpoint may be logged before that is whole."""
+    """The step of the next checkpoint may be logged before that checkpoint is complete."""
     for start in (20, 39, 40):
         config = going_back(40)
         keep_run_metrics_of_lost_checkpoints(config, start)
@@ -278,7 +278,7 @@ def test_steps_that_the_user_wrote_and_saves_that_float16_skips_tell_nothing(goi
 
 @pytest.mark.parametrize(("done", "saved"), [(41, 20), (30, 30), (40, 40)])
 def test_lines_of_steps_whose_checkpoints_are_gone_are_kept(going_back, done, saved, messages):
-    """More steps than a kill can cost, or one of which TensorFlow's list has a checkpoint."""
+    """More steps than a kill can cost, or one for which TensorFlow's list has a checkpoint."""
     config = going_back(done, saved)
     before = tree(config.run_dir / "logs")
     keep_run_metrics_of_lost_checkpoints(config, 20)
@@ -304,7 +304,7 @@ def test_without_metrics_or_tensorflows_list_the_grids_tell(going_back, messages
     assert [message.startswith(text) for message in messages] == [True, True]
     assert messages[1].endswith("gone or damaged.")
 
-    # Grids stay when a run goes back: where metrics go on, they tell nothing.
+    # Grids stay when a run goes back: if metrics continue, grids show nothing.
     (config.run_dir / "logs" / "metrics.jsonl").write_text('{"step": 30}\n')
     keep_run_metrics_of_lost_checkpoints(config, 20)
     assert len(messages) == 2

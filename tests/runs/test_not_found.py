@@ -1,4 +1,4 @@
-"""The line for a command that means no run, or more than one: it names only what was typed."""
+"""The message for a command that matches no run, or several: it names only what was typed."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from runs.not_found import RUNS_LISTED, explain_missing_run, list_runs_to_pick
 
 @pytest.fixture
 def explain(tmp_path):
-    """The line for what a user gave, with the runs cats (z_dim 100) and dogs (z_dim 50) there."""
+    """The message for a user's input, with the runs cats (z_dim 100) and dogs (z_dim 50) there."""
 
     def say(given, names=("cats", "dogs")):
         out = {"out_dir": str(tmp_path)}
@@ -18,7 +18,7 @@ def explain(tmp_path):
             for name in names
         }
         line = explain_missing_run(Config(**out, **given), given, runs)
-        assert "64x64" not in line  # nobody typed it
+        assert "64x64" not in line  # the user did not type it
         return line.replace(str(tmp_path), "OUT")
 
     return say

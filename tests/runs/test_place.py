@@ -1,4 +1,4 @@
-"""A run's folder, from what a user typed; tests/runs/test_find.py finds real runs by it."""
+"""A run's folder, from what a user typed; tests/runs/test_find.py finds real runs with it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How far a run is, by hand."""
+"""The progress of a run, computed by hand."""
 
 import dataclasses
 

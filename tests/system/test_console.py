@@ -1,4 +1,4 @@
-"""How the program talks."""
+"""How the program writes messages."""
 
 import errno
 import logging as python_logging

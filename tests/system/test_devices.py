@@ -1,4 +1,4 @@
-"""TensorFlow's import, and what suits the machine."""
+"""TensorFlow's import, and the choices for the machine."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear completely or not at all."""
 
 import errno
 import os
@@ -53,7 +53,9 @@ def test_what_was_put_aside_for_nothing_comes_back(tmp_path):
 
 
 def test_what_was_put_aside_gets_another_name_when_its_own_is_taken(tmp_path, messages):
-    """Killed between two renames; before the next start the user made a folder of that name."""
+    """It was killed between two renames; before the next start, the user made a folder of that
+    name.
+    """
     for name in ("seed_0", "seed_0.abcdef.aside.tmp"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "image").write_text(name)
@@ -114,7 +116,7 @@ def test_a_temporary_that_another_process_takes_for_a_leftover_is_made_again(tmp
 
 
 def test_what_is_appended_is_there_whole_or_not_at_all(tmp_path):
-    """A limit on the size of files stands for a full disk: it cuts the first write short."""
+    """A limit on the size of files simulates a full disk: it cuts the first write short."""
     path = tmp_path / "lines"
     append_to_file_or_undo(path, b"one\n")
     append_to_file_or_undo(path, b"two\n")

@@ -79,7 +79,7 @@ def test_a_users_file_of_that_name_stays(has_locks, tmp_path, monkeypatch):
 
 
 def other_process(monkeypatch, folder):
-    """The lock as another process would ask for it, while this one lives."""
+    """Asks for the lock as another process would while this one lives."""
     pid = os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
     return locks.lock_folder(folder)

@@ -1,4 +1,4 @@
-"""How much memory there is: psutil and files made up here are the oracles."""
+"""How much memory there is, checked against psutil and made-up files."""
 
 import psutil
 import pytest
@@ -18,7 +18,7 @@ def test_the_system_is_asked_for_what_psutil_says(monkeypatch):
 
 
 def test_the_smallest_limit_counts(tmp_path, monkeypatch):
-    """A container of 3 MB that has used 1 MB, one without a limit, and one that is not there."""
+    """A container of 3 MB that has used 1 MB, one without a limit, and one that does not exist."""
     for name, text in (("max", "3000000\n"), ("used", "1000000\n"), ("none", "max\n")):
         (tmp_path / name).write_text(text)
     of_container = [str(tmp_path / name) for name in ("max", "used")]

@@ -1,4 +1,4 @@
-"""Without the packages: the real program in a Python that cannot see them, and the advice alone."""
+"""Missing packages: the real program in a Python that cannot see them, and the advice alone."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from system.packages import end_without_package, suggest_installation
 @pytest.mark.parametrize("arguments", [["main.py", "--train"], ["main.py", "--help"]])
 @pytest.mark.parametrize("cwd", [ROOT, ROOT.parent])
 def test_without_packages_one_line_says_what_to_type(arguments, cwd):
-    # -S: Python does not look into site-packages.
+    # -S: Python ignores site-packages.
     command = [sys.executable, "-S", str(ROOT / arguments[0]), *arguments[1:]]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
@@ -31,7 +31,7 @@ def test_the_downloader_says_it_too():
 
 
 def test_a_package_that_is_needed_late_is_one_line_too():
-    """TensorFlow is imported when an action needs it; here that import finds nothing."""
+    """TensorFlow is imported when an action needs it; here that import fails."""
     script = (
         "import sys; sys.modules['tensorflow'] = None; import main; "
         "sys.exit(main.main(['main.py', '--dry_run', '--output_height=8']))"

@@ -1,4 +1,4 @@
-"""What people import from Python comes without TensorFlow's chatter."""
+"""Importing our modules from Python prints none of TensorFlow's messages."""
 
 import subprocess
 import sys

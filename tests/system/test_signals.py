@@ -1,4 +1,4 @@
-"""The first signal asks, the second ends at once.
+"""The first signal asks the program to stop, the second ends it immediately.
 
 tests/faults/test_interruptions.py sends them to the program itself.
 """
@@ -29,7 +29,7 @@ with catch_stop_signals() as stop:
 
 @pytest.fixture
 def handlers():
-    """Handlers that hear of every signal, even under nohup or &; put back afterwards."""
+    """Handlers that receive every signal, even under nohup or &; restored afterwards."""
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Whose a file is: the program's own are replaced, the user's stay or are put aside."""
+"""Who owns a file: the program's own are replaced, the user's stay or are moved aside."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ def folder(tmp_path):
 
 
 def fill(folder, what="2 images", size=0, **contents):
-    """Files by name, with __ for a folder; returns what lies beside the folder afterwards."""
+    """Files by name, with __ for a folder; returns what is beside the folder afterwards."""
     with replace_folder(folder, what=what, size=size) as draft:
         for name, content in contents.items():
             path = draft / name.replace("__", "/")
@@ -35,7 +35,7 @@ def fill(folder, what="2 images", size=0, **contents):
 
 
 def files(folder):
-    """Every file but the record."""
+    """Every file except the record."""
     return {name: text for name, text in tree(folder).items() if name != RECORD_NAME}
 
 
@@ -247,7 +247,7 @@ def write_series(folder, **contents):
 
 
 def test_a_file_of_a_series_costs_a_line_of_the_record(tmp_path, monkeypatch):
-    """Whatever their number: the record is written anew only when a process begins."""
+    """However many there are: the record is rewritten only when a process starts."""
     series = FileSeries(tmp_path, what="letters")
     series.write_file_of_series("a", b"1")
     writes = []
@@ -293,7 +293,7 @@ def test_a_record_that_goes_while_a_series_is_written_grows_again(tmp_path):
 
 
 def die_while_writing(patch, name, dies_at):
-    """After the `dies_at`-th write of a record, or before that of the file `name`."""
+    """Dies after the `dies_at`-th write of a record, or before that of the file `name`."""
     count = iter(range(9))
 
     def wrap(write):

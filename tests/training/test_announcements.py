@@ -1,4 +1,4 @@
-"""What is said before the first step and after the last."""
+"""The messages before the first step and after the last."""
 
 import shlex
 
@@ -38,7 +38,7 @@ def test_it_says_what_begins_and_where_to_watch(start, jit, line, tiny, messages
     announce_training(config, **SAID | {"start": start, "jit": jit})
     assert messages[0] == f"{config.run_dir}: {line}"
     assert messages[1].startswith("watch it with: tensorboard --logdir '/")
-    assert """/it'"'"'s a run/logs'""" in messages[1]  # as a shell takes it
+    assert """/it'"'"'s a run/logs'""" in messages[1]  # quoted for a shell
     assert len(messages) == 2
 
 
@@ -83,7 +83,7 @@ def test_at_the_end_it_says_how_long_it_took(seconds, before, line, tiny, capsys
 
 
 def test_at_the_end_it_says_what_is_there_and_what_comes_next(tiny, capsys):
-    """The commands find the run, as a shell reads them."""
+    """The commands find the run when a shell reads them."""
     config = tiny(out_name="it's a run")
     announce_end_of_training(config, seconds=1, seconds_before=0, finished=False)
     _, grids, draw, export = capsys.readouterr().out.splitlines()
@@ -108,7 +108,7 @@ def test_it_warns_of_a_gpu_that_lies_idle(tiny, messages, monkeypatch):
 
 
 def test_it_warns_of_so_few_steps_that_no_shape_would_appear(tiny, messages):
-    """25 epochs of 378 images: the pictures were smears."""
+    """25 epochs of 378 images: the pictures were only smears."""
     total = tiny(batch_size=64).total_steps(378)
     announce_training(tiny(), **SAID | {"total": total}, start=0)
     said = "Only 148 steps: shapes appear at about step 400. Try --steps=2000."
@@ -137,7 +137,7 @@ def test_it_says_how_many_steps_fit_and_when_that_changes(tiny, messages):
 
 
 def test_a_run_of_the_reference_is_told_of_the_newer_methods(tiny, capsys):
-    """Once it is done, with a command for the same images that is another run."""
+    """Once it is done, with a command for a different run on the same images."""
     config = tiny(dataset="/my pets", output_width=24, crop=False, train_size=50, minutes=20)
     announce_end_of_training(config, seconds=1, seconds_before=0, finished=True)
     line = capsys.readouterr().out.splitlines()[-1]

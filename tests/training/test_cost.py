@@ -77,9 +77,7 @@ def test_flops_and_parameters_of_the_originals_64x64_networks():
 
 
 def test_the_field_is_what_a_unit_sees(tiny):
-    """By gradients through the convolutions of a wide input: the pixels with any influence on one
-    unit.
-    """
+    """By gradients through the convolutions of a wide input: the pixels that influence one unit."""
     config = tiny(output_height=128, blocks=3)
     network = Discriminator(config.network_config())
     rows = list_discriminator_costs(network.config)
@@ -116,7 +114,7 @@ def test_the_generators_field_is_what_a_unit_reaches(upsample, fields, tiny):
 
 
 def test_penalized_images_take_memory_once_more(tiny):
-    """Four tensors of 4 bytes for each number that D's layers put out: 8x8x16, 4x4x32 and a logit.
+    """Four tensors of 4 bytes for each number that D's layers output: 8x8x16, 4x4x32 and a logit.
 
     All real images and all fake ones, against a quarter of each: 1.5 more per real image.
     """

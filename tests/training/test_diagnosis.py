@@ -1,4 +1,4 @@
-"""What goes wrong while training keeps running: pure histories; test_verdicts.py has real runs."""
+"""Problems that do not stop training, in made-up histories; test_verdicts.py has real runs."""
 
 import dataclasses
 
@@ -20,8 +20,8 @@ GAINS = [(60, 0.5), (50, 0.5), (45, 0.5), (40, 0.5)]
 
 
 def evaluations(*scores, **others):
-    """Entries of (frechet, vendi), 100 steps apart; others: values of further scores, the same
-    for all or one for each.
+    """Entries of (frechet, vendi), 100 steps apart; others: further scores, one value for all
+    entries or one for each.
     """
     history = []
     for number, (frechet, vendi) in enumerate(scores):
@@ -53,7 +53,7 @@ def test_logits_may_drift_where_only_their_differences_count(loss):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_what_a_logit_says_of_a_probability_counts_where_it_is_one(loss):
-    """D(G(z)) = 0.007 by bce; elsewhere logits of -5 mean nothing of the kind."""
+    """D(G(z)) = 0.007 with bce; with other losses, logits of -5 mean nothing like that."""
     history = evaluations(*STILL, pair_accuracy=0.99, real_logit=1.0, fake_logit=-5.0)
     assert judge_by_loss(loss, history) == ("D too strong" if loss == "bce" else "")
 
@@ -93,7 +93,11 @@ def test_the_verdict_by_the_score(scores, verdict):
         (GAINS, {"pair_accuracy": 0.99, "fake_logit": -5.0}, "healthy"),
         (STILL, {"pair_accuracy": 0.99, "fake_logit": [-5, -5, -4, -5]}, "healthy"),
         (STILL, {"pair_accuracy": [0.5, 1, 0.9, 1], "fake_logit": -5.0}, "healthy"),
-        (STILL[:3], {"pair_accuracy": 0.99, "fake_logit": -5.0}, "healthy"),  # nothing before them
+        (
+            STILL[:3],
+            {"pair_accuracy": 0.99, "fake_logit": -5.0},
+            "healthy",
+        ),  # nothing precedes them
         (STILL, {"pair_accuracy": 0.5}, "D asleep"),
         (STILL, {"pair_accuracy": 0.0}, "D asleep"),
         (STILL, {"pair_accuracy": [1, 0.5, 0.5, 0.9]}, "healthy"),
@@ -120,7 +124,7 @@ def test_the_verdict_by_other_signs(scores, others, verdict):
 
 
 def test_the_most_severe_sign_is_the_one_that_is_said():
-    """Leaving out the cause of each sign in turn uncovers the next."""
+    """Removing the cause of each sign in turn reveals the next one."""
     scores = [(60, 0.5), *[(90, 0.2)] * 5]
     others = {"real_logit": 60.0, "nearest_ratio": 0.5, "pair_accuracy": 1.0, "fake_logit": -5.0}
     history, found = evaluations(*scores, **others), []
@@ -147,7 +151,7 @@ def test_images_too_few_for_a_distance_are_judged_by_what_there_is(tiny, message
 
 
 def test_what_goes_wrong_is_warned_of_once_per_occurrence(tiny, messages):
-    """Also when another process goes on with the run."""
+    """Also when another process continues the run."""
     scores = [(60, 0.5), (75, 0.2), (80, 0.2), (61, 0.5), (75, 0.2)]
     history = evaluations(*scores)
     for count in range(1, 6):

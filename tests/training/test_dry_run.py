@@ -1,4 +1,4 @@
-"""What --dry_run prints, read back and counted."""
+"""The output of --dry_run, parsed and counted."""
 
 import dataclasses
 import json
@@ -77,7 +77,7 @@ def test_it_tells_that_a_run_is_in_use(held, tiny):
 
 
 def test_it_tells_where_a_run_is_and_what_is_left(trained):
-    """5 steps of 8 images, of 3 epochs of 20: 20 images more, in steps of 4."""
+    """5 steps of 8 images, of 3 epochs of 20: 20 more images, in steps of 4."""
     config = dataclasses.replace(trained(epoch=3, blocks=1), batch_size=4)
     text = describe_dry_run(config, Outlook(20, 3, None))
     [line] = [line for line in text.splitlines() if line.startswith("run ")]

@@ -1,4 +1,4 @@
-"""Event files that are readable to their last record, whatever the disk does."""
+"""Event files that are readable to their last record, whatever happens to the disk."""
 
 import pytest
 import tensorflow as tf

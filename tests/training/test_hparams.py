@@ -1,4 +1,4 @@
-"""TensorBoard's table of settings, read as TensorBoard does."""
+"""TensorBoard's table of settings, read the way TensorBoard reads it."""
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import api as hparams
@@ -26,7 +26,7 @@ def test_it_tells_the_settings_that_shape_a_training(tiny):
 
 
 def test_the_newest_settings_win_over_those_of_earlier_processes(tiny):
-    """Up to commit 67980ae they stood at the beginning of a run's first file, and stayed there."""
+    """Up to commit 67980ae they were at the start of a run's first file, and stayed there."""
     config = tiny(learning_rate=1e-3)
     events = Events(config.run_dir)
     with events.record_summaries_of_step(0):

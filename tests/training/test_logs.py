@@ -16,7 +16,7 @@ LOSSES = {"d_loss": 1.5, "g_loss": 0.5, "d_loss_real": 1.25, "d_loss_fake": 0.25
 
 
 def results(**changes):
-    """What a step gives: D(x) = 1/2 and 3/4, D(G(z)) = 1/4, from their logits."""
+    """The results of a step: D(x) = 1/2 and 3/4, D(G(z)) = 1/4, from their logits."""
     values = {name: tf.constant(value) for name, value in (LOSSES | changes).items()}
     logits = {"real_logits": [[0.0], [np.log(3)]], "fake_logits": [[-np.log(3)]]}
     return values | {name: tf.constant(value, tf.float32) for name, value in logits.items()}
@@ -28,7 +28,7 @@ def read_metrics(config):
 
 
 def test_a_line_of_metrics_by_hand(tiny, monkeypatch):
-    """Four seconds for ten steps of eight images, of twenty in an epoch."""
+    """Four seconds for ten steps of eight images; an epoch has twenty."""
     clock = iter([100.0, 104.0])
     monkeypatch.setattr("training.logs.time.monotonic", lambda: next(clock))
     config = tiny()
@@ -67,7 +67,7 @@ def test_tensorboard_gets_the_same_numbers(tiny):
 
 
 def test_the_step_that_compiles_has_no_speed_in_tensorboard(tiny):
-    """Neither the first step of a run, nor that of a resumed one; metrics.jsonl keeps both."""
+    """Neither the first step of a run nor that of a resumed one; metrics.jsonl keeps both."""
     config = tiny()
     for start in (0, 20):
         with Logs(config, range(start, 100), images=20) as logs:
@@ -76,7 +76,7 @@ def test_the_step_that_compiles_has_no_speed_in_tensorboard(tiny):
     events = EventAccumulator(str(config.run_dir / "logs"), size_guidance={"tensors": 0})
     events.Reload()
     speeds = events.Tensors("speed/images_per_second")
-    # Two files of one second are read in any order.
+    # Two files of the same second may be read in any order.
     assert {event.step for event in speeds} == {20, 40}
     assert {event.step for event in events.Tensors("loss/d")} == {1, 20, 21, 40}
     assert all(line["images_per_second"] for line in read_metrics(config))
@@ -99,7 +99,7 @@ def test_a_continued_run_drops_what_runs_again_and_adds_to_the_time(tiny, monkey
 
 
 def test_a_loss_that_is_no_number_is_null(tiny):
-    """A step in float16 that was skipped has none, and JSON has no NaN."""
+    """A skipped step in float16 has no loss, and JSON has no NaN."""
     config = tiny()
     with Logs(config, range(100), images=20) as logs:
         logs.log_training_step(1, results(g_loss=np.nan))
@@ -137,7 +137,7 @@ def test_a_line_of_metrics_is_written_whole_or_not_at_all(tiny, messages):
 
 
 def test_the_time_begins_when_the_first_call_is_done(tiny, monkeypatch):
-    """At 0 it starts; the first call ends at 7, a log line is at 9."""
+    """It starts at 0; the first call ends at 7; a log line is at 9."""
     clock = iter([0.0, 7.0, 8.0, 9.0])
     monkeypatch.setattr("training.logs.time.monotonic", lambda: next(clock))
     with Logs(tiny(), range(100), images=20) as logs:

@@ -1,4 +1,4 @@
-"""Runs by --minutes on a clock that the test moves: they end in time, and plans change seldom."""
+"""Runs with --minutes on a clock that the test moves: they end in time; plans rarely change."""
 
 import itertools
 import math
@@ -16,7 +16,7 @@ def run_by_clock(
 ):
     """(steps, seconds, plans) of a run whose step k takes seconds_per_step(k), after the first.
 
-    evaluation: its seconds, each `every` steps and at the end.
+    evaluation: its seconds; there is one each `every` steps and one at the end.
     """
     length, step, seconds, plans = RunLength(config, total, calls_of), 1, 0.0, []
     scored = 0.0
@@ -104,7 +104,7 @@ def test_a_run_of_steps_is_left_alone(tiny):
         ({"steps": 40}, 30, 9.0, 40),
         ({"minutes": 1.0}, 0, 0.0, MAX_COUNT),
         ({"minutes": 1.0, "planned_steps": 40}, 30, 9.0, 40),
-        ({"minutes": 1.0}, 30, 20.0, 90),  # as fast as so far
+        ({"minutes": 1.0}, 30, 20.0, 90),  # at the same speed as so far
         ({"minutes": 1.0}, 30, 60.0, 30),  # the time is up
         ({"minutes": 1.0, "planned_steps": 40}, 30, 60.0, 30),
     ],
@@ -114,7 +114,7 @@ def test_what_is_known_of_a_run_before_it_goes_on(tiny, settings, step, seconds,
 
 
 def test_random_speeds(tiny):
-    """A speed that wanders by a tenth a minute, up and down by up to three."""
+    """A speed that drifts by a tenth a minute, up and down by a factor of up to three."""
     rng = np.random.default_rng(0)
     for _ in range(3):
         wander = np.exp(np.cumsum(rng.normal(0, 0.1, 40)))

@@ -1,4 +1,4 @@
-"""The pictures that training leaves."""
+"""The pictures that training writes."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from training.pictures import Pictures
 
 
 class NoLogs:
-    """Takes pictures as TensorBoard would."""
+    """Accepts pictures as TensorBoard would."""
 
     def __init__(self):
         self.images = []
@@ -25,7 +25,7 @@ class NoLogs:
 
 @pytest.fixture
 def make(tiny):
-    """A factory of Pictures of a run whose folders are there."""
+    """A factory of Pictures of a run whose folders exist."""
 
     def pictures(**changes):
         config = tiny(blocks=1, **changes).resolve()
@@ -74,7 +74,7 @@ def test_large_images_are_fewer(make):
 
 
 def test_a_row_of_reals_has_its_label_and_repeats_what_is_rare(make, photos):
-    """Of ten images one has the label b; none has the label c, for which any may stand."""
+    """One of ten images has the label b; none has the label c, which any image may represent."""
     images, y = photos(10, 16, 16), np.eye(3, dtype=np.float32)[[0] * 9 + [1]]
     pictures = make(labels="folder", label_names=("a", "b", "c"))
     pictures.write_grid_of_reals(NoLogs(), images, y)
@@ -117,7 +117,7 @@ def test_a_full_disk_is_said_once(make, photos, messages):
 
 
 def draw_all(pictures, shade):
-    """The pictures of 20 steps, with a generator that draws one shade."""
+    """The pictures of 20 steps, with a generator that draws a single shade."""
     pictures.sampler.draw = lambda z, *_: np.full((len(z), 16, 16, 3), shade, np.uint8)
     pictures.write_grid_of_reals(NoLogs(), np.full((64, 16, 16, 3), shade, np.uint8), None)
     for step in (10, 20):

@@ -1,4 +1,4 @@
-"""What a terminal of 80 columns shows, on a real one."""
+"""What a real terminal of 80 columns shows."""
 
 import fcntl
 import os
@@ -55,7 +55,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """A factory of terminals, each in the place of stderr."""
+    """A factory of terminals, each of which replaces stderr."""
     made = []
 
     def make(columns, rows=24):

@@ -1,4 +1,4 @@
-"""What training does when a step goes wrong; faults/test_numbers.py makes it go wrong."""
+"""What training does when a step fails; faults/test_numbers.py makes steps fail."""
 
 import dataclasses
 import math
@@ -35,7 +35,7 @@ def test_a_float16_step_that_overflowed_is_skipped_while_its_scale_can_shrink(sc
 
 
 def test_the_learning_rate_is_halved_three_times_and_the_run_keeps_it(tiny):
-    """And its plan, which was stored while it trained."""
+    """It also keeps its plan, which was stored during training."""
     config, error = tiny(learning_rate=8e-4, minutes=20), DivergedError("NaN.")
     config.run_dir.mkdir(parents=True)
     stored = {"planned_steps": 900, "epoch_sizes": (0, 20, 40, 12)}

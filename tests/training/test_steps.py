@@ -1,4 +1,4 @@
-"""Several steps per call, and a table on the device, against one step at a time."""
+"""Several steps per call, and a table on the device, compared with one step at a time."""
 
 import math
 
@@ -18,7 +18,7 @@ LABELLED = {"labels": "own", "label_names": ("a", "b", "c")}
 
 @pytest.fixture
 def tiny(tiny):
-    """One block and one update each, unless a test says more: tracing takes most of the time."""
+    """One block and one update each, unless a test sets more: tracing takes most of the time."""
     return lambda **changes: tiny(**({"blocks": 1, "g_updates": 1} | changes))
 
 
@@ -33,7 +33,7 @@ def labels_for(config, count=21):
 
 
 def trained(config, calls, **how):
-    """(losses and latents at the end of every call, all weights) of a new pair, same images."""
+    """(losses and latents after each call, all weights) of a new pair, on the same images."""
     dcgan = DCGAN(config, jit=how.pop("jit", False))
     found = Steps(dcgan, images_for(config), labels_for(config), **how).run(calls)
     results = [{name: value.numpy() for name, value in result.items()} for result in found]
@@ -43,7 +43,7 @@ def trained(config, calls, **how):
 
 
 def by_hand(config, count):
-    """As `trained`, with the batch and the latents of every step fetched here."""
+    """Like `trained`, but the batch and the latents of every step are fetched here."""
     dcgan, images, y = DCGAN(config), images_for(config), labels_for(config)
     order, batch = Order(len(images), config.seed), config.batch_size * config.batches_per_step
     for step in range(count):
@@ -84,13 +84,13 @@ def test_calls_start_where_an_earlier_process_stopped(on_device, tiny):
     config = tiny()
     whole, _ = trained(config, [range(1), range(1, 3), range(3, 4)], on_device=on_device)
     (last,), _ = trained(config, [range(3, 4)], on_device=on_device)
-    # The same stream; the weights are others
+    # The same stream; the weights differ
     np.testing.assert_array_equal(last["z"], whole[-1]["z"])
 
 
 @pytest.mark.parametrize("on_device", [False, True])
 def test_every_step_gets_its_draws_in_calls_of_any_length(on_device, tiny):
-    """With a share that grows with the images shown, 8 in each step, and 4 before the first."""
+    """With a share that grows with the images shown: 8 in each step, and 4 before the first."""
     ramp = {"augment_kinds": "colour,translation,cutout", "augment_ramp": 60}
     config = tiny(augment="auto", flip=True, dither=True, **ramp)
     dcgan = DCGAN(config)
@@ -106,7 +106,7 @@ def test_every_step_gets_its_draws_in_calls_of_any_length(on_device, tiny):
 
 @pytest.mark.parametrize("on_device", [False, True])
 def test_the_order_of_the_images_may_begin_elsewhere(on_device, tiny):
-    """Labels tell which images came."""
+    """Labels show which images came."""
     config = tiny(**LABELLED)
     (results,), _ = trained(config, [range(3, 4)], on_device=on_device, origin=-5)
     start = 3 * config.batch_size - 5
@@ -116,7 +116,7 @@ def test_the_order_of_the_images_may_begin_elsewhere(on_device, tiny):
 
 @pytest.mark.slow
 def test_with_xla_the_table_and_several_steps_a_call_agree(tiny):
-    """The way a GPU goes, in float32: XLA adds in another order."""
+    """As on a GPU, but in float32: XLA adds in another order."""
     config = tiny()
     last, _ = by_hand(config, 4)
     for on_device in (False, True):
@@ -147,7 +147,7 @@ def test_learning_rates_are_functions_of_the_step_and_the_total(tiny, jit):
         expected = {"learning_rate": 0.005 * factor, "d_learning_rate": 0.002 * factor}
         assert rates == pytest.approx(expected, rel=1e-5, abs=1e-12)
         changed = [not np.array_equal(w, old) for w, old in zip(weights, before, strict=True)]
-        assert all(changed) if factor else not any(changed)  # nothing more at a rate of 0
+        assert all(changed) if factor else not any(changed)  # nothing changes at a rate of 0
 
 
 def test_results_bring_the_last_labels(tiny):

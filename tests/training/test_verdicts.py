@@ -1,4 +1,4 @@
-"""What goes wrong, provoked in real runs on the handwritten digits, and a run left in peace."""
+"""Problems provoked in real runs on the handwritten digits, and a run left alone."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from runs.history import locate_metrics
 from train import train
 from training.diagnosis import SIGNS
 
-pytestmark = pytest.mark.slow  # test_diagnosis.py guards the same by their scores
+pytestmark = pytest.mark.slow  # test_diagnosis.py checks the same with given scores
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def settings(tiny):
 
 
 def freeze(monkeypatch, name):
-    """Leaves the weights of a network as they are."""
+    """Leaves a network's weights as they are."""
     original = DCGAN.update_network_weights
 
     def update(self, optimizer, tape, scaled_loss, network):
@@ -102,7 +102,7 @@ def test_eight_images_are_memorised(settings, digits, messages):
 
 @pytest.fixture
 def collapse_once(monkeypatch):
-    """Has the first evaluation of a step judged as a collapse, and every other as healthy."""
+    """Makes the first evaluation of a step count as a collapse, and all others as healthy."""
 
     def collapse(step):
         left = [step]

@@ -27,7 +27,7 @@ def test_crop_boxes(geometry, size, box):
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
 def test_a_pixel_makes_an_image_transparent(tmp_path, mode):
-    """And opaque images keep their pixels, whether they have an alpha channel or not."""
+    """Opaque images keep their pixels, with or without an alpha channel."""
     colour = np.random.default_rng(0).integers(1, 256, (16, 16, 3), dtype=np.uint8)
     for alpha in (255, 254, 0):
         image = Image.fromarray(colour)
@@ -121,6 +121,6 @@ def test_a_cut_jpeg_in_a_folder_fails_as_pillow_says(tmp_path, photos, cut):
         image.load()
     with pytest.raises(type(expected.value)) as received:
         decode_image(path, GEOMETRY, 3)
-    # "image file is truncated". When more is cut, the message holds a path or an object's address.
+    # "image file is truncated". If more is cut, the message contains a path or an object's address.
     if cut == 400:
         assert str(received.value) == str(expected.value)

@@ -82,4 +82,4 @@ def test_formats_that_run_other_programs_are_not_opened():
     formats = list_image_formats()
     assert {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"} <= {*formats}
     assert not {"EPS", "PDF", "WMF", "FPX"} & {*formats}
-    assert formats[-1] == "TGA"  # which has no signature: after all that have one
+    assert formats[-1] == "TGA"  # it has no signature, so it comes after all that have one

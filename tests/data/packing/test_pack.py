@@ -138,7 +138,7 @@ def test_a_tenth_may_be_unreadable(good, bad, trains, tiny, image_folder):
     with pytest.raises(ValueError, match=rf"Received: {bad} of {good + bad} in folder .*bad0.png"):
         load_dataset(config)
 
-    assert not list((folder.parent / ".packs").iterdir())  # nothing half-written stays
+    assert not list((folder.parent / ".packs").iterdir())  # nothing half-written is left
 
 
 def test_a_pack_goes_to_out_dir_where_data_dir_cannot_be_written(tiny, image_folder, monkeypatch):
@@ -193,7 +193,7 @@ def test_a_pack_is_made_of_any_source(tmp_path):
 def test_manifests_that_counted_alpha_channels_are_made_again(
     tiny, image_folder, transparent, made_again
 ):
-    """Those of before have no format. One that counted none counted right."""
+    """Older ones have no format. If one counted none, its count is right."""
     folder = image_folder(3)
     load_dataset(tiny(dataset="faces"))
     path = next((folder.parent / ".packs").glob("*.json"))

@@ -1,4 +1,4 @@
-"""With the real library where it is installed, and always without a network."""
+"""With the real library if it is installed, and always without a network."""
 
 import builtins
 import sys
@@ -30,7 +30,7 @@ def test_without_the_library_one_line_says_how_to_install_it(tiny, monkeypatch):
 
 @pytest.fixture
 def datasets(tmp_path, monkeypatch):
-    """The library, with caches of its own and without a network."""
+    """The library, with its own caches and without a network."""
     library = pytest.importorskip("datasets", reason="pip install datasets")
     import huggingface_hub.constants
 
@@ -46,7 +46,7 @@ def datasets(tmp_path, monkeypatch):
 
 @pytest.fixture
 def table(tmp_path, photos):
-    """A folder as the Hub has them: two splits, with names of classes."""
+    """A folder as on the Hub: two splits, with names of classes."""
     folder = tmp_path / "cats"
     for split, count in (("train", 5), ("test", 3)):
         images = cells(photos(5)[:count], in_struct=True)

@@ -34,7 +34,7 @@ def test_a_changed_file_is_another_dataset(tiny, tmp_path):
     [("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("a", "y")],
 )
 def test_classes_beside_images(tiny, tmp_path, images, labels):
-    """As Keras's mnist.npz and MedMNIST's files have them."""
+    """As in Keras's mnist.npz and MedMNIST's files."""
     classes = np.array([2, 0, 1, 2])
     others = {"x_test": pixels(2, 16, 16), "notes": np.zeros(9)}
     for column in (classes, classes[:, None].astype(np.uint8), classes.astype("U1")):
@@ -48,7 +48,7 @@ def test_classes_beside_images(tiny, tmp_path, images, labels):
 
 
 def test_other_images_of_an_archive_are_said_to_be_left_out(tmp_path, messages):
-    """As in Keras's mnist.npz, of which the original's users may expect all 70,000."""
+    """As in Keras's mnist.npz: the original's users may expect all 70,000."""
     path = tmp_path / "mnist.npz"
     classes = {"y_train": np.zeros(6, np.uint8), "y_test": np.zeros(2, np.uint8)}
     images = {"x_test": pixels(2, 16, 16), "x_train": pixels(6, 16, 16)}

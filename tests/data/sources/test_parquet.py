@@ -11,7 +11,7 @@ from data.sources.parquet import open_parquet_files
 
 
 def write_parquet(path, columns, *, features=None, **options):
-    """features: what the `datasets` library notes beside the columns."""
+    """features: what the `datasets` library stores beside the columns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pyarrow.table(columns)
     if features:
@@ -65,7 +65,7 @@ def test_a_column_of_floats_or_bools_holds_classes(tiny, tmp_path, photos, value
     labels = load_dataset(tiny(dataset="set", labels="own")).labels
     assert (labels.names, labels.y.argmax(1).tolist()) == (names, [int(value) for value in values])
 
-    columns |= {"y": ["a", "b", "a"]}  # words come first
+    columns |= {"y": ["a", "b", "a"]}  # words have priority
     write_parquet(tmp_path / "data" / "set.parquet", columns)
     assert load_dataset(tiny(dataset="set", labels="own")).labels.names == ("a", "b")
 

@@ -1,4 +1,4 @@
-"""Page headers against the sums that pyarrow's own metadata give of them."""
+"""Page headers, against their sums in pyarrow's own metadata."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""StackedMNIST is a function of MNIST, a seed and a number; checked against slow ways to say it."""
+"""StackedMNIST is a function of MNIST, a seed and a number; checked against slow code."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Against Python's tarfile, which writes the tars, and reads the same files from them."""
+"""Against Python's tarfile, which writes the tars and reads the same files from them."""
 
 import gzip
 import io
@@ -14,7 +14,7 @@ FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarf
 
 
 def tar_of(files, form=tarfile.PAX_FORMAT, **fields):
-    """A tar of `files` and of what else a tar may hold."""
+    """A tar of `files` and of other entries that a tar may have."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w", format=form) as archive:
         for kind in (tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE):
@@ -63,7 +63,7 @@ def test_odd_times_owners_and_large_numbers_are_passed_over(tmp_path):
 
 
 def test_a_tar_that_ends_too_soon_is_never_taken_for_whole(tmp_path):
-    """tarfile takes a tar without its end, and one with a damaged header, for shorter ones."""
+    """tarfile reads a tar without its end, or with a damaged header, as a shorter one."""
     content = tar_of({"a.png": b"a" * 100, "b.png": b"b" * 100}).rstrip(b"\0")
     for size in (0, 1, 511, 512, 1024, len(content) - 1, len(content)):
         with pytest.raises(ValueError, match=r"truncated|damaged header"):

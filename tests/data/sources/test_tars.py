@@ -55,7 +55,7 @@ def test_classes_by_folder_in_a_tar_and_by_tar(tiny, tmp_path, photos):
     labels = load_dataset(tiny(dataset="one", labels="folder")).labels
     assert (labels.names, labels.y.tolist()) == (("cat", "dog"), [[0, 1], [1, 0]])
 
-    for name in ("bird", "fish"):  # as ImageNet comes
+    for name in ("bird", "fish"):  # like ImageNet
         write_tar(tmp_path / "data" / "many" / f"{name}.tar", {"1.png": a, "2.png": b})
     labels = load_dataset(tiny(dataset="many", labels="folder")).labels
     assert (labels.names, labels.y.argmax(1).tolist()) == (("bird", "fish"), [0, 0, 1, 1])
@@ -63,7 +63,7 @@ def test_classes_by_folder_in_a_tar_and_by_tar(tiny, tmp_path, photos):
 
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
 def test_webdataset_shards_bring_their_classes(tiny, tmp_path, photos, suffix):
-    """In any order within a sample, over several shards, with other files about each image."""
+    """In any order within a sample, over several shards, with other files next to each image."""
     images, words = [encoded(photo) for photo in photos(6)], ["2", "0", "2", "1", "0", "2"]
     for shard in range(2):
         entries = {}

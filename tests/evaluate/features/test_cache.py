@@ -1,4 +1,4 @@
-"""Features that are kept are the same, of the same rows and network; what goes wrong costs time."""
+"""Features that are kept are those of the same rows and network; failures cost only time."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,8 @@ def test_a_damaged_file_is_put_aside_with_a_line_and_computed_again(
     aside = path.with_name(f"{path.stem}.1.features")
     assert aside.read_bytes() == damaged
     assert messages == [
-        f"{path} is damaged: it was put aside as {aside.name}, and its features are computed again."
+        f"{path} is damaged: it was moved aside to {aside.name}, and its features are computed "
+        "again."
     ]
 
 

@@ -1,4 +1,4 @@
-"""The classifier: a function of its images, right on those it has not seen, and kept."""
+"""The classifier: depends only on its images, is right on those it has not seen, and is kept."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def bright_or_dark():
 
 @pytest.fixture
 def untrained(monkeypatch):
-    """Takes no step, which is fast; counts how often a classifier would have been trained."""
+    """Trains for no step, which is fast; counts how often a classifier would have been trained."""
     counts = []
 
     def train(images, y, *, one_hot):
@@ -68,11 +68,11 @@ def test_it_is_kept_for_the_same_images_and_labels(bright_or_dark, untrained, tm
     first = load_or_train_classifier(images, y, one_hot=True, path=path)
     again = load_or_train_classifier(images, y, one_hot=True, path=path)
     assert (again.name, again.accuracy, untrained) == (first.name, first.accuracy, [100])
-    right = f"right on {100 * first.accuracy:.2f}% of 20 images that it was not trained on."
-    assert messages == [f"modes are told apart by a {first.name}, {right}"] * 2
+    right = f"right on {100 * first.accuracy:.2f}% of 20 images not trained on."
+    assert messages == [f"modes are told apart by a {first.name}, which is {right}"] * 2
 
     load_or_train_classifier(images, y[:, [0, 0, 1]], one_hot=False, path=path)
-    line = f"{path} is of other images or another version: the classifier is trained again."
+    line = f"{path} is for other images or another version: the classifier is trained again."
     assert (messages[2], untrained) == (line, [100, 100])
     assert "% of the attributes of 20 images" in messages[3]
 

@@ -1,4 +1,4 @@
-"""The frozen graph runs as it is, in batches; what is no such graph is told in one line."""
+"""The frozen graph runs as it is, in batches; any other file is reported in one line."""
 
 import tarfile
 
@@ -70,15 +70,17 @@ def test_the_archive_and_the_graph_in_it_are_the_same_network(small, network, tm
 
 
 def test_a_missing_file_is_asked_for(tmp_path):
-    wanted = r"fetch http://download\.tensorflow\.org/.*\.tgz to .*/\.inception/inception-.*\.tgz$"
-    with pytest.raises(ValueError, match=f"^the Inception network must be on this disk.*{wanted}"):
+    wanted = (
+        r"download http://download\.tensorflow\.org/.*\.tgz to .*/\.inception/inception-.*\.tgz$"
+    )
+    with pytest.raises(ValueError, match=f"^the Inception network is not on this disk.*{wanted}"):
         find_inception_file(None, tmp_path)
-    with pytest.raises(ValueError, match=f"no.pb must be classify.*not there: {wanted}"):
+    with pytest.raises(ValueError, match=f"no.pb must be or hold classify.*is there: {wanted}"):
         find_inception_file(tmp_path / "no.pb", tmp_path)
 
 
 def change(small, **changes):
-    """The graph's bytes after a function for the node of each name."""
+    """The graph's bytes, after applying to each named node its function."""
     graph = small.build_graph()
     for node in graph.node:
         if node.name in changes:
@@ -123,7 +125,7 @@ def test_what_is_not_the_graph_is_one_line(small, tmp_path, damage, found):
 def test_an_archive_without_the_graph_is_one_line(small, tmp_path):
     path = small.write(tmp_path / "some.tgz")
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(ValueError, match=r"some\.tgz must hold .* an error: .*: fetch http"):
+    with pytest.raises(ValueError, match=r"some\.tgz must hold .* an error: .*\. Download http"):
         Inception(path)
     tarfile.open(path, "w:gz").close()
     with pytest.raises(ValueError, match=r"an archive without classify_image_graph_def\.pb"):

@@ -1,4 +1,4 @@
-"""Which classifier a run gets, and what it says of images; and the whole way of the command."""
+"""Which classifier a run gets, and what it says about images; and the whole command."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,9 @@ from evaluate.features.mode_classifier import ModeClassifier, load_mode_classifi
 
 
 class BrightnessAsClass:
-    """A class of a gray image is its brightness over 25; attributes are its halves' brightness."""
+    """The class of a gray image is its brightness over 25; attributes are the brightness of its
+    halves.
+    """
 
     def __init__(self, *, one_hot):
         self.one_hot = one_hot
@@ -33,7 +35,7 @@ def test_each_channel_of_a_stacked_image_is_a_digit():
     assert found.modes.tolist() == [123, 0, 901]
     np.testing.assert_array_equal(found.features, images[:, 0, 0])
     assert found.confidence == pytest.approx((0.1 / 9 + 0.89) / (0.1 / 9 * 10 + 0.89))
-    with pytest.raises(ValueError, match=r"^modes of stacked_mnist needs RGB images"):
+    with pytest.raises(ValueError, match=r"^the modes of stacked_mnist need RGB images"):
         stacked.classify(images[..., :1])
 
 

@@ -1,4 +1,4 @@
-"""Networks are loaded where a metric needs them; a fault costs the metrics that need it."""
+"""Networks are loaded when a metric needs them; a fault costs only the metrics that need it."""
 
 import numpy as np
 import pytest
@@ -32,8 +32,8 @@ def test_a_missing_graph_costs_its_metrics(tmp_path, messages):
     _, names = load_feature_networks(["fid", "swd", "inception_score"], FeatureFiles(), tmp_path)
     assert names == ["swd"]
     (line,) = messages
-    assert line.startswith("left out: fid, inception_score: the Inception network must be on this")
-    with pytest.raises(ValueError, match=r"^fid: the Inception network must be on this disk"):
+    assert line.startswith("left out: fid, inception_score: the Inception network is not on this")
+    with pytest.raises(ValueError, match=r"^fid: the Inception network is not on this disk"):
         load_feature_networks(["fid"], FeatureFiles(), tmp_path)
 
 
@@ -45,8 +45,8 @@ def test_statistics_of_another_size_cost_fid(graph, tmp_path, messages):
     assert names == ["fid_kid"]
     assert networks.statistics is None
     assert messages == [
-        "left out: fid: the reals' statistics must be of 6 features, as the network gives, and are "
-        "of 3: take both from one network."
+        "left out: fid: the reals' statistics must have 6 features, as the network has, but have "
+        "3: take both from the same network."
     ]
 
     np.savez(stats, mu=np.zeros(FEATURES), sigma=np.eye(FEATURES))

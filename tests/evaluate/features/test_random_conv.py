@@ -46,7 +46,7 @@ def test_features_are_those_of_the_published_network(shape):
 
 
 def test_kernels_are_the_same_on_every_machine():
-    """The published numbers of seed 0: a change of these is a change of every score."""
+    """The published numbers of seed 0: changing them changes every score."""
     first, *_, last = draw_kernels(0)
     assert (first.shape, last.shape) == ((3, 3, 3, 64), (3, 3, 64, 64))
     np.testing.assert_allclose(first[0, 0, 0, :4], FIRST, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Where drawing puts the tiles; test_conv_arithmetic.py counts them in whole films."""
+"""Where tiles are drawn; test_conv_arithmetic.py counts them in whole films."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ SWEEP = Sweep(
 
 
 def count(picture, colour):
-    """Pixels of a colour."""
+    """The number of pixels of a colour."""
     return int(np.all(picture == colour, axis=-1).sum())
 
 

@@ -35,7 +35,7 @@ def tf_conv_transpose(y, kernel, size, stride, padding):
 
 
 def full_transposed(y, kernel, s):
-    """By the definition: every unit of y (i', i') adds the kernel times itself, s further on, to
+    """By the definition: each unit of y (i', i') adds the kernel times itself, s further on, to
     zeros.
     """
     k = len(kernel)
@@ -54,7 +54,7 @@ def stretched(y, s, before, after):
 
 
 def geometries(*, i=range(1, 9), k=range(1, 6), s=(1,), p=(0,), d=(1,)):
-    """Every combination where the kernel fits."""
+    """Every combination in which the kernel fits."""
     for values in itertools.product(i, k, s, p, d):
         found = dict(zip("ikspd", values, strict=True))
         if found["i"] + 2 * found["p"] >= (found["k"] - 1) * found["d"] + 1:
@@ -62,7 +62,7 @@ def geometries(*, i=range(1, 9), k=range(1, 6), s=(1,), p=(0,), d=(1,)):
 
 
 def tf_size(i, k, s=1, p=0, d=1):
-    """What TensorFlow makes of one axis; the other has one unit."""
+    """TensorFlow's output size along one axis; the other has one unit."""
     pads = ((p, p), (0, 0))
     return tf_conv(
         np.zeros((i, 1), np.float32), np.zeros((k, 1), np.float32), (s, 1), pads, (d, 1)
@@ -148,7 +148,7 @@ def test_a_transposed_convolution_is_a_direct_one_on_the_stretched_input(number)
 
 
 def size_by_definition(case):
-    """The output with what padding crops: all that the added kernels cover, and a."""
+    """The output including what padding crops: all that the added kernels cover, and a."""
     _, arguments, s, _, a = case
     return s * (arguments["i"] - 1) + arguments["k"] + a
 
@@ -309,7 +309,7 @@ def test_tensorflow_refuses_the_sizes_that_same_crop_refuses():
             r"at most k - 1 = 2\. Received: p = 3\. Try p = 2\.",
         ),
         (RELATIONSHIPS[10], {"i": 4, "k": 2}, "odd kernel"),
-        (RELATIONSHIPS[11], {"i": 2, "k": 3}, r"must have at least 1\. Received: 0, of i' = 2"),
+        (RELATIONSHIPS[11], {"i": 2, "k": 3}, r"must be at least 1\. Received: 0, from i' = 2"),
         (
             RELATIONSHIPS[14],
             {"i": 4, "k": 3, "s": 2, "p": 1, "a": 2},
