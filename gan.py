@@ -23,12 +23,12 @@ class DCGAN:
 
     precision: float32, bfloat16 or float16, the dtype of the convolutions while training. Weights,
     statistics, logits, tanh and losses are float32 in all three. float16 gets a dynamic loss scaler
-    for each optimizer. loss: replaces `config.loss` and its label smoothing. average: of the
+    for each optimizer. loss: replaces `config.loss` and its label smoothing. average: the averaged
     generator, or None without `ema_half_life`.
 
-    steps_done, total_steps: int64 variables for what changes over a run, such as the learning rate.
-    `training.steps` sets steps_done before each step; the training loop sets total_steps, which is
-    MAX_COUNT until then.
+    steps_done, total_steps: int64 variables that drive what changes over a run, such as the
+    learning rate. `training.steps` sets steps_done before each step; the training loop sets
+    total_steps, which is MAX_COUNT until then.
     """
 
     def __init__(

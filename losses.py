@@ -135,7 +135,7 @@ def penalize_slope(gamma: float | tf.Tensor, squared_slope: tf.Tensor) -> tf.Ten
     return gamma / 2 * squared_slope
 
 
-# Keyed by the setting that holds gamma: on real images (R1 there), and on fake ones (R2).
+# By the setting that holds gamma. Mescheder et al. call them R1, on real images, and R2, on fakes.
 PENALTIES = {"r1": penalize_slope, "r2": penalize_slope}
 
 
@@ -154,7 +154,7 @@ def judge_with_slopes(
 ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
     """(real_logits, fake_logits, squared slopes by name).
 
-    counts: over how many of the first images each slope is taken, real ones for "r1" and fake ones
+    counts: how many of the first images each slope is measured on: real ones for "r1", fake ones
     for "r2". These go through `judge` in one pass, all others in a second. The first pass gives
     each weight a gradient from the logits and one from the slopes; the second pass is added to
     their sum, so that no AddN gets a third summand. `judge` must treat each image separately, which

@@ -246,7 +246,7 @@ def iterate_power(kernel: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
 def divide_by_spectral_norm(kernel: tf.Tensor, u: tf.Tensor):
     """W / sigma, sigma = u^T W v with v = W^T u / |W^T u| (Miyato et al. 2018, section 2.1).
 
-    The gradient goes through sigma, with u and v as constants (there, equation 12). It is one
+    The gradient goes through sigma, with u and v as constants (equation 12 there). It is one
     tensor for each use of the kernel, so that no AddN gets a third summand.
     """
     matrix = tf.reshape(kernel, (-1, kernel.shape[-1]))  # (..., outputs) -> (inputs, outputs): W^T

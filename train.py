@@ -86,9 +86,10 @@ def train(
 
     When losses or weights become NaN or infinite, it goes back to the newest checkpoint with half
     the learning rate, up to three times in a run. After a collapse with `config.on_collapse`
-    "restore", it goes back to the best checkpoint in the same way. Raises ValueError after three
-    times, or when no checkpoint of the run is readable, images or labels are of the wrong kind or
-    not the run's, or memory runs out; OSError when a checkpoint cannot be written.
+    "restore", it goes back to the best checkpoint in the same way. Raises ValueError instead of
+    going back a fourth time, when no checkpoint of the run is readable, when images or labels are
+    of the wrong kind or not the run's, or when memory runs out; OSError when a checkpoint cannot be
+    written.
     """
     if not (on_log is None or callable(on_log)):
         raise ValueError(
@@ -214,7 +215,7 @@ def report_end_of_training(config: Config, logs: Logs, *, finished: bool) -> Non
 def prepare_folders_for_training(config: Config) -> None:
     """Makes the run's folders, removes a killed process's leftovers, writes run.json, config.json.
 
-    The order matters: run.json beside the checkpoints then shows that a start was killed.
+    The order matters: if a start is killed, the run.json beside the checkpoints shows it.
     """
     for folder in (config.run_dir, config.sample_path):
         folder.mkdir(parents=True, exist_ok=True)
@@ -226,9 +227,9 @@ def prepare_folders_for_training(config: Config) -> None:
 
 
 class TrainingData(NamedTuple):
-    """Images, with labels also y (N, y_dim), which of them are trained on, and images shown.
+    """Images, with labels also y (N, y_dim), which of them are trained on, and how many were shown.
 
-    shown: images shown before step 0, if every step had shown as many as one does now; may be
+    shown: images shown before step 0, counted back from now with today's number per step; may be
     negative.
     """
 

@@ -3,9 +3,9 @@
     python -m benchmarks.end_to_end [--images=3000] [--steps=40] [--seed=0]
 
 This runs the real `data.load` and `train`, with the defaults except for the number of steps.
-Pictures and checkpoints are written twice; the table spreads their cost over the 200 steps that are
-between two of them by default. The step alone, on one batch, is timed before and after the run,
-because nothing may run at the same time.
+Pictures and checkpoints are written twice; the table spreads their cost over the 200 steps between
+two of them by default. The step alone, on one batch, is timed before and after the run, because
+nothing may run at the same time.
 """
 
 import contextlib

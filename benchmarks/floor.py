@@ -52,7 +52,7 @@ def count_step_bytes(config: Config, bytes_each: int) -> int:
         sum(layer.parameters for layer in network) for network in layers.values()
     )
 
-    forward, backward = 2, 3  # readings and writings of a kept tensor
+    forward, backward = 2, 3  # reads and writes of a kept tensor
     d_update = forward * g + 2 * (forward + backward) * d
     g_update = (forward + backward) * (g + d)
     shared = 0 if config.alternate else forward * g

@@ -3,7 +3,7 @@
     python -m benchmarks.sampling [--rounds=2] [--images=4096] [--processes=2] [--seed=0]
 
 The run is an untrained network of 64x64 and stem 512 in a temporary folder. Each program draws
---images images in batches of 64. For --sample, the time of a first batch is subtracted, which goes
+--images images in batches of 64. For --sample, the time of a first batch is subtracted: it goes
 into loading and tracing. Separate rows give the seconds of `main.py --sample 1` in a new process,
 and of importing TensorFlow alone.
 

@@ -30,9 +30,7 @@ from config.settings import Config
 
 FLAGS = flags.FLAGS
 SAMPLE_EVERY = 1000  # steps
-WARM = (
-    2000  # steps, after which growth counts: TensorFlow's arenas and the allocator have their size
-)
+WARM = 2000  # steps; only later growth counts: TensorFlow and the allocator first fill their arenas
 DIFFERENT_JPEGS = 2000  # files behind the names that are packed
 WATCH_SECONDS = 0.1  # between two looks at the packing processes' memory
 

@@ -7,8 +7,8 @@ process; Keras and PyTorch have one each, and while one works the others wait. E
 number of threads. Keras' `fit` runs one step per execution, its default.
 
 The machine must be idle: PyTorch's threads spin while they wait for each other. With another
-program on one of two cores, its smallest step took twenty times as long, TensorFlow's at most twice
-as long.
+program on one of two cores, PyTorch's smallest step took twenty times as long, TensorFlow's at most
+twice as long.
 """
 
 import dataclasses

@@ -335,7 +335,7 @@ def _check_action_flags(wanted: set[str]) -> None:
 
 
 def _check_feature_flags(*, evaluates: bool) -> None:
-    """Raises ValueError for a file of --evaluate without --evaluate."""
+    """Raises ValueError for a flag in EVALUATE_FILES without --evaluate."""
     given = [name for name in EVALUATE_FILES if FLAGS[name].value is not None]
     if given and not evaluates:
         raise ValueError(

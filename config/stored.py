@@ -102,9 +102,9 @@ def _read_settings_text(path: Path) -> str:
 def change_settings(stored: Config, given: dict, *, for_training: bool = False) -> Config:
     """A stored run's settings with `given` ones (name -> value) on top.
 
-    Raises ValueError if `given` would change a setting that the weights depend on, that says which
-    images they have seen, or, `for_training`, that resuming depends on. For these settings, None
-    and "auto" change nothing.
+    Raises ValueError if `given` would change a setting that the weights depend on, one that says
+    which images they have seen, or, if `for_training`, one that resuming depends on. For these
+    settings, None and "auto" change nothing.
     """
     fixed = _list_fixed_settings(for_training=for_training)
     given = {

@@ -59,7 +59,7 @@ def _read_own_labels(source: Source, files: Sequence[str]) -> Labels:
 
 
 def _read_folder_labels(source: Source, files: Sequence[str]) -> Labels:
-    """One class per folder: the outermost folder of each image, below the one around everything."""
+    """One class per folder: the outermost folder of each image, except one around everything."""
     if source.root is None:
         raise ValueError(
             f"--labels=folder needs images in folders. Received: {source.place}. "

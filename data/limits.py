@@ -37,14 +37,14 @@ MAX_FILES_DESCRIBED = 5000  # examined to say what a folder without images holds
 # Tars and arrays, which are read as a stream.
 MAX_NUMBERED_IMAGES = 5_000_000  # their names are in memory; the same number as for IDX files
 MAX_BYTES_INFLATED_UNCHECKED = 1 * GB  # above it, MAX_ENTRY_INFLATION per compressed byte
-MAX_TAR_HEADER_BYTES = 1 * MB  # of a name or of attributes; a path may have 4 kB
+MAX_TAR_HEADER_BYTES = 1 * MB  # of a name or of attributes; a path may take 4 kB
 MAX_CLASS_BYTES = 1000  # of a .cls file, which holds a number or a word
 MAX_ARRAY_HEADER_BYTES = 10_000  # the limit of numpy.lib.format
 MAX_ARRAYS_IN_NPZ = 1000  # their headers are read to find the images
 MAX_LABEL_BYTES = 1 * GB  # a class for each image: 8 bytes, or a word
 
 # Pages of parquet files, which pyarrow inflates whole; larger ones obey MAX_ENTRY_INFLATION.
-MAX_PAGE_BYTES_UNCHECKED = 64 * MB  # pyarrow holds up to six copies of one; its own have 1 MB
+MAX_PAGE_BYTES_UNCHECKED = 64 * MB  # pyarrow holds up to six copies of one; its own are 1 MB
 MAX_METADATA_BYTES = 16 * MB  # of a parquet file; thousands of columns and row groups take less
 MAX_PAGE_HEADER_BYTES = 64 * 1024  # pyarrow writes two images of at most 4 kB each into it
 
@@ -59,6 +59,6 @@ MAX_IDX_IMAGES = 5_000_000  # their names are in memory too; EMNIST has 0.8 mill
 MAX_LMDB_WAIT_SECONDS = 60  # for one image; a sleeping disk takes ten
 
 # Labels.
-MAX_CLASSES = 22_000  # ImageNet-21k has as many; a label vector then has 88 kB
-MAX_ATTRIBUTES_BYTES = 256 * MB  # CelebA's file has 27 MB; any file may be one long line
+MAX_CLASSES = 22_000  # ImageNet-21k has as many; a label vector then takes 88 kB
+MAX_ATTRIBUTES_BYTES = 256 * MB  # CelebA's file is 27 MB; any file may be one long line
 MAX_ATTRIBUTES_LISTED = 50  # in an error; CelebA has 40

@@ -171,9 +171,7 @@ class ImageSets:
         return tuple(self._kept[name, side] for side in sides)
 
     def _classify_sides(self) -> tuple[Classified, ...]:
-        """The three sets, classified. The modes of the reals are the labels of all images but the
-        others.
-        """
+        """The three sets, classified. The reals' modes are those of all images except `others`."""
         classifier = self.networks.classifier
         reals, fakes, others = (classifier.classify(getattr(self, side)) for side in SIDES)
         modes = np.delete(classifier.modes, self.others.rows)

@@ -53,9 +53,9 @@ def evaluate(
     step. files: of networks. cache: of the images' features. A metric is left out, with a warning,
     if there are too few images or its file cannot be used. Raises ValueError when the run has no
     such checkpoint, no metric can be measured, or there are too few reals. Raises OSError when a
-    score cannot be written; those before it are.
+    score cannot be written; the earlier ones are kept.
 
-    Memory: 0.7 GB, and 1.5 KB an image. With Inception 2.2 GB, and fid_coverage 32 KB an image.
+    Memory: 0.7 GB, and 1.5 KB an image. With Inception 2.2 GB, and for fid_coverage 32 KB an image.
     """
     split = split_rows_for_holdout(images, config.holdout)
     count = _choose_image_count(split, samples)

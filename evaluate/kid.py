@@ -13,9 +13,9 @@ def measure_kid(reals, fakes, *, seed: int = 0) -> dict[str, float]:
 
     Each of SUBSETS subsets takes SUBSET_SIZE reals and as many fakes, but no more than half of the
     smaller set. The error is the delete-d jackknife's: how much the value may change with other N
-    samples. It is too large when the value is near 0: there the true error falls as 1 / N, not as 1
-    / sqrt(N). (The spread over subsets divided by 10 would be too small, as they overlap.) Memory:
-    two subsets and their Gram matrices, 30 MB, whatever N is. Raises ValueError for N < 4.
+    samples. It is too large when the value is near 0: there the true error falls as 1 / N, not as
+    1 / sqrt(N). (The spread over subsets divided by 10 would be too small, as they overlap.)
+    Memory: two subsets and their Gram matrices, 30 MB, whatever N is. Raises ValueError for N < 4.
     """
     check_feature_sets(reals, fakes, metric="KID", least=4)
     least = min(len(reals), len(fakes))

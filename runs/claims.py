@@ -227,7 +227,7 @@ def _find_file_of_training(folder: Path) -> str | None:
 
 
 def _run_has_named_folder(config: Config, setting: str, folder: Path) -> bool:
-    """Whether the run's settings on disk name the folder, as may those of runs without ids."""
+    """Whether the run's settings on disk name the folder: runs without ids left no run.json."""
     stored = read_run_settings(config.run_dir)
     return stored is not None and _are_same_folder(
         folder, stored.run_dir / Path(getattr(stored, setting)).expanduser()

@@ -204,8 +204,8 @@ def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
     """Raises ValueError for a new run without --dataset, if its name is nearly another run's.
 
     It would train on the default dataset although the user meant to continue. Runs on that dataset
-    do not count, because similar names are common among them. For --out_dir they do, because it
-    only leads to existing runs.
+    do not count, because similar names are common among them. For --out_dir they count, because
+    it can only lead to existing runs.
     """
     is_named = bool(given.get("out_name"))
     typed = fresh.run_dir if is_named else fresh.run_dir.parent

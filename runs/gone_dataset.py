@@ -11,7 +11,7 @@ from runs.find import read_run
 
 @contextlib.contextmanager
 def explain_gone_dataset_of_run(config: Config, *, is_typed: bool):
-    """Makes an error about missing images name the run's config.json, if only that names them.
+    """Makes an error about missing images mention the run that was trained on them.
 
     is_typed: whether the user gave --dataset. If so, the error also says what is wrong with it.
     """
@@ -37,7 +37,7 @@ def _is_empty_folder(path: Path) -> bool:
 
 
 def _run_names_dataset(config: Config) -> bool:
-    """Whether a run's config.json names this dataset, and it is not a known set by name."""
+    """Whether a run's config.json names this dataset, and it is none of NAMED_SETS."""
     run = read_run(config.run_dir)
     return run is not None and run.dataset == config.dataset and run.dataset not in NAMED_SETS
 

@@ -121,7 +121,7 @@ def read_metrics(path: Path) -> list[dict]:
 def read_thinned_metrics_of_run(path: Path, most: int) -> list[dict]:
     """Like `read_metrics`: all entries with scores, the last, and `most` others, evenly spaced.
 
-    Memory: only that of these entries, however long the file is.
+    Only these entries are kept in memory, however long the file is.
     """
     if not path.exists():
         return []

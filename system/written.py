@@ -39,8 +39,8 @@ UNKNOWN = "nothing shows that this program wrote it"
 class Record:
     """What the program wrote into a folder.
 
-    what: a description. size: a count, such as that of images; 0 if nothing is counted. origin: if
-    it is equal, the same size gives the same files; "" if that is not needed. files: name (in
+    what: a description. size: a count, such as that of images; 0 if nothing is counted. origin:
+    the same origin and size give the same files; "" if nothing relies on that. files: name (in
     folders, with /) -> sha256. coming: the same for files that are about to be written, so that
     after a kill the owner of every file is known.
     """

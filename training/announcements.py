@@ -103,7 +103,7 @@ def announce_complete_training(config: Config, step: int, total: int) -> None:
 
 
 def announce_change_of_step_size(config: Config, progress: Progress, images: int) -> None:
-    """Says that steps now have more or fewer images than in config.json, not yet rewritten.
+    """Says if steps now have more or fewer images than in config.json. Call it before the rewrite.
 
     images: how many an epoch has.
     """
@@ -202,7 +202,7 @@ def _suggest_modern_command(config: Config) -> str:
     flags = {name: value for name, value in flags.items() if value != getattr(usual, name)}
     if config.width != config.height:
         flags["output_width"] = config.width
-    if flags.get("c_dim") == 3:  # found in most images; other values may have been asked for
+    if flags.get("c_dim") == 3:  # as in most images; another value may be the user's choice
         del flags["c_dim"]
 
     run = {"dataset": config.dataset, "preset": "modern"} | flags

@@ -18,7 +18,7 @@ LITTLE_DIVERSITY = 0.3  # of the reals'; the faces in docs/evaluation.md had 0.4
 COPYING_RATIO = 0.6  # healthy runs have 1.2 or more; 600 steps on eight images gave 0.5
 NEARER = 0.9  # of distances to held-out images; healthy runs on digits have 0.99, on 70 digits 0.86
 UNSEEN_GAP = 0.6  # ADA's target; digits have 0.1, a set of 70 digits 0.6 after 500 steps, then 1
-SURE_ACCURACY = 0.98  # of pairs; healthy runs on digits reach it, but a fake logit of only -1.9
+SURE_ACCURACY = 0.98  # of pairs; healthy runs on digits reach it, with a fake logit of only -1.9
 SURE_LOGIT = -4.6  # D(G(z)) = 0.01
 GUESSING_ACCURACY = 0.6  # mean over ROW evaluations; healthy runs without labels had 0.75 or more
 FOOLED_ACCURACY = 0.1  # the same, for a D that takes fakes for reals; a frozen D has 0
@@ -27,8 +27,9 @@ ROW = 3  # evaluations in a row that a sign of D has to last, without progress i
 GAIN = 0.9  # times the best earlier score: only a lower score is a gain
 WORSE = 1.2  # times the best score, at ROW evaluations in a row: getting worse
 PATIENCE = 5  # evaluations without a better one
-# The losses for which a sign based on D's logits was measured or means the same. For the others it
-# does not: only in "bce" is D's output a probability; "wgan" and "relativistic" let logits drift.
+# The losses for which a sign based on D's logits was measured or means the same. With others, it
+# may mean nothing: only in "bce" is D's output a probability; "wgan" and "relativistic" let logits
+# drift.
 LOSSES_OF_SIGNS = {"diverging": ("bce", "hinge", "lsgan"), "D too strong": ("bce",)}
 ENDING_SIGNS = ("diverging", "collapsing")  # that --on_collapse acts on
 

@@ -36,11 +36,11 @@ MFLOP             of the forward pass of one image: two for each multiplication"
 def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = ()) -> str:
     """The settings, both networks' layers, the memory to train them, and what will be moved aside.
 
-    others: folders of runs, one of which continues instead if these turn out to be its images.
+    others: folders of runs; if one of them turns out to have the same images, it continues instead.
     """
     found = {"c_dim": outlook.channels, "label_names": outlook.label_names}
     config = dataclasses.replace(config, **found).resolve()
-    earlier = describe_earlier_training(config)  # with the settings that training compares
+    earlier = describe_earlier_training(config)  # now, with the settings that training compares
     # The pixels will decide which images are held out.
     training = outlook.images - round(config.holdout * outlook.images)
     config = settle_augmentation(config, training, read_run_settings_before_flags(config))

@@ -126,7 +126,7 @@ class Logs:
         self.last = (steps.start, time.monotonic())
         self.began, self.is_first_call = self.last[1], True
         cut_metrics_of_run_after_step(self.metrics_path, steps.start)
-        # Of training, without the first call of each process: before this process, and in all.
+        # Seconds of training, without each process's first call: before this process, and in total.
         self.seconds_before = read_seconds_of_training(self.metrics_path, steps.start)
         self.seconds = self.seconds_before
         self.lost_lines = 0

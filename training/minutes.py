@@ -13,14 +13,15 @@ from config.settings import MAX_COUNT, Config
 from runs.progress import Progress
 from training.schedule import LOG_EVERY_STEPS
 
-# The first measurement ends at one of the first two, or at the third if the steps' times vary; in a
-# short run, at these shares of the minutes.
+# The first measurement takes FIRST_STEPS or FIRST_SECONDS; if the steps' times vary, it takes up to
+# LONGEST_SECONDS. In a short run, the shares of its minutes replace the seconds.
 FIRST_STEPS, FIRST_SECONDS, LONGEST_SECONDS = 50, 5.0, 20.0
 FIRST_SHARE, LONGEST_SHARE = 0.1, 0.2
 STEADY = 0.05  # standard error of a step's seconds, relative to their mean
-NEXT_SECONDS, NEXT_SHARE = 15.0, 0.1  # later ones: at least both; the share is of the minutes
-PICTURES_SHARE = 0.02  # of the time, for pictures and checkpoints, which the first one misses
-# Shares of the minutes: a plan that ends this close to them is kept, before its end and at it.
+NEXT_SECONDS, NEXT_SHARE = 15.0, 0.1  # later ones take at least the longer; share of the minutes
+PICTURES_SHARE = 0.02  # of the time, for pictures and checkpoints: the first measurement has none
+# A plan is kept if it should end this close to the end of the minutes, as a share of them. The
+# second value applies once the planned steps are done.
 TOLERANCE, LAST_TOLERANCE = 0.05, 0.03
 
 

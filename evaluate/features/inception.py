@@ -30,7 +30,7 @@ URL = f"http://download.tensorflow.org/models/image/imagenet/{ARCHIVE_FILE}"
 
 INPUT, POOL, LOGITS = "ExpandDims", "pool_3", "softmax/logits/MatMul"  # names of operations
 BATCH = 32  # images: their largest maps, of 147 x 147 x 64, take 180 MB
-LARGEST_GRAPH = 2**29  # bytes; the original has 96 MB
+LARGEST_GRAPH = 2**29  # bytes; the original is 96 MB
 GZIP_START = b"\x1f\x8b"
 
 

@@ -17,7 +17,7 @@ from evaluate.metrics import CLASSES, FEATURES, METRICS, MOMENTS, OF_INCEPTION, 
 
 @dataclasses.dataclass(frozen=True)
 class Networks:
-    """The loaded networks. own: replaces random convolutions. statistics: replace the reals.
+    """The loaded networks. own: in place of random convolutions. statistics: in place of the reals.
 
     statistics_name: of their file.
     """
