@@ -224,6 +224,7 @@ def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_batch_size(call, caplog, tmp_path):
     """10 epochs of 60 images are 75 steps of 8; the next 10, 38 of 16: 4 images too many."""
     small = [*TINY_FLAGS, "--blocks=1", "--g_updates=1", "--train_size=60"]
@@ -281,6 +282,7 @@ def test_a_signal_stands_for_the_later_actions_too(call, caplog, tmp_path, monke
     assert len(iio.imread(run / "samples" / "training.gif")) == 3  # of the steps 2, 4 and 5
 
 
+@pytest.mark.slow
 def test_two_datasets_of_one_name_are_two_runs(call, tmp_path):
     for parent in ("cats", "dogs"):
         (tmp_path / parent / "train").mkdir(parents=True)

@@ -239,6 +239,7 @@ def test_a_run_by_minutes_plans_its_steps_and_ends_as_any_other(
     assert change_settings(config, {"steps": 20}).total_steps(20) == 20
 
 
+@pytest.mark.slow
 def test_another_batch_size_goes_on_with_the_epochs_where_they_were(tiny, images, messages):
     """20 images, 10 times: 25 steps of 8; 10 times more: 13 of 16, 8 images too many; 48 of 4."""
     config = train(tiny(epoch=10), images)
@@ -322,6 +323,7 @@ def test_with_fewer_or_more_images_the_epochs_so_far_stay_as_counted(count, tiny
     assert changed.epoch_sizes == (0, 20, 40, count)
 
 
+@pytest.mark.slow
 def test_a_run_that_never_counted_its_images_goes_on_where_it_was(tiny, images):
     """Up to commit 67980ae, checkpoints had no `images_shown`; here, it is removed from one."""
     config = train(tiny(steps=5), images)
@@ -365,6 +367,7 @@ def test_precision_and_learning_rate_may_change_between_sessions(tiny, images):
     assert float(dcgan.g_optimizer.learning_rate) == pytest.approx(5e-5)
 
 
+@pytest.mark.slow
 def test_neither_several_steps_a_call_nor_a_table_changes_a_run(tiny, images):
     plain = train(tiny(out_name="plain", steps=30, ckpt_freq=12, sample_freq=12), images)
     fast = train(
@@ -478,6 +481,7 @@ def test_with_labels_a_row_a_label_and_a_column_a_z(tiny, images):
             assert any(np.array_equal(real, image) for image in images[label::3])
 
 
+@pytest.mark.slow
 def test_20_steps_with_labels_straight_and_in_two_parts_are_bit_equal(tiny, images, monkeypatch):
     labels = Labels(("a", "b"), np.eye(2, dtype=np.float32)[np.arange(20) % 2])
     settings = {"steps": 20, "labels": "folder", "fc_width": 16}
@@ -530,6 +534,7 @@ def test_from_python_each_logged_step_is_told_and_classes_are_whole_numbers(tiny
     assert config.label_names == ("0", "1", "2")
 
 
+@pytest.mark.slow
 def test_what_on_log_raises_passes_through_and_the_run_goes_on_later(tiny, images):
     def stop_at_4(values):
         if values["step"] == 4:

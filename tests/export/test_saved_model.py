@@ -96,7 +96,7 @@ def test_a_run_without_a_checkpoint_is_an_error_and_leaves_nothing(tiny):
     assert not (config.run_dir / "export").exists()
 
 
-@pytest.mark.parametrize("statistics", ["moving", "batch"])
+@pytest.mark.parametrize("statistics", ["moving", pytest.param("batch", marks=pytest.mark.slow)])
 def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
     names = {"labels": "folder", "label_names": ("a", "b"), "fc_width": 16}
     config = tiny(bn_statistics=statistics, **names).resolve()

@@ -169,7 +169,7 @@ def test_pipes_and_what_is_replaced_meanwhile(tmp_path, name):
         (np.save if name == "a.npy" else np.savez)(path, np.zeros((3, 8, 8), np.uint8))
     source = open_containers([path])
     path.write_bytes(b"something else" * 100)
-    with pytest.raises(ValueError, match=f"{name} must be"):
+    with pytest.raises(ValueError, match=f"{name} must (be|hold)"):
         pack_of(source, tmp_path / "packs")
 
 
@@ -188,7 +188,7 @@ def test_pickles_in_arrays_are_never_loaded(tmp_path):
     np.save(tmp_path / "a.npy", objects, allow_pickle=True)
     np.savez(tmp_path / "a.npz", x=np.zeros((1, 8, 8), np.uint8), y=objects)
     assert received(tmp_path / "a.npy").startswith("Python objects, which are never loaded")
-    with pytest.raises(ValueError, match="must have a class: a number or a word"):
+    with pytest.raises(ValueError, match="must have a class, a number or a word"):
         open_array_archive(tmp_path / "a.npz").labels()
     np.savez(tmp_path / "a.npz", x=objects)
     assert "Python objects, which are never loaded" in received(tmp_path / "a.npz")
@@ -312,7 +312,7 @@ def test_a_page_that_inflates_to_much_is_a_bomb(tmp_path, monkeypatch, use_dicti
         pyarrow.parquet.write_table(pyarrow.table(columns), path, compression="zstd", **options)
         assert path.stat().st_size < 2**14
         source = open_parquet_files([path])
-        with pytest.raises(ValueError, match=r"a\.parquet must be .*Received: a bomb: "):
+        with pytest.raises(ValueError, match=r"a\.parquet must hold .*Received: a bomb: "):
             list(source.items()) if column == "image" else source.labels()
 
 

@@ -79,6 +79,7 @@ def test_carpedm20s_conditional_pair_for_mnist(tmp_path):
     logits_agree(discriminator(images * 2 - 1, y), logits)
 
 
+@pytest.mark.slow
 def test_mnist_by_default_has_the_shapes_of_carpedm20s(tmp_path):
     """In full size, so that real checkpoints load: 11 and 74 maps in D, 128 and 128 in G, 1024
     units.

@@ -30,6 +30,7 @@ def test_newmu_draws_the_same_pixels(tmp_path):
     logits_agree(discriminator(images), newmu_discrim(images, discrim))
 
 
+@pytest.mark.slow
 def test_newmu_can_use_moving_statistics_after_all(tmp_path):
     """Then an image no longer depends on its batch, and comes out much the same."""
     write_newmu(tmp_path / "theirs", np.random.default_rng(0))

@@ -103,6 +103,7 @@ def test_a_run_that_lacks_its_data_is_found_by_any_spelling_of_them(tiny):
         assert not dataset_may_be_of_run(run, dataset)
 
 
+@pytest.mark.slow
 def test_a_renamed_dataset_continues_its_run(train_on, image_folder, tmp_path, capsys):
     folder = image_folder(10)
     assert train_on(f"--dataset={folder}")[0] == 0

@@ -92,13 +92,13 @@ def test_a_signature_that_cannot_be_used_is_one_line(tmp_path, function, spec, s
 )
 def test_features_that_cannot_be_used_are_one_line(tmp_path, pixels, function, found):
     network = SavedModelFeatures(save(tmp_path / "m", function, images_of(tf.uint8)))
-    with pytest.raises(ValueError, match=f"and it {found}") as error:
+    with pytest.raises(ValueError, match=f"but it {found}") as error:
         extract(network, pixels)
     assert "\n" not in str(error.value)
 
 
 def test_what_is_no_saved_model_is_one_line(tmp_path):
-    with pytest.raises(ValueError, match=r"must be a SavedModel, and there is no saved_model\.pb"):
+    with pytest.raises(ValueError, match=r"must be a SavedModel, but it has no saved_model\.pb"):
         SavedModelFeatures(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(b"broken")
     with pytest.raises(ValueError, match="it cannot be loaded: ") as error:
