@@ -93,7 +93,7 @@ def describe_augmentation(config: Config, images: int) -> str:
     if plan.kinds:
         parts.append(", ".join(("DiffAugment", *plan.kinds)))
         if plan.share < 1:
-            parts[-1] += f", each for {plan.share:.0%} of the images"
+            parts[-1] += f", each applied to {plan.share:.0%} of the images"
         if plan.ramp:
             parts[-1] += f", reached gradually over the first {plan.ramp:,}"
     elif config.augment == "auto":

@@ -202,7 +202,7 @@ def _check_setting_text(config, name: str) -> None:
     for value in values if isinstance(values, tuple) else (values,):
         if isinstance(value, str) and not text_fits_path_setting(value):
             raise ValueError(
-                f"--{name} must be text of at most {MAX_TEXT} characters that a path can hold. "
+                f"--{name} must be text that a path can hold, of at most {MAX_TEXT} characters. "
                 f"Received: {shorten_for_error(value)}. {_suggest_setting(config, name)}"
             )
 

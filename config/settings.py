@@ -145,7 +145,7 @@ class Config:
     blocks: int | None = declare_setting(
         None,
         MODEL,
-        "doublings from stem to image; default: as many as leave a stem of about 4 pixels",
+        "doublings from stem to image; default: enough for a stem of about 4 pixels",
         low=1,
         high=9,
         fixed="network",
@@ -522,7 +522,7 @@ class Config:
     eval_freq: int | None = declare_setting(
         None,
         RUN,
-        "steps between evaluations; 0: none; default: at checkpoints, in under 5% of the time",
+        "steps between evaluations; 0: none; default: at checkpoints, taking under 5% of the time",
         low=0,
         high=MAX_COUNT,
         hparam=False,

@@ -75,9 +75,9 @@ def explain_files_without_images(place: Path, names: list[str], pattern: str) ->
 
 
 def _describe_kinds_of_files(names: list[str]) -> str:
-    """For example "3 .txt, 1 without suffix", the most frequent first."""
+    """For example "3 .txt, 1 without a suffix", the most frequent first."""
     files = [PurePath(name) for name in names if not name.endswith("/")]  # not a zip's folders
-    kinds = Counter(path.suffix.lower() or "without suffix" for path in files)
+    kinds = Counter(path.suffix.lower() or "without a suffix" for path in files)
     listed = (
         f"{count:,} {escape_unprintable(kind, limit=SUFFIX_CHARACTERS)}"
         for kind, count in kinds.most_common(KINDS_LISTED)

@@ -133,8 +133,8 @@ def _check_label_vectors(config: Config, labels: Labels, count: int) -> None:
     is_binary = bool(((labels.y == 0) | (labels.y == 1)).all())
     if not is_binary or (config.one_hot and (labels.y.sum(1) != 1).any()):
         raise ValueError(
-            "labels must be vectors of 0 and 1, with a single 1 for classes. Received: others. "
-            "Give whole numbers (N,), and train() makes the vectors."
+            "labels must be vectors of 0 and 1, with a single 1 for classes. "
+            "Received: other values. Give whole numbers (N,), and train() makes the vectors."
         )
 
     _check_label_names(config, labels.names)

@@ -111,7 +111,7 @@ class Monitor:
         held_out, config = len(split.held_out), self.config
         if held_out and not self.comparison.uses_held_out:
             logging.info(
-                "scores while training compare with training images: only %s images are held out, "
+                "scores during training compare with training images: only %s images are held out, "
                 "and %s are needed to compare with them.",
                 *(held_out, HELD_OUT_IMAGES),
             )

@@ -149,7 +149,7 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
         raise ValueError(mistake)
     _check_run_has_networks_of_preset(given, wanted, found)
     if not uses_dataset and "dataset" in given and not dataset_may_be_of_run(found, wanted.dataset):
-        text = "%s was trained on %s; --dataset=%s is not needed here, and ignored."
+        text = "%s was trained on %s; --dataset=%s is not needed here and is ignored."
         logging.info(text, found.run_dir, found.dataset, wanted.dataset)
         given = {name: value for name, value in given.items() if name != "dataset"}
     return change_settings(found, _drop_preset_for_existing_run(given))

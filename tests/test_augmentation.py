@@ -254,8 +254,8 @@ def test_auto_is_refused_before_the_number_of_images_is_known(tiny):
         (
             {"augment": "auto", "flip": True},
             10_000,
-            "10,000 images: DiffAugment, translation, cutout, each for 60% of the images, reached "
-            "gradually over the first 50,000; real ones mirrored at random",
+            "10,000 images: DiffAugment, translation, cutout, each applied to 60% of the images, "
+            "reached gradually over the first 50,000; real ones mirrored at random",
         ),
         ({"augment": "auto"}, 30_000, "30,000 images: too many for DiffAugment to help"),
         (

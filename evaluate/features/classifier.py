@@ -78,7 +78,7 @@ def load_or_train_classifier(
         found = train_classifier(images, y, one_hot=one_hot)
         _keep_classifier(path, found, key)
     share = f"{100 * found.accuracy:.2f}%" + (" of the attributes" if not found.one_hot else "")
-    text = "modes are told apart by a %s, which is right on %s of %s images not trained on."
+    text = "modes are told apart by a %s, which is right on %s of %s images it was not trained on."
     logging.info(text, found.name, share, f"{found.held_out:,}")
     return found
 

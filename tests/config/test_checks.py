@@ -158,7 +158,7 @@ def test_json_of_the_wrong_types_is_one_line(given, message):
     [
         (
             {"out_dir": "a" * 5000},
-            "--out_dir must be text of at most 4096 characters that a path can hold. "
+            "--out_dir must be text that a path can hold, of at most 4096 characters. "
             f"Received: {'a' * 200}...",
         ),
         ({"dataset": "a\0b"}, r"--dataset must be text .* Received: a\x00b. Try --dataset=digits."),

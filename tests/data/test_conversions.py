@@ -36,7 +36,7 @@ def test_pillow_reads_none_of_them_with_what_is_installed():
 
 def test_what_holds_no_images_is_told_by_its_kinds_of_files():
     names = ["a.txt", "b/c.TXT", "LICENSE", "d.heic", "e/"]
-    kinds = "2 .txt, 1 without suffix, 1 .heic"
+    kinds = "2 .txt, 1 without a suffix, 1 .heic"
     assert explain_files_without_images("x.zip", names, "") == (
         "x.zip must hold images (.bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp). "
         f"Received: {kinds}. {CONVERSIONS['.heic']}."

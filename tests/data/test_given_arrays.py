@@ -95,7 +95,7 @@ def test_whole_numbers_become_labels(tiny):
         (
             {"labels": "own"},
             Labels(("a", "b"), np.ones((3, 2), np.float32)),
-            "with a single 1 for classes. Received: others.",
+            "with a single 1 for classes. Received: other values.",
         ),
         (
             {"labels": "own"},

@@ -218,7 +218,7 @@ def test_a_dataset_that_is_not_the_runs_is_said_not_to_be_used(trained, messages
     where = {"out_dir": config.out_dir, "out_name": config.name}
     assert find_run({**where, "dataset": "robots"}).dataset == config.dataset
     [line] = [text for text in messages if "robots" in text]
-    assert line.endswith("--dataset=robots is not needed here, and ignored.")
+    assert line.endswith("--dataset=robots is not needed here and is ignored.")
 
 
 def test_a_run_that_has_only_its_best_checkpoint_can_still_be_drawn_from(trained):

@@ -68,7 +68,7 @@ def test_it_is_kept_for_the_same_images_and_labels(bright_or_dark, untrained, tm
     first = load_or_train_classifier(images, y, one_hot=True, path=path)
     again = load_or_train_classifier(images, y, one_hot=True, path=path)
     assert (again.name, again.accuracy, untrained) == (first.name, first.accuracy, [100])
-    right = f"right on {100 * first.accuracy:.2f}% of 20 images not trained on."
+    right = f"right on {100 * first.accuracy:.2f}% of 20 images it was not trained on."
     assert messages == [f"modes are told apart by a {first.name}, which is {right}"] * 2
 
     load_or_train_classifier(images, y[:, [0, 0, 1]], one_hot=False, path=path)
