@@ -22,7 +22,7 @@ UNCHANGED = (0.5, 0.5, 0.5, 0.5, 0.5, 2.0, 2.0)
 MAX_SHIFT = 1 / 8  # of the side
 CUT = 1 / 2  # of the side
 DITHER = 1 / 128  # about one uint8 level, in [-1, 1]
-# What draws are for. Goes into the upper half of the seed, where the latents' key has 0.
+# The purpose of a draw, for the upper half of the seed, where the latents' key has 0.
 MIRRORING, DITHERING, STRENGTH, SELECTION = range(1, 5)
 
 # Limits of --augment=auto. According to the README of the paper's code, DiffAugment changed the FID
@@ -231,8 +231,9 @@ def _choose_shift(chance: tf.Tensor, side: int) -> tf.Tensor:
 
 
 def _choose_cut(chance: tf.Tensor, side: int) -> tf.Tensor:
-    """int32 (B,): the first pixel of a cut of half the side, from U(0, 1); it may be negative;
-    for 2, it is outside the image.
+    """int32 (B,): the first pixel of a cut of half the side; it may be negative.
+
+    chance: from U(0, 1), or 2, which puts the cut outside the image.
     """
     length = _measure_cut(side)
     centre = tf.cast(tf.floor(chance * (side + 1 - length % 2)), tf.int32)

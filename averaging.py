@@ -34,7 +34,7 @@ class AveragedGenerator:
     def follow(self) -> None:
         """w_averaged <- lerp(w, w_averaged, 0.5^(images of a step / half-life)), once a step.
 
-        After the difference, one op for each variable: most of the time goes into reading weights.
+        Besides the difference, this is one op per variable: reading weights takes most of the time.
         """
         shown, step = tf.cast(self.images, tf.float32), self.config.images_per_step
         half_life = tf.minimum(self.config.ema_half_life, RAMP * shown)

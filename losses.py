@@ -22,8 +22,8 @@ class Loss(NamedTuple):
 
     discriminator returns two terms, for the real and the fake batch; it minimizes their sum.
     compares: whether the generator's loss uses the real logits too, which costs another forward
-    pass; if not, its real_logits is None. A relativistic loss does. Its discriminator compares
-    pairs and returns 0 as the second term.
+    pass; if not, its real_logits is None. Only a relativistic loss uses them; its
+    discriminator compares pairs and returns 0 as the second term.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]

@@ -156,7 +156,7 @@ class ResizeConv(Linear):
     """Nearest-neighbour resize to twice the sides, then a stride-1 convolution (Odena et al. 2016):
     x (B, h, w, inputs) -> (B, *size, outputs).
 
-    The kernel is (3, 3, outputs, inputs), laid out as in `ConvTranspose`, whose `size` it takes.
+    The kernel is (3, 3, outputs, inputs), laid out as in `ConvTranspose`; `size` is as there.
     """
 
     def __init__(

@@ -215,7 +215,7 @@ def report_end_of_training(config: Config, logs: Logs, *, finished: bool) -> Non
 def prepare_folders_for_training(config: Config) -> None:
     """Makes the run's folders, removes a killed process's leftovers, writes run.json, config.json.
 
-    The order matters: if a start is killed, the run.json beside the checkpoints shows it.
+    The order matters: a run.json without checkpoints shows that an earlier start was killed.
     """
     for folder in (config.run_dir, config.sample_path):
         folder.mkdir(parents=True, exist_ok=True)
@@ -229,8 +229,8 @@ def prepare_folders_for_training(config: Config) -> None:
 class TrainingData(NamedTuple):
     """Images, with labels also y (N, y_dim), which of them are trained on, and how many were shown.
 
-    shown: images shown before step 0, counted back from now with today's number per step; may be
-    negative.
+    shown: how many images would have been shown before step 0 if every step so far had shown as
+    many as a step does now; may be negative.
     """
 
     images: np.ndarray

@@ -1,4 +1,4 @@
-"""Nearest neighbours: the official code's tests, duplicates among the fakes, and memorisation.
+"""Nearest neighbours: the tests of the paper's code, duplicates among the fakes, and memorisation.
 
 Every function takes images, uint8 (N, H, W, C), compared as pixels in [0, 1] (RGBA on white), or
 features, float (N, d). Memory: two blocks of them, 100 MB, whatever N is.
@@ -51,7 +51,7 @@ class Memorisation:
 
 
 def measure_nearest_fake_distance(reals, fakes, *, seed: int = 0) -> dict[str, float]:
-    """{"nnd": mean distance from a real to its nearest fake}: the official code's `nnd_score`.
+    """{"nnd": mean distance from a real to its nearest fake}: the paper's code's `nnd_score`.
 
     reals: images that were not trained on. The distance falls with the number of fakes, and when
     they are slightly blurred: use it to compare with the paper's code, not to compare models.
@@ -66,7 +66,7 @@ def measure_nearest_fake_label_accuracy(
 ) -> dict[str, float]:
     """{"nnc": accuracy} of predicting each real's class from its nearest fake, 0 to 1.
 
-    The official code's `nnc_score`; 1 minus it is the test error of the paper's table 3. reals:
+    `nnc_score` in the paper's code; 1 minus it is the test error of the paper's table 3. reals:
     images that were not trained on. `seed` is not used.
     """
     _check_fakes_comparable_to_reals(reals.images, fakes.images, metric="nnc", least=1)

@@ -250,7 +250,7 @@ def _explain_unreplaceable_folder(path: Path, draft: Path, record: Record) -> st
 def _compare_with_larger_record(path: Path, old: Record, record: Record) -> str:
     gone = [name for name in old.files if not os.path.lexists(path / name)]
     note = f" (now without {join_names_for_error(gone, NAMES_SHOWN)})" if gone else ""
-    return f"it was written with {old.what}{note}, more than the new {record.what}"
+    return f"it held {old.what}{note}, more than the new {record.what}"
 
 
 def _find_written_file_changed_since(folder: Path, record: Record) -> str | None:

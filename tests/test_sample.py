@@ -121,7 +121,7 @@ def test_a_larger_set_of_another_step_is_put_aside(trained, messages):
     assert sample(config, 5) == folder
     assert len(list(folder.glob("0*.png"))) == 5
     assert tree(folder.with_name("seed_0.1")) == before
-    reason = "it was written with 9 images of step 5, more than the new 5 images of step 6"
+    reason = "it held 9 images of step 5, more than the new 5 images of step 6"
     assert f"{folder} was moved aside to seed_0.1: {reason}." in messages
 
 
@@ -133,5 +133,5 @@ def test_a_larger_set_that_lacks_an_image_is_put_aside(trained, messages):
     sample(config, 5)
     assert (folder / "000003.png").is_file()
     assert tree(folder.with_name("seed_0.1")) == before
-    reason = "it was written with 9 images of step 5 (now without 000003.png), more than the new 5"
+    reason = "it held 9 images of step 5 (now without 000003.png), more than the new 5"
     assert f"{folder} was moved aside to seed_0.1: {reason} images of step 5." in messages

@@ -230,8 +230,8 @@ SIGNS = (  # the most severe first
     Sign(
         "D asleep",
         describe_sleeping_discriminator,
-        "{run}: the discriminator no longer tells fakes from reals, though they are poor. {best}"
-        "Or start another run with --learning_rate={half_rate:g}, or with {stronger}.",
+        "{run}: the discriminator no longer tells fakes from reals, though the fakes are poor. "
+        "{best}Or start another run with --learning_rate={half_rate:g}, or with {stronger}.",
     ),
     Sign(
         "getting worse",

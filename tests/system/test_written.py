@@ -149,7 +149,7 @@ def test_a_larger_set_never_goes(folder, messages):
     fill(folder, "9 images", 9, a="1", b="2")
     assert fill(folder, "5 images", 5, a="3") == ["made", "made.1"]
     assert files(folder.with_name("made.1")) == {"a": b"1", "b": b"2"}
-    reason = "it was written with 9 images, more than the new 5 images"
+    reason = "it held 9 images, more than the new 5 images"
     assert messages == [f"{folder} was moved aside to made.1: {reason}."]
     assert fill(folder, "5 images", 5, a="4") == ["made", "made.1"]
 
