@@ -184,8 +184,8 @@ def mirror_images(images: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
 def augment_images(images: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     """DiffAugment of images (B, H, W, C) float32 in [-1, 1]; drawn (B, 7): see KIND_OF_COLUMN.
 
-    The order is that of the paper's code. As there, values may leave [-1, 1], and 0 fills what is
-    empty. Alpha keeps its values.
+    The order is that of the paper's code. As in that code, values may leave [-1, 1], and 0 fills
+    the gaps. Alpha keeps its values.
     """
     *colour, down, right, cut_row, cut_column = tf.unstack(drawn, axis=-1)
     height, width = images.shape[1:3]

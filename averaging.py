@@ -34,7 +34,8 @@ class AveragedGenerator:
     def follow(self) -> None:
         """w_averaged <- lerp(w, w_averaged, 0.5^(images of a step / half-life)), once a step.
 
-        Besides the difference, this is one op per variable: reading weights takes most of the time.
+        Apart from the subtraction, this is one op per variable, because reading weights takes most
+        of the time.
         """
         shown, step = tf.cast(self.images, tf.float32), self.config.images_per_step
         half_life = tf.minimum(self.config.ema_half_life, RAMP * shown)

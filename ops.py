@@ -16,7 +16,7 @@ INIT_STDDEV = 0.02  # Radford et al. 2016, section 4
 BN_MOMENTUM = 0.9  # carpedm20/DCGAN-tensorflow, ops.py
 LEAKY_SLOPE = 0.2  # Radford et al. 2016, section 4
 FIRST_ITERATIONS = 15  # of a new spectral norm, as in torch.nn.utils.parametrizations
-SMALLEST_NORM = 1e-12  # as there: a kernel of zeros has no direction
+SMALLEST_NORM = 1e-12  # also from there; a kernel of zeros has no direction
 # Both as in the code of Karras et al. 2018, github.com/tkarras/progressive_growing_of_gans.
 DEVIATION_GROUP = 4  # images that are compared
 DEVIATION_EPSILON = 1e-8  # added to the variance: a root has no finite slope at 0
@@ -156,7 +156,7 @@ class ResizeConv(Linear):
     """Nearest-neighbour resize to twice the sides, then a stride-1 convolution (Odena et al. 2016):
     x (B, h, w, inputs) -> (B, *size, outputs).
 
-    The kernel is (3, 3, outputs, inputs), laid out as in `ConvTranspose`; `size` is as there.
+    The kernel is (3, 3, outputs, inputs); its layout and `size` are as in `ConvTranspose`.
     """
 
     def __init__(
@@ -311,7 +311,7 @@ def drop_units(x: tf.Tensor, share: float, key: tf.Tensor) -> tf.Tensor:
     (Srivastava et al. 2014).
 
     key: (2,) int64. The choice depends on it alone, with XLA too: XLA draws the same bits with
-    Philox, but turns them into other floats, so bits are compared.
+    Philox, but turns them into other floats, so this compares the bits.
     """
     bits = tf.random.stateless_uniform(tf.shape(x), key, None, None, tf.uint32, alg="philox")
     is_kept = bits >= tf.constant(round(share * 2**32), tf.uint32)

@@ -145,7 +145,7 @@ def sample(
 
 
 def hash_origin_of_sample_files(sampler: Sampler, label: str | None) -> str:
-    """A hash of step, label, network and weights: while it is equal, a seed gives equal images."""
+    """A hash of step, label, network and weights: same hash and seed, same images."""
     digest = hashlib.sha256(repr((sampler.step, label, sampler.generator.config)).encode())
     for variable in sampler.generator.variables:
         digest.update(variable.numpy().tobytes())

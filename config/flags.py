@@ -291,7 +291,7 @@ def _check_config_names(stored: dict) -> None:
 
 
 def collect_action_flags(actions: list[str]) -> set[str]:
-    """Those of `actions`, names of flags, that the user asked for; if none, `sample`.
+    """The `actions` (names of flags) that the user asked for; if none, `sample`.
 
     (The original's README calls that testing a model.) Raises ValueError for flags that make no
     sense together, and if no action is given and no flag says which run to draw from.

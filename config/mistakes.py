@@ -124,8 +124,9 @@ def check_command_line(
 ) -> None:
     """Raises ValueError for unknown flags, stray words, and missing or extra values.
 
-    arguments: the command line without the program. known: our flags; absl alone would take the
-    next flag as a missing value. others: names of absl's own flags; checking stops at the first.
+    arguments: the command line without the program. known: our flags; where one has no
+    value, absl alone would take the next flag as the value. others: names of absl's own flags;
+    checking stops at the first.
     """
     position = 0
     while position < len(arguments):

@@ -384,7 +384,7 @@ class Config:
     penalty_decay: float = declare_setting(
         1.0,
         TRAINING,
-        "share, such as 0.1, to which both gammas fall between a tenth and half of the run",
+        "lower both gammas to this share, such as 0.1, between 10% and 50% of the run",
         low=0,
         high=1,
     )
@@ -656,8 +656,8 @@ class Config:
         return (self.d_learning_rate or self.learning_rate) * 0.5**self.halvings
 
     def total_steps(self, images: int, *, step: int = 0, images_shown: int = 0) -> int:
-        """`steps` if set, else as many as show each of `images` images `epoch` times; with
-        `minutes`, the planned steps, or MAX_COUNT until they are planned.
+        """`steps` if set, else enough steps to show each of `images` images `epoch` times;
+        with `minutes`, the planned steps, or MAX_COUNT until they are planned.
 
         step, images_shown: what has been done already.
         """

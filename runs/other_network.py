@@ -53,7 +53,7 @@ def infer_flags_from_checkpoint_shapes(shapes: Shapes) -> dict:
 
 
 def _infer_kernels_from_shapes(shapes: Shapes) -> dict:
-    """upsample, and kernel_size, which a generator that resizes does not show."""
+    """upsample and kernel_size; a generator that resizes does not show the latter."""
     size = shapes["generator/conv1/kernel"][0]
     if size != RESIZED_KERNEL:
         return {"upsample": "transpose", "kernel_size": size}

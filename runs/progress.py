@@ -19,8 +19,7 @@ class Progress(NamedTuple):
     def count_images_shown(self, step: int, images_per_step: int) -> int:
         """The images shown after `step` steps, if each step from here on has `images_per_step`.
 
-        For an earlier step, the count goes back by `images_per_step` a step too, and may fall
-        below 0.
+        For an earlier step it subtracts as many per step, and may fall below 0.
         """
         return self.images_shown + (step - self.step) * images_per_step
 

@@ -70,7 +70,7 @@ def link_or_copy(path: Path, copy: Path) -> None:
         return
     except FileExistsError:
         raise
-    except (OSError, NotImplementedError):  # a file system without links, or another's file
+    except (OSError, NotImplementedError):  # a file system without links, or another user's file
         if path.is_symlink():
             shutil.copy2(path, copy, follow_symlinks=False)
             return

@@ -71,7 +71,7 @@ SCALARS = {
     ),
     "held_out_ratio": (
         "score/held_out_ratio",
-        "Distance from fakes to training images, relative to that to as many held-out images: "
+        "Distance from fakes to training images, divided by that to equally many held-out images: "
         "below 1 means copies.",
     ),
     "pair_accuracy": (

@@ -18,7 +18,8 @@ from training.schedule import LOG_EVERY_STEPS
 FIRST_STEPS, FIRST_SECONDS, LONGEST_SECONDS = 50, 5.0, 20.0
 FIRST_SHARE, LONGEST_SHARE = 0.1, 0.2
 STEADY = 0.05  # standard error of a step's seconds, relative to their mean
-NEXT_SECONDS, NEXT_SHARE = 15.0, 0.1  # later ones take at least the longer; share of the minutes
+# Later measurements take at least NEXT_SECONDS, or NEXT_SHARE of the minutes if that is longer.
+NEXT_SECONDS, NEXT_SHARE = 15.0, 0.1
 PICTURES_SHARE = 0.02  # of the time, for pictures and checkpoints: the first measurement has none
 # A plan is kept if it should end this close to the end of the minutes, as a share of them. The
 # second value applies once the planned steps are done.

@@ -51,7 +51,7 @@ class Pictures:
     ) -> None:
         """samples/reals.png: what D will see, so that a wrong crop shows before the first step.
 
-        rows: int64, of the images that are trained on; without them, all are.
+        rows: int64, of the images that are trained on; default: all.
         """
         rows = np.arange(len(images)) if rows is None else rows
         if y is None:

@@ -72,7 +72,7 @@ def _count_images_in_tars(paths: list[Path], pattern: str) -> tuple[int, bool]:
             if count > limits.MAX_NUMBERED_IMAGES:
                 raise ValueError(
                     f"Tars must have at most {limits.MAX_NUMBERED_IMAGES:,} images. "
-                    f"Received: more, up to {path}. Name fewer tars."
+                    f"Received: more, in {path} and the tars before it. Name fewer tars."
                 )
     return count, has_classes
 
