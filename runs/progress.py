@@ -19,7 +19,7 @@ class Progress(NamedTuple):
     def count_images_shown(self, step: int, images_per_step: int) -> int:
         """The images shown after `step` steps, if each step from here on has `images_per_step`.
 
-        For an earlier step it subtracts as many per step, and may fall below 0.
+        For an earlier step it counts backwards, and the result may be below 0.
         """
         return self.images_shown + (step - self.step) * images_per_step
 

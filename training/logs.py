@@ -71,8 +71,8 @@ SCALARS = {
     ),
     "held_out_ratio": (
         "score/held_out_ratio",
-        "Distance from fakes to training images, divided by that to equally many held-out images: "
-        "below 1 means copies.",
+        "Distance from fakes to training images, divided by the distance to equally many held-out "
+        "images: below 1 means copies.",
     ),
     "pair_accuracy": (
         "score/pair_accuracy",
