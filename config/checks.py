@@ -157,7 +157,7 @@ def check_setting_names(settings: dict, source: str, known: list[str]) -> None:
             meant = find_meant_flag(name, known)
             hint = f"Did you mean {meant}?" if meant else "python main.py --help lists them."
             raise ValueError(
-                f"{source} may only hold flags of main.py. "
+                f"{source} must only hold settings of this program. "
                 f"Received: {shorten_for_error(name)}. {hint}"
             )
 

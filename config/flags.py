@@ -347,10 +347,10 @@ def _check_label_flags(*, draws: bool) -> None:
     """Raises ValueError where --label (which to draw) and --labels (which kind) are mixed up."""
     label, labels = FLAGS.label, FLAGS["labels"].value.strip()
     if label is not None and not draws:
-        kind = "own" if label.strip().isdecimal() else label
+        kind = "own" if label.strip().isdecimal() else "folder, own or the names of attributes"
         raise ValueError(
             f"--label needs --sample or --visualize. Received: only --label={label}. "
-            f"Add --sample=64, or use --labels={kind} to train with labels."
+            f"Add --sample=64, or to train with labels use --labels={kind}."
         )
     if label is None and draws and labels.isdecimal():
         raise ValueError(

@@ -30,7 +30,8 @@ def read_config(path: Path) -> Config:
             raise
         told = str(error) if str(path) in str(error) else f"{path}: {error}"
         raise ValueError(
-            f"{told} Delete it and give the run's flags again, or use another --out_name."
+            f"{told} Correct the file, or delete it and give the run's flags again, or use another "
+            "--out_name."
         ) from error
 
 

@@ -81,11 +81,10 @@ def take_training_labels(config: Config, labels, count: int) -> Labels | None:
     the labels do not fit the images or Config.labels.
     """
     if (labels is None) != (config.labels == "none"):
-        remedy = "Give them" if labels is None else 'Use Config(labels="own") for classes'
+        received = "no labels" if labels is None else "labels"
+        way_out = "give labels, or use Config()" if labels is None else 'use Config(labels="own")'
         raise ValueError(
-            f'train() needs labels exactly when Config.labels is not "none". '
-            f"Received: {config.labels}, and {'no labels' if labels is None else 'labels'}. "
-            f"{remedy}, or leave out both."
+            f'train() received {received}, but Config.labels is "{config.labels}": {way_out}'
         )
     if labels is None:
         return None

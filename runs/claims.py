@@ -204,8 +204,8 @@ def _check_unclaimed_folder_is_free(setting: str, folder: Path) -> None:
     if found := _find_file_of_training(folder):
         raise ValueError(
             f"--{setting} must be this run's own. Received: {folder}, which holds "
-            f"{found}. Training may have written that, and nothing says for which run. "
-            f"Give another --{setting}."
+            f"{found}, perhaps another run's. Give another --{setting}, or move that file away if "
+            "it is yours."
         )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,7 +55,10 @@ def find_run_of_same_images(config: Config, given: dict, images: np.ndarray) -> 
     if len(unnamed) == 1:
         return unnamed[0]
     if runs:
-        names, remedy = ", ".join(str(run.run_dir) for run in runs), f"--out_name={runs[0].name}"
+        names, remedy = (
+            ", ".join(str(run.run_dir) for run in runs),
+            f"--out_name={shlex.quote(runs[0].name)}",
+        )
         have, other = ("has", "the other") if len(runs) == 1 else ("have", "one of them")
         text = "%s %s the same images. %s is a new run; to continue %s instead, add %s."
         logging.info(text, names, have, config.run_dir, other, remedy)

@@ -57,6 +57,7 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
     stored = read_run(fresh.run_dir)
     if not stored:
         _check_run_is_not_mistyped(fresh, given)
+        _announce_default_dataset(fresh, given)
         _warn_of_other_runs(fresh, given)
         return fresh if "dataset" in given else _take_settings_without_checkpoint(fresh, given)
 
@@ -216,6 +217,13 @@ def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
         runs = {name: run for name, run in runs.items() if run.dataset != fresh.dataset}
     if mistake := explain_mistyped_run(typed, runs):
         raise ValueError(mistake)
+
+
+def _announce_default_dataset(fresh: Config, given: dict) -> None:
+    """A line for a new run that has a name but no dataset: the user may have meant an old run."""
+    if given.get("out_name") and "dataset" not in given and not fresh.run_dir.exists():
+        text = "%s is a new run on %s, the default of --dataset."
+        logging.info(text, fresh.run_dir, fresh.dataset)
 
 
 def _check_other_dataset_is_wanted(stored: Config, fresh: Config, *, is_named: bool) -> None:

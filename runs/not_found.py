@@ -95,7 +95,7 @@ def _explain_which_runs_fit(wanted: Config, given: dict, runs: dict[str, Config]
     """For a command line that names no run: several fit, or none does."""
     place = wanted.run_dir.parent
     if fits := [name for name, run in runs.items() if run_fits_request(run, wanted, given)]:
-        return f"{len(fits)} runs in {place} fit. {list_runs_to_pick(fits)}"
+        return f"{len(fits)} runs in {place} fit: {_list_names(fits)}. Add --out_name=NAME."
 
     alike = [run for run in runs.values() if _run_fits_given_dataset(run, wanted, given)]
     if not alike:
@@ -115,5 +115,8 @@ def _explain_flag_unfit_for_run(run: Config, wanted: Config, given: dict) -> str
 
 
 def list_runs_to_pick(names: list[str]) -> str:
-    listed = ", ".join(sorted(names)[:RUNS_LISTED]) + (", ..." if len(names) > RUNS_LISTED else "")
-    return f"Runs there: {listed}; pick one with --out_name, or add --train."
+    return f"Runs there: {_list_names(names)}; pick one with --out_name, or add --train."
+
+
+def _list_names(names: list[str]) -> str:
+    return ", ".join(sorted(names)[:RUNS_LISTED]) + (", ..." if len(names) > RUNS_LISTED else "")

@@ -68,11 +68,14 @@ def _get_folders_locked_by_thread() -> set[tuple[int, Path]]:
 
 @contextlib.contextmanager
 def _lock_one_folder(folder: Path, *, is_run: bool):
-    new_folders = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-
+    new_folders = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
     path = folder / "lock"
-    descriptor = _open_and_lock_file(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = _open_and_lock_file(path)
+    except OSError:
+        _remove_empty_folders(new_folders)
+        raise
     if descriptor is None:
         holder = _read_lock_holder(path) or "another process"
         raise _make_locked_folder_error(folder, holder, is_run=is_run)
@@ -200,9 +203,9 @@ def _remove_and_unlock_file(path: Path, descriptor: int) -> None:
 
 
 def _remove_empty_folders(folders: list[Path]) -> None:
-    """Removes folders in this order, up to the first one that is not empty."""
-    with contextlib.suppress(OSError):
-        for folder in folders:
+    """Removes those folders that are empty, in this order."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
             folder.rmdir()
 
 

@@ -128,7 +128,7 @@ def judge_training_by_scores(
         if words := sign.describe(evaluations):
             return sign, words
     if "frechet" not in evaluations.last:
-        return None, "too few images for a verdict"
+        return None, "no verdict on so few images"
     return None, "healthy" if len(evaluations.history) > 1 else "too early for a verdict"
 
 
@@ -195,7 +195,7 @@ def describe_standstill(evaluations: Evaluations) -> str:
 
 
 def describe_little_diversity(evaluations: Evaluations) -> str:
-    has_little = evaluations.last["vendi"] < LITTLE_DIVERSITY
+    has_little = "frechet" in evaluations.last and evaluations.last["vendi"] < LITTLE_DIVERSITY
     return "little diversity yet" if has_little and len(evaluations.history) > 1 else ""
 
 
@@ -283,7 +283,8 @@ def describe_last_scores(evaluations: Evaluations, metric: str = "frechet") -> s
 
     words.append(f"diversity {last['vendi']:.0%}")
     if "nearest_ratio" in last and "frechet" not in last:
-        words.append(f"fakes {last['nearest_ratio']:.2f} times as far from reals as other reals")
+        times = f"{last['nearest_ratio']:.2f} times"
+        words.append(f"fakes {times} as far from the nearest real image as reals are")
     if "pair_accuracy" in last:
         words.append(f"D right in {last['pair_accuracy']:.0%} of pairs")
     return ", ".join(words)

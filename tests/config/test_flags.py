@@ -140,7 +140,7 @@ def test_actions(arguments, actions):
         (
             ["--train", "--label=3"],
             "--label needs --sample or --visualize. Received: only --label=3. Add --sample=64, or "
-            "use --labels=own to train with labels.",
+            "to train with labels use --labels=own.",
         ),
         (
             ["--sample=5", "--labels=7"],

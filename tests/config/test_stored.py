@@ -96,7 +96,7 @@ def test_a_damaged_config_tells_the_way_out(tmp_path):
         read_config(path)
     assert str(error.value) == (
         f"{path}: --epoch must be at least 1. Received: 0. Try --epoch=25. "
-        "Delete it and give the run's flags again, or use another --out_name."
+        "Correct the file, or delete it and give the run's flags again, or use another --out_name."
     )
 
 

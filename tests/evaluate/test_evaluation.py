@@ -56,7 +56,7 @@ def test_a_run_is_scored_beside_its_floor(trained, pixels, capsys, messages):
     path = config.run_dir / "evaluate" / "scores.json"
     assert len(json.loads(path.read_text())) == 4
     assert [file.name for file in path.parent.iterdir()] == ["scores.json"]  # no fakes
-    assert any("only 150 images on each side" in text for text in messages)
+    assert any("only 150 real and as many generated images" in text for text in messages)
 
     metrics = locate_metrics(config)
     metrics.parent.mkdir()
@@ -110,7 +110,7 @@ def test_with_a_holdout_fakes_are_compared_with_images_that_were_not_trained_on(
     assert by_name["nnd"].split == "held-out images"
     sides = f"{count} fakes against {count} held-out images"
     assert f"{sides}; the floor is the score of {count} training" in capsys.readouterr().out
-    warning = f"only {count} images on each side, because {count} are held out"
+    warning = f"only {count} real and as many generated images are compared, because {count} are"
     assert any(warning in text for text in messages)
     memorisation = by_name["memorisation_features"]
     assert (memorisation.n, memorisation.reals) == (70, 300)  # more fakes than held-out images

@@ -241,7 +241,7 @@ def test_a_damaged_config_is_said_plainly(content, trained, capsys):
     assert run_here("--dataset=faces", *out, "--train") == 1
     said = capsys.readouterr().err
     assert is_one_line(said)
-    assert "config.json" in said and "Delete it and give the run's flags again" in said
+    assert "config.json" in said and "or delete it and give the run's flags again" in said
     assert tree(trained.run_dir) == before
 
 

@@ -184,7 +184,7 @@ def test_full_while_importing(tmp_path, capsys):
 @pytest.fixture
 def warned(monkeypatch):
     said = []
-    for module in ("training.logs", "training.events", "train"):
+    for module in ("training.logs", "training.events", "training.pictures"):
         monkeypatch.setattr(
             f"{module}.logging.warning", lambda text, *values: said.append(text % values)
         )
@@ -286,7 +286,7 @@ def test_a_missing_out_dir_is_made(command, tmp_path):
 def test_a_missing_data_dir_is_one_line(command, tmp_path):
     code, said = command("--train", f"--data_dir={tmp_path / 'gone'}")
     assert code == 1 and is_one_line(said), said
-    assert f"Looked in {tmp_path / 'gone'}: No such file or directory; --data_dir" in said
+    assert f"Looked in {tmp_path / 'gone'}: No such file or directory; give another" in said
 
 
 def test_a_pack_that_shrinks_while_it_is_used_is_one_line(command, tmp_path, monkeypatch):

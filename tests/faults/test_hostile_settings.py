@@ -41,7 +41,7 @@ def refused(path, content):
         (b'{"epoch_sizes": [0, 0]}', "epoch_sizes must be pairs"),
         (b'{"epoch_sizes": [0, 9, 5]}', "epoch_sizes must be pairs"),
         (b'{"dataset": "' + b"x" * 10_000 + b'"}', "--dataset must be text"),
-        (b'{"' + b"x" * 10_000 + b'": 1}', "may only hold flags"),
+        (b'{"' + b"x" * 10_000 + b'": 1}', "must only hold settings"),
         (b'{"a\\nb\\u001b": 1}', r"Received: a\nb\x1b"),
         (b"\xff\xfe{}", "is not JSON"),
         (b"\0\0\0", "is not JSON"),

@@ -34,10 +34,12 @@ def test_a_second_process_is_refused_with_pid_and_host(held, tmp_path, image_fol
     assert not (tmp_path / "data" / ".packs").exists()  # before anything was done
 
 
-def test_a_run_that_never_began_leaves_no_folder(tmp_path, capsys):
-    assert run_here("--dataset=/nowhere/at/all", f"--out_dir={tmp_path / 'out'}", "--train") == 1
+@pytest.mark.parametrize("name", ["run", "x" * 300])  # the second is too long for a folder
+def test_a_run_that_never_began_leaves_no_folder(name, tmp_path, capsys):
+    flags = ["--dataset=/nowhere/at/all", f"--out_dir={tmp_path / 'out'}", f"--out_name={name}"]
+    assert run_here(*flags, "--train") == 1
     assert is_one_line(capsys.readouterr().err)
-    assert not list((tmp_path / "out").glob("*"))
+    assert not (tmp_path / "out").exists()
 
 
 def slow_source(count, made):

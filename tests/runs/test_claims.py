@@ -122,9 +122,8 @@ def test_what_an_older_run_left_in_a_folder_is_adopted_by_that_run_alone(begun, 
         with pytest.raises(ValueError) as error:
             begun("new", **others)
         assert str(error.value) == (
-            f"--{name} must be this run's own. Received: {tmp_path / name}, which holds {file}. "
-            "Training may have written that, and nothing says for which run. "
-            f"Give another --{name}."
+            f"--{name} must be this run's own. Received: {tmp_path / name}, which holds {file}, "
+            f"perhaps another run's. Give another --{name}, or move that file away if it is yours."
         )
     assert begun("old").run_id
 

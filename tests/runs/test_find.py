@@ -83,7 +83,7 @@ def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
 def test_the_run_with_the_default_name_is_not_picked_among_several(trained, tiny, messages):
     default, other = trained(), trained(out_name="other")
     where = {"out_dir": default.out_dir}
-    with pytest.raises(ValueError, match=f"^2 runs in .* fit. Runs there: {default.name}, other;"):
+    with pytest.raises(ValueError, match=f"^2 runs in .* fit: {default.name}, other. Add"):
         find_run(where)
     assert find_run({**where, "dataset": default.dataset, "output_height": 16}).name == default.name
 
@@ -155,6 +155,15 @@ def test_a_run_whose_name_is_mistyped_does_not_start_on_digits(
     assert find_run_to_train({"out_name": "digits-2"}).name == "digits-2"
     with pytest.raises(ValueError, match=r"out/digits-2\. Did you mean out/digits-1"):
         find_run_to_train({"out_dir": "out/digits-2"})
+
+
+def test_a_name_without_a_run_or_a_dataset_is_said_to_be_new(tiny, messages):
+    given = {"out_dir": tiny().out_dir, "out_name": "typo"}
+    find_run_to_train({**given, "dataset": "digits"})
+    assert messages == []
+    find_run_to_train(given)
+    place = Path(tiny().out_dir) / "typo"
+    assert messages == [f"{place} is a new run on digits, the default of --dataset."]
 
 
 def test_settings_that_stay_without_a_checkpoint_are_named(tiny, messages):

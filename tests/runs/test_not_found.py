@@ -58,7 +58,7 @@ def test_a_name_that_no_run_has(explain):
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({}, "2 runs in OUT fit. Runs there: cats, dogs; pick one"),
+        ({}, "2 runs in OUT fit: cats, dogs. Add --out_name=NAME."),
         ({"dataset": "cows"}, "No run in OUT was trained on cows. Runs there: cats, dogs; pick"),
         ({"z_dim": 3}, "No run in OUT fits all flags. Runs there: cats, dogs; pick one"),
         (

@@ -140,12 +140,12 @@ def test_the_most_severe_sign_is_the_one_that_is_said():
 
 def test_images_too_few_for_a_distance_are_judged_by_what_there_is(tiny, messages):
     history = [{"step": 100, "vendi": 0.7, "nearest_ratio": 0.9}]
-    assert judge(history) == ("", "too few images for a verdict")
+    assert judge(history) == ("", "no verdict on so few images")
     history.append({"step": 200, "vendi": 0.7, "nearest_ratio": 0.5, "pair_accuracy": 1.0})
     Verdict(tiny()).announce_training_verdict(history, None)
     assert messages[0] == (
-        "step 200: diversity 70%, fakes 0.50 times as far from reals as other reals, D right in "
-        "100% of pairs: memorising."
+        "step 200: diversity 70%, fakes 0.50 times as far from the nearest real image as reals "
+        "are, D right in 100% of pairs: memorising."
     )
     assert "is memorising its training images" in messages[1]
 
