@@ -15,12 +15,6 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-import matplotlib
-import psutil
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "imageio", "torch")
 COLOUR = "#4878a8"  # of bars and lines
@@ -80,7 +74,7 @@ def draw_bars(name: str, rows: list[dict], column: str) -> None:
     measured.reverse()  # the axis begins at the bottom
     values = [row[column] for row in measured]
 
-    figure, axes = plt.subplots(figsize=(9, 0.8 + 0.32 * len(measured)), layout="constrained")
+    figure, axes = create_figure(figsize=(9, 0.8 + 0.32 * len(measured)), layout="constrained")
     bars = axes.barh([row[title] for row in measured], values, color=COLOUR)
     axes.bar_label(bars, labels=[format_value(value) for value in values], padding=3)
     axes.spines[["top", "right"]].set_visible(False)
@@ -88,9 +82,20 @@ def draw_bars(name: str, rows: list[dict], column: str) -> None:
     save_figure(figure, name)
 
 
+def create_figure(*shape, **options):
+    """matplotlib's `subplots`, without a screen."""
+    # Late: tables need neither matplotlib nor psutil, and the tests have neither.
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(*shape, **options)
+
+
 def save_figure(figure, name: str) -> None:
     figure.savefig(RESULTS / f"{name}.png", dpi=100)
-    plt.close(figure)
+    figure.clear()
 
 
 def format_table(rows: list[dict]) -> str:
@@ -118,6 +123,8 @@ def format_value(value) -> str:
 
 def describe_machine() -> dict:
     """Processor, cores, memory and system; the GPUs only if TensorFlow is loaded."""
+    import psutil
+
     machine = {
         "processor": read_processor(),
         "cores": count_cores(),

@@ -31,6 +31,17 @@ flags.DEFINE_bool("table", False, "print what has been measured, and measure not
 
 ROOT = Path(__file__).parent.parent
 RESULTS = measure.RESULTS / "quality.jsonl"
+SHOWN = {  # metric -> its name in the tables; the others are only in the file
+    "swd": "SWD",
+    "frechet": "Frechet",
+    "recall": "recall",
+    "coverage": "coverage",
+    "checkerboard_rows": "checkerboard: rows",
+    "checkerboard_columns": "columns",
+    "checkerboard_diagonal": "diagonal",
+    "modes": "modes",
+    "modes_kl": "reverse KL",
+}
 RATIOS = ("swd", "frechet")  # metrics that are also divided by the reference's
 
 
@@ -181,31 +192,43 @@ def print_tables(rows: list[dict]) -> None:
     """A table for each dataset and training time: a line for each arm, and one for the floor."""
     groups = {}
     for row in rows:
-        arms = groups.setdefault((row["dataset"], row["minutes"]), {})
-        arms.setdefault(row["arm"], []).append(row)
+        group = row["dataset"], row["minutes"], row["machine"]["processor"]
+        groups.setdefault(group, {}).setdefault(row["arm"], []).append(row)
 
-    for (dataset, minutes), arms in groups.items():
-        lines = [summarize_arm(arm, of_arm, arms.get("reference")) for arm, of_arm in arms.items()]
-        lines.append(summarize_floor([row for of_arm in arms.values() for row in of_arm]))
-        print(f"\n{dataset}, {minutes:g} minutes\n\n{measure.format_table(lines)}", flush=True)
+    for (dataset, minutes, processor), arms in groups.items():
+        known = [arm for arm in ARMS if arm in arms]
+        lines = [summarize_arm(arm, arms[arm], arms.get("reference")) for arm in known]
+        lines.append(summarize_floor([row for arm in known for row in arms[arm]]))
+        print(f"\n{dataset}, {minutes:g} minutes, {processor}\n", flush=True)
+        print(measure.format_table(lines), flush=True)
 
 
 def summarize_arm(arm: str, rows: list[dict], references: list[dict] | None) -> dict:
     """A line of the table: the means over the seeds, and their ranges."""
     line = {"recipe": arm, "seeds": len(rows), "steps": round(average(r["steps"] for r in rows))}
-    for metric in rows[0]["scores"]:
-        line[metric] = format_range([row["scores"][metric]["value"] for row in rows])
-    for metric in RATIOS:
-        line[f"{metric} / reference"] = divide_by_reference(metric, rows, references)
+    for metric in list_shown_metrics(rows):
+        line[SHOWN[metric]] = format_range([row["scores"][metric]["value"] for row in rows])
+        if metric in RATIOS:
+            line[name_ratio(metric)] = divide_by_reference(metric, rows, references)
     return line
 
 
 def summarize_floor(rows: list[dict]) -> dict:
     """What real images get against other real images."""
     line = {"recipe": "reals", "seeds": None, "steps": None}
-    for metric in rows[0]["scores"]:
-        line[metric] = float(average(row["scores"][metric]["floor"] for row in rows))
-    return line | {f"{metric} / reference": None for metric in RATIOS}
+    for metric in list_shown_metrics(rows):
+        line[SHOWN[metric]] = float(average(row["scores"][metric]["floor"] for row in rows))
+        if metric in RATIOS:
+            line[name_ratio(metric)] = None
+    return line
+
+
+def list_shown_metrics(rows: list[dict]) -> list[str]:
+    return [metric for metric in SHOWN if metric in rows[0]["scores"]]
+
+
+def name_ratio(metric: str) -> str:
+    return f"{SHOWN[metric]} / reference's"
 
 
 def average(values) -> float:

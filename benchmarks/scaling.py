@@ -134,7 +134,7 @@ def draw_curves(rows: list[dict]) -> None:
     """Draws milliseconds and megabytes over the batch, the size and the dataset."""
     from benchmarks import measure
 
-    figure, axes = measure.plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
+    figure, axes = measure.create_figure(2, 3, figsize=(11, 6), layout="constrained")
     labels = {"batch": "batch", "size": "pixels a side", "dataset": "images in the pack"}
     for column, (kind, label) in enumerate(labels.items()):
         points = [row for row in rows if row["point"].startswith(kind)]

@@ -204,7 +204,7 @@ def draw_samples(samples: list[Sample]) -> None:
         "threads": "threads",
         "images_per_second": "images/s",
     }
-    figure, axes = measure.plt.subplots(
+    figure, axes = measure.create_figure(
         len(labels), 1, figsize=(9, 8), sharex=True, layout="constrained"
     )
     steps = [sample.step for sample in samples]
