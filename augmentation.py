@@ -133,7 +133,7 @@ def _draw_uniform(config: Config, step, purpose: int, shape: tuple[int, ...]) ->
 
 def _draw_augmentations(config: Config, plan: Plan, step, images_shown) -> tf.Tensor:
     """(M, B, 7): for each image and column a draw from U(0, 1), or the value of UNCHANGED."""
-    # Real and fake images of every update; without Loss.compares the generator's updates need half.
+    # A real and a fake batch per update; without Loss.compares, G's updates need only the latter.
     shape = (2 * (config.d_updates + config.g_updates), config.batch_size)
     values = _draw_uniform(config, step, STRENGTH, (*shape, len(KIND_OF_COLUMN)))
     chances = _draw_uniform(config, step, SELECTION, (*shape, len(KINDS)))

@@ -10,7 +10,7 @@ from config.settings import Config
 from model import Generator
 
 RAMP = 0.05  # the longest half-life, as a share of the images shown (StyleGAN2-ADA's train.py)
-NO_HALF_LIFE = 1e-8  # images, before the first ones are shown (training_loop.py there)
+NO_HALF_LIFE = 1e-8  # images: the half-life before any are shown (StyleGAN2-ADA, training_loop.py)
 
 
 class AveragedGenerator:

@@ -150,7 +150,7 @@ class DCGAN:
     def update_discriminator(self, real, fake, y) -> dict[str, tf.Tensor]:
         """One update on a real and a fake batch, each normalized by its own statistics."""
         self.discriminator.iterate_spectral_norms()
-        # Outside the tape: this does not involve D, and D's slopes are taken at what it sees.
+        # Outside the tape: no weight of D is involved, and slopes are taken at augmented images.
         real, fake = self.augment(real), self.augment(fake)
         with tf.GradientTape() as tape:
             real_logits, fake_logits, slopes = self.judge(real, fake, y)

@@ -80,9 +80,9 @@ def time_run(config: Config) -> tuple[list[dict], str]:
     note = (
         f"{len(images):,} JPEGs, {config.batch_size * config.steps:,} images trained on: "
         f"{packing + training:.1f} s, of which {packing:.1f} s packing and {rest:.1f} s building, "
-        f"tracing and ending. {config.batch_size / loop:.1f} images/s. The step alone takes "
-        f"{alone[0] * 1e3:,.0f} ms before and {alone[1] * 1e3:,.0f} ms after: "
-        f"{statistics.mean(alone) / loop:.1%} of a step in the loop."
+        f"tracing and ending. {config.batch_size / loop:.1f} images/s. A step alone takes "
+        f"{alone[0] * 1e3:,.0f} ms before the run and {alone[1] * 1e3:,.0f} ms after it, on "
+        f"average {statistics.mean(alone) / loop:.1%} of a step in the loop."
     )
     return rows, note
 

@@ -193,7 +193,7 @@ def _open_only_lmdb_below(path: Path, limit: int | None) -> Source | None:
     from data.sources.lsun import find_lmdb_folders, open_lmdb  # only this needs lmdb
 
     folders = find_lmdb_folders(path)
-    if not folders:  # they are hidden, or folders called data.mdb
+    if not folders:  # each data.mdb found is a folder, or is hidden
         return None
     if len(folders) > 1:
         listed = ", ".join(folder.name for folder in folders)

@@ -23,7 +23,7 @@ MAX_FLOAT64_PIXELS = 2**20  # of a 16-bit or float image, scaled in float64 at o
 MAX_IMAGES_IN_FLIGHT = 64  # images from a zip wait in memory
 MAX_ENCODED_BYTES_IN_FLIGHT = 256 * MB  # if images are large, fewer are in flight
 MAX_UNREADABLE_SHARE = 0.10  # of all images; with more, the dataset itself is probably wrong
-MAX_UNREADABLE_FORGIVEN = 3  # whatever their share, so that a handful of files is enough
+MAX_UNREADABLE_FORGIVEN = 3  # whatever their share, for datasets of a handful of files
 MAX_REASON_CHARACTERS = 120  # why an image was skipped; the text may come from the file
 
 # Folders and zips.

@@ -182,7 +182,7 @@ class ImageSets:
         return tuple(Logits(features, self.networks.inception.weights) for features in pool)
 
     def _gather_moments(self) -> tuple[Moments, ...]:
-        """Of the three sets; given statistics replace those of the reals, which are not read."""
+        """The sets' moments. Statistics from a file replace the reals', which are then not read."""
         given = self.networks.statistics
         check_enough_for_fid(len(self.fakes), len(self.networks.inception.weights))
         pool = self._compute_features_to_score("inception", *(SIDES[1:] if given else SIDES))

@@ -30,7 +30,7 @@ from sample import Sampler
 from system.console import print_result
 from system.errors import add_path_to_errors
 
-FEW_IMAGES = 1000  # a side; with fewer, the floors are high and hide most differences
+FEW_IMAGES = 1000  # on each side; with fewer, the floors are high and hide most differences
 NO_FILES = FeatureFiles()
 
 

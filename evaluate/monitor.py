@@ -69,7 +69,7 @@ class Monitor:
         return expected <= SHARE_OF_TIME * (time.monotonic() - self.began)
 
     def estimate_share_of_time(self) -> float:
-        """The share of the coming time that evaluations take, without the last one."""
+        """The share of the remaining time that evaluations will take, without the last one."""
         most = 1.0 if self.config.eval_freq else SHARE_OF_TIME
         if not self.seconds:
             return SHARE_OF_TIME * self.is_on

@@ -97,9 +97,9 @@ def measure_memorisation(training, held_out, fakes, *, seed: int = 0) -> Memoris
     """Compares each fake's distances to its nearest training and nearest held-out image.
 
     It takes the first MOST_FAKES fakes. Without memorisation, training and held-out images are
-    exchangeable, so the nearest real is a training image as often as their share of the reals says.
-    The p-value is that of exchanging them at random (by a normal approximation), which allows for
-    many fakes with the same nearest real. `seed` is not used.
+    exchangeable, so the probability that the nearest real is a training image is their share of all
+    reals. The p-value is that of exchanging them at random (by a normal approximation), which
+    allows for many fakes with the same nearest real. `seed` is not used.
     """
     _check_fakes_comparable_to_reals(training, fakes, metric="memorisation", least=1)
     _check_fakes_comparable_to_reals(held_out, fakes, metric="memorisation", least=2)

@@ -15,7 +15,7 @@ from evaluate.image_sets import check_image_sets, list_chunks_of_compared_images
 SMALLEST_LEVEL = 16  # pixels of the shorter side
 PATCH = 7  # pixels of a patch's side
 PATCHES = 128  # per image and level
-REPEATS = 4  # their mean is that of all directions, so they are drawn at once
+REPEATS = 4  # their mean is the mean over all directions, so all are drawn at once
 DIRECTIONS = 128  # per repeat
 SCALE = 1e3
 BINOMIAL = np.float32([1, 4, 6, 4, 1]) / 16

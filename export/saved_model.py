@@ -120,7 +120,10 @@ def make_discriminate_signature(discriminator: Discriminator):
 
 
 def answer_request_in_batches(generator: Generator, z, y, finish) -> tf.Tensor:
-    """`finish` of the images (N, H, W, C) of z (N, z_dim) and y (N, y_dim) or None, in batches."""
+    """`finish` of the images drawn from z (N, z_dim) and y (N, y_dim) or None: (N, H, W, C).
+
+    Draws in batches.
+    """
     count = tf.shape(z)[0]
     inputs = [part for part in pad_latents_to_draw_batches(generator, z, y) if part is not None]
     # (N padded, dim) -> (batches, DRAW_BATCH, dim)

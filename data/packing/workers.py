@@ -124,7 +124,7 @@ def serve_decoding_tasks() -> None:
     """
     results, sys.stdout = sys.stdout.buffer, sys.stderr  # so that prints stay out of them
     DECODING_MEMORY.most = limits.MAX_WORKER_BYTES
-    with contextlib.suppress(Exception):  # the parent redoes tasks without an answer, and explains
+    with contextlib.suppress(Exception):  # the parent redoes unanswered tasks, and reports errors
         while True:
             task = pickle.load(sys.stdin.buffer)
             pickle.dump(_decode_unless_too_large(*task), results, pickle.HIGHEST_PROTOCOL)

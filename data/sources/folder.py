@@ -193,7 +193,7 @@ def _read_zipped_image(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes
         with archive.open(info) as file:
             return b"".join(iter(lambda: file.read(step), b""))
 
-    except Exception as error:  # damage and unknown methods raise many kinds; others are fine
+    except Exception as error:  # damage raises many kinds; only this entry is skipped
         return ValueError(str(error) or type(error).__name__)  # this kind can be pickled
 
 

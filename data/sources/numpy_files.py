@@ -1,4 +1,4 @@
-"""Images as one NumPy array: an .npy file, or an .npz that may bring their classes.
+"""Images as one NumPy array: an .npy file, or an .npz that may also hold their classes.
 
 The rows are read as a stream, one image after the other. Pickles are never loaded, and no file is
 mapped into memory: if a mapped file were truncated, that would kill the process.

@@ -16,7 +16,7 @@ from system.text import escape_unprintable
 
 IMAGE_NAMES = ("image", "images", "img", "jpg", "png", "photo", "picture")  # preferred columns
 LABEL_NAMES = ("label", "labels", "class", "classes", "cls", "target", "y")
-ROWS_AT_ONCE = 1  # a 2 kB file may hold the same 50 MB in every row; reading 64 saves 8 us a row
+ROWS_AT_ONCE = 1  # each may hold 50 MB, even in a 2 kB file; 64 at once would save 8 us a row
 READ_BYTES = 2**20
 PAGE_HEADER_BUFFER = 2048
 

@@ -21,7 +21,7 @@ PLAIN_FILE = (b"0", b"\0", b"7")
 WITHOUT_CONTENT = (b"1", b"2", b"3", b"4", b"5", b"6")  # links, devices, folders, pipes
 LONG_NAME, SPARSE = b"L", b"S"
 ABOUT_THE_NEXT = (LONG_NAME, b"x", b"X")  # GNU's, pax's, Solaris's
-POSIX = b"ustar\0"  # only with this is the last field the start of a long name
+POSIX = b"ustar\0"  # the format whose last header field is the start of a long name
 
 
 class TarStream:

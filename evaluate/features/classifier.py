@@ -191,7 +191,10 @@ def _split_rows_to_test_classifier(rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _count_right_answers(classifier: Classifier, images, y: np.ndarray, rows: np.ndarray) -> float:
-    """How many images are classified correctly; with attributes, an image counts by their share."""
+    """How many images are classified correctly.
+
+    With attributes, an image counts as the share of its attributes that are correct.
+    """
     _, logits = classifier.read_chunk(lay_compared_images_on_background(images[rows]))
     if classifier.one_hot:
         return np.sum(logits.argmax(1) == y[rows].argmax(1))
@@ -222,7 +225,7 @@ def _read_classifier(path: Path, key: str) -> Classifier | None:
 
 
 def _keep_classifier(path: Path, classifier: Classifier, key: str) -> None:
-    """Writes it whole or not at all. A failure only warns: the scores still come."""
+    """Writes it whole or not at all. A failure only warns: the scores do not need the file."""
     facts = {"key": key, **dataclasses.asdict(classifier)}
     weights = facts.pop("weights")
     arrays = {f"weight_{number}": weight for number, weight in enumerate(weights)}
