@@ -45,7 +45,12 @@ NAME, VERDICT, TITLE, FACTS, TEXT = 32, 22, 18, 17, 15  # heights of the fonts
 
 CHANNELS = {1: "gray", 3: "colour", 4: "colour with transparency"}
 # Colours of verdicts by their beginning; any other verdict is bad news.
-COLOURS_OF_VERDICTS = {"healthy": GREEN, "too early": FAINT, "little diversity": FAINT}
+COLOURS_OF_VERDICTS = {
+    "healthy": GREEN,
+    "too early": FAINT,
+    "little diversity": FAINT,
+    "no verdict": FAINT,
+}
 NO_SCORES = (
     "This run was not scored, and losses do not say how good images are: look at the images."
 )

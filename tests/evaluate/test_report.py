@@ -153,6 +153,13 @@ def test_bad_news_are_in_another_colour(tiny):
     assert VERMILION in colours and GREEN not in colours
 
 
+def test_no_verdict_is_neither_good_news_nor_bad(tiny):
+    entries = [make_entry(10, **SCORED | {"verdict": "no verdict on so few images"})]
+    picture = draw_report_of_run(tiny(), entries).crop((0, 100, 200, 150))
+    colours = {colour for _, colour in picture.getcolors(2**16)}
+    assert not {VERMILION, GREEN} & colours
+
+
 def test_it_says_what_was_trained(tiny):
     config = tiny(dataset="/my/cats.zip", output_width=24, c_dim=4, batch_size=8)
     said = describe_training_in_report(config, [make_entry(2000, seconds=130.0)])
