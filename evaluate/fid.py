@@ -37,7 +37,7 @@ def check_enough_for_fid(count: int, width: int) -> None:
     """Raises ValueError unless images outnumber features: else the covariance lacks full rank."""
     if count <= width:
         raise ValueError(
-            f"FID needs {width + 1:,} real and as many generated images but was given {count:,}: "
+            f"FID needs at least {width + 1:,} images of each kind but was given {count:,}: "
             "draw or "
             "load more"
         )

@@ -57,7 +57,7 @@ def check_set_sizes(reals, fakes, *, metric: str, least: int) -> None:
     """Raises ValueError when one of the sets has fewer than `least` members."""
     if min(len(reals), len(fakes)) < least:
         raise ValueError(
-            f"{metric} needs {least:,} real and as many generated images but was given "
+            f"{metric} needs at least {least:,} images of each kind but was given "
             f"{len(reals):,} reals and {len(fakes):,} fakes: use more images"
         )
 

@@ -5,11 +5,13 @@ hand.
 import dataclasses
 import importlib
 import math
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from common import ROOT
 
 from benchmarks import floor, peers_keras
 from config.settings import Config
@@ -107,3 +109,12 @@ def test_keras_updates_as_often_as_the_config_says(tiny):
         verbose=0,
     )
     assert (int(model.d_optimizer.iterations), int(model.g_optimizer.iterations)) == (4, 6)
+
+
+def test_the_tables_of_quality_in_the_documents_are_the_measured_ones():
+    command = [sys.executable, "-m", "benchmarks.quality", "--table"]  # apart: it defines flags
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    tables = [line for line in said.splitlines() if line.startswith("|")]
+    told = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
+    assert len(tables) > 10
+    assert [line for line in tables if line not in told] == []

@@ -260,6 +260,7 @@ def test_another_batch_size_goes_on_with_the_epochs_where_they_were(tiny, images
     ]
 
 
+@pytest.mark.slow
 def test_another_batch_size_takes_the_images_that_come_next(tiny, images):
     """After 5 steps of 8 images, two steps of 4 take those at the places 40 to 48 of the order."""
     config = train(tiny(steps=5), images)

@@ -210,7 +210,7 @@ def test_only_bce_has_targets_to_smooth():
 
 def test_a_name_that_is_none_is_told_with_the_one_that_was_meant():
     check_setting_names({"epoch": 1}, "x.json", ["epoch"])
-    with pytest.raises(ValueError, match=r"^x.json may only .* Received: epoc. Did you mean epoch"):
+    with pytest.raises(ValueError, match=r"^x.json must only .*: epoc. Did you mean epoch"):
         check_setting_names({"epoc": 1}, "x.json", ["epoch"])
     with pytest.raises(ValueError, match=r"Received: lr\. Did you mean learning_rate\?$"):
         check_setting_names({"lr": 1}, "x.json", ["epoch", "learning_rate"])

@@ -76,8 +76,8 @@ def test_whole_numbers_become_labels(tiny):
 @pytest.mark.parametrize(
     ("settings", "labels", "line"),
     [
-        ({}, [0, 1, 0], 'Received: none, and labels. Use Config(labels="own")'),
-        ({"labels": "own"}, None, "Received: own, and no labels. Give them, or leave out both."),
+        ({}, [0, 1, 0], 'received labels, but Config.labels is "none": use Config(labels="own")'),
+        ({"labels": "own"}, None, 'received no labels, but Config.labels is "own": give labels'),
         ({"labels": "own"}, [0, 1], "Each of the 3 images must have a label. Received: 2 labels."),
         ({"labels": "own"}, [0.0, 1, 2], "Received: float64 (3,) with own."),
         ({"labels": "own"}, ["a", "b", "a"], "labels must be whole numbers (N,)"),

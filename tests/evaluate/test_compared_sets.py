@@ -78,7 +78,7 @@ def test_given_statistics_save_the_features_of_the_reals(pixels, inception):
 
 def test_too_few_images_are_told_before_their_features_are_computed(pixels, inception):
     sets = ImageSets(pixels, pixels[:3], seed=0, networks=Networks(inception=inception))
-    with pytest.raises(ValueError, match="FID needs 4 real and as many generated images"):
+    with pytest.raises(ValueError, match="FID needs at least 4 images of each kind"):
         sets.list_pairs_to_measure(METRICS["fid"])
     assert not inception.seen
 

@@ -68,9 +68,7 @@ def test_sets_of_features_have_the_distance_of_their_moments():
 
 
 def test_fewer_samples_than_numbers_are_refused():
-    with pytest.raises(
-        ValueError, match="needs 6 real and as many generated images but was given 5"
-    ):
+    with pytest.raises(ValueError, match="needs at least 6 images of each kind but was given 5"):
         measure_frechet(np.eye(5), np.eye(6)[:, :5])
     with pytest.raises(ValueError, match="2 samples or more but was given 1"):
         gather_moments([np.ones((1, 3))])

@@ -61,11 +61,7 @@ def test_take_keeps_the_order(wrap):
 @pytest.mark.parametrize(
     ("reals", "fakes", "message"),
     [
-        (
-            images(1),
-            images(),
-            "M needs 2 real and as many generated images but was given 1 reals and 4",
-        ),
+        (images(1), images(), "M needs at least 2 images of each kind but was given 1 reals and 4"),
         (images(), images(side=9), "the reals are 8 wide x 8 high with 3 channels and the fakes 9"),
         (images(channels=1), images(), "8 wide x 8 high with 1 channel and the fakes"),
         (images(side=7), images(side=7), "needs images of 8x8 pixels or more"),

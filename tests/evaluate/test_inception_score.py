@@ -42,5 +42,7 @@ def test_it_is_the_mean_and_deviation_over_tenths():
 
 
 def test_fewer_than_ten_images_are_too_few():
-    with pytest.raises(ValueError, match="the Inception score needs 10 images or more"):
+    with pytest.raises(
+        ValueError, match="the Inception score needs at least 10 images of each kind"
+    ):
         measure(np.zeros((9, 3)))

@@ -52,5 +52,5 @@ def test_same_seed_same_number():
 
 
 def test_too_few_are_refused():
-    with pytest.raises(ValueError, match="KID needs 4 real and as many generated images"):
+    with pytest.raises(ValueError, match="KID needs at least 4 images of each kind"):
         kid.measure_kid(features(0, 3), features(1, 9))

@@ -82,5 +82,5 @@ def test_the_scores_of_a_set():
 
     few = Classified(fakes.modes, fakes.features[:3], confidence=0.5)
     assert [*measure_modes(reals, few)] == ["modes", "modes_kl", "modes_confidence"]
-    with pytest.raises(ValueError, match=r"^modes needs 2 images or more"):
+    with pytest.raises(ValueError, match=r"^modes needs at least 2 images of each kind"):
         measure_modes(reals, Classified(fakes.modes, fakes.features[:1]))

@@ -78,5 +78,5 @@ def test_a_pair_is_of_two_images(monkeypatch):
 
 
 def test_a_single_image_is_refused():
-    with pytest.raises(ValueError, match="MS-SSIM needs 2 images or more"):
+    with pytest.raises(ValueError, match="MS-SSIM needs at least 2 images of each kind"):
         measure_ms_ssim(noise(0)[:1], noise(1))

@@ -130,5 +130,5 @@ def test_a_tie_is_half():
 def test_sets_of_different_shapes_are_refused():
     with pytest.raises(ValueError, match=r"nnd compares .* \(8, 8, 1\) and the fakes \(8, 8, 3\)"):
         measure_nearest_fake_distance(noise(0), noise(0, channels=3))
-    with pytest.raises(ValueError, match="duplicates needs 2 images or more"):
+    with pytest.raises(ValueError, match="duplicates needs at least 2 images of each kind"):
         measure_duplicates(noise(0)[:1], noise(1))

@@ -58,5 +58,5 @@ def test_sets_far_apart_share_nothing_and_one_image_covers_next_to_nothing():
 
 
 def test_too_few_are_refused():
-    with pytest.raises(ValueError, match="needs 6 images or more"):
+    with pytest.raises(ValueError, match="needs at least 6 images of each kind"):
         prdc.measure_prdc(gaussians(0, 5), gaussians(1, 9))

@@ -29,5 +29,5 @@ def test_chunks_give_the_entropy_of_the_kernel_matrix(monkeypatch):
 
 
 def test_no_features_are_refused():
-    with pytest.raises(ValueError, match="the Vendi score needs 1 images or more"):
+    with pytest.raises(ValueError, match="the Vendi score needs at least 1 images of each kind"):
         measure_vendi(np.ones((3, 2)), np.ones((0, 2)))

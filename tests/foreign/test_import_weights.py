@@ -41,6 +41,7 @@ from sample import DRAW_BATCH, Sampler
 from train import train
 
 
+@pytest.mark.slow
 def test_imported_weights_train_on(carpedm20, tmp_path, photos, monkeypatch):
     config = import_weights(
         carpedm20.prefix, {"out_dir": str(tmp_path / "out"), "out_name": "theirs"}

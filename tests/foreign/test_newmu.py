@@ -56,6 +56,7 @@ def test_the_official_svhn_weights_draw_what_they_must(tmp_path):
     logits_agree(discriminator(images[:4]), newmu_discrim(images[:4], discrim))
 
 
+@pytest.mark.slow
 def test_newmu_imported_for_moving_statistics_at_once(tmp_path):
     write_newmu(tmp_path / "theirs", np.random.default_rng(0))
     given = {"out_dir": str(tmp_path / "out"), "out_name": "theirs", "bn_statistics": "moving"}

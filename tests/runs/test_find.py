@@ -66,7 +66,7 @@ def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
     trained(dataset="cats")
     assert find_run({**out, "dataset": "CelebA"}) == faces
     with pytest.raises(
-        ValueError, match=r"Runs there: cats-16x16, celebA-16x16; pick one with --out_name"
+        ValueError, match=r"2 runs in .* fit: cats-16x16, celebA-16x16\. Add --out_name=NAME"
     ):
         find_run(out)
     damaged = Path(out["out_dir"]) / "damaged"

@@ -36,7 +36,7 @@ def test_no_run_at_all(explain, tmp_path):
 
 
 def test_an_empty_name_was_not_typed(explain):
-    assert explain({"out_name": ""}).startswith("2 runs in OUT fit.")
+    assert explain({"out_name": ""}).startswith("2 runs in OUT fit: ")
     assert explain({"out_name": ""}, ()) == "There is no trained run in OUT. Add --train first."
 
 

@@ -30,6 +30,7 @@ def test_the_downloader_says_it_too():
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_package_that_is_needed_late_is_one_line_too():
     """TensorFlow is imported when an action needs it; here that import fails."""
     script = (

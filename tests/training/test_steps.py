@@ -79,7 +79,7 @@ def test_ten_steps_in_calls_of_any_length_are_the_same_to_the_bit(settings, on_d
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("on_device", [False, True])
+@pytest.mark.parametrize("on_device", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_calls_start_where_an_earlier_process_stopped(on_device, tiny):
     config = tiny()
     whole, _ = trained(config, [range(1), range(1, 3), range(3, 4)], on_device=on_device)
@@ -104,7 +104,7 @@ def test_every_step_gets_its_draws_in_calls_of_any_length(on_device, tiny):
             np.testing.assert_array_equal(results[name], value)
 
 
-@pytest.mark.parametrize("on_device", [False, True])
+@pytest.mark.parametrize("on_device", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_order_of_the_images_may_begin_elsewhere(on_device, tiny):
     """Labels show which images came."""
     config = tiny(**LABELLED)

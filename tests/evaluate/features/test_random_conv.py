@@ -97,5 +97,5 @@ def test_seeds_are_different_networks_and_gray_is_rgb_of_equal_channels():
 def test_other_shapes_and_single_images_are_refused():
     with pytest.raises(ValueError, match="random features compares images of one shape"):
         compute_random_features(noise(0), noise(0, (6, 8, 8, 3)))
-    with pytest.raises(ValueError, match="needs 2 images or more"):
+    with pytest.raises(ValueError, match="needs at least 2 images of each kind"):
         compute_random_features(noise(0)[:1], noise(1))
