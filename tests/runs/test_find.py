@@ -72,7 +72,7 @@ def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
     damaged = Path(out["out_dir"]) / "damaged"
     damaged.mkdir()
     (damaged / "config.json").write_text("{")
-    with pytest.raises(ValueError, match=r"damaged/config.json is not JSON.*Delete it"):
+    with pytest.raises(ValueError, match=r"damaged/config.json is not JSON.*delete it"):
         find_run({**out, "out_name": "damaged"})
     with pytest.raises(ValueError, match="Received: nosuch"):
         find_run({**out, "out_name": "nosuch"})
