@@ -185,6 +185,7 @@ def test_dry_run_tells_and_writes_nothing(call, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
     small = ["--output_height", 16, "--stem_width", 32, "--z_dim", 8, "--batch_size", 16]
     places = ["--out_dir", tmp_path / "out", "--data_dir", tmp_path / "data"]

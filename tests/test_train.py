@@ -416,6 +416,7 @@ def test_a_share_that_holds_out_no_image_leaves_no_folder(tiny, images):
     assert not tiny().run_dir.exists()
 
 
+@pytest.mark.slow
 def test_what_a_kill_left_behind_is_mended(tiny, images):
     config = train(tiny(steps=2), images)
     path = config.run_dir / "logs" / "metrics.jsonl"
@@ -450,6 +451,7 @@ def test_without_its_checkpoints_a_run_starts_anew_and_loses_nothing(tiny, image
     assert not any("resumes from step" in message for message in messages)
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_first_checkpoint_goes_on_in_place(tiny, images, monkeypatch):
     def die(*_):
         raise KeyboardInterrupt

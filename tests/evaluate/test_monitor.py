@@ -133,6 +133,7 @@ def test_few_images_have_no_distance_and_that_is_said_where_scores_were_asked_fo
     ]
 
 
+@pytest.mark.slow
 def test_a_stop_does_not_wait_for_a_score(tiny, images, monkeypatch):
     config = tiny(blocks=1, g_updates=1, steps=9, eval_freq=3)
     signal_after(monkeypatch, step=3)

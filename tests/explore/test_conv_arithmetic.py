@@ -41,6 +41,7 @@ def drawn(tmp_path_factory):
     return folder, conv_arithmetic.run_experiment(Config(), folder)
 
 
+@pytest.mark.slow
 def test_draw_writes_the_guides_fifteen_figures_and_the_matrix(drawn):
     folder, paths = drawn
     names = {f"{name}.gif" for name in GUIDE} | {
@@ -70,12 +71,14 @@ def check_frames(path, units, kernel, stride, output, dilation):
         assert cells(frame, colours) == [output**2 - 1, 1, units.sum() - read, read]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GUIDE)
 def test_a_film_shows_every_unit_of_the_guides_figure(drawn, name):
     i, o, p, k, s, d = GUIDE[name]
     check_frames(drawn[0] / f"{name}.gif", np.pad(np.ones((i, i), bool), p), k, s, o, d)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in GUIDE if name != "dilation"])
 def test_a_transposed_film_goes_from_the_output_to_the_input(drawn, name):
     i, o, p, k, s, _ = GUIDE[name]
@@ -84,6 +87,7 @@ def test_a_transposed_film_goes_from_the_output_to_the_input(drawn, name):
     check_frames(drawn[0] / f"{name}_transposed.gif", units, k, 1, i, 1)
 
 
+@pytest.mark.slow
 def test_films_go_on_for_ever_at_one_pace(drawn):
     for path in drawn[1][:-1]:
         still = iio.immeta(path)
@@ -96,6 +100,7 @@ def test_the_arithmetic_needs_no_tensorflow():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+@pytest.mark.slow
 def test_a_picture_of_the_users_is_put_aside(drawn, tmp_path, monkeypatch, messages):
     folder, _ = drawn
     monkeypatch.setattr(conv_arithmetic, "plan_convolution_sweeps", dict)  # they take long

@@ -160,7 +160,8 @@ def test_import_sample_and_export_from_the_command_line(carpedm20, tmp_path):
     logits_agree(signatures["discriminate"](images=tf.constant(images))["logits"], carpedm20.logits)
 
 
-@pytest.mark.parametrize("origin", [pytest.param("newmu", marks=pytest.mark.slow), "pytorch"])
+@pytest.mark.slow
+@pytest.mark.parametrize("origin", ["newmu", "pytorch"])
 def test_the_saved_model_of_an_import_draws_the_originals_pixels(tmp_path, origin):
     """A whole drawing batch, because Newmu's batch norm uses the statistics of the batch."""
     z, images = random_inputs(32 if origin == "newmu" else 64, 3, count=DRAW_BATCH)

@@ -29,6 +29,7 @@ def train_on(tmp_path, caplog):
     return train
 
 
+@pytest.mark.slow
 def test_the_same_images_spelled_another_way_go_on(
     train_on, image_folder, tmp_path, monkeypatch, capsys
 ):
@@ -148,6 +149,7 @@ def test_a_run_does_not_draw_into_its_dataset(train_on, image_folder, flag, caps
     assert tree(folder) == before
 
 
+@pytest.mark.slow
 def test_a_run_that_a_user_named_is_not_continued_without_its_name(
     train_on, image_folder, tmp_path
 ):
@@ -159,6 +161,7 @@ def test_a_run_that_a_user_named_is_not_continued_without_its_name(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["faces-16x16", "mine"]
 
 
+@pytest.mark.slow
 def test_a_run_without_checkpoints_keeps_its_own_settings(train_on, image_folder, tmp_path):
     folder = image_folder(10)
     assert train_on(f"--dataset={folder}", "--out_name=mine", "--learning_rate=1e-4")[0] == 0

@@ -65,7 +65,7 @@ def by_hand(config, count):
         ({"g_updates": 2}, False),
         pytest.param({"g_updates": 2}, True, marks=pytest.mark.slow),
         pytest.param(LABELLED | {"d_updates": 2}, False, marks=pytest.mark.slow),
-        (LABELLED | {"d_updates": 2}, True),
+        pytest.param(LABELLED | {"d_updates": 2}, True, marks=pytest.mark.slow),
     ],
 )
 def test_ten_steps_in_calls_of_any_length_are_the_same_to_the_bit(settings, on_device, tiny):
