@@ -119,9 +119,11 @@ def main(arguments: list[str]) -> None:
 
 
 def is_measured(dataset: str, arm: str, seed: int) -> bool:
-    key = (dataset, arm, seed, FLAGS.minutes)
+    """Whether this row was measured on a machine like this: equal time is other work on another."""
+    key = (dataset, arm, seed, FLAGS.minutes, measure.read_processor())
     return key in {
-        tuple(map(row.get, ("dataset", "arm", "seed", "minutes"))) for row in read_rows()
+        (*map(row.get, ("dataset", "arm", "seed", "minutes")), row["machine"]["processor"])
+        for row in read_rows()
     }
 
 

@@ -91,8 +91,8 @@ def _choose_image_count(split: Split, samples: int) -> int:
     if count < FEW_IMAGES:
         most = f"{held_out:,} are held out" if held_out else f"the dataset has {training:,}"
         reason = "of --evaluate_samples" if count == samples else most
-        text = "only %s real and as many generated images are compared, because %s: trust ratios, "
-        logging.warning(text + "not scores.", count, reason)
+        text = "only %s real and as many generated images are compared, because %s: %s."
+        logging.warning(text, count, reason, "trust ratios, not scores")
     return count
 
 
