@@ -1,6 +1,6 @@
-# make train: set up and train on the embedded digits. make test: set up and run the tests, all but the slow ones, two
-# minutes on two cores; make test-slow: those, ten minutes of kills, full disks and fuzzing. make bench: set up and time
-# everything, a quarter of an hour on an idle machine. All install into .venv.
+# make train: set up and train on the embedded digits. make test: set up and run the tests, all but the slow ones, three
+# minutes on two cores; make test-slow: those, about a quarter of an hour of whole trainings, kills, full disks and
+# fuzzing. make bench: set up and time everything, a quarter of an hour on an idle machine. All install into .venv.
 
 # The first of these that is Python 3.11, 3.12 or 3.13; or say make PYTHON=/path/to/python.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
