@@ -83,19 +83,21 @@ def draw_bars(name: str, rows: list[dict], column: str) -> None:
 
 
 def create_figure(*shape, **options):
-    """matplotlib's `subplots`, without a screen."""
+    """(figure, axes), as matplotlib's `subplots`; without a screen."""
     # Late: tables need neither matplotlib nor psutil, and the tests have neither.
     import matplotlib
 
     matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib import pyplot
 
-    return plt.subplots(*shape, **options)
+    return pyplot.subplots(*shape, **options)
 
 
 def save_figure(figure, name: str) -> None:
+    from matplotlib import pyplot
+
     figure.savefig(RESULTS / f"{name}.png", dpi=100)
-    figure.clear()
+    pyplot.close(figure)
 
 
 def format_table(rows: list[dict]) -> str:

@@ -220,7 +220,7 @@ def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
 
 
 def _announce_default_dataset(fresh: Config, given: dict) -> None:
-    """Says which dataset a new, named run without --dataset trains on: it may be a mistyped name."""
+    """Says which dataset a new run without --dataset trains on: its name may be mistyped."""
     if given.get("out_name") and "dataset" not in given and not fresh.run_dir.exists():
         text = "%s is a new run on %s, the default of --dataset."
         logging.info(text, fresh.run_dir, fresh.dataset)
