@@ -181,7 +181,8 @@ def train_or_raise_divergence(
     seconds = read_seconds_of_training(locate_metrics(config), start)
     total = estimate_total_steps(config, count, progress, seconds)
     if start >= total:
-        announce_complete_training(config, start, total)
+        epochs = progress.images_shown / count
+        announce_complete_training(config, start, epochs=epochs)
         return config
 
     announce_change_of_step_size(config, progress, count)

@@ -19,11 +19,12 @@ from data.mode_labels import read_dataset_labels_for_modes
 from data.packing.decode import BACKGROUND, Decoded, Geometry, decode_image
 from data.packing.pack import Pack, find_pack, load_or_make_pack
 from data.sources.source import Source
-from system.text import escape_unprintable
+from system.text import escape_unprintable, join_names_for_error
 
 FEW_IMAGES = 1000  # fewer: the networks memorise them
 SKIPPED_LOGGED = 10  # the manifest names all that were skipped
 SHARES_LOGGED = 40  # labels
+LEFT_OUT_LOGGED = 3
 PROBED_IMAGES = 64  # decoded by a dry run
 
 
@@ -50,6 +51,8 @@ def load_dataset(config: Config) -> Pack:
     pack = _load_dataset_pack(config, source)
     geometry = choose_crop_and_resize(config)
     _log_dataset_summary(pack, geometry, is_new=config.c_dim == "auto")
+    if config.c_dim == "auto":
+        _log_left_out_files(source)
     _warn_of_small_dataset(config.batch_size, pack.manifest["count"])
 
     labels = read_dataset_labels(config, source, pack.manifest["files"])
@@ -119,6 +122,7 @@ def probe_dataset(config: Config) -> Outlook:
         told=f"the first {len(first_images)} images would be",
         is_new=True,
     )
+    _log_left_out_files(source)
     _warn_of_small_dataset(config.batch_size, count)
 
     names = _read_label_names(config, source, pack)
@@ -174,8 +178,13 @@ def choose_crop_and_resize(config: Config) -> Geometry:
 
 
 def list_pack_folders(config: Config) -> list[Path]:
-    """Where packs may be; a new one goes to the first writable folder."""
-    return [Path(parent).expanduser() / ".packs" for parent in (config.data_dir, config.out_dir)]
+    """Where packs may be; a new one goes to the first writable folder.
+
+    A data_dir that does not exist, perhaps a typing error, is not created for a pack.
+    """
+    data_dir, out_dir = (Path(parent).expanduser() for parent in (config.data_dir, config.out_dir))
+    parents = [data_dir, out_dir] if data_dir.is_dir() else [out_dir]
+    return [parent / ".packs" for parent in parents]
 
 
 def _log_dataset_summary(pack: Pack, geometry: Geometry, *, is_new: bool) -> None:
@@ -206,6 +215,12 @@ def _warn_of_skipped_images(skipped: dict[str, str], readable: int) -> None:
         text += f"; and {len(skipped) - SKIPPED_LOGGED} more in the manifest"
     total = readable + len(skipped)
     logging.warning("skipped %s unreadable images of %s: %s", len(skipped), total, text)
+
+
+def _log_left_out_files(source: Source) -> None:
+    if source.left_out:
+        names = escape_unprintable(join_names_for_error([*source.left_out], LEFT_OUT_LOGGED))
+        logging.info("not images by their names, so left out: %s", names)
 
 
 def _warn_of_small_images(sizes: list, crop: tuple[int, int]) -> None:

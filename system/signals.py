@@ -10,6 +10,8 @@ import threading
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
+SLOW_STOP_SECONDS = 1.0  # after the first signal, before a line says that it was received
+PATIENCE = b"\nstopping and saving, which takes a moment; another Ctrl-C ends at once.\n"
 FAREWELL = b"\nended at once; the same command resumes from the last checkpoint, if there is one.\n"
 
 
@@ -124,13 +126,24 @@ def _watch_stop_signals(received: socket.socket, stop: threading.Event, numbers:
     """Runs in a thread, which receives the numbers of the signals from the socket as they come."""
     count = 0
     with received:
-        while arrived := received.recv(1):
-            count += arrived[0] in numbers
+        while True:
+            try:
+                arrived = received.recv(1)
+            except TimeoutError:  # still stopping: an evaluation or a slow step has to end
+                received.settimeout(None)
+                os.write(sys.__stderr__.fileno(), PATIENCE)
+                continue
+            if not arrived:
+                return
+            if arrived[0] not in numbers:
+                continue
+
+            count += 1
             if count == 2:
                 os.write(sys.__stderr__.fileno(), FAREWELL)
                 os._exit(128 + arrived[0])
-            if count:
-                stop.set()
+            stop.set()
+            received.settimeout(SLOW_STOP_SECONDS)
 
 
 def _list_handled_signals() -> list[int]:

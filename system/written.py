@@ -238,11 +238,13 @@ def _explain_unreplaceable_folder(path: Path, draft: Path, record: Record) -> st
     old = None if path.is_symlink() else read_record_of_folder(path)
     if old is None:
         return UNKNOWN
+    users = _list_entries_of_user(path, old)
+    along = f"; your {join_names_for_error(users, NAMES_SHOWN)} went along" if users else ""
     if changed := _find_written_file_changed_since(path, old):
-        return f"{changed} {CHANGED}"
+        return f"{changed} {CHANGED}{along}"
     if old.size > record.size:
-        return _compare_with_larger_record(path, old, record)
-    if taken := _find_name_taken_by_user(draft, path, _list_entries_of_user(path, old)):
+        return _compare_with_larger_record(path, old, record) + along
+    if taken := _find_name_taken_by_user(draft, path, users):
         return f"{taken} was not written by this program, but its name is needed"
     return ""
 

@@ -232,10 +232,8 @@ def test_a_run_by_minutes_plans_its_steps_and_ends_as_any_other(
     assert metrics(config)[-1]["step"] == 13
 
     train(config, images)
-    complete = (
-        f"{config.run_dir} is complete: 6 seconds, 13 steps. Raise --minutes to train longer."
-    )
-    assert messages[-1] == complete
+    complete = f"{config.run_dir} is complete: 13 steps, 5.2 epochs"
+    assert messages[-1] == f"{complete}. To train longer, raise --minutes (now 0.1)."
     assert change_settings(config, {"steps": 20}).total_steps(20) == 20
 
 

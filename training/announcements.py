@@ -7,10 +7,11 @@ from pathlib import Path
 from absl import logging
 
 from augmentation import describe_augmentation
-from config.presets import apply_preset
+from config.presets import PRESETS, apply_preset
 from config.settings import DATA, FROM_ARRAY, LENGTHS, SETTINGS, Config
 from data.split import Split
 from runs.checkpoints import list_checkpoints
+from runs.find import read_all_runs
 from runs.history import ORIGIN_FILE
 from runs.progress import Progress, describe_changes_of_step_size, read_run_settings_before_flags
 from system import devices
@@ -90,16 +91,19 @@ def announce_planned_steps(
     _warn_of_few_training_steps(config, total)
 
 
-def announce_complete_training(config: Config, step: int, total: int) -> None:
-    if config.minutes:
-        minutes = format_duration_in_words(60 * config.minutes)
-        text = "%s is complete: %s, %s steps. Raise --minutes to train longer."
-        logging.info(text, config.run_dir, minutes, f"{step:,}")
-        return
+def announce_complete_training(config: Config, step: int, *, epochs: float) -> None:
+    """Says how long a run has trained, and which flag makes it train longer."""
     logging.info(
-        "%s is at step %s of %s. Raise --epoch or --steps to train longer.",
-        *(config.run_dir, f"{step:,}", f"{total:,}"),
+        "%s is complete: %s steps, %.3g epochs. To train longer, raise %s.",
+        *(config.run_dir, f"{step:,}", epochs, name_length_to_raise(config)),
     )
+
+
+def name_length_to_raise(config: Config) -> str:
+    """The flag that decides how long the run is, and its value: --epoch (now 25)."""
+    name = next(name for name in ("minutes", "steps", "epoch") if getattr(config, name))
+    value = getattr(config, name)
+    return f"--{name} (now {value:g})" if name == "minutes" else f"--{name} (now {value:,})"
 
 
 def announce_change_of_step_size(config: Config, progress: Progress, images: int) -> None:
@@ -165,7 +169,7 @@ def announce_end_of_training(
         )
     print_result(f"to draw images: {_suggest_command_after_training(config, '--sample=64')}")
     print_result(f"to export the networks: {_suggest_command_after_training(config, '--export')}")
-    if finished and is_run_of_reference(config):
+    if finished and is_run_of_reference(config) and not _is_run_of_modern_beside(config):
         command = _suggest_modern_command(config)
         print_result(f"newer methods may draw better images in the same time: {command}")
 
@@ -191,6 +195,12 @@ def is_run_of_reference(config: Config) -> bool:
     is_imported = (config.run_dir / ORIGIN_FILE).exists()
     is_usual = all(getattr(config, name) == getattr(Config, name) for name in names)
     return is_usual and not is_imported and config.dataset != FROM_ARRAY
+
+
+def _is_run_of_modern_beside(config: Config) -> bool:
+    """Whether a run in out_dir has modern's loss: then its user knows the preset."""
+    loss = PRESETS["modern"]["loss"]
+    return any(run.loss == loss for run in read_all_runs(config.run_dir.parent).values())
 
 
 def _suggest_modern_command(config: Config) -> str:

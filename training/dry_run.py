@@ -19,10 +19,12 @@ from runs.progress import (
 )
 from system.devices import choose_jit_for_device, choose_precision_for_device
 from system.text import format_duration_in_words
+from training.announcements import name_length_to_raise
 from training.cost import LayerCost, estimate_training_bytes, list_layer_costs
 from training.minutes import estimate_total_steps
 from training.progress_bar import is_total_known
 
+LINE_WIDTH = 100  # of the settings; the table of layers is as wide
 LEGEND = """\
 i, k, s, p -> o   input, kernel, stride, zeros before+after (cropped, where the layer enlarges),
                   output (Dumoulin & Visin 2016)
@@ -47,7 +49,7 @@ def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = 
     precision = choose_precision_for_device(config.mixed_precision)
     config = dataclasses.replace(config, mixed_precision=precision).resolve()
 
-    settings = json.dumps(dataclasses.asdict(config), indent=2)
+    settings = format_settings(dataclasses.asdict(config))
     layers = list_layer_costs(config.network_config())
     tables = [format_layer_table(name, of_network) for name, of_network in layers.items()]
     summary = summarize_dry_run(config, outlook)
@@ -61,6 +63,17 @@ def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = 
         runs = " or ".join(map(str, others))
         summary += f"\nor       {runs}, which continues if these are its images under a new name"
     return "\n\n".join([settings, *tables, LEGEND, summary])
+
+
+def format_settings(settings: dict) -> str:
+    """The settings as JSON, with as many on each line as fit."""
+    items = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in settings.items()]
+    lines = [[]]
+    for item in items:
+        if lines[-1] and len(", ".join([*lines[-1], item])) > LINE_WIDTH:
+            lines.append([])
+        lines[-1].append(item)
+    return "{" + ",\n ".join(map(", ".join, lines)) + "}"
 
 
 def summarize_dry_run(config: Config, outlook: Outlook) -> str:
@@ -109,7 +122,7 @@ def describe_steps_to_do(config: Config, images: int, is_exact: bool) -> str:
     epoch, left = progress.images_shown / images, total - progress.step
     if left <= 0:
         done = f"at step {progress.step:,} (epoch {epoch:.2f}), nothing to do"
-        return f"{done}: raise {'--minutes' if config.minutes else '--epoch or --steps'}"
+        return f"{done}: raise {name_length_to_raise(config)}"
     return (
         f"at step {progress.step:,} of {about}{total:,} (epoch {epoch:.2f}), {about}{left:,} to do"
     )

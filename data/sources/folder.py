@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from absl import logging
@@ -27,9 +28,8 @@ def open_image_folder(
     folder: Path, *, pattern: str = "", limit: int | None = None
 ) -> Source | None:
     """The images in and below `folder`, sorted by name; None when there are none."""
-    names = sorted(name for name in walk_dataset_files(folder) if is_wanted_image(name, pattern))[
-        :limit
-    ]
+    files = sorted(walk_dataset_files(folder))
+    names = [name for name in files if is_wanted_image(name, pattern)][:limit]
     if not names:
         return None
 
@@ -37,8 +37,8 @@ def open_image_folder(
         return ((name, folder / name) for name in names)
 
     place = f"folder {escape_unprintable(str(folder))}"
-    fingerprint = _fingerprint_image_folder(folder, names)
-    return Source(place, fingerprint, len(names), list_image_paths, root=folder)
+    fingerprint, left_out = _fingerprint_image_folder(folder, names), list_left_out(files, pattern)
+    return Source(place, fingerprint, len(names), list_image_paths, root=folder, left_out=left_out)
 
 
 def _fingerprint_image_folder(folder: Path, names: list[str]) -> str:
@@ -66,7 +66,8 @@ def open_image_zip(path: Path, *, pattern: str = "", limit: int | None = None) -
                 yield info.filename, _read_zipped_image(archive, info)
 
     place = f"zip {escape_unprintable(str(path))}"
-    return Source(place, fingerprint_dataset_file(path), len(infos), read_zipped_images, root=path)
+    how = {"root": path, "left_out": list_left_out(sorted(names), pattern)}
+    return Source(place, fingerprint_dataset_file(path), len(infos), read_zipped_images, **how)
 
 
 def walk_dataset_files(folder: Path):
@@ -142,6 +143,21 @@ def is_wanted_image(name: str, pattern: str) -> bool:
 
     subject = name if "/" in pattern else path.name
     return fnmatch.fnmatch(subject.lower(), pattern.lower())
+
+
+def list_left_out(names: Iterable[str], pattern: str) -> tuple[str, ...]:
+    """The files that a user may miss among the images; with a pattern, none.
+
+    Hidden files that are no images, such as .DS_Store, are not among them.
+    """
+    if pattern:
+        return ()
+    paths = ((name, PurePosixPath(name)) for name in names if not name.endswith("/"))
+    return tuple(
+        name
+        for name, path in paths
+        if any(map(_is_hidden_name, path.parts)) == (path.suffix.lower() in IMAGE_SUFFIXES)
+    )
 
 
 def _is_hidden_name(name: str) -> bool:

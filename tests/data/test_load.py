@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,17 @@ def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages
     assert any("11 images" in message for message in messages)
     assert any("transparent images: 1, placed on white" in message for message in messages)
     assert any("memorise" in message for message in messages)
+    assert "not images by their names, so left out: .hidden.png, notes.txt" in messages
+    load_dataset(replace(config, c_dim=3))
+    assert sum("left out" in message for message in messages) == 1  # not when a run resumes
+
+
+def test_a_missing_data_dir_is_not_created(tiny, jpegs, tmp_path):
+    """Neither for a pack of images that are elsewhere."""
+    config = tiny(dataset=str(jpegs), data_dir=str(tmp_path / "typo"))
+    load_dataset(config)
+    assert not (tmp_path / "typo").exists()
+    assert list((Path(config.out_dir) / ".packs").glob("*.npy"))
 
 
 def save_with_alpha(path, alpha):

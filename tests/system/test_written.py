@@ -152,6 +152,10 @@ def test_a_larger_set_never_goes(folder, messages):
     reason = "it held 9 images, more than the new 5 images"
     assert messages == [f"{folder} was moved aside to made.1: {reason}."]
     assert fill(folder, "5 images", 5, a="4") == ["made", "made.1"]
+    (folder / "notes.txt").write_text("mine")
+    assert fill(folder, "1 image", 1, a="6") == ["made", "made.1", "made.2"]
+    assert messages[-1].endswith("more than the new 1 image; your notes.txt went along.")
+    assert files(folder.with_name("made.2"))["notes.txt"] == b"mine"
 
 
 def test_files_links_and_empty_folders_in_the_way(folder):

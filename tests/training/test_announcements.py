@@ -155,6 +155,15 @@ def test_a_run_of_the_reference_is_told_of_the_newer_methods(tiny, capsys):
     assert "newer methods" not in capsys.readouterr().out
 
 
+def test_who_has_a_run_of_modern_knows_the_newer_methods(tiny, capsys):
+    modern = tiny(out_name="modern", loss="hinge")
+    modern.checkpoint_path.mkdir(parents=True)
+    (modern.checkpoint_path / "step-5.index").touch()
+    write_config(modern)
+    announce_end_of_training(tiny(), seconds=1, seconds_before=0, finished=True)
+    assert "newer methods" not in capsys.readouterr().out
+
+
 def test_other_runs_are_not_told_of_the_newer_methods(tiny):
     assert is_run_of_reference(tiny())
     assert is_run_of_reference(Config(**apply_preset({"dataset": "mnist"})).resolve())

@@ -18,7 +18,8 @@ from training.dry_run import describe_dry_run
 def test_it_tells_the_settings_the_layers_and_what_they_need():
     config = Config(output_height=33, output_width=47, stem_width=32, labels="folder")
     text = describe_dry_run(config, Outlook(1000, 3, ("a", "b")))
-    end = text.index("\n}\n") + 3
+    end = text.index("}\n") + 2
+    assert all(len(line) <= 100 for line in text[:end].splitlines())
     settings = json.loads(text[:end])
     assert (settings["c_dim"], settings["label_names"]) == (3, ["a", "b"])
     told = Config(**settings)
@@ -83,7 +84,7 @@ def test_it_tells_where_a_run_is_and_what_is_left(trained):
     [line] = [line for line in text.splitlines() if line.startswith("run ")]
     assert f"{config.run_dir}, at step 5 of 10 (epoch 2.00), 5 to do, " in line
     shorter = describe_dry_run(dataclasses.replace(config, epoch=1), Outlook(20, 3, None))
-    assert "at step 5 (epoch 2.00), nothing to do: raise --epoch or --steps" in shorter
+    assert "at step 5 (epoch 2.00), nothing to do: raise --epoch (now 1)" in shorter
 
 
 def test_it_tells_what_will_be_put_aside_and_changes_nothing(tiny):
@@ -130,4 +131,4 @@ def test_it_tells_what_is_known_of_the_steps_of_a_run_by_minutes(trained):
         longer, Outlook(20, 3, None)
     )
     write_config(dataclasses.replace(run, planned_steps=5))
-    assert "nothing to do: raise --minutes" in describe_dry_run(run, Outlook(20, 3, None))
+    assert "nothing to do: raise --minutes (now 20)" in describe_dry_run(run, Outlook(20, 3, None))

@@ -78,3 +78,19 @@ def test_images_beside_pictures_of_ours_stay_data(tmp_path, photos):
     (tmp_path / "faces" / "edited.png").unlink()
     names = [*walk_dataset_files(tmp_path / "faces")]
     assert "grid.png" in names and "deeper/grid.png" not in names
+
+
+def test_files_that_a_user_may_miss_are_listed(tmp_path, photos):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    Image.fromarray(photos(1)[0]).save(folder / "one.png")
+    for name in (".two.png", "three", "four.heic", ".DS_Store", "Thumbs.db"):
+        (folder / name).touch()
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, f"in/{path.name}")
+
+    missed = (".two.png", "Thumbs.db", "four.heic", "three")
+    assert open_image_folder(folder).left_out == missed
+    assert open_image_folder(folder, pattern="*.png").left_out == ()
+    assert open_image_zip(tmp_path / "images.zip").left_out == tuple(f"in/{x}" for x in missed)
