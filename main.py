@@ -23,6 +23,7 @@ try:
 
     from config.flags import (
         EVALUATE_FILES,
+        EXPLORE_CHOICES,
         FLAGS,
         collect_action_flags,
         collect_given_settings,
@@ -98,15 +99,6 @@ def perform_import_weights_action(given: dict, wanted: set[str]) -> dict:
     # Together with other actions, the same command resumes a run that was already imported.
     import_weights(FLAGS.import_weights, given, again=len(wanted) > 1)
     return {name: value for name, value in given.items() if name not in NETWORK_SETTINGS}
-
-
-def perform_explore_action(given: dict, _) -> dict:
-    from explore.conv_arithmetic import run_experiment
-
-    config = Config(**apply_preset(given))
-    folder = Path(config.out_dir).expanduser() / "explore" / FLAGS.explore
-    console.print_result(f"{len(run_experiment(config, folder))} pictures are in {folder}")
-    return given
 
 
 def perform_dry_run_action(given: dict, _) -> None:
@@ -221,9 +213,34 @@ def perform_freeze_action(given: dict, _) -> dict:
     return given
 
 
+def perform_explore_action(given: dict, _) -> dict:
+    from explore.experiments import EXPERIMENTS, LIST, choose_experiments, format_experiments
+
+    if FLAGS.explore == LIST:
+        console.print_result(format_experiments())
+        return given
+    choices = {name: FLAGS[name].value for name in EXPLORE_CHOICES}
+    names = choose_experiments(FLAGS.explore, choices)
+    chosen = [EXPERIMENTS[name] for name in names]
+    config, subject = Config(**apply_preset(given)), None
+    folder = Path(config.out_dir).expanduser() / "explore"
+    if any(one.uses_run for one in chosen):
+        config = find_run(given, uses_dataset=any(one.uses_dataset for one in chosen))
+        folder = config.run_dir / "explore"
+
+    devices.quietly_import_tensorflow()
+    from explore.choices import Choices
+    from explore.run import run_experiments
+    from explore.subject import Subject
+
+    if any(one.uses_run for one in chosen):
+        subject = Subject(config, Choices(**choices), checkpoint=FLAGS.checkpoint)
+    run_experiments(names, subject, folder)
+    return given
+
+
 ACTIONS = {  # by the flag that asks for them, in the order in which they run
     "import_weights": perform_import_weights_action,
-    "explore": perform_explore_action,
     "dry_run": perform_dry_run_action,
     "train": perform_train_action,
     "sample": perform_sample_action,
@@ -231,6 +248,7 @@ ACTIONS = {  # by the flag that asks for them, in the order in which they run
     "evaluate": perform_evaluate_action,
     "export": perform_export_action,
     "freeze": perform_freeze_action,
+    "explore": perform_explore_action,
 }
 
 

@@ -18,8 +18,9 @@ from config.stored import derive_out_settings_of_folder, is_run_folder, read_jso
 FLAGS = flags.FLAGS
 ACTIONS = "actions"  # the group of --help that comes first
 GROUPS = (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)  # in the order of --help
-BARE_VALUES = {"evaluate": "default"}  # of flags that may stand alone
+BARE_VALUES = {"evaluate": "default", "explore": "list"}  # of flags that may stand alone
 EVALUATE_FILES = ("features", "inception", "fid_stats")
+EXPLORE_CHOICES = ("walk_seeds",)
 HELP_COLUMNS = 80, 110  # narrowest and widest line of --help
 HELP_INDENT = 25  # columns before what a flag does
 SAMPLES = 64  # images to draw when no action is given, as in the original
@@ -53,7 +54,7 @@ def define_flags() -> None:
     _define_drawing_flags()
     _define_evaluate_flags()
     _define_export_flags()
-    _define_explore_flag()
+    _define_explore_flags()
 
 
 def _define_preset_flag() -> None:
@@ -171,13 +172,20 @@ def _define_export_flags() -> None:
     )
 
 
-def _define_explore_flag() -> None:
-    flags.DEFINE_enum(
+def _define_explore_flags() -> None:
+    group = {"module_name": ACTIONS}
+    flags.DEFINE_string(
         "explore",
         None,
-        ["conv_arithmetic"],
-        "draw the convolutions of Dumoulin & Visin's guide; needs no run",
-        module_name=ACTIONS,
+        "repeat the paper's experiments with a run: names, separated by commas, or all; list shows "
+        "what there is",
+        **group,
+    )
+    flags.DEFINE_string(
+        "walk_seeds",
+        None,
+        "numbers of samples for --explore walk to visit, such as 3,17,42; contact_sheet shows them",
+        **group,
     )
 
 
@@ -321,7 +329,8 @@ def _check_action_flags(wanted: set[str]) -> None:
             "Try --evaluate_samples=10000."
         )
     _check_label_flags(draws=bool(wanted & {"sample", "visualize"}))
-    _check_feature_flags(evaluates="evaluate" in wanted)
+    _check_flags_need_action(EVALUATE_FILES, "evaluate", wanted)
+    _check_flags_need_action(EXPLORE_CHOICES, "explore", wanted)
     if "dry_run" in wanted and (others := wanted & {"import_weights", "explore"}):
         raise ValueError(
             f"--dry_run writes nothing, so it cannot be combined with --{min(others)}. "
@@ -334,12 +343,12 @@ def _check_action_flags(wanted: set[str]) -> None:
         )
 
 
-def _check_feature_flags(*, evaluates: bool) -> None:
-    """Raises ValueError for a flag in EVALUATE_FILES without --evaluate."""
-    given = [name for name in EVALUATE_FILES if FLAGS[name].value is not None]
-    if given and not evaluates:
+def _check_flags_need_action(names: tuple[str, ...], action: str, wanted: set[str]) -> None:
+    """Raises ValueError for one of the flags `names` without their action."""
+    given = [name for name in names if FLAGS[name].value is not None]
+    if given and action not in wanted:
         raise ValueError(
-            f"--{given[0]} needs --evaluate. Received: no --evaluate. Add it, or drop --{given[0]}."
+            f"--{given[0]} needs --{action}. Received: no --{action}. Add it, or drop --{given[0]}."
         )
 
 

@@ -1,11 +1,8 @@
 """The animations of Dumoulin & Visin 2016 (arXiv 1603.07285), and a convolution as a matrix."""
 
-from pathlib import Path
-
 import imageio.v3 as iio
 import numpy as np
 
-from config.settings import Config
 from explore.arithmetic.drawing import Sweep, draw_convolution_as_matrix, draw_convolution_film
 from explore.arithmetic.relations import (
     DirectConvolution,
@@ -13,7 +10,7 @@ from explore.arithmetic.relations import (
     compute_conv_output_size,
     compute_transposed_conv_relation,
 )
-from system.written import replace_files
+from explore.experiments import Findings
 from utils import encode_png
 
 # The guide's figures as i, k, s, p, d of a convolution; explore/arithmetic/relations.py explains
@@ -35,20 +32,17 @@ MATRIX_IMAGE = np.array([[1, 0, 2, 0], [0, 1, 0, 1], [2, 0, 0, 1], [0, 1, 1, 0]]
 MATRIX_KERNEL = np.arange(1, 10).reshape(3, 3)  # (9,) -> (3, 3)
 
 
-def run_experiment(config: Config, folder: Path) -> list[Path]:
-    """Writes the guide's fifteen animations, <figure>.gif, and matrix.png; returns the files.
+def run_experiment(_) -> Findings:
+    """The guide's fifteen animations, <figure>.gif, and matrix.png.
 
     matrix.png shows a convolution's matrix C, and products with C and with its transpose. Every
-    experiment gets a `config`; this one does not need it.
+    experiment gets a `Subject`; this one does not need it.
     """
-    contents = {
+    files = {
         f"{name}.gif": _encode_film_as_gif(draw_convolution_film(sweep))
         for name, sweep in plan_convolution_sweeps().items()
     }
-    contents["matrix.png"] = _encode_matrix_picture()
-
-    replace_files(folder, contents, what="the animations of convolutions and matrix.png")
-    return [folder / name for name in contents]
+    return Findings(files | {"matrix.png": _encode_matrix_picture()})
 
 
 def plan_convolution_sweeps() -> dict[str, Sweep]:

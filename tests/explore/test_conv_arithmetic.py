@@ -9,9 +9,9 @@ import pytest
 from common import ROOT
 from scipy import ndimage
 
-from config.settings import Config
 from explore import conv_arithmetic
 from explore.arithmetic import drawing
+from explore.run import write_findings
 
 # name: i, o, p, k, s, d (arXiv 1603.07285, the animations)
 GUIDE = {
@@ -36,9 +36,12 @@ def stretched(y, s, before, after):
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """The pictures' folder and the list that draw gives."""
-    folder = tmp_path_factory.mktemp("pictures") / "conv"
-    return folder, conv_arithmetic.run_experiment(Config(), folder)
+    """The pictures' folder, and their paths."""
+    folder = tmp_path_factory.mktemp("pictures")
+    findings = conv_arithmetic.run_experiment(None)
+    write_findings("conv_arithmetic", findings, folder)
+    place = folder / "conv_arithmetic"
+    return place, [place / name for name in findings.files]
 
 
 @pytest.mark.slow
@@ -98,18 +101,3 @@ def test_films_go_on_for_ever_at_one_pace(drawn):
 def test_the_arithmetic_needs_no_tensorflow():
     code = "import sys, explore.conv_arithmetic; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-
-
-@pytest.mark.slow
-def test_a_picture_of_the_users_is_put_aside(drawn, tmp_path, monkeypatch, messages):
-    folder, _ = drawn
-    monkeypatch.setattr(conv_arithmetic, "plan_convolution_sweeps", dict)  # they take long
-    (tmp_path / "matrix.png").write_text("mine")
-    conv_arithmetic.run_experiment(Config(), tmp_path)
-    assert (tmp_path / "matrix.1.png").read_text() == "mine"
-    assert (tmp_path / "matrix.png").read_bytes() == (folder / "matrix.png").read_bytes()
-    assert len(messages) == 1
-
-    conv_arithmetic.run_experiment(Config(), tmp_path)
-    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["matrix.1.png", "matrix.png"]
-    assert len(messages) == 1

@@ -1,0 +1,93 @@
+"""The experiments of `--explore`: what each shows, what it needs and how long it takes.
+
+Each is a module of this package, found by its name, whose `run_experiment` takes a
+`explore.subject.Subject` and returns `Findings`. Imports no TensorFlow.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from system.text import shorten_for_error
+
+LIST, ALL = "list", "all"  # words for --explore beside the names
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A row of `--explore list`.
+
+    text: what it shows. time: how long it takes on two CPU cores. needs: what it needs besides a
+    trained run, in words. flag: the flag without which it has nothing to do; such an experiment is
+    not part of `--explore all`. uses_dataset: whether it needs the images. uses_run: whether it
+    needs a run at all.
+    """
+
+    text: str
+    time: str
+    needs: str = ""
+    flag: str = ""
+    uses_dataset: bool = False
+    uses_run: bool = True
+
+
+class Findings(NamedTuple):
+    """What an experiment found.
+
+    files: name -> content, written together once the experiment is complete. numbers: for
+    metrics.jsonl, by name. lines: sentences that say what came out, for the user.
+    """
+
+    files: Mapping[str, bytes]
+    numbers: Mapping[str, float] = {}
+    lines: tuple[str, ...] = ()
+
+
+EXPERIMENTS = {
+    "contact_sheet": Experiment("numbered samples, to choose from", "seconds"),
+    "walk": Experiment("how images change between 9 random latents (figure 4)", "seconds"),
+    "conv_arithmetic": Experiment(
+        "the animations of Dumoulin and Visin's guide to convolutions", "20 s", uses_run=False
+    ),
+}
+
+
+def choose_experiments(text: str, flags_given: Mapping[str, object]) -> list[str]:
+    """The names in the value of --explore, in its order; for "all", those that need no choice.
+
+    flags_given: the flags of experiments by name, None where not given. Raises ValueError for an
+    unknown name, and for an experiment without its flag.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if ALL in names:
+        return [name for name, one in EXPERIMENTS.items() if not one.flag or flags_given[one.flag]]
+    for name in names:
+        _check_experiment(name, flags_given)
+    return list(dict.fromkeys(names))
+
+
+def _check_experiment(name: str, flags_given: Mapping[str, object]) -> None:
+    if name not in EXPERIMENTS:
+        nearest = difflib.get_close_matches(name.lower(), EXPERIMENTS, 1)
+        advice = f"Did you mean {nearest[0]}?" if nearest else "Try --explore list."
+        raise ValueError(
+            f"--explore must be list, all, or some of {', '.join(EXPERIMENTS)}. "
+            f"Received: {shorten_for_error(name) or 'nothing'}. {advice}"
+        )
+    flag = EXPERIMENTS[name].flag
+    if flag and flags_given[flag] is None:
+        raise ValueError(
+            f"--explore {name} needs --{flag}. Received: no --{flag}. "
+            f"{EXPERIMENTS[name].needs.capitalize()}."
+        )
+
+
+def format_experiments() -> str:
+    """`--explore list`: a line for each experiment."""
+    width = max(map(len, EXPERIMENTS))
+    rows = []
+    for name, one in EXPERIMENTS.items():
+        needs = f"; needs {one.needs}" if one.needs else ""
+        rows.append(f"{name:{width}}  {one.text}{needs} ({one.time})")
+    return "\n".join(rows)

@@ -1,0 +1,40 @@
+"""Pictures of experiments: images with captions above, in grids."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from utils import arrange_image_grid
+
+MIN_SIDE = 64  # pixels: smaller images are enlarged, so that they can be told apart
+CAPTION_HEIGHT = 12  # pixels of the line above an image
+
+
+def arrange_captioned_grid(images: np.ndarray, captions: list[str], columns: int) -> np.ndarray:
+    """A grid of images (N, H, W, C) uint8, each with its caption above it: (h, w, 3)."""
+    tiles = [draw_caption_above(*pair) for pair in zip(images, captions, strict=True)]
+    return arrange_image_grid(np.stack(tiles), columns)
+
+
+def draw_caption_above(image: np.ndarray, caption: str) -> np.ndarray:
+    """An image (H, W, C), enlarged if it is small, with a line of text above: (h, w, 3)."""
+    image = enlarge(make_rgb(image), MIN_SIDE)
+    canvas = Image.new("RGB", (image.shape[1], image.shape[0] + CAPTION_HEIGHT), "white")
+    canvas.paste(Image.fromarray(image), (0, CAPTION_HEIGHT))
+    ImageDraw.Draw(canvas).text((2, 0), caption, "black")
+    return np.asarray(canvas)
+
+
+def enlarge(images: np.ndarray, side: int) -> np.ndarray:
+    """Images (..., H, W, C) with each pixel repeated until the shorter side has `side` pixels."""
+    scale = max(1, -(-side // min(images.shape[-3:-1])))
+    return images.repeat(scale, -3).repeat(scale, -2)
+
+
+def make_rgb(images: np.ndarray) -> np.ndarray:
+    """uint8 (..., C) with C = 1, 3 or 4 -> (..., 3); transparency is put on white."""
+    if images.shape[-1] == 1:
+        return images.repeat(3, -1)
+    if images.shape[-1] == 3:
+        return images
+    alpha = images[..., 3:] / 255.0
+    return np.round(images[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)

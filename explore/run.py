@@ -1,0 +1,53 @@
+"""Carries out experiments and writes what they find: pictures, and a line in metrics.jsonl."""
+
+import importlib
+import json
+import time
+from pathlib import Path
+
+from absl import logging
+
+from explore.experiments import EXPERIMENTS, Findings
+from explore.subject import Subject
+from system.console import print_result
+from system.files import append_to_file_or_undo
+from system.text import join_names_for_error
+from system.written import replace_files
+
+METRICS_FILE = "metrics.jsonl"
+FILES_NAMED = 6  # of those written
+
+
+def run_experiments(names: list[str], subject: Subject | None, folder: Path) -> None:
+    """Runs experiments one after another; the files of each are in <folder>/<name>/.
+
+    subject: None if none of the experiments uses a run. An experiment's files appear when it is
+    complete; if it fails or is interrupted, those of the ones before stay.
+    """
+    for name in names:
+        logging.info("%s: %s", name, EXPERIMENTS[name].text)
+        start = time.monotonic()
+        findings = importlib.import_module(f"explore.{name}").run_experiment(subject)
+        write_findings(name, findings, folder)
+        if subject:
+            record = describe_findings(name, findings, subject, time.monotonic() - start)
+            append_to_file_or_undo(folder / METRICS_FILE, (json.dumps(record) + "\n").encode())
+
+
+def write_findings(name: str, findings: Findings, folder: Path) -> None:
+    """Writes the files of an experiment, and prints what it found and where it is."""
+    place = folder / name
+    replace_files(place, dict(findings.files), what=f"what {name} found")
+    for line in findings.lines:
+        print_result(f"{name}: {line}")
+    print_result(f"{name}: {join_names_for_error([*findings.files], FILES_NAMED)} in {place}")
+
+
+def describe_findings(name: str, findings: Findings, subject: Subject, seconds: float) -> dict:
+    """The line of metrics.jsonl: the experiment, what it was made on, and its numbers."""
+    origin = {
+        "step": subject.sampler.step,
+        "weights": subject.sampler.weights,
+        "seed": subject.config.seed,
+    }
+    return {"experiment": name, **origin, "seconds": round(seconds, 3), **findings.numbers}

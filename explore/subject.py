@@ -1,0 +1,62 @@
+"""What experiments are made on: a trained run, its networks, its images, and the user's choices."""
+
+import system.quiet_tensorflow  # noqa: F401  (before anything that imports TensorFlow)
+
+# isort: split
+import dataclasses
+import functools
+
+import numpy as np
+
+from config.settings import Config
+from data.load import load_dataset
+from data.packing.pack import Pack
+from explore.choices import Choices
+from model import Discriminator
+from runs.checkpoints import restore_networks
+from runs.find import check_run_knows_its_dataset
+from sample import Sampler
+
+
+class Subject:
+    """A trained run. Its networks and images are read when an experiment first asks for them.
+
+    config: the run's settings, but batch norm always uses its moving averages: images must not
+    depend on those drawn with them. choices: the user's. checkpoint: which one to restore: "last",
+    "best" or a step. Latents and everything else that is random come from `config.seed`.
+    """
+
+    def __init__(self, config: Config, choices: Choices | None = None, *, checkpoint: str = "last"):
+        self.config = dataclasses.replace(config, bn_statistics="moving")
+        self.checkpoint = checkpoint
+        self.choices = choices or Choices()
+
+    @functools.cached_property
+    def sampler(self) -> Sampler:
+        """Draws with the averaged generator, or the current one (`config.weights`)."""
+        return Sampler(self.config, checkpoint=self.checkpoint)
+
+    @functools.cached_property
+    def discriminator(self) -> Discriminator:
+        """The run's discriminator, in inference mode. Raises ValueError if it has none."""
+        discriminator = Discriminator(self.config.network_config())
+        restore_networks(self.config, self.checkpoint, discriminator=discriminator)
+        return discriminator
+
+    @functools.cached_property
+    def pack(self) -> Pack:
+        """The images that the run was trained on, and the labels of `config.labels`."""
+        check_run_knows_its_dataset(self.config)
+        return load_dataset(self.config)
+
+    def choose_latents_of_samples(self, numbers: list[int]) -> tuple[np.ndarray, np.ndarray | None]:
+        """z (N, z_dim) and y (N, y_dim), or None without labels, of the samples with these numbers.
+
+        Sample 0 is the first image of `--sample` with the same seed.
+        """
+        z, y = self.sampler.choose_latents_and_labels(self.config.seed, max(numbers) + 1)
+        return z.numpy()[numbers], None if y is None else y[numbers]
+
+    def make_generator_of_random_numbers(self) -> np.random.Generator:
+        """Starts at the same place each time, so that the same seed gives the same files."""
+        return np.random.default_rng(self.config.seed)

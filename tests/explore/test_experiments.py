@@ -1,0 +1,57 @@
+"""Which experiments --explore means."""
+
+import importlib
+import re
+
+import pytest
+
+from config.flags import EXPLORE_CHOICES
+from explore.choices import Choices, parse_sample_numbers
+from explore.experiments import EXPERIMENTS, choose_experiments, format_experiments
+
+NONE = dict.fromkeys(EXPLORE_CHOICES)
+
+
+def test_every_experiment_is_a_module_and_every_flag_a_choice():
+    for name, one in EXPERIMENTS.items():
+        assert callable(importlib.import_module(f"explore.{name}").run_experiment)
+        assert not one.flag or one.flag in NONE
+        assert bool(one.flag) <= bool(one.needs)
+    assert vars(Choices()) == NONE
+
+
+def test_names_are_chosen_in_their_order_and_once():
+    assert choose_experiments("walk, contact_sheet,walk", NONE) == ["walk", "contact_sheet"]
+    free = [name for name, one in EXPERIMENTS.items() if not one.flag]
+    assert choose_experiments("all", NONE) == free
+    given = dict.fromkeys(EXPLORE_CHOICES, "something")
+    assert choose_experiments("all", given) == [*EXPERIMENTS]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("wlak", "Received: wlak. Did you mean walk?"),
+        ("", "Received: nothing. Try --explore list."),
+        ("walk,\nx", "Received: x. Try --explore list."),
+    ],
+)
+def test_unknown_names_are_refused(text, reason):
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        choose_experiments(text, NONE)
+
+
+def test_the_list_has_a_line_for_each():
+    lines = format_experiments().splitlines()
+    assert [line.split()[0] for line in lines] == [*EXPERIMENTS]
+    assert all(len(line) <= 110 for line in lines)
+
+
+def test_sample_numbers_are_read():
+    assert parse_sample_numbers("3, 17,3", "walk_seeds") == [3, 17, 3]
+
+
+@pytest.mark.parametrize("text", ["", "3", "3,", "3,x", "-1,2", "1.5,2", "1,99999999999"])
+def test_other_sample_numbers_are_refused(text):
+    with pytest.raises(ValueError, match=r"^--walk_seeds must be at least 2 numbers of samples"):
+        parse_sample_numbers(text, "walk_seeds", fewest=2)

@@ -1,0 +1,50 @@
+"""What experiments leave on disk."""
+
+import json
+
+import pytest
+
+from explore.experiments import Findings
+from explore.run import run_experiments, write_findings
+from explore.subject import Subject
+
+
+def test_files_and_numbers_of_an_experiment(trained, capsys, monkeypatch):
+    config = trained()
+    found = Findings({"a.png": b"1"}, {"score": 0.5}, ("it went well",))
+    monkeypatch.setattr("explore.walk.run_experiment", lambda subject: found)
+    folder = config.run_dir / "explore"
+    for _ in range(2):
+        run_experiments(["walk"], Subject(config), folder)
+    assert (folder / "walk" / "a.png").read_bytes() == b"1"
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert len(lines) == 2
+    assert lines[0].pop("seconds") >= 0
+    origin = {"experiment": "walk", "step": 5, "weights": "live", "seed": config.seed}
+    assert lines[0] == origin | {"score": 0.5}
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "walk: it went well",
+        f"walk: a.png in {folder / 'walk'}",
+    ]
+
+
+def test_an_experiment_that_fails_leaves_the_files_of_the_ones_before(trained, monkeypatch):
+    def fail(_):
+        raise KeyboardInterrupt
+
+    config = trained()
+    monkeypatch.setattr("explore.walk.run_experiment", fail)
+    folder = config.run_dir / "explore"
+    with pytest.raises(KeyboardInterrupt):
+        run_experiments(["contact_sheet", "walk"], Subject(config), folder)
+    assert {path.name for path in folder.iterdir()} == {"contact_sheet", "metrics.jsonl"}
+
+
+def test_a_picture_of_the_users_is_moved_aside(tmp_path, messages):
+    place = tmp_path / "walk"
+    place.mkdir()
+    (place / "a.png").write_text("mine")
+    write_findings("walk", Findings({"a.png": b"1"}), tmp_path)
+    assert (place / "a.1.png").read_text() == "mine"
+    assert (place / "a.png").read_bytes() == b"1"
+    assert len(messages) == 1
