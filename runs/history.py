@@ -280,7 +280,8 @@ def _run_has_exports_or_drawings(config: Config) -> bool:
 
 def _list_results_of_earlier_training(config: Config) -> list[Path]:
     """The run's folders with results from its checkpoints, without the empty ones."""
-    folders = [config.run_dir / name for name in ("export", "evaluate", config.best_path.name)]
+    names = ("export", "evaluate", "explore", config.best_path.name)
+    folders = [config.run_dir / name for name in names]
     return [path for path in folders if _lies_in_run(config, path) and _holds_anything(path)]
 
 
