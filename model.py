@@ -54,7 +54,8 @@ class Generator(keras.Model):
         x = self.stem(x, y, training=training)
         for block in self.blocks:
             x = block(x, y, training=training)
-        return tf.tanh(tf.cast(x, tf.float32))
+        x = tf.cast(x, tf.float32)
+        return tf.tanh(ops.smooth_maps(x) if self.config.upsample == "smooth" else x)
 
 
 class Discriminator(keras.Model):

@@ -180,6 +180,18 @@ class ResizeConv(Linear):
         return apply_conv_to_resized_maps(x, self.read_kernel(tf.float32), self.size)
 
 
+def smooth_maps(x):
+    """The mean of each pixel and its neighbours, with the weights 1, 2, 1 on each axis.
+
+    x (B, H, W, C) -> the same shape; pixels beyond the border equal those at the border. It removes
+    what alternates from pixel to pixel, as a checkerboard does. Karras et al. 2019 (arXiv
+    1812.04948, appendix C) smooth with these weights after every layer that enlarges.
+    """
+    x = tf.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "SYMMETRIC")
+    x = 0.25 * x[:, :-2] + 0.5 * x[:, 1:-1] + 0.25 * x[:, 2:]
+    return 0.25 * x[:, :, :-2] + 0.5 * x[:, :, 1:-1] + 0.25 * x[:, :, 2:]
+
+
 class BatchNorm(Layer):
     """Batch normalization over all axes but the last, in one fused op (Ioffe & Szegedy 2015).
 

@@ -90,6 +90,8 @@ ARMS = {
     "modern, linear": Arm("--preset modern --lr_decay linear"),
     "modern, cosine": Arm("--preset modern --lr_decay cosine"),
     "modern, resize": Arm("--preset modern --upsample resize"),
+    "modern, smooth": Arm("--preset modern --upsample smooth"),
+    "modern, faster": Arm("--preset modern --learning_rate 2e-3 --d_learning_rate 8e-4"),
     "modern, linear, resize": Arm("--preset modern --lr_decay linear --upsample resize"),
     "modern, relativistic": Arm("--preset modern --loss relativistic"),
     "modern, bce": Arm("--preset modern --loss bce"),

@@ -23,7 +23,7 @@ class NetworkConfig:
     generator_widths: tuple[int, ...]  # feature maps of the stem and of every block but the last
     discriminator_widths: tuple[int, ...]  # feature maps of every block
     kernel_size: int  # but see upsample
-    upsample: str  # transpose or resize, in the generator, where resize has 3x3 kernels
+    upsample: str  # transpose, smooth or resize, in the generator; resize has 3x3 kernels
     fc_width: int  # units of the dense layer that each network with labels has
     bias: bool  # but see discriminator_bias
     d_norm: str  # batch, spectral or none, in the discriminator

@@ -227,9 +227,10 @@ class Config:
     upsample: str = declare_setting(
         "transpose",
         DETAILS,
-        "how the generator enlarges maps: transposed convolutions, or nearest-neighbour resizing "
-        "and 3x3 convolutions, whatever kernel_size is",
-        choices=("transpose", "resize"),
+        "how the generator enlarges maps: transposed convolutions; the same, with the last one's "
+        "result smoothed; or nearest-neighbour resizing and 3x3 convolutions, whatever kernel_size "
+        "is",
+        choices=("transpose", "smooth", "resize"),
         fixed="network",
     )
     d_labels: str = declare_setting(

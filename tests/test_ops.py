@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import ndimage
 
 import ops
 
@@ -63,6 +64,22 @@ def test_resize_conv_is_the_definition(size):
     patches = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (0, 1))
     expected = np.einsum("hwcij,ijoc->hwo", patches, layer.kernel) + layer.bias.numpy()
     np.testing.assert_allclose(layer(x[None])[0], expected[: size[0], : size[1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_smoothing_is_the_definition(channels):
+    x = np.random.default_rng(0).normal(size=(2, 5, 7, channels)).astype(np.float32)
+    weights = np.outer([1, 2, 1], [1, 2, 1]) / 16
+    expected = ndimage.correlate(x, weights[None, :, :, None], mode="nearest")
+    np.testing.assert_allclose(ops.smooth_maps(x), expected, atol=1e-6)
+
+
+def test_smoothing_removes_a_checkerboard_and_keeps_a_constant():
+    rows, columns = np.indices((8, 8))
+    for stripes in (rows, columns, rows + columns):
+        board = np.where(stripes % 2, -1.0, 1.0).astype(np.float32)[None, :, :, None]
+        smoothed = ops.smooth_maps(board + 3).numpy()[0, 1:-1, 1:-1]
+        np.testing.assert_array_equal(smoothed, np.full_like(smoothed, 3))
 
 
 def test_batch_norm_matches_numpy_and_keeps_moving_statistics():

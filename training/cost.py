@@ -13,6 +13,7 @@ from kernels.resize import MERGED_KERNEL, RESIZED_KERNEL
 BYTES_PER_WEIGHT = 24  # the weight, its gradient, Adam's two moments, and copies on the way
 BYTES_PER_AVERAGED_WEIGHT = 8  # the average, and its difference from the weight
 TENSORS_PER_LAYER = 4  # kept for the backward pass: convolution, batch norm, activation, a gradient
+SMOOTHED_NEIGHBOURS = 2  # pixels: --upsample smooth adds one on each side
 TENSORFLOW_BYTES = 750e6  # the library itself
 
 Shape = tuple[int, ...]  # (h, w, channels) or (units,)
@@ -61,7 +62,7 @@ def list_generator_costs(network: NetworkConfig) -> list[LayerCost]:
     units, widths = math.prod(network.stem_shape), network.generator_widths
     norm = units if network.stem_norm == "units" else widths[0]
     stem = _compute_dense_cost("stem", inputs, network.stem_shape, bias=network.bias, norm=norm)
-    reached = _compute_receptive_field_for_cost(network.kernel_size, len(widths))
+    reached = _compute_generator_field_for_cost(network, len(widths))
     stem = dataclasses.replace(stem, field=reached)
     return [*layers, stem, *_list_generator_conv_costs(network)]
 
@@ -73,7 +74,7 @@ def _list_generator_conv_costs(network: NetworkConfig) -> list[LayerCost]:
         small, large = network.sizes[k - 1], network.sizes[k]
         inputs = (*small, channels[k - 1] + network.y_dim)
         norm = 0 if k == last else channels[k]
-        field = _compute_receptive_field_for_cost(network.kernel_size, last - k)
+        field = _compute_generator_field_for_cost(network, last - k)
         layers.append(
             _compute_conv_cost(
                 f"conv{k}",
@@ -86,6 +87,12 @@ def _list_generator_conv_costs(network: NetworkConfig) -> list[LayerCost]:
             )
         )
     return layers
+
+
+def _compute_generator_field_for_cost(network: NetworkConfig, blocks: int) -> int:
+    """The pixels of the image that a unit reaches through this many more blocks."""
+    smoothed = SMOOTHED_NEIGHBOURS if network.upsample == "smooth" else 0
+    return _compute_receptive_field_for_cost(network.kernel_size, blocks) + smoothed
 
 
 def list_discriminator_costs(network: NetworkConfig) -> list[LayerCost]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import ops
 from config.settings import Config
 from model import Discriminator, Generator
 from training.cost import (
@@ -95,7 +96,8 @@ def test_the_field_is_what_a_unit_sees(tiny):
 
 
 @pytest.mark.parametrize(
-    ("upsample", "fields"), [("transpose", [29, 13, 5, 1]), ("resize", [22, 10, 4, 1])]
+    ("upsample", "fields"),
+    [("transpose", [29, 13, 5, 1]), ("resize", [22, 10, 4, 1]), ("smooth", [31, 15, 7, 3])],
 )
 def test_the_generators_field_is_what_a_unit_reaches(upsample, fields, tiny):
     config = tiny(output_height=128, blocks=3, upsample=upsample)
@@ -109,6 +111,7 @@ def test_the_generators_field_is_what_a_unit_reaches(upsample, fields, tiny):
         for block in network.blocks[first:]:
             block.conv.bias.assign(tf.zeros_like(block.conv.bias))
             maps = block.conv(maps)
+        maps = ops.smooth_maps(maps) if upsample == "smooth" else maps
         assert (np.abs(maps[0]).sum(-1) > 0).any(0).sum() == row.field
     assert [row.field for row in rows] == fields
 
