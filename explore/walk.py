@@ -61,8 +61,9 @@ def interpolate_on_circle(start: np.ndarray, end: np.ndarray, steps: int) -> np.
     are as far from the origin as other latents are. With linear interpolation they are nearer to
     it.
     """
-    lengths = [max(float(np.linalg.norm(one)), 1e-12) for one in (start, end)]
-    cosine = float(np.dot(start, end)) / (lengths[0] * lengths[1])
+    exact = [one.astype(np.float64) for one in (start, end)]
+    lengths = [max(np.linalg.norm(one), 1e-12) for one in exact]
+    cosine = np.dot(*exact) / (lengths[0] * lengths[1])
     angle = np.arccos(np.clip(cosine, -1.0, 1.0))
     if np.sin(angle) < 1e-6:  # parallel: every great circle goes through both, or none is needed
         return interpolate_linearly(start, end, steps)
