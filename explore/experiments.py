@@ -47,6 +47,20 @@ class Findings(NamedTuple):
 EXPERIMENTS = {
     "contact_sheet": Experiment("numbered samples, to choose from", "seconds"),
     "walk": Experiment("how images change between 9 random latents (figure 4)", "seconds"),
+    "arithmetic": Experiment(
+        "sums of latents, such as glasses - no glasses + a hat (figure 7)",
+        "seconds; 30 s by attribute",
+        needs="--arithmetic, with numbers of contact_sheet",
+        flag="arithmetic",
+        uses_dataset=True,
+    ),
+    "turn": Experiment(
+        "a change such as a turn of the head, made to random images (figure 8)",
+        "seconds; 30 s by attribute",
+        needs="--turn, with numbers of contact_sheet",
+        flag="turn",
+        uses_dataset=True,
+    ),
     "conv_arithmetic": Experiment(
         "the animations of Dumoulin and Visin's guide to convolutions", "20 s", uses_run=False
     ),
