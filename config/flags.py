@@ -190,15 +190,15 @@ def _define_explore_flags() -> None:
     flags.DEFINE_string(
         "arithmetic",
         None,
-        "the sum for --explore arithmetic, of groups of samples: \"3,17,42 - 5,8,9 + 1,2,4\", or by "
-        "attribute: \"Eyeglasses - !Eyeglasses + Wearing_Hat\"",
+        "the sum for --explore arithmetic, of groups of samples, such as '3,17,42 - 5,8,9 + 1,2', "
+        "or by attribute: 'Eyeglasses - !Eyeglasses + Smiling'",
         **group,
     )
     flags.DEFINE_string(
         "turn",
         None,
-        "the change for --explore turn, from one group of samples to another: \"3,17 -> 5,8\", or by "
-        "attribute: \"!Smiling -> Smiling\"",
+        "the change for --explore turn, between groups of samples, such as '3,17 -> 5,8', or by "
+        "attribute: '!Smiling -> Smiling'",
         **group,
     )
 

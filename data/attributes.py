@@ -65,5 +65,5 @@ def find_attribute_name(name: str, names: Iterable[str], place: str) -> str:
     listed = join_names_for_error([*spelled.values()], limits.MAX_ATTRIBUTES_LISTED)
     raise ValueError(
         f"An attribute must be one of {listed} ({place}). Received: {shorten_for_error(name)}. "
-        f"{f'Did you mean {spelled[nearest[0]]}?' if nearest else 'Pick one of these.'}"
+        + (f'Did you mean "{spelled[nearest[0]]}"?' if nearest else "Pick one of these.")
     )

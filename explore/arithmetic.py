@@ -9,6 +9,7 @@ from explore.exemplars import (
     add_means,
     add_signed_means,
     compare_length_with_latents,
+    describe_exemplars,
     draw_at,
     draw_exemplars,
     find_exemplars,
@@ -24,6 +25,7 @@ from explore.pictures import (
     make_rgb,
     put_heading_above,
 )
+from explore.samples_by_attribute import AttributeFinder
 from explore.subject import Subject
 from utils import encode_png
 
@@ -43,7 +45,8 @@ def run_experiment(subject: Subject) -> Findings:
     """
     signed_terms = parse_sum(subject.choices.arithmetic, "arithmetic")
     signs = [one.sign for one in signed_terms]
-    groups, lines = find_exemplars(subject, [one.term for one in signed_terms], EXEMPLARS)
+    finder = AttributeFinder(subject)
+    groups = find_exemplars(finder, [one.term for one in signed_terms], EXEMPLARS)
     result = add_means(groups, signs)
 
     picture = draw_arithmetic(subject, groups, signs, result)
@@ -51,8 +54,8 @@ def run_experiment(subject: Subject) -> Findings:
     outside = measure_share_outside(result.z, subject.config)
     return Findings(
         {"arithmetic.png": encode_png(picture)},
-        {"length": length, "share_outside": outside},
-        (*lines, describe_result(length, outside)),
+        {"length": length, "share_outside": outside, **finder.list_accuracies()},
+        (*describe_exemplars(finder, groups), describe_result(length, outside)),
     )
 
 
@@ -79,7 +82,7 @@ def draw_arithmetic(
 
     pixels = [*add_pixels_of_exemplars(groups, signs), add_pixels_of_means(groups, signs)]
     captions = [""] * (len(pixels) - 1) + ["mean"]
-    symbols = ["", *(SIGNS[sign] for sign in signs[1:]), "=", ""]
+    symbols = [*(SIGNS[sign] for sign in signs[1:]), "=", ""]
     sums = [
         put_heading_above(grid, heading),
         stack_tiles(pixels, captions, rows + 1, "the sum of pixels"),

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from config.settings import Config
-from explore.attributes import AttributeFinder
 from explore.expressions import Term
 from explore.pictures import draw_caption_above, enlarge, make_rgb, put_heading_above
+from explore.samples_by_attribute import AttributeFinder
 from explore.subject import Subject
 
 TILE_SIDE = 128  # pixels: smaller images are enlarged to it, which leaves room for an attribute
@@ -43,22 +43,26 @@ class LatentAndLabel(NamedTuple):
     y: np.ndarray | None
 
 
-def find_exemplars(
-    subject: Subject, terms: list[Term], count: int
-) -> tuple[list[Exemplars], tuple[str, ...]]:
-    """The samples of each term, and sentences about those found by attribute.
+def find_exemplars(finder: AttributeFinder, terms: list[Term], count: int) -> list[Exemplars]:
+    """The samples of each term.
 
     count: samples to find for an attribute. Raises ValueError for an unknown attribute.
     """
-    finder, groups, lines = AttributeFinder(subject), [], {}
+    subject, groups = finder.subject, []
     for term in terms:
         numbers = list(term.numbers)
         if term.attribute:
             numbers = finder.find_samples(term.attribute, count, is_on=term.is_on)
-            lines[f"{term}: samples {', '.join(map(str, numbers))}"] = None
         z, y = subject.choose_latents_of_samples(numbers)
         groups.append(Exemplars(term, numbers, z, y, subject.sampler.draw(z, y)))
-    return groups, (*finder.describe_recognitions(), *lines)
+    return groups
+
+
+def describe_exemplars(finder: AttributeFinder, groups: list[Exemplars]) -> tuple[str, ...]:
+    """Sentences about the samples found by attribute; none if there are none."""
+    found = [group for group in groups if group.term.attribute]
+    lines = [f"{one.term}: samples {', '.join(map(str, one.numbers))}" for one in found]
+    return (*finder.describe_recognitions(), *dict.fromkeys(lines))
 
 
 def add_means(groups: list[Exemplars], signs: list[int]) -> LatentAndLabel:

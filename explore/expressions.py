@@ -11,8 +11,11 @@ SPACE = re.compile(r"\s*")
 NUMBER = re.compile(r"[0-9]+")
 SIGN = re.compile(r"[+-](?!>)")
 ARROW = re.compile(r"->")
+BARE = r"""[^\s'"!,+>-]+"""
 # An attribute in quotes may hold anything but the quote, and may look like a number.
-ATTRIBUTE = re.compile(r"(?P<off>!?)\s*(?:'(?P<quoted>[^']+)'|(?P<bare>[^\s'!,+>-]+))")
+ATTRIBUTE = re.compile(
+    rf"""(?P<off>!?)\s*(?:(?P<quote>['"])(?P<quoted>.+?)(?P=quote)|(?P<bare>{BARE}))"""
+)
 TERM_HELP = (
     "A term is numbers of samples, such as 3,17,42, or an attribute, such as Smiling or !Smiling"
 )
@@ -31,7 +34,9 @@ class Term(NamedTuple):
     def __str__(self) -> str:
         if self.numbers:
             return ",".join(map(str, self.numbers))
-        return self.attribute if self.is_on else f"!{self.attribute}"
+        is_bare = re.fullmatch(BARE, self.attribute) and not NUMBER.fullmatch(self.attribute)
+        name = self.attribute if is_bare else f'"{self.attribute}"'
+        return name if self.is_on else f"!{name}"
 
 
 class SignedTerm(NamedTuple):

@@ -3,18 +3,19 @@
 import numpy as np
 
 from explore.exemplars import (
-    TILE_SIDE,
+    Exemplars,
     LatentAndLabel,
     add_means,
     compare_length_with_latents,
-    draw_at,
+    describe_exemplars,
     draw_exemplars,
     find_exemplars,
 )
 from explore.experiments import Findings
 from explore.expressions import parse_turn
 from explore.films import encode_loop
-from explore.pictures import arrange_captioned_grid, enlarge, join_side_by_side, make_rgb
+from explore.pictures import arrange_captioned_grid, join_side_by_side
+from explore.samples_by_attribute import AttributeFinder
 from explore.subject import Subject
 from utils import arrange_image_grid, encode_png
 
@@ -33,7 +34,8 @@ def run_experiment(subject: Subject) -> Findings:
     along with z. Raises ValueError for a --turn that cannot be read, and for an unknown attribute.
     """
     terms = parse_turn(subject.choices.turn, "turn")
-    groups, lines = find_exemplars(subject, list(terms), EXEMPLARS)
+    finder = AttributeFinder(subject)
+    groups = find_exemplars(finder, list(terms), EXEMPLARS)
     start, end = (add_means([group], [1]) for group in groups)
     numbers = choose_samples_outside_groups(groups)
     length = compare_length_with_latents(end.z - start.z, subject.config)
@@ -42,14 +44,18 @@ def run_experiment(subject: Subject) -> Findings:
     columns = [draw_exemplars(subject, group, rows, str(group.term)) for group in groups]
     files = {
         "turn.png": encode_png(draw_turns(subject, numbers, start, end)),
-        "groups.png": encode_png(join_side_by_side(columns, ["", "->"])),
+        "groups.png": encode_png(join_side_by_side(columns, ["->"])),
     }
     files |= encode_loop("turn", draw_film(subject, numbers, start, end))
     line = f"the turn is {length:.2f} times as long as latents usually are"
-    return Findings(files, {"length": length}, (*lines, line))
+    return Findings(
+        files,
+        {"length": length, **finder.list_accuracies()},
+        (*describe_exemplars(finder, groups), line),
+    )
 
 
-def choose_samples_outside_groups(groups) -> list[int]:
+def choose_samples_outside_groups(groups: list[Exemplars]) -> list[int]:
     """The numbers of the first ROWS samples that are in none of the groups."""
     used = {number for group in groups for number in group.numbers}
     candidates = range(ROWS + len(used))
@@ -61,13 +67,9 @@ def draw_turns(
 ) -> np.ndarray:
     """A row for each sample: (h, w, 3) uint8."""
     shares = np.linspace(-1, 1, STEPS)
-    points = [
-        point for share in shares for point in turn_samples(subject, numbers, start, end, share)
-    ]
-    images = draw_at(subject, points)
-    shape = images.shape[1:]
-    # (steps * rows, H, W, C) -> (steps, rows, H, W, C) -> (rows * steps, H, W, C)
-    images = images.reshape(STEPS, len(numbers), *shape).swapaxes(0, 1).reshape(-1, *shape)
+    images = draw_turned_samples(subject, numbers, start, end, shares)
+    # (steps, rows, H, W, C) -> (rows, steps, H, W, C) -> (rows * steps, H, W, C)
+    images = images.swapaxes(0, 1).reshape(-1, *images.shape[2:])
     captions = [f"{share:+.2f}" if share else str(number) for number in numbers for share in shares]
     return arrange_captioned_grid(images, captions, STEPS)
 
@@ -77,17 +79,28 @@ def draw_film(
 ) -> np.ndarray:
     """Frames (FRAMES, h, w, C) uint8 of all samples, there and back, slower at both ends."""
     shares = -np.cos(2 * np.pi * np.arange(FRAMES) / FRAMES)
-    frames = [draw_at(subject, turn_samples(subject, numbers, start, end, s)) for s in shares]
-    return np.stack([arrange_image_grid(frame, FILM_COLUMNS) for frame in frames])
+    images = draw_turned_samples(subject, numbers, start, end, shares)
+    return np.stack([arrange_image_grid(frame, FILM_COLUMNS) for frame in images])
 
 
-def turn_samples(
-    subject: Subject, numbers: list[int], start: LatentAndLabel, end: LatentAndLabel, share: float
-) -> list[LatentAndLabel]:
-    """The samples, each plus share * (end - start); y stays within 0..1."""
+def draw_turned_samples(
+    subject: Subject,
+    numbers: list[int],
+    start: LatentAndLabel,
+    end: LatentAndLabel,
+    shares: np.ndarray,
+) -> np.ndarray:
+    """uint8 (shares, samples, H, W, C): the samples plus each share of the turn, end - start.
+
+    z may leave the range of latents; y is clipped to 0..1.
+    """
     z, y = subject.choose_latents_of_samples(numbers)
-    z = z + np.float32(share) * (end.z - start.z)
-    if y is None:
-        return [LatentAndLabel(one, None) for one in z]
-    y = (y + np.float32(share) * (end.y - start.y)).clip(0, 1)
-    return [LatentAndLabel(*pair) for pair in zip(z, y, strict=True)]
+    factors = np.float32(shares)[:, None, None]  # (shares, 1, 1)
+    z = z + factors * (end.z - start.z)  # (shares, samples, z_dim)
+    z = z.reshape(-1, z.shape[-1])  # (shares * samples, z_dim)
+    if y is not None:
+        y = (y + factors * (end.y - start.y)).clip(0, 1)  # (shares, samples, y_dim)
+        y = y.reshape(-1, y.shape[-1])  # (shares * samples, y_dim)
+    images = subject.sampler.draw(z, y)
+    # (shares * samples, H, W, C) -> (shares, samples, H, W, C)
+    return images.reshape(len(shares), len(numbers), *images.shape[1:])

@@ -35,18 +35,20 @@ POOR_ACCURACY = 0.75  # guessing is 0.5
 
 
 class Recognition(NamedTuple):
-    """scores (SAMPLES,): higher where a sample is more surely one with the attribute.
+    """attribute: its name, as the dataset spells it. scores (SAMPLES,): higher where a sample more
+    surely has it.
 
     accuracy: of the classifier on images held back, 0 to 1; those with and without the attribute
     count the same, so guessing gives 0.5.
     """
 
+    attribute: str
     scores: np.ndarray
     accuracy: float
 
 
 class AttributeFinder:
-    """Finds samples by attribute; `recognitions` keeps what it learnt, by the attribute's name."""
+    """Finds samples by attribute; `recognitions` keeps what it learnt, by name in lower case."""
 
     def __init__(self, subject: Subject):
         self.subject = subject
@@ -66,15 +68,17 @@ class AttributeFinder:
         return np.argsort(-scores if is_on else scores, kind="stable")[:count].tolist()
 
     def recognize(self, attribute: str) -> Recognition:
-        if attribute not in self.recognitions:
-            images, has_attribute = choose_labelled_images(self.subject, attribute)
-            features = self.compute_features(images, attribute)
+        """Learns to recognise it, once."""
+        key = attribute.lower()
+        if key not in self.recognitions:
+            spelled, images, has_attribute = choose_labelled_images(self.subject, attribute)
+            features = self.compute_features(images, spelled)
             seed = self.subject.config.seed
             classifier, accuracy = train_classifier(features, has_attribute, seed)
-            _warn_of_poor_accuracy(attribute, accuracy)
+            _warn_of_poor_accuracy(spelled, accuracy)
             scores = classifier.decision_function(self.features_of_samples)
-            self.recognitions[attribute] = Recognition(scores, accuracy)
-        return self.recognitions[attribute]
+            self.recognitions[key] = Recognition(spelled, scores, accuracy)
+        return self.recognitions[key]
 
     @functools.cached_property
     def features_of_samples(self) -> np.ndarray:
@@ -87,9 +91,13 @@ class AttributeFinder:
 
     def describe_recognitions(self) -> tuple[str, ...]:
         return tuple(
-            f"{name} is recognised in {one.accuracy:.0%} of held-back images"
-            for name, one in self.recognitions.items()
+            f"{one.attribute} is recognised in {one.accuracy:.0%} of held-back images"
+            for one in self.recognitions.values()
         )
+
+    def list_accuracies(self) -> dict[str, float]:
+        """For metrics.jsonl."""
+        return {f"accuracy_{one.attribute}": one.accuracy for one in self.recognitions.values()}
 
 
 def find_label_of_run(config: Config, attribute: str) -> int | None:
@@ -109,11 +117,12 @@ def list_samples_by_label(config: Config, column: int, count: int, *, is_on: boo
     return (turns * len(labels) + rows).ravel()[:count].tolist()
 
 
-def choose_labelled_images(subject: Subject, attribute: str) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 images (N, H, W, C) of the dataset, and whether each has the attribute (N,) bool.
+def choose_labelled_images(subject: Subject, attribute: str) -> tuple[str, np.ndarray, np.ndarray]:
+    """The attribute's name as the dataset spells it; uint8 images (N, H, W, C) of the dataset; and
+    whether each has the attribute (N,) bool.
 
-    They are random ones, half of them with the attribute if there are enough. Raises ValueError if
-    the dataset has no such attribute, or too few images with or without it.
+    The images are random ones, half of them with the attribute if there are enough. Raises
+    ValueError if the dataset has no such attribute, or too few images with or without it.
     """
     check_run_knows_its_dataset(subject.config)
     pack = load_dataset_and_attribute(subject.config, attribute)
@@ -126,7 +135,7 @@ def choose_labelled_images(subject: Subject, attribute: str) -> tuple[np.ndarray
         _check_enough_images(attribute, len(numbers), is_on=is_on)
         chosen.append(random.permutation(numbers)[: LABELLED_IMAGES // 2])
     numbers = np.sort(np.concatenate(chosen))
-    return pack.images[numbers], has_attribute[numbers]
+    return pack.labels.names[0], pack.images[numbers], has_attribute[numbers]
 
 
 def _check_enough_images(attribute: str, count: int, *, is_on: bool) -> None:
