@@ -20,7 +20,7 @@ ACTIONS = "actions"  # the group of --help that comes first
 GROUPS = (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)  # in the order of --help
 BARE_VALUES = {"evaluate": "default", "explore": "list"}  # of flags that may stand alone
 EVALUATE_FILES = ("features", "inception", "fid_stats")
-EXPLORE_CHOICES = ("walk_seeds",)
+EXPLORE_CHOICES = ("walk_seeds", "arithmetic", "turn")
 HELP_COLUMNS = 80, 110  # narrowest and widest line of --help
 HELP_INDENT = 25  # columns before what a flag does
 SAMPLES = 64  # images to draw when no action is given, as in the original
@@ -185,6 +185,20 @@ def _define_explore_flags() -> None:
         "walk_seeds",
         None,
         "numbers of samples for --explore walk to visit, such as 3,17,42; contact_sheet shows them",
+        **group,
+    )
+    flags.DEFINE_string(
+        "arithmetic",
+        None,
+        "the sum for --explore arithmetic, of groups of samples, such as '3,17,42 - 5,8,9 + 1,2', "
+        "or by attribute: 'Eyeglasses - !Eyeglasses + Smiling'",
+        **group,
+    )
+    flags.DEFINE_string(
+        "turn",
+        None,
+        "the change for --explore turn, between groups of samples, such as '3,17 -> 5,8', or by "
+        "attribute: '!Smiling -> Smiling'",
         **group,
     )
 

@@ -12,6 +12,7 @@ from absl import logging
 
 from config.catalog import NAMED_SETS
 from config.settings import MIN_SIDE, Config, name_folder_after_dataset_setting
+from data.attributes import read_dataset_attribute
 from data.find import find_dataset_source
 from data.identity import name_place_of_dataset
 from data.labels import Labels, read_dataset_labels
@@ -70,6 +71,17 @@ def load_dataset_and_mode_labels(config: Config) -> Pack:
     source = find_dataset_source(config)
     pack = _load_dataset_pack(config, source)
     labels = read_dataset_labels_for_modes(config, source, pack.manifest["files"])
+    return dataclasses.replace(pack, labels=labels)
+
+
+def load_dataset_and_attribute(config: Config, name: str) -> Pack:
+    """The images, and as their only label the attribute `name`, whatever labels the run has.
+
+    Raises ValueError when the dataset has no such attribute.
+    """
+    source = find_dataset_source(config)
+    pack = _load_dataset_pack(config, source)
+    labels = read_dataset_attribute(config, source, pack.manifest["files"], name)
     return dataclasses.replace(pack, labels=labels)
 
 

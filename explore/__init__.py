@@ -1,4 +1,4 @@
 """The paper's experiments (`--explore NAME`): each is a module with a `run_experiment`.
 
-arithmetic/ explains the convolutions that the networks are made of.
+convolution/ explains the convolutions that the networks are made of.
 """

@@ -3,8 +3,8 @@
 import imageio.v3 as iio
 import numpy as np
 
-from explore.arithmetic.drawing import Sweep, draw_convolution_as_matrix, draw_convolution_film
-from explore.arithmetic.relations import (
+from explore.convolution.drawing import Sweep, draw_convolution_as_matrix, draw_convolution_film
+from explore.convolution.relations import (
     DirectConvolution,
     build_convolution_matrix,
     compute_conv_output_size,
@@ -13,7 +13,7 @@ from explore.arithmetic.relations import (
 from explore.experiments import Findings
 from utils import encode_png
 
-# The guide's figures as i, k, s, p, d of a convolution; explore/arithmetic/relations.py explains
+# The guide's figures as i, k, s, p, d of a convolution; explore/convolution/relations.py explains
 # the letters. All but the dilated one are also drawn as a transpose, from o back to i.
 FIGURES = {
     "no_padding_no_strides": (4, 3, 1, 0, 1),

@@ -47,6 +47,20 @@ class Findings(NamedTuple):
 EXPERIMENTS = {
     "contact_sheet": Experiment("numbered samples, to choose from", "seconds"),
     "walk": Experiment("how images change between 9 random latents (figure 4)", "seconds"),
+    "arithmetic": Experiment(
+        "sums of latents (figure 7)",
+        "30 s",
+        needs="numbers of samples: run contact_sheet first",
+        flag="arithmetic",
+        uses_dataset=True,
+    ),
+    "turn": Experiment(
+        "turn vectors (figure 8)",
+        "30 s",
+        needs="numbers of samples: run contact_sheet first",
+        flag="turn",
+        uses_dataset=True,
+    ),
     "conv_arithmetic": Experiment(
         "the animations of Dumoulin and Visin's guide to convolutions", "20 s", uses_run=False
     ),

@@ -1,12 +1,13 @@
 """Pictures of experiments: images with captions above, in grids."""
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from utils import arrange_image_grid
 
 MIN_SIDE = 64  # pixels: smaller images are enlarged, so that they can be told apart
 CAPTION_HEIGHT = 12  # pixels of the line above an image
+SYMBOL_WIDTH, SYMBOL_HEIGHT = 32, 24  # pixels between pictures that stand side by side
 
 
 def arrange_captioned_grid(images: np.ndarray, captions: list[str], columns: int) -> np.ndarray:
@@ -18,9 +19,32 @@ def arrange_captioned_grid(images: np.ndarray, captions: list[str], columns: int
 def draw_caption_above(image: np.ndarray, caption: str) -> np.ndarray:
     """An image (H, W, C), enlarged if it is small, with a line of text above: (h, w, 3)."""
     image = enlarge(make_rgb(image), MIN_SIDE)
-    canvas = Image.new("RGB", (image.shape[1], image.shape[0] + CAPTION_HEIGHT), "white")
-    canvas.paste(Image.fromarray(image), (0, CAPTION_HEIGHT))
-    ImageDraw.Draw(canvas).text((2, 0), caption, "black")
+    return np.concatenate([draw_text_line(caption, image.shape[1]), image])
+
+
+def draw_text_line(text: str, width: int) -> np.ndarray:
+    """Black on white, cut off at `width` pixels: (CAPTION_HEIGHT, width, 3)."""
+    canvas = Image.new("RGB", (width, CAPTION_HEIGHT), "white")
+    ImageDraw.Draw(canvas).text((2, 0), text, "black")
+    return np.asarray(canvas)
+
+
+def put_heading_above(picture: np.ndarray, heading: str) -> np.ndarray:
+    """A picture (H, W, 3) below a line of text: (h, W, 3)."""
+    return np.concatenate([draw_text_line(heading, picture.shape[1]), picture])
+
+
+def join_side_by_side(pictures: list[np.ndarray], symbols: list[str]) -> np.ndarray:
+    """Pictures (H, W, 3) of any sizes in a row, on white, with the symbols between: (h, w, 3)."""
+    height = max(picture.shape[0] for picture in pictures)
+    width = sum(picture.shape[1] for picture in pictures) + SYMBOL_WIDTH * len(symbols)
+    canvas = Image.new("RGB", (width, height), "white")
+    drawing, font, left = ImageDraw.Draw(canvas), ImageFont.load_default(SYMBOL_HEIGHT), 0
+    for picture, symbol in zip(pictures, [*symbols, ""], strict=True):
+        canvas.paste(Image.fromarray(picture), (left, 0))
+        left += picture.shape[1] + SYMBOL_WIDTH
+        middle = left - SYMBOL_WIDTH // 2, height // 2
+        drawing.text(middle, symbol, "black", font=font, anchor="mm")
     return np.asarray(canvas)
 
 

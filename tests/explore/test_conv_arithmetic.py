@@ -10,7 +10,7 @@ from common import ROOT
 from scipy import ndimage
 
 from explore import conv_arithmetic
-from explore.arithmetic import drawing
+from explore.convolution import drawing
 from explore.run import write_findings
 
 # name: i, o, p, k, s, d (arXiv 1603.07285, the animations)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from explore.arithmetic import relations
-from explore.arithmetic.relations import (
+from explore.convolution import relations
+from explore.convolution.relations import (
     RELATIONSHIPS,
     build_convolution_matrix,
     compute_same_crop,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from explore.arithmetic.drawing import (
+from explore.convolution.drawing import (
     BLUE,
     BLUE_SHADED,
     CYAN_SHADED,
@@ -12,7 +12,7 @@ from explore.arithmetic.drawing import (
     draw_convolution_as_matrix,
     draw_convolution_film,
 )
-from explore.arithmetic.relations import build_convolution_matrix
+from explore.convolution.relations import build_convolution_matrix
 
 # 2x2 units with a zero between and around them, under a 3x3 kernel: the transpose of 5 -> 2.
 SWEEP = Sweep(
