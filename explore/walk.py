@@ -62,7 +62,9 @@ def interpolate_on_circle(start: np.ndarray, end: np.ndarray, steps: int) -> np.
     it.
     """
     exact = [one.astype(np.float64) for one in (start, end)]
-    lengths = [max(np.linalg.norm(one), 1e-12) for one in exact]
+    lengths = [np.linalg.norm(one) for one in exact]
+    if min(lengths) == 0:  # no direction
+        return interpolate_linearly(start, end, steps)
     cosine = np.dot(*exact) / (lengths[0] * lengths[1])
     angle = np.arccos(np.clip(cosine, -1.0, 1.0))
     if np.sin(angle) < 1e-6:  # parallel: every great circle goes through both, or none is needed
