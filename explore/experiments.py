@@ -47,6 +47,9 @@ class Findings(NamedTuple):
 EXPERIMENTS = {
     "contact_sheet": Experiment("numbered samples, to choose from", "seconds"),
     "walk": Experiment("how images change between 9 random latents (figure 4)", "seconds"),
+    "filters": Experiment(
+        "what the discriminator's features respond to (figure 5)", "30 s", uses_dataset=True
+    ),
     "conv_arithmetic": Experiment(
         "the animations of Dumoulin and Visin's guide to convolutions", "20 s", uses_run=False
     ),
