@@ -50,6 +50,13 @@ EXPERIMENTS = {
     "filters": Experiment(
         "what the discriminator's features respond to (figure 5)", "30 s", uses_dataset=True
     ),
+    "forget": Experiment(
+        "samples without the maps that draw an object (figure 6)",
+        "30 s",
+        needs="an attribute, or a file of boxes around the object",
+        flag="forget",
+        uses_dataset=True,
+    ),
     "conv_arithmetic": Experiment(
         "the animations of Dumoulin and Visin's guide to convolutions", "20 s", uses_run=False
     ),
