@@ -7,12 +7,11 @@ from model import Generator
 from sample import DRAW_BATCH, pad_latents_to_draw_batches
 
 
-def choose_block(generator: Generator) -> int:
-    """The index of the block of the "second highest convolution layer": its input is examined.
-
-    It is the last block but one; of a network with one block, that block.
+def choose_block(generator: Generator, *, from_end: int) -> int:
+    """The index of the block whose convolution is number `from_end` from the end, 1 the last; 0 if
+    there are fewer.
     """
-    return max(0, len(generator.blocks) - 2)
+    return max(0, len(generator.blocks) - from_end)
 
 
 def read_maps(generator: Generator, z, y=None, *, block: int) -> np.ndarray:
