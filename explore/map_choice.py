@@ -62,7 +62,7 @@ def choose_few_maps(subject: Subject, thing: Thing) -> MapChoice:
 
 
 def read_maps_and_boxes(subject: Subject, thing: Thing, block: int) -> tuple:
-    """The maps (N, h, w, c) of the samples with boxes, and whether a position is in one (N, h, w)."""
+    """The maps (N, h, w, c) of the samples with boxes; which positions are inside (N, h, w)."""
     generator = subject.sampler.generator
     z, y = subject.choose_latents_of_samples(thing.numbers)
     maps = read_maps(generator, z, y, block=block)
