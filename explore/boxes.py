@@ -10,7 +10,7 @@ from explore.choices import MAX_SAMPLE_NUMBER
 from explore.pictures import make_rgb
 from system.text import shorten_for_error
 
-MAX_LINES = 10_000  # of a file; a person draws a few dozen boxes
+MAX_BYTES = 1_000_000  # of a file; a person draws a few dozen boxes
 COLOUR = (255, 0, 0)  # of a box in a picture
 
 
@@ -30,11 +30,11 @@ def read_boxes(path: Path, height: int, width: int) -> list[Box]:
     height, width: of an image, in pixels. Empty lines and those that start with # are skipped.
     Raises ValueError, which names the line, for anything else.
     """
-    boxes = []
+    boxes, size = [], path.stat().st_size
+    if size > MAX_BYTES:
+        _refuse(path, f"a file of {size:,} bytes")
     with open(path, encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, 1):
-            if number > MAX_LINES:
-                _refuse(path, f"more than {MAX_LINES:,} lines")
             if line.strip() and not line.lstrip().startswith("#"):
                 boxes.append(_read_box(line, path, number, height, width))
 

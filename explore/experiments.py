@@ -52,7 +52,7 @@ EXPERIMENTS = {
     ),
     "forget": Experiment(
         "samples without the maps that draw an object (figure 6)",
-        "30 s",
+        "1 min",
         needs="an attribute, or a file of boxes around the object",
         flag="forget",
         uses_dataset=True,

@@ -28,7 +28,10 @@ def run_experiment(subject: Subject) -> Findings:
     images of the dataset that respond most, and the guided gradients of these responses. In a
     gradient, gray is 0 and the largest absolute value of each image is black or white (or a full
     colour); of RGBA images it shows the colours. kernels.png has the first layer's kernels, each
-    shown in the same way. The random weights are those of a new discriminator.
+    shown in the same way.
+
+    The random weights are those of a new discriminator. With labels, even a random network responds
+    to them as well as to pixels, so the images of a row may all have one label.
     """
     images, y = choose_images(subject)
     networks = {

@@ -18,7 +18,7 @@ NEW = 512  # samples after those of the boxes, drawn before and after
 COLUMNS, ROWS = 16, 2  # of each part of the picture, at most
 MIN_IMAGE_SIDE = 64  # pixels: smaller ones are enlarged
 RULES = {"paper": choose_maps_as_paper, "few": choose_few_maps}
-LEGEND = "first as they were, then without the paper's maps, then without few maps"
+LEGEND = "as they were; by the paper's rule; by that of few maps"
 
 
 def run_experiment(subject: Subject) -> Findings:
