@@ -51,9 +51,9 @@ EXPERIMENTS = {
         "what the discriminator's features respond to (figure 5)", "30 s", uses_dataset=True
     ),
     "forget": Experiment(
-        "samples without the maps that draw an object (figure 6)",
+        "samples without an object (figure 6)",
         "1 min",
-        needs="an attribute, or a file of boxes around the object",
+        needs="an attribute or a file of boxes",
         flag="forget",
         uses_dataset=True,
     ),
