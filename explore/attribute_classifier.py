@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import tensorflow as tf
+from scipy import ndimage
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from tqdm import tqdm
@@ -106,8 +107,6 @@ def find_hot_box(sample: int, heat: np.ndarray, image: tuple[int, int]) -> Box:
 
     heat: (h, w). image: (H, W), the pixels that it covers.
     """
-    from scipy import ndimage
-
     areas, _ = ndimage.label(heat >= EDGE * heat.max(), structure=np.ones((3, 3)))
     hottest = np.unravel_index(heat.argmax(), heat.shape)
     rows, columns = np.nonzero(areas == areas[hottest])
