@@ -211,8 +211,12 @@ class DownBlock(ops.Layer):
         self.norm = make_batch_norm(config, channels[number], f"norm{number}") if has_norm else None
 
     def call(self, x, y, training: bool):
+        return ops.leaky_relu(self.compute_responses(x, y, training=training))
+
+    def compute_responses(self, x, y, training: bool):
+        """What the leaky ReLU is applied to, in the same shape as the block's output."""
         x = self.conv(ops.join_labels(x, y))
-        return ops.leaky_relu(self.norm(x, training=training) if self.norm else x)
+        return self.norm(x, training=training) if self.norm else x
 
 
 class DenseBlock(ops.Layer):

@@ -14,6 +14,7 @@ class Choices:
     walk_seeds: str | None = None
     arithmetic: str | None = None
     turn: str | None = None
+    forget: str | None = None
 
 
 def parse_sample_numbers(text: str, flag: str, *, fewest: int = 1) -> list[int]:

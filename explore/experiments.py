@@ -61,6 +61,16 @@ EXPERIMENTS = {
         flag="turn",
         uses_dataset=True,
     ),
+    "filters": Experiment(
+        "what the discriminator's features respond to (figure 5)", "30 s", uses_dataset=True
+    ),
+    "forget": Experiment(
+        "samples without an object (figure 6)",
+        "1 min",
+        needs="an attribute or a file of boxes",
+        flag="forget",
+        uses_dataset=True,
+    ),
     "conv_arithmetic": Experiment(
         "the animations of Dumoulin and Visin's guide to convolutions", "20 s", uses_run=False
     ),

@@ -1,0 +1,135 @@
+"""What --explore forget is told to forget: boxes of a file, or an attribute that it looks for."""
+
+import dataclasses
+import difflib
+import os
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+
+from data.find import find_dataset_source
+from data.labels import list_attributes_of_file
+from data.load import load_dataset
+from explore.attribute_classifier import (
+    IMAGES,
+    AttributeClassifier,
+    MapReader,
+    find_hot_box,
+    learn_attribute,
+)
+from explore.boxes import Box, read_boxes
+from explore.subject import Subject
+from runs.find import check_run_knows_its_dataset
+from system.text import join_names_for_error, shorten_for_error
+
+MOST_BOXES = 52  # of an attribute; the paper drew as many
+SEARCHED = 1024  # samples in which an attribute is looked for
+NOT_ATTRIBUTES = ("none", "own", "folder")  # other values of --labels
+
+
+class Thing(NamedTuple):
+    """What to forget. boxes: around it, in samples before number `searched`. without: samples there
+    that do not show it. name, reader, classifier: of an attribute, else "the object" and None.
+    """
+
+    boxes: list[Box]
+    searched: int
+    without: list[int]
+    name: str = "the object"
+    reader: MapReader | None = None
+    classifier: AttributeClassifier | None = None
+
+    @property
+    def numbers(self) -> list[int]:
+        """The samples with boxes, in order."""
+        return sorted({box.sample for box in self.boxes})
+
+
+def find_thing(subject: Subject) -> Thing:
+    """What --forget asks for. Raises ValueError if it is neither a file of boxes nor an attribute,
+    or if the attribute is in none of the samples.
+    """
+    text = subject.choices.forget
+    path = Path(os.path.expanduser(text))  # noqa: PTH111  (Path's own raises RuntimeError)
+    if path.is_file():
+        return make_thing_of_boxes(
+            read_boxes(path, *subject.config.network_config().image_shape[:2])
+        )
+    if path.suffix or len(path.parts) > 1:
+        refuse(text, "which is no file", "Is the path right?")
+    return find_attribute(subject, text)
+
+
+def make_thing_of_boxes(boxes: list[Box]) -> Thing:
+    """Whoever drew the boxes has seen the samples up to the last one; the others do not show it."""
+    numbers = {box.sample for box in boxes}
+    searched = max(numbers) + 1
+    nearest = range(max(0, searched - SEARCHED), searched)  # a number may be large
+    return Thing(boxes, searched, [number for number in nearest if number not in numbers])
+
+
+def refuse(text: str, fault: str, advice: str) -> NoReturn:
+    raise ValueError(
+        "--forget must be a file of boxes, or an attribute of the dataset such as Eyeglasses. "
+        f"Received: {shorten_for_error(text) or 'nothing'}, {fault}. {advice}"
+    )
+
+
+def find_attribute(subject: Subject, text: str) -> Thing:
+    """Boxes where a classifier that has learnt the attribute from the dataset sees it in samples.
+
+    At most MOST_BOXES, those of the samples about which it is surest.
+    """
+    reader = MapReader(subject.discriminator)
+    rng = subject.make_generator_of_random_numbers()
+    images, y, has_it, name = load_attribute(subject, text, rng)
+    classifier = learn_attribute(reader.read(images, y), has_it, name, rng)
+
+    z, y = subject.choose_latents_of_samples([*range(SEARCHED)])
+    samples = subject.sampler.draw(z, y)
+    maps = reader.read(samples, y)
+    logits = classifier.compute_logits(maps)
+    surest = choose_surest(logits)[:MOST_BOXES]
+    if not surest.size:
+        advice = "Draw boxes, or choose an attribute that the samples have."
+        refuse(text, f"which a classifier sees in none of {SEARCHED:,} samples", advice)
+    heat = classifier.compute_heat(maps[surest])
+    boxes = [
+        find_hot_box(*pair, samples.shape[1:3]) for pair in zip(surest.tolist(), heat, strict=True)
+    ]
+    without = np.flatnonzero(logits < 0).tolist()
+    return Thing(boxes, SEARCHED, without, name, reader, classifier)
+
+
+def choose_surest(logits: np.ndarray) -> np.ndarray:
+    """The indices of the logits (N,) above 0, the largest first."""
+    order = np.argsort(-logits, kind="stable")
+    return order[logits[order] > 0]
+
+
+def load_attribute(subject: Subject, text: str, rng) -> tuple:
+    """At most IMAGES of the dataset, their labels if the run has any, whether each has the
+    attribute, bool (N,), and its name.
+    """
+    check_run_knows_its_dataset(subject.config)
+    check_attribute(subject, text)
+    pack = load_dataset(dataclasses.replace(subject.config, labels=text))
+    chosen = rng.permutation(len(pack.images))[:IMAGES]
+    chosen.sort()
+    y = subject.pack.labels.y[chosen] if subject.config.y_dim else None
+    return pack.images[chosen], y, pack.labels.y[chosen, 0] > 0, pack.labels.names[0]
+
+
+def check_attribute(subject: Subject, text: str) -> None:
+    """Raises ValueError, which names those there are, unless the dataset has such an attribute."""
+    source = find_dataset_source(subject.config)
+    if source.attributes is not None and text.isidentifier() and text not in NOT_ATTRIBUTES:
+        return  # its own reader checks the name
+    names = {name.lower(): name for name in list_attributes_of_file(subject.config, source)}
+    if text.lower() in names:
+        return
+    close = difflib.get_close_matches(text.lower(), names, 1)
+    known = f"The dataset has {join_names_for_error([*names.values()])}."
+    advice = f"Did you mean {names[close[0]]}?" if close else known
+    refuse(text, "which is neither", advice if names else "The dataset has no attributes.")
