@@ -1,16 +1,12 @@
 """What --explore forget is told to forget: boxes of a file, or an attribute that it looks for."""
 
-import dataclasses
-import difflib
 import os
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from data.find import find_dataset_source
-from data.labels import list_attributes_of_file
-from data.load import load_dataset
+from data.load import load_dataset_and_attribute
 from explore.attribute_classifier import (
     IMAGES,
     AttributeClassifier,
@@ -21,11 +17,10 @@ from explore.attribute_classifier import (
 from explore.boxes import Box, read_boxes
 from explore.subject import Subject
 from runs.find import check_run_knows_its_dataset
-from system.text import join_names_for_error, shorten_for_error
+from system.text import shorten_for_error
 
 MOST_BOXES = 52  # of an attribute; the paper drew as many
 SEARCHED = 1024  # samples in which an attribute is looked for
-NOT_ATTRIBUTES = ("none", "own", "folder")  # other values of --labels
 
 
 class Thing(NamedTuple):
@@ -113,23 +108,8 @@ def load_attribute(subject: Subject, text: str, rng) -> tuple:
     attribute, bool (N,), and its name.
     """
     check_run_knows_its_dataset(subject.config)
-    check_attribute(subject, text)
-    pack = load_dataset(dataclasses.replace(subject.config, labels=text))
+    pack = load_dataset_and_attribute(subject.config, text)
     chosen = rng.permutation(len(pack.images))[:IMAGES]
     chosen.sort()
     y = subject.pack.labels.y[chosen] if subject.config.y_dim else None
     return pack.images[chosen], y, pack.labels.y[chosen, 0] > 0, pack.labels.names[0]
-
-
-def check_attribute(subject: Subject, text: str) -> None:
-    """Raises ValueError, which names those there are, unless the dataset has such an attribute."""
-    source = find_dataset_source(subject.config)
-    if source.attributes is not None and text.isidentifier() and text not in NOT_ATTRIBUTES:
-        return  # its own reader checks the name
-    names = {name.lower(): name for name in list_attributes_of_file(subject.config, source)}
-    if text.lower() in names:
-        return
-    close = difflib.get_close_matches(text.lower(), names, 1)
-    known = f"The dataset has {join_names_for_error([*names.values()])}."
-    advice = f"Did you mean {names[close[0]]}?" if close else known
-    refuse(text, "which is neither", advice if names else "The dataset has no attributes.")
