@@ -33,7 +33,12 @@ try:
     )
     from config.presets import apply_preset
     from config.settings import NETWORK_SETTINGS, Config
-    from runs.find import check_run_knows_its_dataset, find_run, find_run_to_train
+    from runs.find import (
+        check_run_knows_its_dataset,
+        find_run,
+        find_run_or_new_dataset,
+        find_run_to_train,
+    )
     from system import console, devices
     from system.signals import Interruption, die_quietly_of_a_closed_pipe
 except ModuleNotFoundError as error:  # as happens without .venv
@@ -222,19 +227,26 @@ def perform_explore_action(given: dict, _) -> dict:
     choices = {name: FLAGS[name].value for name in EXPLORE_CHOICES}
     names = choose_experiments(FLAGS.explore, choices)
     chosen = [EXPERIMENTS[name] for name in names]
+    uses_run, uses_dataset = (
+        any(one.uses_run for one in chosen),
+        any(one.uses_dataset for one in chosen),
+    )
     config, subject = Config(**apply_preset(given)), None
     folder = Path(config.out_dir).expanduser() / "explore"
-    if any(one.uses_run for one in chosen):
-        config = find_run(given, uses_dataset=any(one.uses_dataset for one in chosen))
-        folder = config.run_dir / "explore"
+    run = find_run(given, uses_dataset=uses_dataset) if uses_run else None
+    if uses_dataset and not uses_run:
+        run = find_run_or_new_dataset(given)
+    if run:
+        config, folder = run, run.run_dir / "explore"
 
     devices.quietly_import_tensorflow()
     from explore.choices import Choices
     from explore.run import run_experiments
     from explore.subject import Subject
 
-    if any(one.uses_run for one in chosen):
-        subject = Subject(config, Choices(**choices), checkpoint=FLAGS.checkpoint)
+    if uses_run or uses_dataset:
+        options = {"checkpoint": FLAGS.checkpoint, "folder": folder}
+        subject = Subject(config, Choices(**choices), **options)
     run_experiments(names, subject, folder)
     return given
 

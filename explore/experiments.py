@@ -47,6 +47,12 @@ class Findings(NamedTuple):
 EXPERIMENTS = {
     "contact_sheet": Experiment("numbered samples, to choose from", "seconds"),
     "walk": Experiment("how images change between 9 random latents (figure 4)", "seconds"),
+    "dedup": Experiment(
+        "near duplicates among the images, and a file for --exclude (section 4.1)",
+        "1 min",
+        uses_dataset=True,
+        uses_run=False,
+    ),
     "conv_arithmetic": Experiment(
         "the animations of Dumoulin and Visin's guide to convolutions", "20 s", uses_run=False
     ),
