@@ -116,7 +116,7 @@ def _compare_pixels(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _choose_images_to_keep(pairs: np.ndarray) -> Mapping[int, int]:
-    """Duplicate -> the image to keep, the first one it is like; pairs: (P, 2), the smaller first."""
+    """Duplicate -> the first kept image that it is like. pairs: (P, 2), the smaller row first."""
     kept_for = {}
     # Sorted by the later image, so that it is known which of the earlier ones are kept.
     for later, earlier in sorted((second, first) for first, second in pairs.tolist()):

@@ -21,8 +21,8 @@ FILES_NAMED = 6  # of those written
 def run_experiments(names: list[str], subject: Subject | None, folder: Path) -> None:
     """Runs experiments one after another; the files of each are in <folder>/<name>/.
 
-    subject: None if none of the experiments uses a run or a dataset. An experiment's files appear when it is
-    complete; if it fails or is interrupted, those of the ones before stay.
+    subject: None if none of the experiments uses a run or a dataset. An experiment's files appear
+    when it is complete; if it fails or is interrupted, those of the ones before stay.
     """
     for name in names:
         logging.info("%s: %s", name, EXPERIMENTS[name].text)

@@ -22,9 +22,12 @@ from sample import Sampler
 class Subject:
     """A trained run, or, for experiments that use no networks, the settings that name a dataset.
 
-    Networks and images are read when an experiment first asks for them. config: the run's settings, but batch norm always uses its moving averages: images must not
-    depend on those drawn with them. choices: the user's. checkpoint: which one to restore: "last",
-    "best" or a step. folder: where each experiment's folder of files will be. Latents and everything else that is random come from `config.seed`.
+    Networks and images are read when an experiment first asks for them.
+
+    config: the settings, but batch norm always uses its moving averages: images must not depend on
+    those drawn with them. choices: the user's. checkpoint: which one to restore: "last", "best" or
+    a step. folder: where each experiment's folder of files will be. Latents and everything else
+    that is random come from `config.seed`.
     """
 
     def __init__(

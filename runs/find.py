@@ -156,7 +156,7 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     return change_settings(found, _drop_preset_for_existing_run(given))
 
 
-def find_run_or_new_dataset(given: dict) -> Config | None:
+def find_run_unless_dataset_is_enough(given: dict) -> Config | None:
     """The run that `find_run` finds; None if there is none, but `given` names a dataset.
 
     Raises ValueError if `given` names a run that does not exist, or neither.

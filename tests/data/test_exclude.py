@@ -131,9 +131,7 @@ def test_stacked_digits_are_left_out_by_their_numbers(tiny, tmp_path, mnist_digi
     config = tiny(dataset="stacked_mnist", output_height=28, train_size=6)
     everything = load_dataset(config)
     file = name_in_file(tmp_path, "0", "4")
-    left = load_dataset(
-        tiny(dataset="stacked_mnist", output_height=28, train_size=6, exclude=file)
-    )
+    left = load_dataset(tiny(dataset="stacked_mnist", output_height=28, train_size=6, exclude=file))
     np.testing.assert_array_equal(left.images, everything.images[[1, 2, 3, 5]])
 
 
@@ -215,5 +213,5 @@ def test_a_file_that_is_none_is_refused(tiny, tmp_path, monkeypatch):
             load_dataset(tiny(dataset="digits", exclude=str(tmp_path / place)))
 
     monkeypatch.setattr("data.limits.MAX_NAMES_BYTES", 3)
-    with pytest.raises(ValueError, match="^--exclude must be a file of at most 3 bytes"):
+    with pytest.raises(ValueError, match=r"^--exclude must be a file of at most 3 bytes"):
         load_dataset(tiny(dataset="digits", exclude=name_in_file(tmp_path, "12345")))
