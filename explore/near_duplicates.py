@@ -18,6 +18,7 @@ MOST_BITS = 12  # by which the hashes of near duplicates differ
 MOST_BRIGHTNESS = 16.0  # by which the mean of all pixels differs
 LEAST_CONTRAST_RATIO = 0.8  # of their standard deviations
 MOST_DEVIATION = 8.0  # root mean square over all pixels, after both are made equally bright
+MOST_DEVIATION_SHARE = 0.2  # of the standard deviation of pixels: two plain skies are not copies
 MOST_CELL_DEVIATION = 10.0  # of the mean of any cell, which tells a changed mouth from JPEG's noise
 CELL = 4  # pixels a side
 CHUNK = 1024  # pairs in memory as floats
@@ -108,9 +109,11 @@ def _compare_pixels(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
     count, height, width, channels = difference.shape
     cells = (count, height // CELL, CELL, width // CELL, CELL, channels)
     largest_cell = np.abs(difference.reshape(cells).mean((2, 4))).max(axes)
+    deviation = np.sqrt(np.square(difference).mean(axes))
+    most = np.minimum(MOST_DEVIATION, MOST_DEVIATION_SHARE * lower.reshape(count))
     return (
         (np.abs(brightness[0] - brightness[1]).reshape(count) <= MOST_BRIGHTNESS)
-        & (np.sqrt(np.square(difference).mean(axes)) <= MOST_DEVIATION)
+        & (deviation <= most)
         & (largest_cell <= MOST_CELL_DEVIATION)
     )
 
