@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from program import run_here
 
+from config.stored import read_config
 from data.exclude import list_image_names, write_name_to_exclude
 from data.find import find_dataset_source
 from data.load import load_dataset, probe_dataset
@@ -215,3 +217,20 @@ def test_a_file_that_is_none_is_refused(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("data.limits.MAX_NAMES_BYTES", 3)
     with pytest.raises(ValueError, match=r"^--exclude must be a file of at most 3 bytes"):
         load_dataset(tiny(dataset="digits", exclude=name_in_file(tmp_path, "12345")))
+
+
+def test_a_run_resumes_with_its_list_and_says_when_it_has_changed(tmp_path, image_folder, messages):
+    image_folder(12)
+    file = name_in_file(tmp_path, "0001.png", "0002.png")
+    places = [f"--out_dir={tmp_path / 'out'}", f"--data_dir={tmp_path / 'data'}", "--blocks=1"]
+    command = ["--dataset=faces", f"--exclude={file}", "--train", "--g_updates=1", *places]
+    assert run_here(*command, "--steps=1") == 0
+    config = read_config(tmp_path / "out" / "faces-16x16" / "config.json")
+    assert config.exclude == file
+
+    assert run_here("--train", "--steps=2", "--out_name=faces-16x16", *places) == 0
+    assert any("resuming at step 1" in message for message in messages)
+    assert not any("images in" in message and "changed" in message for message in messages)
+    name_in_file(tmp_path, "0001.png")
+    assert run_here(*command, "--steps=3") == 0
+    assert any("images in" in message and "have changed" in message for message in messages)
