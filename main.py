@@ -33,7 +33,12 @@ try:
     )
     from config.presets import apply_preset
     from config.settings import NETWORK_SETTINGS, Config
-    from runs.find import check_run_knows_its_dataset, find_run, find_run_to_train
+    from runs.find import (
+        check_run_knows_its_dataset,
+        find_run,
+        find_run_to_train,
+        find_run_unless_dataset_is_enough,
+    )
     from system import console, devices
     from system.signals import Interruption, die_quietly_of_a_closed_pipe
 except ModuleNotFoundError as error:  # as happens without .venv
@@ -221,20 +226,25 @@ def perform_explore_action(given: dict, _) -> dict:
         return given
     choices = {name: FLAGS[name].value for name in EXPLORE_CHOICES}
     names = choose_experiments(FLAGS.explore, choices)
-    chosen = [EXPERIMENTS[name] for name in names]
-    config, subject = Config(**apply_preset(given)), None
-    folder = Path(config.out_dir).expanduser() / "explore"
-    if any(one.uses_run for one in chosen):
-        config = find_run(given, uses_dataset=any(one.uses_dataset for one in chosen))
-        folder = config.run_dir / "explore"
+    uses_run = any(EXPERIMENTS[name].uses_run for name in names)
+    uses_dataset = any(EXPERIMENTS[name].uses_dataset for name in names)
+    run = None
+    if uses_run:
+        run = find_run(given, uses_dataset=uses_dataset)
+    elif uses_dataset:
+        run = find_run_unless_dataset_is_enough(given)
+    config = run or Config(**apply_preset(given))
+    folder = (run.run_dir if run else Path(config.out_dir).expanduser()) / "explore"
 
     devices.quietly_import_tensorflow()
     from explore.choices import Choices
     from explore.run import run_experiments
     from explore.subject import Subject
 
-    if any(one.uses_run for one in chosen):
-        subject = Subject(config, Choices(**choices), checkpoint=FLAGS.checkpoint)
+    subject = None
+    if uses_run or uses_dataset:
+        options = {"checkpoint": FLAGS.checkpoint, "folder": folder}
+        subject = Subject(config, Choices(**choices), **options)
     run_experiments(names, subject, folder)
     return given
 

@@ -16,7 +16,7 @@ from system.text import SHOWN_CHARACTERS, shorten_for_error
 MAX_TEXT = 4096  # characters of a setting: Linux's longest path
 MAX_WIDTH = 65536  # feature maps of a layer
 STEM_WIDTH_MULTIPLE = 16  # so that the first blocks' widths, halved each time, are whole
-PATHS = ("dataset", "data_dir", "out_dir", "checkpoint_dir", "sample_dir")
+PATHS = ("dataset", "data_dir", "exclude", "out_dir", "checkpoint_dir", "sample_dir")
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ SYNONYMS = {
     "c_dim": "channels nc numchannels imagechannels imgchannels colors colours",
     "z_dim": "nz latentdim latents latentsize zsize noisedim",
     "train_size": "limit maximages numimages subset",
+    "exclude": "ignore skip omit leaveout excludefile blacklist",
     "holdout": "heldout valsplit validationsplit testsplit valfraction",
     "input_fname_pattern": "pattern glob filepattern",
     "stem_width": "stem basewidth",
@@ -100,6 +101,7 @@ VALUE_MEANINGS = {  # words of other programs and papers for our choices
 
 EXAMPLES = {  # of flags without a default
     "config": "out/RUN/config.json",
+    "exclude": "names.txt",
     "explore": "conv_arithmetic",
     "import_weights": "PATH",
     "input_fname_pattern": "'*.png'",

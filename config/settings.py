@@ -122,6 +122,12 @@ class Config:
     train_size: int | None = declare_setting(
         None, DATA, "use only the first N images", low=1, high=MAX_COUNT
     )
+    exclude: str = declare_setting(
+        "",
+        DATA,
+        "a file with names of images to leave out, one on each line, such as --explore dedup "
+        "writes; # begins a comment",
+    )
     holdout: float = declare_setting(
         0.0,
         DATA,

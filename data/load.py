@@ -13,6 +13,7 @@ from absl import logging
 from config.catalog import NAMED_SETS
 from config.settings import MIN_SIDE, Config, name_folder_after_dataset_setting
 from data.attributes import read_dataset_attribute
+from data.exclude import fingerprint_names_to_exclude, leave_out_images_to_exclude
 from data.find import find_dataset_source
 from data.identity import name_place_of_dataset
 from data.labels import Labels, read_dataset_labels
@@ -86,14 +87,18 @@ def load_dataset_and_attribute(config: Config, name: str) -> Pack:
 
 
 def _load_dataset_pack(config: Config, source: Source) -> Pack:
-    how = _describe_dataset_pack(config, source)
-    return load_or_make_pack(source, list_pack_folders(config), **how)
+    how, folders = _describe_dataset_pack(config, source), list_pack_folders(config)
+    if pack := find_pack(source, folders, **how):
+        return pack
+    return load_or_make_pack(leave_out_images_to_exclude(config, source), folders, **how)
 
 
 def _describe_dataset_pack(config: Config, source: Source) -> dict:
     """The arguments of `load_or_make_pack` other than the source and the folders."""
     dataset = _spell_dataset_for_pack(config, source)
     settings = {"dataset": dataset, "pattern": config.input_fname_pattern}
+    if excluded := fingerprint_names_to_exclude(config):
+        settings["excluded"] = excluded
     return {
         "label": name_folder_after_dataset_setting(dataset),
         "geometry": choose_crop_and_resize(config),
@@ -120,8 +125,9 @@ def probe_dataset(config: Config) -> Outlook:
     logs about them what `load_dataset` logs about all. Fetches and writes nothing.
     """
     source = find_dataset_source(config, fetch=False)
-    first_images, unreadable, may_fail = _decode_first_images(source, config)
     pack = find_pack(source, list_pack_folders(config), **_describe_dataset_pack(config, source))
+    source = leave_out_images_to_exclude(config, source)
+    first_images, unreadable, may_fail = _decode_first_images(source, config)
     count = pack.manifest["count"] if pack else source.count - unreadable
     channels = pack.images.shape[-1] if pack else config.c_dim
     if channels == "auto":

@@ -71,6 +71,12 @@ EXPERIMENTS = {
         flag="forget",
         uses_dataset=True,
     ),
+    "dedup": Experiment(
+        "near duplicates among the images, and a file for --exclude (section 4.1)",
+        "1 min",
+        uses_dataset=True,
+        uses_run=False,
+    ),
     "conv_arithmetic": Experiment(
         "the animations of Dumoulin and Visin's guide to convolutions", "20 s", uses_run=False
     ),

@@ -21,8 +21,8 @@ FILES_NAMED = 6  # of those written
 def run_experiments(names: list[str], subject: Subject | None, folder: Path) -> None:
     """Runs experiments one after another; the files of each are in <folder>/<name>/.
 
-    subject: None if none of the experiments uses a run. An experiment's files appear when it is
-    complete; if it fails or is interrupted, those of the ones before stay.
+    subject: None if none of the experiments uses a run or a dataset. An experiment's files appear
+    when it is complete; if it fails or is interrupted, those of the ones before stay.
     """
     for name in names:
         logging.info("%s: %s", name, EXPERIMENTS[name].text)
@@ -45,9 +45,7 @@ def write_findings(name: str, findings: Findings, folder: Path) -> None:
 
 def describe_findings(name: str, findings: Findings, subject: Subject, seconds: float) -> dict:
     """The line of metrics.jsonl: the experiment, what it was made on, and its numbers."""
-    origin = {
-        "step": subject.sampler.step,
-        "weights": subject.sampler.weights,
-        "seed": subject.config.seed,
-    }
+    origin = {"seed": subject.config.seed}
+    if EXPERIMENTS[name].uses_run:
+        origin |= {"step": subject.sampler.step, "weights": subject.sampler.weights}
     return {"experiment": name, **origin, "seconds": round(seconds, 3), **findings.numbers}

@@ -1,10 +1,11 @@
-"""What experiments are made on: a trained run, its networks, its images, and the user's choices."""
+"""What experiments are made on: a run, its networks, its images, and the user's choices."""
 
 import system.quiet_tensorflow  # noqa: F401  (before anything that imports TensorFlow)
 
 # isort: split
 import dataclasses
 import functools
+from pathlib import Path
 
 import numpy as np
 
@@ -19,17 +20,28 @@ from sample import Sampler
 
 
 class Subject:
-    """A trained run. Its networks and images are read when an experiment first asks for them.
+    """A trained run, or, for experiments that use no networks, the settings that name a dataset.
 
-    config: the run's settings, but batch norm always uses its moving averages: images must not
-    depend on those drawn with them. choices: the user's. checkpoint: which one to restore: "last",
-    "best" or a step. Latents and everything else that is random come from `config.seed`.
+    Networks and images are read when an experiment first asks for them.
+
+    config: the settings, but batch norm always uses its moving averages: images must not depend on
+    those drawn with them. choices: the user's. checkpoint: which one to restore: "last", "best" or
+    a step. folder: where each experiment's folder of files will be. Latents and everything else
+    that is random come from `config.seed`.
     """
 
-    def __init__(self, config: Config, choices: Choices | None = None, *, checkpoint: str = "last"):
+    def __init__(
+        self,
+        config: Config,
+        choices: Choices | None = None,
+        *,
+        checkpoint: str = "last",
+        folder: Path | None = None,
+    ):
         self.config = dataclasses.replace(config, bn_statistics="moving")
         self.checkpoint = checkpoint
         self.choices = choices or Choices()
+        self.folder = folder or config.run_dir / "explore"
 
     @functools.cached_property
     def sampler(self) -> Sampler:

@@ -156,6 +156,19 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     return change_settings(found, _drop_preset_for_existing_run(given))
 
 
+def find_run_unless_dataset_is_enough(given: dict) -> Config | None:
+    """The run that `find_run` finds; None if there is none, but `given` names a dataset.
+
+    Raises ValueError if `given` names a run that does not exist, or neither.
+    """
+    try:
+        return find_run(given, uses_dataset=True)
+    except ValueError:
+        if given.get("out_name") or "dataset" not in given:
+            raise
+    return None
+
+
 def read_run(run_dir: Path) -> Config | None:
     """The settings of a run that has a checkpoint, else None. Raises ValueError when unreadable."""
     config = read_run_settings(run_dir)

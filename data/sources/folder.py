@@ -37,8 +37,9 @@ def open_image_folder(
         return ((name, folder / name) for name in names)
 
     place = f"folder {escape_unprintable(str(folder))}"
-    fingerprint, left_out = _fingerprint_image_folder(folder, names), list_left_out(files, pattern)
-    return Source(place, fingerprint, len(names), list_image_paths, root=folder, left_out=left_out)
+    fingerprint = _fingerprint_image_folder(folder, names)
+    how = {"root": folder, "names": lambda: names, "left_out": list_left_out(files, pattern)}
+    return Source(place, fingerprint, len(names), list_image_paths, **how)
 
 
 def _fingerprint_image_folder(folder: Path, names: list[str]) -> str:
@@ -66,7 +67,8 @@ def open_image_zip(path: Path, *, pattern: str = "", limit: int | None = None) -
                 yield info.filename, _read_zipped_image(archive, info)
 
     place = f"zip {escape_unprintable(str(path))}"
-    how = {"root": path, "left_out": list_left_out(sorted(names), pattern)}
+    how = {"root": path, "names": lambda: [info.filename for info in infos]}
+    how |= {"left_out": list_left_out(sorted(names), pattern)}
     return Source(place, fingerprint_dataset_file(path), len(infos), read_zipped_images, **how)
 
 

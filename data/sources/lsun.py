@@ -43,9 +43,12 @@ def open_lmdb(folder: Path, *, limit: int | None = None) -> Source:
             for _ in range(min(reader.receive_lmdb_record()[1], most)):
                 yield reader.receive_lmdb_image()
 
+    def receive_lmdb_names():
+        return (name for name, _ in receive_lmdb_images())
+
     place = f"LMDB {escape_unprintable(str(folder))}"
-    fingerprint = fingerprint_dataset_file(folder / "data.mdb")
-    return Source(place, fingerprint, min(count, limit or count), receive_lmdb_images)
+    fingerprint, count = fingerprint_dataset_file(folder / "data.mdb"), min(count, limit or count)
+    return Source(place, fingerprint, count, receive_lmdb_images, names=receive_lmdb_names)
 
 
 class _ReaderProcess:

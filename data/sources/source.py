@@ -32,6 +32,7 @@ class Source:
         (H, W, C), or the exception that says why it cannot be read; decode.py takes all four.
     root: the folder or the file, if there is one.
     path: the folder or the file that --dataset names, if it names one.
+    names: yields the names of the images in the order of `items`; None if they are their numbers.
     left_out: names of files beside the images that are hidden or have no image's suffix, if known.
     labels: if the dataset has classes, returns their names and the class of every image (count,).
     attributes: if it has attributes, takes the names of some, in any case, and returns their names
@@ -48,6 +49,7 @@ class Source:
     labels: Callable[[], tuple[list[str], np.ndarray]] | None = None
     attributes: Callable[[tuple[str, ...]], tuple[tuple[str, ...], np.ndarray]] | None = None
     path: Path | None = None
+    names: Callable[[], Iterable[str]] | None = None
     left_out: tuple[str, ...] = ()
 
 

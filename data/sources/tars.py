@@ -40,7 +40,8 @@ def open_image_tars(paths: list[Path], *, pattern: str = "", limit: int | None =
 
     root = paths[0] if len(paths) == 1 else paths[0].parent
     items = functools.partial(_read_images_in_tars, paths, pattern, count)
-    return Source(place, fingerprint_dataset_files(paths), count, items, root=root)
+    names = functools.partial(_read_names_in_tars, paths, pattern, count)
+    return Source(place, fingerprint_dataset_files(paths), count, items, root=root, names=names)
 
 
 def _open_tars_with_classes(place: str, paths: list[Path], pattern: str, count: int) -> Source:
@@ -105,18 +106,29 @@ def _begins_as_tar(path: Path, gzipped: bool) -> bool:
 def _read_images_in_tars(paths: list[Path], pattern: str, count: int) -> Iterator[tuple]:
     """Yields (name, encoded image or why there is none) for the first `count` images."""
 
-    def read_image(entry: TarEntry) -> bytes | Exception | None:
-        return (
-            _read_tar_image_within_limits(entry) if is_wanted_image(entry.name, pattern) else None
-        )
+    return _read_wanted_files_in_tars(paths, pattern, count, _read_tar_image_within_limits)
+
+
+def _read_names_in_tars(paths: list[Path], pattern: str, count: int) -> Iterator[str]:
+    files = _read_wanted_files_in_tars(paths, pattern, count, lambda entry: entry.name)
+    return (name for name, _ in files)
+
+
+def _read_wanted_files_in_tars(
+    paths: list[Path], pattern: str, count: int, read_content: Callable[[TarEntry], object]
+) -> Iterator[tuple]:
+    """Yields (name, what `read_content` makes of it) for the first `count` images."""
+
+    def read_wanted_file(entry: TarEntry) -> object:
+        return read_content(entry) if is_wanted_image(entry.name, pattern) else None
 
     given = 0
     for path in paths:
         prefix = f"{_cut_tar_suffix(path)}/" if len(paths) > 1 else ""
-        for name, image in _read_files_in_tar(path, read_image):
-            if image is None:
+        for name, content in _read_files_in_tar(path, read_wanted_file):
+            if content is None:
                 continue
-            yield prefix + name, image
+            yield prefix + name, content
             given += 1
             if given == count:
                 return

@@ -8,6 +8,7 @@ import numpy as np
 
 from config.catalog import MNIST, STACKED_MNIST
 from config.settings import Config
+from data.exclude import leave_out_images_to_exclude, list_image_names
 from data.find import find_dataset_source
 from data.load import load_dataset_and_mode_labels
 from data.mode_labels import is_one_class_each
@@ -73,7 +74,8 @@ def load_mode_classifier(config: Config) -> ModeClassifier:
     is_stacked = config.dataset == STACKED_MNIST.name
     labelled = config
     if is_stacked:
-        digits = {"dataset": MNIST.name, "labels": "own", "c_dim": 1, "train_size": None}
+        digits = {"dataset": MNIST.name, "labels": "own", "c_dim": 1}
+        digits |= {"train_size": None, "exclude": ""}  # these count stacked images
         labelled = dataclasses.replace(config, **digits)
     pack = load_dataset_and_mode_labels(labelled)
     y, one_hot = pack.labels.y, is_one_class_each(pack.labels)
@@ -81,7 +83,9 @@ def load_mode_classifier(config: Config) -> ModeClassifier:
     classifier = load_or_train_classifier(pack.images, y, one_hot=one_hot, path=path)
 
     if is_stacked:
-        _, modes = find_dataset_source(config).labels()
+        source = leave_out_images_to_exclude(config, find_dataset_source(config))
+        _, modes = source.labels()
+        modes = modes[[int(name) for name in list_image_names(source)]]
     else:
         modes = y.argmax(1) if one_hot else number_modes_of_attributes(y > 0.5)
     return ModeClassifier(classifier, modes, is_stacked)
