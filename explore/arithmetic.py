@@ -2,6 +2,13 @@
 
 import numpy as np
 
+from explore.captions import (
+    arrange_captioned_grid,
+    enlarge,
+    join_side_by_side,
+    make_rgb,
+    put_heading_above,
+)
 from explore.exemplars import (
     TILE_SIDE,
     Exemplars,
@@ -18,13 +25,6 @@ from explore.exemplars import (
 )
 from explore.experiments import Findings
 from explore.expressions import parse_sum
-from explore.pictures import (
-    arrange_captioned_grid,
-    enlarge,
-    join_side_by_side,
-    make_rgb,
-    put_heading_above,
-)
 from explore.samples_by_attribute import AttributeFinder
 from explore.subject import Subject
 from utils import encode_png

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
+from explore.captions import make_rgb
 from explore.choices import MAX_SAMPLE_NUMBER
-from explore.pictures import make_rgb
 from system.text import shorten_for_error
 
 MAX_BYTES = 1_000_000  # of a file; a person draws a few dozen boxes

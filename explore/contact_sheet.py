@@ -1,7 +1,7 @@
 """Numbered samples, so that other experiments can be told which ones to use."""
 
+from explore.captions import arrange_captioned_grid
 from explore.experiments import Findings
-from explore.pictures import arrange_captioned_grid
 from explore.subject import Subject
 from utils import encode_png
 

@@ -9,9 +9,9 @@ from data.exclude import COMMENT, read_names_to_exclude, write_name_to_exclude
 from data.load import load_dataset
 from data.packing.pack import Pack
 from explore.autoencoder import SIDE, compute_semantic_hashes
+from explore.captions import arrange_captioned_grid, enlarge
 from explore.experiments import Findings
 from explore.near_duplicates import find_near_duplicates
-from explore.pictures import arrange_captioned_grid, enlarge
 from explore.subject import Subject
 from runs.find import check_run_knows_its_dataset
 from utils import encode_png

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from config.settings import Config
+from explore.captions import draw_caption_above, enlarge, make_rgb, put_heading_above
 from explore.expressions import Term
-from explore.pictures import draw_caption_above, enlarge, make_rgb, put_heading_above
 from explore.samples_by_attribute import AttributeFinder
 from explore.subject import Subject
 

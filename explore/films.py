@@ -9,7 +9,7 @@ import imageio.v3 as iio
 import numpy as np
 from absl import logging
 
-from explore.pictures import enlarge, make_rgb
+from explore.captions import enlarge, make_rgb
 
 FRAME_MILLISECONDS = 60
 MIN_SIDE = 256  # pixels of a film: smaller images are enlarged

@@ -5,9 +5,9 @@ import tensorflow as tf
 from tqdm import tqdm
 
 import ops
+from explore.captions import enlarge, make_rgb, put_heading_above
 from explore.experiments import Findings
 from explore.guided_backprop import compute_guided_gradients, compute_last_responses
-from explore.pictures import draw_title_above, enlarge, make_rgb
 from explore.subject import Subject
 from model import Discriminator
 from sample import DRAW_BATCH
@@ -41,10 +41,10 @@ def run_experiment(subject: Subject) -> Findings:
     grids, numbers = [], {}
     for name, network in networks.items():
         responses = measure_responses(network, images, y, name)
-        grids.append(draw_title_above(draw_strongest(network, images, y, responses), name))
+        grids.append(put_heading_above(draw_strongest(network, images, y, responses), name))
         numbers[f"selectivity_{name.split()[0]}"] = measure_selectivity(responses)
 
-    kernels = [draw_title_above(draw_kernels(net), name) for name, net in networks.items()]
+    kernels = [put_heading_above(draw_kernels(net), name) for name, net in networks.items()]
     files = {"responses.png": encode_png(place_side_by_side(grids))}
     files["kernels.png"] = encode_png(place_side_by_side(kernels))
     return Findings(files, numbers, (describe_selectivity(numbers),))

@@ -5,11 +5,11 @@
 import numpy as np
 
 from explore.boxes import draw_boxes
+from explore.captions import enlarge, make_rgb, put_heading_above
 from explore.experiments import Findings
 from explore.forgotten_thing import Thing, choose_surest, find_thing
 from explore.generator_maps import copy_without_maps
 from explore.map_choice import MapChoice, choose_few_maps, choose_maps_as_paper
-from explore.pictures import draw_title_above, enlarge, make_rgb
 from explore.subject import Subject
 from sample import Sampler
 from utils import arrange_image_grid, encode_png
@@ -91,7 +91,7 @@ def draw_part(title: str, sets: dict[str, np.ndarray]) -> np.ndarray:
     rows = [split_into_rows(make_rgb(images[: COLUMNS * ROWS])) for images in sets.values()]
     rows = np.concatenate(rows, axis=1)  # (rows, sets * COLUMNS, H, W, 3)
     tiles = enlarge(rows.reshape(-1, *rows.shape[2:]), MIN_IMAGE_SIDE)
-    return draw_title_above(arrange_image_grid(tiles, COLUMNS), title)
+    return put_heading_above(arrange_image_grid(tiles, COLUMNS), title)
 
 
 def split_into_rows(images: np.ndarray) -> np.ndarray:

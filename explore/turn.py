@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from explore.captions import arrange_captioned_grid, join_side_by_side
 from explore.exemplars import (
     Exemplars,
     LatentAndLabel,
@@ -14,7 +15,6 @@ from explore.exemplars import (
 from explore.experiments import Findings
 from explore.expressions import parse_turn
 from explore.films import encode_loop
-from explore.pictures import arrange_captioned_grid, join_side_by_side
 from explore.samples_by_attribute import AttributeFinder
 from explore.subject import Subject
 from utils import arrange_image_grid, encode_png

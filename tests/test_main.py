@@ -16,7 +16,7 @@ from common import ROOT
 from program import TINY_FLAGS, run_here, signal_after, state
 
 import main
-from config.flags import NOT_CARRIED_OVER
+from config.flags import EXPLORE_CHOICES, NOT_CARRIED_OVER
 from config.settings import Config
 
 
@@ -146,6 +146,7 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
     settings = {field.name for field in dataclasses.fields(Config)} - {*NOT_CARRIED_OVER}
     others = {
         *main.ACTIONS,
+        *EXPLORE_CHOICES,
         "checkpoint",
         "evaluate_samples",
         "features",

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from explore import arithmetic
+from explore.captions import CAPTION_HEIGHT, SYMBOL_WIDTH, enlarge, make_rgb
 from explore.choices import Choices
 from explore.exemplars import TILE_SIDE, Exemplars, LatentAndLabel
 from explore.expressions import Term
-from explore.pictures import CAPTION_HEIGHT, SYMBOL_WIDTH, enlarge, make_rgb
 from explore.subject import Subject
 
 

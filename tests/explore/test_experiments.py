@@ -6,7 +6,7 @@ import re
 import pytest
 
 from config.flags import EXPLORE_CHOICES
-from explore.choices import Choices, parse_sample_numbers
+from explore.choices import Choices
 from explore.experiments import EXPERIMENTS, choose_experiments, format_experiments
 
 NONE = dict.fromkeys(EXPLORE_CHOICES)
@@ -45,13 +45,3 @@ def test_the_list_has_a_line_for_each():
     lines = format_experiments().splitlines()
     assert [line.split()[0] for line in lines] == [*EXPERIMENTS]
     assert all(len(line) <= 110 for line in lines)
-
-
-def test_sample_numbers_are_read():
-    assert parse_sample_numbers("3, 17,3", "walk_seeds") == [3, 17, 3]
-
-
-@pytest.mark.parametrize("text", ["", "3", "3,", "3,x", "-1,2", "1.5,2", "1,99999999999"])
-def test_other_sample_numbers_are_refused(text):
-    with pytest.raises(ValueError, match=r"^--walk_seeds must be at least 2 numbers of samples"):
-        parse_sample_numbers(text, "walk_seeds", fewest=2)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from explore import filters
-from explore.pictures import CAPTION_HEIGHT
+from explore.captions import CAPTION_HEIGHT
 from explore.subject import Subject
 
 

@@ -7,11 +7,8 @@ import pytest
 from PIL import Image
 
 from explore import forget
-from explore.attribute_classifier import find_hot_box
-from explore.boxes import Box
 from explore.choices import Choices
-from explore.forgotten_thing import find_thing, make_thing_of_boxes
-from explore.map_choice import fit_weights
+from explore.forgotten_thing import find_thing
 from explore.subject import Subject
 
 MARKER_MAP, OTHER_MAP = 5, 9
@@ -134,40 +131,11 @@ def test_an_attribute_of_the_dataset_is_found_and_forgotten(planted, tmp_path):
             find_thing(Subject(subject.config, Choices(forget=text)))
 
 
-@pytest.mark.parametrize("text", ["gone.txt", "a/b"])
-def test_a_path_that_is_no_file_is_refused(planted, text):
-    with pytest.raises(ValueError, match=r"^--forget must be a file of boxes, or an attribute"):
-        find_thing(planted(text))
-
-
 def test_boxes_that_fill_their_samples_are_refused(planted, tmp_path):
     path = tmp_path / "boxes.txt"
     path.write_text("0 0 0 16 16\n")
     with pytest.raises(ValueError, match="boxes that fill their samples"):
         forget.run_experiment(planted(path))
-
-
-def test_weights_ignore_scale_and_constants():
-    rng = np.random.default_rng(0)
-    inside = rng.normal((2, -2, 0, 7), size=(200, 4))
-    outside = rng.normal((0, 0, 0, 7), size=(200, 4))
-    inside[:, 3] = outside[:, 3] = 7
-    weights = fit_weights(inside, outside)
-    assert weights[0] > 0.5
-    assert weights[1] < -0.5
-    assert weights[3] == 0
-    np.testing.assert_allclose(fit_weights(inside * 100, outside * 100), weights, rtol=1e-3)
-
-
-def test_samples_between_boxes_do_not_show_the_thing():
-    thing = make_thing_of_boxes([Box(4, 0, 0, 1, 1), Box(1, 0, 0, 1, 1), Box(4, 2, 2, 3, 3)])
-    assert (thing.numbers, thing.without, thing.searched) == ([1, 4], [0, 2, 3], 5)
-
-
-def test_a_hot_box_holds_the_hottest_position_and_its_hot_neighbours():
-    heat = np.zeros((4, 8))
-    heat[1, 2], heat[1, 3], heat[2, 4], heat[3, 7], heat[0, 2] = 4, 2, 3, 4, 1.9
-    assert find_hot_box(5, heat, (64, 64)) == Box(5, 16, 16, 40, 48)
 
 
 def test_pictures_have_rows_of_three_and_no_part_is_empty():

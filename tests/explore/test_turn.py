@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from explore import turn
+from explore.captions import CAPTION_HEIGHT, MIN_SIDE, enlarge, make_rgb
 from explore.choices import Choices
 from explore.exemplars import Exemplars, LatentAndLabel
 from explore.expressions import Term
-from explore.pictures import CAPTION_HEIGHT, MIN_SIDE, enlarge, make_rgb
 from explore.subject import Subject
 
 

@@ -34,17 +34,6 @@ def tiles_of(png: bytes, rows: int, columns: int) -> np.ndarray:
     return tiles.swapaxes(1, 2)
 
 
-def test_the_film_loops(trained):
-    config = trained()
-    files = walk.run_experiment(Subject(config, Choices(walk_seeds="1,2"))).files
-    film = iio.imread(files["walk.gif"], extension=".gif", index=None)
-    assert len(film) == 2 * walk.FRAMES
-    assert b"NETSCAPE2.0" in files["walk.gif"]  # the extension that repeats a GIF
-    films = iio.imread(files["walk.mp4"], plugin="FFMPEG", extension=".mp4", index=None)
-    assert len(films) == 2 * walk.FRAMES
-    assert films.shape[1] % 16 == films.shape[2] % 16 == 0
-
-
 def test_great_circles_keep_the_length_and_lines_do_not():
     rng = np.random.default_rng(0)
     start, end = rng.normal(size=(2, 100)).astype(np.float32)

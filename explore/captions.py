@@ -62,10 +62,3 @@ def make_rgb(images: np.ndarray) -> np.ndarray:
         return images
     alpha = images[..., 3:] / 255.0
     return np.round(images[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
-
-
-def draw_title_above(picture: np.ndarray, title: str) -> np.ndarray:
-    """A picture (h, w, 3) with a white line above it that holds the title."""
-    line = Image.new("RGB", (picture.shape[1], CAPTION_HEIGHT), "white")
-    ImageDraw.Draw(line).text((2, 0), title, "black")
-    return np.concatenate([np.asarray(line), picture])

@@ -1,0 +1,43 @@
+"""What experiments see of a run."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data.load import load_dataset
+from explore.subject import Subject
+from gan import DCGAN
+from runs.checkpoints import Checkpoints
+from sample import Sampler
+
+
+def test_networks_are_the_runs(trained):
+    config = trained(bn_statistics="batch")
+    subject = Subject(config)
+    assert subject.config.bn_statistics == subject.sampler.config.bn_statistics == "moving"
+    dcgan = DCGAN(config)
+    Checkpoints(dcgan, config).restore()
+    for ours, theirs in zip(
+        subject.discriminator.variables, dcgan.discriminator.variables, strict=True
+    ):
+        tf.debugging.assert_equal(ours, theirs)
+    assert subject.folder == config.run_dir / "explore"
+    with pytest.raises(ValueError, match=r"^--checkpoint must be one"):
+        _ = Subject(config, checkpoint="7").sampler
+
+
+@pytest.mark.parametrize("labels", [{}, {"labels": "own", "label_names": ("a", "b", "c")}])
+def test_latents_of_samples_draw_those_samples(trained, labels):
+    config = trained(**labels)
+    subject = Subject(config)
+    z, y = subject.choose_latents_of_samples([70, 2])
+    assert (y is None) is (not labels)
+    assert (subject.sampler.draw(z, y) == Sampler(config).images(config.seed, 71)[[70, 2]]).all()
+
+
+def test_images_are_the_datasets_and_random_numbers_repeat(trained, image_folder):
+    image_folder(9)
+    subject = Subject(trained(dataset="faces"))
+    assert (subject.pack.images == load_dataset(subject.config).images).all()
+    first, second = (subject.make_generator_of_random_numbers().random(3) for _ in range(2))
+    assert (first == second).all() and np.unique(first).size == 3
