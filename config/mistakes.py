@@ -101,11 +101,13 @@ VALUE_MEANINGS = {  # words of other programs and papers for our choices
 EXAMPLES = {  # of flags without a default
     "config": "out/RUN/config.json",
     "explore": "conv_arithmetic",
+    "image": "face.png",
     "import_weights": "PATH",
     "input_fname_pattern": "'*.png'",
     "input_height": "108",
     "input_width": "108",
     "label": "7",
+    "mask": "center",
     "out_name": "NAME",
     "output_width": "64",
     "preset": "paper",

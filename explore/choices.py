@@ -12,6 +12,8 @@ class Choices:
     """The flags of experiments, by their names; None where not given."""
 
     walk_seeds: str | None = None
+    image: str | None = None
+    mask: str | None = None
 
 
 def parse_sample_numbers(text: str, flag: str, *, fewest: int = 1) -> list[int]:

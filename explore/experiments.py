@@ -47,6 +47,18 @@ class Findings(NamedTuple):
 EXPERIMENTS = {
     "contact_sheet": Experiment("numbered samples, to choose from", "seconds"),
     "walk": Experiment("how images change between 9 random latents (figure 4)", "seconds"),
+    "project": Experiment(
+        "the latents that draw given images best",
+        "15 s an image",
+        needs="images, such as --image a.png,b.png",
+        flag="image",
+    ),
+    "complete": Experiment(
+        "fills the holes of given images (Yeh et al. 2016)",
+        "20 s an image",
+        needs="images, such as --image a.png,b.png",
+        flag="image",
+    ),
     "conv_arithmetic": Experiment(
         "the animations of Dumoulin and Visin's guide to convolutions", "20 s", uses_run=False
     ),
