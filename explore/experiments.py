@@ -50,13 +50,13 @@ EXPERIMENTS = {
     "project": Experiment(
         "the latents that draw given images best",
         "15 s an image",
-        needs="images, such as --image a.png,b.png",
+        needs="images: --image a.png,b.png",
         flag="image",
     ),
     "complete": Experiment(
-        "fills the holes of given images (Yeh et al. 2016)",
+        "holes of given images, filled (Yeh et al. 2016)",
         "20 s an image",
-        needs="images, such as --image a.png,b.png",
+        needs="images: --image a.png,b.png",
         flag="image",
     ),
     "conv_arithmetic": Experiment(

@@ -35,7 +35,7 @@ def read_given_images(text: str, config: Config) -> list[GivenImage]:
     They become gray, RGB or RGBA, whichever the run has. Raises ValueError for a file that is
     missing or unreadable, for a folder, and for more than MAX_IMAGES.
     """
-    names = [text] if os.path.isfile(text) else [part.strip() for part in text.split(",")]  # noqa: PTH113  (Path's own raises OSError for a long text)
+    names = [text] if os.path.isfile(text) else [part.strip() for part in text.split(",")]  # noqa: PTH113
     if len(names) > MAX_IMAGES:
         raise ValueError(
             f"--image must be at most {MAX_IMAGES} files. Received: {len(names):,}. Give fewer."

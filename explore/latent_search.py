@@ -3,9 +3,10 @@
 import system.quiet_tensorflow  # noqa: F401  (before anything that imports TensorFlow)
 
 # isort: split
+import contextlib
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -57,9 +58,10 @@ class LatentSearch:
         STEPS.
         """
         goal = tuple(tf.convert_to_tensor(part) for part in goal)
-        starts = choose_starts(self._measure_all_candidates(goal), self.y, STARTS)
-        y = None if self.y is None else self.y[starts]
-        z, losses = self._descend(self.z[starts], y, goal, bar)
+        with turn_fusing_off():
+            starts = choose_starts(self._measure_all_candidates(goal), self.y, STARTS)
+            y = None if self.y is None else self.y[starts]
+            z, losses = self._descend(self.z[starts], y, goal, bar)
         best = int(np.argmin(losses))
         return z[best], None if y is None else y[best]
 
@@ -102,6 +104,19 @@ class LatentSearch:
         return limit_latents(z - rate * step, self.subject.config.z_dist), moments, losses
 
 
+@contextlib.contextmanager
+def turn_fusing_off() -> Iterator[None]:
+    """Without TensorFlow's fusing optimizer, which fails on gradients of D and says so; train.py
+    does without it too. Other experiments keep it, because it can change an image's last digit.
+    """
+    before = tf.config.optimizer.get_experimental_options().get("remapping", True)
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({"remapping": before})
+
+
 def choose_starts(losses: np.ndarray, y: np.ndarray | None, count: int) -> np.ndarray:
     """Indices of at most `count` of the candidates with these losses (N,) and labels (N, y_dim).
 
@@ -138,5 +153,6 @@ def limit_latents(z: tf.Tensor, z_dist: str) -> tf.Tensor:
     """
     if z_dist == "normal01":
         longest = stats.chi2.ppf(LONGEST_NORMAL, z.shape[1]) ** 0.5
-        return tf.clip_by_norm(z, longest, axes=1)
+        lengths = tf.norm(z, axis=1, keepdims=True)  # (N, 1)
+        return z * tf.minimum(1.0, longest / tf.maximum(lengths, 1e-12))
     return tf.clip_by_value(z, -1.0 if z_dist == "uniform_signed" else 0.0, 1.0)
