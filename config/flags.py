@@ -190,7 +190,7 @@ def _define_explore_flags() -> None:
     flags.DEFINE_string(
         "image",
         None,
-        "image files for --explore project,complete, separated by commas; prepared as the dataset's",
+        "image files for --explore project,complete, separated by commas: a.png,b.jpg",
         **group,
     )
     flags.DEFINE_string(

@@ -48,15 +48,15 @@ EXPERIMENTS = {
     "contact_sheet": Experiment("numbered samples, to choose from", "seconds"),
     "walk": Experiment("how images change between 9 random latents (figure 4)", "seconds"),
     "project": Experiment(
-        "the latents that draw given images best",
+        "latents that draw given images best",
         "15 s an image",
-        needs="images: --image a.png,b.png",
+        needs="images, as in --image a.png",
         flag="image",
     ),
     "complete": Experiment(
-        "holes of given images, filled (Yeh et al. 2016)",
-        "20 s an image",
-        needs="images: --image a.png,b.png",
+        "fills holes (Yeh et al. 2016)",
+        "25 s an image",
+        needs="images, as in --image a.png",
         flag="image",
     ),
     "conv_arithmetic": Experiment(

@@ -26,7 +26,7 @@ def test_the_laplacian_by_hand():
 @pytest.mark.parametrize("name", ["center", "left", "random"])
 def test_a_constant_offset_vanishes(name):
     image = np.random.default_rng(1).uniform(0, 255, (12, 10, 3))
-    blended = blend_hole(image, image + [10, -40, 300], mask(name))
+    blended = blend_hole(image, image + np.array([10, -40, 300]), mask(name))
     assert blended == pytest.approx(image, abs=1e-9)
 
 

@@ -103,5 +103,5 @@ def test_a_search_never_returns_worse_than_its_best_candidate(vivid, generated, 
 
 def test_missing_files_are_told_before_anything_is_restored(tiny):
     subject = Subject(tiny().resolve(), Choices(image="/nowhere/face.png"))
-    with pytest.raises(ValueError, match="/nowhere/face.png: No such file or directory"):
+    with pytest.raises(ValueError, match=r"/nowhere/face\.png: No such file or directory"):
         project.run_experiment(subject)
