@@ -17,7 +17,7 @@ def fill_hole(image: np.ndarray, source: np.ndarray, hidden: np.ndarray) -> np.n
 def blend_hole(image: np.ndarray, source: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     """(H, W, C) float64: visible pixels of `image`, and hidden ones with the gradients of `source`.
 
-    (Pérez et al. 2003, equations 3 and 7; Yeh et al. 2016, section 3.4.) The sum of the squared
+    (Pérez et al. 2003; Yeh et al. 2016, arXiv 1607.07539.) The sum of the squared
     differences of the gradients in the hole is smallest, for each channel. What is added to the
     source is then harmonic there: the mean of its neighbours. At an edge of the image, only the
     neighbours inside count. hidden (H, W) bool; at least one pixel is visible.

@@ -1,15 +1,13 @@
-"""Masks for completion: which pixels are hidden, and how much each of the others counts."""
+"""Masks for completion: which pixels are hidden."""
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from data.packing.decode import Geometry, check_image_pixel_count, open_image
 from explore.given_images import GivenImage, read_image_file
 
 CENTER, LEFT, RANDOM = "center", "left", "random"  # words for --mask
 HIDDEN_SHARE = 0.8  # of "random": Yeh et al. 2016 hide 80 %; Amos's code 20 %
-WINDOW = 7  # pixels of a side of the neighbourhood (Yeh et al. 2016, section 4)
 LEVELS_WHITE = 128  # of a byte, and above
 
 
@@ -67,17 +65,3 @@ def _read_gray_levels(path) -> np.ndarray:
 
 def _spell(shape: tuple[int, int]) -> str:
     return f"{shape[1]} wide x {shape[0]} high"
-
-
-def weigh_pixels(hidden: np.ndarray) -> np.ndarray:
-    """How much each pixel counts: (H, W) bool -> float32 (Yeh et al. 2016, equation 3).
-
-    It is the share of hidden pixels in the WINDOW x WINDOW around a visible one, and 0 for a hidden
-    one: what is near a hole says most about it. Outside of the image there is nothing to count.
-    """
-    hidden = hidden.astype(np.float64)
-    holes, pixels = (
-        ndimage.uniform_filter(array, WINDOW, mode="constant")
-        for array in (hidden, np.ones_like(hidden))
-    )
-    return ((1 - hidden) * holes / pixels).astype(np.float32)

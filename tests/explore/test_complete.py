@@ -10,7 +10,7 @@ from PIL import Image
 
 from explore import complete, latent_search
 from explore.choices import Choices
-from explore.masks import make_mask, weigh_pixels
+from explore.masks import make_mask
 from explore.subject import Subject
 from sample import Sampler
 from utils import encode_png
@@ -106,12 +106,12 @@ def test_a_file_of_the_images_size_hides_where_it_is_white(vivid, tmp_path, phot
 def test_the_loss_by_hand():
     hidden = np.zeros((8, 8), bool)
     hidden[0, 0] = True
-    weights = weigh_pixels(hidden)[..., None]
+    visible = complete.mark_visible(hidden)
     images = tf.constant(np.stack([np.full((8, 8, 3), level, np.float32) for level in (0.5, -1)]))
     losses = complete.measure_completion_loss(
-        lambda images, y: tf.constant([[0.0], [2.0]]), images, None, tf.zeros((8, 8, 3)), weights
+        lambda images, y: tf.constant([[0.0], [2.0]]), images, None, tf.zeros((8, 8, 3)), visible
     )
-    context = 3 * weights.sum() * np.array([0.5, 1])
+    context = 3 * 63 * np.array([0.5, 1])
     prior = np.log1p(np.exp([0.0, -2.0]))
     assert losses.numpy() == pytest.approx(context + 0.1 * prior, rel=1e-5)
 

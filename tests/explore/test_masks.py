@@ -1,4 +1,4 @@
-"""Which pixels masks hide, and what the others weigh."""
+"""Which pixels masks hide."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from PIL import Image
 
 from data.packing.decode import Geometry
 from explore.given_images import GivenImage
-from explore.masks import make_mask, read_mask, weigh_pixels
+from explore.masks import make_mask, read_mask
 
 
 def make(name, height=8, width=12):
@@ -31,20 +31,6 @@ def test_random_hides_four_fifths_of_the_pixels_everywhere():
     quarters = hidden.reshape(2, 25, 2, 20).mean((1, 3))  # 500 pixels each, sigma = 0.015
     assert abs(quarters - 0.8).max() < 0.07
     assert (hidden == make("random", 50, 40)).all()
-
-
-def test_weights_are_the_share_of_hidden_neighbours():
-    hidden = np.zeros((13, 13), bool)
-    hidden[6, 6] = True
-    expected = np.zeros((13, 13))
-    expected[3:10, 3:10] = 1 / 49
-    expected[6, 6] = 0
-    assert weigh_pixels(hidden) == pytest.approx(expected, abs=1e-6)
-
-    corner = np.zeros((11, 11), bool)
-    corner[0, 0] = True
-    assert weigh_pixels(corner)[1, 1] == pytest.approx(1 / 25)  # rows and columns 0 to 4
-    assert weigh_pixels(corner)[0, 0] == 0
 
 
 @pytest.fixture
