@@ -84,8 +84,9 @@ def measure_completion_loss(discriminator, images, y, target, visible):
 
     Context: the sum of |G(z) - target| over the visible pixels, as in the paper's first version and
     in Amos's code. Later versions of the paper count only pixels within 3 of a hidden one, and the
-    nearer the more; tried on four faces, that restored holes in the centre no worse, but with the
-    left half hidden the two eyes differed.
+    nearer the more. On four faces, tried once, that gave a mean squared error in the hole of 0.047
+    in place of 0.060 (center), 0.164 in place of 0.067 (left: the two eyes differed), and the same
+    0.015 (random).
 
     Prior: -log sigmoid(C), where C is the discriminator's logit, whatever loss it was trained with:
     the larger C, the more real. Amos's code has this form. The paper's, log(1 - sigmoid(C)), is
