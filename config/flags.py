@@ -20,7 +20,7 @@ ACTIONS = "actions"  # the group of --help that comes first
 GROUPS = (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)  # in the order of --help
 BARE_VALUES = {"evaluate": "default", "explore": "list"}  # of flags that may stand alone
 EVALUATE_FILES = ("features", "inception", "fid_stats")
-EXPLORE_CHOICES = ("walk_seeds", "arithmetic", "turn", "forget")
+EXPLORE_CHOICES = ("walk_seeds", "arithmetic", "turn", "forget", "image", "mask")
 HELP_COLUMNS = 80, 110  # narrowest and widest line of --help
 HELP_INDENT = 25  # columns before what a flag does
 SAMPLES = 64  # images to draw when no action is given, as in the original
@@ -206,6 +206,19 @@ def _define_explore_flags() -> None:
         None,
         "what --explore forget removes: an attribute of the dataset, such as Eyeglasses, or a file "
         "of boxes around it, with a line SAMPLE LEFT TOP RIGHT BOTTOM for each, in pixels",
+        **group,
+    )
+    flags.DEFINE_string(
+        "image",
+        None,
+        "image files for --explore project,complete, separated by commas: a.png,b.jpg",
+        **group,
+    )
+    flags.DEFINE_string(
+        "mask",
+        None,
+        "what --explore complete hides: center, left, random, or an image file with white there; "
+        "default: center",
         **group,
     )
 

@@ -15,6 +15,8 @@ class Choices:
     arithmetic: str | None = None
     turn: str | None = None
     forget: str | None = None
+    image: str | None = None
+    mask: str | None = None
 
 
 def parse_sample_numbers(text: str, flag: str, *, fewest: int = 1) -> list[int]:

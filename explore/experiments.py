@@ -77,6 +77,18 @@ EXPERIMENTS = {
         uses_dataset=True,
         uses_run=False,
     ),
+    "project": Experiment(
+        "latents that draw given images best",
+        "15 s an image",
+        needs="images, as in --image a.png",
+        flag="image",
+    ),
+    "complete": Experiment(
+        "fills holes (Yeh et al. 2016)",
+        "25 s an image",
+        needs="images, as in --image a.png",
+        flag="image",
+    ),
     "conv_arithmetic": Experiment(
         "the animations of Dumoulin and Visin's guide to convolutions", "20 s", uses_run=False
     ),

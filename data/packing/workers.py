@@ -55,10 +55,10 @@ def _decode_image_or_explain(image, geometry: Geometry, channels: int) -> Decode
     except TooLargeForWorkerError:
         raise
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-        return _explain_unreadable_image(error)
+        return explain_unreadable_image(error)
 
 
-def _explain_unreadable_image(error: Exception) -> str:
+def explain_unreadable_image(error: Exception) -> str:
     """Why an image cannot be read, in a few words without its path."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image"  # Pillow's own words hold the path, or an object's address
