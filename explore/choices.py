@@ -12,6 +12,7 @@ class Choices:
     """The flags of experiments, by their names; None where not given."""
 
     walk_seeds: str | None = None
+    probe_labels: str | None = None
 
 
 def parse_sample_numbers(text: str, flag: str, *, fewest: int = 1) -> list[int]:

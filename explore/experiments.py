@@ -47,6 +47,24 @@ class Findings(NamedTuple):
 EXPERIMENTS = {
     "contact_sheet": Experiment("numbered samples, to choose from", "seconds"),
     "walk": Experiment("how images change between 9 random latents (figure 4)", "seconds"),
+    "features": Experiment(
+        "what the discriminator sees in the images, as vectors (section 5.1)",
+        "seconds",
+        "the dataset",
+        uses_dataset=True,
+    ),
+    "probe": Experiment(
+        "how well a linear classifier reads labels from them (section 5)",
+        "3 min",
+        "labels",
+        uses_dataset=True,
+    ),
+    "mnist": Experiment(
+        "classifies real images by generated ones (appendix)",
+        "1 min",
+        "a run with classes",
+        uses_dataset=True,
+    ),
     "conv_arithmetic": Experiment(
         "the animations of Dumoulin and Visin's guide to convolutions", "20 s", uses_run=False
     ),
