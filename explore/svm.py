@@ -27,18 +27,21 @@ def fit_linear_svm(rows: np.ndarray, classes: np.ndarray, count: int, *, c: floa
     """The classifier of rows (N, d) float32 with classes (N,) from 0 to count - 1.
 
     For each class, with s = 1 for its rows and -1 for the others, it minimizes
-    |w|^2 / 2 + b^2 / 2 + c sum max(0, 1 - s (x w + b))^2, all classes at once by L-BFGS.
+    |w|^2 / 2 + b^2 / 2 + c sum max(0, 1 - s (x w + b))^2, all classes at once by L-BFGS. That loss
+    is divided by c N here, so that it starts at 1 for each class and "ftol" means the same for
+    every c.
     """
     signs = np.where(classes[:, None] == np.arange(count), 1, -1).astype(np.float32)  # (N, K)
     shape = (rows.shape[1] + 1, count)  # the bias is the last row
+    decay = 1 / (c * len(rows))
 
     def compute_loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
         both = flat.reshape(shape)  # ((d + 1) * K,) -> (d + 1, K)
         weights, bias = both[:-1].astype(np.float32), both[-1].astype(np.float32)
         gaps = np.maximum(1 - signs * (rows @ weights + bias), 0)  # (N, K)
         pull = signs * gaps
-        gradient = both - 2 * c * np.concatenate([rows.T @ pull, pull.sum(0)[None]])
-        loss = flat @ flat / 2 + c * np.sum(gaps**2, dtype=np.float64)
+        gradient = decay * both - 2 / len(rows) * np.concatenate([rows.T @ pull, [pull.sum(0)]])
+        loss = decay * (flat @ flat) / 2 + np.sum(gaps**2, dtype=np.float64) / len(rows)
         return loss, gradient.ravel()
 
     options = {"maxiter": MOST_ITERATIONS, "ftol": 1e-7}

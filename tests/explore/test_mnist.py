@@ -5,6 +5,7 @@ import pytest
 
 from explore import mnist
 from explore.subject import Subject
+from sample import Sampler
 
 
 def test_the_nearest_image_equals_brute_force(monkeypatch):
@@ -45,21 +46,28 @@ def test_planted_images(digits_run, monkeypatch):
     subject.pack = type("Planted", (), {"images": images})()
     subject.pack.labels = type("Labels", (), {"y": y})()
 
+    monkeypatch.setattr(mnist, "MOST_REFERENCES", 10)
     for shift, error in ((0, 0), (1, 1)):
-        drawn = np.roll(images[:10], shift, 0)
-        monkeypatch.setattr(mnist, "draw_fakes", lambda _, z, __, drawn=drawn: drawn[: len(z)])
-        monkeypatch.setattr(mnist, "MOST_REFERENCES", 10)
+        drawn = mnist.LabelledImages(np.roll(images[:10], shift, 0), np.arange(10))
+        monkeypatch.setattr(mnist, "draw_fakes", lambda *_, drawn=drawn: drawn)
         findings = mnist.run_experiment(subject)
-        assert findings.numbers["error"] == error
+        assert findings.numbers["error"] == findings.numbers["error_of_as_many"] == error
         assert findings.numbers["test_images"] == 5
         assert "seen the test images" in findings.lines[1]
 
 
-def test_a_whole_run_repeats_to_the_byte(digits_run):
+def test_a_whole_run_repeats_to_the_byte(digits_run, monkeypatch):
+    monkeypatch.setattr(mnist, "MOST_REFERENCES", 30)
     first, again = (mnist.run_experiment(Subject(digits_run)) for _ in range(2))
     assert first == again
-    assert first.numbers["images"] == 15
+    assert (first.numbers["images"], first.numbers["reals"]) == (30, 15)
     assert 0 <= first.numbers["error"] <= 1
+
+
+def test_fakes_have_the_classes_that_they_were_drawn_with(digits_run):
+    fakes = mnist.draw_fakes(Subject(digits_run), 21)
+    assert (fakes.classes == np.arange(21) % 10).all()
+    assert (fakes.images == Sampler(digits_run).images(digits_run.seed, 21)).all()
 
 
 def test_runs_without_classes_are_refused(trained):
