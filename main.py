@@ -214,7 +214,13 @@ def perform_freeze_action(given: dict, _) -> dict:
 
 
 def perform_explore_action(given: dict, _) -> dict:
-    from explore.experiments import EXPERIMENTS, LIST, choose_experiments, format_experiments
+    from explore.experiments import (
+        EXPERIMENTS,
+        LIST,
+        choose_experiments,
+        format_experiments,
+        is_all_chosen,
+    )
 
     if FLAGS.explore == LIST:
         console.print_result(format_experiments())
@@ -235,7 +241,7 @@ def perform_explore_action(given: dict, _) -> dict:
 
     if any(one.uses_run for one in chosen):
         subject = Subject(config, Choices(**choices), checkpoint=FLAGS.checkpoint)
-    run_experiments(names, subject, folder)
+    run_experiments(names, subject, folder, leaves_out=is_all_chosen(FLAGS.explore))
     return given
 
 
