@@ -44,7 +44,7 @@ def fit_linear_svm(rows: np.ndarray, classes: np.ndarray, count: int, *, c: floa
         loss = decay * (flat @ flat) / 2 + np.sum(gaps**2, dtype=np.float64) / len(rows)
         return loss, gradient.ravel()
 
-    options = {"maxiter": MOST_ITERATIONS, "ftol": 1e-7}
+    options = {"maxiter": MOST_ITERATIONS, "ftol": 1e-6}
     start = np.zeros(np.prod(shape))
     with threadpool_limits(1):  # a product with so few columns gains nothing from more threads
         found = scipy.optimize.minimize(
