@@ -5,13 +5,16 @@ import scipy.optimize
 from threadpoolctl import threadpool_limits
 
 MOST_ITERATIONS = 500
+# An iteration that lowers the loss by less is the last. With a tenth of it, fits on MNIST took a third
+# longer and classified just as well.
+TOLERANCE = 1e-6
 
 
 class LinearSvm:
     """weights: (d, K), bias: (K,); a row x belongs to the class k with the largest x @ w_k + b_k.
 
-    scikit-learn's LinearSVC minimizes the same, but takes four times as long for 1,000 rows of
-    3,000 features, and the paper's protocol fits hundreds of them.
+    scikit-learn's LinearSVC minimizes the same and classified as well, but took five to ten times
+    as long for 1,000 images of MNIST, and the paper's protocol fits a hundred of them.
     """
 
     def __init__(self, weights: np.ndarray, bias: np.ndarray):
@@ -28,7 +31,7 @@ def fit_linear_svm(rows: np.ndarray, classes: np.ndarray, count: int, *, c: floa
 
     For each class, with s = 1 for its rows and -1 for the others, it minimizes
     |w|^2 / 2 + b^2 / 2 + c sum max(0, 1 - s (x w + b))^2, all classes at once by L-BFGS. That loss
-    is divided by c N here, so that it starts at 1 for each class and "ftol" means the same for
+    is divided by c N here, so that it starts at 1 for each class and TOLERANCE means the same for
     every c.
     """
     signs = np.where(classes[:, None] == np.arange(count), 1, -1).astype(np.float32)  # (N, K)
@@ -44,7 +47,7 @@ def fit_linear_svm(rows: np.ndarray, classes: np.ndarray, count: int, *, c: floa
         loss = decay * (flat @ flat) / 2 + np.sum(gaps**2, dtype=np.float64) / len(rows)
         return loss, gradient.ravel()
 
-    options = {"maxiter": MOST_ITERATIONS, "ftol": 1e-6}
+    options = {"maxiter": MOST_ITERATIONS, "ftol": TOLERANCE}
     start = np.zeros(np.prod(shape))
     with threadpool_limits(1):  # a product with so few columns gains nothing from more threads
         found = scipy.optimize.minimize(

