@@ -5,8 +5,8 @@ import scipy.optimize
 from threadpoolctl import threadpool_limits
 
 MOST_ITERATIONS = 500
-# An iteration that lowers the loss by less is the last. With a tenth of it, fits on MNIST took a third
-# longer and classified just as well.
+# An iteration that lowers the loss by less is the last. With a tenth of it, fits on MNIST took a
+# third longer and classified just as well.
 TOLERANCE = 1e-6
 
 
