@@ -219,7 +219,13 @@ def perform_freeze_action(given: dict, _) -> dict:
 
 
 def perform_explore_action(given: dict, _) -> dict:
-    from explore.experiments import EXPERIMENTS, LIST, choose_experiments, format_experiments
+    from explore.experiments import (
+        EXPERIMENTS,
+        LIST,
+        choose_experiments,
+        format_experiments,
+        is_all_chosen,
+    )
 
     if FLAGS.explore == LIST:
         console.print_result(format_experiments())
@@ -245,7 +251,7 @@ def perform_explore_action(given: dict, _) -> dict:
     if uses_run or uses_dataset:
         options = {"checkpoint": FLAGS.checkpoint, "folder": folder}
         subject = Subject(config, Choices(**choices), **options)
-    run_experiments(names, subject, folder)
+    run_experiments(names, subject, folder, leaves_out=is_all_chosen(FLAGS.explore))
     return given
 
 

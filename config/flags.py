@@ -20,7 +20,10 @@ ACTIONS = "actions"  # the group of --help that comes first
 GROUPS = (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)  # in the order of --help
 BARE_VALUES = {"evaluate": "default", "explore": "list"}  # of flags that may stand alone
 EVALUATE_FILES = ("features", "inception", "fid_stats")
-EXPLORE_CHOICES = ("walk_seeds", "arithmetic", "turn", "forget", "image", "mask")
+EXPLORE_CHOICES = (
+    *("walk_seeds", "arithmetic", "turn", "forget", "probe_labels"),
+    *("image", "mask"),
+)
 HELP_COLUMNS = 80, 110  # narrowest and widest line of --help
 HELP_INDENT = 25  # columns before what a flag does
 SAMPLES = 64  # images to draw when no action is given, as in the original
@@ -219,6 +222,12 @@ def _define_explore_flags() -> None:
         None,
         "what --explore complete hides: center, left, random, or an image file with white there; "
         "default: center",
+        **group,
+    )
+    flags.DEFINE_string(
+        "probe_labels",
+        None,
+        "labels for --explore probe: own, folder or an attribute; default: the run's, else own",
         **group,
     )
 

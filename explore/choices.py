@@ -17,6 +17,7 @@ class Choices:
     forget: str | None = None
     image: str | None = None
     mask: str | None = None
+    probe_labels: str | None = None
 
 
 def parse_sample_numbers(text: str, flag: str, *, fewest: int = 1) -> list[int]:

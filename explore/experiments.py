@@ -71,6 +71,18 @@ EXPERIMENTS = {
         flag="forget",
         uses_dataset=True,
     ),
+    "features": Experiment(
+        "what the discriminator sees in images, as vectors (section 5.1)", "15 s", uses_dataset=True
+    ),
+    "probe": Experiment(
+        "how well an SVM reads labels from them (section 5)", "3 min", "labels", uses_dataset=True
+    ),
+    "mnist": Experiment(
+        "classifies real images by generated ones (appendix)",
+        "1 min",
+        "a run with classes",
+        uses_dataset=True,
+    ),
     "dedup": Experiment(
         "near duplicates among the images, and a file for --exclude (section 4.1)",
         "1 min",
@@ -102,11 +114,16 @@ def choose_experiments(text: str, flags_given: Mapping[str, object]) -> list[str
     unknown name, and for an experiment without its flag.
     """
     names = [name.strip() for name in text.split(",")]
-    if ALL in names:
+    if is_all_chosen(text):
         return [name for name, one in EXPERIMENTS.items() if not one.flag or flags_given[one.flag]]
     for name in names:
         _check_experiment(name, flags_given)
     return list(dict.fromkeys(names))
+
+
+def is_all_chosen(text: str) -> bool:
+    """Whether the value of --explore has "all" among its names."""
+    return ALL in [name.strip() for name in text.split(",")]
 
 
 def _check_experiment(name: str, flags_given: Mapping[str, object]) -> None:

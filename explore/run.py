@@ -18,16 +18,26 @@ METRICS_FILE = "metrics.jsonl"
 FILES_NAMED = 6  # of those written
 
 
-def run_experiments(names: list[str], subject: Subject | None, folder: Path) -> None:
+def run_experiments(
+    names: list[str], subject: Subject | None, folder: Path, *, leaves_out: bool = False
+) -> None:
     """Runs experiments one after another; the files of each are in <folder>/<name>/.
 
     subject: None if none of the experiments uses a run or a dataset. An experiment's files appear
     when it is complete; if it fails or is interrupted, those of the ones before stay.
+    leaves_out: whether to go on after an experiment that this run does not allow, such as one that
+    needs labels.
     """
     for name in names:
         logging.info("%s: %s", name, EXPERIMENTS[name].text)
         start = time.monotonic()
-        findings = importlib.import_module(f"explore.{name}").run_experiment(subject)
+        try:
+            findings = importlib.import_module(f"explore.{name}").run_experiment(subject)
+        except ValueError as error:
+            if not leaves_out:
+                raise
+            logging.warning("%s is left out: %s", name, error)
+            continue
         write_findings(name, findings, folder)
         if subject:
             record = describe_findings(name, findings, subject, time.monotonic() - start)

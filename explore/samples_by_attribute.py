@@ -72,7 +72,7 @@ class AttributeFinder:
         key = attribute.lower()
         if key not in self.recognitions:
             spelled, images, has_attribute = choose_labelled_images(self.subject, attribute)
-            features = self.compute_features(images, spelled)
+            features = compute_discriminator_features(self.subject.discriminator, images)
             seed = self.subject.config.seed
             classifier, accuracy = train_classifier(features, has_attribute, seed)
             _warn_of_poor_accuracy(spelled, accuracy)
@@ -83,11 +83,7 @@ class AttributeFinder:
     @functools.cached_property
     def features_of_samples(self) -> np.ndarray:
         images = self.subject.sampler.images(self.subject.config.seed, SAMPLES)
-        return self.compute_features(images, "samples")
-
-    def compute_features(self, images: np.ndarray, what: str) -> np.ndarray:
-        discriminator = self.subject.discriminator
-        return compute_discriminator_features(discriminator, images, progress=what)
+        return compute_discriminator_features(self.subject.discriminator, images)
 
     def describe_recognitions(self) -> tuple[str, ...]:
         return tuple(

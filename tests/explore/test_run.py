@@ -40,6 +40,24 @@ def test_an_experiment_that_fails_leaves_the_files_of_the_ones_before(trained, m
     assert {path.name for path in folder.iterdir()} == {"contact_sheet", "metrics.jsonl"}
 
 
+def test_with_all_an_experiment_that_a_run_does_not_allow_is_left_out(
+    trained, monkeypatch, messages
+):
+    def refuse(_):
+        raise ValueError("It needs labels.")
+
+    config = trained()
+    monkeypatch.setattr("explore.mnist.run_experiment", refuse)
+    monkeypatch.setattr("explore.walk.run_experiment", lambda _: Findings({"a.png": b"1"}))
+    subject, folder = Subject(config), config.run_dir / "explore"
+    run_experiments(["mnist", "walk"], subject, folder, leaves_out=True)
+    assert "mnist is left out: It needs labels." in messages
+    assert (folder / "walk" / "a.png").is_file()
+    assert not (folder / "mnist").exists()
+    with pytest.raises(ValueError, match=r"It needs labels\."):
+        run_experiments(["mnist", "walk"], subject, folder)
+
+
 def test_a_picture_of_the_users_is_moved_aside(tmp_path, messages):
     place = tmp_path / "walk"
     place.mkdir()
