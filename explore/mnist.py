@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from explore.captions import arrange_captioned_grid, make_rgb
 from explore.experiments import Findings
 from explore.held_back import LearningRows, divide_rows_for_test
-from explore.captions import arrange_captioned_grid, make_rgb
 from explore.subject import Subject
 from utils import encode_png
 
