@@ -54,8 +54,7 @@ class Generator(keras.Model):
         x = self.stem(x, y, training=training)
         for block in self.blocks:
             x = block(x, y, training=training)
-        x = tf.cast(x, tf.float32)
-        return tf.tanh(ops.smooth_maps(x) if self.config.upsample == "smooth" else x)
+        return tf.tanh(tf.cast(x, tf.float32))
 
 
 class Discriminator(keras.Model):
@@ -247,7 +246,8 @@ def make_enlarging_conv(
     if config.upsample == "resize":
         return ops.ResizeConv(inputs, outputs, seed=seed, **common)
     kernel = {"kernel_size": config.kernel_size, "padding": config.padding}
-    return ops.ConvTranspose(inputs, outputs, seed=seed, **kernel, **common)
+    smooths = config.upsample == "smooth" and number == len(config.sizes) - 1
+    return ops.ConvTranspose(inputs, outputs, seed=seed, smooths=smooths, **kernel, **common)
 
 
 def make_batch_norm(config: NetworkConfig, channels: int, name: str) -> ops.BatchNorm:

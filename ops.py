@@ -124,7 +124,7 @@ class ConvTranspose(Linear):
 
     It is the gradient of `Conv` with respect to its input (Dumoulin & Visin 2016, section 4), hence
     the kernel's shape (k, k, outputs, inputs). `size` is 2h or 2h - 1 on each axis: Conv maps both
-    to h.
+    to h. smooths: whether the result is smoothed, see `smooth_kernel`.
     """
 
     def __init__(
@@ -136,12 +136,14 @@ class ConvTranspose(Linear):
         kernel_size: int,
         padding: str = "same",
         bias: bool = True,
+        smooths: bool = False,
         name: str,
         seed,
     ):
         super().__init__(name)
         self.size = size
         self.padding = padding
+        self.smooths = smooths
 
         shape = (kernel_size, kernel_size, outputs, inputs)
         self.kernel = self.weight("kernel", shape, normal_initializer(seed))
@@ -149,6 +151,8 @@ class ConvTranspose(Linear):
 
     def multiply_by_layer_weights(self, x):
         kernel = self.read_kernel(x.dtype)
+        if self.smooths:
+            kernel = tf.cast(smooth_kernel(self.read_kernel(tf.float32)), x.dtype)
         return convolution.apply_strided_conv_transpose(x, kernel, self.size, self.padding)
 
 
@@ -180,16 +184,17 @@ class ResizeConv(Linear):
         return apply_conv_to_resized_maps(x, self.read_kernel(tf.float32), self.size)
 
 
-def smooth_maps(x):
-    """The mean of each pixel and its neighbours, with the weights 1, 2, 1 on each axis.
+def smooth_kernel(kernel):
+    """The kernel whose transposed convolution is that of `kernel`, smoothed: (k, k, outputs,
+    inputs) -> (k + 2, k + 2, outputs, inputs).
 
-    x (B, H, W, C) -> the same shape; pixels beyond the border equal those at the border. It removes
-    what alternates from pixel to pixel, as a checkerboard does. Karras et al. 2019 (arXiv
+    Each pixel becomes a mean with its neighbours, with the weights 1, 2, 1 on each axis. That
+    removes what alternates from pixel to pixel, as a checkerboard does. Karras et al. 2019 (arXiv
     1812.04948, appendix C) smooth with these weights after every layer that enlarges.
     """
-    x = tf.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "SYMMETRIC")
-    x = 0.25 * x[:, :-2] + 0.5 * x[:, 1:-1] + 0.25 * x[:, 2:]
-    return 0.25 * x[:, :, :-2] + 0.5 * x[:, :, 1:-1] + 0.25 * x[:, :, 2:]
+    kernel = tf.pad(kernel, ((2, 2), (2, 2), (0, 0), (0, 0)))
+    kernel = 0.25 * kernel[:-2] + 0.5 * kernel[1:-1] + 0.25 * kernel[2:]
+    return 0.25 * kernel[:, :-2] + 0.5 * kernel[:, 1:-1] + 0.25 * kernel[:, 2:]
 
 
 class BatchNorm(Layer):

@@ -66,20 +66,29 @@ def test_resize_conv_is_the_definition(size):
     np.testing.assert_allclose(layer(x[None])[0], expected[: size[0], : size[1]], atol=1e-6)
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_smoothing_is_the_definition(channels):
-    x = np.random.default_rng(0).normal(size=(2, 5, 7, channels)).astype(np.float32)
+@pytest.mark.parametrize("kernel_size", [4, 5])
+@pytest.mark.parametrize("padding", ["same", "symmetric"])
+@pytest.mark.parametrize("outputs", [3, 8])
+def test_a_smoothed_layer_is_the_layer_and_then_a_mean(kernel_size, padding, outputs):
+    """Away from the border, where the layer draws on beyond the image."""
+    x = np.random.default_rng(0).normal(size=(2, 6, 7, 5)).astype(np.float32)
+    options = {"size": (12, 13), "kernel_size": kernel_size, "padding": padding, "seed": 0}
+    plain = ops.ConvTranspose(5, outputs, name="plain", **options)
+    smooth = ops.ConvTranspose(5, outputs, name="smooth", smooths=True, **options)
+    smooth.kernel.assign(plain.kernel)
+    plain.bias.assign(tf.range(float(outputs)))
+    smooth.bias.assign(plain.bias)
+
     weights = np.outer([1, 2, 1], [1, 2, 1]) / 16
-    expected = ndimage.correlate(x, weights[None, :, :, None], mode="nearest")
-    np.testing.assert_allclose(ops.smooth_maps(x), expected, atol=1e-6)
+    expected = ndimage.correlate(plain(x).numpy(), weights[None, :, :, None], mode="nearest")
+    np.testing.assert_allclose(smooth(x)[:, 1:-1, 1:-1], expected[:, 1:-1, 1:-1], atol=1e-6)
 
 
-def test_smoothing_removes_a_checkerboard_and_keeps_a_constant():
-    rows, columns = np.indices((8, 8))
-    for stripes in (rows, columns, rows + columns):
-        board = np.where(stripes % 2, -1.0, 1.0).astype(np.float32)[None, :, :, None]
-        smoothed = ops.smooth_maps(board + 3).numpy()[0, 1:-1, 1:-1]
-        np.testing.assert_array_equal(smoothed, np.full_like(smoothed, 3))
+def test_a_smoothed_layer_draws_no_checkerboard():
+    """Whatever its kernel is, for an input that is the same everywhere."""
+    layer = ops.ConvTranspose(2, 1, size=(16, 16), kernel_size=4, smooths=True, name="a", seed=0)
+    image = layer(np.ones((1, 8, 8, 2), np.float32)).numpy()[0, 2:-2, 2:-2, 0]
+    np.testing.assert_allclose(image, image[0, 0], rtol=1e-5)
 
 
 def test_batch_norm_matches_numpy_and_keeps_moving_statistics():

@@ -86,7 +86,15 @@ def _list_generator_conv_costs(network: NetworkConfig) -> list[LayerCost]:
                 field=field,
             )
         )
+    if network.upsample == "smooth":
+        layers[-1] = _widen_kernel_of_cost(layers[-1])
     return layers
+
+
+def _widen_kernel_of_cost(layer: LayerCost) -> LayerCost:
+    """The last layer's arithmetic, with the smoothing in its kernel."""
+    wider = layer.kernel + SMOOTHED_NEIGHBOURS
+    return dataclasses.replace(layer, flops=layer.flops * wider**2 // layer.kernel**2)
 
 
 def _compute_generator_field_for_cost(network: NetworkConfig, blocks: int) -> int:
