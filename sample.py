@@ -133,8 +133,11 @@ def sample(
         print_result(f"{folder} already holds these {count:,}, among {held}")
         return folder
 
-    what = f"{count:,} images of step {sampler.step:,}"
-    with replace_folder(folder, what=what, size=count, origin=origin) as temporary:
+    what, kind = (
+        f"{count:,} images of step {sampler.step:,}",
+        describe_kind_of_drawing(config, label),
+    )
+    with replace_folder(folder, what=what, size=count, origin=origin, kind=kind) as temporary:
         write_sample_files(sampler, z, y, count, temporary)
 
     also = "their labels, " if y is not None else ""
@@ -142,6 +145,13 @@ def sample(
         f"{count:,} images of step {sampler.step:,}, {also}their grid and their z are in {folder}"
     )
     return folder
+
+
+def describe_kind_of_drawing(config: Config, label: str | None) -> str:
+    """What else than the folder's name says about its pictures: "with the label cat"."""
+    parts = [] if label is None else [f"the label {label_choice.spell_label_names(config, label)}"]
+    parts += [f"batch norm by {config.bn_statistics} statistics"]
+    return f"with {' and '.join(parts)}"
 
 
 def hash_origin_of_sample_files(sampler: Sampler, label: str | None) -> str:

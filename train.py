@@ -48,6 +48,7 @@ from system.signals import catch_stop_signals
 from training.announcements import (
     announce_augmentation,
     announce_change_of_step_size,
+    announce_changed_settings,
     announce_complete_training,
     announce_end_of_training,
     announce_held_out_images,
@@ -124,6 +125,7 @@ def train_on_dataset(
         announce_held_out_images(split)
         stored = read_run_settings_before_flags(config)
         config = settle_augmentation(config, len(split.training), stored)
+        announce_changed_settings(config, stored)
 
         with lock_run_folders(config):
             check_run_owns_its_folders(config)

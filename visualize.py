@@ -12,7 +12,7 @@ import ops
 from config.settings import Config
 from data.label_choice import encode_dataset_labels_by_name
 from runs.claims import claim_folder_of_samples
-from sample import Sampler, name_pictures_folder
+from sample import Sampler, describe_kind_of_drawing, name_pictures_folder
 from system.console import print_result
 from system.written import replace_folder
 from utils import arrange_image_grid, encode_png, make_gif_frame
@@ -53,7 +53,8 @@ def visualize(
 
     name = f"visualize_{option}_{name_pictures_folder(config, label, checkpoint)}"
     folder = config.sample_path / name
-    with replace_folder(folder, what=f"the pictures of step {sampler.step:,}") as temporary:
+    what, kind = f"the pictures of step {sampler.step:,}", describe_kind_of_drawing(config, label)
+    with replace_folder(folder, what=what, kind=kind) as temporary:
         write_latent_pictures(sampler, option, label, temporary)
     print_result(f"the pictures of step {sampler.step:,} are in {folder}")
     return folder

@@ -248,9 +248,11 @@ def explain_stray_word(arguments: list[str], position: int, known: Mapping[str, 
         return f"Flags begin with two hyphens. Received: {shorten_for_error(word)}. {remedy}"
 
     if flag_before:  # --dataset=my photos
-        return _explain_value_with_spaces(flag_before, arguments, position)
+        is_number = known[flag_before].flag_type() in ("int", "float")
+        return _explain_value_with_spaces(flag_before, arguments, position, is_number=is_number)
     if len(before) > 1 and (name := _find_flag_in_argument(before[-2], known)):
-        return _explain_value_with_spaces(name, arguments, position)
+        is_number = known[name].flag_type() in ("int", "float")
+        return _explain_value_with_spaces(name, arguments, position, is_number=is_number)
     remedy = "python main.py --help lists them all."
     return f"Flags begin with two hyphens. Received: {shorten_for_error(word)}. {remedy}"
 
@@ -264,7 +266,9 @@ def _explain_value_of_on_off_flag(name: str, word: str) -> str:
     return f"--{name} takes no value. Received: {shorten_for_error(word)}. Write --{name} alone."
 
 
-def _explain_value_with_spaces(name: str, arguments: list[str], position: int) -> str:
+def _explain_value_with_spaces(
+    name: str, arguments: list[str], position: int, *, is_number: bool
+) -> str:
     """For `--g_widths 8, 4` and `--dataset my photos`."""
     value = arguments[position - 1]
     value = value.partition("=")[2] if value.startswith("-") else value
@@ -276,6 +280,12 @@ def _explain_value_with_spaces(name: str, arguments: list[str], position: int) -
             f"--dataset={shlex.quote(shorten_for_error(folder))}",
         )
         return f"--{name} takes one value. Received: {received}. Give their folder: {remedy}."
+
+    if is_number and len(words) > 1:
+        received = shorten_for_error(" ".join(words))
+        return (
+            f"--{name} takes one number. Received: {received}. Drop {shorten_for_error(words[1])}."
+        )
 
     items = [item for word in words for item in word.split(",") if item]
     joined = ",".join(items) if name in LISTS else f'"{" ".join(words)}"'

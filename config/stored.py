@@ -26,7 +26,7 @@ def read_config(path: Path) -> Config:
     try:
         return make_config_from_dict(read_json_settings(path), str(path))
     except ValueError as error:
-        if not Path(path).exists():
+        if not Path(path).is_file():
             raise
         told = str(error) if str(path) in str(error) else f"{path}: {error}"
         raise ValueError(
@@ -86,6 +86,8 @@ def _suggest_config_beside(path: Path) -> str:
 
 def _read_settings_text(path: Path) -> str:
     """The text of a settings file. Raises ValueError when it is not a file or is too long."""
+    if (Path(path) / "config.json").is_file():
+        raise ValueError(f"{path} is a folder. Give the file in it: {Path(path) / 'config.json'}.")
     if Path(path).exists() and not Path(path).is_file():
         raise ValueError(
             f"{path} must be a file. Received: a folder, a pipe or a device. Save it as a file."

@@ -99,7 +99,7 @@ def _select_label_rows(array: np.ndarray, files: Sequence[str]) -> np.ndarray:
     except (ValueError, IndexError, OverflowError) as error:
         raise ValueError(
             f"A pack must hold images of its dataset. Received: unknown names: {error}. "
-            "Delete .packs in --data_dir."
+            "Delete .packs in --data_dir or --out_dir."
         ) from error
 
 
@@ -206,6 +206,11 @@ def _find_attributes_file(config: Config, source: Source) -> Path:
         if path.is_file():
             return path
 
+    if meant := difflib.get_close_matches(config.labels.lower(), ("folder", "own", "none"), 1):
+        raise ValueError(
+            "--labels must be none, own, folder or names of attributes. "
+            f"Received: {config.labels}. Did you mean --labels={meant[0]}?"
+        )
     raise ValueError(
         f"--labels={config.labels} needs {CELEBA.attributes_file} beside the images. "
         f"Received: none in {', '.join(map(str, folders))}. "

@@ -26,7 +26,7 @@ from system.text import escape_unprintable, join_names_for_error
 FEW_IMAGES = 1000  # fewer: the networks memorise them
 SKIPPED_LOGGED = 10  # the manifest names all that were skipped
 SHARES_LOGGED = 40  # labels
-LEFT_OUT_LOGGED = 3
+LEFT_OUT_LOGGED = 8
 PROBED_IMAGES = 64  # decoded by a dry run
 
 
@@ -238,7 +238,7 @@ def _warn_of_skipped_images(skipped: dict[str, str], readable: int) -> None:
 def _log_left_out_files(source: Source) -> None:
     if source.left_out:
         names = escape_unprintable(join_names_for_error([*source.left_out], LEFT_OUT_LOGGED))
-        logging.info("not images by their names, so left out: %s", names)
+        logging.info("left out, as hidden or without an image's suffix: %s", names)
 
 
 def _warn_of_small_images(sizes: list, crop: tuple[int, int]) -> None:

@@ -20,14 +20,15 @@ class Experiment:
 
     text: what it shows. time: how long it takes on two CPU cores. needs: what it needs besides a
     trained run, in words. flag: the flag without which it has nothing to do; such an experiment is
-    not part of `--explore all`. uses_dataset: whether it needs the images. uses_run: whether it
-    needs a run at all.
+    not part of `--explore all`. choices: other flags that change what it shows. uses_dataset:
+    whether it needs the images. uses_run: whether it needs a run at all.
     """
 
     text: str
     time: str
     needs: str = ""
     flag: str = ""
+    choices: tuple[str, ...] = ()
     uses_dataset: bool = False
     uses_run: bool = True
 
@@ -46,7 +47,9 @@ class Findings(NamedTuple):
 
 EXPERIMENTS = {
     "contact_sheet": Experiment("numbered samples, to choose from", "seconds"),
-    "walk": Experiment("how images change between 9 random latents (figure 4)", "seconds"),
+    "walk": Experiment(
+        "how images change between latents (figure 4)", "seconds", choices=("walk_seeds",)
+    ),
     "arithmetic": Experiment(
         "sums of latents (figure 7)",
         "30 s",
@@ -75,7 +78,11 @@ EXPERIMENTS = {
         "what the discriminator sees in images, as vectors (section 5.1)", "15 s", uses_dataset=True
     ),
     "probe": Experiment(
-        "how well an SVM reads labels from them (section 5)", "3 min", "labels", uses_dataset=True
+        "how well an SVM reads labels from them (section 5)",
+        "3 min",
+        "labels",
+        choices=("probe_labels",),
+        uses_dataset=True,
     ),
     "mnist": Experiment(
         "classifies real images by generated ones (appendix)",
@@ -100,6 +107,7 @@ EXPERIMENTS = {
         "25 s an image",
         needs="images, as in --image a.png",
         flag="image",
+        choices=("mask",),
     ),
     "conv_arithmetic": Experiment(
         "the animations of Dumoulin and Visin's guide to convolutions", "20 s", uses_run=False

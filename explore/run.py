@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shlex
 import time
 from pathlib import Path
 
@@ -38,19 +39,34 @@ def run_experiments(
                 raise
             logging.warning("%s is left out: %s", name, error)
             continue
-        write_findings(name, findings, folder)
+        kind = describe_choices(name, subject) if subject else ""
+        write_findings(name, findings, folder, kind=kind)
         if subject:
             record = describe_findings(name, findings, subject, time.monotonic() - start)
             append_to_file_or_undo(folder / METRICS_FILE, (json.dumps(record) + "\n").encode())
 
 
-def write_findings(name: str, findings: Findings, folder: Path) -> None:
-    """Writes the files of an experiment, and prints what it found and where it is."""
+def write_findings(name: str, findings: Findings, folder: Path, *, kind: str = "") -> None:
+    """Writes the files of an experiment, and prints what it found and where it is.
+
+    kind: the user's choices in words. What was found with other choices is moved aside.
+    """
     place = folder / name
-    replace_files(place, dict(findings.files), what=f"what {name} found")
+    replace_files(place, dict(findings.files), what=f"what {name} found", kind=kind)
     for line in findings.lines:
         print_result(f"{name}: {line}")
     print_result(f"{name}: {join_names_for_error([*findings.files], FILES_NAMED)} in {place}")
+
+
+def describe_choices(name: str, subject: Subject) -> str:
+    """What the user chose for an experiment, such as "with --seed=0 ... --walk_seeds=3,17"."""
+    config, experiment = subject.config, EXPERIMENTS[name]
+    chosen = {"seed": config.seed, "checkpoint": subject.checkpoint, "weights": config.weights}
+    given = vars(subject.choices)
+    names = [*filter(None, [experiment.flag]), *experiment.choices]
+    chosen |= {name: given[name] for name in names if given[name] is not None}
+    flags = [shlex.quote(f"--{name}={value}") for name, value in chosen.items()]
+    return f"with {' '.join(flags)}"
 
 
 def describe_findings(name: str, findings: Findings, subject: Subject, seconds: float) -> dict:

@@ -150,7 +150,8 @@ def write_saved_model(config: Config, *, checkpoint: str = "last") -> Path:
     exported, restored = restore_signatures_from_checkpoint(config, checkpoint)
     step, folder = restored.step, config.run_dir / "export" / "saved_model"
     what = f"the SavedModel of step {step:,}"
-    with replace_folder(folder, what=what) as temporary, translate_write_errors(folder):
+    kind = f"of the {'averaged' if restored.weights == 'ema' else 'current'} weights"
+    with replace_folder(folder, what=what, kind=kind) as temporary, translate_write_errors(folder):
         tf.saved_model.save(
             exported, os.fspath(temporary), signatures=list_exported_signatures(exported)
         )

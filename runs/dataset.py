@@ -11,7 +11,8 @@ from absl import logging
 
 from config.settings import FROM_ARRAY, IMPORTED, Config
 from data.identity import fingerprint_pixels
-from runs.find import find_runs_to_continue, read_run, read_run_settings
+from runs.find import find_runs_to_continue, read_all_runs, read_run, read_run_settings
+from runs.not_found import dataset_may_be_of_run
 
 
 def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = "") -> Config:
@@ -62,14 +63,37 @@ def find_run_of_same_images(config: Config, given: dict, images: np.ndarray) -> 
         have, other = ("has", "the other") if len(runs) == 1 else ("have", "one of them")
         text = "%s %s the same images. %s is a new run; to continue %s instead, add %s."
         logging.info(text, names, have, config.run_dir, other, remedy)
+    else:
+        _mention_runs_of_another_size(config, given)
     return config
 
 
+def _mention_runs_of_another_size(config: Config, given: dict) -> None:
+    """A run on the same dataset may have been meant, if its size was not typed again."""
+    sizes = {"output_height", "output_width"}
+    if sizes & {*given} or given.get("config"):
+        return
+    for run in read_all_runs(config.run_dir.parent).values():
+        if dataset_may_be_of_run(run, config.dataset):
+            text = "%s is a new run, at %sx%s; to continue %s, at %sx%s, add --out_name=%s."
+            both = config.run_dir, config.width, config.height, run.run_dir, run.width, run.height
+            logging.info(text, *both, shlex.quote(run.name))
+
+
 def list_runs_that_may_have_dataset(config: Config, given: dict) -> list[Config]:
-    """The runs that `find_run_of_same_images` would return if they have the images of `config`."""
+    """The runs that `find_run_of_same_images` would return if they have the images of `config`.
+
+    Their images have the same size, and are no longer where they were last seen.
+    """
     if given.get("out_name") or read_run_settings(config.run_dir):
         return []
-    return [run for run in find_runs_to_continue(config, given) if _has_default_name(run)]
+    return [
+        run
+        for run in find_runs_to_continue(config, given)
+        if _has_default_name(run)
+        and (run.height, run.width) == (config.height, config.width)
+        and not (run.dataset_place and Path(run.dataset_place).exists())
+    ]
 
 
 def _has_default_name(run: Config) -> bool:

@@ -4,12 +4,14 @@ import difflib
 from pathlib import Path
 
 from config.settings import (
+    FROM_ARRAY,
     NETWORK_SETTINGS,
     Config,
     is_same_dataset_setting,
     name_folder_after_dataset_setting,
 )
 from config.stored import is_run_folder
+from system.locks import find_lock_holder
 
 RUNS_LISTED = 10  # in an error
 NAMES_ALIKE = 0.8  # similarity, at most 1: allows a typo or two in ten letters
@@ -29,13 +31,16 @@ def _run_fits_given_dataset(run: Config, wanted: Config, given: dict) -> bool:
 def dataset_may_be_of_run(run: Config, dataset: str) -> bool:
     """Whether --dataset may mean a trained run's images, which are not needed to draw from it.
 
-    It may if it has the same spelling, the same path or the same name.
+    It may if it has the same spelling, the same path or the same name, now or when the run started.
     """
-    return (
-        is_same_dataset_setting(run.dataset, dataset)
-        or str(Path(dataset).expanduser().resolve()) == run.dataset_place
-        or name_folder_after_dataset_setting(dataset).lower()
-        == name_folder_after_dataset_setting(run.dataset).lower()
+    if str(Path(dataset).expanduser().resolve()) == run.dataset_place:
+        return True
+    name = name_folder_after_dataset_setting(dataset).lower()
+    return any(
+        is_same_dataset_setting(known, dataset)
+        or name == name_folder_after_dataset_setting(known).lower()
+        for known in (run.dataset, "" if run.dataset == FROM_ARRAY else run.first_dataset)
+        if known
     )
 
 
@@ -61,16 +66,33 @@ def explain_missing_run(wanted: Config, given: dict, runs: dict[str, Config]) ->
     """Why none of the `runs` beside `wanted` (name -> settings) is meant, and what to type."""
     place, is_named = wanted.run_dir.parent, bool(given.get("out_name"))
     if is_named and wanted.run_dir.is_dir():
-        return f"{wanted.run_dir} has no checkpoint. Add --train."
+        return _explain_unusable_run(wanted)
     if runs:
         explain = _explain_unknown_run_name if is_named else _explain_which_runs_fit
         return explain(wanted, given, runs)
     if inside := [parent for parent in place.parents if is_run_folder(parent)]:
         return f"There is no run in {place}. Did you mean --out_dir={inside[0]}?"
+    if wanted.run_dir.is_dir():
+        return _explain_unusable_run(wanted)
     if "out_dir" in given and not place.is_dir():
         return f"There is no folder {place}. Add --train first, or correct --out_dir."
     name = f" {wanted.out_name}" if is_named else ""
     return f"There is no trained run{name} in {place}. Add --train first."
+
+
+def _explain_unusable_run(wanted: Config) -> str:
+    """For the folder of a run that has no checkpoint, or whose settings are missing."""
+    if any(wanted.checkpoint_path.glob("step-*.index")):
+        return (
+            f"{wanted.run_dir} has checkpoints, but no config.json, which says how to draw from "
+            "them. Add --train and the run's flags, and it is written again."
+        )
+    if holder := find_lock_holder(wanted.run_dir):
+        return (
+            f"{wanted.run_dir} has no checkpoint yet: {holder} is training it. "
+            f"The first one comes at step {wanted.ckpt_freq:,}, or when it is stopped."
+        )
+    return f"{wanted.run_dir} has no checkpoint. Add --train."
 
 
 def explain_mistyped_run(typed: Path, runs: dict[str, Config]) -> str:
@@ -99,7 +121,9 @@ def _explain_which_runs_fit(wanted: Config, given: dict, runs: dict[str, Config]
 
     alike = [run for run in runs.values() if _run_fits_given_dataset(run, wanted, given)]
     if not alike:
-        told = f"No run in {place} was trained on {wanted.dataset}."
+        if wanted.run_dir.is_dir() and find_lock_holder(wanted.run_dir):
+            return _explain_unusable_run(wanted)
+        told = f"No run in {place} has the dataset {wanted.dataset}."
         return f"{told} {list_runs_to_pick([*runs])}"
     if len(alike) > 1:
         return f"No run in {place} fits all flags. {list_runs_to_pick([run.name for run in alike])}"

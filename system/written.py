@@ -40,7 +40,8 @@ class Record:
     """What the program wrote into a folder.
 
     what: a description. size: a count, such as that of images; 0 if nothing is counted. origin:
-    the same origin and size give the same files; "" if nothing relies on that. files: name (in
+    the same origin and size give the same files; "" if nothing relies on that. kind: with which
+    settings they were made, in words; files of another kind are no replacement. files: name (in
     folders, with /) -> sha256. coming: the same for files that are about to be written, so that
     after a kill the owner of every file is known.
     """
@@ -48,6 +49,7 @@ class Record:
     what: str
     size: int = 0
     origin: str = ""
+    kind: str = ""
     files: dict[str, str] = dataclasses.field(default_factory=dict)
     coming: dict[str, str] = dataclasses.field(default_factory=dict)
 
@@ -113,41 +115,50 @@ class FileSeries:
 
 
 @contextlib.contextmanager
-def replace_folder(path: Path, *, what: str, size: int = 0, origin: str = ""):
+def replace_folder(path: Path, *, what: str, size: int = 0, origin: str = "", kind: str = ""):
     """Yields an empty folder that replaces `path` at the end of the block.
 
-    what, size, origin: as in `Record`. Files that the program wrote are replaced, and the log says
-    so; the user's files stay in the folder. If it is unclear who owns a file, or `path` holds more
-    than `size`, the whole folder is moved aside. If the block raises, everything stays as it was.
+    what, size, origin, kind: as in `Record`. Files that the program wrote are replaced, and the log
+    says so; the user's files stay in the folder. If it is unclear who owns a file, or `path` holds
+    more than `size` or another kind, the whole folder is moved aside. If the block raises,
+    everything stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_temporary_leftovers(path.parent)
 
     with create_temporary_path(path, folder=True) as draft:
         yield draft
-        record = Record(what=what, size=size, origin=origin, files=_hash_written_files_below(draft))
+        files = _hash_written_files_below(draft)
+        record = Record(what=what, size=size, origin=origin, kind=kind, files=files)
         (draft / RECORD_NAME).write_bytes(record.to_json())
         _put_draft_in_place(draft, path, record)
 
 
-def replace_files(folder: Path, contents: dict[str, bytes], *, what: str) -> None:
+def replace_files(folder: Path, contents: dict[str, bytes], *, what: str, kind: str = "") -> None:
     """Writes files into `folder`, by name; each appears whole.
 
-    what: a description of the files, for the record. Files with these names that the program wrote
-    are replaced, and the log says so. Others are moved aside.
+    what, kind: as in `Record`. Files with these names that the program wrote are replaced, and the
+    log says so. Others are moved aside, and so is a folder that holds another kind.
     """
+    old = read_record_of_folder(folder)
+    if old and _is_of_another_kind(old, kind):
+        aside = put_aside(folder)
+        logging.info(
+            "%s was moved aside to %s: it holds %s, %s.", folder, aside.name, old.what, old.kind
+        )
+        old = None
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporary_leftovers(folder)
-    old = read_record_of_folder(folder) or Record(what=what)
+    old = old or Record(what=what)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
     present = _make_room_for_files(folder, hashes, old)
-    before = Record(what=what, files=old.files | present, coming=hashes)
+    before = Record(what=what, kind=kind, files=old.files | present, coming=hashes)
     write_atomic(folder / RECORD_NAME, before.to_json())
     for name, content in contents.items():
         write_atomic(folder / name, content)
 
-    after = Record(what=what, files=old.files | hashes)
+    after = Record(what=what, kind=kind, files=old.files | hashes)
     write_atomic(folder / RECORD_NAME, after.to_json())
     if replaced := [name for name in present if present[name] != hashes[name]]:
         logging.info("replaced %s in %s", join_names_for_error(replaced, NAMES_SHOWN), folder)
@@ -242,11 +253,18 @@ def _explain_unreplaceable_folder(path: Path, draft: Path, record: Record) -> st
     along = f"; your {join_names_for_error(users, NAMES_SHOWN)} went along" if users else ""
     if changed := _find_written_file_changed_since(path, old):
         return f"{changed} {CHANGED}{along}"
+    if _is_of_another_kind(old, record.kind):
+        return f"it holds {old.what}, {old.kind}{along}"
     if old.size > record.size:
         return _compare_with_larger_record(path, old, record) + along
     if taken := _find_name_taken_by_user(draft, path, users):
         return f"{taken} was not written by this program, but its name is needed"
     return ""
+
+
+def _is_of_another_kind(old: Record, kind: str) -> bool:
+    """Whether both kinds are known, and differ."""
+    return bool(old.kind and kind) and old.kind != kind
 
 
 def _compare_with_larger_record(path: Path, old: Record, record: Record) -> str:
@@ -336,7 +354,8 @@ def _link_entries(source: Path, target: Path, names: Iterable[str]) -> None:
 
 def _is_valid_record_of_written_files(record: Record) -> bool:
     """Whether every field has the right type and every name stays in the folder."""
-    if not (type(record.what) is type(record.origin) is str and type(record.size) is int):
+    words = record.what, record.origin, record.kind
+    if not (all(type(word) is str for word in words) and type(record.size) is int):
         return False
     if not (type(record.files) is type(record.coming) is dict):
         return False

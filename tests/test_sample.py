@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import os
 from pathlib import Path
@@ -123,6 +124,18 @@ def test_a_larger_set_of_another_step_is_put_aside(trained, messages):
     assert tree(folder.with_name("seed_0.1")) == before
     reason = "it held 9 images of step 5, more than the new 5 images of step 6"
     assert f"{folder} was moved aside to seed_0.1: {reason}." in messages
+
+
+def test_pictures_of_another_label_or_with_other_statistics_are_put_aside(trained, messages):
+    """Both labels are spelled alike in the folder's name."""
+    config = trained(labels="own", label_names=("a b", "a-b"))
+    folders = [sample(config, 3, label) for label in ("a b", "a-b")]
+    assert folders[0] == folders[1]
+    aside = folders[0].with_name(f"{folders[0].name}.1")
+    assert (aside / "labels.txt").read_text().splitlines()[0] == "000000.png a b"
+    assert messages[-1].endswith("the label a b and batch norm by moving statistics.")
+    sample(dataclasses.replace(config, bn_statistics="batch"), 3, "a-b")
+    assert aside.with_name(f"{folders[0].name}.2").is_dir()
 
 
 def test_a_larger_set_that_lacks_an_image_is_put_aside(trained, messages):

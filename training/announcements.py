@@ -13,7 +13,12 @@ from data.split import Split
 from runs.checkpoints import list_checkpoints
 from runs.find import read_all_runs
 from runs.history import ORIGIN_FILE
-from runs.progress import Progress, describe_changes_of_step_size, read_run_settings_before_flags
+from runs.progress import (
+    STEP_SIZE_SETTINGS,
+    Progress,
+    describe_changes_of_step_size,
+    read_run_settings_before_flags,
+)
 from system import devices
 from system.console import print_result
 from system.memory import measure_available_memory
@@ -23,7 +28,13 @@ from training.progress_bar import is_total_known
 
 SHAPES_FROM_STEP = 400  # benchmarks/results.md: when shapes appear
 ADVISED_STEPS = 2000  # the faces in the README took 1,563
-CARRIED_OVER = ("labels", "stem_width", "batch_size", *LENGTHS)  # to --preset modern, with DATA
+CARRIED_OVER = (
+    "labels",
+    "stem_width",
+    "batch_size",
+    "mixed_precision",
+    *LENGTHS,
+)  # to --preset modern, with DATA
 
 
 def announce_training(
@@ -94,16 +105,41 @@ def announce_planned_steps(
 def announce_complete_training(config: Config, step: int, *, epochs: float) -> None:
     """Says how long a run has trained, and which flag makes it train longer."""
     logging.info(
-        "%s is complete: %s steps, %.3g epochs. To train longer, raise %s.",
-        *(config.run_dir, f"{step:,}", epochs, name_length_to_raise(config)),
+        "%s is complete: %s steps, %.3g epochs. To train longer, give %s.",
+        *(config.run_dir, f"{step:,}", epochs, suggest_longer_length(config, step, epochs)),
     )
 
 
-def name_length_to_raise(config: Config) -> str:
-    """The flag that decides how long the run is, and its value: --epoch (now 25)."""
-    name = next(name for name in ("minutes", "steps", "epoch") if getattr(config, name))
-    value = getattr(config, name)
-    return f"--{name} (now {value:g})" if name == "minutes" else f"--{name} (now {value:,})"
+def suggest_longer_length(config: Config, step: int, epochs: float) -> str:
+    """The flag that decides how long the run is, and what is too little: --epoch above 25.
+
+    step, epochs: done so far.
+    """
+    if config.minutes:
+        return f"--minutes above {config.minutes:g}"
+    if config.steps:
+        return f"--steps above {step}"
+    return f"--epoch above {max(config.epoch, int(epochs))}"
+
+
+def announce_changed_settings(config: Config, stored: Config | None) -> None:
+    """Names the settings that are not as the run had them; from now on it keeps the new ones.
+
+    stored: the run's settings until now; None for a new run. The sizes of steps and the run's
+    length have lines of their own.
+    """
+    if stored is None:
+        return
+    told_elsewhere = {*STEP_SIZE_SETTINGS, *LENGTHS, "dataset", "c_dim", "out_dir", "out_name"}
+    changes = [
+        f"--{name}={getattr(config, name)} (before: {getattr(stored, name)})"
+        for name, setting in SETTINGS.items()
+        if setting.flag
+        and name not in told_elsewhere
+        and getattr(config, name) != getattr(stored, name)
+    ]
+    if changes:
+        logging.info("changed from now on: %s.", ", ".join(changes))
 
 
 def announce_change_of_step_size(config: Config, progress: Progress, images: int) -> None:

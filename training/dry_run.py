@@ -19,12 +19,12 @@ from runs.progress import (
 )
 from system.devices import choose_jit_for_device, choose_precision_for_device
 from system.text import format_duration_in_words
-from training.announcements import name_length_to_raise
+from training.announcements import suggest_longer_length
 from training.cost import LayerCost, estimate_training_bytes, list_layer_costs
 from training.minutes import estimate_total_steps
 from training.progress_bar import is_total_known
 
-LINE_WIDTH = 100  # of the settings; the table of layers is as wide
+LINE_WIDTH = 98  # of the settings, and a bracket and a comma; the table of layers is as wide
 LEGEND = """\
 i, k, s, p -> o   input, kernel, stride, zeros before+after (cropped, where the layer enlarges),
                   output (Dumoulin & Visin 2016)
@@ -122,7 +122,7 @@ def describe_steps_to_do(config: Config, images: int, is_exact: bool) -> str:
     epoch, left = progress.images_shown / images, total - progress.step
     if left <= 0:
         done = f"at step {progress.step:,} (epoch {epoch:.2f}), nothing to do"
-        return f"{done}: raise {name_length_to_raise(config)}"
+        return f"{done}: give {suggest_longer_length(config, progress.step, epoch)}"
     return (
         f"at step {progress.step:,} of {about}{total:,} (epoch {epoch:.2f}), {about}{left:,} to do"
     )

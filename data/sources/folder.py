@@ -23,6 +23,8 @@ from data.sources.source import (
 from system.text import escape_unprintable
 from system.written import RECORD_NAME, list_files_as_written
 
+NOT_MISSED = {"Thumbs.db", "desktop.ini", "lock", "run.json", "config.json"}  # by nobody
+
 
 def open_image_folder(
     folder: Path, *, pattern: str = "", limit: int | None = None
@@ -150,7 +152,7 @@ def is_wanted_image(name: str, pattern: str) -> bool:
 def list_left_out(names: Iterable[str], pattern: str) -> tuple[str, ...]:
     """The files that a user may miss among the images; with a pattern, none.
 
-    Hidden files that are no images, such as .DS_Store, are not among them.
+    Files of the system, such as .DS_Store and Thumbs.db, and those of runs are not among them.
     """
     if pattern:
         return ()
@@ -159,6 +161,7 @@ def list_left_out(names: Iterable[str], pattern: str) -> tuple[str, ...]:
         name
         for name, path in paths
         if any(map(_is_hidden_name, path.parts)) == (path.suffix.lower() in IMAGE_SUFFIXES)
+        and path.name not in NOT_MISSED
     )
 
 

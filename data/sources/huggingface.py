@@ -70,6 +70,8 @@ def _load_hub_split(name: str, split: str, *, fetch: bool):
             if fetch
             else "A dry run fetches nothing; --train does."
         )
+        if fetch and "reach" in str(error):  # its own words: Couldn't reach 'NAME' on the Hub
+            advice = "Check the network, or download the dataset and give its folder."
         raise ValueError(
             f"hf:{name} could not be loaded. Received: {shorten_library_error(error)}. {advice}"
         ) from error

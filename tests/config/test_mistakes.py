@@ -67,6 +67,7 @@ def test_a_missing_value_is_asked_for(arguments, line):
             "--g_widths takes one value. Received: 8, 4. Write --g_widths=8,4.",
         ),
         (["--label", "3", "4"], "--label takes one value. Received: 3 4. Write --label=3,4."),
+        (["--steps", "40", "extra"], "--steps takes one number. Received: 40 extra. Drop extra."),
         (["train"], "Flags begin with two hyphens. Received: train. Write --train."),
         (["—epoch=3"], "Flags begin with two hyphens. Received: —epoch=3. Write --epoch=3."),
         (

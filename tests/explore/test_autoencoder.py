@@ -1,11 +1,13 @@
 """The autoencoder learns, and its hashes tell images apart but not their brightness."""
 
 import numpy as np
+import pytest
 from sklearn.datasets import load_sample_images
 
 from explore import autoencoder
 
 
+@pytest.mark.slow
 def test_hashes_do_not_change_with_brightness(monkeypatch):
     photo = load_sample_images().images[0]
     corners = [(top, left) for top in range(160, 390, 40) for left in range(0, 600, 40)]
@@ -21,6 +23,7 @@ def test_hashes_do_not_change_with_brightness(monkeypatch):
     assert 0.2 < hashes.mean() < 0.8
 
 
+@pytest.mark.slow
 def test_the_autoencoder_learns_to_reproduce_its_images(monkeypatch):
     """Images on a line in pixel space: a code of one number is enough."""
     rng = np.random.default_rng(0)

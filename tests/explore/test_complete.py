@@ -65,6 +65,7 @@ def test_visible_pixels_stay_to_the_byte(vivid, tmp_path, photos, mask, settings
     assert (drawn == Sampler(config).draw(z, y)[0]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_steps")
 def test_the_same_seed_gives_the_same_files(vivid, tmp_path, photos):
     config = vivid()
@@ -75,6 +76,7 @@ def test_the_same_seed_gives_the_same_files(vivid, tmp_path, photos):
     assert first == again
 
 
+@pytest.mark.slow
 def test_what_the_generator_drew_is_restored(vivid, tmp_path, monkeypatch):
     monkeypatch.setattr(latent_search, "STEPS", 120)
     config = vivid()

@@ -68,6 +68,7 @@ def planted(tmp_path):
     return expected | {"z.png": "01.png"}
 
 
+@pytest.mark.slow
 def test_planted_duplicates_are_found_and_no_others(tiny, planted, brief):
     subject = Subject(tiny(dataset="photos"))
     findings = dedup.run_experiment(subject)

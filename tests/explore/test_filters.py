@@ -32,6 +32,7 @@ def test_selectivity_by_hand():
     assert filters.measure_selectivity(np.ones((9, 2))) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [{}, {"c_dim": 1, "d_norm": "spectral"}, {"c_dim": 4, "output_width": 24, "d_norm": "none"}],
@@ -49,6 +50,7 @@ def test_pictures_of_a_run(trained, image_folder, changes):
         assert filters.run_experiment(Subject(config)).files == findings.files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["concat", "projection"])
 def test_labels_are_used(trained, mnist_digits, kind):
     config = trained(

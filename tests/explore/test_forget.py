@@ -97,6 +97,7 @@ def test_a_file_gives_a_picture_and_numbers(planted, boxes_file):
     assert forget.run_experiment(planted(boxes_file)).files == findings.files
 
 
+@pytest.mark.slow
 def test_an_attribute_of_the_dataset_is_found_and_forgotten(planted, tmp_path):
     """The dataset has other images with the marker, and a file that says which."""
     folder = tmp_path / "data" / "faces"

@@ -56,6 +56,7 @@ def test_planted_images(digits_run, monkeypatch):
         assert "seen the test images" in findings.lines[1]
 
 
+@pytest.mark.slow
 def test_a_whole_run_repeats_to_the_byte(digits_run, monkeypatch):
     monkeypatch.setattr(mnist, "MOST_REFERENCES", 30)
     first, again = (mnist.run_experiment(Subject(digits_run)) for _ in range(2))

@@ -100,6 +100,7 @@ def make_folders(tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_a_run_without_labels_is_probed_with_those_of_folders(trained, make_folders, short):
     make_folders(contrast=150)
     subject = Subject(trained(dataset="stripes"), Choices(probe_labels="folder"))
@@ -116,6 +117,7 @@ def test_a_run_without_labels_is_probed_with_those_of_folders(trained, make_fold
     assert probe.run_experiment(Subject(subject.config, subject.choices)) == findings
 
 
+@pytest.mark.slow
 def test_labels_of_the_run_do_not_leak(trained, make_folders, short):
     """If the discriminator were told y, even labels without any meaning could be read."""
     make_folders(contrast=0)

@@ -69,6 +69,7 @@ def test_a_generated_image_is_found_again(vivid, generated, settings):
     assert re.fullmatch(r"\d+ s an image", findings.lines[-1])
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_files(vivid, generated, monkeypatch):
     monkeypatch.setattr(latent_search, "STEPS", 10)
     config = vivid()

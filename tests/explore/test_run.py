@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from explore.choices import Choices
 from explore.experiments import Findings
 from explore.run import run_experiments, write_findings
 from explore.subject import Subject
+from system.written import read_record_of_folder
 
 
 def test_files_and_numbers_of_an_experiment(trained, capsys, monkeypatch):
@@ -66,3 +68,13 @@ def test_a_picture_of_the_users_is_moved_aside(tmp_path, messages):
     assert (place / "a.1.png").read_text() == "mine"
     assert (place / "a.png").read_bytes() == b"1"
     assert len(messages) == 1
+
+
+def test_what_was_found_with_other_choices_is_moved_aside(trained, monkeypatch):
+    config = trained()
+    monkeypatch.setattr("explore.walk.run_experiment", lambda _: Findings({"a.png": b"1"}))
+    folder = config.run_dir / "explore"
+    for choices in ({}, {"walk_seeds": "3,17"}, {"walk_seeds": "3,17", "mask": "left"}):
+        run_experiments(["walk"], Subject(config, Choices(**choices)), folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["metrics.jsonl", "walk", "walk.1"]
+    assert read_record_of_folder(folder / "walk").kind.endswith("--walk_seeds=3,17")

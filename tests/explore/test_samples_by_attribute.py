@@ -31,6 +31,7 @@ def subject(trained, tmp_path):
     return Subject(config)
 
 
+@pytest.mark.slow
 def test_a_classifier_finds_the_samples_that_look_like_it(subject, monkeypatch):
     monkeypatch.setattr(samples_by_attribute, "SAMPLES", 64)
     samples = subject.sampler.images(subject.config.seed, 64)

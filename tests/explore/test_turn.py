@@ -26,6 +26,7 @@ def show(images):
     return enlarge(make_rgb(images), MIN_SIDE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"labels": "own", "label_names": ("a", "b", "c")}])
 def test_rows_lead_from_one_side_of_a_sample_to_the_other(trained, changes, monkeypatch):
     monkeypatch.setattr(turn, "FRAMES", 2)
@@ -48,6 +49,7 @@ def test_rows_lead_from_one_side_of_a_sample_to_the_other(trained, changes, monk
     assert turn.run_experiment(subject).files == findings.files
 
 
+@pytest.mark.slow
 def test_the_film_goes_there_and_back(trained):
     subject = Subject(trained(), Choices(turn="1 -> 4"))
     findings = turn.run_experiment(subject)

@@ -12,6 +12,7 @@ from explore.subject import Subject
 from sample import Sampler
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [{}, {"labels": "own", "label_names": ("a", "b", "c")}])
 def test_rows_start_and_end_at_samples_to_the_byte(trained, labels):
     config = trained(**labels)

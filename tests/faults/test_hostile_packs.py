@@ -105,7 +105,7 @@ def test_an_array_of_another_kind_is_no_pack(tiny, image_folder, harm):
 def test_a_pack_that_names_other_images_is_one_line_where_it_has_labels(tiny):
     config = tiny(dataset="digits", train_size=5, labels="own")
     load_dataset(config)
-    path = next((Path(config.data_dir) / ".packs").glob("*.json"))
+    path = next((Path(config.out_dir) / ".packs").glob("*.json"))
     for names in (list("abcde"), ["0", "1", "2", "3", "1797"], ["9" * 30] * 5):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"files": names}))
         with pytest.raises(ValueError, match=r"Delete .packs"):

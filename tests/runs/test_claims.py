@@ -79,7 +79,7 @@ def test_a_moved_run_takes_its_folders_along_and_a_copy_does_not(begun, tmp_path
 
     shutil.copytree(moved, moved.with_name("copy"))
     copy = read_run_settings(moved.with_name("copy"))
-    with pytest.raises(ValueError, match=r"belongs to .*/moved \(.*/copy is a copy of it\)"):
+    with pytest.raises(ValueError, match=r"copy is a copy of .*/moved, and both have --ch.*add"):
         check_run_owns_its_folders(copy)
     places = {name: str(tmp_path / f"{name}_2") for name in ("sample_dir", "checkpoint_dir")}
     shutil.copytree(config.checkpoint_path, places["checkpoint_dir"])

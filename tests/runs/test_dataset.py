@@ -102,6 +102,7 @@ def test_a_run_that_lacks_its_data_is_found_by_any_spelling_of_them(tiny):
         assert dataset_may_be_of_run(run, dataset)
     for dataset in ("cats", "/home/me", "digits"):
         assert not dataset_may_be_of_run(run, dataset)
+    assert dataset_may_be_of_run(tiny(dataset="b", first_dataset="cats"), "/x/cats.zip")
 
 
 @pytest.mark.slow
@@ -159,6 +160,17 @@ def test_a_run_that_a_user_named_is_not_continued_without_its_name(
     assert code == 0
     assert "out/mine has the same images." in said
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["faces-16x16", "mine"]
+
+
+@pytest.mark.slow
+def test_a_run_of_another_size_is_mentioned(train_on, image_folder, tmp_path, capsys):
+    folder = image_folder(10)
+    assert train_on(f"--dataset={folder}")[0] == 0
+    flags = [f"--dataset={folder}", f"--out_dir={tmp_path / 'out'}", "--stem_width=32", "--steps=1"]
+    assert run_here(*flags, "--train", tiny=()) == 0
+    out = tmp_path / "out"
+    line = f"{out}/faces-64x64 is a new run, at 64x64; to continue {out}/faces-16x16, at 16x16, "
+    assert f"{line}add --out_name=faces-16x16." in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -35,6 +35,23 @@ def test_no_run_at_all(explain, tmp_path):
     )
 
 
+def test_a_run_without_its_config_has_checkpoints(explain, tmp_path):
+    place = tmp_path / "begun" / "checkpoints"
+    place.mkdir(parents=True)
+    (place / "step-5.index").touch()
+    line = explain({"out_name": "begun"})
+    assert line.startswith("OUT/begun has checkpoints, but no config.json")
+
+
+def test_a_run_that_is_being_trained_has_no_checkpoint_yet(held, tmp_path):
+    """The fixture holds out/run."""
+    out = {"out_dir": str(tmp_path / "out")}
+    given = out | {"out_name": "run"}
+    line = explain_missing_run(Config(**given), given, {})
+    assert line.startswith(f"{tmp_path}/out/run has no checkpoint yet: process {held.pid} on ")
+    assert line.endswith(" is training it. The first one comes at step 200, or when it is stopped.")
+
+
 def test_an_empty_name_was_not_typed(explain):
     assert explain({"out_name": ""}).startswith("2 runs in OUT fit: ")
     assert explain({"out_name": ""}, ()) == "There is no trained run in OUT. Add --train first."
@@ -59,7 +76,7 @@ def test_a_name_that_no_run_has(explain):
     ("given", "line"),
     [
         ({}, "2 runs in OUT fit: cats, dogs. Add --out_name=NAME."),
-        ({"dataset": "cows"}, "No run in OUT was trained on cows. Runs there: cats, dogs; pick"),
+        ({"dataset": "cows"}, "No run in OUT has the dataset cows. Runs there: cats, dogs; pick"),
         ({"z_dim": 3}, "No run in OUT fits all flags. Runs there: cats, dogs; pick one"),
         (
             {"dataset": "cats", "z_dim": 3},

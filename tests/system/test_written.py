@@ -158,6 +158,28 @@ def test_a_larger_set_never_goes(folder, messages):
     assert files(folder.with_name("made.2"))["notes.txt"] == b"mine"
 
 
+def test_another_kind_is_no_replacement(tmp_path, messages):
+    folder = tmp_path / "made"
+    for kind in ("of cats", "of cats", "of dogs", ""):
+        with replace_folder(folder, what="1 image", kind=kind) as draft:
+            (draft / "a").write_text(kind)
+    assert (tmp_path / "made.1" / "a").read_text() == "of cats"
+    assert (folder / "a").read_text() == ""
+    assert messages == [
+        f"{folder} was moved aside to made.1: it holds 1 image, of cats.",
+        f"replaced 1 image in {folder}",
+    ]
+
+
+def test_single_files_of_another_kind_are_no_replacement(tmp_path, messages):
+    folder = tmp_path / "made"
+    for kind in ("of cats", "of dogs"):
+        replace_files(folder, {"a": kind.encode()}, what="1 image", kind=kind)
+    assert (tmp_path / "made.1" / "a").read_text() == "of cats"
+    assert (folder / "a").read_text() == "of dogs"
+    assert messages == [f"{folder} was moved aside to made.1: it holds 1 image, of cats."]
+
+
 def test_files_links_and_empty_folders_in_the_way(folder):
     folder.mkdir()
     assert fill(folder, a="1") == ["made"]  # nothing was in it

@@ -1,5 +1,6 @@
 """The messages before the first step and after the last."""
 
+import dataclasses
 import shlex
 
 import pytest
@@ -12,6 +13,7 @@ from system import devices
 from training import announcements
 from training.announcements import (
     announce_change_of_step_size,
+    announce_changed_settings,
     announce_end_of_training,
     announce_planned_steps,
     announce_training,
@@ -148,11 +150,22 @@ def test_a_run_of_the_reference_is_told_of_the_newer_methods(tiny, capsys):
         *("--dataset=/my pets", "--preset=modern", "--train", f"--out_name={config.name}-modern"),
         *(f"--out_dir={config.out_dir}", f"--data_dir={config.data_dir}", "--nocrop"),
         *("--output_height=16", "--output_width=24", "--train_size=50", "--stem_width=32"),
-        *("--batch_size=8", "--minutes=20"),
+        *("--batch_size=8", "--minutes=20", "--mixed_precision=float32"),
     }
 
     announce_end_of_training(config, seconds=1, seconds_before=0, finished=False)
     assert "newer methods" not in capsys.readouterr().out
+
+
+def test_changed_settings_are_named(tiny, messages):
+    stored = tiny()
+    announce_changed_settings(stored, None)
+    announce_changed_settings(dataclasses.replace(stored, steps=9, batch_size=4), stored)
+    assert messages == []
+    announce_changed_settings(dataclasses.replace(stored, learning_rate=0.01, flip=True), stored)
+    assert messages == [
+        "changed from now on: --learning_rate=0.01 (before: 0.0002), --flip=True (before: False)."
+    ]
 
 
 def test_who_has_a_run_of_modern_knows_the_newer_methods(tiny, capsys):
