@@ -238,7 +238,7 @@ def _warn_of_skipped_images(skipped: dict[str, str], readable: int) -> None:
 def _log_left_out_files(source: Source) -> None:
     if source.left_out:
         names = escape_unprintable(join_names_for_error([*source.left_out], LEFT_OUT_LOGGED))
-        logging.info("left out, as hidden or without an image's suffix: %s", names)
+        logging.info("left out because they are hidden or have no image extension: %s", names)
 
 
 def _warn_of_small_images(sizes: list, crop: tuple[int, int]) -> None:

@@ -61,9 +61,9 @@ def run_experiment(subject: Subject) -> Findings:
 
 def describe_result(length: float, outside: float) -> str:
     """length, outside: of `compare_length_with_latents` and `measure_share_outside`."""
-    text = f"the result is {length:.2f} times as long as latents usually are"
+    text = f"the result is {length:.2f} times as long as a typical latent"
     if outside:
-        text += f"; {outside:.0%} of its numbers are outside their range, and are not clipped"
+        text += f"; {outside:.0%} of its values lie outside the usual range and are not clipped"
     return text
 
 
@@ -78,14 +78,14 @@ def draw_arithmetic(
     captions = [""] * len(images)
     captions[len(images) // 2] = "result"
     grid = arrange_captioned_grid(images, captions, GRID)
-    heading = f"the result, and around it with noise of up to {NOISE}"
+    heading = f"the result; around it, the same plus noise of up to {NOISE}"
 
     pixels = [*add_pixels_of_exemplars(groups, signs), add_pixels_of_means(groups, signs)]
     captions = [""] * (len(pixels) - 1) + ["mean"]
     symbols = [*(SIGNS[sign] for sign in signs[1:]), "=", ""]
     sums = [
         put_heading_above(grid, heading),
-        stack_tiles(pixels, captions, rows + 1, "the sum of pixels"),
+        stack_tiles(pixels, captions, rows + 1, "the same sum in pixels"),
     ]
     return join_side_by_side([*columns, *sums], symbols)
 

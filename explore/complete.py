@@ -61,7 +61,7 @@ def describe_completions(given, masks, drawn, z, y, seconds: float) -> Findings:
     ]
     numbers = {"mse": float(errors.mean()), "psnr": float(compute_psnr(errors).mean())}
     files = {"completed.png": picture} | encode_latents(z, y)
-    return Findings(files, numbers, (*lines, f"{seconds:.0f} s an image"))
+    return Findings(files, numbers, (*lines, f"{seconds:.0f} s per image"))
 
 
 def choose_masks(subject: Subject, given: list[GivenImage]) -> list[np.ndarray]:

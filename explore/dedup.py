@@ -83,7 +83,7 @@ def describe_duplicates(numbers: dict[str, int], subject: Subject) -> tuple[str,
     groups = f"{numbers['groups']:,}"
     path = subject.folder / "dedup" / LIST
     return (
-        f"{duplicates} of {images} images are near duplicates of another ({groups} groups). "
+        f"{duplicates} of {images} images are near duplicates of another image ({groups} groups). "
         f"{PICTURE} shows the first {min(numbers['groups'], GROUPS_SHOWN)}",
         f"to leave them out, add --exclude={path} to the command that trains",
     )

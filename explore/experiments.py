@@ -53,14 +53,14 @@ EXPERIMENTS = {
     "arithmetic": Experiment(
         "sums of latents (figure 7)",
         "30 s",
-        needs="numbers of samples: run contact_sheet first",
+        needs="sample numbers, which contact_sheet shows, or attributes",
         flag="arithmetic",
         uses_dataset=True,
     ),
     "turn": Experiment(
         "turn vectors (figure 8)",
         "30 s",
-        needs="numbers of samples: run contact_sheet first",
+        needs="sample numbers, which contact_sheet shows, or attributes",
         flag="turn",
         uses_dataset=True,
     ),
@@ -68,24 +68,26 @@ EXPERIMENTS = {
         "what the discriminator's features respond to (figure 5)", "30 s", uses_dataset=True
     ),
     "forget": Experiment(
-        "samples without an object (figure 6)",
+        "samples redrawn without an object (figure 6)",
         "1 min",
         needs="an attribute or a file of boxes",
         flag="forget",
         uses_dataset=True,
     ),
     "features": Experiment(
-        "what the discriminator sees in images, as vectors (section 5.1)", "15 s", uses_dataset=True
+        "the discriminator's features of the images, as vectors (section 5.1)",
+        "15 s",
+        uses_dataset=True,
     ),
     "probe": Experiment(
-        "how well an SVM reads labels from them (section 5)",
+        "how well an SVM reads labels from the discriminator's features (section 5)",
         "3 min",
         "labels",
         choices=("probe_labels",),
         uses_dataset=True,
     ),
     "mnist": Experiment(
-        "classifies real images by generated ones (appendix)",
+        "classifies each real image by its nearest generated one (appendix)",
         "1 min",
         "a run with classes",
         uses_dataset=True,
@@ -97,14 +99,14 @@ EXPERIMENTS = {
         uses_run=False,
     ),
     "project": Experiment(
-        "latents that draw given images best",
-        "15 s an image",
+        "the latents that come closest to drawing your images",
+        "15 s per image",
         needs="images, as in --image a.png",
         flag="image",
     ),
     "complete": Experiment(
-        "fills holes (Yeh et al. 2016)",
-        "25 s an image",
+        "fills holes in your images (Yeh et al. 2016)",
+        "25 s per image",
         needs="images, as in --image a.png",
         flag="image",
         choices=("mask",),
@@ -146,7 +148,7 @@ def _check_experiment(name: str, flags_given: Mapping[str, object]) -> None:
     if flag and flags_given[flag] is None:
         raise ValueError(
             f"--explore {name} needs --{flag}. Received: no --{flag}. "
-            f"{EXPERIMENTS[name].needs.capitalize()}."
+            f"It takes {EXPERIMENTS[name].needs}."
         )
 
 

@@ -17,7 +17,8 @@ ATTRIBUTE = re.compile(
     rf"""(?P<off>!?)\s*(?:(?P<quote>['"])(?P<quoted>.+?)(?P=quote)|(?P<bare>{BARE}))"""
 )
 TERM_HELP = (
-    "A term is numbers of samples, such as 3,17,42, or an attribute, such as Smiling or !Smiling"
+    "A term is one or more sample numbers, such as 3,17,42, or an attribute, such as Smiling or "
+    "!Smiling"
 )
 
 

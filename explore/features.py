@@ -58,8 +58,8 @@ def describe(subject: Subject, layers: list[int], count: int) -> tuple[str, ...]
     """What features.npz holds, in words."""
     numbers = " + ".join(f"{layer:,}" for layer in layers)
     total = f"{sum(layers):,} features ({numbers} from the layers)"
-    first = "" if count == len(subject.pack.images) else "the first "
-    lines = [f"{total} of {first}{count:,} of {len(subject.pack.images):,} images"]
+    first = "" if count == len(subject.pack.images) else "the dataset's first "
+    lines = [f"{total} for each of {first}{count:,} images"]
     if subject.config.y_dim:
-        lines.append("the discriminator got zeros for y, so the features do not tell the labels")
+        lines.append("the discriminator got zeros for y, so the features do not reveal the labels")
     return tuple(lines)

@@ -31,7 +31,7 @@ def is_mp4_available() -> bool:
     """Whether MP4s can be written. Says how, once, if they cannot."""
     if importlib.util.find_spec("imageio_ffmpeg"):
         return True
-    logging.info("for MP4s beside the GIFs: pip install imageio-ffmpeg")
+    logging.info("to get MP4s as well as GIFs: pip install imageio-ffmpeg")
     return False
 
 

@@ -18,7 +18,7 @@ NEW = 512  # samples after those of the boxes, drawn before and after
 COLUMNS, ROWS = 16, 2  # of each part of the picture, at most
 MIN_IMAGE_SIDE = 64  # pixels: smaller ones are enlarged
 RULES = {"paper": choose_maps_as_paper, "few": choose_few_maps}
-LEGEND = "as they were; by the paper's rule; by that of few maps"
+LEGEND = "unchanged; the paper's rule; the few-maps rule"
 
 
 def run_experiment(subject: Subject) -> Findings:
@@ -103,7 +103,7 @@ def split_into_rows(images: np.ndarray) -> np.ndarray:
 
 def describe(found: dict[str, float], thing: Thing) -> tuple[str, ...]:
     """A sentence for each rule, and one about the classifier."""
-    titles = {"paper": "the paper's rule", "few": "the rule of few maps"}
+    titles = {"paper": "the paper's rule", "few": "the few-maps rule"}
     lines = []
     for name, title in titles.items():
         maps = f"{found[f'{name}_maps_dropped']} of {found[f'{name}_maps']} maps"

@@ -52,7 +52,7 @@ def find_thing(subject: Subject) -> Thing:
             read_boxes(path, *subject.config.network_config().image_shape[:2])
         )
     if path.suffix or len(path.parts) > 1:
-        refuse(text, "which is no file", "Is the path right?")
+        refuse(text, "which is not a file", "Is the path right?")
     return find_attribute(subject, text)
 
 

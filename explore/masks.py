@@ -50,7 +50,7 @@ def read_mask(name: str, image: GivenImage, geometry: Geometry) -> np.ndarray:
     if hidden.all() or not hidden.any():
         found = "everything" if hidden.all() else "nothing"
         raise ValueError(
-            f"--mask must be white where {image.name} is hidden, and black elsewhere. "
+            f"--mask must be white where {image.name} is to be hidden, and black elsewhere. "
             f"Received: {name}, which hides {found} of it. Change its colours."
         )
     return hidden

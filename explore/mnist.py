@@ -138,9 +138,10 @@ def describe(numbers: dict, rows: LearningRows) -> tuple[str, ...]:
     which = "held-out images" if rows.is_held_out else "images"
     errors = (
         f"{numbers['error']:.2%} of {numbers['test_images']:,} {which} are misclassified by the "
-        f"nearest of {numbers['images']:,} generated images, {numbers['error_of_as_many']:.2%} by "
-        f"that of {numbers['reals']:,}, and {numbers['error_of_reals']:.2%} by that of "
-        f"{numbers['reals']:,} real ones (the paper, on MNIST: 2.98% and 3.1% with 50,000)"
+        f"nearest of {numbers['images']:,} generated images; with {numbers['reals']:,} generated "
+        f"images, {numbers['error_of_as_many']:.2%}; with {numbers['reals']:,} real images, "
+        f"{numbers['error_of_reals']:.2%} (the paper, on MNIST with 50,000: 2.98% generated, 3.1% "
+        "real)"
     )
     if rows.is_held_out:
         return (errors,)

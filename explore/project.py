@@ -43,7 +43,7 @@ def run_experiment(subject: Subject) -> Findings:
         names = [name_label_vector(subject.config, row) for row in y]
         lines = [f"{line}, label {name}" for line, name in zip(lines, names, strict=True)]
     numbers = {"mse": float(errors.mean()), "psnr": float(compute_psnr(errors).mean())}
-    return Findings(files | encode_latents(z, y), numbers, (*lines, f"{seconds:.0f} s an image"))
+    return Findings(files | encode_latents(z, y), numbers, (*lines, f"{seconds:.0f} s per image"))
 
 
 def measure_squared_error(images, y, target):

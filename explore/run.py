@@ -37,7 +37,7 @@ def run_experiments(
         except ValueError as error:
             if not leaves_out:
                 raise
-            logging.warning("%s is left out: %s", name, error)
+            logging.warning("%s was skipped: %s", name, error)
             continue
         kind = describe_choices(name, subject) if subject else ""
         write_findings(name, findings, folder, kind=kind)
@@ -52,7 +52,7 @@ def write_findings(name: str, findings: Findings, folder: Path, *, kind: str = "
     kind: the user's choices in words. What was found with other choices is moved aside.
     """
     place = folder / name
-    replace_files(place, dict(findings.files), what=f"what {name} found", kind=kind)
+    replace_files(place, dict(findings.files), what=f"the results of {name}", kind=kind)
     for line in findings.lines:
         print_result(f"{name}: {line}")
     print_result(f"{name}: {join_names_for_error([*findings.files], FILES_NAMED)} in {place}")

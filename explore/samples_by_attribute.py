@@ -87,7 +87,7 @@ class AttributeFinder:
 
     def describe_recognitions(self) -> tuple[str, ...]:
         return tuple(
-            f"{one.attribute} is recognised in {one.accuracy:.0%} of held-back images"
+            f"{one.attribute}: the classifier is right about {one.accuracy:.0%} of held-back images"
             for one in self.recognitions.values()
         )
 
@@ -138,7 +138,7 @@ def _check_enough_images(attribute: str, count: int, *, is_on: bool) -> None:
     if count < FEWEST_IMAGES:
         raise ValueError(
             f"At least {FEWEST_IMAGES} images {'with' if is_on else 'without'} {attribute} are "
-            f"needed to recognise it. Received: {count}. Use the numbers of samples instead."
+            f"needed to recognise it. Received: {count}. Use sample numbers instead."
         )
 
 
@@ -166,7 +166,8 @@ def train_classifier(
 def _warn_of_poor_accuracy(attribute: str, accuracy: float) -> None:
     if accuracy < POOR_ACCURACY:
         logging.warning(
-            "%s is recognised in only %.0f%% of held-back images, and guessing gives 50%%: its "
-            "samples may not show it. Choose them by number, with --explore contact_sheet.",
+            "%s: the classifier is right about only %.0f%% of held-back images, and guessing gives "
+            "50%%: the samples it chose may not show the attribute. Choose samples by number, with "
+            "--explore contact_sheet.",
             *(attribute, 100 * accuracy),
         )

@@ -47,7 +47,7 @@ def run_experiment(subject: Subject) -> Findings:
         "groups.png": encode_png(join_side_by_side(columns, ["->"])),
     }
     files |= encode_loop("turn", draw_film(subject, numbers, start, end))
-    line = f"the turn is {length:.2f} times as long as latents usually are"
+    line = f"the turn is {length:.2f} times as long as a typical latent"
     return Findings(
         files,
         {"length": length, **finder.list_accuracies()},

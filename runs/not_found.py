@@ -85,12 +85,12 @@ def _explain_unusable_run(wanted: Config) -> str:
     if any(wanted.checkpoint_path.glob("step-*.index")):
         return (
             f"{wanted.run_dir} has checkpoints, but no config.json, which says how to draw from "
-            "them. Add --train and the run's flags, and it is written again."
+            "them. Add --train and the run's flags to write it again."
         )
     if holder := find_lock_holder(wanted.run_dir):
         return (
             f"{wanted.run_dir} has no checkpoint yet: {holder} is training it. "
-            f"The first one comes at step {wanted.ckpt_freq:,}, or when it is stopped."
+            f"The first one comes at step {wanted.ckpt_freq:,}, or when training is stopped."
         )
     return f"{wanted.run_dir} has no checkpoint. Add --train."
 

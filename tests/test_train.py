@@ -233,7 +233,7 @@ def test_a_run_by_minutes_plans_its_steps_and_ends_as_any_other(
 
     train(config, images)
     complete = f"{config.run_dir} is complete: 13 steps, 5.2 epochs"
-    assert messages[-1] == f"{complete}. To train longer, give --minutes above 0.1."
+    assert messages[-1] == f"{complete}. To train longer, set --minutes above 0.1."
     assert change_settings(config, {"steps": 20}).total_steps(20) == 20
 
 

@@ -105,7 +105,7 @@ def announce_planned_steps(
 def announce_complete_training(config: Config, step: int, *, epochs: float) -> None:
     """Says how long a run has trained, and which flag makes it train longer."""
     logging.info(
-        "%s is complete: %s steps, %.3g epochs. To train longer, give %s.",
+        "%s is complete: %s steps, %.3g epochs. To train longer, set %s.",
         *(config.run_dir, f"{step:,}", epochs, suggest_longer_length(config, step, epochs)),
     )
 

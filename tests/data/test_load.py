@@ -49,7 +49,10 @@ def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages
     assert any("11 images" in message for message in messages)
     assert any("transparent images: 1, placed on white" in message for message in messages)
     assert any("memorise" in message for message in messages)
-    assert "left out, as hidden or without an image's suffix: .hidden.png, notes.txt" in messages
+    assert (
+        "left out because they are hidden or have no image extension: .hidden.png, notes.txt"
+        in messages
+    )
     load_dataset(replace(config, c_dim=3))
     assert sum("left out" in message for message in messages) == 1  # not when a run resumes
 

@@ -26,6 +26,7 @@ def show(image):
     return enlarge(make_rgb(image), TILE_SIDE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{}, {"labels": "own", "label_names": ("a", "b", "c"), "c_dim": 1}, {"c_dim": 4}]
 )
@@ -98,7 +99,7 @@ def test_sums_of_pixels_by_hand():
 
 def test_what_leaves_the_range_is_said():
     assert arithmetic.describe_result(1.234, 0.08) == (
-        "the result is 1.23 times as long as latents usually are; 8% of its numbers are outside "
-        "their range, and are not clipped"
+        "the result is 1.23 times as long as a typical latent; 8% of its values lie outside the "
+        "usual range and are not clipped"
     )
-    assert arithmetic.describe_result(1, 0).endswith("usually are")
+    assert arithmetic.describe_result(1, 0).endswith("a typical latent")

@@ -38,6 +38,7 @@ def rows_of(findings, scale=4):
     return picture.reshape(4, 16, 16, -1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mask", "settings"),
     [

@@ -10,6 +10,7 @@ from explore.discriminator_features import compute_discriminator_features
 from explore.subject import Subject
 
 
+@pytest.mark.slow
 def test_features_and_labels_of_digits(trained, mnist_digits):
     names = tuple(map(str, range(10)))
     config = trained(dataset="mnist", output_height=28, c_dim=1, labels="own", label_names=names)

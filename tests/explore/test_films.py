@@ -28,5 +28,5 @@ def test_without_the_package_there_is_a_gif_and_a_line(monkeypatch, messages):
     films.is_mp4_available.cache_clear()
     for _ in range(2):
         assert {*films.encode_loop("film", np.zeros((2, 8, 8, 3), np.uint8))} == {"film.gif"}
-    assert messages == ["for MP4s beside the GIFs: pip install imageio-ffmpeg"]
+    assert messages == ["to get MP4s as well as GIFs: pip install imageio-ffmpeg"]
     films.is_mp4_available.cache_clear()

@@ -85,6 +85,7 @@ def test_the_marker_goes_and_the_rest_stays(planted, boxes_file, rule):
     assert (subject.sampler.images(1, 64) == before).all()
 
 
+@pytest.mark.slow
 def test_a_file_gives_a_picture_and_numbers(planted, boxes_file):
     findings = forget.run_experiment(planted(boxes_file))
     assert set(findings.files) == {"samples.png"}

@@ -65,6 +65,7 @@ def test_a_whole_run_repeats_to_the_byte(digits_run, monkeypatch):
     assert 0 <= first.numbers["error"] <= 1
 
 
+@pytest.mark.slow
 def test_fakes_have_the_classes_that_they_were_drawn_with(digits_run):
     fakes = mnist.draw_fakes(Subject(digits_run), 21)
     assert (fakes.classes == np.arange(21) % 10).all()

@@ -26,7 +26,7 @@ def fewer_candidates(monkeypatch):
 
 @pytest.fixture
 def generated(tmp_path):
-    """Writes an image that the run draws with another seed; returns its path and its pixels."""
+    """Writes per image that the run draws with another seed; returns its path and its pixels."""
 
     def write(config):
         image = Sampler(config).images(OTHER_SEED, 2)[1]
@@ -66,7 +66,7 @@ def test_a_generated_image_is_found_again(vivid, generated, settings):
     spread = float(np.var(image / 127.5))
     assert spread > 0.01
     assert findings.numbers["mse"] < 0.01 * spread
-    assert re.fullmatch(r"\d+ s an image", findings.lines[-1])
+    assert re.fullmatch(r"\d+ s per image", findings.lines[-1])
 
 
 @pytest.mark.slow

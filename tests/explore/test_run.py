@@ -53,7 +53,7 @@ def test_with_all_an_experiment_that_a_run_does_not_allow_is_left_out(
     monkeypatch.setattr("explore.walk.run_experiment", lambda _: Findings({"a.png": b"1"}))
     subject, folder = Subject(config), config.run_dir / "explore"
     run_experiments(["mnist", "walk"], subject, folder, leaves_out=True)
-    assert "mnist is left out: It needs labels." in messages
+    assert "mnist was skipped: It needs labels." in messages
     assert (folder / "walk" / "a.png").is_file()
     assert not (folder / "mnist").exists()
     with pytest.raises(ValueError, match=r"It needs labels\."):

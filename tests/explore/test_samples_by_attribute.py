@@ -43,8 +43,8 @@ def test_a_classifier_finds_the_samples_that_look_like_it(subject, monkeypatch):
     others = finder.find_samples("BRIGHT", 62, is_on=False)
     assert {*others} == {*range(64)} - {5, 40}
     assert finder.describe_recognitions() == (
-        "Bright is recognised in 100% of held-back images",
-        "Dull is recognised in 100% of held-back images",
+        "Bright: the classifier is right about 100% of held-back images",
+        "Dull: the classifier is right about 100% of held-back images",
     )
     assert finder.list_accuracies() == {"accuracy_Bright": 1, "accuracy_Dull": 1}
 
@@ -53,7 +53,7 @@ def test_a_poor_classifier_is_told(subject, monkeypatch, messages):
     monkeypatch.setattr(samples_by_attribute, "train_classifier", lambda *_: (Blind(), 0.61))
     monkeypatch.setattr(samples_by_attribute, "SAMPLES", 4)
     AttributeFinder(subject).find_samples("Bright", 1)
-    warning = "Bright is recognised in only 61% of held-back images, and guessing gives 50%"
+    warning = "Bright: the classifier is right about only 61% of held-back images, and guessing"
     assert any(message.startswith(warning) for message in messages)
 
 

@@ -103,7 +103,7 @@ def test_a_hundred_thousand_files(place):
     )
     assert warm_seconds < WARM_SECONDS
     assert max(pack_peak, warm_peak) < PEAK_GB
-    (pack,) = (place / "data" / ".packs").glob("*.npy")
+    (pack,) = (place / "out" / ".packs").glob("*.npy")
     images = np.load(pack, mmap_mode="r")
     assert images.shape == (IMAGES, 16, 16, 3)
     # In the order of the names: folder 00 has every hundredth number, and eight of those are the

@@ -163,14 +163,13 @@ def test_a_run_that_a_user_named_is_not_continued_without_its_name(
 
 
 @pytest.mark.slow
-def test_a_run_of_another_size_is_mentioned(train_on, image_folder, tmp_path, capsys):
-    folder = image_folder(10)
+def test_a_run_of_another_size_is_mentioned(train_on, image_folder, tmp_path, caplog):
+    folder, out = image_folder(10), tmp_path / "out"
     assert train_on(f"--dataset={folder}")[0] == 0
-    flags = [f"--dataset={folder}", f"--out_dir={tmp_path / 'out'}", "--stem_width=32", "--steps=1"]
-    assert run_here(*flags, "--train", tiny=()) == 0
-    out = tmp_path / "out"
+    flags = [f"--dataset={folder}", f"--out_dir={out}", f"--data_dir={folder.parent}"]
+    assert run_here(*flags, "--stem_width=32", "--steps=1", "--train", tiny=()) == 0
     line = f"{out}/faces-64x64 is a new run, at 64x64; to continue {out}/faces-16x16, at 16x16, "
-    assert f"{line}add --out_name=faces-16x16." in capsys.readouterr().err
+    assert f"{line}add --out_name=faces-16x16." in caplog.text
 
 
 @pytest.mark.slow

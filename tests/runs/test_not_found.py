@@ -49,7 +49,9 @@ def test_a_run_that_is_being_trained_has_no_checkpoint_yet(held, tmp_path):
     given = out | {"out_name": "run"}
     line = explain_missing_run(Config(**given), given, {})
     assert line.startswith(f"{tmp_path}/out/run has no checkpoint yet: process {held.pid} on ")
-    assert line.endswith(" is training it. The first one comes at step 200, or when it is stopped.")
+    assert line.endswith(
+        " is training it. The first one comes at step 200, or when training is stopped."
+    )
 
 
 def test_an_empty_name_was_not_typed(explain):

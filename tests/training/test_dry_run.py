@@ -84,7 +84,7 @@ def test_it_tells_where_a_run_is_and_what_is_left(trained):
     [line] = [line for line in text.splitlines() if line.startswith("run ")]
     assert f"{config.run_dir}, at step 5 of 10 (epoch 2.00), 5 to do, " in line
     shorter = describe_dry_run(dataclasses.replace(config, epoch=1), Outlook(20, 3, None))
-    assert "at step 5 (epoch 2.00), nothing to do: give --epoch above 2" in shorter
+    assert "at step 5 (epoch 2.00), nothing to do: set --epoch above 2" in shorter
 
 
 def test_it_tells_what_will_be_put_aside_and_changes_nothing(tiny):
@@ -131,4 +131,4 @@ def test_it_tells_what_is_known_of_the_steps_of_a_run_by_minutes(trained):
         longer, Outlook(20, 3, None)
     )
     write_config(dataclasses.replace(run, planned_steps=5))
-    assert "nothing to do: give --minutes above 20" in describe_dry_run(run, Outlook(20, 3, None))
+    assert "nothing to do: set --minutes above 20" in describe_dry_run(run, Outlook(20, 3, None))
