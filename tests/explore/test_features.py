@@ -36,4 +36,4 @@ def test_only_the_first_images_of_a_large_dataset(trained, image_folder, monkeyp
     with np.load(io.BytesIO(findings.files["features.npz"])) as arrays:
         assert {*arrays} == {"features", "layers", "files"}
         assert len(arrays["features"]) == len(arrays["files"]) == 3
-    assert findings.lines[0].endswith("of the first 3 of 5 images")
+    assert findings.lines[0].endswith("for each of the dataset's first 3 images")
