@@ -150,9 +150,10 @@ class ConvTranspose(Linear):
         self.bias = self.weight("bias", (outputs,)) if bias else None
 
     def multiply_by_layer_weights(self, x):
-        kernel = self.read_kernel(x.dtype)
         if self.smooths:
             kernel = tf.cast(smooth_kernel(self.read_kernel(tf.float32)), x.dtype)
+        else:
+            kernel = self.read_kernel(x.dtype)
         return convolution.apply_strided_conv_transpose(x, kernel, self.size, self.padding)
 
 

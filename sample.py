@@ -133,10 +133,8 @@ def sample(
         print_result(f"{folder} already holds these {count:,}, among {held}")
         return folder
 
-    what, kind = (
-        f"{count:,} images of step {sampler.step:,}",
-        describe_kind_of_drawing(config, label),
-    )
+    what = f"{count:,} images of step {sampler.step:,}"
+    kind = describe_kind_of_drawing(config, label)
     with replace_folder(folder, what=what, size=count, origin=origin, kind=kind) as temporary:
         write_sample_files(sampler, z, y, count, temporary)
 
@@ -148,7 +146,7 @@ def sample(
 
 
 def describe_kind_of_drawing(config: Config, label: str | None) -> str:
-    """What else than the folder's name says about its pictures: "with the label cat"."""
+    """What the folder's name does not tell, or not exactly: "with the label cat and ..."."""
     parts = [] if label is None else [f"the label {label_choice.spell_label_names(config, label)}"]
     parts += [f"batch norm by {config.bn_statistics} statistics"]
     return f"with {' and '.join(parts)}"

@@ -125,7 +125,6 @@ def train_on_dataset(
         announce_held_out_images(split)
         stored = read_run_settings_before_flags(config)
         config = settle_augmentation(config, len(split.training), stored)
-        announce_changed_settings(config, stored)
 
         with lock_run_folders(config):
             check_run_owns_its_folders(config)
@@ -188,6 +187,7 @@ def train_or_raise_divergence(
         return config
 
     announce_change_of_step_size(config, progress, count)
+    announce_changed_settings(config, read_run_settings_before_flags(config))
     keep_run_metrics_of_lost_checkpoints(config, start)
     prepare_folders_for_training(config)
     needed = estimate_training_bytes(config, precision)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import os
 import re
 import shutil
 import textwrap
@@ -14,16 +13,14 @@ from config import checks, mistakes
 from config.presets import PRESETS
 from config.settings import DATA, DETAILS, LENGTHS, MODEL, RUN, SETTINGS, TRAINING, Config, Setting
 from config.stored import derive_out_settings_of_folder, is_run_folder, read_json_settings
+from system.files import expand_home
 
 FLAGS = flags.FLAGS
 ACTIONS = "actions"  # the group of --help that comes first
 GROUPS = (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)  # in the order of --help
 BARE_VALUES = {"evaluate": "default", "explore": "list"}  # of flags that may stand alone
 EVALUATE_FILES = ("features", "inception", "fid_stats")
-EXPLORE_CHOICES = (
-    *("walk_seeds", "arithmetic", "turn", "forget", "probe_labels"),
-    *("image", "mask"),
-)
+EXPLORE_CHOICES = ("walk_seeds", "arithmetic", "turn", "forget", "probe_labels", "image", "mask")
 HELP_COLUMNS = 80, 110  # narrowest and widest line of --help
 HELP_INDENT = 25  # columns before what a flag does
 SAMPLES = 64  # images to draw when no action is given, as in the original
@@ -307,7 +304,7 @@ def collect_given_settings() -> dict:
 
 def _read_config_flag(given: dict) -> dict:
     """The settings in --config's file, except those that `given` or a new run replaces."""
-    path = Path(os.path.expanduser(FLAGS.config))  # noqa: PTH111  (Path's own raises RuntimeError)
+    path = expand_home(FLAGS.config)
     _check_config_path(path)
     stored = read_json_settings(path)
     _check_config_names(stored)

@@ -59,7 +59,7 @@ def find_attribute_name(name: str, names: Iterable[str], place: str) -> str:
         raise ValueError(
             "An attribute needs a dataset with labels of its own, class folders, or "
             f"list_attr_celeba.txt beside the images. Received: {shorten_for_error(name)}, and "
-            f"{place}, which has none of these. Use the numbers of samples instead."
+            f"{place}, which has none of these. Use sample numbers instead."
         )
     nearest = difflib.get_close_matches(name.lower(), spelled, 1)
     listed = join_names_for_error([*spelled.values()], limits.MAX_ATTRIBUTES_LISTED)

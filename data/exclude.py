@@ -111,7 +111,7 @@ def _check_names_to_exclude(config: Config, source: Source, names: dict, found: 
         )
     if unknown:
         logging.warning(
-            "%s: %s of the names are of no image here: %s.",
+            "%s: %s of the names match no image here: %s.",
             config.exclude,
             f"{len(unknown):,}",
             join_names_for_error(_shorten(unknown), UNKNOWN_LOGGED),

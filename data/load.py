@@ -236,8 +236,8 @@ def _warn_of_skipped_images(skipped: dict[str, str], readable: int) -> None:
 
 
 def _log_left_out_files(source: Source) -> None:
-    if source.left_out:
-        names = escape_unprintable(join_names_for_error([*source.left_out], LEFT_OUT_LOGGED))
+    if left_out := source.left_out():
+        names = escape_unprintable(join_names_for_error([*left_out], LEFT_OUT_LOGGED))
         logging.info("left out because they are hidden or have no image extension: %s", names)
 
 

@@ -12,6 +12,7 @@ from config.catalog import (
     cut_suffix_from_dataset_name,
     find_tfds_name_of_named_dataset,
 )
+from system.files import expand_home
 from system.text import escape_unprintable, shorten_for_error
 
 LISTED = 20  # datasets in data_dir
@@ -71,7 +72,7 @@ def _find_odd_sign_in_dataset_path(name: str) -> str:
 
 def _suggest_path_nearby(name: str, data_dir: Path) -> str:
     """Suggests the nearest name in the part of the path that exists."""
-    path = Path(os.path.expanduser(name))  # noqa: PTH111  (Path's own raises RuntimeError)
+    path = expand_home(name)
     parent = next((parent for parent in path.parents if parent.is_dir()), Path())
     missing = path.relative_to(parent).parts[0] if parent in path.parents else path.name
     if nearest := find_nearest_dataset_name(missing, list_possible_datasets(parent)):

@@ -32,7 +32,7 @@ def read_boxes(path: Path, height: int, width: int) -> list[Box]:
     """
     boxes, size = [], path.stat().st_size
     if size > MAX_BYTES:
-        _refuse(path, f"a file of {size:,} bytes")
+        _refuse(path, f"a file of {size:,} bytes, and at most {MAX_BYTES:,} are allowed")
     with open(path, encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, 1):
             if line.strip() and not line.lstrip().startswith("#"):

@@ -85,5 +85,5 @@ def describe_duplicates(numbers: dict[str, int], subject: Subject) -> tuple[str,
     return (
         f"{duplicates} of {images} images are near duplicates of another image ({groups} groups). "
         f"{PICTURE} shows the first {min(numbers['groups'], GROUPS_SHOWN)}",
-        f"to leave them out, add --exclude={path} to the command that trains",
+        f"to leave them out, add --exclude={path} to the training command",
     )

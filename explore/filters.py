@@ -128,5 +128,5 @@ def describe_selectivity(numbers: dict[str, float]) -> str:
     return (
         f"the {COLUMNS} strongest responses of a feature are on average "
         f"{numbers['selectivity_trained']:.1f} standard deviations above its mean; "
-        f"with random weights {numbers['selectivity_random']:.1f}."
+        f"with random weights, {numbers['selectivity_random']:.1f}"
     )

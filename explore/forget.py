@@ -108,12 +108,12 @@ def describe(found: dict[str, float], thing: Thing) -> tuple[str, ...]:
     for name, title in titles.items():
         maps = f"{found[f'{name}_maps_dropped']} of {found[f'{name}_maps']} maps"
         change = f"the pixels of new samples change by {found[f'{name}_mean_change']:.0f} of 255"
-        lines.append(f"{title} drops {maps}; {change}.")
+        lines.append(f"{title} drops {maps}; {change} on average")
     if thing.classifier is not None:
         lines.append(
             f"new samples with {thing.name}: {found['before_share']:.1%} before, "
             f"{found['paper_share']:.1%} after the paper's rule, {found['few_share']:.1%} after "
-            f"few maps, says a classifier that is right about {thing.classifier.accuracy:.0%} of "
-            "images with and without it."
+            f"the few-maps rule, according to a classifier that is right about "
+            f"{thing.classifier.accuracy:.0%} of images with and without it"
         )
     return tuple(lines)

@@ -1,7 +1,5 @@
 """What --explore forget is told to forget: boxes of a file, or an attribute that it looks for."""
 
-import os
-from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -17,6 +15,7 @@ from explore.attribute_classifier import (
 from explore.boxes import Box, read_boxes
 from explore.subject import Subject
 from runs.find import check_run_knows_its_dataset
+from system.files import expand_home
 from system.text import shorten_for_error
 
 MOST_BOXES = 52  # of an attribute; the paper drew as many
@@ -46,7 +45,7 @@ def find_thing(subject: Subject) -> Thing:
     or if the attribute is in none of the samples.
     """
     text = subject.choices.forget
-    path = Path(os.path.expanduser(text))  # noqa: PTH111  (Path's own raises RuntimeError)
+    path = expand_home(text)
     if path.is_file():
         return make_thing_of_boxes(
             read_boxes(path, *subject.config.network_config().image_shape[:2])

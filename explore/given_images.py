@@ -1,6 +1,5 @@
 """The files that --image names, decoded, cropped and resized as the run's dataset is."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from data.load import choose_crop_and_resize
 from data.packing.decode import decode_image
 from data.packing.workers import explain_unreadable_image
 from explore.captions import MIN_SIDE, enlarge
+from system.files import expand_home
 from system.text import shorten_for_error
 from utils import arrange_image_grid
 
@@ -35,7 +35,8 @@ def read_given_images(text: str, config: Config) -> list[GivenImage]:
     They become gray, RGB or RGBA, whichever the run has. Raises ValueError for a file that is
     missing or unreadable, for a folder, and for more than MAX_IMAGES.
     """
-    names = [text] if os.path.isfile(text) else [part.strip() for part in text.split(",")]  # noqa: PTH113
+    is_one_file = expand_home(text).is_file()  # whose name may have commas
+    names = [text] if is_one_file else [part.strip() for part in text.split(",")]
     if len(names) > MAX_IMAGES:
         raise ValueError(
             f"--image must be at most {MAX_IMAGES} files. Received: {len(names):,}. Give fewer."
@@ -53,12 +54,12 @@ def read_given_image(name: str, config: Config) -> GivenImage:
 def read_image_file(name: str, flag: str, read: Callable):
     """read(path); raises ValueError, which names the flag and the file, if it fails."""
     try:
-        return read(Path(os.path.expanduser(name)))  # noqa: PTH111  (Path's own raises RuntimeError)
+        return read(expand_home(name))
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
         raise ValueError(
             f"--{flag} must be a readable image file. Received: "
             f"{shorten_for_error(name) or 'nothing'}: {explain_unreadable_image(error)}. "
-            "Check the path; commas separate several images."
+            f"Check the path{'; commas separate several images' if flag == 'image' else ''}."
         ) from error
 
 

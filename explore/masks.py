@@ -43,7 +43,7 @@ def read_mask(name: str, image: GivenImage, geometry: Geometry) -> np.ndarray:
         levels = np.asarray(Image.fromarray(levels).resize(size, Image.Resampling.NEAREST, box=box))
     elif levels.shape != shape:
         raise ValueError(
-            f"--mask must be as large as the networks' images, {_spell(shape)}, or as "
+            f"--mask must be the same size as the networks' images, {_spell(shape)}, or as "
             f"{image.name}, {_spell(image.size)}. Received: {_spell(levels.shape)}. Resize it."
         )
     hidden = levels >= LEVELS_WHITE
@@ -51,7 +51,7 @@ def read_mask(name: str, image: GivenImage, geometry: Geometry) -> np.ndarray:
         found = "everything" if hidden.all() else "nothing"
         raise ValueError(
             f"--mask must be white where {image.name} is to be hidden, and black elsewhere. "
-            f"Received: {name}, which hides {found} of it. Change its colours."
+            f"Received: {name}, which hides {found}. Change its colours."
         )
     return hidden
 

@@ -237,7 +237,9 @@ def describe(
         f"{few:,} labels, {100 * one.all:.2f}% with {every:,}"
         for name, one in found.items()
     ]
-    lines.append(f"{len(draws)} resamplings, {SPREAD} standard deviations; tested on {tests}")
+    lines.append(
+        f"+- is {SPREAD} standard deviations over {len(draws)} resamplings; tested on {tests}"
+    )
     if subject.config.y_dim:
         lines.append("the discriminator got zeros for y, but it was trained with labels")
     text = "\n".join([f"Labels: {names}", *lines, PAPER, ""])

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 from pathlib import Path
 
 import keras
@@ -27,7 +26,7 @@ from runs.claims import (
 from runs.find import read_run
 from runs.history import ORIGIN_FILE, put_earlier_training_aside
 from system.console import print_result
-from system.files import check_folder_writable, write_atomic
+from system.files import check_folder_writable, expand_home, write_atomic
 from system.text import join_names_for_error
 
 FORMATS = (
@@ -51,9 +50,7 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
     or when the run exists.
     """
     _check_given_for_imported_weights(given)
-    weights = read_foreign_weights(
-        [_expand_path_of_foreign_weights(name.strip()) for name in names.split(",")]
-    )
+    weights = read_foreign_weights([expand_home(name.strip()) for name in names.split(",")])
     config = _derive_imported_config(weights, given)
     if stored := read_run(config.run_dir):
         _check_same_import(config, weights, again=again)
@@ -76,11 +73,6 @@ def _check_given_for_imported_weights(given: dict) -> None:
             "Imported weights bring their own preset. "
             f"Received: --preset={given['preset']}. Drop it."
         )
-
-
-def _expand_path_of_foreign_weights(name: str) -> Path:
-    # Path's own expanduser raises RuntimeError for ~nobody.
-    return Path(os.path.expanduser(name))  # noqa: PTH111
 
 
 def read_foreign_weights(paths: list[Path]) -> Weights:

@@ -185,7 +185,7 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
     if _are_same_folder(claim.run, config.run_dir):
         owner = f"the run that was in {claim.run} before"
     elif claim.run_id and claim.run_id == config.run_id:
-        own = {"checkpoint_dir": "checkpoints", "sample_dir": "samples"}[setting]
+        own = getattr(Config, setting)  # the default
         return (
             f"{config.run_dir} is a copy of {claim.run}, and both have --{setting}={folder}. Copy "
             f"that folder to {config.run_dir / own}, then add --{setting}={own}."

@@ -74,7 +74,8 @@ def _mention_runs_of_another_size(config: Config, given: dict) -> None:
     if sizes & {*given} or given.get("config"):
         return
     for run in read_all_runs(config.run_dir.parent).values():
-        if dataset_may_be_of_run(run, config.dataset):
+        is_of_another_size = (run.height, run.width) != (config.height, config.width)
+        if is_of_another_size and dataset_may_be_of_run(run, config.dataset):
             text = "%s is a new run, at %sx%s; to continue %s, at %sx%s, add --out_name=%s."
             both = config.run_dir, config.width, config.height, run.run_dir, run.width, run.height
             logging.info(text, *both, shlex.quote(run.name))

@@ -59,6 +59,11 @@ def keep_copy_aside(path: Path) -> Path:
     return copy
 
 
+def expand_home(path: str) -> Path:
+    """The path with its ~ replaced. Of an unknown user it stays, where Path's own method raises."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def link_or_copy(path: Path, copy: Path) -> None:
     """Makes `copy` the same file as `path`, or, where links fail, one with the same content.
 

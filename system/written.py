@@ -142,10 +142,8 @@ def replace_files(folder: Path, contents: dict[str, bytes], *, what: str, kind: 
     """
     old = read_record_of_folder(folder)
     if old and _is_of_another_kind(old, kind):
-        aside = put_aside(folder)
-        logging.info(
-            "%s was moved aside to %s: it holds %s, %s.", folder, aside.name, old.what, old.kind
-        )
+        reason = _describe_other_kind(old, _describe_users_entries(folder, old))
+        logging.info("%s was moved aside to %s: %s.", folder, put_aside(folder).name, reason)
         old = None
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporary_leftovers(folder)
@@ -249,15 +247,14 @@ def _explain_unreplaceable_folder(path: Path, draft: Path, record: Record) -> st
     old = None if path.is_symlink() else read_record_of_folder(path)
     if old is None:
         return UNKNOWN
-    users = _list_entries_of_user(path, old)
-    along = f"; your {join_names_for_error(users, NAMES_SHOWN)} went along" if users else ""
+    along = _describe_users_entries(path, old)
     if changed := _find_written_file_changed_since(path, old):
         return f"{changed} {CHANGED}{along}"
     if _is_of_another_kind(old, record.kind):
-        return f"it holds {old.what}, {old.kind}{along}"
+        return _describe_other_kind(old, along)
     if old.size > record.size:
         return _compare_with_larger_record(path, old, record) + along
-    if taken := _find_name_taken_by_user(draft, path, users):
+    if taken := _find_name_taken_by_user(draft, path, _list_entries_of_user(path, old)):
         return f"{taken} was not written by this program, but its name is needed"
     return ""
 
@@ -265,6 +262,16 @@ def _explain_unreplaceable_folder(path: Path, draft: Path, record: Record) -> st
 def _is_of_another_kind(old: Record, kind: str) -> bool:
     """Whether both kinds are known, and differ."""
     return bool(old.kind and kind) and old.kind != kind
+
+
+def _describe_other_kind(old: Record, along: str) -> str:
+    return f"it holds {old.what}, {old.kind}{along}"
+
+
+def _describe_users_entries(folder: Path, record: Record) -> str:
+    """What to add to a line about a folder that is moved aside; "" if it holds nothing else."""
+    users = _list_entries_of_user(folder, record)
+    return f"; your {join_names_for_error(users, NAMES_SHOWN)} went along" if users else ""
 
 
 def _compare_with_larger_record(path: Path, old: Record, record: Record) -> str:

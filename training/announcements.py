@@ -28,13 +28,8 @@ from training.progress_bar import is_total_known
 
 SHAPES_FROM_STEP = 400  # benchmarks/results.md: when shapes appear
 ADVISED_STEPS = 2000  # the faces in the README took 1,563
-CARRIED_OVER = (
-    "labels",
-    "stem_width",
-    "batch_size",
-    "mixed_precision",
-    *LENGTHS,
-)  # to --preset modern, with DATA
+# To --preset modern, with DATA.
+CARRIED_OVER = ("labels", "stem_width", "batch_size", "mixed_precision", *LENGTHS)
 
 
 def announce_training(

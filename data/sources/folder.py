@@ -23,7 +23,7 @@ from data.sources.source import (
 from system.text import escape_unprintable
 from system.written import RECORD_NAME, list_files_as_written
 
-NOT_MISSED = {"Thumbs.db", "desktop.ini", "lock", "run.json", "config.json"}  # by nobody
+NOT_MISSED = {"Thumbs.db", "desktop.ini", "lock", "run.json", "config.json"}  # among the images
 
 
 def open_image_folder(
@@ -40,7 +40,11 @@ def open_image_folder(
 
     place = f"folder {escape_unprintable(str(folder))}"
     fingerprint = _fingerprint_image_folder(folder, names)
-    how = {"root": folder, "names": lambda: names, "left_out": list_left_out(files, pattern)}
+    how = {
+        "root": folder,
+        "names": lambda: names,
+        "left_out": lambda: list_left_out(files, pattern),
+    }
     return Source(place, fingerprint, len(names), list_image_paths, **how)
 
 
@@ -70,7 +74,7 @@ def open_image_zip(path: Path, *, pattern: str = "", limit: int | None = None) -
 
     place = f"zip {escape_unprintable(str(path))}"
     how = {"root": path, "names": lambda: [info.filename for info in infos]}
-    how |= {"left_out": list_left_out(sorted(names), pattern)}
+    how |= {"left_out": lambda: list_left_out(sorted(names), pattern)}
     return Source(place, fingerprint_dataset_file(path), len(infos), read_zipped_images, **how)
 
 

@@ -33,7 +33,7 @@ class Source:
     root: the folder or the file, if there is one.
     path: the folder or the file that --dataset names, if it names one.
     names: yields the names of the images in the order of `items`; None if they are their numbers.
-    left_out: names of files beside the images that are hidden or have no image's suffix, if known.
+    left_out: lists the files beside the images that are hidden or have no image extension.
     labels: if the dataset has classes, returns their names and the class of every image (count,).
     attributes: if it has attributes, takes the names of some, in any case, and returns their names
         and a float32 array (count, names) of 0 and 1.
@@ -50,7 +50,7 @@ class Source:
     attributes: Callable[[tuple[str, ...]], tuple[tuple[str, ...], np.ndarray]] | None = None
     path: Path | None = None
     names: Callable[[], Iterable[str]] | None = None
-    left_out: tuple[str, ...] = ()
+    left_out: Callable[[], tuple[str, ...]] = tuple
 
 
 def open_regular_dataset_file(path: Path) -> BinaryIO:

@@ -1,7 +1,6 @@
 """Loads the networks whose features a command compares, from the files that the user has."""
 
 import dataclasses
-import os
 from pathlib import Path
 
 from absl import logging
@@ -13,6 +12,7 @@ from evaluate.features.own_network import SavedModelFeatures
 from evaluate.fid import check_statistics_fit, read_fid_statistics
 from evaluate.frechet import Moments
 from evaluate.metrics import CLASSES, FEATURES, METRICS, MOMENTS, OF_INCEPTION, FeatureFiles
+from system.files import expand_home
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,24 +63,20 @@ def load_feature_networks(
 
 
 def _load_feature_network_of_user(path: str | None) -> SavedModelFeatures | None:
-    return None if path is None else SavedModelFeatures(_expand_evaluation_path(path))
+    return None if path is None else SavedModelFeatures(expand_home(path))
 
 
 def _load_inception(path: str | None, data_dir: Path) -> Inception:
-    given = None if path is None else _expand_evaluation_path(path)
+    given = None if path is None else expand_home(path)
     return Inception(find_inception_file(given, data_dir))
 
 
 def _load_statistics(path: str | None, inception: Inception) -> Moments | None:
     if path is None:
         return None
-    statistics = read_fid_statistics(_expand_evaluation_path(path))
+    statistics = read_fid_statistics(expand_home(path))
     check_statistics_fit(statistics, len(inception.weights))
     return statistics
-
-
-def _expand_evaluation_path(path: str) -> Path:
-    return Path(os.path.expanduser(path))  # noqa: PTH111  (Path's own raises RuntimeError)
 
 
 def _report_metrics_left_out(faults: list[tuple[list[str], str]], *, are_all: bool) -> None:

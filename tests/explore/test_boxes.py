@@ -41,7 +41,7 @@ def test_boxes_are_read(file_of):
         ("1 4 3 4 5", "line 1"),
         ("1 2 5 4 3", "line 1"),
         ("# none\n\n", "a file without boxes."),
-        ("\n" * 1_000_001, "a file of 1,000,001 bytes."),
+        ("\n" * 1_000_001, "a file of 1,000,001 bytes, and at most 1,000,000 are allowed."),
         ("\0\x1b[31m", r"line 1: \x00\x1b[31m."),
     ],
 )

@@ -69,8 +69,8 @@ def test_a_mask_of_the_images_size_is_cropped_with_it(write_mask):
     ("levels", "reason"),
     [
         (np.full((5, 4), 255), "as large as the networks' images, 4 wide x 4 high, or as face.png"),
-        (np.zeros((4, 4)), "which hides nothing of it"),
-        (np.full((4, 4), 255), "which hides everything of it"),
+        (np.zeros((4, 4)), "which hides nothing."),
+        (np.full((4, 4), 255), "which hides everything."),
     ],
 )
 def test_other_masks_are_refused_in_one_line(write_mask, levels, reason):

@@ -91,6 +91,6 @@ def test_files_that_a_user_may_miss_are_listed(tmp_path, photos):
             archive.write(path, f"in/{path.name}")
 
     missed = (".two.png", "four.heic", "three")
-    assert open_image_folder(folder).left_out == missed
-    assert open_image_folder(folder, pattern="*.png").left_out == ()
-    assert open_image_zip(tmp_path / "images.zip").left_out == tuple(f"in/{x}" for x in missed)
+    assert open_image_folder(folder).left_out() == missed
+    assert open_image_folder(folder, pattern="*.png").left_out() == ()
+    assert open_image_zip(tmp_path / "images.zip").left_out() == tuple(f"in/{x}" for x in missed)
