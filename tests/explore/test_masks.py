@@ -68,7 +68,10 @@ def test_a_mask_of_the_images_size_is_cropped_with_it(write_mask):
 @pytest.mark.parametrize(
     ("levels", "reason"),
     [
-        (np.full((5, 4), 255), "as large as the networks' images, 4 wide x 4 high, or as face.png"),
+        (
+            np.full((5, 4), 255),
+            "same size as the networks' images, 4 wide x 4 high, or as face.png",
+        ),
         (np.zeros((4, 4)), "which hides nothing."),
         (np.full((4, 4), 255), "which hides everything."),
     ],
