@@ -7,6 +7,7 @@
   python main.py --dataset celebA --export              write a SavedModel
   python main.py --dataset mnist --sample 9 --label 7   draw one class
   python main.py --import_weights PATH --out_name NAME  import other weights
+  python main.py --runs                                 list what was trained
 
 Write flags as --name=value or --name value, and on-off flags as --train or
 --notrain. --verbosity=1 shows tracebacks and the libraries' own messages.
@@ -40,6 +41,7 @@ try:
         find_run_unless_dataset_is_enough,
     )
     from system import console, devices
+    from system.files import expand_home
     from system.signals import Interruption, die_quietly_of_a_closed_pipe
 except ModuleNotFoundError as error:  # as happens without .venv
     end_without_package(error)
@@ -95,6 +97,12 @@ def run_actions(given: dict, wanted: set[str]) -> None:
 
 # Each action takes the user's settings and the names of all requested actions. It returns the
 # settings for the next actions, or None to stop there.
+
+
+def perform_runs_action(given: dict, _) -> None:
+    from runs.listing import format_runs
+
+    console.print_result(format_runs(expand_home(given.get("out_dir", Config.out_dir))))
 
 
 def perform_import_weights_action(given: dict, wanted: set[str]) -> dict:
@@ -256,6 +264,7 @@ def perform_explore_action(given: dict, _) -> dict:
 
 
 ACTIONS = {  # by the flag that asks for them, in the order in which they run
+    "runs": perform_runs_action,
     "import_weights": perform_import_weights_action,
     "dry_run": perform_dry_run_action,
     "train": perform_train_action,

@@ -92,6 +92,7 @@ def _define_action_flags() -> None:
         **group,
     )
     flags.DEFINE_boolean("train", False, "train, or resume where the run stopped", **group)
+    flags.DEFINE_boolean("runs", False, "list the runs in out_dir", **group)
 
 
 def _define_drawing_flags() -> None:
@@ -375,6 +376,10 @@ def _check_action_flags(wanted: set[str]) -> None:
         raise ValueError(
             f"--dry_run writes nothing, so it cannot be combined with --{min(others)}. "
             "Received: both. Drop one of them."
+        )
+    if "runs" in wanted and (others := wanted - {"runs"}):
+        raise ValueError(
+            f"--runs only lists the runs. Received: also --{min(others)}. Drop one of them."
         )
     if "dry_run" in wanted and "train" not in wanted and (others := wanted - {"dry_run"}):
         raise ValueError(
