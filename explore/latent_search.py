@@ -35,7 +35,8 @@ class LatentSearch:
     """Searches for latents whose images have the smallest loss, in inference mode.
 
     measure: the loss. It treats each image separately. The candidates are the first samples of the
-    run's seed; with labels, these take turns, and the label of a latent is never changed.
+    run's seed. Their labels are those that --label chooses, else all; they take turns, and the
+    label of a latent is never changed.
     """
 
     def __init__(self, subject: Subject, measure: Measure):
@@ -45,7 +46,9 @@ class LatentSearch:
         count = CANDIDATES
         if subject.config.y_dim:
             count = max(count, len(list_picture_labels(subject.config)))
-        z, self.y = subject.sampler.choose_latents_and_labels(subject.config.seed, count)
+        z, self.y = subject.sampler.choose_latents_and_labels(
+            subject.config.seed, count, subject.choices.label
+        )
         self.z = z.numpy()
         self.images = subject.sampler.draw(self.z, self.y)
         self._measure_candidates = tf.function(self._measure_batch, autograph=False)
