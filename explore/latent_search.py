@@ -16,7 +16,7 @@ from tqdm import tqdm
 import ops
 from data.label_choice import list_picture_labels
 from explore.subject import Subject
-from sample import DRAW_BATCH
+from sample import iterate_draw_batches
 
 CANDIDATES = 1024  # latents that are tried
 STARTS = 16  # of them, the best, that are improved
@@ -70,12 +70,8 @@ class LatentSearch:
 
     def _measure_all_candidates(self, goal: tuple) -> np.ndarray:
         """Losses (candidates,)."""
-        parts = []
-        for first in range(0, len(self.images), DRAW_BATCH):
-            part = slice(first, first + DRAW_BATCH)
-            y = None if self.y is None else tf.constant(self.y[part])
-            parts.append(self._measure_candidates(tf.constant(self.images[part]), y, *goal))
-        return np.concatenate(parts)
+        batches = iterate_draw_batches(self.images, self.y)
+        return np.concatenate([self._measure_candidates(*batch, *goal) for batch in batches])
 
     def _measure_batch(self, images, y, *goal):
         return self.measure(ops.to_float(images), y, *goal)
