@@ -152,7 +152,6 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
         "features",
         "fid_stats",
         "inception",
-        "label",
         "visualize_option",
         "preset",
         "config",
@@ -319,7 +318,7 @@ def test_a_label_that_the_data_lack_stops_before_the_training(call, tmp_path):
             ["--explore", "conv_arithmetic", "--dry_run"],
             "--dry_run writes nothing, so it cannot be combined with --explore",
         ),
-        (["--label", "3", "--export"], "--label needs --sample or --visualize"),
+        (["--label", "3", "--export"], "--label needs --sample, --visualize or --explore"),
     ],
 )
 def test_actions_that_do_not_go_together(arguments, message):
