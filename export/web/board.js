@@ -36,7 +36,7 @@ class Board {
     frame.style.setProperty("--rows", this.rows);
     find("z-lines").hidden = this.columns > MOST_LINES;
     find("z-size").textContent = count(page.z_dim, "number");
-    Object.assign(find("brush"), { min: this.low, max: this.high, step: (this.high - this.low) / 100 });
+    Object.assign(find("brush"), { min: this.low, max: this.high, step: (this.high - this.low) / 200 });
     find("brush").value = this.high;
     find("cell").max = page.z_dim;
     this.explainTool();
