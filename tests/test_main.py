@@ -149,6 +149,7 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
         *EXPLORE_CHOICES,
         "checkpoint",
         "evaluate_samples",
+        "export_dtype",
         "features",
         "fid_stats",
         "inception",
@@ -193,10 +194,11 @@ def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
     code, out, err = command("--train", "--sample", 3, "--export", "--steps", 4, *small, *places)
     run = tmp_path / "out" / "digits-16x16"
     assert code == 0, err
-    assert [line.rpartition(" ")[2] for line in out.splitlines()[-2:]] == [
+    assert [line.rpartition(" ")[2] for line in out.splitlines()[-3:-1]] == [
         str(run / "samples" / "seed_0"),
         str(run / "export" / "saved_model"),
     ]
+    assert out.splitlines()[-1].startswith('to load it: tf.saved_model.load("')
     assert f"the grids are in {run / 'samples'}, and their animation is training.gif" in out
     assert not any(line in err for line in out.splitlines())
     assert len(list((run / "samples" / "seed_0").glob("0*.png"))) == 3
@@ -320,6 +322,7 @@ def test_a_label_that_the_data_lack_stops_before_the_training(call, tmp_path):
             "--dry_run writes nothing, so it cannot be combined with --explore",
         ),
         (["--label", "3", "--export"], "--label needs --sample or --visualize"),
+        (["--train", "--export", "tflite"], "--export must be some of saved_model, onnx, litert"),
     ],
 )
 def test_actions_that_do_not_go_together(arguments, message):

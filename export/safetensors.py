@@ -1,0 +1,45 @@
+"""Both networks' arrays as a safetensors file, which holds numbers and text, never code.
+
+Each array has the path of its variable, such as generator/conv1/kernel, in float32. The metadata
+are texts: config, the run's settings as JSON; step; weights, "ema" if the generator is the averaged
+one, else "live".
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from safetensors import numpy as safetensors
+from safetensors import safe_open
+
+from config.stored import make_config_from_dict
+from export.card import list_settings_to_publish
+from export.saved_model import make_generate_signature
+from export.source import Source
+from model import Generator
+
+
+def encode_file(source: Source) -> bytes:
+    """The bytes of weights.safetensors."""
+    arrays = {
+        f"{network.name}/{variable.path}": variable.numpy()
+        for network in (source.generator, source.discriminator)
+        for variable in network.variables
+    }
+    config = json.dumps(list_settings_to_publish(source.config))
+    step, weights = source.restored
+    metadata = {"format": "np", "config": config, "step": str(step), "weights": weights}
+    return safetensors.save(arrays, metadata)
+
+
+def draw_from_file(path: Path, z: np.ndarray, y: np.ndarray | None) -> np.ndarray:
+    """z (B, z_dim), with labels y (B, y_dim) -> images (B, H, W, C), from nothing but the file."""
+    with safe_open(path, framework="np") as file:
+        settings = json.loads(file.metadata()["config"])
+        config = make_config_from_dict(settings, str(path))
+        generator = Generator(config.network_config())
+        for variable in generator.variables:
+            variable.assign(file.get_tensor(f"{generator.name}/{variable.path}"))
+    draw = make_generate_signature(generator)
+    return draw(tf.constant(z), None if y is None else tf.constant(y))["images"].numpy()
