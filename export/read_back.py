@@ -11,6 +11,7 @@ from data import label_choice
 from export.formats import FLOAT16, FLOAT32, FORMATS, REQUIREMENTS
 from export.saved_model import make_generate_signature
 from export.source import Source
+from system.devices import hold_stderr_until_error
 from system.text import shorten_to_one_line
 
 CHECKED_IMAGES = 4  # enough to show a wrong layer, and drawn in a moment
@@ -29,7 +30,8 @@ def read_format_back(source: Source, name: str) -> int | None:
         return None
 
     z, y = choose_latents_to_check(source)
-    images = module.draw_from_file(source.folder / form.file, z, y)
+    with hold_stderr_until_error():  # LiteRT's C++ part prints what it does
+        images = module.draw_from_file(source.folder / form.file, z, y)
     levels = measure_difference_in_levels(images, draw_with_network(source, z, y))
     by = f" by {form.runtime}" if form.runtime else ""
     if levels > LIKELY_LEVELS[source.dtype if form.takes_dtype else FLOAT32]:

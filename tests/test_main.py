@@ -211,6 +211,16 @@ def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
         "oneDNN" in line or "Sharding" in line or "Writing fingerprint" in line for line in lines
     )
 
+    code, out, err = command("--export", "onnx,litert", *places)
+    assert code == 0, err
+    assert [line.rpartition("/")[2] for line in out.splitlines()[::2]] == [
+        *("generator.onnx", "generator.tflite")
+    ]
+    assert {line.split()[1:4] == ["was", "read", "back"] for line in err.splitlines()} == {
+        *(True, False)  # model_card.json is replaced
+    }
+    assert not any("XNNPACK" in line for line in err.splitlines())
+
     # The same flags resume it, sampling needs no data or sizes, and networks keep their shape.
     code, _, err = call("--train", "--steps", 6, *small, *places)
     assert code == 0, err
@@ -243,7 +253,7 @@ def test_a_run_goes_on_with_another_batch_size(call, caplog, tmp_path):
 
 @pytest.mark.slow
 def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(call, caplog, tmp_path):
-    """Killed just before its second checkpoint is recorded; faults/test_kills.py has 35 more
+    """Killed just before its second checkpoint is recorded; faults/test_kills.py has 37 more
     moments.
     """
 
