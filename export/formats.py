@@ -2,8 +2,8 @@
 
 Each is a module of this package, found by its name. A format in one file has `encode_file(source)
 -> bytes`, one in a folder `fill_folder(source, folder)`; source: `export.source.Source`. If what
-was written can be read back here, the module also has `draw_from_file(path, z, y) -> images`.
-Imports no TensorFlow.
+was written can be read back here, the module also has `load_generator(path)`, which returns a
+function of z= and y= that draws. Imports no TensorFlow.
 """
 
 import dataclasses

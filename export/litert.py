@@ -7,6 +7,7 @@ arrays, so it is the same on every machine.
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,17 +26,18 @@ def encode_file(source: Source) -> bytes:
     return convert_to_litert(source.plain, dtype=source.dtype)
 
 
-def draw_from_file(path: Path, z: np.ndarray, y: np.ndarray | None) -> np.ndarray:
-    """z (B, z_dim), with labels y (B, y_dim) -> images (B, H, W, C), as LiteRT draws them."""
+def load_generator(path: Path) -> Callable[..., np.ndarray]:
+    """A function z (B, z_dim), with labels y (B, y_dim) -> images (B, H, W, C), in LiteRT."""
     from ai_edge_litert.interpreter import Interpreter
 
-    draw = Interpreter(os.fspath(path)).get_signature_runner()
-    inputs = {"z": z} if y is None else {"z": z, "y": y}
-    images = [
-        draw(**{name: rows[number : number + 1] for name, rows in inputs.items()})["images"]
-        for number in range(len(z))
-    ]
-    return np.concatenate(images)
+    draw_one = Interpreter(os.fspath(path)).get_signature_runner()
+
+    def draw_one_by_one(**inputs):
+        numbers = range(len(inputs["z"]))
+        ones = [{name: rows[k : k + 1] for name, rows in inputs.items()} for k in numbers]
+        return np.concatenate([draw_one(**one)["images"] for one in ones])
+
+    return draw_one_by_one
 
 
 def convert_to_litert(plain: PlainGenerator, *, dtype: str = "float32") -> bytes:

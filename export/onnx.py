@@ -6,6 +6,7 @@ runtimes disagree about automatic ones.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +35,12 @@ def encode_file(source: Source) -> bytes:
     return model.SerializeToString()
 
 
-def draw_from_file(path: Path, z: np.ndarray, y: np.ndarray | None) -> np.ndarray:
-    """z (B, z_dim), with labels y (B, y_dim) -> images (B, H, W, C), as onnxruntime draws them."""
+def load_generator(path: Path) -> Callable[..., np.ndarray]:
+    """A function z (B, z_dim), with labels y (B, y_dim) -> images (B, H, W, C), in onnxruntime."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    inputs = {"z": z} if y is None else {"z": z, "y": y}
-    [images] = session.run(["images"], inputs)
-    return images
+    return lambda **inputs: session.run(["images"], inputs)[0]
 
 
 def make_onnx_model(plain: PlainGenerator, *, dtype: str = "float32") -> onnx.ModelProto:

@@ -26,13 +26,13 @@ def read_format_back(source: Source, name: str) -> int | None:
     """
     form = FORMATS[name]
     module = importlib.import_module(f"export.{name}")
-    if not hasattr(module, "draw_from_file") or not _can_import(form.runtime, form.file):
+    if not hasattr(module, "load_generator") or not _can_import(form.runtime, form.file):
         return None
 
-    z, y = choose_latents_to_check(source)
+    inputs = choose_inputs_to_check(source, CHECKED_IMAGES)
     with hold_stderr_until_error():  # LiteRT's C++ part prints what it does
-        images = module.draw_from_file(source.folder / form.file, z, y)
-    levels = measure_difference_in_levels(images, draw_with_network(source, z, y))
+        images = module.load_generator(source.folder / form.file)(**inputs)
+    levels = measure_difference_in_levels(images, draw_with_network(source, inputs))
     by = f" by {form.runtime}" if form.runtime else ""
     if levels > LIKELY_LEVELS[source.dtype if form.takes_dtype else FLOAT32]:
         logging.warning(
@@ -48,17 +48,18 @@ def read_format_back(source: Source, name: str) -> int | None:
     return levels
 
 
-def choose_latents_to_check(source: Source) -> tuple[np.ndarray, np.ndarray | None]:
-    """z (CHECKED_IMAGES, z_dim), with labels y (CHECKED_IMAGES, y_dim), both float32."""
+def choose_inputs_to_check(source: Source, count: int) -> dict[str, np.ndarray]:
+    """z (count, z_dim), and with labels y (count, y_dim), both float32: those of --sample."""
     config = source.config
-    z = ops.latents(config.seed, CHECKED_IMAGES, z_dim=config.z_dim, z_dist=config.z_dist)
-    return z.numpy(), label_choice.repeat_dataset_label_vectors(config, CHECKED_IMAGES)
+    z = ops.latents(config.seed, count, z_dim=config.z_dim, z_dist=config.z_dist).numpy()
+    y = label_choice.repeat_dataset_label_vectors(config, count)
+    return {"z": z} if y is None else {"z": z, "y": y}
 
 
-def draw_with_network(source: Source, z: np.ndarray, y: np.ndarray | None) -> np.ndarray:
+def draw_with_network(source: Source, inputs: dict[str, np.ndarray]) -> np.ndarray:
     """(B, H, W, C) float32, as the signature of the SavedModel draws them."""
     draw = make_generate_signature(source.generator)
-    return draw(tf.constant(z), None if y is None else tf.constant(y))["images"].numpy()
+    return draw(**{name: tf.constant(one) for name, one in inputs.items()})["images"].numpy()
 
 
 def measure_difference_in_levels(ones: np.ndarray, others: np.ndarray) -> int:

@@ -6,10 +6,10 @@ one, else "live".
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from safetensors import numpy as safetensors
 from safetensors import safe_open
 
@@ -33,8 +33,11 @@ def encode_file(source: Source) -> bytes:
     return safetensors.save(arrays, metadata)
 
 
-def draw_from_file(path: Path, z: np.ndarray, y: np.ndarray | None) -> np.ndarray:
-    """z (B, z_dim), with labels y (B, y_dim) -> images (B, H, W, C), from nothing but the file."""
+def load_generator(path: Path) -> Callable[..., np.ndarray]:
+    """A function z (B, z_dim), with labels y (B, y_dim) -> images (B, H, W, C), in TensorFlow.
+
+    The file alone says how to build the network.
+    """
     with safe_open(path, framework="np") as file:
         settings = json.loads(file.metadata()["config"])
         config = make_config_from_dict(settings, str(path))
@@ -42,4 +45,4 @@ def draw_from_file(path: Path, z: np.ndarray, y: np.ndarray | None) -> np.ndarra
         for variable in generator.variables:
             variable.assign(file.get_tensor(f"{generator.name}/{variable.path}"))
     draw = make_generate_signature(generator)
-    return draw(tf.constant(z), None if y is None else tf.constant(y))["images"].numpy()
+    return lambda **inputs: draw(**inputs)["images"].numpy()

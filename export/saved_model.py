@@ -2,6 +2,7 @@
 
 import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -144,11 +145,14 @@ def fill_folder(source: Source, folder: Path) -> None:
     warn_that_images_are_not_judged_alone(source.config)
 
 
-def draw_from_file(path: Path, z: np.ndarray, y: np.ndarray | None) -> np.ndarray:
-    """z (B, z_dim), with labels y (B, y_dim) -> images (B, H, W, C), as plain TensorFlow draws."""
-    inputs = {"z": z} if y is None else {"z": z, "y": y}
+def load_generator(path: Path) -> Callable[..., np.ndarray]:
+    """A function z (B, z_dim), with labels y (B, y_dim) -> images (B, H, W, C), in TensorFlow."""
     draw = tf.saved_model.load(os.fspath(path)).signatures["serving_default"]
-    return draw(**{name: tf.constant(one) for name, one in inputs.items()})["images"].numpy()
+
+    def draw_with_signature(**inputs):
+        return draw(**{name: tf.constant(one) for name, one in inputs.items()})["images"].numpy()
+
+    return draw_with_signature
 
 
 def warn_that_images_are_not_judged_alone(config: Config) -> None:

@@ -56,3 +56,8 @@ def make_latents(config: Config, count: int = 3) -> tuple:
     y_dim = config.network_config().y_dim
     y = np.eye(y_dim, dtype=np.float32)[np.arange(count) % y_dim] if y_dim else None
     return z, y
+
+
+def name_inputs(z, y) -> dict:
+    """What a runtime takes."""
+    return {"z": z} if y is None else {"z": z, "y": y}

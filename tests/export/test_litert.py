@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from generators import SHAPES, list_shapes, make_generator, make_latents
+from generators import SHAPES, list_shapes, make_generator, make_latents, name_inputs
 
-from export.litert import convert_to_litert, draw_from_file
+from export.litert import convert_to_litert, load_generator
 from export.plain import make_plain_generator
 from kernels import convolution
 
@@ -20,7 +20,9 @@ def test_litert_draws_what_the_generator_draws(name, tmp_path):
     z, y = make_latents(config)
     path = tmp_path / "generator.tflite"
     path.write_bytes(convert(generator, config))
-    np.testing.assert_allclose(draw_from_file(path, z, y), generator(z, y), atol=2e-5)
+    np.testing.assert_allclose(
+        load_generator(path)(**name_inputs(z, y)), generator(z, y), atol=2e-5
+    )
 
 
 def test_float16_halves_the_file(tmp_path):
@@ -30,7 +32,7 @@ def test_float16_halves_the_file(tmp_path):
     assert len(contents[1]) < 0.6 * len(contents[0])
     path = tmp_path / "generator.tflite"
     path.write_bytes(contents[1])
-    difference = np.abs(draw_from_file(path, z, None) - generator(z)).max()
+    difference = np.abs(load_generator(path)(z=z) - generator(z)).max()
     assert 1e-5 < difference < 5e-3
 
 

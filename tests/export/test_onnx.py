@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from generators import LABELS, SHAPES, list_shapes, make_generator, make_latents
+from generators import LABELS, SHAPES, list_shapes, make_generator, make_latents, name_inputs
 from onnx.reference import ReferenceEvaluator
 
 import ops
@@ -25,10 +25,6 @@ def run_in_onnxruntime(model, z, y) -> list[np.ndarray]:
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     return session.run(["images", "pixels"], name_inputs(z, y))
-
-
-def name_inputs(z, y) -> dict:
-    return {"z": z} if y is None else {"z": z, "y": y}
 
 
 @pytest.mark.parametrize("name", list_shapes("odd", "labels paper"))

@@ -7,7 +7,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load
 
-from export.safetensors import draw_from_file, encode_file
+from export.safetensors import encode_file, load_generator
 from export.source import restore_source
 from model import Discriminator, Generator
 from runs.checkpoints import restore_networks
@@ -56,7 +56,7 @@ def test_the_metadata_are_the_runs_settings(trained, path):
 
 def test_the_file_alone_draws_the_images_of_the_run(source, path):
     z = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
-    images = draw_from_file(path, z, None)
+    images = load_generator(path)(z=z)
     np.testing.assert_array_equal(images, source.generator(z))
 
 
