@@ -33,6 +33,12 @@ try:
     )
     from config.presets import apply_preset
     from config.settings import NETWORK_SETTINGS, Config
+    from export.formats import (
+        FLOAT32,
+        check_formats_can_be_written,
+        check_formats_fit_statistics,
+        choose_formats,
+    )
     from runs.find import (
         check_run_knows_its_dataset,
         find_run,
@@ -64,7 +70,9 @@ def main(argv: list[str]) -> int:
 
     try:
         parse_flags(argv)
-        run_actions(collect_given_settings(), collect_action_flags([*ACTIONS]))
+        given, wanted = collect_given_settings(), collect_action_flags([*ACTIONS])
+        choose_export_formats(wanted)  # now, not after training
+        run_actions(given, wanted)
     except KeyboardInterrupt:
         return report_interruption()
     except ModuleNotFoundError as error:  # TensorFlow and the like are imported when needed
@@ -200,13 +208,24 @@ def perform_evaluate_action(given: dict, _) -> dict:
     return given
 
 
-def perform_export_action(given: dict, _) -> dict:
-    config = find_run(given)
+def perform_export_action(given: dict, wanted: set[str]) -> dict:
+    config, names = find_run(given), choose_export_formats(wanted)
+    check_formats_fit_statistics(names, config.bn_statistics)
     devices.quietly_import_tensorflow()
-    from export.saved_model import write_saved_model
+    from export.exporting import export_run
 
-    write_saved_model(config, checkpoint=FLAGS.checkpoint)
+    dtype = FLAGS.export_dtype or FLOAT32
+    export_run(config, names, checkpoint=FLAGS.checkpoint, dtype=dtype)
     return given
+
+
+def choose_export_formats(wanted: set[str]) -> list[str]:
+    """The formats in --export. Raises ValueError for those unknown, or without their package."""
+    if "export" not in wanted:
+        return []
+    names = choose_formats(FLAGS.export)
+    check_formats_can_be_written(names, has_dtype=FLAGS.export_dtype is not None)
+    return names
 
 
 def perform_freeze_action(given: dict, _) -> dict:

@@ -2,8 +2,8 @@
 
 Each is a module of this package, found by its name. A format in one file has `encode_file(source)
 -> bytes`, one in a folder `fill_folder(source, folder)`; source: `export.source.Source`. If what
-was written can be read back here, the module also has `draw_from_file(path, z, y) -> images`.
-Imports no TensorFlow.
+was written can be read back here, the module also has `load_generator(path)`, which returns a
+function of z= and y= that draws. Imports no TensorFlow.
 """
 
 import dataclasses
@@ -22,7 +22,8 @@ class Format:
     """A value of --export.
 
     what: the thing, with its article. file: its name in export/, of a folder if is_folder. load:
-    code that loads it and draws, with {path} for its place. package: what must be installed to
+    code that loads it and draws, with {path} for its place and {arguments} or {feed} for z, with
+    labels z and y, as arguments or as a dict. package: what must be installed to
     write it, as it is imported; "" for nothing. runtime: what must be installed to read it back; ""
     if nothing more is, or it cannot be read back here. takes_dtype: whether --export_dtype applies.
     draws_alone: whether it draws each image by itself, without the statistics of a batch.
@@ -42,13 +43,13 @@ FORMATS = {
     "saved_model": Format(
         what="the SavedModel",
         file="saved_model",
-        load='tf.saved_model.load("{path}").signatures["serving_default"](z=z)["images"]',
+        load='tf.saved_model.load("{path}").signatures["serving_default"]({arguments})["images"]',
         is_folder=True,
     ),
     "onnx": Format(
         what="the ONNX model",
         file="generator.onnx",
-        load='onnxruntime.InferenceSession("{path}").run(["images"], {{"z": z}})',
+        load='onnxruntime.InferenceSession("{path}").run(["images"], {feed})',
         package="onnx",
         runtime="onnxruntime",
         takes_dtype=True,
@@ -57,13 +58,13 @@ FORMATS = {
     "litert": Format(
         what="the LiteRT model",
         file="generator.tflite",
-        load='ai_edge_litert.interpreter.Interpreter("{path}").get_signature_runner()(z=z)',
+        load='ai_edge_litert.interpreter.Interpreter("{path}").get_signature_runner()({arguments})',
         runtime="ai_edge_litert",
         takes_dtype=True,
         draws_alone=True,
     ),
     "safetensors": Format(
-        what="the weights in safetensors",
+        what="the safetensors file",
         file="weights.safetensors",
         load='safetensors.numpy.load_file("{path}")',
         package="safetensors",
@@ -115,6 +116,14 @@ def check_draws_each_image_alone(statistics: str, name: str) -> None:
             f"--bn_statistics must be moving for {name}, which draws each image by itself. "
             f"Received: {statistics}. Add --bn_statistics=moving, or export a saved_model."
         )
+
+
+def explain_loading(name: str, place: str, *, has_labels: bool) -> str:
+    """The code that loads a format from `place` and draws with it."""
+    inputs = ("z", "y") if has_labels else ("z",)
+    arguments = ", ".join(f"{one}={one}" for one in inputs)
+    feed = ", ".join(f'"{one}": {one}' for one in inputs)
+    return FORMATS[name].load.format(path=place, arguments=arguments, feed=f"{{{feed}}}")
 
 
 def is_package_installed(package: str) -> bool:

@@ -17,6 +17,7 @@ from kernels.resize import merge_resize_into_kernel
 from model import Generator
 
 DENSE, TRANSPOSED_CONV = "dense", "transposed_conv"
+MAX_BYTES = 2**31 - 2**24  # of weights: protobufs and flatbuffers end at 2 GiB; the rest is graph
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,6 +80,16 @@ def make_plain_generator(
             *_make_plain_transposed_convs(generator),
         ),
     )
+
+
+def check_plain_generator_fits(plain: PlainGenerator, name: str, *, item_bytes: int = 4) -> None:
+    """Raises ValueError for more weights than the file of a format can hold. name: the format's."""
+    size = plain.count_weights() * item_bytes
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"--export {name} holds generators of up to {MAX_BYTES / 1e9:.1f} GB. "
+            f"Received: one of {size / 1e9:.1f} GB. Export a saved_model or safetensors."
+        )
 
 
 def _make_plain_label_layer(generator: Generator) -> PlainLayer:

@@ -1,59 +1,19 @@
+import dataclasses
+
 import numpy as np
 import pytest
+from generators import LABELS, SHAPES, list_shapes, make_generator, make_latents
 from plain_numpy import draw_with_numpy
 
-from config.presets import PRESETS, apply_preset
+from config.presets import PRESETS
 from config.settings import Config
-from export.plain import make_plain_generator
+from export.plain import check_plain_generator_fits, make_plain_generator
 from model import Generator
 
-LABELS = {"labels": "folder", "label_names": ("a", "b", "c"), "fc_width": 16}
-# The smallest stems, odd sides, both paddings, gray and alpha, every way to enlarge, with labels.
-SETTINGS = {
-    "reference": {},
-    "paper": {"preset": "paper"},
-    "tutorial": {"preset": "tutorial"},
-    "modern": {"preset": "modern"},
-    "odd": {"output_height": 33, "output_width": 47},
-    "odd paper": {"output_height": 30, "output_width": 50, "preset": "paper"},
-    "odd tutorial": {"output_height": 27, "output_width": 21, "preset": "tutorial"},
-    "tiny stem": {"output_height": 8, "output_width": 15, "blocks": 2},
-    "gray": {"c_dim": 1},
-    "alpha": {"c_dim": 4, "output_width": 24},
-    "resize": {"upsample": "resize", "output_width": 21},
-    "smooth": {"upsample": "smooth", "output_width": 21},
-    "smooth tutorial": {"upsample": "smooth", "output_width": 21, "preset": "tutorial"},
-    "labels": LABELS,
-    "labels paper": LABELS | {"preset": "paper", "output_width": 21},
-    "labels resize": LABELS | {"upsample": "resize", "preset": "modern", "c_dim": 1},
-}
 
-
-def make_generator(**changes) -> tuple[Generator, Config]:
-    """A narrow generator whose every weight and statistic is random, far from its start."""
-    settings = {"output_height": 16, "c_dim": 3, "z_dim": 8, "stem_width": 32} | changes
-    config = Config(**apply_preset(settings) | {"bn_statistics": "moving", "stem_width": 32})
-    generator, rng = Generator(config.network_config()), np.random.default_rng(0)
-    for variable in generator.variables:
-        shape, name = tuple(variable.shape), variable.path.rsplit("/", 1)[-1]
-        if name in ("gamma", "moving_variance"):
-            variable.assign(rng.uniform(0.5, 2, shape))
-        elif variable.dtype == "float32":
-            variable.assign(rng.normal(0, 0.15, shape))
-    return generator, config
-
-
-def make_latents(config: Config, count: int = 3) -> tuple:
-    rng = np.random.default_rng(1)
-    z = rng.normal(size=(count, config.z_dim)).astype(np.float32)
-    y_dim = config.network_config().y_dim
-    y = np.eye(y_dim, dtype=np.float32)[np.arange(count) % y_dim] if y_dim else None
-    return z, y
-
-
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", list_shapes("reference", "odd paper", "smooth", "labels resize"))
 def test_plain_arrays_draw_what_the_generator_draws(name):
-    generator, config = make_generator(**SETTINGS[name])
+    generator, config = make_generator(**SHAPES[name])
     z, y = make_latents(config)
     images = np.asarray(generator(z, y))
     assert 0.1 < np.abs(images).mean() < 0.9  # neither gray nor saturated
@@ -90,5 +50,16 @@ def test_statistics_of_the_batch_are_refused():
         make_plain_generator(Generator(network))
 
 
+def test_a_generator_larger_than_a_file_can_hold_is_refused():
+    """As large as --stem_width 8192 for 64x64; the array takes no memory."""
+    plain = make_plain_generator(make_generator()[0])
+    kernel = np.broadcast_to(np.float32(0), (5, 5, 4096, 8192))
+    huge = dataclasses.replace(plain.layers[1], kernel=kernel)
+    plain = dataclasses.replace(plain, layers=(plain.layers[0], huge))
+    with pytest.raises(ValueError, match=r"--export onnx holds .* 2\.1 GB\. Received: one of 3\.4"):
+        check_plain_generator_fits(plain, "onnx")
+    check_plain_generator_fits(plain, "onnx", item_bytes=2)
+
+
 def test_every_preset_is_among_them():
-    assert {*PRESETS} <= {*SETTINGS}
+    assert {*PRESETS} <= {*SHAPES}
