@@ -14,6 +14,7 @@ Write flags as --name=value or --name value, and on-off flags as --train or
 
 import dataclasses
 import sys
+import webbrowser
 from pathlib import Path
 
 from system.packages import end_without_package
@@ -215,7 +216,9 @@ def perform_export_action(given: dict, wanted: set[str]) -> dict:
     from export.exporting import export_run
 
     dtype = FLAGS.export_dtype or FLOAT32
-    export_run(config, names, checkpoint=FLAGS.checkpoint, dtype=dtype)
+    paths = export_run(config, names, checkpoint=FLAGS.checkpoint, dtype=dtype)
+    if FLAGS.open:
+        open_in_browser(paths["page"])
     return given
 
 
@@ -225,7 +228,18 @@ def choose_export_formats(wanted: set[str]) -> list[str]:
         return []
     names = choose_formats(FLAGS.export)
     check_formats_can_be_written(names, has_dtype=FLAGS.export_dtype is not None)
+    if FLAGS.open and "page" not in names:
+        raise ValueError(
+            f"--open opens the page of --export page. Received: --export={FLAGS.export}. "
+            "Add page, or drop --open."
+        )
     return names
+
+
+def open_in_browser(path: Path) -> None:
+    """Opens a file in the user's browser; logs it where there is none."""
+    if not webbrowser.open(path.resolve().as_uri()):
+        logging.warning("No browser was found to open %s in.", path)
 
 
 def perform_freeze_action(given: dict, _) -> dict:

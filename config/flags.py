@@ -167,8 +167,8 @@ def _define_export_flags() -> None:
     flags.DEFINE_string(
         "export",
         None,
-        "write the run in other programs' formats: saved_model,onnx,litert,safetensors; without a "
-        "value: saved_model",
+        "write the run in other programs' formats: saved_model,onnx,litert,safetensors,page; "
+        "without a value: saved_model",
         **group,
     )
     flags.DEFINE_enum(
@@ -177,6 +177,9 @@ def _define_export_flags() -> None:
         ["float32", "float16"],
         "how --export onnx,litert store the weights; float16 halves the file; default: float32",
         **group,
+    )
+    flags.DEFINE_boolean(
+        "open", False, "open the page that --export page writes in a browser", **group
     )
     flags.DEFINE_boolean(
         "freeze",
@@ -395,7 +398,7 @@ def _check_action_flags(wanted: set[str]) -> None:
     _check_label_flags(draws=bool(wanted & {"sample", "visualize"}))
     _check_flags_need_action(EVALUATE_FILES, "evaluate", wanted)
     _check_flags_need_action(EXPLORE_CHOICES, "explore", wanted)
-    _check_flags_need_action(("export_dtype",), "export", wanted)
+    _check_flags_need_action(("export_dtype", "open"), "export", wanted)
     if "dry_run" in wanted and (others := wanted & {"import_weights", "explore"}):
         raise ValueError(
             f"--dry_run writes nothing, so it cannot be combined with --{min(others)}. "
@@ -410,7 +413,7 @@ def _check_action_flags(wanted: set[str]) -> None:
 
 def _check_flags_need_action(names: tuple[str, ...], action: str, wanted: set[str]) -> None:
     """Raises ValueError for one of the flags `names` without their action."""
-    given = [name for name in names if FLAGS[name].value is not None]
+    given = [name for name in names if _is_typed_flag_value(FLAGS[name].value)]
     if given and action not in wanted:
         raise ValueError(
             f"--{given[0]} needs --{action}. Received: no --{action}. Add it, or drop --{given[0]}."

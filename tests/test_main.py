@@ -154,6 +154,7 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
         "fid_stats",
         "inception",
         "label",
+        "open",
         "visualize_option",
         "preset",
         "config",

@@ -48,7 +48,8 @@ class Artist {
     this.places--;
     const worker = startWorker() || new SlowWorker();
     worker.onmessage = ({ data }) => this.receive(worker, data);
-    worker.onerror = (event) => this.stop(new Error(event.message || "The drawing worker stopped."));
+    worker.onerror = (event) =>
+      this.stop(new Error(event.message || "The drawing worker stopped."));
     worker.postMessage({ text: this.text, manifest: this.manifest });
   }
 

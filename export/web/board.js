@@ -1,7 +1,8 @@
 // z as a grid of pixels, to paint, drag and copy; as in the original's page.
 
 const RANGES = { uniform_signed: [-1, 1], uniform_unsigned: [0, 1], normal01: [-2.5, 2.5] };
-const DARKEST = [27, 24, 33], LIGHTEST = [249, 244, 233]; // of the shades of a number
+const DARKEST = [27, 24, 33],
+  LIGHTEST = [249, 244, 233]; // of the shades of a number
 const DRAG_PIXELS = 160; // of the screen, over which a number crosses its whole range
 const KEY_STEPS = 20; // from one end of the range to the other
 const MOST_LINES = 40; // columns, beyond which lines between them would hide them
@@ -36,7 +37,11 @@ class Board {
     frame.style.setProperty("--rows", this.rows);
     find("z-lines").hidden = this.columns > MOST_LINES;
     find("z-size").textContent = count(page.z_dim, "number");
-    Object.assign(find("brush"), { min: this.low, max: this.high, step: (this.high - this.low) / 200 });
+    Object.assign(find("brush"), {
+      min: this.low,
+      max: this.high,
+      step: (this.high - this.low) / 200,
+    });
     find("brush").value = this.high;
     find("cell").max = page.z_dim;
     this.explainTool();
@@ -82,7 +87,8 @@ class Board {
     frame.style.setProperty("--x", this.cell % this.columns);
     frame.style.setProperty("--y", Math.floor(this.cell / this.columns));
     if (document.activeElement !== find("cell")) find("cell").value = this.cell + 1;
-    if (document.activeElement !== find("value")) find("value").value = this.z[this.cell].toFixed(2);
+    if (document.activeElement !== find("value"))
+      find("value").value = this.z[this.cell].toFixed(2);
     const label = `z, number ${this.cell + 1} of ${page.z_dim}: ${this.z[this.cell].toFixed(2)}`;
     this.canvas.setAttribute("aria-label", label);
   }
@@ -97,7 +103,8 @@ class Board {
 
   /** Changes one number. */
   put(cell, number) {
-    if (!Number.isFinite(Number(number)) || number === "" || this.z[cell] === Number(number)) return;
+    if (!Number.isFinite(Number(number)) || number === "" || this.z[cell] === Number(number))
+      return;
     this.z[cell] = Number(number);
     this.show(this.z);
     this.change(Float32Array.from(this.z));
@@ -136,7 +143,8 @@ class Board {
     const changes = { "+": step, "=": step, PageUp: step, "-": -step, PageDown: -step };
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key in moves) this.go(this.cell + moves[event.key]);
-    else if (event.key in changes) this.put(this.cell, this.clip(this.z[this.cell] + changes[event.key]));
+    else if (event.key in changes)
+      this.put(this.cell, this.clip(this.z[this.cell] + changes[event.key]));
     else if (event.key === "Enter" || event.key === " ") this.put(this.cell, this.brush);
     else if (event.key.toLowerCase() === "c") find("brush").value = this.z[this.cell];
     else if (event.key === "Home") this.go(0);

@@ -41,7 +41,8 @@ function mixFaces(first, second, share) {
 function mixOnCircle(first, second, share) {
   const mix = (a, b) => first.map((value, k) => a * value + b * second[k]);
   const lengths = [first, second].map((z) => Math.hypot(...z));
-  const cosine = first.reduce((sum, value, k) => sum + value * second[k], 0) / lengths[0] / lengths[1];
+  const cosine =
+    first.reduce((sum, value, k) => sum + value * second[k], 0) / lengths[0] / lengths[1];
   const angle = Math.acos(Math.min(1, Math.max(-1, cosine)));
   if (share === 0 || share === 1 || !(Math.sin(angle) > 1e-6)) return mix(1 - share, share);
 
@@ -67,7 +68,8 @@ function nameFace(face) {
 function nameLabels(y) {
   const parts = [];
   y.forEach((value, k) => {
-    if (value > 0.005) parts.push(page.labels[k] + (value < 1 ? ` ${Math.round(100 * value)}%` : ""));
+    if (value > 0.005)
+      parts.push(page.labels[k] + (value < 1 ? ` ${Math.round(100 * value)}%` : ""));
   });
   return parts.join(", ") || "no label";
 }

@@ -111,7 +111,8 @@ function applyTransposedConv(layer, maps, [height, width, channels], labels) {
   const full = new Float64Array(2 * size + 1);
   for (let row = 0; row < rows; row += 4) {
     for (let pixel = 0; pixel < count; pixel += 4) {
-      addProducts(full, kernel, row * inputs, rowAt, row, pixels, pixel * inputs, pixelAt, pixel, inputs);
+      const sums = { full, rowAt, row, pixelAt, pixel };
+      addProducts(sums, kernel, row * inputs, pixels, pixel * inputs, inputs);
     }
   }
   return activate(cutMaps(full, fullWidth, layer), layer.activation);
@@ -130,7 +131,7 @@ function interleavePixels(maps, count, channels, labels) {
 }
 
 /** Adds the products of four rows and four pixels, `length` numbers each, to their places. */
-function addProducts(full, a, aAt, rowAt, row, b, bAt, pixelAt, pixel, length) {
+function addProducts({ full, rowAt, row, pixelAt, pixel }, a, aAt, b, bAt, length) {
   let s00 = 0, s01 = 0, s02 = 0, s03 = 0, s10 = 0, s11 = 0, s12 = 0, s13 = 0;
   let s20 = 0, s21 = 0, s22 = 0, s23 = 0, s30 = 0, s31 = 0, s32 = 0, s33 = 0;
   for (let k = 0; k < length; k++, aAt += 4, bAt += 4) {
@@ -142,7 +143,8 @@ function addProducts(full, a, aAt, rowAt, row, b, bAt, pixelAt, pixel, length) {
     s30 += a3 * b0; s31 += a3 * b1; s32 += a3 * b2; s33 += a3 * b3;
   }
   const r0 = rowAt[row], r1 = rowAt[row + 1], r2 = rowAt[row + 2], r3 = rowAt[row + 3];
-  const p0 = pixelAt[pixel], p1 = pixelAt[pixel + 1], p2 = pixelAt[pixel + 2], p3 = pixelAt[pixel + 3];
+  const p0 = pixelAt[pixel], p1 = pixelAt[pixel + 1];
+  const p2 = pixelAt[pixel + 2], p3 = pixelAt[pixel + 3];
   full[r0 + p0] += s00; full[r0 + p1] += s01; full[r0 + p2] += s02; full[r0 + p3] += s03;
   full[r1 + p0] += s10; full[r1 + p1] += s11; full[r1 + p2] += s12; full[r1 + p3] += s13;
   full[r2 + p0] += s20; full[r2 + p1] += s21; full[r2 + p2] += s22; full[r2 + p3] += s23;
@@ -171,7 +173,7 @@ function activate(numbers, activation) {
   return numbers;
 }
 
-/** Numbers in [-1, 1] -> bytes, computed in float32 and rounded half to even, as `--sample` does. */
+/** Numbers in [-1, 1] -> bytes, in float32 and rounded half to even, as `--sample` does it. */
 function toBytes(numbers) {
   const bytes = new Uint8ClampedArray(numbers.length); // it rounds half to even by itself
   for (let k = 0; k < numbers.length; k++) {

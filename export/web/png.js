@@ -12,9 +12,23 @@ async function encodePng(image, channels) {
     }
   }
   const kind = { 1: 0, 3: 2, 4: 6 }[channels];
-  const header = new Uint8Array([...bigEndian(image.width), ...bigEndian(image.height), 8, kind, 0, 0, 0]);
-  const chunks = [makeChunk("IHDR", header), makeChunk("IDAT", await compress(rows)), makeChunk("IEND", new Uint8Array())];
-  return new Blob([new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]), ...chunks], { type: "image/png" });
+  const header = new Uint8Array([
+    ...bigEndian(image.width),
+    ...bigEndian(image.height),
+    8,
+    kind,
+    0,
+    0,
+    0,
+  ]);
+  const chunks = [
+    makeChunk("IHDR", header),
+    makeChunk("IDAT", await compress(rows)),
+    makeChunk("IEND", new Uint8Array()),
+  ];
+  return new Blob([new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]), ...chunks], {
+    type: "image/png",
+  });
 }
 
 async function compress(bytes) {

@@ -24,9 +24,10 @@ function multiplyHigh(a, b) {
 function philox(counter, key) {
   let [a, b, c, d] = counter;
   let [k, l] = key;
+  const [first, second] = PHILOX_MULTIPLIERS;
   for (let round = 0; round < PHILOX_ROUNDS; round++) {
-    const highA = multiplyHigh(PHILOX_MULTIPLIERS[0], a), lowA = Math.imul(PHILOX_MULTIPLIERS[0], a);
-    const highC = multiplyHigh(PHILOX_MULTIPLIERS[1], c), lowC = Math.imul(PHILOX_MULTIPLIERS[1], c);
+    const highA = multiplyHigh(first, a), lowA = Math.imul(first, a);
+    const highC = multiplyHigh(second, c), lowC = Math.imul(second, c);
     [a, b, c, d] = [(highC ^ b ^ k) >>> 0, lowC >>> 0, (highA ^ d ^ l) >>> 0, lowA >>> 0];
     k = (k + PHILOX_KEY_STEPS[0]) >>> 0;
     l = (l + PHILOX_KEY_STEPS[1]) >>> 0;

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from test_plain import LABELS, make_generator
+from generators import LABELS, make_generator
 
 from export.page import PLACE, WEB, encode_json_for_script, encode_page
 from export.plain import make_plain_generator

@@ -10,8 +10,8 @@ import time
 
 import numpy as np
 import pytest
+from generators import LABELS, make_generator
 from PIL import Image
-from test_plain import LABELS, make_generator
 
 from config.settings import Config
 from data import label_choice

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from common import ROOT
+from generators import LABELS, make_generator, make_latents
 from plain_numpy import draw_with_numpy
-from test_plain import LABELS, make_generator, make_latents
 
 import ops
 from config.settings import Config
