@@ -50,7 +50,7 @@ function readLabels(text) {
   const y = new Float32Array(page.labels.length);
   for (const part of text === "none" ? [] : text.split(",")) {
     const [place, value = "1"] = part.split(":");
-    if (!(place in y) || !Number.isFinite(Number(value))) {
+    if (!/^\d+$/.test(place) || !(place < y.length) || !Number.isFinite(Number(value))) {
       throw new Error(`y names labels from 0 to ${y.length - 1}. Received: ${shorten(text)}.`);
     }
     y[place] = Number(value);

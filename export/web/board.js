@@ -111,9 +111,10 @@ class Board {
   }
 
   press(event) {
-    if (event.button || !this.goToPointer(event)) return;
+    const place = this.findPlace(event);
+    if (event.button || !this.goTo(place)) return;
     this.canvas.setPointerCapture(event.pointerId);
-    this.grip = { y: event.clientY, number: this.z[this.cell], tool: this.tool };
+    this.grip = { y: event.clientY, place, number: this.z[this.cell], tool: this.tool };
     if (this.grip.tool === "copy") find("brush").value = this.z[this.cell];
     this.move(event);
   }
@@ -123,18 +124,35 @@ class Board {
     if (this.grip.tool === "drag") {
       const share = (this.grip.y - event.clientY) / DRAG_PIXELS;
       this.put(this.cell, this.clip(this.grip.number + share * (this.high - this.low)));
-    } else if (this.goToPointer(event)) {
-      this.put(this.cell, this.grip.tool === "copy" ? this.grip.number : this.brush);
+    } else {
+      this.drawLine(this.grip.place, this.findPlace(event));
+      this.grip.place = this.findPlace(event);
     }
   }
 
-  /** Moves the cursor under the pointer; false outside of z. */
-  goToPointer(event) {
+  /** Paints from place to place: a quick hand skips pixels between two events. */
+  drawLine(from, to) {
+    const number = this.grip.tool === "copy" ? this.grip.number : this.brush;
+    const steps = Math.ceil(2 * Math.hypot(to[0] - from[0], to[1] - from[1])) || 1;
+    for (let step = 0; step <= steps; step++) {
+      const between = from.map((start, axis) => start + (step / steps) * (to[axis] - start));
+      if (this.goTo(between)) this.put(this.cell, number);
+    }
+  }
+
+  /** Where the pointer is, in columns and rows. */
+  findPlace(event) {
     const box = this.canvas.getBoundingClientRect();
-    const column = Math.floor(((event.clientX - box.left) / box.width) * this.columns);
-    const row = Math.floor(((event.clientY - box.top) / box.height) * this.rows);
-    if (column < 0 || column >= this.columns || row < 0 || row >= this.rows) return false;
-    return this.go(row * this.columns + column);
+    return [
+      ((event.clientX - box.left) / box.width) * this.columns,
+      ((event.clientY - box.top) / box.height) * this.rows,
+    ];
+  }
+
+  /** Moves the cursor to a place; false outside of z. */
+  goTo([x, y]) {
+    if (x < 0 || x >= this.columns || y < 0 || y >= this.rows) return false;
+    return this.go(Math.floor(y) * this.columns + Math.floor(x));
   }
 
   type(event) {
