@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shlex
 from pathlib import Path
 
 from absl import logging
@@ -119,7 +120,8 @@ def _list_run_folders_outside_run(config: Config, *settings: str) -> dict[str, P
 def _find_run_id_on_disk(config: Config) -> str:
     """The id of the run that began in this folder; "" if none did.
 
-    If its config.json is gone (users may delete it), the run.json beside the checkpoints has it.
+    If its config.json is gone (users may delete it), the run.json beside the checkpoints has it. If
+    the whole folder is gone, a run beside it with that id is the same run, renamed.
     """
     with contextlib.suppress(ValueError):
         stored = read_run_settings(config.run_dir)
@@ -129,8 +131,16 @@ def _find_run_id_on_disk(config: Config) -> str:
     with contextlib.suppress(ValueError):
         claim = _read_folder_claim(config.checkpoint_path)
         if claim and _are_same_folder(claim.run, config.run_dir):
-            return claim.run_id
+            is_left = any(path.name != "lock" for path in config.run_dir.glob("*"))
+            return claim.run_id if is_left or not _find_renamed_run(config, claim) else ""
     return ""
+
+
+def _find_renamed_run(config: Config, claim: Claim) -> Config | None:
+    """The run beside this one that a claim names, if it has another name now."""
+    runs = read_all_runs(config.run_dir.parent).values()
+    renamed = (run for run in runs if run.run_dir.name != config.run_dir.name)
+    return next((run for run in renamed if run.run_id == claim.run_id), None)
 
 
 def _read_folder_claim(folder: Path) -> Claim | None:
@@ -182,19 +192,39 @@ def _claiming_run_still_fills_folder(folder: Path, claim: Claim) -> bool:
 
 def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, claim: Claim) -> str:
     owner = f"{claim.run}, which is no longer there"
+    remedy = f"Give another --{setting}."
     if _are_same_folder(claim.run, config.run_dir):
         owner = f"the run that was in {claim.run} before"
+        if renamed := _find_renamed_run(config, claim):
+            owner = f"{renamed.run_dir}, which was {claim.run} before"
+            name = shlex.quote(renamed.name)
+            remedy = f"To continue that run, add --out_name={name}; for a new one, g{remedy[1:]}"
     elif claim.run_id and claim.run_id == config.run_id:
-        own = getattr(Config, setting)  # the default
-        return (
-            f"{config.run_dir} is a copy of {claim.run}, and both have --{setting}={folder}. Copy "
-            f"that folder to {config.run_dir / own}, then add --{setting}={own}."
-        )
+        return _describe_folders_of_copy(config, claim)
     elif claim.run.exists():
         owner = str(claim.run)
     return (
         f"--{setting} must be this run's own. "
-        f"Received: {folder}, which belongs to {owner}. Give another --{setting}."
+        f"Received: {folder}, which belongs to {owner}. {remedy}"
+    )
+
+
+def _describe_folders_of_copy(config: Config, claim: Claim) -> str:
+    """For a copy of a run that shares folders elsewhere with it: how to give it its own."""
+    shared = {
+        setting: folder
+        for setting, folder in _list_run_folders_outside_run(config).items()
+        if _read_folder_claim(folder) == claim
+    }
+    own = {setting: getattr(Config, setting) for setting in shared}  # the defaults
+    copies = "; ".join(
+        shlex.join(["cp", "-r", str(folder), str(config.run_dir / own[setting])])
+        for setting, folder in shared.items()
+    )
+    return (
+        f"{config.run_dir} is a copy of {claim.run}, and both use "
+        f"{' and '.join(map(str, shared.values()))}. To give {config.run_dir} its own: {copies}; "
+        f"then add {' '.join(f'--{setting}={name}' for setting, name in own.items())}."
     )
 
 

@@ -12,30 +12,30 @@ from system.locks import find_locked_folder, locked_folder_is_in_place
 def check_run_is_in_place(checkpoints: Checkpoints, step: int, *, saves: bool) -> None:
     """Raises ValueError if the run, which this thread has locked, has been moved or removed.
 
-    It would go on in a second folder of the old name. saves: whether to save the state after `step`
-    steps first: where the run is now, or in its old place if it was removed.
+    It would go on in a second folder of the old name. A run that was moved has its checkpoints, and
+    will do the steps after the last one again, with their logs and pictures. If it was removed, or
+    nobody knows where it is, and if `saves`, the state after `step` steps is saved in its old place.
     """
     config = checkpoints.config
     if locked_folder_is_in_place(config.run_dir):
         return
 
     place = find_locked_folder(config.run_dir)
-    told = f"was moved to {place}" if place else "was moved or removed"
-    now = dataclasses.replace(config, **derive_out_settings_of_folder(place or config.run_dir))
-    if not saves:
-        raise ValueError(f"{config.run_dir} {told} while it trained, and training stopped.")
-
-    now.run_dir.mkdir(parents=True, exist_ok=True)
-    if not place:
-        write_config(now)
-    checkpoints.config, checkpoints.folder = now, now.checkpoint_path
-    checkpoints.save(step)
+    if place:
+        config = dataclasses.replace(config, **derive_out_settings_of_folder(place))
+        told = f"was moved to {place} while it trained, and training stopped."
+    else:
+        told = "was moved or removed while it trained, and training stopped."
+        if saves:
+            config.run_dir.mkdir(parents=True, exist_ok=True)
+            write_config(config)
+            checkpoints.save(step)
+            told += f" Step {step:,} was saved there."
     raise ValueError(
-        f"{config.run_dir} {told} while it trained: training stopped, and step {step:,} was saved "
-        f"in {now.run_dir}. To continue, add --train {_spell_place(now)}."
+        f"{checkpoints.config.run_dir} {told} To continue: {spell_training_command(config)}"
     )
 
 
-def _spell_place(config: Config) -> str:
-    """The flags that lead to a run's folder."""
-    return shlex.join([f"--out_dir={config.out_dir}", f"--out_name={config.name}"])
+def spell_training_command(config: Config) -> str:
+    run = (f"--out_dir={config.out_dir}", f"--out_name={config.name}")
+    return shlex.join(["python", "main.py", *run, "--train"])

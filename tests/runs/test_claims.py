@@ -79,11 +79,30 @@ def test_a_moved_run_takes_its_folders_along_and_a_copy_does_not(begun, tmp_path
 
     shutil.copytree(moved, moved.with_name("copy"))
     copy = read_run_settings(moved.with_name("copy"))
-    with pytest.raises(ValueError, match=r"copy is a copy of .*/moved, and both have --ch.*add"):
+    with pytest.raises(ValueError, match=r"copy is a copy of .*/moved, and both use ") as error:
         check_run_owns_its_folders(copy)
+    folders = [tmp_path / "checkpoint_dir", tmp_path / "sample_dir"]
+    own = [copy.run_dir / name for name in ("checkpoints", "samples")]
+    copies = "; ".join(f"cp -r {old} {new}" for old, new in zip(folders, own, strict=True))
+    flags = "--checkpoint_dir=checkpoints --sample_dir=samples"
+    assert str(error.value).endswith(f"its own: {copies}; then add {flags}.")
     places = {name: str(tmp_path / f"{name}_2") for name in ("sample_dir", "checkpoint_dir")}
     shutil.copytree(config.checkpoint_path, places["checkpoint_dir"])
     check_run_owns_its_folders(dataclasses.replace(copy, **places))
+
+
+def test_a_new_run_does_not_take_the_folders_of_a_renamed_one(begun):
+    """With the same command; it used to train the renamed run's checkpoints on."""
+    config = begun("a")
+    (config.checkpoint_path / "step-1.index").touch()
+    renamed = read_run_settings(config.run_dir.rename(config.run_dir.with_name("renamed")))
+    fresh = give_run_an_id(dataclasses.replace(config, run_id=""))
+    assert fresh.run_id != config.run_id
+    with lock_run_folders(fresh):
+        fresh = give_run_an_id(fresh)  # as training does, once its folder is there
+        with pytest.raises(ValueError, match=r"to .*/renamed, which was .*/a before\. To con"):
+            check_run_owns_its_folders(fresh)
+    check_run_owns_its_folders(renamed)
 
 
 def test_a_folder_stays_that_of_a_run_that_is_gone(begun):
