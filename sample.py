@@ -148,7 +148,8 @@ def sample(
 
     what = f"{count:,} images of step {sampler.step:,}"
     kind = describe_kind_of_drawing(config, label)
-    with replace_folder(folder, what=what, size=count, origin=origin, kind=kind) as temporary:
+    made = {"size": count, "origin": origin, "kind": kind, "step": sampler.step}
+    with replace_folder(folder, what=what, **made) as temporary:
         write_sample_files(sampler, z, y, count, temporary)
 
     also = "their labels, " if y is not None else ""

@@ -54,7 +54,7 @@ def visualize(
     name = f"visualize_{option}_{name_pictures_folder(config, label, checkpoint)}"
     folder = config.sample_path / name
     what, kind = f"the pictures of step {sampler.step:,}", describe_kind_of_drawing(config, label)
-    with replace_folder(folder, what=what, kind=kind) as temporary:
+    with replace_folder(folder, what=what, kind=kind, step=sampler.step) as temporary:
         write_latent_pictures(sampler, option, label, temporary)
     print_result(f"the pictures of step {sampler.step:,} are in {folder}")
     return folder

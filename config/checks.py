@@ -222,14 +222,16 @@ def _check_setting_range(config, name: str, low, high) -> None:
     value = getattr(config, name)
     if value is None:
         return
-    is_side = name in ("output_height", "output_width")
     if value < low:
         # Whoever types 5 more likely wants a common size than the smallest one.
-        remedy = f"Try --{name}=16." if is_side else _suggest_setting(config, name)
+        # For a width, narrow was meant.
+        usual = {"output_height": 16, "output_width": 16, "stem_width": 64}
+        remedy = f"Try --{name}={usual[name]}." if name in usual else _suggest_setting(config, name)
         raise ValueError(
             f"--{name} must be at least {low}. Received: {shorten_for_error(str(value))}. {remedy}"
         )
     if not value <= high:
+        is_side = name in ("output_height", "output_width")
         remedy = f"Try --{name}={high}." if is_side else _suggest_setting(config, name)
         raise ValueError(
             f"--{name} must be at most {high}. Received: {shorten_for_error(str(value))}. {remedy}"

@@ -57,6 +57,10 @@ def _suggest_uint8_conversion(images: np.ndarray) -> str:
 
 def _check_image_shape(config: Config, shape: tuple[int, int, int]) -> None:
     height, width, channels = shape
+    if height in CHANNELS and channels not in CHANNELS:
+        raise _make_images_error(
+            f"{height} channels first", "Try images.transpose(0, 2, 3, 1), which puts them last"
+        )
     if (height, width) != (config.height, config.width):
         raise ValueError(
             f"The settings require images of {config.height}x{config.width} (H x W). "
@@ -82,7 +86,8 @@ def take_training_labels(config: Config, labels, count: int) -> Labels | None:
     """
     if (labels is None) != (config.labels == "none"):
         received = "no labels" if labels is None else "labels"
-        way_out = "give labels, or use Config()" if labels is None else 'use Config(labels="own")'
+        way_out = "give labels, or set " if labels is None else "set "
+        way_out += 'Config(labels="none")' if labels is None else 'Config(labels="own")'
         raise ValueError(
             f'train() received {received}, but Config.labels is "{config.labels}": {way_out}'
         )
@@ -100,22 +105,43 @@ def take_training_labels(config: Config, labels, count: int) -> Labels | None:
 def _make_labels_of_class_numbers(config: Config, classes) -> Labels:
     """The labels of an array of whole numbers."""
     classes = np.asarray(classes)
-    if classes.ndim != 1 or classes.dtype.kind not in "iu" or not config.one_hot:
+    if not config.one_hot:
         raise ValueError(
-            'labels must be whole numbers (N,) with Config(labels="own"), or '
-            "data.labels.Labels(names, y). "
-            f"Received: {classes.dtype} {classes.shape} with {config.labels}."
+            f"Config(labels={config.labels!r}) names attributes: labels must be "
+            f"data.labels.Labels(names, y), y (N, {len(config.labels.split(','))}) of 0 and 1. "
+            f"Received: {classes.dtype} {classes.shape}."
+        )
+    if classes.ndim != 1 or classes.dtype.kind not in "iu":
+        raise ValueError(
+            "labels must be whole numbers, one for each image. "
+            f"Received: {classes.dtype} of shape {classes.shape}. {_suggest_classes(classes)}"
         )
 
     most = int(classes.max(initial=0))
     names = config.label_names or tuple(map(str, range(min(most + 1, limits.MAX_CLASSES))))
-    if classes.min(initial=0) < 0 or most >= len(names):
+    if (least := int(classes.min(initial=0))) < 0:
         raise ValueError(
-            f"labels must be from 0 to {len(names) - 1}. "
-            f"Received: {classes.min(initial=0)} to {most}. "
-            "Number the classes from 0, and name all of them or none."
+            f"labels must count the classes from 0. Received: {least} as the smallest. "
+            "Try np.unique(labels, return_inverse=True)[1]."
+        )
+    if most >= len(names):
+        is_named = bool(config.label_names)
+        raise ValueError(
+            f"labels must be below {len(names):,}, "
+            f"{'the number of label_names' if is_named else 'the most classes there may be'}. "
+            f"Received: {most:,} as the largest. "
+            f"{'Name every class, or none.' if is_named else 'Number the classes from 0.'}"
         )
     return encode_dataset_classes_one_hot(names, classes)
+
+
+def _suggest_classes(classes: np.ndarray) -> str:
+    """How to make class numbers from what was given instead."""
+    if classes.ndim == 2:
+        return "Try labels.argmax(1), if they are one-hot."
+    if classes.dtype.kind == "f":
+        return "Try labels.astype(int)."
+    return "Try np.unique(labels, return_inverse=True)[1]."
 
 
 def _check_label_vectors(config: Config, labels: Labels, count: int) -> None:

@@ -106,5 +106,6 @@ def _suggest_label(config: Config, name: str) -> str:
     if name == NO_ATTRIBUTE:
         return "Every image of this run has a class: leave out --label to draw all classes in turn."
     known = {known.lower(): known for known in config.label_names}
-    nearest = difflib.get_close_matches(name, known, 1)
+    begun = [one for one in known if name and one.startswith(name)]
+    nearest = begun or difflib.get_close_matches(name, known, 1)
     return f"Did you mean {known[nearest[0]]}?" if nearest else "Pick one or more."

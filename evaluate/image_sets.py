@@ -58,7 +58,8 @@ def check_set_sizes(reals, fakes, *, metric: str, least: int) -> None:
     if min(len(reals), len(fakes)) < least:
         raise ValueError(
             f"{metric} needs at least {least:,} images of each kind but was given "
-            f"{len(reals):,} reals and {len(fakes):,} fakes: use more images"
+            f"{len(reals):,} reals and {len(fakes):,} fakes: raise --evaluate_samples, or use more "
+            "images"
         )
 
 

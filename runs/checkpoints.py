@@ -351,9 +351,9 @@ def _restore_newest_checkpoint(
 
 def _explain_damaged_checkpoints(config: Config, count: int) -> str:
     return (
-        "At least one checkpoint must be readable to continue. "
-        f"Received: {count} of {config.run_dir}, all damaged; they were left as they are. "
-        "Restore them from a backup, or start another run with --out_name=NAME."
+        f"No checkpoint of {config.run_dir} can be read: {count} "
+        f"{'is' if count == 1 else 'are'} damaged, and left as they are. "
+        "Restore one from a backup, or train another run with --out_name=NAME."
     )
 
 
@@ -393,8 +393,7 @@ def _try_to_restore_checkpoint(path: Path, read: Callable[[Path], None]) -> bool
         read(path)
     except DAMAGE_ERRORS as error:
         logging.warning(
-            "checkpoint %s cannot be read (%s); trying the one before it.",
-            *(path, _shorten_checkpoint_error(error)),
+            "checkpoint %s cannot be read (%s).", *(path, _shorten_checkpoint_error(error))
         )
         return False
     return True

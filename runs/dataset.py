@@ -24,7 +24,7 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
     fingerprint, run = fingerprint_pixels(images), _read_unless_damaged(read_run, config)
     if run and run.dataset_fingerprint and run.dataset != IMPORTED:
         _check_holdout_is_that_of_run(run, config)
-        _compare_with_dataset_of_run(run, fingerprint, place)
+        _compare_with_dataset_of_run(run, images, fingerprint, place)
         place = place or run.dataset_place
     earlier = _read_unless_damaged(read_run_settings, config)  # also if it starts over
     first = earlier.first_dataset or earlier.dataset if earlier else config.dataset
@@ -118,7 +118,9 @@ def _check_holdout_is_that_of_run(run: Config, config: Config) -> None:
         )
 
 
-def _compare_with_dataset_of_run(run: Config, fingerprint: str, place: str) -> None:
+def _compare_with_dataset_of_run(
+    run: Config, images: np.ndarray, fingerprint: str, place: str
+) -> None:
     before, is_same = run.dataset_place, fingerprint == run.dataset_fingerprint
     if is_same and place and place != before:
         text = "%s continues with the same images in another place: %s (before: %s)."
@@ -133,5 +135,15 @@ def _compare_with_dataset_of_run(run: Config, fingerprint: str, place: str) -> N
             f"A run keeps its own images: {run.run_dir} was trained on images {names[0]}. "
             f"Received: other images, from {names[1]}. Start another run with {remedy}."
         )
-    text = "the images in %s have changed: %s continues with them, and keeps its epochs so far."
-    logging.warning(text, place, run.run_dir)
+    logging.warning(
+        "the images in %s have changed%s: %s continues with them, and keeps its epochs so far. To "
+        "train anew on them, add --out_name=NAME.",
+        *(place, _describe_change_of_count(run, images), run.run_dir),
+    )
+
+
+def _describe_change_of_count(run: Config, images: np.ndarray) -> str:
+    """For example " (300 before, now 60)"; empty where the run does not know how many it had."""
+    if run.holdout or not run.epoch_sizes:
+        return ""
+    return f" ({run.epoch_sizes[-1]:,} before, now {len(images):,})"

@@ -113,8 +113,8 @@ def _say_which_settings_are_kept(config: Config, fresh: Config) -> None:
     if differ:
         dataset = "NAME" if config.dataset in (FROM_ARRAY, IMPORTED) else config.dataset
         logging.info(
-            "%s has no checkpoint. Its config.json still sets %s; to start without that file's "
-            "settings, add --dataset=%s.",
+            "%s has no checkpoint and takes the settings in its config.json: %s. With --dataset=%s "
+            "it starts with the defaults instead.",
             *(config.run_dir, join_names_for_error(differ, KEPT_SETTINGS_NAMED)),
             shlex.quote(shorten_for_error(dataset)),
         )

@@ -14,7 +14,8 @@ def check_run_is_in_place(checkpoints: Checkpoints, step: int, *, saves: bool) -
 
     It would go on in a second folder of the old name. A run that was moved has its checkpoints, and
     will do the steps after the last one again, with their logs and pictures. If it was removed, or
-    nobody knows where it is, and if `saves`, the state after `step` steps is saved in its old place.
+    nobody knows where it is, and if `saves`, the state after `step` steps is first saved in its old
+    place.
     """
     config = checkpoints.config
     if locked_folder_is_in_place(config.run_dir):

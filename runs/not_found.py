@@ -92,6 +92,11 @@ def _explain_unusable_run(wanted: Config) -> str:
             f"{wanted.run_dir} has no checkpoint yet: {holder} is training it. "
             f"The first one comes at step {wanted.ckpt_freq:,}, or when training is stopped."
         )
+    if is_run_folder(wanted.run_dir) and any((wanted.run_dir / "logs").glob("*")):
+        return (
+            f"{wanted.run_dir} has logs, but no checkpoint is left. Restore its checkpoints from a "
+            "backup; --train would start over from step 0, and move the earlier files aside."
+        )
     return f"{wanted.run_dir} has no checkpoint. Add --train."
 
 

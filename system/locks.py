@@ -142,6 +142,11 @@ def _check_lock_is_of_program(path: Path, descriptor: int) -> None:
 
 def _make_locked_folder_error(folder: Path, holder: str, *, is_run: bool) -> ValueError:
     way_out = "start another run with --out_name=NAME" if is_run else "give another folder"
+    if holder == _name_process():
+        return ValueError(
+            f"Only one thread at a time may change a run. Received: {folder} is in use by another "
+            f"thread of this process. Wait for it, or {way_out}."
+        )
     return ValueError(
         f"Only one process at a time may change a run. Received: {folder} is in use by {holder}. "
         f"Wait for it or stop it, or {way_out}."

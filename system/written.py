@@ -41,15 +41,17 @@ class Record:
 
     what: a description. size: a count, such as that of images; 0 if nothing is counted. origin:
     the same origin and size give the same files; "" if nothing relies on that. kind: with which
-    settings they were made, in words; files of another kind are no replacement. files: name (in
-    folders, with /) -> sha256. coming: the same for files that are about to be written, so that
-    after a kill the owner of every file is known.
+    settings they were made, in words; files of another kind are no replacement. step: of the
+    checkpoint that drew them, which may be gone: what another one draws is no replacement either; 0
+    if it does not matter. files: name (in folders, with /) -> sha256. coming: the same for files
+    that are about to be written, so that after a kill the owner of every file is known.
     """
 
     what: str
     size: int = 0
     origin: str = ""
     kind: str = ""
+    step: int = 0
     files: dict[str, str] = dataclasses.field(default_factory=dict)
     coming: dict[str, str] = dataclasses.field(default_factory=dict)
 
@@ -115,13 +117,15 @@ class FileSeries:
 
 
 @contextlib.contextmanager
-def replace_folder(path: Path, *, what: str, size: int = 0, origin: str = "", kind: str = ""):
+def replace_folder(
+    path: Path, *, what: str, size: int = 0, origin: str = "", kind: str = "", step: int = 0
+):
     """Yields an empty folder that replaces `path` at the end of the block.
 
-    what, size, origin, kind: as in `Record`. Files that the program wrote are replaced, and the log
-    says so; the user's files stay in the folder. If it is unclear who owns a file, or `path` holds
-    more than `size` or another kind, the whole folder is moved aside. If the block raises,
-    everything stays as it was.
+    what, size, origin, kind, step: as in `Record`. Files that the program wrote are replaced, and
+    the log says so; the user's files stay in the folder. If it is unclear who owns a file, or
+    `path` holds more than `size`, another kind or another step, the whole folder is moved aside. If
+    the block raises, everything stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_temporary_leftovers(path.parent)
@@ -129,7 +133,7 @@ def replace_folder(path: Path, *, what: str, size: int = 0, origin: str = "", ki
     with create_temporary_path(path, folder=True) as draft:
         yield draft
         files = _hash_written_files_below(draft)
-        record = Record(what=what, size=size, origin=origin, kind=kind, files=files)
+        record = Record(what=what, size=size, origin=origin, kind=kind, step=step, files=files)
         (draft / RECORD_NAME).write_bytes(record.to_json())
         _put_draft_in_place(draft, path, record)
 
@@ -252,6 +256,8 @@ def _explain_unreplaceable_folder(path: Path, draft: Path, record: Record) -> st
         return f"{changed} {CHANGED}{along}"
     if _is_of_another_kind(old, record.kind):
         return _describe_other_kind(old, along)
+    if old.step and record.step and old.step != record.step:
+        return f"it holds {old.what}{along}"
     if old.size > record.size:
         return _compare_with_larger_record(path, old, record) + along
     if taken := _find_name_taken_by_user(draft, path, _list_entries_of_user(path, old)):
@@ -271,7 +277,7 @@ def _describe_other_kind(old: Record, along: str) -> str:
 def _describe_users_entries(folder: Path, record: Record) -> str:
     """What to add to a line about a folder that is moved aside; "" if it holds nothing else."""
     users = _list_entries_of_user(folder, record)
-    return f"; your {join_names_for_error(users, NAMES_SHOWN)} went along" if users else ""
+    return f"; your {join_names_for_error(users, NAMES_SHOWN)} moved with it" if users else ""
 
 
 def _compare_with_larger_record(path: Path, old: Record, record: Record) -> str:
@@ -362,7 +368,9 @@ def _link_entries(source: Path, target: Path, names: Iterable[str]) -> None:
 def _is_valid_record_of_written_files(record: Record) -> bool:
     """Whether every field has the right type and every name stays in the folder."""
     words = record.what, record.origin, record.kind
-    if not (all(type(word) is str for word in words) and type(record.size) is int):
+    if not all(type(word) is str for word in words):
+        return False
+    if not (type(record.size) is type(record.step) is int):
         return False
     if not (type(record.files) is type(record.coming) is dict):
         return False

@@ -202,7 +202,7 @@ def test_when_all_are_damaged_one_line_says_so_and_nothing_is_lost(
     assert run_here("--dataset=faces", *out, action) == 1
     said = capsys.readouterr().err
     assert is_one_line(said)
-    assert "Received: 3 of" in said and "all damaged; they were left as they are" in said
+    assert ": 3 are damaged, and left as they are. Restore one from a backup" in said
     assert tree(trained.run_dir) == before
 
 

@@ -181,10 +181,10 @@ def test_settings_that_stay_without_a_checkpoint_are_named(tiny, messages):
     write_config(dataclasses.replace(config, steps=9, **changed))
     find_run_to_train(given)
     few, many = messages
-    assert f"{config.run_dir} has no checkpoint. Its config.json still sets " in few
-    assert " sets dataset=my cats, crop=False, steps=9; to " in few
-    assert "dataset=my cats, crop=False, epoch=3, steps=9 and 2 more; to start " in many
-    assert many.endswith(" add --dataset='my cats'.")
+    assert f"{config.run_dir} has no checkpoint and takes the settings in its config.json" in few
+    assert ": dataset=my cats, crop=False, steps=9. With " in few
+    assert "dataset=my cats, crop=False, epoch=3, steps=9 and 2 more. With " in many
+    assert many.endswith(" With --dataset='my cats' it starts with the defaults instead.")
     assert find_run_to_train({**given, "dataset": "my cats"}).steps is None
 
 

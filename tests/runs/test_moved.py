@@ -45,7 +45,7 @@ def test_a_renamed_run_goes_on_from_its_last_checkpoint(training):
 def test_a_removed_run_is_saved_in_its_old_place(training):
     config = training.config
     shutil.rmtree(config.run_dir)
-    with pytest.raises(ValueError, match="/run was moved or removed while .* Step 7 was saved"):
+    with pytest.raises(ValueError, match=r"/run was moved or removed while .* Step 7 was saved"):
         check_run_is_in_place(training, 7, saves=True)
     assert read_progress(read_run(config.run_dir)).step == 7
 
