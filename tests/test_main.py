@@ -340,3 +340,26 @@ def test_actions_that_do_not_go_together(arguments, message):
     assert (code, out) == (1, "")
     assert err.startswith(f"error: {message}")
     assert err.count("\n") == 1
+
+
+def test_a_page_is_opened_in_the_users_browser(tmp_path):
+    browser, opened, page = tmp_path / "browser", tmp_path / "opened", tmp_path / "a page.html"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    code = "import main, pathlib, sys; main.open_in_browser(pathlib.Path(sys.argv[1]))"
+    subprocess.run(
+        [sys.executable, "-c", code, page],
+        cwd=ROOT,
+        env=os.environ | {"BROWSER": str(browser)},
+        check=True,
+    )
+    assert opened.read_text() == f"{page.as_uri()}\n"
+
+
+def test_only_a_page_can_be_opened(call):
+    code, _, said = call("--out_name=x", "--export=onnx", "--open")
+    assert code == 1
+    assert said == (
+        "error: --open opens the page of --export page. Received: --export=onnx. "
+        "Add page, or drop --open.\n"
+    )

@@ -141,7 +141,6 @@ function start() {
   showFace(face, { keepsAddress: true });
   makeSlots();
   fillSheet(SHEET);
-  showCurrent();
 }
 
 document.body.classList.toggle("fine", Math.max(height, width) > PIXELATED);

@@ -12,39 +12,48 @@ function fillSheet(length) {
   addToSheet(length);
 }
 
+/** Adds `length` pictures to the sheet. */
 function addToSheet(length) {
   const mine = sheet;
   const first = mine.faces.length;
   const start = performance.now();
   const y = find("sheet-label").value === "same" ? face.y : null;
   let missing = length;
+
+  const tell = () => {
+    const seconds = (performance.now() - start) / 1000;
+    const all = count(mine.faces.length, "picture");
+    const done = first ? all : `${all} in ${seconds.toFixed(1)} s`;
+    find("progress").textContent = missing ? `${length - missing} of ${length}` : done;
+    showSpeed();
+  };
   for (let index = first; index < first + length; index++) {
     const one = makeFace({ seed: mine.seed, index, y });
     mine.faces.push(one);
-    const canvas = make("canvas", { width, height });
-    const button = make(
-      "button",
-      { type: "button", className: "picture", tabIndex: index ? -1 : 0 },
-      [canvas],
-    );
-    button.setAttribute("aria-label", nameFace(one));
-    button.title = nameFace(one);
-    find("sheet").append(button);
-    artist.draw(one.z, one.y, { urgency: 1, batch: "sheet" }).then(
+    const button = addPicture(one);
+    const drawn = artist.draw(one.z, one.y, { urgency: 1, batch: "sheet" });
+    drawn.then(
       (image) => {
-        if (!image || mine !== sheet) return;
-        paint(canvas, image);
+        if (!image || mine !== sheet) return; // the sheet shows another seed by now
+        paint(button.firstChild, image);
         button.classList.add("drawn");
         missing--;
-        const seconds = (performance.now() - start) / 1000;
-        find("progress").textContent = missing
-          ? `${length - missing} of ${length}`
-          : `${count(mine.faces.length, "picture")}, the last ${length} in ${seconds.toFixed(1)} s`;
-        showSpeed();
+        tell();
       },
-      () => {},
+      () => {}, // the page has said why nothing can be drawn
     );
   }
+  showCurrent();
+}
+
+/** An empty place in the sheet for a face; returns its button. */
+function addPicture(one) {
+  const button = make("button", { type: "button", className: "picture", title: nameFace(one) });
+  button.append(make("canvas", { width, height }));
+  button.tabIndex = find("sheet").children.length ? -1 : 0; // the arrow keys lead to the others
+  button.setAttribute("aria-label", nameFace(one));
+  find("sheet").append(button);
+  return button;
 }
 
 /** Marks the picture of the sheet that is in the large view. */

@@ -15,18 +15,20 @@ def labelled(tiny):
 
 @pytest.mark.slow
 def test_every_format_is_written_read_back_and_explained(labelled, messages, capsys):
-    names = ["saved_model", "onnx", "litert", "safetensors"]
+    names = ["saved_model", "onnx", "litert", "safetensors", "page"]
     paths = export_run(labelled, names, dtype="float16")
     assert [*paths] == names
     assert all(path.exists() for path in paths.values())
     read = [message for message in messages if "was read back" in message]
-    assert [message.split()[0] for message in read] == [path.name for path in paths.values()]
+    readable = [paths[name].name for name in names if name != "page"]  # a browser reads that
+    assert [message.split()[0] for message in read] == readable
     assert not any("differ" in message and "at most 1 of" not in message for message in read)
     lines = capsys.readouterr().out.splitlines()
     assert lines[2] == f"the ONNX model of step 0 is in {paths['onnx']}"
     assert lines[3].startswith(f'to load it: onnxruntime.InferenceSession("{paths["onnx"]}")')
     assert lines[3].endswith('{"z": z, "y": y})')
-    assert len(lines) == 8
+    assert lines[9] == f"to load it: open {paths['page']} in any browser"
+    assert len(lines) == 10
 
 
 def test_other_formats_stay(labelled):

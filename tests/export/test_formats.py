@@ -52,6 +52,6 @@ def test_a_dtype_needs_a_format_that_has_one():
 def test_statistics_of_the_batch_need_a_format_with_batches():
     check_formats_fit_statistics(["saved_model", "safetensors"], "batch")
     check_formats_fit_statistics([*FORMATS], "moving")
-    for name in ("onnx", "litert"):
+    for name in ("onnx", "litert", "page"):
         with pytest.raises(ValueError, match=f"must be moving for {name}, .* Received: batch"):
             check_formats_fit_statistics(["saved_model", name], "batch")
