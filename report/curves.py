@@ -235,7 +235,7 @@ def read_verdict_of_entry(entry: dict) -> tuple[str, str]:
 
 
 def list_verdicts_in_rows(entries: list[dict]) -> list[Verdicts]:
-    """The verdicts in order; those in a row that begin alike count as one, with the last's words."""
+    """The verdicts in order; those in a row that begin alike count as one, in its last words."""
     rows: list[Verdicts] = []
     for entry in entries:
         words, kind = read_verdict_of_entry(entry)

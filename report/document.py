@@ -8,12 +8,21 @@ import time
 from pathlib import Path
 
 from config.settings import FROM_ARRAY, IMPORTED, Config
-from evaluate.report import describe_last_scores, find_best_entry, format_score
+from evaluate.report import describe_last_scores, find_best_entry
 from explore.experiments import EXPERIMENTS
 from report.command import suggest_command_that_repeats
 from report.curves import draw_charts_as_html, list_verdicts_in_rows, plan_charts_for_html
 from report.embedded import Frame, Picture, Pictures, collect_pictures
-from report.facts import describe_state, list_facts, list_settings, read_scores, read_versions
+from report.facts import (
+    COMPLETE,
+    SettingRow,
+    State,
+    describe_state,
+    list_facts,
+    list_settings,
+    read_scores,
+    read_versions,
+)
 from report.words import escape_for_html, join_tags
 from runs.history import REPORT_FILE, locate_metrics, read_thinned_metrics_of_run
 from system.written import FileSeries
@@ -23,6 +32,7 @@ LINES = 400  # of metrics.jsonl at most, besides those with scores
 LARGEST = 3_000_000  # bytes of the file
 # Bytes of all pictures, tried in this order; a third more in the file, which holds them as text.
 ROOMS = (1_950_000, 1_200_000, 500_000, 0)
+FIGURE_SPACE, POINT_SPACE = "\u2007", "\u2008"  # as wide as a digit, and as a point
 NO_COMMANDS = {
     FROM_ARRAY: "It was trained from Python, on an array, so no command repeats it.",
     IMPORTED: "Its weights were imported, so no command repeats its training.",
@@ -90,9 +100,9 @@ def write_section(title: str, content: str, *, note: str = "", name: str = "") -
     return f'<section id="{name}">\n<h2>{title}</h2>\n{words}{content}</section>'
 
 
-def write_state(state) -> str:
+def write_state(state: State) -> str:
     bar = ""
-    if state.share is not None and state.kind != "complete":
+    if state.share is not None and state.kind != COMPLETE:
         bar = f'<span class="bar"><i style="width:{100 * state.share:.1f}%"></i></span>'
     return f'<p class="state {state.kind}"><i></i>{escape_for_html(state.words)}.{bar}</p>'
 
@@ -206,14 +216,15 @@ def write_scores(config: Config) -> str:
     if not rows:
         words = f'<p class="note">{escape_for_html(note)}</p>\n' if note else ""
         return write_section("Scores", words, name="scores")
-    lines = []
-    for row in rows:
-        numbers = "".join(
-            f"<td>{escape_for_html(one)}</td>"
-            for one in (row.value, row.floor, row.ratio, row.spread)
-        )
-        metric = f"<th>{escape_for_html(row.metric)}<small>{escape_for_html(row.note)}</small></th>"
-        lines.append(f'<tr>{metric}{numbers}<td class="word">{row.better}</td></tr>')
+    columns = zip(*((row.value, row.floor, row.ratio, row.spread) for row in rows), strict=True)
+    numbers = zip(*map(align_at_points, columns), strict=True)
+    lines, last_told = [], ""
+    for row, cells in zip(rows, numbers, strict=True):
+        told = f"<small>{escape_for_html(row.note)}</small>" if row.note != last_told else ""
+        last_told = row.note  # several scores of one kind need it only once
+        metric = f"<th>{escape_for_html(row.metric)}{told}</th>"
+        cells = "".join(f"<td>{cell}</td>" for cell in cells)
+        lines.append(f'<tr>{metric}{cells}<td class="word">{row.better}</td></tr>')
     heads = ("score", "drawn", "reals", "ratio", "&plusmn;", "better")
     cells = "".join(f"<th>{head}</th>" for head in heads)
     table = (
@@ -222,6 +233,17 @@ def write_scores(config: Config) -> str:
     )
     reals = "The column of the reals is what other real images score in the drawn ones' place."
     return write_section("Scores", table, note=escape_for_html(f"{note} {reals}"), name="scores")
+
+
+def align_at_points(numbers: tuple[str, ...]) -> list[str]:
+    """The numbers of a column, with spaces as wide as a digit after them, so that points align."""
+    places = [len(number.partition(".")[2]) for number in numbers]
+    return [
+        number
+        + (POINT_SPACE if "." not in number and max(places) else "")
+        + FIGURE_SPACE * (max(places) - place)
+        for number, place in zip(numbers, places, strict=True)
+    ]
 
 
 def write_nearest(picture: Picture | None) -> str:
@@ -253,7 +275,7 @@ def write_repetition(config: Config) -> str:
     lines = [f"git checkout {shlex.quote(commit)}"] if commit and command else []
     content = f'<p class="note">{NO_COMMANDS.get(config.dataset, NO_COMMAND)}</p>\n'
     if command:
-        text = "\n".join(escape_for_html(line, limit=None) for line in (*lines, command))
+        text = "\n".join(_write_words_of_command(line) for line in (*lines, command))
         content = (
             f'<div class="command"><pre id="command">{text}</pre>'
             f'<button type="button" id="copy" hidden>copy</button></div>\n'
@@ -263,21 +285,30 @@ def write_repetition(config: Config) -> str:
     return write_section("Repeat it", content, name="repeat")
 
 
+def _write_words_of_command(line: str) -> str:
+    """Each word in a tag of its own, so that a line breaks between two of them."""
+    words = (escape_for_html(word, limit=None) for word in line.split(" "))
+    return " ".join(f"<span>{word}</span>" for word in words)
+
+
 def write_settings(config: Config) -> str:
-    """Two tables, folded away."""
-    changed, others = list_settings(config)
+    """Three tables, folded away."""
+    changed, recorded, others = list_settings(config)
     parts = [
         _write_folded_settings(f"{len(changed)} settings differ from the defaults", changed),
-        _write_folded_settings(f"{len(others)} are as by default", others),
+        _write_folded_settings(f"{len(recorded)} values were recorded by the program", recorded),
+        _write_folded_settings(f"{len(others)} settings are as by default", others),
     ]
     return write_section("Settings", "".join(parts), name="settings")
 
 
-def _write_folded_settings(title: str, rows: list[tuple]) -> str:
+def _write_folded_settings(title: str, rows: list[SettingRow]) -> str:
     lines = []
-    for name, value, default, text in rows:
-        usual = f" <s>{escape_for_html(default)}</s>" if default != value and default else ""
-        cells = f"<td>{escape_for_html(value)}{usual}</td><td>{escape_for_html(text)}</td>"
-        lines.append(f"<tr><th>{name}</th>{cells}</tr>")
-    table = f'<div class="wide"><table class="settings">\n{join_tags(lines)}</table></div>'
+    for row in rows:
+        is_told = row.default and row.default != row.value
+        usual = f" <s>{escape_for_html(row.default)}</s>" if is_told else ""
+        value = f"<td>{escape_for_html(row.value)}{usual}</td>"
+        lines.append(f"<tr><th>{row.name}</th>{value}<td>{escape_for_html(row.text)}</td></tr>")
+    body = f"<tbody>\n{join_tags(lines)}</tbody>"
+    table = f'<div class="wide"><table class="settings">{body}</table></div>'
     return f"<details><summary>{title}</summary>\n{table}\n</details>\n" if rows else ""

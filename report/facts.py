@@ -1,7 +1,6 @@
 """What the report says in words and tables: the state of a run, its settings, versions, scores."""
 
 import contextlib
-import dataclasses
 import json
 import math
 import time
@@ -26,7 +25,7 @@ LABELS_NAMED = 8  # of a run with many
 # Settings that say where things are on the machine that trained the run.
 PRIVATE_SETTINGS = (
     *("first_dataset", "dataset_place", "data_dir", "out_dir", "run_id"),
-    *("checkpoint_dir", "sample_dir"),
+    *("checkpoint_dir", "sample_dir", "out_name"),
 )
 # What each score of --evaluate measures, by the beginning of its name, the longest first.
 NOTES_OF_SCORES = {
@@ -59,6 +58,15 @@ class State(NamedTuple):
     kind: str
     words: str
     share: float | None
+
+
+class SettingRow(NamedTuple):
+    """A setting, formatted; "" where it has no value. text: its help."""
+
+    name: str
+    value: str
+    default: str
+    text: str = ""
 
 
 class ScoreRow(NamedTuple):
@@ -132,24 +140,28 @@ def _format_time_of_file(path: Path) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
 
 
-def list_settings(config: Config) -> tuple[list[tuple], list[tuple]]:
-    """(those that differ from the defaults, the others), each as (name, value, default, help).
+def list_settings(config: Config) -> tuple[list[SettingRow], list[SettingRow], list[SettingRow]]:
+    """The settings that differ from the defaults, those that the program recorded, the others.
 
     Without those that only say where things are on the machine that trained the run.
     """
-    usual = dataclasses.replace(
-        Config(), output_height=config.output_height, output_width=config.width
-    )
-    usual = dataclasses.replace(usual, labels=config.labels).resolve()
-    rows = {True: [], False: []}
+    # With the defaults that depend on the size and on the labels.
+    shape = {"output_height": config.output_height, "output_width": config.width}
+    usual = Config(**shape, labels=config.labels).resolve()
+    changed, recorded, others = [], [], []
     for name, setting in SETTINGS.items():
         value, default = getattr(config, name), getattr(Config, name)
-        if name in PRIVATE_SETTINGS or (name == "out_name" and not config.out_name):
+        if name in PRIVATE_SETTINGS:
             continue
-        differs = value not in (default, getattr(usual, name))
-        row = (name, _format_setting(name, value), _format_setting(name, default), setting.help)
-        rows[differs].append(row)
-    return rows[True], rows[False]
+        row = SettingRow(name, _format_setting(name, value), _format_setting(name, default))
+        row = row._replace(text=setting.help)
+        if not setting.flag:
+            recorded += [row] * (value != default)
+        elif value in (default, getattr(usual, name)):
+            others.append(row)
+        else:
+            changed.append(row)
+    return changed, recorded, others
 
 
 def _format_setting(name: str, value) -> str:
