@@ -1,5 +1,6 @@
 """The command that repeats a run, from its settings."""
 
+import contextlib
 import shlex
 from pathlib import Path
 
@@ -17,13 +18,20 @@ def suggest_command_that_repeats(config: Config) -> str:
     """
     if config.dataset in (FROM_ARRAY, IMPORTED):
         return ""
-    choices = {preset: find_flags_beside_preset(config, preset) for preset in PRESETS}
-    choices = {preset: flags for preset, flags in choices.items() if flags is not None}
-    if not choices:
-        return ""
-    preset = min(choices, key=lambda name: len(choices[name]))
-    flags = {"dataset": config.dataset, "preset": preset} | choices[preset]
-    if preset == "reference":
+    choices = {}
+    for preset in PRESETS:
+        with contextlib.suppress(ValueError):  # a preset that contradicts the run's settings
+            choices[preset] = find_flags_beside_preset(config, preset)
+    for preset in sorted(choices, key=lambda name: len(choices[name])):
+        flags = drop_flags_in_vain(config, preset, choices[preset])
+        if None not in flags.values():  # which no flag can take
+            return _spell_command(config, {"dataset": config.dataset, "preset": preset} | flags)
+    return ""
+
+
+def _spell_command(config: Config, flags: dict) -> str:
+    """flags: name -> value, with the dataset and the preset."""
+    if flags["preset"] == "reference":
         del flags["preset"]
     if flags.get("c_dim") == 3:
         del flags["c_dim"]
@@ -36,39 +44,35 @@ def suggest_command_that_repeats(config: Config) -> str:
     return shlex.join(["python", "main.py", *spelled, "--train"])
 
 
-def find_flags_beside_preset(config: Config, preset: str) -> dict | None:
-    """Name -> value of the settings that the preset and the dataset do not give by themselves.
+def find_flags_beside_preset(config: Config, preset: str) -> dict:
+    """Name -> value of settings that, with the preset and the dataset, give the run's.
 
-    None if no flags give the same settings: some have no value that a flag could take.
+    Some may be in vain, and some None, which no flag can take.
     """
     base, wanted = {"dataset": config.dataset, "preset": preset}, config.resolve()
     flags = {}
     # Some settings change the defaults of others: each round finds those that the last one changed.
-    while differ := _list_settings_that_differ(base | flags, config):
-        if all(name in flags for name in differ):
-            return None
+    while differ := _list_settings_that_differ(base | flags, wanted):
         # For MNIST, one setting of the network's shape switches off the defaults of the others.
         names = {*differ, *(SHAPE_SETTINGS if {*differ} & {*SHAPE_SETTINGS} else ())}
         flags |= {name: getattr(wanted, name) for name in SETTINGS if name in names}
+    return flags
 
+
+def drop_flags_in_vain(config: Config, preset: str, flags: dict) -> dict:
+    """`flags` (name -> value) without those that the preset and the others give anyway."""
+    base, wanted = {"dataset": config.dataset, "preset": preset}, config.resolve()
     for name in [*flags]:
         fewer = {other: value for other, value in flags.items() if other != name}
-        if flags_give_settings(base | fewer, config):
-            flags = fewer
-    return None if None in flags.values() else flags
+        with contextlib.suppress(ValueError):  # settings that contradict each other
+            if not _list_settings_that_differ(base | fewer, wanted):
+                flags = fewer
+    return flags
 
 
-def flags_give_settings(given: dict, config: Config) -> bool:
-    """Whether a command with these flags (name -> value) has the run's settings."""
-    try:
-        return not _list_settings_that_differ(given, config)
-    except ValueError:  # settings that contradict each other
-        return False
-
-
-def _list_settings_that_differ(given: dict, config: Config) -> list[str]:
-    """The flags whose values, with `given`, are not the run's; places do not count."""
-    found, wanted = Config(**apply_preset(given)).resolve(), config.resolve()
+def _list_settings_that_differ(given: dict, wanted: Config) -> list[str]:
+    """The flags whose values, with `given`, are not those of `wanted`; places do not count."""
+    found = Config(**apply_preset(given)).resolve()
     names = [name for name, setting in SETTINGS.items() if setting.flag and name not in PLACES]
     return [name for name in names if getattr(found, name) != getattr(wanted, name)]
 

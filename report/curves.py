@@ -89,10 +89,11 @@ def draw_chart_as_html(
         choose_axis_for_chart(chart),
         choose_linear_axis(0, max(last_step, 1), exact=True),
     )
+    looks = verdicts or {}
     curves = [thin_curve(curve) for curve in chart.curves if np.isfinite(curve.values).any()]
     lines = [_draw_frame_of_chart(chart, axis, last_step)]
     for number, curve in enumerate(curves):
-        lines += _draw_curve(curve, axis, last_step, _choose_look(number), verdicts or {})
+        lines += _draw_curve(curve, axis, last_step, _choose_look(number), looks)
     lines.append(f'<path class="playhead" d="M0 0V{SIDE}"/>')
 
     shown = ", ".join(curve.name for curve in curves)
@@ -101,7 +102,7 @@ def draw_chart_as_html(
         values=_list_values_for_hovering(curves),
         title=escape_for_html(chart.title),
         note=escape_for_html(chart.note),
-        legend=_write_legend(chart, curves),
+        legend=_write_legend(chart, curves, has_bad="bad" in {k for _, k in looks.values()}),
         side=SIDE,
         label=escape_for_html(f"{chart.title}: {shown}, steps 0 to {last_step:,}"),
         drawing=join_tags(lines),
@@ -191,8 +192,8 @@ def _list_values_for_hovering(curves: list[Curve]) -> str:
     return "".join(parts)
 
 
-def _write_legend(chart: Chart, curves: list[Curve]) -> str:
-    """The curves by name, each with its last value, and the best score."""
+def _write_legend(chart: Chart, curves: list[Curve], *, has_bad: bool) -> str:
+    """The curves by name, each with its last value; the best score, and what large dots mean."""
     items = []
     for number, curve in enumerate(curves):
         known = curve.values[np.isfinite(curve.values)]
@@ -202,6 +203,8 @@ def _write_legend(chart: Chart, curves: list[Curve]) -> str:
         items.append(f'<span class="key" data-unit="{chart.unit}">{words}</span>')
     if chart.mark:
         items.append(f'<span class="key mark">{escape_for_html(chart.mark[1])}</span>')
+        if has_bad:
+            items.append('<span class="key mark"><i class="bad"></i>a bad verdict</span>')
     return f'<span class="legend">{"".join(items)}</span>'
 
 

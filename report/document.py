@@ -7,7 +7,7 @@ import string
 import time
 from pathlib import Path
 
-from config.settings import FROM_ARRAY, IMPORTED, Config
+from config.settings import FROM_ARRAY, IMPORTED, MAX_COUNT, Config
 from evaluate.report import describe_last_scores, find_best_entry
 from explore.experiments import EXPERIMENTS
 from report.command import suggest_command_that_repeats
@@ -54,6 +54,7 @@ def write_html_report(config: Config) -> Path:
 def encode_report(config: Config) -> bytes:
     """The report, UTF-8, smaller than LARGEST: the more it holds, the smaller its pictures."""
     entries = read_thinned_metrics_of_run(locate_metrics(config), LINES)
+    entries = [entry for entry in entries if 0 < entry["step"] <= MAX_COUNT]
     for room in ROOMS:
         content = make_report(config, entries, collect_pictures(config, entries, room)).encode()
         if len(content) < LARGEST:

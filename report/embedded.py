@@ -93,13 +93,14 @@ def choose_steps_of_frames(config: Config, entries: list[dict]) -> list[int]:
     steps = [step for step in list_grids_of_run(config) if step <= last_step]
     if len(steps) <= FRAMES:
         return steps
-    places = [(number / (FRAMES - 1)) ** 2 * steps[-1] for number in range(FRAMES)]
+    places = [(number / FRAMES) ** 2 * steps[-1] for number in range(1, FRAMES + 1)]
     chosen = [min(steps, key=lambda step: abs(step - place)) for place in places]
+    chosen[0] = steps[0]
     if best := find_best_entry(entries, config.eval_metric):
         nearest = min(steps, key=lambda step: abs(step - best["step"]))
         inner = range(1, FRAMES - 1)
         chosen[min(inner, key=lambda number: abs(chosen[number] - nearest))] = nearest
-    return sorted({steps[0], *chosen, steps[-1]})[-FRAMES:]
+    return sorted({*chosen})
 
 
 def choose_evenly(count: int, most: int) -> set[int]:
@@ -123,10 +124,11 @@ def encode_grid(config: Config, path: Path, room: float) -> Picture | None:
     with contextlib.suppress(*SIZE_ERRORS):
         content = path.read_bytes()
         with Image.open(io.BytesIO(content)) as file:
-            width, height = choose_size_of_grid(config, file.size)
-            if (width, height) == file.size:
-                return encode_picture(file, room, content=content, width=choose_width(width))
-            return encode_picture(file.crop((0, 0, width, height)), room, width=choose_width(width))
+            size = choose_size_of_grid(config, file.size)
+            width = choose_width(*size)
+            if size == file.size:
+                return encode_picture(file, room, content=content, width=width)
+            return encode_picture(file.crop((0, 0, *size)), room, width=width)
     return None
 
 
@@ -143,9 +145,10 @@ def choose_size_of_grid(config: Config, size: tuple[int, int]) -> tuple[int, int
     return width, min(size[1], rows * config.height)
 
 
-def choose_width(width: int) -> int:
+def choose_width(width: int, height: int) -> int:
     """How wide a grid is on the page: a whole multiple of its pixels, so that they stay sharp."""
-    return width * max(GRID_WIDTH // width, 1) if width <= GRID_WIDTH else GRID_WIDTH
+    times = min(GRID_WIDTH // width, 2 * GRID_WIDTH // height)
+    return width * times if times else min(width, GRID_WIDTH)
 
 
 def encode_file(path: Path, room: float, widest: int) -> Picture | None:
