@@ -1,5 +1,6 @@
 """The report in a real browser, opened from a file."""
 
+import shlex
 import shutil
 
 import pytest
@@ -81,10 +82,18 @@ def test_nothing_is_wider_than_the_page(visit, width):
     assert page.evaluate(OVERFLOW) <= 0
 
 
+def test_the_command_can_be_copied_as_it_is_typed(visit):
+    page = visit()
+    page.click("#copy")
+    copied = page.evaluate("getSelection().toString()").splitlines()[-1]
+    assert copied.startswith("python main.py --") and copied.endswith("--train")
+    assert shlex.split(copied)[-2] == "--out_name=a <b>-again"
+
+
 def test_on_paper_there_are_four_grids_and_no_slider(visit):
     page = visit()
     page.emulate_media(media="print")
-    assert page.evaluate(SHOWN) == ["5", "15", "25", "40"]
+    assert page.evaluate(SHOWN) == ["5", "15", "30", "40"]
     assert not page.locator("#slider").is_visible()
 
 
