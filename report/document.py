@@ -125,11 +125,11 @@ def write_grids(config: Config, entries: list[dict], pictures: Pictures) -> str:
     alone = "" if frames and reals else " alone"
     parts = []
     if frames:
-        width, height = frames[-1].picture.width, frames[-1].picture.height
+        width = frames[-1].picture.width
         shown = join_tags([_write_frame(config, entries, frame) for frame in frames])
         slider = _write_slider(frames) if len(frames) > 1 else ""
         parts.append(
-            f'<div class="drawn" style="--wide:{width};--high:{height}">\n'
+            f'<div class="drawn" style="--wide:{width}">\n'
             f'<div class="frames">\n{shown}</div>\n{slider}</div>'
         )
     if reals:
