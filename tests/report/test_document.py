@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from common import ROOT
-from program import is_one_line, tree
+from program import is_one_line, run_here, tree
 
 from config.stored import write_config
 from report import document
@@ -186,10 +186,9 @@ def test_a_run_is_found_before_its_first_checkpoint(tiny):
         find_run_to_report(given | {"out_name": "other"})
 
 
-def test_a_report_that_cannot_be_written_is_one_line(tiny):
+def test_a_report_that_cannot_be_written_is_one_line(tiny, capsys):
     config = make_run(tiny(out_name="run"), entries=make_entries(2))
     (config.run_dir / RECORD_NAME).mkdir()
-    command = [sys.executable, "main.py", "--report", f"--out_dir={config.run_dir}"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 1 and is_one_line(result.stderr)
+    assert run_here("--report", f"--out_dir={config.run_dir}", tiny=()) == 1
+    assert is_one_line(capsys.readouterr().err)
     assert not (config.run_dir / "report.html").exists()
