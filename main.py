@@ -16,6 +16,7 @@ Write flags as --name=value or --name value, and on-off flags as --train or
 
 import dataclasses
 import sys
+import webbrowser
 from pathlib import Path
 
 from system.packages import end_without_package
@@ -33,14 +34,18 @@ try:
         format_flags_help,
         parse_flags,
     )
-    from config.presets import apply_preset
     from config.settings import NETWORK_SETTINGS, Config
+    from export.formats import (
+        FLOAT32,
+        check_formats_can_be_written,
+        check_formats_fit_statistics,
+        choose_formats,
+    )
     from runs.find import (
         check_run_knows_its_dataset,
         find_run,
         find_run_to_report,
         find_run_to_train,
-        find_run_unless_dataset_is_enough,
     )
     from system import console, devices
     from system.files import expand_home
@@ -68,7 +73,9 @@ def main(argv: list[str]) -> int:
 
     try:
         parse_flags(argv)
-        run_actions(collect_given_settings(), collect_action_flags([*ACTIONS]))
+        given, wanted = collect_given_settings(), collect_action_flags([*ACTIONS])
+        choose_export_formats(wanted)  # now, not after training
+        run_actions(given, wanted)
     except KeyboardInterrupt:
         return report_interruption()
     except ModuleNotFoundError as error:  # TensorFlow and the like are imported when needed
@@ -210,13 +217,37 @@ def perform_evaluate_action(given: dict, _) -> dict:
     return given
 
 
-def perform_export_action(given: dict, _) -> dict:
-    config = find_run(given)
+def perform_export_action(given: dict, wanted: set[str]) -> dict:
+    config, names = find_run(given), choose_export_formats(wanted)
+    check_formats_fit_statistics(names, config.bn_statistics)
     devices.quietly_import_tensorflow()
-    from export.saved_model import write_saved_model
+    from export.exporting import export_run
 
-    write_saved_model(config, checkpoint=FLAGS.checkpoint)
+    dtype = FLAGS.export_dtype or FLOAT32
+    paths = export_run(config, names, checkpoint=FLAGS.checkpoint, dtype=dtype)
+    if FLAGS.open:
+        open_in_browser(paths["page"])
     return given
+
+
+def choose_export_formats(wanted: set[str]) -> list[str]:
+    """The formats in --export. Raises ValueError for those unknown, or without their package."""
+    if "export" not in wanted:
+        return []
+    names = choose_formats(FLAGS.export)
+    check_formats_can_be_written(names, has_dtype=FLAGS.export_dtype is not None)
+    if FLAGS.open and "page" not in names:
+        raise ValueError(
+            f"--open opens the page of --export page. Received: --export={FLAGS.export}. "
+            "Add page, or drop --open."
+        )
+    return names
+
+
+def open_in_browser(path: Path) -> None:
+    """Opens a file in the user's browser; logs it where there is none."""
+    if not webbrowser.open(path.resolve().as_uri()):
+        logging.warning("No browser was found to open %s in.", path)
 
 
 def perform_freeze_action(given: dict, _) -> dict:
@@ -228,40 +259,13 @@ def perform_freeze_action(given: dict, _) -> dict:
     return given
 
 
-def perform_explore_action(given: dict, _) -> dict:
-    from explore.experiments import (
-        EXPERIMENTS,
-        LIST,
-        choose_experiments,
-        format_experiments,
-        is_all_chosen,
-    )
-
-    if FLAGS.explore == LIST:
-        console.print_result(format_experiments())
-        return given
-    choices = {name: FLAGS[name].value for name in EXPLORE_CHOICES}
-    names = choose_experiments(FLAGS.explore, choices)
-    uses_run = any(EXPERIMENTS[name].uses_run for name in names)
-    uses_dataset = any(EXPERIMENTS[name].uses_dataset for name in names)
-    run = None
-    if uses_run:
-        run = find_run(given, uses_dataset=uses_dataset)
-    elif uses_dataset:
-        run = find_run_unless_dataset_is_enough(given)
-    config = run or Config(**apply_preset(given))
-    folder = (run.run_dir if run else Path(config.out_dir).expanduser()) / "explore"
-
-    devices.quietly_import_tensorflow()
+def perform_explore_action(given: dict, wanted: set[str]) -> dict:
     from explore.choices import Choices
-    from explore.run import run_experiments
-    from explore.subject import Subject
+    from explore.exploration import explore
 
-    subject = None
-    if uses_run or uses_dataset:
-        options = {"checkpoint": FLAGS.checkpoint, "folder": folder}
-        subject = Subject(config, Choices(**choices), **options)
-    run_experiments(names, subject, folder, leaves_out=is_all_chosen(FLAGS.explore))
+    choices = Choices(**{name: FLAGS[name].value for name in EXPLORE_CHOICES})
+    shared = ["label"] if wanted & {"sample", "visualize"} else []
+    explore(given, FLAGS.explore, choices, checkpoint=FLAGS.checkpoint, shared=shared)
     return given
 
 

@@ -254,6 +254,8 @@ def print_tables(rows: list[dict]) -> None:
 
     for (dataset, minutes, processor), arms in groups.items():
         known = [arm for arm in ARMS if arm in arms]
+        # Rows from before --speed are shown only where there are no others.
+        arms = {arm: [row for row in own if "speed" in row] or own for arm, own in arms.items()}
         lines = [summarize_arm(arm, arms[arm], arms.get("reference")) for arm in known]
         lines.append(summarize_floor([row for arm in known for row in arms[arm]]))
         print(f"\n{dataset}, {minutes:g} minutes, {processor}\n", flush=True)

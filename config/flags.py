@@ -18,9 +18,11 @@ from system.files import expand_home
 FLAGS = flags.FLAGS
 ACTIONS = "actions"  # the group of --help that comes first
 GROUPS = (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)  # in the order of --help
-BARE_VALUES = {"evaluate": "default", "explore": "list"}  # of flags that may stand alone
+# Of flags that may stand alone.
+BARE_VALUES = {"evaluate": "default", "explore": "list", "export": "saved_model"}
 EVALUATE_FILES = ("features", "inception", "fid_stats")
-EXPLORE_CHOICES = ("walk_seeds", "arithmetic", "turn", "forget", "probe_labels", "image", "mask")
+EXPLORE_FLAGS = ("walk_seeds", "arithmetic", "turn", "forget", "probe_labels", "image", "mask")
+EXPLORE_CHOICES = (*EXPLORE_FLAGS, "label")  # which other actions read, too
 HELP_COLUMNS = 80, 110  # narrowest and widest line of --help
 HELP_INDENT = 25  # columns before what a flag does
 SAMPLES = 64  # images to draw when no action is given, as in the original
@@ -106,7 +108,8 @@ def _define_drawing_flags() -> None:
     flags.DEFINE_string(
         "label",
         None,
-        "labels for --sample and --visualize: 3, or cat,dog, or Smiling; default: all in turn",
+        "labels for --sample, --visualize and --explore project,complete: 3, or cat,dog, or "
+        "Smiling; default: all in turn",
         **group,
     )
     flags.DEFINE_string(
@@ -167,7 +170,23 @@ def _define_evaluate_flags() -> None:
 
 def _define_export_flags() -> None:
     group = {"module_name": ACTIONS}
-    flags.DEFINE_boolean("export", False, "write a SavedModel", **group)
+    flags.DEFINE_string(
+        "export",
+        None,
+        "write the run in other programs' formats: saved_model,onnx,litert,safetensors,page; "
+        "without a value: saved_model",
+        **group,
+    )
+    flags.DEFINE_enum(
+        "export_dtype",
+        None,
+        ["float32", "float16"],
+        "how --export onnx,litert store the weights; float16 halves the file; default: float32",
+        **group,
+    )
+    flags.DEFINE_boolean(
+        "open", False, "open the page that --export page writes in a browser", **group
+    )
     flags.DEFINE_boolean(
         "freeze",
         False,
@@ -254,7 +273,7 @@ def _define_setting_flag(field: dataclasses.Field, setting: Setting) -> None:
 def parse_flags(argv: list[str]) -> None:
     """Fills FLAGS. Raises ValueError for unknown flags, values of a wrong type and stray words."""
     known = _list_own_flags()
-    argv = _complete_bare_flags(argv)
+    argv = _complete_bare_flags(["--export=no" if one == "--noexport" else one for one in argv])
     mistakes.check_command_line(argv[1:], known, FLAGS)
     try:
         stray = FLAGS(argv)[1:]
@@ -265,6 +284,16 @@ def parse_flags(argv: list[str]) -> None:
     if stray:
         position = argv[1:].index(stray[0])
         raise ValueError(mistakes.explain_stray_word(argv[1:], position, known))
+    _read_export_as_switch()
+
+
+def _read_export_as_switch() -> None:
+    """--export=true, --export=false and --noexport, from when --export took no value."""
+    word = (FLAGS.export or "").lower()
+    if word in mistakes.ON:
+        FLAGS.export = BARE_VALUES["export"]
+    elif word in mistakes.OFF:
+        FLAGS.export = None
 
 
 def _complete_bare_flags(argv: list[str]) -> list[str]:
@@ -372,9 +401,10 @@ def _check_action_flags(wanted: set[str]) -> None:
             f"--evaluate_samples must be at least 2. Received: {FLAGS.evaluate_samples}. "
             "Try --evaluate_samples=10000."
         )
-    _check_label_flags(draws=bool(wanted & {"sample", "visualize"}))
+    _check_label_flags(draws=bool(wanted & {"sample", "visualize", "explore"}))
     _check_flags_need_action(EVALUATE_FILES, "evaluate", wanted)
-    _check_flags_need_action(EXPLORE_CHOICES, "explore", wanted)
+    _check_flags_need_action(EXPLORE_FLAGS, "explore", wanted)
+    _check_flags_need_action(("export_dtype", "open"), "export", wanted)
     if "dry_run" in wanted and (others := wanted & {"import_weights", "explore"}):
         raise ValueError(
             f"--dry_run writes nothing, so it cannot be combined with --{min(others)}. "
@@ -393,7 +423,7 @@ def _check_action_flags(wanted: set[str]) -> None:
 
 def _check_flags_need_action(names: tuple[str, ...], action: str, wanted: set[str]) -> None:
     """Raises ValueError for one of the flags `names` without their action."""
-    given = [name for name in names if FLAGS[name].value is not None]
+    given = [name for name in names if _is_typed_flag_value(FLAGS[name].value)]
     if given and action not in wanted:
         raise ValueError(
             f"--{given[0]} needs --{action}. Received: no --{action}. Add it, or drop --{given[0]}."
@@ -406,7 +436,8 @@ def _check_label_flags(*, draws: bool) -> None:
     if label is not None and not draws:
         kind = "own" if label.strip().isdecimal() else "folder, own or the names of attributes"
         raise ValueError(
-            f"--label needs --sample or --visualize. Received: only --label={label}. "
+            "--label needs --sample, --visualize or --explore. "
+            f"Received: only --label={label}. "
             f"Add --sample=64, or to train with labels use --labels={kind}."
         )
     if label is None and draws and labels.isdecimal():

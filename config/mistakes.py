@@ -13,7 +13,7 @@ from absl.flags import Flag
 from system.text import shorten_for_error
 
 DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2212"  # what text editors make of a hyphen
-LISTS = ("label", "labels", "g_widths", "d_widths", "import_weights")
+LISTS = ("label", "labels", "g_widths", "d_widths", "export", "import_weights")
 VISUALIZE_OPTIONS = tuple("01234")
 ON, OFF = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
@@ -63,7 +63,7 @@ SYNONYMS = {
     "train": "resume fit continue training istrain",
     "sample": "n num generate samples numsamples gen test draw count",
     "report": "html htmlreport summary",
-    "export": "save savedmodel exportmodel",
+    "export": "save savedmodel exportmodel format formats exportformat",
     "labels": "conditional cond classes",
     "label": "class classid classindex",
     "import_weights": "pretrained load loadweights import",
@@ -104,6 +104,8 @@ EXAMPLES = {  # of flags without a default
     "config": "out/RUN/config.json",
     "exclude": "names.txt",
     "explore": "conv_arithmetic",
+    "export": "onnx",
+    "export_dtype": "float16",
     "image": "face.png",
     "import_weights": "PATH",
     "input_fname_pattern": "'*.png'",

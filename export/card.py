@@ -1,8 +1,16 @@
 """The model card: what an exported model takes and returns, for readers without this code."""
 
 import dataclasses
+import math
 
+from config.network import NetworkConfig
 from config.settings import Config
+
+# The most that one request may ask `sample` for, so that no caller can exhaust a server's memory:
+# images, and bytes of their pixels; the PNGs may take as much again. This allows 4,096 images of up
+# to 209x209 in colour, or 682 of 512x512.
+MAX_COUNT = 4096
+MAX_BYTES = 2**29
 
 
 def build_model_card(config: Config, step: int, max_count: int, *, weights: str = "live") -> dict:
@@ -11,7 +19,6 @@ def build_model_card(config: Config, step: int, max_count: int, *, weights: str 
     max_count: images that one call of `sample` may ask for. weights: the generator's, "ema" or
     "live".
     """
-    flags = dataclasses.asdict(config)  # its dataset_place is a path on the owner's machine
     height, width, channels = config.network_config().image_shape
     return {
         "labels": config.label_names,
@@ -28,8 +35,20 @@ def build_model_card(config: Config, step: int, max_count: int, *, weights: str 
         "weights": _describe_exported_weights(config, weights),
         "signatures": _describe_exported_signatures(config.y_dim),
         "frozen_graphs": _describe_frozen_graphs(config.y_dim),
-        "flags": {name: value for name, value in flags.items() if name != "dataset_place"},
+        "flags": list_settings_to_publish(config),
     }
+
+
+def limit_images_per_request(network: NetworkConfig) -> int:
+    """How many images one request may ask `sample` for."""
+    return min(MAX_COUNT, MAX_BYTES // math.prod(network.image_shape))
+
+
+def list_settings_to_publish(config: Config) -> dict:
+    """The settings by name, without dataset_place, a path on the owner's machine."""
+    settings = dataclasses.asdict(config)
+    del settings["dataset_place"]
+    return settings
 
 
 def _describe_exported_weights(config: Config, weights: str) -> str:

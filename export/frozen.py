@@ -6,9 +6,12 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from config.settings import Config
-from export.saved_model import encode_model_card, restore_signatures_from_checkpoint
+from export.saved_model import Exported
+from export.source import restore_source
+from export.writing import write_files_with_card
 from system.console import print_result
-from system.written import replace_files
+
+LOAD = 'tf.compat.v1.GraphDef.FromString(open("{path}", "rb").read())'
 
 
 def write_frozen_graphs(config: Config, *, checkpoint: str = "last") -> Path:
@@ -19,14 +22,18 @@ def write_frozen_graphs(config: Config, *, checkpoint: str = "last") -> Path:
     logits:0 and probability:0, both with y:0 if there are labels. Raises ValueError when the run
     has no readable checkpoint.
     """
-    exported, restored = restore_signatures_from_checkpoint(config, checkpoint)
-    step, folder = restored.step, config.run_dir / "export"
+    source = restore_source(config, checkpoint)
+    step, folder = source.restored.step, source.folder
+    exported = Exported(source.generator, source.discriminator)
     contents = {
         "generator.pb": freeze_graph(exported.generate),
         "discriminator.pb": freeze_graph(exported.discriminate),
-        "model_card.json": encode_model_card(config, restored),
     }
-    replace_files(folder, contents, what=f"the frozen graphs of step {step:,}")
+    entries = {
+        name: {"format": "frozen graph", "bytes": len(content), "load": LOAD.format(path=name)}
+        for name, content in contents.items()
+    }
+    write_files_with_card(source, contents, entries, what=f"the frozen graphs of step {step:,}")
     print_result(
         f"the frozen graphs of step {step:,}, generator.pb and discriminator.pb, are in {folder}"
     )

@@ -1,29 +1,21 @@
 """A trained run as a SavedModel, which plain TensorFlow loads without this code."""
 
 import functools
-import json
-import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
 import ops
-from config.network import NetworkConfig
 from config.settings import Config
-from export.card import build_model_card
+from export.card import limit_images_per_request
+from export.source import Source, restore_source
+from export.writing import write_formats
 from model import Discriminator, Generator
-from runs.checkpoints import Restored, restore_networks, translate_write_errors
 from sample import DRAW_BATCH, pad_latents_to_draw_batches
-from system.console import print_result
-from system.written import replace_files, replace_folder
-
-# The most that one request may ask `sample` for, so that no caller can exhaust a server's memory:
-# images, and bytes of their pixels; the PNGs may take as much again. This allows 4,096 images of up
-# to 209x209 in colour, or 682 of 512x512.
-MAX_COUNT = 4096
-MAX_BYTES = 2**29
 
 
 class Exported(tf.Module):
@@ -136,31 +128,31 @@ def answer_request_in_batches(generator: Generator, z, y, finish) -> tf.Tensor:
     return tf.reshape(images, (-1, *shape))[:count]
 
 
-def limit_images_per_request(network: NetworkConfig) -> int:
-    """How many images one request may ask `sample` for."""
-    return min(MAX_COUNT, MAX_BYTES // math.prod(network.image_shape))
-
-
 def write_saved_model(config: Config, *, checkpoint: str = "last") -> Path:
     """Writes <run>/export/saved_model/ and model_card.json beside it; returns the SavedModel's
     folder.
 
     Raises ValueError when the run has no readable checkpoint.
     """
-    exported, restored = restore_signatures_from_checkpoint(config, checkpoint)
-    step, folder = restored.step, config.run_dir / "export" / "saved_model"
-    what = f"the SavedModel of step {step:,}"
-    kind = f"of the {'averaged' if restored.weights == 'ema' else 'current'} weights"
-    with replace_folder(folder, what=what, kind=kind) as temporary, translate_write_errors(folder):
-        tf.saved_model.save(
-            exported, os.fspath(temporary), signatures=list_exported_signatures(exported)
-        )
-    card = {"model_card.json": encode_model_card(config, restored)}
-    replace_files(folder.parent, card, what=f"the model card of step {step:,}")
+    return write_formats(restore_source(config, checkpoint), ["saved_model"])["saved_model"]
 
-    warn_that_images_are_not_judged_alone(config)
-    print_result(f"the SavedModel of step {step:,} is in {folder}")
-    return folder
+
+def fill_folder(source: Source, folder: Path) -> None:
+    """Writes the SavedModel into an empty folder."""
+    exported = Exported(source.generator, source.discriminator)
+    signatures = list_exported_signatures(exported)
+    tf.saved_model.save(exported, os.fspath(folder), signatures=signatures)
+    warn_that_images_are_not_judged_alone(source.config)
+
+
+def load_generator(path: Path) -> Callable[..., np.ndarray]:
+    """A function z (B, z_dim), with labels y (B, y_dim) -> images (B, H, W, C), in TensorFlow."""
+    draw = tf.saved_model.load(os.fspath(path)).signatures["serving_default"]
+
+    def draw_with_signature(**inputs):
+        return draw(**{name: tf.constant(one) for name, one in inputs.items()})["images"].numpy()
+
+    return draw_with_signature
 
 
 def warn_that_images_are_not_judged_alone(config: Config) -> None:
@@ -183,24 +175,6 @@ def list_exported_signatures(exported: Exported) -> dict:
         "sample": exported.sample,
         "discriminate": exported.discriminate,
     }
-
-
-def restore_signatures_from_checkpoint(
-    config: Config, checkpoint: str
-) -> tuple[Exported, Restored]:
-    """The signatures with the weights of a checkpoint, "last", "best" or a step."""
-    network = config.network_config()
-    generator, discriminator = Generator(network), Discriminator(network)
-    networks = {"generator": generator, "discriminator": discriminator}
-    restored = restore_networks(config, checkpoint, **networks)
-    return Exported(generator, discriminator), restored
-
-
-def encode_model_card(config: Config, restored: Restored) -> bytes:
-    """The content of model_card.json: what the exported model takes and returns."""
-    max_count = limit_images_per_request(config.network_config())
-    card = build_model_card(config, restored.step, max_count, weights=restored.weights)
-    return json.dumps(card, indent=2).encode()
 
 
 def compile_signature(function, **specs) -> tf.types.experimental.PolymorphicFunction:

@@ -27,7 +27,7 @@ def quietly_import_tensorflow() -> None:
     if logging.get_verbosity() >= logging.DEBUG:
         return
 
-    with delay_first_stop_signal(), _hold_stderr_until_error():
+    with delay_first_stop_signal(), hold_stderr_until_error():
         with hide_modules_from_import(*UNNEEDED_BY_KERAS):
             import tensorflow as tf
 
@@ -35,8 +35,14 @@ def quietly_import_tensorflow() -> None:
 
 
 @contextlib.contextmanager
-def _hold_stderr_until_error():
-    """Holds back stderr within the block; an exception shows all of it."""
+def hold_stderr_until_error():
+    """Holds back stderr within the block; an exception shows all of it.
+
+    With --verbosity=1, everything is shown at once.
+    """
+    if logging.get_verbosity() >= logging.DEBUG:
+        yield
+        return
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:

@@ -40,3 +40,15 @@ def suggest_installation(root: Path, *, in_venv: bool) -> str:
         return f"Activate the environment: {windows}"
     make = "make" if root == Path() else f"make -C {root}"
     return f"Install everything into .venv: {make} install. Then: source {posix}"
+
+
+def explain_missing_extra(purpose: str, package: str, requirements: str) -> str:
+    """One line: what `purpose` needs, and the command that installs it.
+
+    requirements: the file that lists the packages, in the root of the code.
+    """
+    root = Path() if Path.cwd() == ROOT else ROOT
+    return (
+        f"{purpose} needs the package {package}. Received: it is not installed for "
+        f"{sys.executable}. Install it: pip install -r {root / requirements}"
+    )

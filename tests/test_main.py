@@ -149,10 +149,11 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
         *EXPLORE_CHOICES,
         "checkpoint",
         "evaluate_samples",
+        "export_dtype",
         "features",
         "fid_stats",
         "inception",
-        "label",
+        "open",
         "visualize_option",
         "preset",
         "config",
@@ -193,10 +194,11 @@ def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
     code, out, err = command("--train", "--sample", 3, "--export", "--steps", 4, *small, *places)
     run = tmp_path / "out" / "digits-16x16"
     assert code == 0, err
-    assert [line.rpartition(" ")[2] for line in out.splitlines()[-2:]] == [
+    assert [line.rpartition(" ")[2] for line in out.splitlines()[-3:-1]] == [
         str(run / "samples" / "seed_0"),
         str(run / "export" / "saved_model"),
     ]
+    assert out.splitlines()[-1].startswith('to load it: tf.saved_model.load("')
     assert f"the grids are in {run / 'samples'}, and their animation is training.gif" in out
     assert not any(line in err for line in out.splitlines())
     assert len(list((run / "samples" / "seed_0").glob("0*.png"))) == 3
@@ -208,6 +210,16 @@ def test_train_sample_and_export_in_one_line_then_again(call, caplog, tmp_path):
     assert not any(
         "oneDNN" in line or "Sharding" in line or "Writing fingerprint" in line for line in lines
     )
+
+    code, out, err = command("--export", "onnx,litert", *places)
+    assert code == 0, err
+    assert [line.rpartition("/")[2] for line in out.splitlines()[::2]] == [
+        *("generator.onnx", "generator.tflite")
+    ]
+    assert {line.split()[1:4] == ["was", "read", "back"] for line in err.splitlines()} == {
+        *(True, False)  # model_card.json is replaced
+    }
+    assert not any("XNNPACK" in line for line in err.splitlines())
 
     # The same flags resume it, sampling needs no data or sizes, and networks keep their shape.
     code, _, err = call("--train", "--steps", 6, *small, *places)
@@ -241,7 +253,7 @@ def test_a_run_goes_on_with_another_batch_size(call, caplog, tmp_path):
 
 @pytest.mark.slow
 def test_kill_9_and_the_same_command_end_like_an_undisturbed_run(call, caplog, tmp_path):
-    """Killed just before its second checkpoint is recorded; faults/test_kills.py has 35 more
+    """Killed just before its second checkpoint is recorded; faults/test_kills.py has 37 more
     moments.
     """
 
@@ -319,7 +331,8 @@ def test_a_label_that_the_data_lack_stops_before_the_training(call, tmp_path):
             ["--explore", "conv_arithmetic", "--dry_run"],
             "--dry_run writes nothing, so it cannot be combined with --explore",
         ),
-        (["--label", "3", "--export"], "--label needs --sample or --visualize"),
+        (["--label", "3", "--export"], "--label needs --sample, --visualize or --explore"),
+        (["--train", "--export", "tflite"], "--export must be some of saved_model, onnx, litert"),
     ],
 )
 def test_actions_that_do_not_go_together(arguments, message):

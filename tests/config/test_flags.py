@@ -124,10 +124,28 @@ def test_the_config_json_of_a_run_begins_another_beside_it(renamed_run):
         (["--visualize_option=2"], {"visualize"}),
         (["--explore=conv_arithmetic"], {"explore"}),
         (["--notrain", "--sample=3"], {"sample"}),
+        (["--export", "--noexport", "--sample=3"], {"sample"}),
+        (["--export=false", "--sample=3"], {"sample"}),
     ],
 )
 def test_actions(arguments, actions):
     assert actions_of(*arguments) == actions
+
+
+@pytest.mark.parametrize(
+    ("arguments", "formats"),
+    [
+        (["--export"], "saved_model"),
+        (["--export", "--train"], "saved_model"),
+        (["--export=true"], "saved_model"),
+        (["--noexport", "--export"], "saved_model"),
+        (["--export", "onnx,litert", "--train"], "onnx,litert"),
+        (["--export=onnx"], "onnx"),
+    ],
+)
+def test_export_alone_is_the_saved_model(arguments, formats):
+    assert "export" in actions_of(*arguments)
+    assert FLAGS.export == formats
 
 
 @pytest.mark.parametrize(
@@ -136,11 +154,13 @@ def test_actions(arguments, actions):
         ([], "Nothing to do. Try --dataset="),
         (["--seed=3"], "Nothing to do"),
         (["--sample=0"], "--sample must be at least 1. Received: 0"),
-        (["--export", "--label=3"], "--label needs --sample or --visualize"),
+        (["--export", "--label=3"], "--label needs --sample, --visualize or --explore"),
+        (["--sample=3", "--export_dtype=float16"], "--export_dtype needs --export. Received: no"),
+        (["--sample=3", "--open"], "--open needs --export. Received: no"),
         (
             ["--train", "--label=3"],
-            "--label needs --sample or --visualize. Received: only --label=3. Add --sample=64, or "
-            "to train with labels use --labels=own.",
+            "--label needs --sample, --visualize or --explore. Received: only --label=3. "
+            "Add --sample=64, or to train with labels use --labels=own.",
         ),
         (
             ["--sample=5", "--labels=7"],

@@ -52,7 +52,11 @@ def test_a_missing_value_is_asked_for(arguments, line):
         (["--train", "1"], "--train takes no value: write --train."),
         (["--visualize", "1"], "--visualize takes no value: write --visualize_option=1."),
         (["--visualize", "2"], "--visualize takes no value: write --visualize_option=2."),
-        (["--export", "x"], "--export takes no value. Received: x. Write --export alone."),
+        (["--freeze", "x"], "--freeze takes no value. Received: x. Write --freeze alone."),
+        (
+            ["--export", "onnx,", "litert"],
+            "--export takes one value. Received: onnx, litert. Write --export=onnx,litert.",
+        ),
         (["--notrain=1"], "--notrain takes no value. Received: 1. Write --notrain or --train."),
         (
             ["--dataset", "my", "photos", "--train"],

@@ -10,7 +10,8 @@ import tensorflow as tf
 import ops
 from config.stored import change_settings
 from data import label_choice
-from export.saved_model import MAX_COUNT, write_saved_model
+from export.card import MAX_COUNT
+from export.saved_model import write_saved_model
 from gan import DCGAN
 from model import Discriminator
 from runs.checkpoints import Checkpoints, restore_networks

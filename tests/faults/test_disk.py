@@ -81,6 +81,7 @@ TRAIN = ("--train", "--steps=4", "--ckpt_freq=2", "--sample_freq=2")
 ACTIONS = {
     "sample": ("--sample=70",),
     "export": ("--export",),
+    "export files": ("--export=onnx,safetensors",),
     "freeze": ("--freeze",),
     "visualize": ("--visualize", "--visualize_option=0"),
     "train": ("--train", "--steps=6"),

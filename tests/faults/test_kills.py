@@ -27,7 +27,7 @@ STEPS = (
     "--sample_freq=10",
     "--max_to_keep=2",
     "--sample=5",
-    "--export",
+    "--export=saved_model,onnx",
 )
 
 # A name, the event, its text, which occurrence, and how many milliseconds later the kill comes.
@@ -64,6 +64,7 @@ MOMENTS = (
         ("the samples' rename", "os.rename", "samples/seed_0", 1, 0),
         ("exporting", "os.mkdir", "saved_model", 1, 20),
         ("the SavedModel's rename", "os.rename", "export/saved_model", 1, 0),
+        ("the ONNX model", "os.rename", "generator.onnx", 1, 0),
         ("the card", "os.rename", "model_card.json", 1, 0),
     ],
 )
@@ -72,6 +73,7 @@ AFTER_THE_END = [
     ("between the samples' renames", "os.rename", "samples/seed_0", 2, 0),
     ("between the SavedModel's renames", "os.rename", "export/saved_model", 2, 0),
     ("the old SavedModel's removal", "os.remove", "saved_model.pb", 1, 0),
+    ("between the exports' record and the ONNX model", "os.rename", "generator.onnx", 1, 0),
     ("between the card's record and the card", "os.rename", "model_card.json", 1, 0),
 ]
 
@@ -143,7 +145,7 @@ def losses(run_dir) -> dict:
     return {line["step"]: (line["d_loss"], line["g_loss"]) for line in lines}
 
 
-def test_26_chosen_moments(folder, undisturbed, tmp_path):
+def test_27_chosen_moments(folder, undisturbed, tmp_path):
     """Four runs, each killed again and again, two at a time; at the end, all four equal the
     undisturbed one.
     """

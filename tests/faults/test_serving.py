@@ -16,12 +16,8 @@ from common import ROOT
 
 import ops
 from config.settings import Config
-from export.saved_model import (
-    MAX_COUNT,
-    answer_request_in_batches,
-    limit_images_per_request,
-    write_saved_model,
-)
+from export.card import MAX_COUNT, limit_images_per_request
+from export.saved_model import answer_request_in_batches, write_saved_model
 from gan import DCGAN
 from model import Discriminator, Generator
 from runs.checkpoints import Checkpoints, restore_networks

@@ -8,11 +8,13 @@ from test_document import HOSTILE, make_entries, make_run
 
 from report.document import write_html_report
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: make test-page installs it"
+)
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 if not CHROMIUM:
-    pytest.skip("no chromium is installed", allow_module_level=True)
+    pytest.skip("no chromium is installed: make test-page installs it", allow_module_level=True)
 pytestmark = pytest.mark.slow
 
 SHOWN = (

@@ -1,5 +1,6 @@
 """TensorFlow's import, and the choices for the machine."""
 
+import os
 import subprocess
 import sys
 
@@ -58,6 +59,16 @@ def test_hidden_modules_fail_to_import_and_come_back():
     with devices.hide_modules_from_import("json"):
         import json
     assert json.loads("[1]") == [1]  # imported before, so it stays
+
+
+def test_what_c_prints_is_held_back_unless_it_fails(capfd):
+    with devices.hold_stderr_until_error():
+        os.write(2, b"chatter")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ValueError, match="x"), devices.hold_stderr_until_error():
+        os.write(2, b"the reason")
+        raise ValueError("x")
+    assert capfd.readouterr().err == "the reason"
 
 
 def test_the_device_is_named(monkeypatch):

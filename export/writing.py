@@ -1,0 +1,92 @@
+"""Writes formats into a run's export/, each whole, and lists them in the one model card there."""
+
+import importlib
+import json
+from pathlib import Path
+
+from export.card import build_model_card, limit_images_per_request
+from export.formats import FORMATS, explain_loading
+from export.source import Source
+from runs.checkpoints import translate_write_errors
+from system.written import replace_files, replace_folder
+
+CARD = "model_card.json"
+
+
+def write_formats(source: Source, names: list[str]) -> dict[str, Path]:
+    """Writes FORMATS and the model card beside them; returns name -> file or folder.
+
+    All files are made before anything is written, then appear together; each folder appears whole.
+    What was there stays until then, and so do other formats. Raises ValueError when a format cannot
+    hold the networks.
+    """
+    modules = {name: importlib.import_module(f"export.{name}") for name in names}
+    contents = {
+        FORMATS[name].file: module.encode_file(source)
+        for name, module in modules.items()
+        if not FORMATS[name].is_folder
+    }
+    sizes = {name: len(content) for name, content in contents.items()}
+    for name, module in modules.items():
+        if FORMATS[name].is_folder:
+            sizes[FORMATS[name].file] = _write_folder_of_format(source, name, module)
+
+    entries = {FORMATS[name].file: _describe_format(source, name, sizes) for name in names}
+    whats = [FORMATS[name].what for name in names]
+    step = f"of step {source.restored.step:,}"
+    write_files_with_card(source, contents, entries, what=f"{', '.join(whats)} {step}")
+    return {name: source.folder / FORMATS[name].file for name in names}
+
+
+def _write_folder_of_format(source: Source, name: str, module) -> int:
+    """Returns the folder's size in bytes."""
+    path = source.folder / FORMATS[name].file
+    what = f"{FORMATS[name].what} of step {source.restored.step:,}"
+    with replace_folder(path, what=what, kind=_describe_weights(source)) as temporary:
+        with translate_write_errors(path):
+            module.fill_folder(source, temporary)
+        return sum(file.stat().st_size for file in temporary.rglob("*") if file.is_file())
+
+
+def _describe_format(source: Source, name: str, sizes: dict[str, int]) -> dict:
+    """The card's entry for a format."""
+    form, has_labels = FORMATS[name], bool(source.config.y_dim)
+    entry = {"format": name, "bytes": sizes[form.file]}
+    entry |= {"dtype": source.dtype} if form.takes_dtype else {}
+    return entry | {"load": explain_loading(name, form.file, has_labels=has_labels)}
+
+
+def _describe_weights(source: Source) -> str:
+    """The `kind` of a folder, as in `system.written.Record`."""
+    return f"of the {'averaged' if source.restored.weights == 'ema' else 'current'} weights"
+
+
+def write_files_with_card(
+    source: Source, contents: dict[str, bytes], entries: dict[str, dict], *, what: str
+) -> None:
+    """Writes `contents` (name -> bytes) into export/, with a model card that lists `entries`.
+
+    entries: name of a file or folder -> what the card says of it beside step and weights. The card
+    keeps its entries for other files that are still there. what: as in `system.written.Record`.
+    """
+    step, weights = source.restored
+    files = read_card_entries(source.folder)
+    files |= {name: entry | {"step": step, "weights": weights} for name, entry in entries.items()}
+    max_count = limit_images_per_request(source.generator.config)
+    card = build_model_card(source.config, step, max_count, weights=weights) | {"files": files}
+    contents = contents | {CARD: json.dumps(card, indent=2).encode()}
+    replace_files(source.folder, contents, what=what)
+
+
+def read_card_entries(folder: Path) -> dict[str, dict]:
+    """What the model card in `folder` says of each file that is there; {} without a card."""
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        entries = {name: dict(entry) for name, entry in card["files"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}  # none, one from before there were entries, or one that was damaged
+    return {name: entry for name, entry in entries.items() if _is_in_folder(folder, name)}
+
+
+def _is_in_folder(folder: Path, name: str) -> bool:
+    return Path(name).name == name and (folder / name).exists()

@@ -1,0 +1,71 @@
+import json
+
+import pytest
+
+from export import litert, onnx
+from export.frozen import write_frozen_graphs
+from export.source import restore_source
+from export.writing import CARD, read_card_entries, write_formats
+
+
+@pytest.fixture
+def source(tiny):
+    """A run with a checkpoint of step 0."""
+    from gan import DCGAN
+    from runs.checkpoints import Checkpoints
+
+    config = tiny(blocks=1).resolve()
+    Checkpoints(DCGAN(config), config).save(0)
+    return restore_source(config)
+
+
+def test_one_card_lists_what_was_written_at_any_time(source):
+    paths = write_formats(source, ["onnx", "safetensors"])
+    assert paths["onnx"] == source.folder / "generator.onnx"
+    sizes = {path.name: path.stat().st_size for path in paths.values()}
+    entries = read_card_entries(source.folder)
+    assert {name: entry["bytes"] for name, entry in entries.items()} == sizes
+    assert entries["generator.onnx"] == {
+        "format": "onnx",
+        "bytes": sizes["generator.onnx"],
+        "dtype": "float32",
+        "load": 'onnxruntime.InferenceSession("generator.onnx").run(["images"], {"z": z})',
+        "step": 0,
+        "weights": "live",
+    }
+
+    write_frozen_graphs(source.config)
+    card = json.loads((source.folder / CARD).read_text())
+    assert set(card["files"]) == {*sizes, "generator.pb", "discriminator.pb"}
+    assert (card["z_dim"], card["step"]) == (8, 0)
+    (source.folder / "weights.safetensors").unlink()
+    assert set(read_card_entries(source.folder)) == set(card["files"]) - {"weights.safetensors"}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"files": 3}', '{"files": {"../x": {}}}'])
+def test_a_damaged_card_has_no_entries(tmp_path, text):
+    (tmp_path.parent / "x").touch()
+    (tmp_path / CARD).write_text(text)
+    assert read_card_entries(tmp_path) == {}
+
+
+def test_what_fails_leaves_the_old_export(source, monkeypatch):
+    write_formats(source, ["onnx", "litert"])
+    before = {path.name: path.read_bytes() for path in source.folder.iterdir()}
+    monkeypatch.setattr(onnx, "encode_file", lambda source: b"new")
+
+    def fail(source):
+        raise MemoryError
+
+    monkeypatch.setattr(litert, "encode_file", fail)
+    with pytest.raises(MemoryError):
+        write_formats(source, ["onnx", "litert"])
+    assert {path.name: path.read_bytes() for path in source.folder.iterdir()} == before
+
+
+def test_a_file_that_the_user_changed_is_moved_aside(source, messages):
+    path = write_formats(source, ["safetensors"])["safetensors"]
+    path.write_bytes(b"mine")
+    write_formats(source, ["safetensors"])
+    assert path.with_name("weights.1.safetensors").read_bytes() == b"mine"
+    assert any("was moved aside to weights.1.safetensors" in message for message in messages)
