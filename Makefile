@@ -29,7 +29,8 @@ test-page: $(BIN)/.installed-page
 		echo "Installing $$browser with apt-get."; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$browser >/dev/null \
 		|| echo "apt-get could not install $$browser: without it, its tests are skipped."; done
-	$(BIN)/python -m pytest -q -rs tests/export/test_page_in_browser.py tests/export/test_page_in_firefox.py || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -rs tests/export/test_page_in_browser.py tests/export/test_page_in_firefox.py \
+		tests/report/test_report_in_browser.py || [ $$? -eq 5 ]
 
 BENCHMARKS = train_step input_pipeline sampling startup scaling end_to_end
 

@@ -8,6 +8,7 @@
   python main.py --dataset mnist --sample 9 --label 7   draw one class
   python main.py --import_weights PATH --out_name NAME  import other weights
   python main.py --runs                                 list what was trained
+  python main.py --dataset celebA --report              a run as one HTML page
 
 Write flags as --name=value or --name value, and on-off flags as --train or
 --notrain. --verbosity=1 shows tracebacks and the libraries' own messages.
@@ -40,7 +41,12 @@ try:
         check_formats_fit_statistics,
         choose_formats,
     )
-    from runs.find import check_run_knows_its_dataset, find_run, find_run_to_train
+    from runs.find import (
+        check_run_knows_its_dataset,
+        find_run,
+        find_run_to_report,
+        find_run_to_train,
+    )
     from system import console, devices
     from system.files import expand_home
     from system.signals import Interruption, die_quietly_of_a_closed_pipe
@@ -263,6 +269,14 @@ def perform_explore_action(given: dict, wanted: set[str]) -> dict:
     return given
 
 
+def perform_report_action(given: dict, _) -> dict:
+    config = find_run_to_report(given)
+    from report.document import write_html_report
+
+    console.print_result(f"the report is {write_html_report(config)}")
+    return given
+
+
 ACTIONS = {  # by the flag that asks for them, in the order in which they run
     "runs": perform_runs_action,
     "import_weights": perform_import_weights_action,
@@ -274,6 +288,7 @@ ACTIONS = {  # by the flag that asks for them, in the order in which they run
     "export": perform_export_action,
     "freeze": perform_freeze_action,
     "explore": perform_explore_action,
+    "report": perform_report_action,
 }
 
 

@@ -95,6 +95,9 @@ def _define_action_flags() -> None:
     )
     flags.DEFINE_boolean("train", False, "train, or resume where the run stopped", **group)
     flags.DEFINE_boolean("runs", False, "list the runs in out_dir", **group)
+    flags.DEFINE_boolean(
+        "report", False, "write report.html: the run on one page, also while it trains", **group
+    )
 
 
 def _define_drawing_flags() -> None:

@@ -62,6 +62,7 @@ SYNONYMS = {
     "max_to_keep": "keep keepcheckpoints",
     "train": "resume fit continue training istrain",
     "sample": "n num generate samples numsamples gen test draw count",
+    "report": "html htmlreport summary",
     "export": "save savedmodel exportmodel format formats exportformat",
     "labels": "conditional cond classes",
     "label": "class classid classindex",

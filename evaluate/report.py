@@ -118,7 +118,7 @@ def draw_report_of_run(config: Config, entries: list[dict]) -> Image.Image:
 
 def find_best_entry(entries: list[dict], metric: str = "frechet") -> dict | None:
     """The entry of metrics.jsonl with the best score of this name; None without scores."""
-    scored = [entry for entry in entries if _read_number(entry, "frechet") > 0]
+    scored = [entry for entry in entries if read_number_of_entry(entry, "frechet") > 0]
     return find_best_scored_entry(scored, metric)
 
 
@@ -128,13 +128,13 @@ def plan_charts_of_run(entries: list[dict], metric: str = "frechet") -> list[Cha
     marked = {"marked_step": best and best["step"]}
     charts = [*_plan_charts_of_scores(entries, best, metric)] if best else []
 
-    d_loss = _make_curve(entries, "d_loss", "discriminator", BLUE, jumps=True)
-    g_loss = _make_curve(entries, "g_loss", "generator", VERMILION, jumps=True)
+    d_loss = make_curve_of_entries(entries, "d_loss", "discriminator", BLUE, jumps=True)
+    g_loss = make_curve_of_entries(entries, "g_loss", "generator", VERMILION, jumps=True)
     note = "they jump, and do not say how good images are"
     charts.append(Chart("Losses", note, [d_loss, g_loss], {}, ends=(0, 1), **marked))
 
-    real = _make_curve(entries, "d_real", "real images", BLUE, jumps=True)
-    fake = _make_curve(entries, "d_fake", "generated images", VERMILION, jumps=True)
+    real = make_curve_of_entries(entries, "d_real", "real images", BLUE, jumps=True)
+    fake = make_curve_of_entries(entries, "d_fake", "generated images", VERMILION, jumps=True)
     title, note = "What the discriminator says", "D(x) and D(G(z)): how real it finds images"
     rules = {"it cannot tell": 0.5}
     charts.append(Chart(title, note, [real, fake], rules, ends=(0, 1), **marked))
@@ -142,9 +142,11 @@ def plan_charts_of_run(entries: list[dict], metric: str = "frechet") -> list[Cha
 
 
 def _plan_charts_of_scores(entries: list[dict], best: dict, metric: str) -> tuple[Chart, Chart]:
-    scored = [entry for entry in entries if _read_number(entry, "frechet") > 0]
-    score = _make_curve(scored, "frechet", "this run", BLUE)
-    floors = [floor for entry in scored if (floor := _read_number(entry, "frechet_floor")) > 0]
+    scored = [entry for entry in entries if read_number_of_entry(entry, "frechet") > 0]
+    score = make_curve_of_entries(scored, "frechet", "this run", BLUE)
+    floors = [
+        floor for entry in scored if (floor := read_number_of_entry(entry, "frechet_floor")) > 0
+    ]
     name = "best" if metric == "frechet" else f"best {metric}"
     mark = (best["frechet"], f"{name}: {format_score(best[metric])} at step {best['step']:,}")
     distance = Chart(
@@ -157,7 +159,7 @@ def _plan_charts_of_scores(entries: list[dict], best: dict, metric: str) -> tupl
         mark=mark,
     )
 
-    share = _make_curve(scored, "vendi", "this run", BLUE, scale=100)
+    share = make_curve_of_entries(scored, "vendi", "this run", BLUE, scale=100)
     diversity = Chart(
         "Diversity",
         "Vendi score, in % of the dataset's",
@@ -170,17 +172,17 @@ def _plan_charts_of_scores(entries: list[dict], best: dict, metric: str) -> tupl
     return distance, diversity
 
 
-def _make_curve(
+def make_curve_of_entries(
     entries: list[dict], key: str, name: str, colour: tuple, *, scale: float = 1, jumps=False
 ) -> Curve:
     """The numbers that entries have under `key`, times `scale`."""
     shown = [entry for entry in entries if key in entry]
     steps = np.array([entry["step"] for entry in shown], float)
-    values = np.array([scale * _read_number(entry, key) for entry in shown], float)
+    values = np.array([scale * read_number_of_entry(entry, key) for entry in shown], float)
     return Curve(name, colour, steps, values, jumps)
 
 
-def _read_number(entry: dict, key: str) -> float:
+def read_number_of_entry(entry: dict, key: str) -> float:
     """NaN if it is missing or not a finite number: other programs may write lines, too."""
     value = entry.get(key)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -239,9 +241,9 @@ def describe_training_in_report(config: Config, entries: list[dict]) -> str:
     ]
     if entries:
         facts.append(f"{entries[-1]['step']:,} steps of {config.images_per_step} images")
-    epochs = [_read_number(entry, "epoch") for entry in entries[-1:]]
+    epochs = [read_number_of_entry(entry, "epoch") for entry in entries[-1:]]
     facts += [f"each image shown {format_score(epoch)} times" for epoch in epochs if epoch > 0]
-    seconds = [_read_number(entry, "seconds") for entry in entries[-1:]]
+    seconds = [read_number_of_entry(entry, "seconds") for entry in entries[-1:]]
     facts += [f"trained for {format_duration_in_words(told)}" for told in seconds if told > 0]
     return "   ·   ".join(facts)
 
@@ -251,15 +253,18 @@ def describe_last_scores(entries: list[dict], metric: str = "frechet") -> tuple[
 
     metric: the one that decides which checkpoint is the best.
     """
-    scored = [entry for entry in entries if _read_number(entry, "frechet") > 0]
+    scored = [entry for entry in entries if read_number_of_entry(entry, "frechet") > 0]
     if not scored:
         return "", ""
     last = scored[-1]
     words = last.get("verdict")
     numbers = f"Frechet distance {format_score(last['frechet'])}"
-    floor, diversity = _read_number(last, "frechet_floor"), _read_number(last, "vendi")
+    floor, diversity = (
+        read_number_of_entry(last, "frechet_floor"),
+        read_number_of_entry(last, "vendi"),
+    )
     numbers += f", {last['frechet'] / floor:,.0f} times its floor" if floor > 0 else ""
-    other = math.nan if metric == "frechet" else _read_number(last, metric)
+    other = math.nan if metric == "frechet" else read_number_of_entry(last, metric)
     numbers += f", {metric} {format_score(other)}" if math.isfinite(other) else ""
     numbers += f", diversity {diversity:.0%}" if diversity >= 0 else ""
     verdict = escape_unprintable(words, limit=70) if isinstance(words, str) else ""

@@ -157,6 +157,18 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     return change_settings(found, _drop_preset_for_existing_run(given))
 
 
+def find_run_to_report(given: dict) -> Config:
+    """The settings, as stored, of the run that `given` (name -> value) means.
+
+    Like `find_run`, but a run that is named needs no checkpoint: it may just have begun.
+    """
+    given = point_settings_to_run_folder(given)
+    wanted = Config(**apply_preset(given))
+    is_named = bool(given.get("out_name") or "dataset" in given)
+    begun = read_run_settings(wanted.run_dir) if is_named else None
+    return begun or read_run_settings(find_run(given).run_dir)
+
+
 def find_run_unless_dataset_is_enough(given: dict) -> Config | None:
     """The run that `find_run` finds; None if there is none, but `given` names a dataset.
 

@@ -38,6 +38,7 @@ METRICS_KEYS = {
 }
 SCORED = b'"frechet": '  # in such a line
 METRICS_START = b'{"step": '  # of each line
+REPORT_FILE = "report.html"  # of --report
 ORIGIN_FILE = "imported_from.txt"  # where the weights of an imported run come from
 
 
@@ -60,7 +61,7 @@ def find_remains_of_earlier_training(config: Config) -> EarlierTraining:
     if list_checkpoints_to_continue(config) or _was_killed_before_first_checkpoint(config):
         return EarlierTraining([], [])
 
-    own = [config.run_dir / name for name in ("logs", "config.json", ORIGIN_FILE)]
+    own = [config.run_dir / name for name in ("logs", "config.json", ORIGIN_FILE, REPORT_FILE)]
     own = [path for path in own if path.exists()]
     samples = config.sample_path
     if not _lies_in_run(config, samples):

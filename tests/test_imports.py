@@ -17,7 +17,7 @@ ORDER = [  # each may import from those in the lines above its own, and from its
     ["runs"],
     ["sample", "foreign"],
     ["training", "export", "explore", "visualize", "evaluate"],
-    ["train"],
+    ["train", "report"],
     ["main", "download"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

@@ -154,15 +154,17 @@ def test_an_export_is_of_an_earlier_training_and_goes_with_it(stopped, messages)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
     (config.run_dir / "imported_from.txt").write_text("another program's weights")
+    (config.run_dir / "report.html").write_text("of those weights")
     (config.run_dir / "explore" / "walk").mkdir(parents=True)
     exported = tree(config.run_dir / "export")
 
     assert describe_earlier_training(config) == (
-        "export, explore, samples, logs, config.json, imported_from.txt"
+        "export, explore, samples, logs, config.json, imported_from.txt, report.html"
     )
     put_earlier_training_aside(config)
     assert tree(config.run_dir / "export.1") == exported
     names = "export.1, explore.1, samples.1, logs.1, config.1.json, imported_from.1.txt"
+    names += ", report.1.html"
     assert messages[0].endswith(f"what was there was moved aside to {names}.")
     assert describe_earlier_training(config) == ""
 

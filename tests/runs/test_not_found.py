@@ -44,16 +44,15 @@ def test_a_run_without_its_config_has_checkpoints(explain, tmp_path):
     assert line.startswith("OUT/begun has checkpoints, but no config.json")
 
 
-def test_a_run_whose_checkpoints_are_gone_would_start_over(explain, tiny):
-    config = tiny(out_name="run").resolve()
+def test_a_run_whose_checkpoints_are_gone_would_start_over(explain, tmp_path):
+    config = Config(out_dir=str(tmp_path), out_name="run").resolve()
     for folder in (config.checkpoint_path, config.run_dir / "logs"):
         folder.mkdir(parents=True)
     write_config(config)
-    place = {"out_dir": config.out_dir, "out_name": "run"}
-    assert explain(place) == "OUT/out/run has no checkpoint. Add --train."
+    assert explain({"out_name": "run"}, ()) == "OUT/run has no checkpoint. Add --train."
     (config.run_dir / "logs" / "metrics.jsonl").touch()
-    line = explain(place)
-    assert line.startswith("OUT/out/run has logs, but no checkpoint is left. Restore its checkpoints")
+    line = explain({"out_name": "run"}, ())
+    assert line.startswith("OUT/run has logs, but no checkpoint is left. Restore its checkpoints")
 
 
 def test_a_run_that_is_being_trained_has_no_checkpoint_yet(held, tmp_path):
