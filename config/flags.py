@@ -167,7 +167,7 @@ def _define_export_flags() -> None:
     flags.DEFINE_string(
         "export",
         None,
-        "write the run in other programs' formats: saved_model,onnx,litert,safetensors; without a "
+        "write the run in other programs' formats: saved_model,onnx,litert,safetensors,hub; without a "
         "value: saved_model",
         **group,
     )

@@ -69,6 +69,13 @@ FORMATS = {
         load='safetensors.numpy.load_file("{path}")',
         package="safetensors",
     ),
+    "hub": Format(
+        what="the folder for a model hub",
+        file="hub",
+        load="python main.py --import_weights {path} --out_name NAME --sample 64",
+        package="safetensors",
+        is_folder=True,
+    ),
 }
 
 
