@@ -9,7 +9,7 @@ BIN = .venv/bin
 # How many tests run at once: each worker holds a TensorFlow of its own, about a gigabyte.
 JOBS ?= 2
 
-.PHONY: train test test-slow bench install lint format clean
+.PHONY: train test test-slow test-page bench install lint format clean
 
 train: $(BIN)/.installed
 	$(BIN)/python main.py --dataset digits --output_height 32 --stem_width 128 --sample_freq 100 --train
@@ -19,6 +19,17 @@ test: $(BIN)/.installed-dev
 
 test-slow: $(BIN)/.installed-dev
 	$(BIN)/python -m pytest -q -m slow -n $(JOBS) --dist worksteal
+
+# The page of --export page, in real browsers. apt-get installs Debian's where it may. Tests whose browser is missing are
+# skipped; pytest ends with 5 if none is left.
+BROWSERS = chromium firefox-esr
+
+test-page: $(BIN)/.installed-page
+	@for browser in $(BROWSERS); do command -v $$browser >/dev/null && continue; \
+		echo "Installing $$browser with apt-get."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$browser >/dev/null \
+		|| echo "apt-get could not install $$browser: without it, its tests are skipped."; done
+	$(BIN)/python -m pytest -q -rs tests/export/test_page_in_browser.py tests/export/test_page_in_firefox.py || [ $$? -eq 5 ]
 
 BENCHMARKS = train_step input_pipeline sampling startup scaling end_to_end
 
@@ -49,6 +60,10 @@ $(BIN)/.installed: requirements.txt | $(BIN)/python
 
 $(BIN)/.installed-dev: requirements-dev.txt requirements-export.txt $(BIN)/.installed
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt
+	@touch $@
+
+$(BIN)/.installed-page: requirements-page.txt $(BIN)/.installed-dev
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-page.txt
 	@touch $@
 
 $(BIN)/.installed-bench: requirements-bench.txt $(BIN)/.installed

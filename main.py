@@ -7,6 +7,7 @@
   python main.py --dataset celebA --export              write a SavedModel
   python main.py --dataset mnist --sample 9 --label 7   draw one class
   python main.py --import_weights PATH --out_name NAME  import other weights
+  python main.py --runs                                 list what was trained
 
 Write flags as --name=value or --name value, and on-off flags as --train or
 --notrain. --verbosity=1 shows tracebacks and the libraries' own messages.
@@ -14,6 +15,7 @@ Write flags as --name=value or --name value, and on-off flags as --train or
 
 import dataclasses
 import sys
+import webbrowser
 from pathlib import Path
 
 from system.packages import end_without_package
@@ -31,7 +33,6 @@ try:
         format_flags_help,
         parse_flags,
     )
-    from config.presets import apply_preset
     from config.settings import NETWORK_SETTINGS, Config
     from export.formats import (
         FLOAT32,
@@ -39,13 +40,9 @@ try:
         check_formats_fit_statistics,
         choose_formats,
     )
-    from runs.find import (
-        check_run_knows_its_dataset,
-        find_run,
-        find_run_to_train,
-        find_run_unless_dataset_is_enough,
-    )
+    from runs.find import check_run_knows_its_dataset, find_run, find_run_to_train
     from system import console, devices
+    from system.files import expand_home
     from system.signals import Interruption, die_quietly_of_a_closed_pipe
 except ModuleNotFoundError as error:  # as happens without .venv
     end_without_package(error)
@@ -103,6 +100,12 @@ def run_actions(given: dict, wanted: set[str]) -> None:
 
 # Each action takes the user's settings and the names of all requested actions. It returns the
 # settings for the next actions, or None to stop there.
+
+
+def perform_runs_action(given: dict, _) -> None:
+    from runs.listing import format_runs
+
+    console.print_result(format_runs(expand_home(given.get("out_dir", Config.out_dir))))
 
 
 def perform_import_weights_action(given: dict, wanted: set[str]) -> dict:
@@ -215,7 +218,9 @@ def perform_export_action(given: dict, wanted: set[str]) -> dict:
     from export.exporting import export_run
 
     dtype = FLAGS.export_dtype or FLOAT32
-    export_run(config, names, checkpoint=FLAGS.checkpoint, dtype=dtype)
+    paths = export_run(config, names, checkpoint=FLAGS.checkpoint, dtype=dtype)
+    if FLAGS.open:
+        open_in_browser(paths["page"])
     return given
 
 
@@ -225,7 +230,18 @@ def choose_export_formats(wanted: set[str]) -> list[str]:
         return []
     names = choose_formats(FLAGS.export)
     check_formats_can_be_written(names, has_dtype=FLAGS.export_dtype is not None)
+    if FLAGS.open and "page" not in names:
+        raise ValueError(
+            f"--open opens the page of --export page. Received: --export={FLAGS.export}. "
+            "Add page, or drop --open."
+        )
     return names
+
+
+def open_in_browser(path: Path) -> None:
+    """Opens a file in the user's browser; logs it where there is none."""
+    if not webbrowser.open(path.resolve().as_uri()):
+        logging.warning("No browser was found to open %s in.", path)
 
 
 def perform_freeze_action(given: dict, _) -> dict:
@@ -237,44 +253,18 @@ def perform_freeze_action(given: dict, _) -> dict:
     return given
 
 
-def perform_explore_action(given: dict, _) -> dict:
-    from explore.experiments import (
-        EXPERIMENTS,
-        LIST,
-        choose_experiments,
-        format_experiments,
-        is_all_chosen,
-    )
-
-    if FLAGS.explore == LIST:
-        console.print_result(format_experiments())
-        return given
-    choices = {name: FLAGS[name].value for name in EXPLORE_CHOICES}
-    names = choose_experiments(FLAGS.explore, choices)
-    uses_run = any(EXPERIMENTS[name].uses_run for name in names)
-    uses_dataset = any(EXPERIMENTS[name].uses_dataset for name in names)
-    run = None
-    if uses_run:
-        run = find_run(given, uses_dataset=uses_dataset)
-    elif uses_dataset:
-        run = find_run_unless_dataset_is_enough(given)
-    config = run or Config(**apply_preset(given))
-    folder = (run.run_dir if run else Path(config.out_dir).expanduser()) / "explore"
-
-    devices.quietly_import_tensorflow()
+def perform_explore_action(given: dict, wanted: set[str]) -> dict:
     from explore.choices import Choices
-    from explore.run import run_experiments
-    from explore.subject import Subject
+    from explore.exploration import explore
 
-    subject = None
-    if uses_run or uses_dataset:
-        options = {"checkpoint": FLAGS.checkpoint, "folder": folder}
-        subject = Subject(config, Choices(**choices), **options)
-    run_experiments(names, subject, folder, leaves_out=is_all_chosen(FLAGS.explore))
+    choices = Choices(**{name: FLAGS[name].value for name in EXPLORE_CHOICES})
+    shared = ["label"] if wanted & {"sample", "visualize"} else []
+    explore(given, FLAGS.explore, choices, checkpoint=FLAGS.checkpoint, shared=shared)
     return given
 
 
 ACTIONS = {  # by the flag that asks for them, in the order in which they run
+    "runs": perform_runs_action,
     "import_weights": perform_import_weights_action,
     "dry_run": perform_dry_run_action,
     "train": perform_train_action,

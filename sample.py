@@ -110,6 +110,19 @@ def pad_latents_to_draw_batches(
     return z, y
 
 
+def iterate_draw_batches(
+    images, y=None, *, desc: str | None = None
+) -> Iterator[tuple[tf.Tensor, tf.Tensor | None]]:
+    """Images (N, H, W, C), and y (N, y_dim) or None, DRAW_BATCH at a time, or fewer at the end.
+
+    Latents (N, z_dim) may take the images' place. desc: of a progress bar; None: without one.
+    """
+    firsts = range(0, len(images), DRAW_BATCH)
+    for first in tqdm(firsts, desc=desc, unit="batch", disable=None if desc else True):
+        part = slice(first, first + DRAW_BATCH)
+        yield tf.constant(images[part]), None if y is None else tf.constant(y[part])
+
+
 def sample(
     config: Config, count: int, label: str | None = None, *, checkpoint: str = "last"
 ) -> Path:

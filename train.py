@@ -35,6 +35,7 @@ from runs.history import (
     put_earlier_training_aside,
     read_seconds_of_training,
 )
+from runs.moved import check_run_is_in_place
 from runs.progress import (
     keep_planned_steps,
     read_run_settings_before_flags,
@@ -117,8 +118,8 @@ def train_on_dataset(
     with console.show_log_where_none_is_set_up():
         check_training_images(config, images)
         labels = take_training_labels(config, labels, len(images))
-        config = complete_training_settings_from_data(config, images, labels)
-        config = give_run_an_id(take_dataset_into_settings(config, images, place))
+        config = take_dataset_into_settings(config, images, place)
+        config = give_run_an_id(complete_training_settings_from_data(config, images, labels))
         config = keep_images_per_step_of_checkpoints(config)
         set_tensorflow_options_for_training(config)
         split = split_rows_for_holdout(images, config.holdout)
@@ -263,6 +264,8 @@ def run_training_steps(
             due = find_actions_due_after_step(config, step, is_first=is_first, is_last=is_last)
             is_finite = any(due) and check_losses_finite(step, results)
             saves = due.save and is_finite
+            if any(due):
+                check_run_is_in_place(checkpoints, step, saves=is_finite)
             scored = {}, ""
             if saves and (is_done or not stopping):  # a signal must not wait for scores
                 scored = score_if_due(monitor, verdict, step, is_last=is_done)
@@ -272,6 +275,7 @@ def run_training_steps(
                 pictures.write_film_of_training(step)
             # Last: if killed before this, training redoes all of it from the previous checkpoint.
             if saves:
+                check_run_is_in_place(checkpoints, step, saves=True)
                 checkpoints.save(step)
                 monitor.keep_best_scored_checkpoint(step)
             if is_done or stopping:

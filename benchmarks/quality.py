@@ -1,12 +1,15 @@
 """How good the images of each recipe are after equal time: the study behind `--preset modern`.
 
+    python -m benchmarks.quality faces32 reference+modern --speed
     python -m benchmarks.quality faces32 reference+modern --minutes=5 --seeds=0,1,2
     python -m benchmarks.quality --table
 
-Each row is a run of main.py, trained for --minutes and then scored; nothing else may run at the
-same time. A row is appended to results/quality.jsonl once it is measured, and is not measured
-again, so you can stop a study and continue it with the same command. The runs are in --work; their
-last grids show what the scores mean.
+First --speed measures how many steps a second each recipe trains. The recipes take turns, and
+nothing else may run at the same time. Then each row is a run of main.py with the steps that fit
+into --minutes at this speed, and its scores: other programs make it slower, but not worse. A row
+is appended to results/quality.jsonl once it is measured, and is not measured again, so you can
+stop a study and continue it with the same command. The runs are in --work; their last grids show
+what the scores mean.
 """
 
 import dataclasses
@@ -27,10 +30,15 @@ flags.DEFINE_list("seeds", ["0"], "seeds of training, a row for each")
 flags.DEFINE_float("minutes", 5.0, "minutes of training for each row", lower_bound=0.1)
 flags.DEFINE_string("data_dir", "./data", "folder with the datasets")
 flags.DEFINE_string("work", "./out/quality", "folder for the runs")
+flags.DEFINE_bool("speed", False, "measure how fast each recipe trains, on a quiet machine")
+flags.DEFINE_integer("rounds", 3, "rounds of --speed; the median counts", lower_bound=1)
 flags.DEFINE_bool("table", False, "print what has been measured, and measure nothing")
 
 ROOT = Path(__file__).parent.parent
 RESULTS = measure.RESULTS / "quality.jsonl"
+SPEEDS = measure.RESULTS / "quality_speed.jsonl"
+SPEED_MINUTES = 0.4  # of training, for one round of --speed
+QUIET = "--train --eval_freq 0 --sample_freq 100000 --ckpt_freq 100000"
 SHOWN = {  # metric -> its name in the tables; the others are only in the file
     "swd": "SWD",
     "frechet": "Frechet",
@@ -47,10 +55,13 @@ RATIOS = ("swd", "frechet")  # metrics that are also divided by the reference's
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """flags: choose the dataset. scores: a list of metrics -> images to draw for them."""
+    """flags: choose the dataset. scores: a list of metrics -> images to draw for them. speed: the
+    dataset with the same network, whose speeds are taken; None for its own.
+    """
 
     flags: str
     scores: dict[str, int]
+    speed: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +80,11 @@ FACES = "--dataset celebA --stem_width 128"
 DATASETS = {
     "faces32": Dataset(f"{FACES} --output_height 32 --holdout 0.25", IMAGES),
     "faces64": Dataset(f"{FACES} --output_height 64 --holdout 0.25", IMAGES),
-    "small": Dataset(f"{FACES} --output_height 32 --holdout 0.5 --train_size 2000", IMAGES),
+    "small": Dataset(
+        f"{FACES} --output_height 32 --holdout 0.5 --train_size 2000", IMAGES, "faces32"
+    ),
     "robots": Dataset(
-        "--dataset robots.zip --output_height 32 --stem_width 128 --holdout 0.33", IMAGES
+        "--dataset robots.zip --output_height 32 --stem_width 128 --holdout 0.33", IMAGES, "faces32"
     ),
     "mnist": Dataset("--dataset mnist --holdout 0.1", {**IMAGES, "modes": 5000}),
     "stacked": Dataset(
@@ -107,38 +120,70 @@ ARMS = {
 
 def main(arguments: list[str]) -> None:
     if FLAGS.table:
-        print_tables(read_rows())
+        print_tables(read_rows(RESULTS))
         return
     if len(arguments) != 3:
         raise app.UsageError("Give a dataset and arms (faces32 reference+modern), or --table.")
 
     name, arms = arguments[1], arguments[2].split("+")
+    if FLAGS.speed:
+        measure_speeds(name, arms)
+        return
     for seed in FLAGS.seeds:
         for arm in arms:
             if not is_measured(name, arm, int(seed)):
-                append_row(measure_arm(name, arm, int(seed)))
-    print_tables([row for row in read_rows() if row["dataset"] == name])
+                measure.append_record("quality", measure_arm(name, arm, int(seed)))
+    print_tables([row for row in read_rows(RESULTS) if row["dataset"] == name])
+
+
+def measure_speeds(dataset: str, arms: list[str]) -> None:
+    """Appends each recipe's steps per second to results/quality_speed.jsonl."""
+    speeds = {arm: [] for arm in arms}
+    for turn in range(FLAGS.rounds):
+        for arm in arms:
+            name = name_run(dataset, arm, f"speed-{os.getpid()}-{turn}")
+            recipe = f"{DATASETS[dataset].flags} {ARMS[arm].flags}"
+            run_program(name, f"{recipe} --minutes {SPEED_MINUTES} {QUIET}")
+            speeds[arm].append(read_speed(Path(FLAGS.work) / name))
+
+    for arm, rounds in speeds.items():
+        row = {"dataset": dataset, "arm": arm, "steps_per_second": statistics.median(rounds)}
+        measure.append_record("quality_speed", row | {"rounds": rounds})
+        print(f"{dataset}, {arm}: {row['steps_per_second']:.2f} steps/s", flush=True)
+
+
+def read_speed(run: Path) -> float:
+    """Steps per second in the second half of a run's log; the first contains the start."""
+    log = read_rows(run / "logs" / "metrics.jsonl")
+    begin, end = log[len(log) // 2], log[-1]
+    return (end["step"] - begin["step"]) / (end["seconds"] - begin["seconds"])
 
 
 def is_measured(dataset: str, arm: str, seed: int) -> bool:
-    """Whether this row was measured on a machine like this: equal time is other work on another."""
+    """Whether this row was measured on a machine like this: equal time is other work on another.
+
+    Older rows, trained for minutes while other programs may have run, do not count.
+    """
     key = (dataset, arm, seed, FLAGS.minutes, measure.read_processor())
-    return key in {
-        (*map(row.get, ("dataset", "arm", "seed", "minutes")), row["machine"]["processor"])
-        for row in read_rows()
-    }
+    return any(name_row(row) == key and "speed" in row for row in read_rows(RESULTS))
+
+
+def name_row(row: dict) -> tuple:
+    """What is measured once: dataset, arm, seed, minutes, processor."""
+    names = ("dataset", "arm", "seed", "minutes")
+    return (*(row[name] for name in names), row["machine"]["processor"])
 
 
 def measure_arm(dataset: str, arm: str, seed: int) -> dict:
     """Trains the arm, unless its run exists, and scores it."""
     recipe, chosen = ARMS[arm], DATASETS[dataset]
-    words = (recipe.run or arm).replace(",", "").replace(" ", "_")
-    name = f"{dataset}-{words}-{FLAGS.minutes:g}min-{seed}"
+    speed = find_speed(dataset, recipe.run or arm)
+    steps = round(speed * FLAGS.minutes * 60)
+    name = name_run(dataset, recipe.run or arm, f"{FLAGS.minutes:g}min-{seed}")
     run = Path(FLAGS.work) / name
-    training = f"{chosen.flags} {recipe.flags} --seed {seed} --minutes {FLAGS.minutes:g}"
-    quiet = "--train --eval_freq 0 --sample_freq 100000 --ckpt_freq 100000"
+    training = f"{chosen.flags} {recipe.flags} --seed {seed} --steps {steps}"
     if not (run / "training.txt").exists():
-        run_program(name, f"{training} {quiet}")
+        run_program(name, f"{training} {QUIET}")
         (run / "training.txt").write_text(training)
 
     scores = {}
@@ -146,17 +191,31 @@ def measure_arm(dataset: str, arm: str, seed: int) -> dict:
         request = f"--evaluate {metrics} --evaluate_samples {count} {recipe.scoring}"
         scores |= score_run(name, run / "evaluate" / "scores.json", request)
 
-    steps, seconds = read_steps_and_seconds(run / "logs" / "metrics.jsonl")
     return {
         "dataset": dataset,
         "arm": arm,
         "seed": seed,
         "minutes": FLAGS.minutes,
-        "flags": training,
-        "steps": steps,
-        "seconds": seconds,
+        "speed": speed,
+        "flags": (run / "training.txt").read_text(),
+        "steps": read_rows(run / "logs" / "metrics.jsonl")[-1]["step"],
         "scores": scores,
     }
+
+
+def name_run(dataset: str, arm: str, suffix: str) -> str:
+    return f"{dataset}-{arm.replace(',', '').replace(' ', '_')}-{suffix}"
+
+
+def find_speed(dataset: str, arm: str) -> float:
+    """The last steps per second that --speed measured on a machine like this."""
+    dataset = DATASETS[dataset].speed or dataset
+    processor = measure.read_processor()
+    for row in reversed(read_rows(SPEEDS)):
+        same = (row["dataset"], row["arm"], row["machine"]["processor"])
+        if same == (dataset, arm, processor):
+            return row["steps_per_second"]
+    sys.exit(f"Measure the speed first: python -m benchmarks.quality {dataset} '{arm}' --speed")
 
 
 def run_program(name: str, arguments: str) -> None:
@@ -177,30 +236,26 @@ def score_run(name: str, file: Path, request: str) -> dict[str, dict]:
     return {score["metric"]: {key: score[key] for key in ("value", "floor")} for score in added}
 
 
-def read_steps_and_seconds(file: Path) -> tuple[int, float]:
-    last = json.loads(file.read_text().splitlines()[-1])
-    return last["step"], last["seconds"]
-
-
-def append_row(row: dict) -> None:
-    measure.append_record("quality", row)
-
-
-def read_rows() -> list[dict]:
-    if not RESULTS.exists():
+def read_rows(file: Path) -> list[dict]:
+    if not file.exists():
         return []
-    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def print_tables(rows: list[dict]) -> None:
-    """A table for each dataset and training time: a line for each arm, and one for the floor."""
+    """A table for each dataset and training time: a line for each arm, and one for the floor.
+
+    Of rows that were measured again, the last counts.
+    """
     groups = {}
-    for row in rows:
+    for row in {name_row(row): row for row in rows}.values():
         group = row["dataset"], row["minutes"], row["machine"]["processor"]
         groups.setdefault(group, {}).setdefault(row["arm"], []).append(row)
 
     for (dataset, minutes, processor), arms in groups.items():
         known = [arm for arm in ARMS if arm in arms]
+        # Rows from before --speed are shown only where there are no others.
+        arms = {arm: [row for row in own if "speed" in row] or own for arm, own in arms.items()}
         lines = [summarize_arm(arm, arms[arm], arms.get("reference")) for arm in known]
         lines.append(summarize_floor([row for arm in known for row in arms[arm]]))
         print(f"\n{dataset}, {minutes:g} minutes, {processor}\n", flush=True)

@@ -21,7 +21,8 @@ GROUPS = (ACTIONS, DATA, MODEL, TRAINING, RUN, DETAILS)  # in the order of --hel
 # Of flags that may stand alone.
 BARE_VALUES = {"evaluate": "default", "explore": "list", "export": "saved_model"}
 EVALUATE_FILES = ("features", "inception", "fid_stats")
-EXPLORE_CHOICES = ("walk_seeds", "arithmetic", "turn", "forget", "probe_labels", "image", "mask")
+EXPLORE_FLAGS = ("walk_seeds", "arithmetic", "turn", "forget", "probe_labels", "image", "mask")
+EXPLORE_CHOICES = (*EXPLORE_FLAGS, "label")  # which other actions read, too
 HELP_COLUMNS = 80, 110  # narrowest and widest line of --help
 HELP_INDENT = 25  # columns before what a flag does
 SAMPLES = 64  # images to draw when no action is given, as in the original
@@ -93,6 +94,7 @@ def _define_action_flags() -> None:
         **group,
     )
     flags.DEFINE_boolean("train", False, "train, or resume where the run stopped", **group)
+    flags.DEFINE_boolean("runs", False, "list the runs in out_dir", **group)
 
 
 def _define_drawing_flags() -> None:
@@ -103,7 +105,8 @@ def _define_drawing_flags() -> None:
     flags.DEFINE_string(
         "label",
         None,
-        "labels for --sample and --visualize: 3, or cat,dog, or Smiling; default: all in turn",
+        "labels for --sample, --visualize and --explore project,complete: 3, or cat,dog, or "
+        "Smiling; default: all in turn",
         **group,
     )
     flags.DEFINE_string(
@@ -167,8 +170,8 @@ def _define_export_flags() -> None:
     flags.DEFINE_string(
         "export",
         None,
-        "write the run in other programs' formats: saved_model,onnx,litert,safetensors,hub; without a "
-        "value: saved_model",
+        "write the run in other programs' formats: saved_model,onnx,litert,safetensors,page,hub; "
+        "without a value: saved_model",
         **group,
     )
     flags.DEFINE_enum(
@@ -177,6 +180,9 @@ def _define_export_flags() -> None:
         ["float32", "float16"],
         "how --export onnx,litert store the weights; float16 halves the file; default: float32",
         **group,
+    )
+    flags.DEFINE_boolean(
+        "open", False, "open the page that --export page writes in a browser", **group
     )
     flags.DEFINE_boolean(
         "freeze",
@@ -392,14 +398,18 @@ def _check_action_flags(wanted: set[str]) -> None:
             f"--evaluate_samples must be at least 2. Received: {FLAGS.evaluate_samples}. "
             "Try --evaluate_samples=10000."
         )
-    _check_label_flags(draws=bool(wanted & {"sample", "visualize"}))
+    _check_label_flags(draws=bool(wanted & {"sample", "visualize", "explore"}))
     _check_flags_need_action(EVALUATE_FILES, "evaluate", wanted)
-    _check_flags_need_action(EXPLORE_CHOICES, "explore", wanted)
-    _check_flags_need_action(("export_dtype",), "export", wanted)
+    _check_flags_need_action(EXPLORE_FLAGS, "explore", wanted)
+    _check_flags_need_action(("export_dtype", "open"), "export", wanted)
     if "dry_run" in wanted and (others := wanted & {"import_weights", "explore"}):
         raise ValueError(
             f"--dry_run writes nothing, so it cannot be combined with --{min(others)}. "
             "Received: both. Drop one of them."
+        )
+    if "runs" in wanted and (others := wanted - {"runs"}):
+        raise ValueError(
+            f"--runs only lists the runs. Received: also --{min(others)}. Drop one of them."
         )
     if "dry_run" in wanted and "train" not in wanted and (others := wanted - {"dry_run"}):
         raise ValueError(
@@ -410,7 +420,7 @@ def _check_action_flags(wanted: set[str]) -> None:
 
 def _check_flags_need_action(names: tuple[str, ...], action: str, wanted: set[str]) -> None:
     """Raises ValueError for one of the flags `names` without their action."""
-    given = [name for name in names if FLAGS[name].value is not None]
+    given = [name for name in names if _is_typed_flag_value(FLAGS[name].value)]
     if given and action not in wanted:
         raise ValueError(
             f"--{given[0]} needs --{action}. Received: no --{action}. Add it, or drop --{given[0]}."
@@ -423,7 +433,8 @@ def _check_label_flags(*, draws: bool) -> None:
     if label is not None and not draws:
         kind = "own" if label.strip().isdecimal() else "folder, own or the names of attributes"
         raise ValueError(
-            f"--label needs --sample or --visualize. Received: only --label={label}. "
+            "--label needs --sample, --visualize or --explore. "
+            f"Received: only --label={label}. "
             f"Add --sample=64, or to train with labels use --labels={kind}."
         )
     if label is None and draws and labels.isdecimal():

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import ops
 from model import Discriminator
-from sample import DRAW_BATCH
+from sample import iterate_draw_batches
 
 
 class DiscriminatorReader:
@@ -44,13 +44,7 @@ class DiscriminatorReader:
 
 def gather_from_batches(compute: Callable, images, y=None) -> np.ndarray:
     """compute(images, y), batch by batch, concatenated: float64 (N,)."""
-    parts = [
-        compute(
-            tf.constant(images[first : first + DRAW_BATCH]),
-            None if y is None else tf.constant(y[first : first + DRAW_BATCH]),
-        )
-        for first in range(0, len(images), DRAW_BATCH)
-    ]
+    parts = [compute(*batch) for batch in iterate_draw_batches(images, y)]
     return np.concatenate(parts).astype(np.float64)
 
 

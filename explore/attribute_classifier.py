@@ -7,12 +7,11 @@ import tensorflow as tf
 from scipy import ndimage
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
-from tqdm import tqdm
 
 import ops
 from explore.boxes import Box
 from model import Discriminator
-from sample import DRAW_BATCH
+from sample import iterate_draw_batches
 
 IMAGES = 4096  # of the dataset, at most: three quarters to learn from, the others to be tested on
 FEWEST = 8  # images with the attribute, and without it
@@ -34,13 +33,8 @@ class MapReader:
 
     def read(self, images: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
         """uint8 (N, H, W, C), with labels y (N, y_dim) -> float32 (N, h, w, c)."""
-        parts = []
-        bar = tqdm(range(0, len(images), DRAW_BATCH), desc="read maps", unit="batch", disable=None)
-        for first in bar:
-            part = slice(first, first + DRAW_BATCH)
-            labels = None if y is None else tf.constant(y[part])
-            parts.append(self._compute_maps(tf.constant(images[part]), labels).numpy())
-        return np.concatenate(parts)
+        batches = iterate_draw_batches(images, y, desc="read maps")
+        return np.concatenate([self._compute_maps(*batch) for batch in batches])
 
     def _compute_maps_of_batch(self, images, y):
         joined_y = None if self.discriminator.embedding else y

@@ -34,16 +34,22 @@ def put_heading_above(picture: np.ndarray, heading: str) -> np.ndarray:
     return np.concatenate([draw_text_line(heading, picture.shape[1]), picture])
 
 
-def join_side_by_side(pictures: list[np.ndarray], symbols: list[str]) -> np.ndarray:
-    """Pictures (H, W, 3) of any sizes in a row, on white, with the symbols between: (h, w, 3)."""
+def join_side_by_side(
+    pictures: list[np.ndarray], symbols: list[str] | None = None, *, gap: int = SYMBOL_WIDTH
+) -> np.ndarray:
+    """Pictures (H, W, 3) of any sizes in a row, on white, with the symbols between: (h, w, 3).
+
+    gap: pixels between two pictures.
+    """
+    symbols = symbols or [""] * (len(pictures) - 1)
     height = max(picture.shape[0] for picture in pictures)
-    width = sum(picture.shape[1] for picture in pictures) + SYMBOL_WIDTH * len(symbols)
+    width = sum(picture.shape[1] for picture in pictures) + gap * len(symbols)
     canvas = Image.new("RGB", (width, height), "white")
     drawing, font, left = ImageDraw.Draw(canvas), ImageFont.load_default(SYMBOL_HEIGHT), 0
     for picture, symbol in zip(pictures, [*symbols, ""], strict=True):
         canvas.paste(Image.fromarray(picture), (left, 0))
-        left += picture.shape[1] + SYMBOL_WIDTH
-        middle = left - SYMBOL_WIDTH // 2, height // 2
+        left += picture.shape[1] + gap
+        middle = left - gap // 2, height // 2
         drawing.text(middle, symbol, "black", font=font, anchor="mm")
     return np.asarray(canvas)
 

@@ -18,6 +18,7 @@ class Choices:
     image: str | None = None
     mask: str | None = None
     probe_labels: str | None = None
+    label: str | None = None
 
 
 def parse_sample_numbers(text: str, flag: str, *, fewest: int = 1) -> list[int]:

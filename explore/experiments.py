@@ -6,7 +6,7 @@ Each is a module of this package, found by its name, whose `run_experiment` take
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from system.text import shorten_for_error
@@ -103,13 +103,14 @@ EXPERIMENTS = {
         "15 s per image",
         needs="--image a.png",
         flag="image",
+        choices=("label",),
     ),
     "complete": Experiment(
         "fills holes in your images (Yeh et al. 2016)",
         "25 s per image",
         needs="--image a.png",
         flag="image",
-        choices=("mask",),
+        choices=("mask", "label"),
     ),
     "conv_arithmetic": Experiment(
         "the animations of Dumoulin and Visin's guide to convolutions", "20 s", uses_run=False
@@ -117,18 +118,24 @@ EXPERIMENTS = {
 }
 
 
-def choose_experiments(text: str, flags_given: Mapping[str, object]) -> list[str]:
+def choose_experiments(
+    text: str, flags_given: Mapping[str, object], shared: Collection[str] = ()
+) -> list[str]:
     """The names in the value of --explore, in its order; for "all", those that need no choice.
 
-    flags_given: the flags of experiments by name, None where not given. Raises ValueError for an
-    unknown name, and for an experiment without its flag.
+    flags_given: the flags of experiments by name, None where not given. shared: those that another
+    action uses, too. Raises ValueError for an unknown name, for an experiment without its flag, and
+    for a flag, unless shared, that none of the experiments reads.
     """
-    names = [name.strip() for name in text.split(",")]
+    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
     if is_all_chosen(text):
-        return [name for name, one in EXPERIMENTS.items() if not one.flag or flags_given[one.flag]]
+        names = [name for name, one in EXPERIMENTS.items() if not one.flag or flags_given[one.flag]]
     for name in names:
         _check_experiment(name, flags_given)
-    return list(dict.fromkeys(names))
+    for flag, value in flags_given.items():
+        if value is not None and flag not in shared:
+            _check_flag_is_read(flag, names, text)
+    return names
 
 
 def is_all_chosen(text: str) -> bool:
@@ -150,6 +157,17 @@ def _check_experiment(name: str, flags_given: Mapping[str, object]) -> None:
             f"--explore {name} needs --{flag}. Received: no --{flag}. "
             f"It takes {EXPERIMENTS[name].needs}."
         )
+
+
+def _check_flag_is_read(flag: str, names: list[str], text: str) -> None:
+    readers = [name for name, one in EXPERIMENTS.items() if flag in (one.flag, *one.choices)]
+    if set(readers) & set(names):
+        return
+    missing = f"--{EXPERIMENTS[readers[0]].flag}" if is_all_chosen(text) else readers[0]
+    raise ValueError(
+        f"--{flag} needs --explore {' or '.join(readers)}. "
+        f"Received: --explore {shorten_for_error(text)}. Add {missing}, or drop --{flag}."
+    )
 
 
 def format_experiments() -> str:

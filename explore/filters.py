@@ -2,15 +2,14 @@
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 import ops
-from explore.captions import enlarge, make_rgb, put_heading_above
+from explore.captions import enlarge, join_side_by_side, make_rgb, put_heading_above
 from explore.experiments import Findings
 from explore.guided_backprop import compute_guided_gradients, compute_last_responses
 from explore.subject import Subject
 from model import Discriminator
-from sample import DRAW_BATCH
+from sample import iterate_draw_batches
 from utils import arrange_image_grid, encode_png
 
 FEATURES = 6  # as in figure 5: the first ones of the last layer
@@ -45,8 +44,8 @@ def run_experiment(subject: Subject) -> Findings:
         numbers[f"selectivity_{name.split()[0]}"] = measure_selectivity(responses)
 
     kernels = [put_heading_above(draw_kernels(net), name) for name, net in networks.items()]
-    files = {"responses.png": encode_png(place_side_by_side(grids))}
-    files["kernels.png"] = encode_png(place_side_by_side(kernels))
+    files = {"responses.png": encode_png(join_side_by_side(grids, gap=GAP))}
+    files["kernels.png"] = encode_png(join_side_by_side(kernels, gap=GAP))
     return Findings(files, numbers, (describe_selectivity(numbers),))
 
 
@@ -66,12 +65,8 @@ def measure_responses(network: Discriminator, images, y, name: str) -> np.ndarra
     def find_strongest(batch, labels):
         return tf.reduce_max(compute_last_responses(network, ops.to_float(batch), labels), (1, 2))
 
-    strongest = []
-    for first in tqdm(range(0, len(images), DRAW_BATCH), desc=name, unit="batch", disable=None):
-        part = slice(first, first + DRAW_BATCH)
-        labels = None if y is None else tf.constant(y[part])
-        strongest.append(find_strongest(tf.constant(images[part]), labels).numpy())
-    return np.concatenate(strongest)
+    batches = iterate_draw_batches(images, y, desc=name)
+    return np.concatenate([find_strongest(*batch) for batch in batches])
 
 
 def draw_strongest(network: Discriminator, images, y, responses: np.ndarray) -> np.ndarray:
@@ -105,12 +100,6 @@ def show_signed(values: np.ndarray) -> np.ndarray:
     largest = np.abs(values).max((1, 2, 3), keepdims=True)
     scaled = values / np.where(largest > 0, largest, 1)
     return np.round(128 + 127 * scaled).astype(np.uint8)
-
-
-def place_side_by_side(pictures: list[np.ndarray]) -> np.ndarray:
-    """Pictures (h, w, 3) of one size with a white gap between them."""
-    gap = np.full((pictures[0].shape[0], GAP, 3), 255, np.uint8)
-    return np.concatenate([pictures[0], gap, pictures[1]], axis=1)
 
 
 def measure_selectivity(responses: np.ndarray) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from model import Generator
-from sample import DRAW_BATCH, pad_latents_to_draw_batches
+from sample import iterate_draw_batches, pad_latents_to_draw_batches
 
 
 def choose_block(generator: Generator, *, from_end: int) -> int:
@@ -29,11 +29,8 @@ def read_maps(generator: Generator, z, y=None, *, block: int) -> np.ndarray:
             x = earlier(x, y, training=False)
         return x
 
-    parts = []
-    for first in range(0, len(zs), DRAW_BATCH):
-        part = slice(first, first + DRAW_BATCH)
-        parts.append(compute_maps(zs[part], None if ys is None else ys[part]).numpy())
-    return np.concatenate(parts)[: len(z)]
+    maps = [compute_maps(*batch) for batch in iterate_draw_batches(zs, ys)]
+    return np.concatenate(maps)[: len(z)]
 
 
 def copy_without_maps(generator: Generator, block: int, dropped: np.ndarray) -> Generator:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 import ops
 from data.label_choice import list_picture_labels
 from explore.subject import Subject
-from sample import DRAW_BATCH
+from sample import iterate_draw_batches
 
 CANDIDATES = 1024  # latents that are tried
 STARTS = 16  # of them, the best, that are improved
@@ -35,7 +35,8 @@ class LatentSearch:
     """Searches for latents whose images have the smallest loss, in inference mode.
 
     measure: the loss. It treats each image separately. The candidates are the first samples of the
-    run's seed; with labels, these take turns, and the label of a latent is never changed.
+    run's seed. Their labels are those that --label chooses, else all; they take turns, and the
+    label of a latent is never changed.
     """
 
     def __init__(self, subject: Subject, measure: Measure):
@@ -45,7 +46,9 @@ class LatentSearch:
         count = CANDIDATES
         if subject.config.y_dim:
             count = max(count, len(list_picture_labels(subject.config)))
-        z, self.y = subject.sampler.choose_latents_and_labels(subject.config.seed, count)
+        z, self.y = subject.sampler.choose_latents_and_labels(
+            subject.config.seed, count, subject.choices.label
+        )
         self.z = z.numpy()
         self.images = subject.sampler.draw(self.z, self.y)
         self._measure_candidates = tf.function(self._measure_batch, autograph=False)
@@ -67,12 +70,8 @@ class LatentSearch:
 
     def _measure_all_candidates(self, goal: tuple) -> np.ndarray:
         """Losses (candidates,)."""
-        parts = []
-        for first in range(0, len(self.images), DRAW_BATCH):
-            part = slice(first, first + DRAW_BATCH)
-            y = None if self.y is None else tf.constant(self.y[part])
-            parts.append(self._measure_candidates(tf.constant(self.images[part]), y, *goal))
-        return np.concatenate(parts)
+        batches = iterate_draw_batches(self.images, self.y)
+        return np.concatenate([self._measure_candidates(*batch, *goal) for batch in batches])
 
     def _measure_batch(self, images, y, *goal):
         return self.measure(ops.to_float(images), y, *goal)

@@ -21,8 +21,9 @@ def run_experiment(subject: Subject) -> Findings:
     """projected.png: the images of --image, cropped and resized, above the nearest that G draws.
 
     z.npy: their latents (N, z_dim) float32, where the mean squared error of the pixels is smallest;
-    with labels also y.npy (N, y_dim). (The search that Yeh et al. 2016, arXiv 1607.07539, make
-    with a mask, here without one. The paper of DCGAN projects no images.)
+    with labels also y.npy (N, y_dim), each one of those of --label, by default of all. (The search
+    that Yeh et al. 2016, arXiv 1607.07539, make with a mask, here without one. The paper of DCGAN
+    projects no images.)
     """
     given = read_given_images(subject.choices.image, subject.config)
     start = time.monotonic()

@@ -69,6 +69,9 @@ FORMATS = {
         load='safetensors.numpy.load_file("{path}")',
         package="safetensors",
     ),
+    "page": Format(
+        what="the page", file="page.html", load="open {path} in any browser", draws_alone=True
+    ),
     "hub": Format(
         what="the folder for a model hub",
         file="hub",

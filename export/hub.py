@@ -41,8 +41,9 @@ README = """{metadata}
 
 ![{count} images]({grid})
 
-The networks of a DCGAN ([Radford et al. 2016](https://arxiv.org/abs/1511.06434)) that draw images of {size} pixels,
-{colours}. Trained on {dataset}, until step {step:,}. The generator's weights are {weights}.
+The networks of a DCGAN ([Radford et al. 2016](https://arxiv.org/abs/1511.06434)). They draw images
+of {size} pixels, {colours}. Trained on {dataset}, until step {step:,}; the generator's weights are
+{weights}.
 
 ## Draw with it
 
@@ -62,7 +63,8 @@ The program that trained it makes a run of this folder, to sample, evaluate or t
 ## Licences
 
 - **The weights:** not stated yet. Fill in `license` above.
-- **The images** they were trained on, {dataset}: not stated yet. Look at their licence before you choose one.
+- **The images** they were trained on, {dataset}: not stated yet. Look at their licence before you
+  choose one.
 - **The code** that trained them: MIT.
 """
 

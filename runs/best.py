@@ -7,7 +7,7 @@ from pathlib import Path
 from absl import logging
 
 from config.settings import Config
-from runs.checkpoints import (
+from runs.checkpoint_files import (
     FILE_NAME,
     list_checkpoint_files,
     list_checkpoints,

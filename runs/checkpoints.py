@@ -16,10 +16,18 @@ from absl import logging
 
 from config.settings import Config
 from gan import DCGAN
+from runs.checkpoint_files import (
+    FILE_NAME,
+    TEMPORARY_NAME,
+    choose_checkpoints,
+    list_checkpoint_files,
+    list_checkpoints,
+    list_checkpoints_to_continue,
+    parse_checkpoint_step,
+    write_checkpoint_list,
+)
 from runs.other_network import describe_other_network, explain_other_network
 from runs.progress import Progress, derive_older_images_per_step
-from system.files import write_atomic
-from system.text import shorten_for_error
 
 # What TensorFlow raises for a damaged checkpoint. Truncated data: IndexError. A flipped bit, a
 # missing file: OpError. Another shape: ValueError. Missing variables: AssertionError. The others
@@ -50,12 +58,6 @@ STEP, IMAGES_SHOWN, IMAGES_AVERAGED = (
     f"{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in ("step", "images_shown", "images_averaged")
 )
 NOT_FINITE = "it holds NaN or infinity"  # the fault of a checkpoint that can be read
-
-# What TensorFlow calls the files of a checkpoint, and the temporary folder in which it writes them.
-# Everything else beside them is the user's.
-FILE_NAME = re.compile(r"step-\d+\.(index|data-\d{5}-of-\d{5})")
-TEMPORARY_NAME = re.compile(r"step-\d+_temp")
-CHECKPOINT_LIST = "checkpoint"  # TensorFlow's own list of checkpoints, written when one is whole
 
 MAX_REASON = 120  # characters of TensorFlow's explanation that are shown
 
@@ -127,12 +129,18 @@ class Checkpoints:
         )
 
     def restore(self) -> int:
-        """Restores the newest readable state and returns its step; 0 when there is none.
+        """Restores the newest readable state, or else best/, and returns its step; 0 if none.
 
         Raises ValueError when there are checkpoints and none is readable.
         """
         networks = {"generator": self.dcgan.generator, "discriminator": self.dcgan.discriminator}
         path = _restore_newest_checkpoint(self.config, networks, self._restore_state_of_checkpoint)
+        if path and path.parent == self.config.best_path:
+            logging.warning(
+                "%s has no readable checkpoint but the one in best/: training continues from it. "
+                "To start over instead, add --out_name=NAME.",
+                self.config.run_dir,
+            )
         # Otherwise the learning rates in the checkpoint would override the flags.
         self.g_adam.learning_rate = self.config.current_learning_rate
         self.d_adam.learning_rate = self.config.current_d_learning_rate
@@ -254,8 +262,7 @@ def restore_networks(config: Config, checkpoint: str = "last", **networks: keras
     paths = choose_checkpoints(config, checkpoint)
     _check_wanted_average_exists(config, paths)
     if not _restore_newest_checkpoint(config, networks, read_networks_of_checkpoint, paths):
-        best = "Try --checkpoint=best." if list_checkpoints(config.best_path) else "Add --train."
-        raise ValueError(f"{config.checkpoint_path} has no checkpoint. {best}")
+        raise ValueError(f"{config.checkpoint_path} has no checkpoint. Add --train.")
     return Restored(int(step), weights)
 
 
@@ -304,66 +311,9 @@ def keep_images_per_step_of_checkpoints(config: Config) -> Config:
     config.json must keep that number: it is about to get today's --batch_size, and a kill may come
     before the first checkpoint that counts its images.
     """
-    if not any(map(_is_older_checkpoint, list_checkpoints(config.checkpoint_path))):
+    if not any(map(_is_older_checkpoint, list_checkpoints_to_continue(config))):
         return config
     return dataclasses.replace(config, older_images_per_step=derive_older_images_per_step(config))
-
-
-def choose_checkpoints(config: Config, wanted: str) -> list[Path]:
-    """The prefixes of the checkpoints that --checkpoint means, the first choice last.
-
-    wanted: "last", "best" or a step. Raises ValueError when the run has no such checkpoint.
-    """
-    wanted = wanted.strip().lower()
-    last, best = list_checkpoints(config.checkpoint_path), list_checkpoints(config.best_path)
-    if wanted == "last":
-        return last
-    found = best if wanted == "best" else [p for p in (*best, *last) if p.name == f"step-{wanted}"]
-    if found:
-        return found[-1:]
-
-    steps = sorted({parse_checkpoint_step(path) for path in (*last, *best)})
-    raise ValueError(
-        f"--checkpoint must be one that {config.run_dir} has: last, {'best, ' if best else ''}"
-        f"{', '.join(map(str, steps))}. Received: {shorten_for_error(wanted)}."
-    )
-
-
-def list_checkpoints(folder: Path) -> list[Path]:
-    """The prefixes of the checkpoints that have an index, in the order of their steps."""
-    indices = [path for path in folder.glob("step-*.index") if parse_checkpoint_step(path) >= 0]
-    return sorted((path.with_suffix("") for path in indices), key=parse_checkpoint_step)
-
-
-def list_steps_in_checkpoint_list(folder: Path) -> list[int]:
-    """The steps in TensorFlow's list of checkpoints, all of which were whole at some time.
-
-    Empty if there is no readable list.
-    """
-    try:
-        text = (folder / CHECKPOINT_LIST).read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return []
-    return [int(step) for step in re.findall(r'"step-(\d{1,18})"', text)]
-
-
-def write_checkpoint_list(folder: Path, paths: list[Path]) -> None:
-    """Writes the list that TensorFlow's own tools read. This program goes by the files."""
-    lines = [f'model_checkpoint_path: "{paths[-1].name}"\n']
-    lines += [f'all_model_checkpoint_paths: "{path.name}"\n' for path in paths]
-    write_atomic(folder / CHECKPOINT_LIST, "".join(lines).encode())
-
-
-def parse_checkpoint_step(path: Path) -> int:
-    """The step in the name of a checkpoint's file; -1 for other files."""
-    match = re.match(r"step-(\d+)(\.|$)", path.name)
-    return int(match[1]) if match else -1
-
-
-def list_checkpoint_files(prefix: Path) -> list[Path]:
-    """TensorFlow's files of a checkpoint. The user's files may have names that begin the same."""
-    paths = prefix.parent.glob(f"{prefix.name}.*")
-    return [path for path in paths if FILE_NAME.fullmatch(path.name)]
 
 
 @contextlib.contextmanager
@@ -389,7 +339,7 @@ def _restore_newest_checkpoint(
     one of DAMAGE_ERRORS when something is missing, unreadable or not finite. Raises ValueError when
     no checkpoint is readable.
     """
-    paths = list_checkpoints(config.checkpoint_path) if paths is None else paths
+    paths = list_checkpoints_to_continue(config) if paths is None else paths
     _check_some_checkpoint_fits(config, networks, paths)
     for path in reversed(paths):
         if _try_to_restore_checkpoint(path, read):
@@ -402,7 +352,7 @@ def _restore_newest_checkpoint(
 def _explain_damaged_checkpoints(config: Config, count: int) -> str:
     return (
         "At least one checkpoint must be readable to continue. "
-        f"Received: {count} in {config.checkpoint_path}, all damaged; they were left as they are. "
+        f"Received: {count} of {config.run_dir}, all damaged; they were left as they are. "
         "Restore them from a backup, or start another run with --out_name=NAME."
     )
 

@@ -24,6 +24,7 @@ from config.stored import (
     read_config,
     set_other_lengths_back,
 )
+from runs.checkpoint_files import list_checkpoints_to_continue
 from runs.not_found import (
     dataset_may_be_of_run,
     explain_missing_run,
@@ -144,7 +145,7 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     given = point_settings_to_run_folder(given)
     wanted = Config(**apply_preset(given))
     is_named = bool(given.get("out_name") or "dataset" in given)
-    found = read_run_with_any_checkpoint(wanted.run_dir) if is_named else None
+    found = read_run(wanted.run_dir) if is_named else None
     found = found or _find_only_fitting_run(wanted, given)
     if mistake := suggest_label_flag_for_run(found, given):
         raise ValueError(mistake)
@@ -170,16 +171,12 @@ def find_run_unless_dataset_is_enough(given: dict) -> Config | None:
 
 
 def read_run(run_dir: Path) -> Config | None:
-    """The settings of a run that has a checkpoint, else None. Raises ValueError when unreadable."""
-    config = read_run_settings(run_dir)
-    return config if config and any(config.checkpoint_path.glob("step-*.index")) else None
+    """The settings of a run that has a checkpoint, if only in best/; else None.
 
-
-def read_run_with_any_checkpoint(run_dir: Path) -> Config | None:
-    """Like `read_run`, but a run whose only checkpoint is in best/ also counts."""
+    Raises ValueError when they are unreadable.
+    """
     config = read_run_settings(run_dir)
-    folders = (config.checkpoint_path, config.best_path) if config else ()
-    return config if any(any(folder.glob("step-*.index")) for folder in folders) else None
+    return config if config and list_checkpoints_to_continue(config) else None
 
 
 def read_run_settings(run_dir: Path) -> Config | None:
@@ -282,6 +279,6 @@ def read_all_runs(out_dir: Path) -> dict[str, Config]:
     found = {}
     for path in sorted(out_dir.glob("*/config.json")):
         with contextlib.suppress(ValueError):  # a damaged run must not hide the others
-            if run := read_run_with_any_checkpoint(path.parent):
+            if run := read_run(path.parent):
                 found[run.name] = run
     return found

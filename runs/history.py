@@ -13,7 +13,11 @@ from absl import logging
 
 from config.settings import SETTINGS, Config
 from config.stored import read_config
-from runs.checkpoints import CHECKPOINT_LIST, list_checkpoints, list_steps_in_checkpoint_list
+from runs.checkpoint_files import (
+    CHECKPOINT_LIST,
+    list_checkpoints_to_continue,
+    list_steps_in_checkpoint_list,
+)
 from runs.claims import CLAIM_FILE
 from runs.progress import read_run_settings_before_flags
 from system.files import find_free_name, keep_copy_aside, put_aside, write_atomic
@@ -53,7 +57,7 @@ def find_remains_of_earlier_training(config: Config) -> EarlierTraining:
     If training was killed before its first checkpoint, what it left stays: the same settings give
     the same pictures again.
     """
-    if list_checkpoints(config.checkpoint_path) or _was_killed_before_first_checkpoint(config):
+    if list_checkpoints_to_continue(config) or _was_killed_before_first_checkpoint(config):
         return EarlierTraining([], [])
 
     own = [config.run_dir / name for name in ("logs", "config.json", ORIGIN_FILE)]

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from absl import logging
 
@@ -25,6 +26,13 @@ POLL_SECONDS = 0.2
 HOLDER = re.compile(r"process \d+ on ")  # how a lock file begins
 MAX_HOLDER = 200  # characters of a lock file that are shown
 HELD_BY_THREAD = threading.local()  # the locks of runs that each thread has
+
+
+class Held(NamedTuple):
+    """A lock that a thread has: its file's descriptor, and the folder's status at that time."""
+
+    descriptor: int
+    folder: os.stat_result
 
 
 @contextlib.contextmanager
@@ -45,29 +53,58 @@ def lock_folder(folder: Path, *others: Path):
 @contextlib.contextmanager
 def _lock_folder_once_per_thread(folder: Path, *, is_run: bool):
     """Locks one folder for the block; does nothing if this thread has locked it already."""
-    held = _get_folders_locked_by_thread()
+    held = _get_locks_of_thread()
     key = (os.getpid(), folder.resolve())  # a forked process holds none
     if key in held:
         yield
         return
 
-    with _lock_one_folder(folder, is_run=is_run):
-        held.add(key)
+    with _lock_one_folder(folder, is_run=is_run) as descriptor:
+        held[key] = Held(descriptor, folder.stat())
         try:
             yield
         finally:
-            held.remove(key)
+            place = _find_held_folder(held.pop(key))
+            if place not in (None, key[1]):
+                (place / "lock").unlink(missing_ok=True)
 
 
-def _get_folders_locked_by_thread() -> set[tuple[int, Path]]:
-    """(process, folder) for each lock that this thread has."""
-    if not hasattr(HELD_BY_THREAD, "folders"):
-        HELD_BY_THREAD.folders = set()
-    return HELD_BY_THREAD.folders
+def _get_locks_of_thread() -> dict[tuple[int, Path], Held]:
+    """(process, folder) -> lock, for each one that this thread has."""
+    if not hasattr(HELD_BY_THREAD, "locks"):
+        HELD_BY_THREAD.locks = {}
+    return HELD_BY_THREAD.locks
+
+
+def locked_folder_is_in_place(folder: Path) -> bool:
+    """Whether a folder that this thread has locked is where it was, not renamed or removed."""
+    held = _get_locks_of_thread()[os.getpid(), folder.resolve()]
+    # Some network drives number files anew all the time: there the lock's text must do.
+    return _is_same_folder(folder, held) or _read_lock_holder(folder / "lock") == _name_process()
+
+
+def find_locked_folder(folder: Path) -> Path | None:
+    """Where a folder that this thread has locked was moved to; None if it is gone, or not known."""
+    return _find_held_folder(_get_locks_of_thread()[os.getpid(), folder.resolve()])
+
+
+def _find_held_folder(held: Held) -> Path | None:
+    with contextlib.suppress(OSError):  # only Linux can tell
+        place = Path(os.readlink(f"/proc/self/fd/{held.descriptor}")).parent  # noqa: PTH115
+        return place if _is_same_folder(place, held) else None
+    return None
+
+
+def _is_same_folder(folder: Path, held: Held) -> bool:
+    try:
+        return os.path.samestat(folder.stat(), held.folder)
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
 def _lock_one_folder(folder: Path, *, is_run: bool):
+    """Locks one folder for the block, and yields the descriptor of its lock file."""
     new_folders = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
     path = folder / "lock"
     try:
@@ -86,7 +123,7 @@ def _lock_one_folder(folder: Path, *, is_run: bool):
         # The disk of a folder elsewhere may be full: training is worth more than its pictures.
         with contextlib.nullcontext() if is_run else pass_over_full_disk():
             _write_lock_holder(descriptor, path)
-        yield
+        yield descriptor
     finally:
         _remove_and_unlock_file(path, descriptor)
         _remove_empty_folders(new_folders)  # a run that never began leaves no folder
@@ -198,7 +235,8 @@ def _remove_and_unlock_file(path: Path, descriptor: int) -> None:
         path.unlink(missing_ok=True)
         return
 
-    path.unlink(missing_ok=True)
+    if _is_same_locked_file(path, descriptor):  # the folder may have moved, with the file in it
+        path.unlink(missing_ok=True)
     os.close(descriptor)
 
 
@@ -219,7 +257,11 @@ def _is_same_locked_file(path: Path, descriptor: int) -> bool:
 def _write_lock_holder(descriptor: int, path: Path) -> None:
     os.truncate(descriptor, 0)
     with add_path_to_errors(path):
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        os.write(descriptor, _name_process().encode())
+
+
+def _name_process() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def _read_lock_holder(path: Path) -> str:

@@ -153,7 +153,7 @@ def test_help_names_every_flag_in_groups_without_tensorflow():
         "features",
         "fid_stats",
         "inception",
-        "label",
+        "open",
         "visualize_option",
         "preset",
         "config",
@@ -331,7 +331,7 @@ def test_a_label_that_the_data_lack_stops_before_the_training(call, tmp_path):
             ["--explore", "conv_arithmetic", "--dry_run"],
             "--dry_run writes nothing, so it cannot be combined with --explore",
         ),
-        (["--label", "3", "--export"], "--label needs --sample or --visualize"),
+        (["--label", "3", "--export"], "--label needs --sample, --visualize or --explore"),
         (["--train", "--export", "tflite"], "--export must be some of saved_model, onnx, litert"),
     ],
 )

@@ -12,7 +12,7 @@ import ops
 from config.stored import change_settings
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
-from sample import Sampler, sample
+from sample import DRAW_BATCH, Sampler, iterate_draw_batches, sample
 from system import console
 from utils import arrange_image_grid, encode_png
 
@@ -92,6 +92,14 @@ def test_without_a_label_they_take_turns(trained):
     only = sample(config, 2, "b")
     assert (in_turn / "000001.png").read_bytes() == (only / "000001.png").read_bytes()
     assert (in_turn / "000000.png").read_bytes() != (only / "000000.png").read_bytes()
+
+
+def test_batches_hold_everything_once_and_in_order():
+    images, y = np.arange(150), np.arange(300).reshape(150, 2)
+    parts, labels = zip(*iterate_draw_batches(images, y), strict=True)
+    assert [len(part) for part in parts] == [DRAW_BATCH, DRAW_BATCH, 150 - 2 * DRAW_BATCH]
+    assert (np.concatenate(parts) == images).all() and (np.concatenate(labels) == y).all()
+    assert [y for _, y in iterate_draw_batches(images, desc="read")] == [None] * 3
 
 
 def test_drawing_again_keeps_a_users_file_and_the_larger_set(trained, capsys, messages):

@@ -10,7 +10,7 @@ from augmentation import describe_augmentation
 from config.presets import PRESETS, apply_preset
 from config.settings import DATA, FROM_ARRAY, LENGTHS, SETTINGS, Config
 from data.split import Split
-from runs.checkpoints import list_checkpoints
+from runs.checkpoint_files import list_checkpoints
 from runs.find import read_all_runs
 from runs.history import ORIGIN_FILE
 from runs.progress import (

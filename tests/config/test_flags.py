@@ -154,12 +154,13 @@ def test_export_alone_is_the_saved_model(arguments, formats):
         ([], "Nothing to do. Try --dataset="),
         (["--seed=3"], "Nothing to do"),
         (["--sample=0"], "--sample must be at least 1. Received: 0"),
-        (["--export", "--label=3"], "--label needs --sample or --visualize"),
+        (["--export", "--label=3"], "--label needs --sample, --visualize or --explore"),
         (["--sample=3", "--export_dtype=float16"], "--export_dtype needs --export. Received: no"),
+        (["--sample=3", "--open"], "--open needs --export. Received: no"),
         (
             ["--train", "--label=3"],
-            "--label needs --sample or --visualize. Received: only --label=3. Add --sample=64, or "
-            "to train with labels use --labels=own.",
+            "--label needs --sample, --visualize or --explore. Received: only --label=3. "
+            "Add --sample=64, or to train with labels use --labels=own.",
         ),
         (
             ["--sample=5", "--labels=7"],

@@ -13,7 +13,7 @@ from program import signal_after
 from config.settings import Config
 from evaluate.features.random_conv import DIMENSIONS
 from evaluate.monitor import Monitor
-from runs.checkpoints import list_checkpoints
+from runs.checkpoint_files import list_checkpoints
 from runs.history import locate_metrics
 from sample import Sampler
 from train import train

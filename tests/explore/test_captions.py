@@ -41,6 +41,10 @@ def test_pictures_stand_side_by_side_with_symbols_between():
     assert (joined[20:, 10 + gap :] == WHITE).all()
     assert joined[:, 10 : 10 + gap].min() < 100
 
+    joined = captions.join_side_by_side([tall, wide], gap=3)
+    assert joined.shape == (50, 53, 3)
+    assert (joined[:, 10:13] == WHITE).all()
+
 
 def test_a_heading_is_above():
     picture = np.full((30, 60, 3), 5, np.uint8)

@@ -28,6 +28,21 @@ def test_names_are_chosen_in_their_order_and_once():
     assert choose_experiments("all", given) == [*EXPERIMENTS]
 
 
+def test_flags_that_nothing_reads_are_refused():
+    given = NONE | {"image": "a.png", "mask": "left", "label": "7"}
+    for text in ("complete", "project,complete", "all"):
+        assert "complete" in choose_experiments(text, given)
+    with pytest.raises(ValueError, match=r"^--mask needs --explore complete\. Received: --exp"):
+        choose_experiments("project", given)
+    of_label = NONE | {"label": "7"}
+    reason = r"^--label needs --explore project or complete\. Received: --explore walk\. Add pr"
+    with pytest.raises(ValueError, match=reason):
+        choose_experiments("walk", of_label)
+    assert choose_experiments("walk", of_label, ["label"]) == ["walk"]
+    with pytest.raises(ValueError, match=r"--explore all\. Add --image, or drop --label"):
+        choose_experiments("all", of_label)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -6,7 +6,10 @@ import pytest
 import tensorflow as tf
 
 import ops
-from explore.latent_search import choose_starts, compute_adam_step, limit_latents
+from explore import latent_search
+from explore.choices import Choices
+from explore.latent_search import LatentSearch, choose_starts, compute_adam_step, limit_latents
+from explore.subject import Subject
 
 
 def test_each_label_starts_with_its_best():
@@ -15,6 +18,16 @@ def test_each_label_starts_with_its_best():
     assert choose_starts(losses, y, 6).tolist() == [5, 1, 4, 2, 3, 0]
     assert choose_starts(losses, y, 2).tolist() == [5, 1]
     assert choose_starts(losses, None, 4).tolist() == [5, 1, 2, 0]
+
+
+def test_only_the_chosen_labels_are_tried(vivid, monkeypatch):
+    monkeypatch.setattr(latent_search, "CANDIDATES", 64)
+    subject = Subject(vivid(labels="own", label_names=("a", "b", "c")))
+    for label, tried in ((None, "abc"), ("C", "c"), ("a, c", "ac")):
+        subject.choices = Choices(label=label)
+        search = LatentSearch(subject, None)
+        assert {*search.y.argmax(1)} == {"abc".index(name) for name in tried}
+        assert (search.images == subject.sampler.draw(search.z, search.y)).all()
 
 
 def test_steps_are_those_of_adam():

@@ -70,6 +70,17 @@ def test_a_generated_image_is_found_again(vivid, generated, settings):
 
 
 @pytest.mark.slow
+def test_a_label_that_is_given_is_kept_although_another_would_fit_better(vivid, generated):
+    config = vivid(**OF_LABELS)
+    path, _ = generated(config)  # has the label b
+    free = project.run_experiment(Subject(config, Choices(image=path)))
+    bound = project.run_experiment(Subject(config, Choices(image=path, label="C")))
+    assert np.load(io.BytesIO(bound.files["y.npy"])).tolist() == [[0, 0, 1]]
+    assert ", label c" in bound.lines[0]
+    assert bound.numbers["mse"] > free.numbers["mse"]
+
+
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_files(vivid, generated, monkeypatch):
     monkeypatch.setattr(latent_search, "STEPS", 10)
     config = vivid()

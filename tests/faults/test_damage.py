@@ -16,7 +16,8 @@ from config.settings import Config
 from config.stored import change_settings, write_config
 from gan import DCGAN
 from model import Generator
-from runs.checkpoints import Checkpoints, list_checkpoints, restore_networks
+from runs.checkpoint_files import list_checkpoints
+from runs.checkpoints import Checkpoints, restore_networks
 from runs.find import find_run_to_train, read_run
 from train import train
 
@@ -167,6 +168,22 @@ def test_two_damaged_and_training_goes_on_from_the_third(trained, messages):
             path.unlink()
 
 
+@pytest.mark.parametrize("remove", [cut(0.5), gone])
+def test_when_all_are_damaged_or_gone_training_goes_on_from_the_best(remove, trained, messages):
+    shutil.copytree(trained.checkpoint_path, trained.best_path)
+    for path in trained.best_path.glob("step-[26].*"):
+        path.unlink()
+    for path in trained.checkpoint_path.glob("step-*.*"):
+        remove(path, trained)
+    assert restored(trained) == 4
+    longer = train(change_settings(trained, {"steps": 8}), PICTURES)
+    assert any("continues from it. To start over instead" in message for message in messages)
+    text = "was at step 6 and resumes from step 4: later checkpoints are gone or damaged."
+    assert any(text in message for message in messages)
+    assert restored(longer) == 8
+    assert (trained.best_path / "step-4.index").exists()
+
+
 @pytest.mark.parametrize("action", ["--train", "--sample=1", "--export", "--freeze", "--visualize"])
 def test_when_all_are_damaged_one_line_says_so_and_nothing_is_lost(
     action, trained, image_folder, capsys
@@ -185,7 +202,7 @@ def test_when_all_are_damaged_one_line_says_so_and_nothing_is_lost(
     assert run_here("--dataset=faces", *out, action) == 1
     said = capsys.readouterr().err
     assert is_one_line(said)
-    assert "Received: 3 in" in said and "all damaged; they were left as they are" in said
+    assert "Received: 3 of" in said and "all damaged; they were left as they are" in said
     assert tree(trained.run_dir) == before
 
 

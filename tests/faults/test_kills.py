@@ -14,7 +14,8 @@ import tensorflow as tf
 from common import ROOT
 from program import run, run_here, start, state, tree, wait_for
 
-from runs.checkpoints import STEP, list_checkpoints, parse_checkpoint_step
+from runs.checkpoint_files import list_checkpoints, parse_checkpoint_step
+from runs.checkpoints import STEP
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from program import is_one_line, run_here, state
 from config import checks
 from config.settings import Config
 from gan import DCGAN
-from runs.checkpoints import list_checkpoints
+from runs.checkpoint_files import list_checkpoints
 from runs.find import find_run_to_train, read_run
 from train import train
 from training.steps import Steps

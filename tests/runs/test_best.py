@@ -7,7 +7,7 @@ import os
 import pytest
 
 from runs.best import find_best_scored_entry, keep_best_checkpoint, put_best_checkpoint_of_run_back
-from runs.checkpoints import list_checkpoints, list_steps_in_checkpoint_list
+from runs.checkpoint_files import list_checkpoints, list_steps_in_checkpoint_list
 from runs.history import locate_metrics
 
 

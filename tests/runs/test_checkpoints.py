@@ -11,13 +11,11 @@ from inputs import LABELLED, batch
 from config.stored import write_config
 from gan import DCGAN
 from model import Generator
+from runs.checkpoint_files import CHECKPOINT_LIST, list_checkpoints, list_steps_in_checkpoint_list
 from runs.checkpoints import (
-    CHECKPOINT_LIST,
     Checkpoints,
     DivergedError,
     keep_images_per_step_of_checkpoints,
-    list_checkpoints,
-    list_steps_in_checkpoint_list,
     read_progress,
     restore_networks,
     translate_write_errors,

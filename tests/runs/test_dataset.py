@@ -75,6 +75,20 @@ def test_other_images_are_refused_with_both_places(train_on, image_folder, tmp_p
     assert (code, "have changed" in said) == (0, False)
 
 
+def test_other_images_are_refused_as_such_even_if_their_labels_differ(
+    train_on, image_folder, capsys
+):
+    for place, classes in (("one", "ab"), ("two", "xyz")):
+        for number, name in enumerate(classes):
+            image_folder(8 + number, f"{place}/pets/{name}")
+    pets = [image_folder(0, f"{place}/pets") for place in ("one", "two")]
+    assert train_on(f"--dataset={pets[0]}", "--labels=folder")[0] == 0
+    capsys.readouterr()
+    assert train_on(f"--dataset={pets[1]}", "--labels=folder")[0] == 1
+    said = capsys.readouterr().err
+    assert f"was trained on images from {pets[0]}. Received: other images, from {pets[1]}." in said
+
+
 def test_arrays_are_known_by_their_pixels(tiny, photos, messages):
     images = photos(5, 16, 16)
     begun = take_dataset_into_settings(tiny().resolve(), images)

@@ -10,7 +10,7 @@ from program import state
 from config.settings import Config
 from data.load import load_dataset
 from gan import DCGAN
-from runs.checkpoints import list_checkpoints
+from runs.checkpoint_files import list_checkpoints
 from runs.history import locate_metrics
 from train import train
 from training.diagnosis import SIGNS

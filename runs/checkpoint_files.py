@@ -1,0 +1,79 @@
+"""The files of a run's checkpoints: which there are, and which one a command means.
+
+Without TensorFlow: these are names of files.
+"""
+
+import re
+from pathlib import Path
+
+from config.settings import Config
+from system.files import write_atomic
+from system.text import shorten_for_error
+
+# What TensorFlow calls the files of a checkpoint, and the temporary folder in which it writes them.
+# Everything else beside them is the user's.
+FILE_NAME = re.compile(r"step-\d+\.(index|data-\d{5}-of-\d{5})")
+TEMPORARY_NAME = re.compile(r"step-\d+_temp")
+CHECKPOINT_LIST = "checkpoint"  # TensorFlow's own list of checkpoints, written when one is whole
+
+
+def choose_checkpoints(config: Config, wanted: str) -> list[Path]:
+    """The prefixes of the checkpoints that --checkpoint means, the first choice last.
+
+    wanted: "last", "best" or a step. Raises ValueError when the run has no such checkpoint.
+    """
+    wanted = wanted.strip().lower()
+    last, best = list_checkpoints(config.checkpoint_path), list_checkpoints(config.best_path)
+    if wanted == "last":
+        return list_checkpoints_to_continue(config)
+    found = best if wanted == "best" else [p for p in (*best, *last) if p.name == f"step-{wanted}"]
+    if found:
+        return found[-1:]
+
+    steps = sorted({parse_checkpoint_step(path) for path in (*last, *best)})
+    raise ValueError(
+        f"--checkpoint must be one that {config.run_dir} has: last, {'best, ' if best else ''}"
+        f"{', '.join(map(str, steps))}. Received: {shorten_for_error(wanted)}."
+    )
+
+
+def list_checkpoints_to_continue(config: Config) -> list[Path]:
+    """The prefixes of the run's checkpoints, the first choice last; best/ is the last resort."""
+    return [*list_checkpoints(config.best_path), *list_checkpoints(config.checkpoint_path)]
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """The prefixes of the checkpoints that have an index, in the order of their steps."""
+    indices = [path for path in folder.glob("step-*.index") if parse_checkpoint_step(path) >= 0]
+    return sorted((path.with_suffix("") for path in indices), key=parse_checkpoint_step)
+
+
+def list_steps_in_checkpoint_list(folder: Path) -> list[int]:
+    """The steps in TensorFlow's list of checkpoints, all of which were whole at some time.
+
+    Empty if there is no readable list.
+    """
+    try:
+        text = (folder / CHECKPOINT_LIST).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return []
+    return [int(step) for step in re.findall(r'"step-(\d{1,18})"', text)]
+
+
+def write_checkpoint_list(folder: Path, paths: list[Path]) -> None:
+    """Writes the list that TensorFlow's own tools read. This program goes by the files."""
+    lines = [f'model_checkpoint_path: "{paths[-1].name}"\n']
+    lines += [f'all_model_checkpoint_paths: "{path.name}"\n' for path in paths]
+    write_atomic(folder / CHECKPOINT_LIST, "".join(lines).encode())
+
+
+def parse_checkpoint_step(path: Path) -> int:
+    """The step in the name of a checkpoint's file; -1 for other files."""
+    match = re.match(r"step-(\d+)(\.|$)", path.name)
+    return int(match[1]) if match else -1
+
+
+def list_checkpoint_files(prefix: Path) -> list[Path]:
+    """TensorFlow's files of a checkpoint. The user's files may have names that begin the same."""
+    paths = prefix.parent.glob(f"{prefix.name}.*")
+    return [path for path in paths if FILE_NAME.fullmatch(path.name)]

@@ -1,0 +1,74 @@
+"""`--runs`: a table of the runs in out_dir, without TensorFlow, so that it appears at once."""
+
+import time
+from pathlib import Path
+
+from config.settings import Config, name_folder_after_dataset_setting
+from config.stored import is_run_folder
+from runs.claims import find_process_in_run_folders
+from runs.find import read_run, read_run_settings
+from runs.history import locate_metrics, read_metrics
+from system.text import escape_unprintable
+
+HEADS = ("run", "dataset", "size", "steps", "epochs", "last trained", "")
+NUMBERS = (3, 4)  # the columns that are aligned to the right
+
+
+def format_runs(out_dir: Path) -> str:
+    """A line for each run in `out_dir`, the one trained last at the end, and how to use one."""
+    folders = [path for path in sorted(out_dir.glob("*/")) if is_run_folder(path)]
+    damaged = [
+        path.parent.name
+        for path in sorted(out_dir.glob("*/config.json"))
+        if path.parent not in folders
+    ]
+    if not folders and not damaged:
+        return f"There are no runs in {out_dir}."
+
+    rows = sorted(map(_describe_run, folders), key=lambda row: row[5])
+    lines = _align_columns([HEADS, *rows]) if rows else []
+    lines += [f"{name}: its config.json or its checkpoints are gone or damaged" for name in damaged]
+    return "\n".join(map(escape_unprintable, lines))
+
+
+def _describe_run(folder: Path) -> tuple[str, ...]:
+    """The cells of a run's line."""
+    config = read_run_settings(folder)
+    entries = read_metrics(locate_metrics(config))
+    step, epoch = (entries[-1]["step"], entries[-1]["epoch"]) if entries else (0, 0.0)
+    return (
+        config.name,
+        name_folder_after_dataset_setting(config.dataset),
+        f"{config.width}x{config.height}",
+        f"{step:,}",
+        f"{epoch:.4g}",
+        _format_time_of_last_log(config),
+        _describe_state(config, step),
+    )
+
+
+def _format_time_of_last_log(config: Config) -> str:
+    """When the run last logged a step, in local time."""
+    path = locate_metrics(config)
+    if not path.exists():
+        return "never"
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
+
+
+def _describe_state(config: Config, step: int) -> str:
+    if holder := find_process_in_run_folders(config):
+        return f"in use by {holder}"
+    if not read_run(config.run_dir):
+        return "no checkpoint"
+    return f"stopped before {config.steps:,}" if config.steps and step < config.steps else ""
+
+
+def _align_columns(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if number in NUMBERS else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
