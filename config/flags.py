@@ -173,7 +173,7 @@ def _define_export_flags() -> None:
     flags.DEFINE_string(
         "export",
         None,
-        "write the run in other programs' formats: saved_model,onnx,litert,safetensors,page; "
+        "write the run in other programs' formats: saved_model,onnx,litert,safetensors,page,hub; "
         "without a value: saved_model",
         **group,
     )

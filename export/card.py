@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 from config.network import NetworkConfig
 from config.settings import Config
@@ -11,6 +12,9 @@ from config.settings import Config
 # to 209x209 in colour, or 682 of 512x512.
 MAX_COUNT = 4096
 MAX_BYTES = 2**29
+# Settings that are not published: they only mean something on the owner's machine.
+PLACES = ("dataset_place", "data_dir", "out_dir", "checkpoint_dir", "sample_dir", "exclude")
+NAMESPACES = ("tfds:", "hf:")  # begin the names of datasets that are not files here
 
 
 def build_model_card(config: Config, step: int, max_count: int, *, weights: str = "live") -> dict:
@@ -32,7 +36,7 @@ def build_model_card(config: Config, step: int, max_count: int, *, weights: str 
         "value_range": [-1.0, 1.0],
         "max_count": max_count,
         "step": step,
-        "weights": _describe_exported_weights(config, weights),
+        "weights": describe_exported_weights(config, weights),
         "signatures": _describe_exported_signatures(config.y_dim),
         "frozen_graphs": _describe_frozen_graphs(config.y_dim),
         "flags": list_settings_to_publish(config),
@@ -45,13 +49,16 @@ def limit_images_per_request(network: NetworkConfig) -> int:
 
 
 def list_settings_to_publish(config: Config) -> dict:
-    """The settings by name, without dataset_place, a path on the owner's machine."""
+    """The settings by name, without places on the owner's machine; of a dataset, its name."""
     settings = dataclasses.asdict(config)
-    del settings["dataset_place"]
-    return settings
+    published = {name: value for name, value in settings.items() if name not in PLACES}
+    for name in ("dataset", "first_dataset"):
+        if not settings[name].startswith(NAMESPACES):
+            published[name] = Path(settings[name]).name
+    return published
 
 
-def _describe_exported_weights(config: Config, weights: str) -> str:
+def describe_exported_weights(config: Config, weights: str) -> str:
     """Which of the generator's weights the model has."""
     if weights == "live":
         return "live: as training left them"

@@ -72,6 +72,13 @@ FORMATS = {
     "page": Format(
         what="the page", file="page.html", load="open {path} in any browser", draws_alone=True
     ),
+    "hub": Format(
+        what="the folder for a model hub",
+        file="hub",
+        load="python main.py --import_weights {path} --out_name NAME --sample 64",
+        package="safetensors",
+        is_folder=True,
+    ),
 }
 
 

@@ -14,6 +14,7 @@ from config.stored import write_config
 from foreign.arrays import Arrays, Weights
 from foreign.carpedm20 import find_tf1_prefix, read_carpedm20_weights
 from foreign.newmu import read_newmu_weights
+from foreign.published import find_published_weights, read_published_weights
 from foreign.pytorch import TORCH_SUFFIXES, read_pytorch_weights
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
@@ -31,8 +32,8 @@ from system.text import join_names_for_error
 
 FORMATS = (
     "a TensorFlow 1 checkpoint of carpedm20/DCGAN-tensorflow (its prefix, such as "
-    "model.b64-1002, or its folder), a folder of Newmu/dcgan_code's *_gen_params.jl_01.npy ..., or "
-    "netG.pth,netD.pth of pytorch/examples"
+    "model.b64-1002, or its folder), a folder of Newmu/dcgan_code's *_gen_params.jl_01.npy ..., "
+    "netG.pth,netD.pth of pytorch/examples, or what --export safetensors or hub wrote"
 )
 
 # Missing moving statistics are estimated from generated images. After 40 batches the statistics'
@@ -86,6 +87,8 @@ def read_foreign_weights(paths: list[Path]) -> Weights:
 
     _check_is_one_folder_or_prefix(paths)
     path = paths[0]
+    if published := find_published_weights(path):
+        return read_published_weights(published)
     if path.is_dir() and any(path.glob("*_params.jl_*.npy")):
         return read_newmu_weights(path)
     if prefix := find_tf1_prefix(path):
@@ -139,8 +142,10 @@ def _derive_imported_config(weights: Weights, given: dict) -> Config:
 def _infer_image_size_from_stem(weights: Weights, given: dict) -> dict:
     """output_height and output_width as given; a missing height follows from the stem's area.
 
-    Without either, the images are taken to be square.
+    Without either, the images are taken to be square. Nothing where the weights come with it.
     """
+    if "output_height" in weights.settings:
+        return {}
     size = {name: given[name] for name in ("output_height", "output_width") if name in given}
     if "output_height" in size:
         return size

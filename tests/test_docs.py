@@ -111,6 +111,27 @@ def test_tests_that_are_named_exist(document):
 
 
 @pytest.mark.slow
+def test_the_snippets_for_exports_work_as_they_stand(tmp_path, monkeypatch):
+    from export.exporting import export_run
+    from gan import DCGAN
+    from runs.checkpoints import Checkpoints
+
+    config = Config(c_dim=1, out_dir=str(tmp_path / "out")).resolve()
+    Checkpoints(DCGAN(config), config).save(0)
+    export_run(config, ["onnx", "litert", "safetensors"])
+    text = (ROOT / "docs" / "exporting.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for snippet in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(snippet, names)
+        if "images" in names:
+            assert names.pop("images").shape == (len(names["z"]), 64, 64, 1)
+    assert names["pixels"].shape == (16, 64, 64, 1)
+    assert names["kernel"].shape == (5, 5, 256, 512)
+    assert names["config"]["z_dim"] == 100
+
+
+@pytest.mark.slow
 def test_the_snippet_for_python_works_as_it_stands(tmp_path, monkeypatch):
     text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     section = text.partition("## From Python")[2]

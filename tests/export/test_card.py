@@ -28,8 +28,12 @@ def test_labels_are_explained(labels, words):
 
 
 def test_it_keeps_the_place_of_the_images_to_itself():
-    card = build_model_card(Config(c_dim=1, dataset_place="/home/me/x"), step=3, max_count=64)
+    places = {name: f"/home/me/{name}" for name in ("dataset", "out_dir", "data_dir", "sample_dir")}
+    card = build_model_card(Config(c_dim=1, dataset_place="/home/me/x", **places), 3, 64)
     assert "/home/me" not in json.dumps(card)
+    assert card["flags"]["dataset"] == "dataset"
+    card = build_model_card(Config(c_dim=1, dataset="hf:me/faces"), 3, 64)
+    assert card["flags"]["dataset"] == "hf:me/faces"
 
 
 def test_without_labels_there_is_no_y():

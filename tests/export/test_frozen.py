@@ -3,6 +3,7 @@ import tensorflow as tf
 
 import ops
 from export.frozen import write_frozen_graphs
+from export.writing import read_card_entries
 from gan import DCGAN
 from model import Discriminator, Generator
 from runs.checkpoints import Checkpoints, restore_networks
@@ -11,6 +12,9 @@ from runs.checkpoints import Checkpoints, restore_networks
 def test_frozen_graphs_in_tensorflow_1s_way(trained):
     """import_graph_def in a session: any batch size, the pixels and logits of the networks."""
     folder = write_frozen_graphs(trained)
+    entries = read_card_entries(folder)
+    assert {"saved_model", "generator.pb", "discriminator.pb"} <= {*entries}
+    assert entries["generator.pb"]["step"] == 3
     generator, discriminator = (
         Generator(trained.network_config()),
         Discriminator(trained.network_config()),

@@ -14,6 +14,7 @@ def source(trained):
     return restore_source(trained)
 
 
+@pytest.mark.slow
 def test_the_saved_model_draws_the_networks_own_pixels(source, messages):
     assert read_format_back(source, "saved_model") == 0
     assert messages[-1] == "saved_model was read back: its pixels are the network's own."

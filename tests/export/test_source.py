@@ -19,6 +19,7 @@ def test_the_networks_of_a_checkpoint(trained):
     assert source.plain is source.plain  # made once
 
 
+@pytest.mark.slow
 def test_the_averaged_generator_where_there_is_one(tiny):
     config = tiny(blocks=1, ema_half_life=100).resolve()
     dcgan = DCGAN(config)
