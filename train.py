@@ -163,7 +163,8 @@ def complete_training_settings_from_data(
         raise ValueError(
             "The labels are fixed once a run has started: "
             f"{config.run_dir} has {', '.join(config.label_names)}. "
-            f"Received: {', '.join(names or ()) or 'none'}. Start another run with --out_name=NAME."
+            f"Received: {', '.join(names or ()) or 'none'}. Give them their old names, or start "
+            "another run with --out_name=NAME."
         )
     return dataclasses.replace(config, c_dim=images.shape[-1], label_names=names).resolve()
 
