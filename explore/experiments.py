@@ -76,7 +76,7 @@ EXPERIMENTS = {
     ),
     "features": Experiment(
         "the discriminator's features of the images, as vectors (section 5.1)",
-        "15 s",
+        "30 s",
         uses_dataset=True,
     ),
     "probe": Experiment(
