@@ -103,6 +103,8 @@ ARMS = {
     "modern, linear": Arm("--preset modern --lr_decay linear"),
     "modern, cosine": Arm("--preset modern --lr_decay cosine"),
     "modern, resize": Arm("--preset modern --upsample resize"),
+    "modern, concat": Arm("--preset modern --d_labels concat"),
+    "modern, projection": Arm("--preset modern --d_labels projection"),
     "modern, smooth": Arm("--preset modern --upsample smooth"),
     "modern, faster": Arm("--preset modern --learning_rate 2e-3 --d_learning_rate 8e-4"),
     "modern, linear, resize": Arm("--preset modern --lr_decay linear --upsample resize"),

@@ -73,8 +73,18 @@ def apply_preset(settings: dict) -> dict:
             f"--preset must be one of {', '.join(PRESETS)}. Received: {preset}. Leave it out."
         )
 
-    defaults = PRESETS[preset]
-    return defaults | _choose_dataset_preset(settings, preset) | settings
+    defaults = PRESETS[preset] | _choose_dataset_preset(settings, preset)
+    return defaults | _choose_label_preset(defaults | settings, preset) | settings
+
+
+def _choose_label_preset(settings: dict, preset: str) -> dict:
+    """How modern's discriminator uses labels, if there are any (docs/quality.md).
+
+    It is not in PRESETS, so that a run which began with concatenation still fits the preset.
+    """
+    labels = settings.get("labels", Config.labels)
+    has_labels = preset == "modern" and labels not in (None, "none")
+    return {"d_labels": "projection"} if has_labels else {}
 
 
 def _choose_dataset_preset(settings: dict, preset: str) -> dict:

@@ -35,8 +35,18 @@ from config.settings import SETTINGS, Config
         ),
         (
             {"dataset": "mnist", "preset": "modern"},
-            {"labels": "own", "blocks": 2, "stem_width": 128, "g_widths": None},
+            {
+                "labels": "own",
+                "blocks": 2,
+                "stem_width": 128,
+                "g_widths": None,
+                "d_labels": "projection",
+            },
         ),
+        ({"preset": "modern", "labels": "folder"}, {"d_labels": "projection"}),
+        ({"preset": "modern", "labels": "own", "d_labels": "concat"}, {"d_labels": "concat"}),
+        ({"preset": "modern", "labels": "none"}, {"d_labels": "concat"}),
+        ({"preset": "reference", "labels": "own"}, {"d_labels": "concat"}),
         (
             {"dataset": "MNIST"},
             {"output_height": 28, "labels": "own", "blocks": 2, "g_widths": (128, 128)},
