@@ -118,7 +118,7 @@ def train_on_dataset(
     with console.show_log_where_none_is_set_up():
         check_training_images(config, images)
         labels = take_training_labels(config, labels, len(images))
-        config = take_dataset_into_settings(config, images, place)
+        config = take_dataset_into_settings(config.resolve(), images, place)
         config = give_run_an_id(complete_training_settings_from_data(config, images, labels))
         config = keep_images_per_step_of_checkpoints(config)
         set_tensorflow_options_for_training(config)

@@ -571,7 +571,7 @@ def test_a_run_is_locked_while_python_trains_it(tiny, images):
 
     train(config, images, on_log=try_again)
     [error] = refused
-    assert "is in use by process" in str(error)
+    assert "is in use by another thread of this process" in str(error)
     assert error.__notes__ == ["In Python: Config(out_name=...)."]
 
 
