@@ -4,10 +4,10 @@ import contextlib
 import os
 import sys
 import tempfile
-from pathlib import Path
 
 from absl import logging
 
+from system import cuda
 from system.signals import delay_first_stop_signal
 
 # Keras imports these if it can, for features we do not use. That takes up to two seconds.
@@ -24,6 +24,7 @@ def quietly_import_tensorflow() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's ~/.keras/keras.json says
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # leaves memory to other programs
+    cuda.preload_cuda_libraries()
     if logging.get_verbosity() >= logging.DEBUG:
         return
 
@@ -109,6 +110,10 @@ def find_device_type() -> str:
     return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
 
-def nvidia_gpu_is_unused() -> bool:
-    """Whether the machine has an NVIDIA GPU that TensorFlow does not see."""
-    return find_device_type() == "CPU" and Path("/proc/driver/nvidia").exists()
+def explain_unused_gpu() -> str | None:
+    """Why TensorFlow does not use the machine's NVIDIA GPU, and the cure; None if all is well."""
+    import tensorflow as tf
+
+    if find_device_type() == "GPU":
+        return None
+    return cuda.explain_unused_gpu(is_for_gpus=tf.test.is_built_with_cuda())

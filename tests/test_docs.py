@@ -7,6 +7,7 @@ from common import ROOT
 
 from config.presets import MNIST_PRESETS, PRESETS, apply_preset
 from config.settings import Config
+from system.packages import PYTHONS
 
 DOCUMENTS = sorted(
     path for folder in (".", "docs", "data", "benchmarks") for path in ROOT.glob(f"{folder}/*.md")
@@ -108,6 +109,18 @@ def test_tests_that_are_named_exist(document):
         assert any(file.endswith(name) for file in files), name
     for start in re.findall(r"`(test_\w+)(?:\.\.\.)?`", text):
         assert f"def {start}" in sources, start
+
+
+def test_installing_gives_the_versions_that_are_required():
+    text = (ROOT / "docs" / "installing.md").read_text(encoding="utf-8")
+    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    wanted = re.search(r"^tensorflow==([\d.]+)\.\*", requirements, re.MULTILINE)[1]
+    assert set(re.findall(r"tensorflow\[and-cuda\]==([\d.]+)\.\*", text)) == {wanted}
+
+    pythons = [f"{PYTHONS[0][0]}.{minor}" for minor in range(PYTHONS[0][1], PYTHONS[1][1] + 1)]
+    assert f"**Python {', '.join(pythons[:-1])} or {pythons[-1]}.**" in text
+    assert f"does not install on Python {PYTHONS[1][0]}.{PYTHONS[1][1] + 1}" in text
+    assert re.search(r"FROM python:([\d.]+)-slim", text)[1] in pythons
 
 
 @pytest.mark.slow

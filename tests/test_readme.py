@@ -33,7 +33,12 @@ python main.py --dataset=eyes --data_dir ../datasets/ --input_fname_pattern="*_c
 """
 
 
-DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "data" / "README.md"]
+DOCUMENTS = [
+    ROOT / "README.md",
+    *sorted(ROOT.glob("docs/*.md")),
+    ROOT / "docs" / "dcgan.ipynb",
+    ROOT / "data" / "README.md",
+]
 
 
 def commands(text):

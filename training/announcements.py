@@ -151,10 +151,8 @@ def announce_change_of_step_size(config: Config, progress: Progress, images: int
 
 
 def _warn_training_leaves_gpu_unused() -> None:
-    if devices.nvidia_gpu_is_unused():
-        logging.warning(
-            "TensorFlow cannot use the NVIDIA GPU. Try: pip install 'tensorflow[and-cuda]==2.21.*'"
-        )
+    if reason := devices.explain_unused_gpu():
+        logging.warning("%s", reason)
 
 
 def _warn_of_too_little_memory(config: Config, step_bytes: float) -> None:

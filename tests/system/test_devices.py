@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from common import ROOT
 
-from system import devices
+from system import cuda, devices
 
 
 def test_precision_and_jit_are_chosen_by_the_machine(monkeypatch):
@@ -75,4 +75,11 @@ def test_the_device_is_named(monkeypatch):
     assert devices.find_device_type() == "CPU"
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
     assert devices.find_device_type() == "GPU"
-    assert not devices.nvidia_gpu_is_unused()
+    assert devices.explain_unused_gpu() is None
+
+
+def test_an_unused_gpu_is_explained_by_what_tensorflow_was_built_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(cuda, "DRIVER_FILES", (str(tmp_path),))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    is_for_gpus = tf.sysconfig.get_build_info()["is_cuda_build"]
+    assert ("is for CPUs" in devices.explain_unused_gpu()) == (not is_for_gpus)
