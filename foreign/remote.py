@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from absl import logging
+
 from data.fetch import fetch_by_hash
 from foreign.arrays import Weights
 from foreign.published import FILE, describe_published_origin, read_published_weights
@@ -107,13 +109,15 @@ def _parse_hub_name(name: str) -> str:
 def _read_hub_weights(name: str) -> Weights:
     repository = _parse_hub_name(name)
     hub = _import_hub_library(name)
+    logging.info("fetching %s of %s.", FILE, name)
     try:
         path = hub.hf_hub_download(repository, FILE)
     except Exception as error:  # the library, its hub and the network raise many kinds
+        reason = f"{type(error).__name__}: {shorten_to_one_line(error)}".rstrip(". ")
         raise ValueError(
-            f"{name} must be a model with {FILE} on the Hugging Face Hub. Received: "
-            f"{type(error).__name__}: {shorten_to_one_line(error)}. Look at {HUB_SITE}/{repository}"
-            "; if you are offline, fetch the file elsewhere and give its path."
+            f"{name} must be a model with {FILE} on the Hugging Face Hub. Received: {reason}. "
+            f"Look at {HUB_SITE}/{repository}; if you are offline, fetch the file elsewhere and "
+            "give its path."
         ) from error
     return read_published_weights(Path(path), name=name)
 
@@ -121,10 +125,12 @@ def _read_hub_weights(name: str) -> Weights:
 def _import_hub_library(name: str):
     try:
         import huggingface_hub  # imported late: few need it
+        from huggingface_hub.utils import logging as hub_logging
     except ImportError as error:
         raise ValueError(
             explain_missing_extra(
                 f"--import_weights={name}", "huggingface_hub", "requirements-export.txt"
             )
         ) from error
+    hub_logging.set_verbosity_error()  # one line at the end says what five tries would
     return huggingface_hub

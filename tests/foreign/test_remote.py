@@ -217,6 +217,7 @@ def test_a_hub_without_it(hub, fault, tmp_path):
         read_remote_weights("hf:me/faces", tmp_path)
     assert "NotFoundError" in str(error.value) or "GatedRepoError" in str(error.value)
     assert "Look at https://huggingface.co/me/faces;" in str(error.value)
+    assert ". ." not in str(error.value)
     assert "\n" not in str(error.value)
 
 
