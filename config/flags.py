@@ -90,7 +90,8 @@ def _define_action_flags() -> None:
     flags.DEFINE_string(
         "import_weights",
         None,
-        "make a run, called --out_name, from another implementation's weights: PATH[,PATH]",
+        "make a run, called --out_name, from another implementation's weights: PATH[,PATH], "
+        "https://...#sha256=HEX or hf:USER/NAME",
         **group,
     )
     flags.DEFINE_boolean("train", False, "train, or resume where the run stopped", **group)

@@ -290,6 +290,39 @@ def fetch_dataset_file(
     return True
 
 
+def fetch_by_hash(url: str, sha256: str, path: Path) -> None:
+    """Downloads the file with this hash, of whatever size, to `path`.
+
+    Raises ValueError when the server does not deliver it, OSError when there is no room; nothing is
+    left then.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        file = RemoteFile(path.name, _ask_for_size(url), sha256, (url,))
+        check_disk_room(path.parent, file.size, path.name)
+        _download_from_mirror(url, file, part, None)
+        os.replace(part, path)
+    except MirrorError as error:
+        raise ValueError(
+            f"{url} must give the file with the sha256 {sha256}. Received: {error}. "
+            "Check the address and the hash; if both are right, try again later."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _ask_for_size(url: str) -> int:
+    """The bytes that the server has at this address. Raises MirrorError if it does not say."""
+    try:
+        with _request_download(url, 0) as response:
+            length = response.headers.get("Content-Length", "")
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: no host, or odd letters
+        raise MirrorError(str(error).strip("<>")) from error
+    if not length.isdecimal() or not int(length):
+        raise MirrorError("an answer that is empty or does not say its size")
+    return int(length)
+
+
 def _check_dataset_file(file: RemoteFile, path: Path) -> None:
     if fault := _describe_wrong_download(path, file):
         raise ValueError(

@@ -16,6 +16,7 @@ from foreign.carpedm20 import find_tf1_prefix, read_carpedm20_weights
 from foreign.newmu import read_newmu_weights
 from foreign.published import find_published_weights, read_published_weights
 from foreign.pytorch import TORCH_SUFFIXES, read_pytorch_weights
+from foreign.remote import describe_remote_origin, is_remote, read_remote_weights
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
 from runs.claims import (
@@ -33,7 +34,8 @@ from system.text import join_names_for_error
 FORMATS = (
     "a TensorFlow 1 checkpoint of carpedm20/DCGAN-tensorflow (its prefix, such as "
     "model.b64-1002, or its folder), a folder of Newmu/dcgan_code's *_gen_params.jl_01.npy ..., "
-    "netG.pth,netD.pth of pytorch/examples, or what --export safetensors or hub wrote"
+    "netG.pth,netD.pth of pytorch/examples, or what --export safetensors or hub wrote: its path, "
+    "its address with #sha256=, or hf:USER/NAME"
 )
 
 # Missing moving statistics are estimated from generated images. After 40 batches the statistics'
@@ -45,13 +47,17 @@ STATISTICS_BATCH_SIZE = 64
 def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
     """Makes the run `given["out_name"]` from the files in `names`; returns its config.
 
-    names: a path, or two separated by a comma. given: the user's settings, for what the files leave
-    open, such as z_dist. again: return a run that was imported from the same files before. Raises
-    ValueError when the files are of an unknown kind or incomplete, when a setting contradicts them,
-    or when the run exists.
+    names: a path, two separated by a comma, an address or hf:USER/NAME. given: the user's settings,
+    for what the files leave open, such as z_dist. again: return a run that was imported from the
+    same files before. Raises ValueError when the files are of an unknown kind or incomplete, when a
+    setting contradicts them, or when the run exists.
     """
     _check_given_for_imported_weights(given)
-    weights = read_foreign_weights([expand_home(name.strip()) for name in names.split(",")])
+    if again and (stored := _find_earlier_remote_import(names, given)):
+        logging.info("%s was imported before: using it.", stored.run_dir)
+        return stored
+
+    weights = _read_weights(names, given)
     config = _derive_imported_config(weights, given)
     if stored := read_run(config.run_dir):
         _check_same_import(config, weights, again=again)
@@ -74,6 +80,29 @@ def _check_given_for_imported_weights(given: dict) -> None:
             "Imported weights bring their own preset. "
             f"Received: --preset={given['preset']}. Drop it."
         )
+
+
+def _find_earlier_remote_import(names: str, given: dict) -> Config | None:
+    """The run, if it was imported from this address before: then nothing needs to be fetched."""
+    stored = read_run(_locate_new_run(given)) if is_remote(names) else None
+    if not stored or _read_import_origin(stored) != describe_remote_origin(names):
+        return None
+    _check_flags_match_weights(stored, _drop_open_settings(given))
+    return stored
+
+
+def _locate_new_run(given: dict) -> Path:
+    places = {name: given[name] for name in ("out_dir", "out_name") if given.get(name)}
+    return Config(**places).run_dir
+
+
+def _read_weights(names: str, given: dict) -> Weights:
+    if not is_remote(names):
+        return read_foreign_weights([expand_home(name.strip()) for name in names.split(",")])
+
+    run_dir = _locate_new_run(given)
+    check_folder_writable(run_dir)
+    return read_remote_weights(names, run_dir.parent)
 
 
 def read_foreign_weights(paths: list[Path]) -> Weights:
@@ -124,7 +153,7 @@ def _derive_imported_config(weights: Weights, given: dict) -> Config:
 
     Raises ValueError when a given setting contradicts the weights.
     """
-    given = {name: value for name, value in given.items() if value not in (None, "auto")}
+    given = _drop_open_settings(given)
     size = _infer_image_size_from_stem(weights, given)
     settings = {"dataset": IMPORTED} | weights.settings | size
     try:
@@ -137,6 +166,11 @@ def _derive_imported_config(weights: Weights, given: dict) -> Config:
     _check_size_fits_imported_stem(weights, implied)
     _check_flags_match_weights(implied, {name: given[name] for name in given.keys() - size})
     return dataclasses.replace(implied, **given).resolve()
+
+
+def _drop_open_settings(given: dict) -> dict:
+    """`given` without the settings that the user left to the program."""
+    return {name: value for name, value in given.items() if value not in (None, "auto")}
 
 
 def _infer_image_size_from_stem(weights: Weights, given: dict) -> dict:

@@ -36,57 +36,62 @@ def find_published_weights(path: Path) -> Path | None:
     return path / FILE if (path / FILE).is_file() else None
 
 
-def read_published_weights(path: Path) -> Weights:
+def read_published_weights(path: Path, *, name: str = "") -> Weights:
     """Reads weights.safetensors, or the one in a zip.
 
-    Raises ValueError when the package safetensors is missing, or the file is not one that this
-    program wrote.
+    name: what to call it, if not by its path. Raises ValueError when the package safetensors is
+    missing, or the file is not one that this program wrote.
     """
-    is_zip = path.suffix == ".zip"
-    content = _read_from_zip(path) if is_zip else path.read_bytes()
-    arrays, metadata = _parse_safetensors(path, content)
-    settings = _choose_published_settings(path, metadata)
+    name, is_zip = name or str(path), path.suffix == ".zip"
+    content = _read_from_zip(path, name) if is_zip else path.read_bytes()
+    arrays, metadata = _parse_safetensors(name, content)
+    settings = _choose_published_settings(name, metadata)
     networks = {
         network: {
-            name.removeprefix(f"{network}/"): array
-            for name, array in arrays.items()
-            if name.startswith(f"{network}/")
+            variable.removeprefix(f"{network}/"): array
+            for variable, array in arrays.items()
+            if variable.startswith(f"{network}/")
         }
         for network in ("generator", "discriminator")
     }
     return Weights(
-        origin=f"exported weights {path}",
+        origin=describe_published_origin(name),
         settings=settings,
-        stem_area=_measure_stem_area(path, settings),
+        stem_area=_measure_stem_area(name, settings),
         generator=networks["generator"],
         discriminator=networks["discriminator"] or None,
     )
 
 
-def _read_from_zip(path: Path) -> bytes:
+def describe_published_origin(name: str) -> str:
+    """What imported_from.txt says of weights that this program exported."""
+    return f"exported weights {name}"
+
+
+def _read_from_zip(path: Path, name: str) -> bytes:
     """weights.safetensors, from wherever it is in a zip. It alone is read; nothing is unpacked."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [one for one in archive.infolist() if Path(one.filename).name == FILE]
             if len(entries) != 1:
-                received = f"{len(entries)} in {path}"
+                received = f"{len(entries)} in {name}"
                 raise ValueError(f"A zip must hold one {FILE}. Received: {received}. {REMEDY}")
             [entry] = entries
             if entry.file_size > limits.MAX_ENTRY_INFLATION * max(entry.compress_size, 1):
                 raise ValueError(
                     f"{FILE} in a zip must not inflate over {limits.MAX_ENTRY_INFLATION} times. "
-                    f"Received: {entry.file_size:,} bytes from {entry.compress_size:,} in {path}. "
+                    f"Received: {entry.file_size:,} bytes from {entry.compress_size:,} in {name}. "
                     "Do not trust this file."
                 )
             return archive.read(entry)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
         raise ValueError(
-            f"{path} must be a zip that can be read. Received: {shorten_to_one_line(error)}. "
+            f"{name} must be a zip that can be read. Received: {shorten_to_one_line(error)}. "
             "Fetch it again."
         ) from error
 
 
-def _parse_safetensors(path: Path, content: bytes) -> tuple[Arrays, dict]:
+def _parse_safetensors(name: str, content: bytes) -> tuple[Arrays, dict]:
     """The arrays by name, and the metadata."""
     try:
         from safetensors import SafetensorError, numpy
@@ -98,7 +103,7 @@ def _parse_safetensors(path: Path, content: bytes) -> tuple[Arrays, dict]:
         arrays = numpy.load(content)
     except (SafetensorError, KeyError, TypeError) as error:  # damaged, or with strange dtypes
         raise ValueError(
-            f"{path} must be a whole safetensors file. Received: {shorten_to_one_line(error)}. "
+            f"{name} must be a whole safetensors file. Received: {shorten_to_one_line(error)}. "
             "Fetch it again."
         ) from error
 
@@ -107,28 +112,28 @@ def _parse_safetensors(path: Path, content: bytes) -> tuple[Arrays, dict]:
     return arrays, json.loads(content[8 : 8 + length]).get("__metadata__", {})
 
 
-def _choose_published_settings(path: Path, metadata: dict) -> dict:
+def _choose_published_settings(name: str, metadata: dict) -> dict:
     """The settings of the networks and of the recipe, from the `config` in the metadata."""
     try:
         config = json.loads(metadata["config"])
-        found = {name: config[name] for name in SETTINGS if name in config}
+        found = {setting: config[setting] for setting in SETTINGS if setting in config}
         if not {"output_height", "c_dim"} <= {*found}:  # every run has them
             raise KeyError("output_height")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"{path} must hold the settings of its run, as this program writes them. Received: "
+            f"{name} must hold the settings of its run, as this program writes them. Received: "
             f"{shorten_for_error(', '.join(metadata)) or 'no metadata'}. {REMEDY}"
         ) from error
-    return {name: value for name, value in found.items() if _is_setting_taken_over(name)}
+    return {setting: one for setting, one in found.items() if _is_setting_taken_over(setting)}
 
 
-def _measure_stem_area(path: Path, settings: dict) -> int:
+def _measure_stem_area(name: str, settings: dict) -> int:
     """Height times width of the stem's maps. Raises ValueError for settings that cannot be."""
     try:
         return math.prod(Config(**({"dataset": IMPORTED} | settings)).sizes[0])
     except ValueError as error:
         raise ValueError(
-            f"{path} must hold settings that this program can use. Received: {error}"
+            f"{name} must hold settings that this program can use. Received: {error}"
         ) from error
 
 

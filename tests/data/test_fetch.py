@@ -2,16 +2,12 @@
 
 import gzip
 import hashlib
-import http.server
 import importlib.util
 import io
-import os
-import re
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from pathlib import Path
@@ -19,6 +15,7 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import pytest
+from file_server import QUOTA_PAGE, serve_files
 
 from data import fetch
 from data.sources.idx import find_idx_files, open_idx_files
@@ -26,77 +23,12 @@ from data.sources.lsun import find_lmdb_folders, open_lmdb
 
 ROOT = Path(fetch.__file__).parents[1]
 CONTENT = np.random.default_rng(0).bytes(300_000)
-QUOTA_PAGE = (
-    b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head></html>"
-)
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `files` by path.
-
-    Without `ranges` it ignores Range. `drops`: this many answers end half-way, once `go_on` is set.
-    A path that begins with /page gives a web page with a binary content type; one that begins with
-    /html gives one with the right type.
-    """
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.ranges, self.drops, self.asked = {}, True, 0, []
-        self.go_on = threading.Event()
-        self.go_on.set()
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}{path}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.server.asked.append((self.path, self.headers["Range"]))
-        if self.path.startswith(("/page", "/html")):
-            kind = (
-                "text/html; charset=utf-8"
-                if self.path.startswith("/html")
-                else "application/octet-stream"
-            )
-            self.answer(200, QUOTA_PAGE, {"Content-Type": kind})
-        elif self.path not in self.server.files:
-            self.send_error(404)
-        elif self.server.ranges and self.headers["Range"]:
-            content = self.server.files[self.path]
-            start = int(re.fullmatch(r"bytes=(\d+)-", self.headers["Range"])[1])
-            where = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            self.answer(206, content[start:], {"Content-Range": where})
-        else:
-            self.answer(200, self.server.files[self.path], {})
-
-    def answer(self, status, content, headers):
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(content)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.server.drops:
-            self.server.drops -= 1
-            self.wfile.write(content[: len(content) // 2])
-            self.wfile.flush()
-            self.server.go_on.wait(60)
-            self.close_connection = True
-        else:
-            self.wfile.write(content)
-
-    def log_message(self, *_):
-        pass
 
 
 @pytest.fixture
 def server(monkeypatch):
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serve_files(monkeypatch) as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 def described(path: str, content: bytes, *urls: str) -> fetch.RemoteFile:
