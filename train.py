@@ -276,6 +276,7 @@ def run_training_steps(
                 pictures.write_film_of_training(step)
             # Last: if killed before this, training redoes all of it from the previous checkpoint.
             if saves:
+                # Again: scores and pictures may have taken minutes.
                 check_run_is_in_place(checkpoints, step, saves=True)
                 checkpoints.save(step)
                 monitor.keep_best_scored_checkpoint(step)

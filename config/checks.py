@@ -223,8 +223,8 @@ def _check_setting_range(config, name: str, low, high) -> None:
     if value is None:
         return
     if value < low:
-        # Whoever types 5 more likely wants a common size than the smallest one.
-        # For a width, narrow was meant.
+        # Whoever types 5 more likely wants a common size than the smallest one, and a narrow stem
+        # than the default.
         usual = {"output_height": 16, "output_width": 16, "stem_width": 64}
         remedy = f"Try --{name}={usual[name]}." if name in usual else _suggest_setting(config, name)
         raise ValueError(

@@ -22,6 +22,8 @@ MAX_COUNT = 2**31 - 1  # of images or steps, as TensorFlow and the file formats 
 LENGTHS = ("epoch", "steps", "minutes")  # the length of a run: only one of them counts
 FROM_ARRAY = "array"  # the dataset of a run that was trained from Python
 IMPORTED = "imported"  # the dataset of a run made by --import_weights, until it is trained
+# Settings that say where things are on the machine: they change no result.
+PLACES = ("data_dir", "out_dir", "checkpoint_dir", "sample_dir")
 OWN_LABELS = ("own", "mnist", "digits", "tfds")  # words for the labels that come with a dataset
 
 

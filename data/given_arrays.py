@@ -85,11 +85,11 @@ def take_training_labels(config: Config, labels, count: int) -> Labels | None:
     the labels do not fit the images or Config.labels.
     """
     if (labels is None) != (config.labels == "none"):
-        received = "no labels" if labels is None else "labels"
-        way_out = "give labels, or set " if labels is None else "set "
-        way_out += 'Config(labels="none")' if labels is None else 'Config(labels="own")'
+        received, remedy = "labels", 'set Config(labels="own")'
+        if labels is None:
+            received, remedy = "no labels", 'give labels, or set Config(labels="none")'
         raise ValueError(
-            f'train() received {received}, but Config.labels is "{config.labels}": {way_out}'
+            f'train() received {received}, but Config.labels is "{config.labels}": {remedy}'
         )
     if labels is None:
         return None

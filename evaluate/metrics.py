@@ -1,7 +1,6 @@
 """METRICS: what `--evaluate` can measure, by name. Imports no TensorFlow."""
 
 import dataclasses
-import difflib
 from collections.abc import Callable
 
 from absl import logging
@@ -23,7 +22,7 @@ from evaluate.neighbours import (
 from evaluate.prdc import measure_prdc
 from evaluate.swd import measure_sliced_wasserstein
 from evaluate.vendi import measure_vendi
-from system.text import shorten_for_error
+from system.text import explain_unknown_name
 
 # What a metric takes: images; images with their classes; all training and all held-out images;
 # features of random convolutions or of the user's own network; the answers of a classifier of the
@@ -95,12 +94,8 @@ def choose_metrics(text: str) -> list[str]:
 
     for name in names:
         if name not in METRICS:
-            nearest = difflib.get_close_matches(name, METRICS, 1, cutoff=0.6)
-            remedy = f" Did you mean {nearest[0]}?" if nearest else ""
-            raise ValueError(
-                f"--evaluate must be some of {', '.join(METRICS)}. "
-                f"Received: {shorten_for_error(name)}.{remedy}"
-            )
+            rule = f"--evaluate must be some of {', '.join(METRICS)}."
+            raise ValueError(explain_unknown_name(rule, name, [*METRICS]))
     return [*dict.fromkeys(names)]
 
 

@@ -25,7 +25,12 @@ from evaluate.charts import (
     write_words,
 )
 from runs.best import find_best_scored_entry
-from runs.history import list_grids_of_run, locate_metrics, read_thinned_metrics_of_run
+from runs.history import (
+    list_grids_of_run,
+    locate_metrics,
+    read_number_of_entry,
+    read_thinned_metrics_of_run,
+)
 from system.console import explain_error
 from system.text import escape_unprintable, format_duration_in_words
 from system.written import FileSeries
@@ -180,13 +185,6 @@ def make_curve_of_entries(
     steps = np.array([entry["step"] for entry in shown], float)
     values = np.array([scale * read_number_of_entry(entry, key) for entry in shown], float)
     return Curve(name, colour, steps, values, jumps)
-
-
-def read_number_of_entry(entry: dict, key: str) -> float:
-    """NaN if it is missing or not a finite number: other programs may write lines, too."""
-    value = entry.get(key)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < 1e300 else math.nan
 
 
 def format_score(value: float) -> str:

@@ -5,11 +5,10 @@ Each is a module of this package, found by its name, whose `run_experiment` take
 """
 
 import dataclasses
-import difflib
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from system.text import shorten_for_error
+from system.text import explain_unknown_name, shorten_for_error
 
 LIST, ALL = "list", "all"  # words for --explore beside the names
 
@@ -145,12 +144,8 @@ def is_all_chosen(text: str) -> bool:
 
 def _check_experiment(name: str, flags_given: Mapping[str, object]) -> None:
     if name not in EXPERIMENTS:
-        nearest = difflib.get_close_matches(name.lower(), EXPERIMENTS, 1)
-        advice = f"Did you mean {nearest[0]}?" if nearest else "Try --explore list."
-        raise ValueError(
-            f"--explore must be list, all, or some of {', '.join(EXPERIMENTS)}. "
-            f"Received: {shorten_for_error(name) or 'nothing'}. {advice}"
-        )
+        rule = f"--explore must be list, all, or some of {', '.join(EXPERIMENTS)}."
+        raise ValueError(explain_unknown_name(rule, name, [*EXPERIMENTS], "Try --explore list."))
     flag = EXPERIMENTS[name].flag
     if flag and flags_given[flag] is None:
         raise ValueError(

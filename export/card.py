@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from config.network import NetworkConfig
-from config.settings import Config
+from config.settings import PLACES, Config
 
 # The most that one request may ask `sample` for, so that no caller can exhaust a server's memory:
 # images, and bytes of their pixels; the PNGs may take as much again. This allows 4,096 images of up
@@ -13,7 +13,7 @@ from config.settings import Config
 MAX_COUNT = 4096
 MAX_BYTES = 2**29
 # Settings that are not published: they only mean something on the owner's machine.
-PLACES = ("dataset_place", "data_dir", "out_dir", "checkpoint_dir", "sample_dir", "exclude")
+NOT_PUBLISHED = (*PLACES, "dataset_place", "exclude")
 NAMESPACES = ("tfds:", "hf:")  # begin the names of datasets that are not files here
 
 
@@ -51,7 +51,7 @@ def limit_images_per_request(network: NetworkConfig) -> int:
 def list_settings_to_publish(config: Config) -> dict:
     """The settings by name, without places on the owner's machine; of a dataset, its name."""
     settings = dataclasses.asdict(config)
-    published = {name: value for name, value in settings.items() if name not in PLACES}
+    published = {name: value for name, value in settings.items() if name not in NOT_PUBLISHED}
     for name in ("dataset", "first_dataset"):
         if not settings[name].startswith(NAMESPACES):
             published[name] = Path(settings[name]).name

@@ -7,11 +7,11 @@ function of z= and y= that draws. Imports no TensorFlow.
 """
 
 import dataclasses
-import difflib
 import importlib.util
+import shlex
 
 from system.packages import explain_missing_extra
-from system.text import shorten_for_error
+from system.text import explain_unknown_name
 
 FLOAT32, FLOAT16 = DTYPES = ("float32", "float16")
 REQUIREMENTS = "requirements-export.txt"  # the packages of all formats
@@ -22,11 +22,12 @@ class Format:
     """A value of --export.
 
     what: the thing, with its article. file: its name in export/, of a folder if is_folder. load:
-    code that loads it and draws, with {path} for its place and {arguments} or {feed} for z, with
-    labels z and y, as arguments or as a dict. package: what must be installed to
-    write it, as it is imported; "" for nothing. runtime: what must be installed to read it back; ""
-    if nothing more is, or it cannot be read back here. takes_dtype: whether --export_dtype applies.
-    draws_alone: whether it draws each image by itself, without the statistics of a batch.
+    code or a command that loads it and draws, with {path} for its place, or {quoted} in a shell,
+    and {arguments} or {feed} for z, with labels z and y, as arguments or as a dict. package: what
+    must be installed to write it, as it is imported; "" for nothing. runtime: what must be
+    installed to read it back; "" if nothing more is, or it cannot be read back here. takes_dtype:
+    whether --export_dtype applies. draws_alone: whether it draws each image by itself, without the
+    statistics of a batch.
     """
 
     what: str
@@ -75,7 +76,7 @@ FORMATS = {
     "hub": Format(
         what="the folder for a model hub",
         file="hub",
-        load="python main.py --import_weights {path} --out_name NAME --sample 64",
+        load="python main.py --import_weights {quoted} --out_name NAME --sample 64",
         package="safetensors",
         is_folder=True,
     ),
@@ -87,11 +88,9 @@ def choose_formats(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in FORMATS:
-            nearest = difflib.get_close_matches(name.lower(), FORMATS, 1)
-            advice = f"Did you mean {nearest[0]}?" if nearest else "Try --export saved_model."
+            rule = f"--export must be some of {', '.join(FORMATS)}."
             raise ValueError(
-                f"--export must be some of {', '.join(FORMATS)}. "
-                f"Received: {shorten_for_error(name) or 'nothing'}. {advice}"
+                explain_unknown_name(rule, name, [*FORMATS], "Try --export saved_model.")
             )
     return list(dict.fromkeys(names))
 
@@ -133,7 +132,8 @@ def explain_loading(name: str, place: str, *, has_labels: bool) -> str:
     inputs = ("z", "y") if has_labels else ("z",)
     arguments = ", ".join(f"{one}={one}" for one in inputs)
     feed = ", ".join(f'"{one}": {one}' for one in inputs)
-    return FORMATS[name].load.format(path=place, arguments=arguments, feed=f"{{{feed}}}")
+    places = {"path": place, "quoted": shlex.quote(place)}
+    return FORMATS[name].load.format(**places, arguments=arguments, feed=f"{{{feed}}}")
 
 
 def is_package_installed(package: str) -> bool:

@@ -71,7 +71,9 @@ The program that trained it makes a run of this folder, to sample, evaluate or t
 
 def fill_folder(source: Source, folder: Path) -> None:
     """Writes everything into an empty folder."""
-    saved_model.fill_folder(source, _make_folder(folder / FORMATS["saved_model"].file))
+    model = folder / FORMATS["saved_model"].file
+    model.mkdir()
+    saved_model.fill_folder(source, model)
     names = ["saved_model", *_write_files_of_formats(source, folder)]
     settings = json.dumps(list_settings_to_publish(source.config), indent=2) + "\n"
     (folder / "config.json").write_text(settings, encoding="utf-8")
@@ -84,11 +86,6 @@ def fill_folder(source: Source, folder: Path) -> None:
 def load_generator(path: Path) -> Callable[..., np.ndarray]:
     """A function z (B, z_dim), with labels y (B, y_dim) -> images, from the SavedModel in it."""
     return saved_model.load_generator(path / FORMATS["saved_model"].file)
-
-
-def _make_folder(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 def _write_files_of_formats(source: Source, folder: Path) -> list[str]:

@@ -1,14 +1,13 @@
 """The command that repeats a run, from its settings."""
 
 import contextlib
-import shlex
 from pathlib import Path
 
 from config.presets import PRESETS, SHAPE_SETTINGS, apply_preset
-from config.settings import FROM_ARRAY, IMPORTED, SETTINGS, Config
+from config.settings import FROM_ARRAY, IMPORTED, PLACES, SETTINGS, Config
+from runs.commands import spell_command
 
-# Where things are on the machine that trained the run: they change no result.
-PLACES = ("data_dir", "out_dir", "out_name", "checkpoint_dir", "sample_dir")
+NOT_REPEATED = (*PLACES, "out_name")  # they change no result
 
 
 def suggest_command_that_repeats(config: Config) -> str:
@@ -40,8 +39,7 @@ def _spell_command(config: Config, flags: dict) -> str:
             flags[name] = f"/path/to/{Path(flags[name]).name}"
 
     flags["out_name"] = f"{config.name}-again"
-    spelled = [spell_flag(name, value) for name, value in flags.items()]
-    return shlex.join(["python", "main.py", *spelled, "--train"])
+    return spell_command(flags, "--train")
 
 
 def find_flags_beside_preset(config: Config, preset: str) -> dict:
@@ -73,19 +71,11 @@ def drop_flags_in_vain(config: Config, preset: str, flags: dict) -> dict:
 def _list_settings_that_differ(given: dict, wanted: Config) -> list[str]:
     """The flags whose values, with `given`, are not those of `wanted`; places do not count."""
     found = Config(**apply_preset(given)).resolve()
-    names = [name for name, setting in SETTINGS.items() if setting.flag and name not in PLACES]
+    names = [name for name, setting in SETTINGS.items() if setting.flag]
+    names = [name for name in names if name not in NOT_REPEATED]
     return [name for name in names if getattr(found, name) != getattr(wanted, name)]
 
 
 def is_path_of_user(value: str) -> bool:
     """Whether a setting names a place on the user's machine, not a dataset by name."""
     return Path(value).is_absolute() or value.startswith("~")
-
-
-def spell_flag(name: str, value) -> str:
-    """--nocrop, --minutes=20, --g_widths=128,64."""
-    if isinstance(value, bool):
-        return f"--{name}" if value else f"--no{name}"
-    if isinstance(value, tuple):
-        return f"--{name}={','.join(map(str, value))}"
-    return f"--{name}={value:g}" if isinstance(value, float) else f"--{name}={value}"

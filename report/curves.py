@@ -16,13 +16,9 @@ from evaluate.charts import (
     find_line_of_curve,
     format_tick,
 )
-from evaluate.report import (
-    format_score,
-    make_curve_of_entries,
-    plan_charts_of_run,
-    read_number_of_entry,
-)
+from evaluate.report import format_score, make_curve_of_entries, plan_charts_of_run
 from report.words import escape_for_html, join_tags
+from runs.history import read_number_of_entry
 
 POINTS = 400  # of a curve at most: there are no more pixels to show them
 SIDE = 1000  # of the SVG's own square, which is stretched to the width of the page

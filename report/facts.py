@@ -3,30 +3,24 @@
 import contextlib
 import json
 import math
-import time
 from pathlib import Path
 from typing import NamedTuple
 
-from config.settings import SETTINGS, Config, name_folder_after_dataset_setting
+from config.settings import PLACES, SETTINGS, Config, name_folder_after_dataset_setting
 from config.stored import MADE_WITH, MAX_JSON, read_json_settings
 from evaluate.metrics import HIGHER_IS_BETTER
-from evaluate.report import CHANNELS, format_score, read_number_of_entry
+from evaluate.report import CHANNELS, format_score
 from evaluate.scores import SCORES_FILE
 from report.command import is_path_of_user
 from runs.checkpoint_files import list_checkpoints_to_continue
 from runs.claims import find_process_in_run_folders
-from runs.history import locate_metrics
-from runs.progress import list_epoch_sizes
+from runs.history import format_time_of_last_log, plan_total_steps, read_number_of_entry
 from system.text import format_duration_in_words, join_names_for_error
 
 RUNNING, STOPPED, COMPLETE, EMPTY = "running", "stopped", "complete", "empty"
-EPOCH_ERROR = 1e-4  # metrics.jsonl rounds epochs to four digits
 LABELS_NAMED = 8  # of a run with many
 # Settings that say where things are on the machine that trained the run.
-PRIVATE_SETTINGS = (
-    *("first_dataset", "dataset_place", "data_dir", "out_dir", "run_id"),
-    *("checkpoint_dir", "sample_dir", "out_name"),
-)
+PRIVATE_SETTINGS = (*PLACES, "out_name", "run_id", "first_dataset", "dataset_place")
 # What each score of --evaluate measures, by the beginning of its name, the longest first.
 NOTES_OF_SCORES = {
     "checkerboard": "energy at half the sampling rate, against the dataset's",
@@ -101,22 +95,6 @@ def describe_state(config: Config, entries: list[dict]) -> State:
     return State(STOPPED, f"Stopped at {done}; the same command resumes it", share)
 
 
-def plan_total_steps(config: Config, entries: list[dict]) -> int | None:
-    """The steps of the whole run; None if nobody knows yet."""
-    if config.minutes:
-        return config.planned_steps
-    if config.steps:
-        return config.steps
-    sizes = list_epoch_sizes(config)
-    epoch = read_number_of_entry(entries[-1], "epoch") if entries else math.nan
-    if not sizes or not math.isfinite(epoch):
-        return None
-    step, images = entries[-1]["step"], sizes[-1][1]
-    if epoch >= config.epoch - EPOCH_ERROR:
-        return step
-    return config.total_steps(images, step=step, images_shown=round(epoch * images))
-
-
 def list_facts(config: Config, entries: list[dict]) -> list[tuple[str, str]]:
     """(name, value) of what was trained, for the head of the page."""
     size = f"{config.width} x {config.height} {CHANNELS.get(config.c_dim, '')}".strip()
@@ -131,13 +109,8 @@ def list_facts(config: Config, entries: list[dict]) -> list[tuple[str, str]]:
         facts.append(("steps", f"{last['step']:,} of {config.images_per_step} images"))
         facts += [("epochs", format_score(epoch))] if epoch > 0 else []
         facts += [("trained for", format_duration_in_words(seconds))] if seconds > 0 else []
-        facts.append(("last trained", _format_time_of_file(locate_metrics(config))))
+        facts.append(("last trained", format_time_of_last_log(config)))
     return facts
-
-
-def _format_time_of_file(path: Path) -> str:
-    """In local time."""
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
 
 
 def list_settings(config: Config) -> tuple[list[SettingRow], list[SettingRow], list[SettingRow]]:

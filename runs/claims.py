@@ -198,7 +198,7 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
         if renamed := _find_renamed_run(config, claim):
             owner = f"{renamed.run_dir}, which was {claim.run} before"
             name = shlex.quote(renamed.name)
-            remedy = f"To continue that run, add --out_name={name}; for a new one, g{remedy[1:]}"
+            remedy = f"Add --out_name={name} to continue that run, or give another --{setting}."
     elif claim.run_id and claim.run_id == config.run_id:
         return _describe_folders_of_copy(config, claim)
     elif claim.run.exists():

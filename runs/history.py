@@ -5,7 +5,9 @@ Without a checkpoint, no run can continue from it. It is still the user's: none 
 
 import contextlib
 import json
+import math
 import os
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +21,7 @@ from runs.checkpoint_files import (
     list_steps_in_checkpoint_list,
 )
 from runs.claims import CLAIM_FILE
-from runs.progress import read_run_settings_before_flags
+from runs.progress import list_epoch_sizes, read_run_settings_before_flags
 from system.files import find_free_name, keep_copy_aside, put_aside, write_atomic
 from system.written import RECORD_NAME, read_record_of_folder
 
@@ -37,6 +39,7 @@ METRICS_KEYS = {
     *("seconds", *SCORES, "verdict"),
 }
 SCORED = b'"frechet": '  # in such a line
+EPOCH_ERROR = 1e-4  # epochs in metrics.jsonl are rounded to four digits
 METRICS_START = b'{"step": '  # of each line
 REPORT_FILE = "report.html"  # of --report
 ORIGIN_FILE = "imported_from.txt"  # where the weights of an imported run come from
@@ -146,6 +149,37 @@ def read_thinned_metrics_of_run(path: Path, most: int) -> list[dict]:
     kept = thinned | chosen | last
     entries = (_parse_metrics_line_of_run(kept[place]) for place in sorted(kept))
     return [entry for entry in entries if entry is not None]
+
+
+def read_number_of_entry(entry: dict, key: str) -> float:
+    """NaN if it is missing or not a finite number: other programs may write lines, too."""
+    value = entry.get(key)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < 1e300 else math.nan
+
+
+def plan_total_steps(config: Config, entries: list[dict]) -> int | None:
+    """The steps of the whole run; None if nobody knows yet."""
+    if config.minutes:
+        return config.planned_steps
+    if config.steps:
+        return config.steps
+    sizes = list_epoch_sizes(config)
+    epoch = read_number_of_entry(entries[-1], "epoch") if entries else math.nan
+    if not sizes or not math.isfinite(epoch):
+        return None
+    step, images = entries[-1]["step"], sizes[-1][1]
+    if epoch >= config.epoch - EPOCH_ERROR:
+        return step
+    return config.total_steps(images, step=step, images_shown=round(epoch * images))
+
+
+def format_time_of_last_log(config: Config) -> str:
+    """When the run last logged a step, in local time; "never" without a log."""
+    path = locate_metrics(config)
+    if not path.exists():
+        return "never"
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
 
 
 def read_seconds_of_training(path: Path, step: int) -> float:

@@ -1,13 +1,13 @@
 """`--runs`: a table of the runs in out_dir, without TensorFlow, so that it appears at once."""
 
-import time
 from pathlib import Path
 
 from config.settings import Config, name_folder_after_dataset_setting
 from config.stored import is_run_folder
+from runs.checkpoint_files import list_checkpoints_to_continue
 from runs.claims import find_process_in_run_folders
-from runs.find import read_run, read_run_settings
-from runs.history import locate_metrics, read_metrics
+from runs.find import read_run_settings
+from runs.history import format_time_of_last_log, locate_metrics, plan_total_steps, read_metrics
 from system.text import escape_unprintable
 
 HEADS = ("run", "dataset", "size", "steps", "epochs", "last trained", "")
@@ -15,7 +15,7 @@ NUMBERS = (3, 4)  # the columns that are aligned to the right
 
 
 def format_runs(out_dir: Path) -> str:
-    """A line for each run in `out_dir`, the one trained last at the end, and how to use one."""
+    """A line for each run in `out_dir`, in the order of their last training."""
     folders = [path for path in sorted(out_dir.glob("*/")) if is_run_folder(path)]
     damaged = [
         path.parent.name
@@ -42,25 +42,18 @@ def _describe_run(folder: Path) -> tuple[str, ...]:
         f"{config.width}x{config.height}",
         f"{step:,}",
         f"{epoch:.4g}",
-        _format_time_of_last_log(config),
-        _describe_state(config, step),
+        format_time_of_last_log(config),
+        _describe_state(config, entries, step),
     )
 
 
-def _format_time_of_last_log(config: Config) -> str:
-    """When the run last logged a step, in local time."""
-    path = locate_metrics(config)
-    if not path.exists():
-        return "never"
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
-
-
-def _describe_state(config: Config, step: int) -> str:
+def _describe_state(config: Config, entries: list[dict], step: int) -> str:
     if holder := find_process_in_run_folders(config):
         return f"in use by {holder}"
-    if not read_run(config.run_dir):
+    if not list_checkpoints_to_continue(config):
         return "no checkpoint"
-    return f"stopped before {config.steps:,}" if config.steps and step < config.steps else ""
+    total = plan_total_steps(config, entries)
+    return f"stopped before {total:,}" if total and step < total else ""
 
 
 def _align_columns(rows: list[tuple[str, ...]]) -> list[str]:

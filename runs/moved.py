@@ -1,11 +1,10 @@
 """What happens to a run whose folder is renamed, moved or removed while it trains."""
 
 import dataclasses
-import shlex
 
-from config.settings import Config
 from config.stored import derive_out_settings_of_folder, write_config
 from runs.checkpoints import Checkpoints
+from runs.commands import spell_command_for_run
 from system.locks import find_locked_folder, locked_folder_is_in_place
 
 
@@ -31,12 +30,8 @@ def check_run_is_in_place(checkpoints: Checkpoints, step: int, *, saves: bool) -
             config.run_dir.mkdir(parents=True, exist_ok=True)
             write_config(config)
             checkpoints.save(step)
-            told += f" Step {step:,} was saved there."
+            told += f" Step {step:,} was saved in the old place."
     raise ValueError(
-        f"{checkpoints.config.run_dir} {told} To continue: {spell_training_command(config)}"
+        f"{checkpoints.config.run_dir} {told} To continue: "
+        f"{spell_command_for_run(config, '--train')}"
     )
-
-
-def spell_training_command(config: Config) -> str:
-    run = (f"--out_dir={config.out_dir}", f"--out_name={config.name}")
-    return shlex.join(["python", "main.py", *run, "--train"])

@@ -29,9 +29,13 @@ HELD_BY_THREAD = threading.local()  # the locks of runs that each thread has
 
 
 class Held(NamedTuple):
-    """A lock that a thread has: its file's descriptor, and the folder's status at that time."""
+    """A lock that a thread has: its file's descriptor, the folder, and its status at that time.
+
+    path: absolute, but with its symbolic links, which may change meanwhile.
+    """
 
     descriptor: int
+    path: Path
     folder: os.stat_result
 
 
@@ -60,7 +64,7 @@ def _lock_folder_once_per_thread(folder: Path, *, is_run: bool):
         return
 
     with _lock_one_folder(folder, is_run=is_run) as descriptor:
-        held[key] = Held(descriptor, folder.stat())
+        held[key] = Held(descriptor, folder.absolute(), folder.stat())
         try:
             yield
         finally:
@@ -76,16 +80,22 @@ def _get_locks_of_thread() -> dict[tuple[int, Path], Held]:
     return HELD_BY_THREAD.locks
 
 
+def _find_lock_of_thread(folder: Path) -> Held:
+    """The lock that this thread has on a folder, by the path that it was locked by."""
+    locks = _get_locks_of_thread().values()
+    return next(held for held in locks if held.path == folder.absolute())
+
+
 def locked_folder_is_in_place(folder: Path) -> bool:
     """Whether a folder that this thread has locked is where it was, not renamed or removed."""
-    held = _get_locks_of_thread()[os.getpid(), folder.resolve()]
+    held = _find_lock_of_thread(folder)
     # Some network drives number files anew all the time: there the lock's text must do.
     return _is_same_folder(folder, held) or _read_lock_holder(folder / "lock") == _name_process()
 
 
 def find_locked_folder(folder: Path) -> Path | None:
     """Where a folder that this thread has locked was moved to; None if it is gone, or not known."""
-    return _find_held_folder(_get_locks_of_thread()[os.getpid(), folder.resolve()])
+    return _find_held_folder(_find_lock_of_thread(folder))
 
 
 def _find_held_folder(held: Held) -> Path | None:

@@ -27,6 +27,15 @@ def shorten_for_error(text: str) -> str:
     return escape_unprintable(text, limit=SHOWN_CHARACTERS)
 
 
+def explain_unknown_name(rule: str, name: str, known: list[str], otherwise: str = "") -> str:
+    """An error: the rule, the name received, and the `known` name most like it, or `otherwise`."""
+    import difflib  # late: few need it
+
+    nearest = difflib.get_close_matches(name.lower(), known, 1)
+    advice = f"Did you mean {nearest[0]}?" if nearest else otherwise
+    return f"{rule} Received: {shorten_for_error(name) or 'nothing'}. {advice}".rstrip()
+
+
 def join_names_for_error(names: list[str], most: int = 12) -> str:
     """The names as "a, b and 3 more", or "nothing"."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

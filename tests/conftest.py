@@ -1,6 +1,7 @@
 """Settings small enough that a training step takes milliseconds, and images to train on."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -111,6 +112,22 @@ def held(tmp_path):
     process.kill()
     process.wait()
     process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, driven by playwright; without either, the test is skipped."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: make test-page installs it"
+    )
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    chromium = next(filter(None, map(shutil.which, names)), None)
+    if not chromium:
+        pytest.skip("no chromium is installed: make test-page installs it")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from config.presets import PRESETS, apply_preset
 from config.settings import DATA, FROM_ARRAY, LENGTHS, SETTINGS, Config
 from data.split import Split
 from runs.checkpoint_files import list_checkpoints
+from runs.commands import spell_command, spell_command_for_run
 from runs.find import read_all_runs
 from runs.history import ORIGIN_FILE
 from runs.progress import (
@@ -196,8 +197,8 @@ def announce_end_of_training(
         print_result(
             f"the best of the scored checkpoints is {best}: --checkpoint=best draws from it"
         )
-    print_result(f"to draw images: {_suggest_command_after_training(config, '--sample=64')}")
-    print_result(f"to export the networks: {_suggest_command_after_training(config, '--export')}")
+    print_result(f"to draw images: {spell_command_for_run(config, '--sample=64')}")
+    print_result(f"to export the networks: {spell_command_for_run(config, '--export')}")
     if finished and is_run_of_reference(config) and not _is_run_of_modern_beside(config):
         command = _suggest_modern_command(config)
         print_result(f"newer methods may draw better images in the same time: {command}")
@@ -207,12 +208,6 @@ def _find_best_checkpoint_to_announce(config: Config) -> str:
     """The name of the checkpoint in best/, such as step-600, unless it is the last one; else ""."""
     best, last = (list_checkpoints(path) for path in (config.best_path, config.checkpoint_path))
     return best[-1].name if best and last and best[-1].name != last[-1].name else ""
-
-
-def _suggest_command_after_training(config: Config, action: str) -> str:
-    """A shell command for the run."""
-    run = (f"--out_dir={config.out_dir}", f"--out_name={config.name}")
-    return shlex.join(["python", "main.py", *run, action])
 
 
 def is_run_of_reference(config: Config) -> bool:
@@ -246,12 +241,4 @@ def _suggest_modern_command(config: Config) -> str:
 
     run = {"dataset": config.dataset, "preset": "modern"} | flags
     run |= {"out_dir": config.out_dir, "out_name": f"{config.name}-modern"}
-    flags = [_spell_flag(name, value) for name, value in run.items()]
-    return shlex.join(["python", "main.py", *flags, "--train"])
-
-
-def _spell_flag(name: str, value) -> str:
-    """--nocrop, --minutes=20, --output_height=32."""
-    if isinstance(value, bool):
-        return f"--{name}" if value else f"--no{name}"
-    return f"--{name}={value:g}" if isinstance(value, float) else f"--{name}={value}"
+    return spell_command(run, "--train")

@@ -6,7 +6,6 @@ import base64
 import contextlib
 import io
 import json
-import shutil
 import time
 
 import numpy as np
@@ -20,14 +19,6 @@ from export.page import encode_page
 from export.plain import make_plain_generator
 from model import Generator
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: make test-page installs it"
-)
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-if not CHROMIUM:
-    pytest.skip("no chromium is installed: make test-page installs it", allow_module_level=True)
-
 PIXELS = """(element) => {
   const canvas = element.matches("canvas") ? element : element.querySelector("canvas");
   const { width, height } = canvas;
@@ -39,14 +30,6 @@ PIXELS = """(element) => {
 pytestmark = pytest.mark.slow
 
 WAITS = 20  # seconds: the machine may be busy
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

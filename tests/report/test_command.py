@@ -9,7 +9,7 @@ import main  # noqa: F401, which defines the flags
 from config.flags import collect_given_settings, parse_flags
 from config.presets import apply_preset
 from config.settings import FROM_ARRAY, IMPORTED, SETTINGS, Config
-from report.command import PLACES, suggest_command_that_repeats
+from report.command import NOT_REPEATED, suggest_command_that_repeats
 
 GIVEN = [
     {},
@@ -36,7 +36,7 @@ def test_the_command_gives_the_same_settings(given):
     config = Config(**apply_preset(given)).resolve()
     command = suggest_command_that_repeats(config)
     again = parse(command)
-    names = {name for name, setting in SETTINGS.items() if setting.flag} - {*PLACES}
+    names = {name for name, setting in SETTINGS.items() if setting.flag} - {*NOT_REPEATED}
     assert {n: getattr(again, n) for n in names} == {n: getattr(config, n) for n in names}
     assert again.out_name == f"{config.name}-again"  # or it would continue the run
     assert "None" not in command

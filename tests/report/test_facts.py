@@ -12,7 +12,6 @@ from report.facts import (
     describe_state,
     list_facts,
     list_settings,
-    plan_total_steps,
     read_scores,
     read_versions,
 )
@@ -44,16 +43,6 @@ def test_a_run_in_use_says_by_whom(tiny, held):
     assert (state.kind, state.share) == (RUNNING, 0.5)
     assert state.words.startswith(f"Training now, at step 45 of 90; in use by process {held.pid} ")
     assert describe_state(tiny(out_name="run"), []).words.startswith("Training has begun; in use")
-
-
-def test_the_length_of_a_run_comes_from_the_setting_that_counts(tiny):
-    assert plan_total_steps(tiny(minutes=2.0, planned_steps=70), []) == 70
-    assert plan_total_steps(tiny(minutes=2.0), []) is None
-    epochs = tiny(epoch=3, epoch_sizes=(0, 80))  # ten steps of eight images each
-    assert plan_total_steps(epochs, []) is None
-    assert plan_total_steps(epochs, [entry(10, epoch=1.0)]) == 30
-    assert plan_total_steps(epochs, [entry(31, epoch=3.1)]) == 31
-    assert plan_total_steps(epochs, [entry(30, epoch=2.99995)]) == 30  # rounded in the log
 
 
 def test_the_facts_are_those_of_the_run(tiny):

@@ -1,34 +1,18 @@
 """The report in a real browser, opened from a file."""
 
 import shlex
-import shutil
 
 import pytest
 from test_document import HOSTILE, make_entries, make_run
 
 from report.document import write_html_report
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: make test-page installs it"
-)
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-if not CHROMIUM:
-    pytest.skip("no chromium is installed: make test-page installs it", allow_module_level=True)
 pytestmark = pytest.mark.slow
 
 SHOWN = (
     "[...document.querySelectorAll('.frame')].filter(f => f.offsetWidth).map(f => f.dataset.step)"
 )
 OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

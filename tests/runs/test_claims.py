@@ -100,7 +100,7 @@ def test_a_new_run_does_not_take_the_folders_of_a_renamed_one(begun):
     assert fresh.run_id != config.run_id
     with lock_run_folders(fresh):
         fresh = give_run_an_id(fresh)  # as training does, once its folder is there
-        with pytest.raises(ValueError, match=r"to .*/renamed, which was .*/a before\. To con"):
+        with pytest.raises(ValueError, match=r"to .*/renamed, which was .*/a before\. Add --out_n"):
             check_run_owns_its_folders(fresh)
     check_run_owns_its_folders(renamed)
 

@@ -14,6 +14,7 @@ from runs.history import (
     describe_earlier_training,
     keep_run_metrics_of_lost_checkpoints,
     list_grids_of_run,
+    plan_total_steps,
     put_earlier_training_aside,
     read_metrics,
     read_thinned_metrics_of_run,
@@ -331,3 +332,13 @@ def test_of_long_metrics_some_are_read_evenly_spaced(tmp_path, count):
     expected = [lines[place] for place in sorted(chosen | {count - 1}) if 0 <= place < count]
     assert found == expected
     assert read_thinned_metrics_of_run(path, 1000) == read_metrics(path)
+
+
+def test_the_length_of_a_run_comes_from_the_setting_that_counts(tiny):
+    assert plan_total_steps(tiny(minutes=2.0, planned_steps=70), []) == 70
+    assert plan_total_steps(tiny(minutes=2.0), []) is None
+    epochs = tiny(epoch=3, epoch_sizes=(0, 80))  # ten steps of eight images each
+    assert plan_total_steps(epochs, []) is None
+    assert plan_total_steps(epochs, [{"step": 10, "epoch": 1.0}]) == 30
+    assert plan_total_steps(epochs, [{"step": 31, "epoch": 3.1}]) == 31
+    assert plan_total_steps(epochs, [{"step": 30, "epoch": 2.99995}]) == 30  # rounded

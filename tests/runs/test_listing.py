@@ -41,6 +41,12 @@ def test_each_run_has_a_line_and_the_last_trained_comes_last(tiny):
     ]
 
 
+def test_a_run_that_has_epochs_left_says_so(tiny):
+    config = make_run(tiny(out_name="run", epoch=25, epoch_sizes=(0, 64)), [40])  # 8 in an epoch
+    [_, line] = format_runs(config.run_dir.parent).splitlines()
+    assert line.endswith("  stopped before 200")
+
+
 def test_a_run_in_use_says_by_whom(tiny, held):
     config = make_run(tiny(out_name="run"), [5])
     [_, line] = format_runs(config.run_dir.parent).splitlines()

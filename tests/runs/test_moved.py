@@ -45,9 +45,23 @@ def test_a_renamed_run_goes_on_from_its_last_checkpoint(training):
 def test_a_removed_run_is_saved_in_its_old_place(training):
     config = training.config
     shutil.rmtree(config.run_dir)
-    with pytest.raises(ValueError, match=r"/run was moved or removed while .* Step 7 was saved"):
+    with pytest.raises(
+        ValueError, match=r"/run was moved or removed .* Step 7 was saved in the old"
+    ):
         check_run_is_in_place(training, 7, saves=True)
     assert read_progress(read_run(config.run_dir)).step == 7
+
+
+def test_a_run_behind_a_link_that_goes_is_found(tiny, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    config = tiny(out_name="run").resolve()
+    with lock_folder(config.run_dir):
+        checkpoints = Checkpoints(DCGAN(config), config)
+        check_run_is_in_place(checkpoints, 5, saves=False)
+        (tmp_path / "out").unlink()
+        with pytest.raises(ValueError, match=r"/out/run was moved to .*/disk/run while"):
+            check_run_is_in_place(checkpoints, 7, saves=True)
 
 
 def test_what_is_not_finite_is_not_saved_there(training):

@@ -5,7 +5,7 @@ import sys
 import pytest
 from common import ROOT
 
-from system.text import escape_unprintable, join_names_for_error
+from system.text import escape_unprintable, explain_unknown_name, join_names_for_error
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,12 @@ def test_long_lists_are_cut():
     assert join_names_for_error([]) == "nothing"
     assert join_names_for_error(["a", "b"]) == "a, b"
     assert join_names_for_error(list("abcd"), most=2) == "a, b and 2 more"
+
+
+def test_an_unknown_name_is_told_with_the_one_most_like_it():
+    rule, known = "--x must be some of onnx, page.", ["onnx", "page"]
+    assert explain_unknown_name(rule, "ONX", known) == f"{rule} Received: ONX. Did you mean onnx?"
+    assert (
+        explain_unknown_name(rule, "", known, "Try onnx.") == f"{rule} Received: nothing. Try onnx."
+    )
+    assert explain_unknown_name(rule, "7", known) == f"{rule} Received: 7."
