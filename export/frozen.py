@@ -9,6 +9,7 @@ from config.settings import Config
 from export.saved_model import Exported
 from export.source import restore_source
 from export.writing import write_files_with_card
+from kernels.convolution import trace_portable_graph
 from system.console import print_result
 
 LOAD = 'tf.compat.v1.GraphDef.FromString(open("{path}", "rb").read())'
@@ -25,10 +26,11 @@ def write_frozen_graphs(config: Config, *, checkpoint: str = "last") -> Path:
     source = restore_source(config, checkpoint)
     step, folder = source.restored.step, source.folder
     exported = Exported(source.generator, source.discriminator)
-    contents = {
-        "generator.pb": freeze_graph(exported.generate),
-        "discriminator.pb": freeze_graph(exported.discriminate),
-    }
+    with trace_portable_graph():
+        contents = {
+            "generator.pb": freeze_graph(exported.generate),
+            "discriminator.pb": freeze_graph(exported.discriminate),
+        }
     entries = {
         name: {"format": "frozen graph", "bytes": len(content), "load": LOAD.format(path=name)}
         for name, content in contents.items()

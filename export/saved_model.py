@@ -14,6 +14,7 @@ from config.settings import Config
 from export.card import limit_images_per_request
 from export.source import Source, restore_source
 from export.writing import write_formats
+from kernels.convolution import trace_portable_graph
 from model import Discriminator, Generator
 from sample import DRAW_BATCH, pad_latents_to_draw_batches
 
@@ -141,7 +142,8 @@ def fill_folder(source: Source, folder: Path) -> None:
     """Writes the SavedModel into an empty folder."""
     exported = Exported(source.generator, source.discriminator)
     signatures = list_exported_signatures(exported)
-    tf.saved_model.save(exported, os.fspath(folder), signatures=signatures)
+    with trace_portable_graph():
+        tf.saved_model.save(exported, os.fspath(folder), signatures=signatures)
     warn_that_images_are_not_judged_alone(source.config)
 
 

@@ -11,6 +11,9 @@ kernel gradient of small maps. Here these two cases are rearranged into ordinary
 add the same products in another order.
 """
 
+import contextlib
+import contextvars
+
 import tensorflow as tf
 
 STRIDE = 2
@@ -18,6 +21,8 @@ STRIDE = 2
 # Both limits were measured on CPUs (benchmarks/results.md).
 FEW_CHANNELS = 4  # as an image has; up to here enlarging by sub-pixels is 2 to 3 times as fast
 SMALL_MAP = 64  # positions; up to here the rearranged kernel gradient is 1.1 to 7 times as fast
+
+_traces_portable_graph = contextvars.ContextVar("traces_portable_graph", default=False)
 
 
 def apply_strided_conv(x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:
@@ -193,5 +198,15 @@ def _compute_kernel_gradient_by_conv(x, dy, kernel_size, padding):
     return tf.transpose(gradient, (1, 2, 0, 3))
 
 
+@contextlib.contextmanager
+def trace_portable_graph():
+    """Within it every machine traces the same graph: a CPU's, whose operations a GPU has too."""
+    token = _traces_portable_graph.set(True)
+    try:
+        yield
+    finally:
+        _traces_portable_graph.reset(token)
+
+
 def convolves_on_cpu() -> bool:
-    return not tf.config.list_physical_devices("GPU")
+    return _traces_portable_graph.get() or not tf.config.list_physical_devices("GPU")

@@ -11,8 +11,10 @@ import ops
 from config.stored import change_settings
 from data import label_choice
 from export.card import MAX_COUNT
-from export.saved_model import write_saved_model
+from export.saved_model import fill_folder, write_saved_model
+from export.source import restore_source
 from gan import DCGAN
+from kernels import convolution
 from model import Discriminator
 from runs.checkpoints import Checkpoints, restore_networks
 from sample import sample
@@ -45,6 +47,27 @@ def test_plain_tensorflow_draws_the_pixels_of_sample(trained, tmp_path):
         np.testing.assert_array_equal(
             iio.imread(tmp_path / "drawn" / name), iio.imread(drawn / name)
         )
+
+
+def test_the_graph_does_not_depend_on_the_machine(trained, tmp_path, monkeypatch):
+    """A machine with a GPU would choose other convolutions; its export has those of a CPU."""
+    source = restore_source(trained, "last")
+    monkeypatch.setattr(convolution.tf.config, "list_physical_devices", lambda kind=None: [kind])
+    assert not convolution.convolves_on_cpu()
+    fill_folder(source, tmp_path)
+    monkeypatch.undo()
+
+    written = tf.saved_model.load(str(trained.run_dir / "export" / "saved_model"))
+    with_gpu = tf.saved_model.load(str(tmp_path))
+    for name in written.signatures:
+        assert list_operations(with_gpu, name) == list_operations(written, name)
+
+
+def list_operations(saved_model, name: str) -> list[str]:
+    """The operations of a signature, sorted, with those of the functions that it calls."""
+    graph = saved_model.signatures[name].graph.as_graph_def()
+    nodes = [*graph.node, *(node for one in graph.library.function for node in one.node_def)]
+    return sorted(node.op for node in nodes)
 
 
 def test_signatures_take_any_batch(trained, signatures):
