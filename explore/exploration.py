@@ -17,6 +17,7 @@ from explore.experiments import (
     format_experiments,
     is_all_chosen,
 )
+from explore.given_images import read_given_images
 from runs.find import find_run, find_run_unless_dataset_is_enough
 from system.console import print_result
 from system.devices import quietly_import_tensorflow
@@ -36,8 +37,8 @@ def explore(
         return
     names = choose_experiments(text, vars(choices), shared)
     run = find_run_of_experiments(names, given)
-    if choices.label is not None and run:
-        encode_dataset_labels_by_name(run, choices.label, 1)  # a wrong one is told now
+    if run:
+        check_choices_fit_run(choices, run)
     config = run or Config(**apply_preset(given))
     folder = (run.run_dir if run else Path(config.out_dir).expanduser()) / "explore"
 
@@ -49,6 +50,16 @@ def explore(
     if any(EXPERIMENTS[name].uses_run or EXPERIMENTS[name].uses_dataset for name in names):
         subject = Subject(config, choices, checkpoint=checkpoint, folder=folder)
     run_experiments(names, subject, folder, leaves_out=is_all_chosen(text))
+
+
+def check_choices_fit_run(choices: Choices, run: Config) -> None:
+    """Raises ValueError for a label that the run lacks and for an unreadable image: now, as loading
+    TensorFlow takes seconds.
+    """
+    if choices.label is not None:
+        encode_dataset_labels_by_name(run, choices.label, 1)
+    if choices.image is not None:
+        read_given_images(choices.image, run)
 
 
 def find_run_of_experiments(names: list[str], given: dict) -> Config | None:

@@ -43,7 +43,9 @@ def join_names_for_error(names: list[str], most: int = 12) -> str:
 
 
 def format_duration_in_words(seconds: float) -> str:
-    """40 seconds, 1 minute, 59 minutes, 3 hours 20 minutes."""
+    """Less than a second, 40 seconds, 1 minute, 59 minutes, 3 hours 20 minutes."""
+    if seconds < 0.5:
+        return "less than a second"
     if seconds < 59.5:
         return _format_count_of_unit(round(seconds), "second")
     hours, minutes = divmod(round(seconds / 60), 60)

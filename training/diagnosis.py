@@ -153,7 +153,8 @@ def describe_copying_in_verdict(evaluations: Evaluations) -> str:
     last = evaluations.last
     if last.get("nearest_ratio", 1.0) < COPYING_RATIO or last.get("held_out_ratio", 1.0) < NEARER:
         return "memorising"
-    if "held_out_logit" not in last:
+    is_guessing = last.get("pair_accuracy", 1.0) < GUESSING_ACCURACY  # gap and span are then noise
+    if "held_out_logit" not in last or is_guessing:
         return ""
 
     # ADA's r_v (Karras et al. 2020): 0 if D takes unseen images for reals, 1 if for fakes.

@@ -2,6 +2,7 @@
 
 import pytest
 
+from explore import exploration
 from explore.choices import Choices
 from explore.exploration import explore, find_run_of_experiments
 
@@ -40,6 +41,12 @@ def test_a_wrong_label_is_told_before_the_images_are_read(given):
         choices = Choices(image="/nowhere.png", label=label)
         with pytest.raises(ValueError, match=reason):
             explore(given, "project", choices, checkpoint="last")
+
+
+def test_an_unreadable_image_is_told_before_tensorflow_is_loaded(given, monkeypatch):
+    monkeypatch.setattr(exploration, "quietly_import_tensorflow", lambda: pytest.fail("loaded"))
+    with pytest.raises(ValueError, match=r"^--image must be a readable image file"):
+        explore(given, "project", Choices(image="/nowhere.png"), checkpoint="last")
 
 
 @pytest.mark.slow

@@ -73,6 +73,7 @@ def test_it_warns_of_too_little_memory_where_that_is_known(tiny, messages, monke
 @pytest.mark.parametrize(
     ("seconds", "before", "line"),
     [
+        (0.2, 0.0, "trained for less than a second"),
         (1.2, 0.0, "trained for 1 second"),
         (59.6, 0.0, "trained for 1 minute"),
         (754, 2000, "trained for 13 minutes, 46 minutes in all"),

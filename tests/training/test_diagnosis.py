@@ -114,6 +114,11 @@ def test_the_verdict_by_the_score(scores, verdict):
             {"real_logit": 1, "held_out_logit": -0.5, "fake_logit": -1},
             "memorising, D takes unseen images for fakes",
         ),
+        (
+            GAINS,  # D guesses: its logits differ by chance
+            {"real_logit": 0.001, "held_out_logit": -0.001, "fake_logit": 0, "pair_accuracy": 0.52},
+            "healthy",
+        ),
         (GAINS, {"real_logit": 0, "held_out_logit": -1, "fake_logit": 1}, "healthy"),
         (GAINS, {"real_logit": -9.0, "fake_logit": 9.0}, "healthy"),
         (GAINS, {"real_logit": 2.0, "fake_logit": -51.0}, "diverging, D's logits at 51"),
