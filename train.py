@@ -160,11 +160,12 @@ def complete_training_settings_from_data(
     """
     names = labels.names if labels else None
     if config.label_names and names != config.label_names:
+        remedy = "Give them their old names" if names else "Give labels"
         raise ValueError(
             "The labels are fixed once a run has started: "
             f"{config.run_dir} has {', '.join(config.label_names)}. "
-            f"Received: {', '.join(names or ()) or 'none'}. Give them their old names, or start "
-            "another run with --out_name=NAME."
+            f"Received: {', '.join(names or ()) or 'none'}. {remedy}, or start another run with "
+            "--out_name=NAME."
         )
     return dataclasses.replace(config, c_dim=images.shape[-1], label_names=names).resolve()
 

@@ -67,12 +67,14 @@ class Dataset:
 @dataclasses.dataclass(frozen=True)
 class Arm:
     """A recipe. flags: for training. scoring: for --evaluate. run: the arm whose run is scored, or
-    None for its own.
+    None for its own. speed: the arm with the same arithmetic, whose speed is taken, or None for its
+    own.
     """
 
     flags: str = ""
     scoring: str = ""
     run: str | None = None
+    speed: str | None = None
 
 
 IMAGES = {"swd,frechet,coverage,checkerboard": 1000}
@@ -100,13 +102,16 @@ ARMS = {
     "modern live": Arm("--preset modern", "--weights live", run="modern"),
     # Single changes.
     "reference, G once": Arm("--preset reference --g_updates 1"),
-    "modern, linear": Arm("--preset modern --lr_decay linear"),
-    "modern, cosine": Arm("--preset modern --lr_decay cosine"),
+    "modern, linear": Arm("--preset modern --lr_decay linear", speed="modern"),
+    "modern, cosine": Arm("--preset modern --lr_decay cosine", speed="modern"),
     "modern, resize": Arm("--preset modern --upsample resize"),
     "modern, concat": Arm("--preset modern --d_labels concat"),
     "modern, projection": Arm("--preset modern --d_labels projection"),
     "modern, smooth": Arm("--preset modern --upsample smooth"),
-    "modern, faster": Arm("--preset modern --learning_rate 2e-3 --d_learning_rate 8e-4"),
+    "modern, faster": Arm(
+        "--preset modern --learning_rate 2e-3 --d_learning_rate 8e-4", speed="modern"
+    ),
+    "modern, batch 32": Arm("--preset modern --batch_size 32"),
     "modern, linear, resize": Arm("--preset modern --lr_decay linear --upsample resize"),
     "modern, relativistic": Arm("--preset modern --loss relativistic"),
     "modern, bce": Arm("--preset modern --loss bce"),
@@ -179,7 +184,7 @@ def name_row(row: dict) -> tuple:
 def measure_arm(dataset: str, arm: str, seed: int) -> dict:
     """Trains the arm, unless its run exists, and scores it."""
     recipe, chosen = ARMS[arm], DATASETS[dataset]
-    speed = find_speed(dataset, recipe.run or arm)
+    speed = find_speed(dataset, recipe.speed or recipe.run or arm)
     steps = round(speed * FLAGS.minutes * 60)
     name = name_run(dataset, recipe.run or arm, f"{FLAGS.minutes:g}min-{seed}")
     run = Path(FLAGS.work) / name

@@ -74,7 +74,7 @@ def leave_out_images_to_exclude(config: Config, source: Source) -> Source:
             f"--exclude must leave some images. Received: {config.exclude}, which names all "
             f"{source.count:,} of {source.place}. Remove some lines."
         )
-    logging.info("%s: %s images are left out.", config.exclude, f"{source.count - len(kept):,}")
+    logging.info("%s: images left out: %s.", config.exclude, f"{source.count - len(kept):,}")
     return dataclasses.replace(
         source,
         count=len(kept),
@@ -111,7 +111,7 @@ def _check_names_to_exclude(config: Config, source: Source, names: dict, found: 
         )
     if unknown:
         logging.warning(
-            "%s: %s of the names match no image here: %s.",
+            "%s: no image here matches %s of its names: %s.",
             config.exclude,
             f"{len(unknown):,}",
             join_names_for_error(_shorten(unknown), UNKNOWN_LOGGED),

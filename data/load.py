@@ -232,7 +232,7 @@ def _warn_of_skipped_images(skipped: dict[str, str], readable: int) -> None:
     if len(skipped) > SKIPPED_LOGGED:
         text += f"; and {len(skipped) - SKIPPED_LOGGED} more in the manifest"
     total = readable + len(skipped)
-    logging.warning("skipped %s unreadable images of %s: %s", len(skipped), total, text)
+    logging.warning("skipped %s of %s images as unreadable: %s", len(skipped), total, text)
 
 
 def _log_left_out_files(source: Source) -> None:

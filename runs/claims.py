@@ -15,6 +15,7 @@ from absl import logging
 from config.checks import text_fits_path_setting
 from config.settings import Config
 from config.stored import is_run_folder, read_json_settings
+from runs.checkpoint_files import list_checkpoints, parse_checkpoint_step
 from runs.find import read_all_runs, read_run_settings
 from system.errors import pass_over_full_disk
 from system.files import write_atomic
@@ -56,11 +57,15 @@ def find_process_in_run_folders(config: Config) -> str:
 
 
 def check_run_owns_its_folders(config: Config, *settings: str) -> None:
-    """Raises ValueError when a folder outside the run's own folder belongs to another run.
+    """Raises ValueError when one of the run's folders belongs to another run, or when the run's
+    checkpoints are in another folder.
 
     settings: "checkpoint_dir" and "sample_dir", or one of them; both by default.
     """
     _check_folders_are_not_dataset(config)
+    if not settings or "checkpoint_dir" in settings:
+        _check_checkpoints_are_in_folder(config)
+        _check_no_other_run_keeps_checkpoints_here(config)
     for setting, folder in _list_run_folders_outside_run(config, *settings).items():
         claim = _read_folder_claim_or_complain(setting, folder)
         if claim and not _claim_names_this_run(config, folder, claim):
@@ -104,6 +109,45 @@ def _check_folders_are_not_dataset(config: Config) -> None:
                 f"{flag} must not lead to the folder of the images. Received: {folder}. "
                 f"Give another {flag}."
             )
+
+
+def _check_checkpoints_are_in_folder(config: Config) -> None:
+    """Raises ValueError when --checkpoint_dir leads away from the run's checkpoints."""
+    stored = None
+    with contextlib.suppress(ValueError):
+        stored = read_run_settings(config.run_dir)
+    if stored is None or _are_same_folder(stored.checkpoint_path, config.checkpoint_path):
+        return
+    checkpoints = list_checkpoints(stored.checkpoint_path)
+    if checkpoints and not list_checkpoints(config.checkpoint_path):
+        step = parse_checkpoint_step(checkpoints[-1])
+        raise ValueError(
+            f"--checkpoint_dir must have the run's checkpoints. Received: "
+            f"{config.checkpoint_path}; those of {config.run_dir}, up to step {step:,}, are in "
+            f"{stored.checkpoint_path}. Move that folder there, or drop --checkpoint_dir."
+        )
+
+
+def _check_no_other_run_keeps_checkpoints_here(config: Config) -> None:
+    """Raises ValueError when another run's --checkpoint_dir leads into this run's own folder."""
+    folder = config.checkpoint_path
+    if not folder.resolve().is_relative_to(config.run_dir.resolve()):
+        return
+    claim = _read_folder_claim_or_complain("checkpoint_dir", folder)
+    if not claim or claim.run_id in ("", config.run_id):
+        return
+    owner = None
+    with contextlib.suppress(ValueError):
+        owner = read_run_settings(claim.run)
+    if owner is None or owner.run_id != claim.run_id:
+        return
+    # If the owner has its checkpoints elsewhere, these are a copy.
+    is_here = _are_same_folder(owner.checkpoint_path, folder)
+    if is_here or not list_checkpoints(owner.checkpoint_path):
+        raise ValueError(
+            f"{folder} has the checkpoints of another run, {claim.run}. Give another --out_name; "
+            f"or, if they are this run's, remove {folder / CLAIM_FILE}."
+        )
 
 
 def _list_run_folders_outside_run(config: Config, *settings: str) -> dict[str, Path]:

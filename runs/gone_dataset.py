@@ -25,8 +25,8 @@ def explain_gone_dataset_of_run(config: Config, *, is_typed: bool):
         if is_typed:
             told = str(error).rstrip()
             raise type(error)(
-                f"{told} {config.run_dir} was trained on it: if the images have moved, "
-                "--dataset=NEWPLACE continues that run."
+                f"{told} {config.run_dir} was trained on {config.dataset}: if you have moved its "
+                "images, give their new place as --dataset to continue that run."
             ) from error
         raise ValueError(_describe_gone_dataset(config, is_missing=is_missing)) from error
 

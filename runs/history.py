@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from absl import logging
 
-from config.settings import SETTINGS, Config
+from config.settings import NETWORK_SETTINGS, SETTINGS, Config
 from config.stored import read_config
 from runs.checkpoint_files import (
     CHECKPOINT_LIST,
@@ -23,6 +23,7 @@ from runs.checkpoint_files import (
 from runs.claims import CLAIM_FILE
 from runs.progress import list_epoch_sizes, read_run_settings_before_flags
 from system.files import find_free_name, keep_copy_aside, put_aside, write_atomic
+from system.text import join_names_for_error
 from system.written import RECORD_NAME, read_record_of_folder
 
 PICTURES = ("reals.png", "train_" + "[0-9]" * 8 + ".png", "training.gif")  # that training draws
@@ -81,6 +82,7 @@ def find_remains_of_earlier_training(config: Config) -> EarlierTraining:
 def put_earlier_training_aside(config: Config) -> None:
     """Gives free names to what `find_remains_of_earlier_training` finds, and says so."""
     earlier = find_remains_of_earlier_training(config)
+    changed = _describe_changed_settings_of_new_start(config)
     moved = [put_aside(path) for path in earlier.places]
     if earlier.pictures:
         moved.append(_put_earlier_pictures_aside(config, earlier.pictures))
@@ -88,9 +90,17 @@ def put_earlier_training_aside(config: Config) -> None:
     if moved:
         shown = (_shorten_path_in_run(config, path) for path in moved)
         logging.info(
-            "%s has no checkpoint and starts over; what was there was moved aside to %s.",
-            *(config.run_dir, ", ".join(shown)),
+            "%s has no checkpoint and starts over; what was there was moved aside to %s.%s",
+            *(config.run_dir, ", ".join(shown), changed),
         )
+
+
+def _describe_changed_settings_of_new_start(config: Config) -> str:
+    """What differs from the run that was there: " It had --stem_width=32 (now 512)."; else ""."""
+    stored = read_run_settings_before_flags(config)
+    names = [name for name in NETWORK_SETTINGS if getattr(stored, name) != getattr(config, name)]
+    flags = [f"--{name}={getattr(stored, name)} (now {getattr(config, name)})" for name in names]
+    return f" It had {join_names_for_error(flags)}." if flags else ""
 
 
 def _shorten_path_in_run(config: Config, path: Path) -> str:

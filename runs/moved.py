@@ -3,6 +3,7 @@
 import dataclasses
 
 from config.stored import derive_out_settings_of_folder, write_config
+from runs.checkpoint_files import list_checkpoints, parse_checkpoint_step
 from runs.checkpoints import Checkpoints
 from runs.commands import spell_command_for_run
 from system.locks import find_locked_folder, locked_folder_is_in_place
@@ -23,7 +24,9 @@ def check_run_is_in_place(checkpoints: Checkpoints, step: int, *, saves: bool) -
     place = find_locked_folder(config.run_dir)
     if place:
         config = dataclasses.replace(config, **derive_out_settings_of_folder(place))
-        told = f"was moved to {place} while it trained, and training stopped."
+        told = f"was moved to {place} while it trained, and training stopped at step {step:,}."
+        if kept := list_checkpoints(config.checkpoint_path):
+            told += f" The last checkpoint is of step {parse_checkpoint_step(kept[-1]):,}."
     else:
         told = "was moved or removed while it trained, and training stopped."
         if saves:

@@ -74,8 +74,11 @@ def explain_missing_run(wanted: Config, given: dict, runs: dict[str, Config]) ->
         return f"There is no run in {place}. Did you mean --out_dir={inside[0]}?"
     if wanted.run_dir.is_dir():
         return _explain_unusable_run(wanted)
-    if "out_dir" in given and not place.is_dir():
-        return f"There is no folder {place}. Add --train first, or correct --out_dir."
+    if not place.is_dir():
+        return (
+            f"There is no folder {place.resolve()}. Give --out_dir, the folder of your runs, or "
+            "train a run first, with --train."
+        )
     name = f" {wanted.out_name}" if is_named else ""
     return f"There is no trained run{name} in {place}. Add --train first."
 

@@ -1,9 +1,11 @@
 """Tells a checkpoint of another network from a damaged one, by the shapes of its variables."""
 
+import math
 import re
 
-from config.settings import Config
+from config.settings import NETWORK_SETTINGS, Config
 from kernels.resize import RESIZED_KERNEL
+from runs.progress import read_run_settings_before_flags
 
 Shapes = dict[str, tuple[int, ...]]  # of variables, by paths such as generator/conv1/kernel
 
@@ -35,7 +37,7 @@ def infer_flags_from_checkpoint_shapes(shapes: Shapes) -> dict:
         return {}
 
     # (size, size, output maps, input maps); labels add input maps.
-    first, last = shapes["generator/conv1/kernel"], shapes[f"generator/conv{len(kernels)}/kernel"]
+    last = shapes[f"generator/conv{len(kernels)}/kernel"]
     flags = {"blocks": len(kernels), "c_dim": last[2], "bias": "generator/stem/bias" in shapes}
     flags |= _infer_kernels_from_shapes(shapes)
     if "discriminator/conv2/kernel" in shapes:  # the first layer never has batch norm
@@ -47,9 +49,21 @@ def infer_flags_from_checkpoint_shapes(shapes: Shapes) -> dict:
     if with_labels and "discriminator/logits/kernel" in shapes:
         has_embedding = "discriminator/embedding/kernel" in shapes
         flags["d_labels"] = "projection" if has_embedding else "concat"
-    if not with_labels:
-        flags |= {"stem_width": first[3], "z_dim": shapes["generator/stem/kernel"][0]}
-    return flags
+    return flags | _infer_sizes_from_shapes(shapes, len(kernels))
+
+
+def _infer_sizes_from_shapes(shapes: Shapes, blocks: int) -> dict:
+    """stem_width, z_dim, with labels fc_width, and output_height if the maps may be square."""
+    inputs, units = shapes["generator/stem/kernel"]
+    flags, labels = {"z_dim": inputs}, 0
+    if "generator/fc/kernel" in shapes:  # labels are joined to the input of every layer
+        of_label_block, fc_width = shapes["generator/fc/kernel"]
+        labels = inputs - fc_width
+        flags = {"z_dim": of_label_block - labels, "fc_width": fc_width}
+    flags["stem_width"] = shapes["generator/conv1/kernel"][3] - labels
+    positions = units // flags["stem_width"]
+    side = math.isqrt(positions)
+    return flags | ({"output_height": side << blocks} if side**2 == positions else {})
 
 
 def _infer_kernels_from_shapes(shapes: Shapes) -> dict:
@@ -72,8 +86,11 @@ def _describe_different_variable(found: Shapes, expected: Shapes) -> str:
 
 def explain_other_network(config: Config, difference: str) -> str:
     """One line for a run whose checkpoints do not fit its settings, with what to do."""
-    has_settings = (config.run_dir / "config.json").is_file()
-    remedy = "Restore the config.json of their run" if has_settings else "Give its flags"
+    stored = read_run_settings_before_flags(config)
+    is_as_stored = stored is not config and all(
+        getattr(stored, name) == getattr(config, name) for name in NETWORK_SETTINGS
+    )
+    remedy = "Restore the config.json of their run" if is_as_stored else "Give its settings"
     return (
         f"The checkpoints in {config.checkpoint_path} belong to another network: {difference}. "
         f"{remedy}, or start another run with --out_name=NAME."

@@ -1,9 +1,11 @@
 """The program's output: one plain line for each event, error or result; none from libraries."""
 
 import contextlib
+import errno
 import logging as python_logging
 import os
 import sys
+from pathlib import Path
 
 from absl import logging
 
@@ -91,7 +93,11 @@ def explain_error(error: Exception) -> str:
     if not isinstance(error, OSError) or not error.strerror:
         return str(error)
 
-    text = f"{error.filename or 'A file'} cannot be used: {error.strerror}."
+    name = error.filename or "A file"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR) and Path(name).is_file():
+        return f"{name} must be a folder. Received: a file. Move it away, or give another folder."
+
+    text = f"{name} cannot be used: {error.strerror}."
     if error.errno in DISK_FULL:
-        text += " Make room there, or give another --out_dir; the same command resumes."
+        text += " Make room there, then repeat the command."
     return text

@@ -146,7 +146,7 @@ def replace_files(folder: Path, contents: dict[str, bytes], *, what: str, kind: 
     """
     old = read_record_of_folder(folder)
     if old and _is_of_another_kind(old, kind):
-        reason = _describe_other_kind(old, _describe_users_entries(folder, old))
+        reason = _describe_other_kind(old, kind, _describe_users_entries(folder, old))
         logging.info("%s was moved aside to %s: %s.", folder, put_aside(folder).name, reason)
         old = None
     folder.mkdir(parents=True, exist_ok=True)
@@ -255,7 +255,7 @@ def _explain_unreplaceable_folder(path: Path, draft: Path, record: Record) -> st
     if changed := _find_written_file_changed_since(path, old):
         return f"{changed} {CHANGED}{along}"
     if _is_of_another_kind(old, record.kind):
-        return _describe_other_kind(old, along)
+        return _describe_other_kind(old, record.kind, along)
     if old.step and record.step and old.step != record.step:
         return f"it holds {old.what}{along}"
     if old.size > record.size:
@@ -270,14 +270,19 @@ def _is_of_another_kind(old: Record, kind: str) -> bool:
     return bool(old.kind and kind) and old.kind != kind
 
 
-def _describe_other_kind(old: Record, along: str) -> str:
-    return f"it holds {old.what}, {old.kind}{along}"
+def _describe_other_kind(old: Record, kind: str, along: str) -> str:
+    return f"it holds {old.what}, {old.kind}; asked for now: {kind}{along}"
 
 
 def _describe_users_entries(folder: Path, record: Record) -> str:
     """What to add to a line about a folder that is moved aside; "" if it holds nothing else."""
-    users = _list_entries_of_user(folder, record)
+    names = _list_entries_of_user(folder, record)
+    users = [name for name in names if not _is_plain_folder(folder / name)]  # empty ones
     return f"; your {join_names_for_error(users, NAMES_SHOWN)} moved with it" if users else ""
+
+
+def _is_plain_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _compare_with_larger_record(path: Path, old: Record, record: Record) -> str:

@@ -103,7 +103,10 @@ def test_unknown_datasets_and_runs_are_one_line(tmp_path):
     )
     code, _, err = command("--sample", "4", cwd=tmp_path)
     assert code == 1
-    assert err == "error: There is no trained run in out. Add --train first.\n"
+    assert err == (
+        f"error: There is no folder {tmp_path / 'out'}. Give --out_dir, the folder of your runs, "
+        "or train a run first, with --train.\n"
+    )
 
 
 def test_ctrl_c_while_it_starts_is_one_line():

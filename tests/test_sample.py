@@ -67,10 +67,7 @@ def test_a_full_disk_leaves_no_folder_and_is_one_line(failing, trained, monkeypa
         sample(config, 200)
     assert list(config.sample_path.iterdir()) == []
     assert console.print_error_line(raised.value) == 1
-    line = (
-        "cannot be used: No space left on device. Make room there, or give another --out_dir; "
-        "the same command resumes."
-    )
+    line = "cannot be used: No space left on device. Make room there, then repeat the command."
     assert capsys.readouterr().err == f"error: {config.sample_path / 'seed_0'} {line}\n"
 
 
@@ -141,7 +138,9 @@ def test_pictures_of_another_label_or_with_other_statistics_are_put_aside(traine
     assert folders[0] == folders[1]
     aside = folders[0].with_name(f"{folders[0].name}.1")
     assert (aside / "labels.txt").read_text().splitlines()[0] == "000000.png a b"
-    assert messages[-1].endswith("the label a b and batch norm by moving statistics.")
+    assert messages[-1].endswith(
+        "asked for now: with the label a-b and batch norm by moving statistics."
+    )
     sample(dataclasses.replace(config, bn_statistics="batch"), 3, "a-b")
     assert aside.with_name(f"{folders[0].name}.2").is_dir()
 

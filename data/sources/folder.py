@@ -244,4 +244,4 @@ def describe_file_that_is_no_zip(path: Path) -> str:
 
     if b"<html" in start.lower() or b"<!doctype" in start.lower():
         return "Received: a web page, such as Google Drive's quota page."
-    return f"Received: a file that begins with {start[:16]!r}."
+    return f"Received: a file that begins with {repr(start[:16])[1:]}."

@@ -126,7 +126,7 @@ def test_every_kind_of_dataset_leaves_out_what_is_named(tiny, tmp_path, photos, 
     np.testing.assert_array_equal(left.images, everything.images[[1, 3]])
     assert left.images.filename != everything.images.filename
     assert probe_dataset(fewer)[0] == 2
-    assert f"{file}: 2 images are left out." in messages
+    assert f"{file}: images left out: 2." in messages
 
 
 def test_stacked_digits_are_left_out_by_their_numbers(tiny, tmp_path, mnist_digits):
@@ -187,9 +187,9 @@ def test_names_of_no_image_are_told_once(tiny, tmp_path, image_folder, messages)
     image_folder(3)
     file = name_in_file(tmp_path, "# faces", "0001.png", *(f"x{number}.png" for number in range(5)))
     load_dataset(tiny(dataset="faces", exclude=file))
-    told = [message for message in messages if "match no image" in message]
+    told = [message for message in messages if "no image here matches" in message]
     assert told == [
-        f"{file}: 5 of the names match no image here: x0.png, x1.png, x2.png and 2 more."
+        f"{file}: no image here matches 5 of its names: x0.png, x1.png, x2.png and 2 more."
     ]
 
 

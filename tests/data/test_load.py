@@ -42,7 +42,9 @@ def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages
     assert set(pack.manifest["skipped"]) == bad
     assert pack.images.shape == (11, 16, 16, 3)
     skipped = next(
-        message for message in messages if message.startswith("skipped 3 unreadable images of 14")
+        message
+        for message in messages
+        if message.startswith("skipped 3 of 14 images as unreadable")
     )
     assert all(name in skipped for name in bad)
     assert skipped.count("(not an image)") == 2

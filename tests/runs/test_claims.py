@@ -245,3 +245,32 @@ def test_an_id_is_not_taken_along_to_another_name(begun):
     config = begun("a")
     another = dataclasses.replace(config, out_name="b")
     assert give_run_an_id(another).run_id != config.run_id
+
+
+def test_a_run_does_not_take_checkpoints_that_another_keeps_in_its_folder(begun, tiny):
+    """k2 was told to keep its checkpoints where a run k1 would have its own."""
+    place = tiny(out_name="k1").resolve().checkpoint_path
+    owner = begun("k2", checkpoint_dir=str(place), sample_dir="samples")
+    newcomer = give_run_an_id(tiny(out_name="k1").resolve())
+    with pytest.raises(ValueError, match=f"^{place} has the checkpoints of another run, .*/k2. Gi"):
+        check_run_owns_its_folders(newcomer)
+
+    renamed = place.parent.rename(place.parent.with_name("k3"))
+    with pytest.raises(ValueError, match=f"^{renamed}/checkpoints has the checkpoints of another"):
+        check_run_owns_its_folders(give_run_an_id(tiny(out_name="k3").resolve()))
+    shutil.rmtree(owner.run_dir)
+    check_run_owns_its_folders(give_run_an_id(tiny(out_name="k3").resolve()))
+
+
+def test_another_checkpoint_dir_does_not_leave_the_checkpoints_behind(tiny, tmp_path):
+    config = give_run_an_id(tiny().resolve())
+    claim_run_folders(config)
+    write_config(config)
+    changed = dataclasses.replace(config, checkpoint_dir=str(tmp_path / "elsewhere"))
+    check_run_owns_its_folders(changed)  # there is none yet
+
+    (config.checkpoint_path / "step-732.index").touch()
+    with pytest.raises(ValueError, match=r"^--checkpoint_dir must have .* up to step 732, are in"):
+        check_run_owns_its_folders(changed)
+    config.checkpoint_path.rename(tmp_path / "elsewhere")  # as the error says
+    check_run_owns_its_folders(changed)

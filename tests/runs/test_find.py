@@ -58,7 +58,7 @@ def test_runs_made_before_labels_go_on_without(tiny):
 
 def test_a_run_is_found_by_name_or_when_only_one_fits(trained, tiny):
     out = {"out_dir": tiny().out_dir}
-    with pytest.raises(ValueError, match=r"^There is no folder .*/out. Add --train"):
+    with pytest.raises(ValueError, match=r"^There is no folder .*/out. Give --out_dir"):
         find_run(out)
     faces = trained(dataset="celebA")
     assert find_run(out) == faces

@@ -126,6 +126,13 @@ def test_what_shows_an_earlier_training_puts_it_aside(stopped, change, messages)
     assert tree(config.run_dir) == after and len(messages) == 1
 
 
+def test_a_new_start_with_another_network_says_what_it_was(stopped, messages):
+    config = stopped()
+    remove_checkpoint_folder(config)
+    put_earlier_training_aside(dataclasses.replace(config, stem_width=48))
+    assert messages[0].endswith("config.1.json. It had --stem_width=32 (now 48).")
+
+
 def test_a_second_time_other_names_are_taken(stopped):
     config = stopped()
     (config.run_dir / "samples.1").mkdir()

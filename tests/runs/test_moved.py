@@ -36,6 +36,7 @@ def test_a_renamed_run_goes_on_from_its_last_checkpoint(training):
     moved = config.run_dir.rename(config.run_dir.with_name("faces"))
     with pytest.raises(ValueError, match=r"/run was moved to .*/faces while it trained") as error:
         check_run_is_in_place(training, 7, saves=True)
+    assert "training stopped at step 7. The last checkpoint is of step 5. To" in str(error.value)
     command = f"python main.py --out_dir={moved.parent} --out_name=faces --train"
     assert str(error.value).endswith(f"To continue: {command}")
     assert read_progress(read_run(moved)).step == 5

@@ -32,7 +32,8 @@ def test_no_run_at_all(explain, tmp_path):
     assert explain({"out_name": "begun"}) == "OUT/begun has no checkpoint. Add --train."
     given = {"out_dir": str(tmp_path / "nosuch")}
     assert explain_missing_run(Config(**given), given, {}) == (
-        f"There is no folder {tmp_path}/nosuch. Add --train first, or correct --out_dir."
+        f"There is no folder {tmp_path}/nosuch. Give --out_dir, the folder of your runs, or train "
+        "a run first, with --train."
     )
 
 

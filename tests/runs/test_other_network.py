@@ -4,8 +4,13 @@ import dataclasses
 
 import pytest
 
+from config.stored import write_config
 from model import Discriminator, Generator
-from runs.other_network import describe_other_network, infer_flags_from_checkpoint_shapes
+from runs.other_network import (
+    describe_other_network,
+    explain_other_network,
+    infer_flags_from_checkpoint_shapes,
+)
 
 
 def shapes_of(config, *kinds):
@@ -35,6 +40,10 @@ def test_the_same_network_does_not_differ_nor_does_a_part_of_it(tiny):
         ({"blocks": 1}, "--blocks=1 (here 2)"),
         ({"bias": False}, "--bias=False (here True)"),
         ({"z_dim": 9, "kernel_size": 4}, "--kernel_size=4 (here 5), --z_dim=9 (here 8)"),
+        (
+            {"stem_width": 48, "z_dim": 9, "labels": "own", "label_names": ("a", "b")},
+            "--labels=own (here none), --z_dim=9 (here 8), --stem_width=48 (here 32)",
+        ),
         ({"d_norm": "spectral"}, "--d_norm=spectral (here batch)"),
         ({"d_norm": "none"}, "--d_norm=none (here batch)"),
         ({"labels": "own", "label_names": ("a", "b")}, "--labels=own (here none)"),
@@ -44,7 +53,11 @@ def test_the_same_network_does_not_differ_nor_does_a_part_of_it(tiny):
             "--upsample=resize (here transpose), --kernel_size=4 (here 5)",
         ),
         ({"minibatch_stddev": True}, "discriminator/logits/kernel is 528x1 (here 512x1)"),
-        ({"output_height": 32, "blocks": 2}, "discriminator/logits/kernel is 2048x1 (here 512x1)"),
+        ({"output_height": 32, "blocks": 2}, "--output_height=32 (here 16)"),
+        (
+            {"output_height": 32, "output_width": 16, "blocks": 2},
+            "discriminator/logits/kernel is 1024x1 (here 512x1)",
+        ),
         ({"d_widths": (8, 32)}, "discriminator/conv1/bias is 8 (here 16)"),
     ],
 )
@@ -65,5 +78,15 @@ def test_what_the_shapes_show_is_what_the_settings_say(tiny):
     flags = infer_flags_from_checkpoint_shapes(shapes_of(config, Generator))
     settings = dataclasses.asdict(config.resolve())
     assert flags == {name: settings[name] for name in flags}
-    assert len(flags) == 8
+    assert len(flags) == 9
     assert infer_flags_from_checkpoint_shapes(shapes_of(config, Discriminator)) == {}
+
+
+def test_the_remedy_depends_on_what_config_json_says(tiny):
+    config = tiny().resolve()
+    assert "Give its settings, or start" in explain_other_network(config, "")
+    config.run_dir.mkdir(parents=True)
+    write_config(config)
+    assert "Restore the config.json of their run, or" in explain_other_network(config, "")
+    changed = dataclasses.replace(config, labels="own", label_names=("a", "b"))
+    assert "Give its settings, or start" in explain_other_network(changed, "")

@@ -32,13 +32,17 @@ def record(level, text, path="/home/me/dcgan/train.py"):
         (
             OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/x.png"),
             "out/x.png cannot be used: No space left on device. "
-            "Make room there, or give another --out_dir; the same command resumes.",
+            "Make room there, then repeat the command.",
         ),
         (
             PermissionError(errno.EACCES, os.strerror(errno.EACCES), "out"),
             "out cannot be used: Permission denied.",
         ),
         (OSError(errno.EIO, os.strerror(errno.EIO)), "A file cannot be used: Input/output error."),
+        (
+            FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), __file__),
+            f"{__file__} must be a folder. Received: a file. Move it away, or give another folder.",
+        ),
         (OSError("plain words"), "plain words"),
     ],
 )

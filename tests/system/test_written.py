@@ -166,7 +166,7 @@ def test_another_kind_is_no_replacement(tmp_path, messages):
     assert (tmp_path / "made.1" / "a").read_text() == "of cats"
     assert (folder / "a").read_text() == ""
     assert messages == [
-        f"{folder} was moved aside to made.1: it holds 1 image, of cats.",
+        f"{folder} was moved aside to made.1: it holds 1 image, of cats; asked for now: of dogs.",
         f"replaced 1 image in {folder}",
     ]
 
@@ -177,7 +177,19 @@ def test_single_files_of_another_kind_are_no_replacement(tmp_path, messages):
         replace_files(folder, {"a": kind.encode()}, what="1 image", kind=kind)
     assert (tmp_path / "made.1" / "a").read_text() == "of cats"
     assert (folder / "a").read_text() == "of dogs"
-    assert messages == [f"{folder} was moved aside to made.1: it holds 1 image, of cats."]
+    assert messages == [
+        f"{folder} was moved aside to made.1: it holds 1 image, of cats; asked for now: of dogs."
+    ]
+
+
+def test_an_empty_folder_is_no_file_of_the_users(folder, messages):
+    fill(folder, a="1")
+    (folder / "assets").mkdir()
+    (folder / "a").write_text("changed")
+    fill(folder, a="2")
+    assert messages == [
+        f"{folder} was moved aside to made.1: a was changed after this program wrote it."
+    ]
 
 
 def test_files_links_and_empty_folders_in_the_way(folder):
