@@ -224,6 +224,8 @@ def _log_dataset_summary(pack: Pack, geometry: Geometry, *, is_new: bool) -> Non
         colour = "white" if BACKGROUND == (255, 255, 255) else str(BACKGROUND)
         text = "transparent images: %s, placed on %s; --c_dim=4 keeps alpha"
         logging.info(text, manifest["transparent"], colour)
+    if manifest.get("animated") and is_new:  # older packs do not know
+        logging.info("animations: %s, of each its first frame", f"{manifest['animated']:,}")
 
 
 def _warn_of_skipped_images(skipped: dict[str, str], readable: int) -> None:

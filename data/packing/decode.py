@@ -18,6 +18,7 @@ from data.sources.source import open_regular_dataset_descriptor
 # Pillow warns about many things in odd files. What matters is whether they can be read.
 warnings.filterwarnings("ignore", module="PIL")
 
+ANIMATED_FORMATS = ("GIF", "PNG", "WEBP")  # a phone's MPO has several pictures, but no animation
 BACKGROUND = (255, 255, 255)  # what transparent pixels show, unless --c_dim=4 keeps alpha
 GRAY_MODES = {"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # Pillow's, by the number of channels
@@ -82,13 +83,15 @@ class Decoded:
     """A decoded image.
 
     pixels: (H, W, C) uint8. size: (height, width) of the upright original, in pixels.
-    gray: whether the original was. transparent: whether any of its pixels was.
+    gray: whether the original was. transparent: whether any of its pixels was. animated: whether it
+    has more frames than this, its first.
     """
 
     pixels: np.ndarray
     size: tuple[int, int]
     gray: bool
     transparent: bool
+    animated: bool
 
 
 def decode_image(image, geometry: Geometry, channels: int) -> Decoded:
@@ -111,6 +114,7 @@ def decode_image(image, geometry: Geometry, channels: int) -> Decoded:
 
 
 def _decode_opened_image(opened: Image.Image, geometry: Geometry, channels: int) -> Decoded:
+    animated = opened.format in ANIMATED_FORMATS and getattr(opened, "is_animated", False)
     upright = _rotate_image_upright(opened)
     gray = upright.mode in GRAY_MODES or _has_gray_palette(upright)
 
@@ -128,7 +132,7 @@ def _decode_opened_image(opened: Image.Image, geometry: Geometry, channels: int)
     box = geometry.find_crop_box(height, width)
     resized = upright.resize((geometry.width, geometry.height), Image.Resampling.BILINEAR, box=box)
     pixels = np.asarray(resized, np.uint8).reshape(geometry.height, geometry.width, channels)
-    return Decoded(pixels, (height, width), gray, transparent)
+    return Decoded(pixels, (height, width), gray, transparent, animated)
 
 
 def _rotate_image_upright(image: Image.Image) -> Image.Image:

@@ -249,6 +249,7 @@ class ImageSummary:
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)  # name -> why
     all_gray: bool = True
     transparent: int = 0
+    animated: int = 0
 
     def add_seen_images(self, seen: list[tuple]) -> None:
         """Adds what `decode_images` reports having seen."""
@@ -257,11 +258,12 @@ class ImageSummary:
                 self.skipped[name] = found
                 continue
 
-            size, gray, transparent = found
+            size, gray, transparent, animated = found
             self.names.append(name)
             self.sizes[size] += 1
             self.all_gray &= gray
             self.transparent += transparent
+            self.animated += animated
 
     def make_pack_manifest(self, place: str, geometry: Geometry) -> dict:
         sizes = self.sizes.most_common()
@@ -273,6 +275,7 @@ class ImageSummary:
             "sizes": [[height, width, count] for (height, width), count in sizes],
             "all_gray": self.all_gray,
             "transparent": self.transparent,
+            "animated": self.animated,
             "skipped": self.skipped,
             "files": self.names,
         }

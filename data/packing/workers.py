@@ -34,7 +34,7 @@ def decode_images(
     """Decodes (name, image) pairs; returns the pixels, and what was seen of each pair.
 
     The pixels are those of the readable images, one after the other. What was seen is in order:
-    (name, (size, gray, transparent)), as in `Decoded`, or (name, why it cannot be read).
+    (name, (size, gray, transparent, animated)), as in `Decoded`, or (name, why it cannot be read).
     """
     pixels, seen = [], []
     for name, image in items:
@@ -44,7 +44,8 @@ def decode_images(
             continue
 
         pixels.append(decoded.pixels.tobytes())
-        seen.append((name, (decoded.size, decoded.gray, decoded.transparent)))
+        kind = (decoded.size, decoded.gray, decoded.transparent, decoded.animated)
+        seen.append((name, kind))
     return b"".join(pixels), seen
 
 

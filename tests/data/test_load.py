@@ -91,6 +91,20 @@ def test_an_alpha_channel_alone_is_not_transparent(tiny, messages):
     assert not any("transparent" in message for message in messages)
 
 
+def test_an_animation_gives_its_first_frame_and_that_is_said(tiny, messages):
+    folder = Path(tiny().data_dir) / "moving"
+    folder.mkdir(parents=True)
+    frames = [Image.new("L", (16, 16), level) for level in (200, 50, 90)]
+    for name in ("a.gif", "b.webp", "c.png"):
+        frames[0].save(folder / name, save_all=True, append_images=frames[1:], lossless=True)
+    frames[0].save(folder / "still.gif")
+
+    pack = load_dataset(tiny(dataset="moving", c_dim="auto"))
+    assert (np.abs(pack.images.astype(int) - 200) <= 1).all()
+    assert pack.manifest["animated"] == 3
+    assert "animations: 3, of each its first frame" in messages
+
+
 def test_transparency_is_said_while_the_channels_are_open_only(tiny, messages):
     """A resumed run has its channels already."""
     config = tiny(dataset="clear", c_dim="auto")
