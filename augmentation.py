@@ -109,12 +109,13 @@ def draw_changes(config: Config, step, images_shown) -> dict[str, tf.Tensor]:
     """What to change in the images of a step, for `DCGAN.train_step`; {} if all is off.
 
     step: counted from 1, as for `ops.latents`; images_shown: before the step. Both int64 scalars.
-    "mirrored": bool (N, B), N = config.batches_per_step, B = config.batch_size; "dither": float32
-    (N, B, H, W, C); "augmented": float32 (M, B, 7), for M batches that the discriminator looks at.
-    Do not call it in XLA-compiled functions, where TensorFlow's generators give other numbers.
+    "mirrored": bool (N, B), N = config.batches_per_step, B = config.images_per_batch; "dither":
+    float32 (N, B, H, W, C); "augmented": float32 (M, B, 7), for M batches that the discriminator
+    looks at. Do not call it in XLA-compiled functions, where TensorFlow's generators give other
+    numbers.
     """
     drawn = {}
-    batches = (config.batches_per_step, config.batch_size)
+    batches = (config.batches_per_step, config.images_per_batch)
     if config.flip:
         drawn["mirrored"] = _draw_uniform(config, step, MIRRORING, batches) < 0.5
     if config.dither:
@@ -134,7 +135,7 @@ def _draw_uniform(config: Config, step, purpose: int, shape: tuple[int, ...]) ->
 def _draw_augmentations(config: Config, plan: Plan, step, images_shown) -> tf.Tensor:
     """(M, B, 7): for each image and column a draw from U(0, 1), or the value of UNCHANGED."""
     # A real and a fake batch per update; without Loss.compares, G's updates need only the latter.
-    shape = (2 * (config.d_updates + config.g_updates), config.batch_size)
+    shape = (2 * (config.d_updates + config.g_updates), config.images_per_batch)
     values = _draw_uniform(config, step, STRENGTH, (*shape, len(KIND_OF_COLUMN)))
     chances = _draw_uniform(config, step, SELECTION, (*shape, len(KINDS)))
 

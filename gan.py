@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import threading
 
 import tensorflow as tf
 
@@ -10,6 +11,7 @@ from augmentation import UNCHANGING, Augmenter, vary_real_batches
 from averaging import AveragedGenerator
 from config.checks import check_training_settings
 from config.settings import MAX_COUNT, Config
+from distribution import Replicas, average_over_replicas
 from kernels.adam import LEARNING_RATE_DECAYS, build_scaled_one_op_adam
 from losses import PENALTIES, Loss, choose_loss, decay_penalty, judge_with_slopes
 from model import Discriminator, Generator
@@ -25,6 +27,10 @@ class DCGAN:
     statistics, logits, tanh and losses are float32 in all three. float16 gets a dynamic loss scaler
     for each optimizer. loss: replaces `config.loss` and its label smoothing. average: the averaged
     generator, or None without `ema_half_life`.
+
+    With several devices, each of `replicas` has a copy of both networks and their optimizers, and
+    takes its share of each batch. The results are those of one device with the whole batch, up to
+    rounding, unless `sync_batch_norm` is off.
 
     steps_done, total_steps: int64 variables that drive what changes over a run, such as the
     learning rate. `training.steps` sets steps_done before each step; the training loop sets
@@ -44,16 +50,18 @@ class DCGAN:
         self.network = config.network_config()
         self.loss = loss or choose_loss(config.loss, config.label_smoothing)
         self.gammas = {name: gamma for name, gamma in config.penalties.items() if gamma}
-        self.generator = Generator(self.network, precision)
-        self.discriminator = Discriminator(self.network, precision)
+        self.replicas = Replicas(config)
+        with self.replicas.scope():
+            self.generator = Generator(self.network, precision)
+            self.discriminator = Discriminator(self.network, precision)
+            self.g_scaler = build_scaled_one_op_adam(
+                config, self.generator, config.current_learning_rate
+            )
+            self.d_scaler = build_scaled_one_op_adam(
+                config, self.discriminator, config.current_d_learning_rate
+            )
         self.average = AveragedGenerator(self.generator, config) if config.ema_half_life else None
 
-        self.g_scaler = build_scaled_one_op_adam(
-            config, self.generator, config.current_learning_rate
-        )
-        self.d_scaler = build_scaled_one_op_adam(
-            config, self.discriminator, config.current_d_learning_rate
-        )
         # The scalers always exist, so that a run may change its precision and keep its checkpoints.
         self.uses_scalers = precision == "float16"
         self.g_optimizer = self.g_scaler if self.uses_scalers else self.g_scaler.inner_optimizer
@@ -61,8 +69,7 @@ class DCGAN:
 
         self.steps_done = tf.Variable(0, dtype=tf.int64)
         self.total_steps = tf.Variable(MAX_COUNT, dtype=tf.int64)
-        # Each step resets both: each of its passes through D has its own changes and dropout.
-        self.augment, self.d_passes = UNCHANGING, itertools.count()
+        self.draws = StepDraws()
 
         # From here on `train_step` is the method of this name, compiled.
         self.train_step = tf.function(self.train_step, jit_compile=jit or None, autograph=False)
@@ -81,25 +88,34 @@ class DCGAN:
         """
         drawn = drawn or {}
         self.set_learning_rates_of_step()
-        self.augment, self.d_passes = Augmenter(drawn.get("augmented")), itertools.count()
-
         if table is not None:
             real = tf.gather(table, real)
-        batches = self.split_batches(real, z, y, drawn)
-        update = self.alternate_updates if self.config.alternate else self.update_in_turn
-        results = update(batches)
+        results = self.replicas.run(self.update_networks, (real, z, y), drawn)
         if self.average:
             self.average.follow()
         return results
+
+    def update_networks(self, real, z, y, drawn) -> dict[str, tf.Tensor]:
+        """The step of one replica, with its share of what `train_step` takes."""
+        self.draws.augment = Augmenter(drawn.get("augmented"))
+        self.draws.d_passes = itertools.count()
+        batches = self.split_batches(real, z, y, drawn)
+        update = self.alternate_updates if self.config.alternate else self.update_in_turn
+        return update(batches)
 
     def set_learning_rates_of_step(self) -> None:
         """Sets them from (steps_done, total_steps) alone; without --lr_decay, nothing changes."""
         if self.config.lr_decay == "none":
             return
         factor = LEARNING_RATE_DECAYS[self.config.lr_decay](self.measure_share_done())
-        g_adam, d_adam = self.g_scaler.inner_optimizer, self.d_scaler.inner_optimizer
-        g_adam.learning_rate = self.config.current_learning_rate * factor
-        d_adam.learning_rate = self.config.current_d_learning_rate * factor
+        self.set_learning_rates(factor)
+
+    def set_learning_rates(self, factor: float | tf.Tensor = 1.0) -> None:
+        """Sets them to the settings' times `factor`."""
+        with self.replicas.scope():
+            g_adam, d_adam = self.g_scaler.inner_optimizer, self.d_scaler.inner_optimizer
+            g_adam.learning_rate = self.config.current_learning_rate * factor
+            d_adam.learning_rate = self.config.current_d_learning_rate * factor
 
     def measure_share_done(self) -> tf.Tensor:
         """How much of the run was done before this step: a float32 scalar in [0, 1)."""
@@ -151,7 +167,7 @@ class DCGAN:
         """One update on a real and a fake batch, each normalized by its own statistics."""
         self.discriminator.iterate_spectral_norms()
         # Outside the tape: no weight of D is involved, and slopes are taken at augmented images.
-        real, fake = self.augment(real), self.augment(fake)
+        real, fake = self.draws.augment(real), self.draws.augment(fake)
         with tf.GradientTape() as tape:
             real_logits, fake_logits, slopes = self.judge(real, fake, y)
             d_loss_real, d_loss_fake = self.loss.discriminator(real_logits, fake_logits)
@@ -187,8 +203,8 @@ class DCGAN:
         with tape:  # resumes recording
             real_logits = None
             if self.loss.compares:
-                real_logits = self.judge_in_training(self.augment(real), y)
-            fake_logits = self.judge_in_training(self.augment(fake), y)
+                real_logits = self.judge_in_training(self.draws.augment(real), y)
+            fake_logits = self.judge_in_training(self.draws.augment(fake), y)
             g_loss = self.loss.generator(real_logits, fake_logits)
             scaled_loss = self.g_optimizer.scale_loss(g_loss)
 
@@ -202,12 +218,12 @@ class DCGAN:
 
     def make_dropout_key(self) -> tf.Tensor:
         """(2,) int64: a function of the seed, the step and the number of this pass through D."""
-        seed = self.config.seed + (FIRST_DROPOUT + next(self.d_passes) << 32)
+        seed = self.config.seed + (FIRST_DROPOUT + next(self.draws.d_passes) << 32)
         return tf.stack([tf.constant(seed, tf.int64), self.steps_done + 1])
 
     def update_network_weights(self, optimizer, tape, scaled_loss, network) -> None:
         weights = network.trainable_variables
-        gradients = tape.gradient(scaled_loss, weights)
+        gradients = average_over_replicas(tape.gradient(scaled_loss, weights))
         if self.config.l2:
             # Not a term of the loss: an AddN would get a third summand, and its order varies.
             factor = optimizer.scale_loss(tf.constant(self.config.l2))  # like the gradients
@@ -225,13 +241,24 @@ class DCGAN:
         rates = {"learning_rate": self.g_scaler.inner_optimizer.learning_rate.value}
         if self.config.d_learning_rate:
             rates["d_learning_rate"] = self.d_scaler.inner_optimizer.learning_rate.value
-        return rates
+        return {name: self.replicas.read(rate) for name, rate in rates.items()}
 
     def read_loss_scales(self) -> dict[str, tf.Tensor]:
         """The dynamic loss scales by name, scalars; empty unless training in float16."""
         if not self.uses_scalers:
             return {}
         return {
-            "g_loss_scale": self.g_scaler.dynamic_scale.value,
-            "d_loss_scale": self.d_scaler.dynamic_scale.value,
+            "g_loss_scale": self.replicas.read(self.g_scaler.dynamic_scale.value),
+            "d_loss_scale": self.replicas.read(self.d_scaler.dynamic_scale.value),
         }
+
+
+class StepDraws(threading.local):
+    """What the step being traced has not used yet: the changes for its next batches, and the number
+    of its next pass through D, which has dropout of its own.
+
+    Local to a thread, because TensorFlow traces each replica's step in one.
+    """
+
+    def __init__(self):
+        self.augment, self.d_passes = UNCHANGING, itertools.count()

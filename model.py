@@ -252,7 +252,11 @@ def make_enlarging_conv(
 
 def make_batch_norm(config: NetworkConfig, channels: int, name: str) -> ops.BatchNorm:
     return ops.BatchNorm(
-        channels, epsilon=config.bn_epsilon, statistics=config.bn_statistics, name=name
+        channels,
+        epsilon=config.bn_epsilon,
+        statistics=config.bn_statistics,
+        synchronized=config.sync_batch_norm,
+        name=name,
     )
 
 

@@ -9,6 +9,12 @@ import math
 import keras
 import tensorflow as tf
 
+from distribution import (
+    average_over_replicas,
+    count_replicas,
+    measure_shape_over_replicas,
+    take_rows_of_replica,
+)
 from kernels import convolution
 from kernels.resize import RESIZED_KERNEL, apply_conv_to_resized_maps
 
@@ -205,14 +211,24 @@ class BatchNorm(Layer):
     float32. Inference uses the moving statistics, or, with `statistics` "batch", those of its
     batch, as the paper's own code does. The moving variance uses the unbiased estimate, times
     n/(n-1), as TensorFlow 1's fused op did.
+
+    synchronized: where several devices train, whether statistics are those of all their images. If
+    not, each normalizes by those of its own, and the moving statistics take their mean.
     """
 
     def __init__(
-        self, channels: int, *, epsilon: float = 1e-5, statistics: str = "moving", name: str
+        self,
+        channels: int,
+        *,
+        epsilon: float = 1e-5,
+        statistics: str = "moving",
+        synchronized: bool = True,
+        name: str,
     ):
         super().__init__(name)
         self.epsilon = epsilon
         self.statistics = statistics
+        self.synchronized = synchronized
         self.gamma = self.weight("gamma", (channels,), "ones")
         self.beta = self.weight("beta", (channels,))
         self.moving_mean = self.weight("moving_mean", (channels,), "zeros", trainable=False)
@@ -224,7 +240,21 @@ class BatchNorm(Layer):
             self.gamma.assign(normal_initializer(seed, 1.0, stddev)(self.gamma.shape))
 
     def call(self, x, training: bool):
-        use_batch = training or self.statistics == "batch"
+        if not training:
+            return self._normalize_on_one_device(x, use_batch=self.statistics == "batch")[0]
+
+        if self.synchronized and count_replicas() > 1:
+            weights = self.gamma.value, self.beta.value
+            maps, mean, variance = normalize_over_replicas(x, *weights, self.epsilon)
+        else:
+            maps, *own = self._normalize_on_one_device(x, use_batch=True)
+            mean, variance = average_over_replicas(own)
+        self._update_moving_statistic(self.moving_mean, mean, x.dtype)
+        self._update_moving_statistic(self.moving_variance, variance, x.dtype)
+        return maps
+
+    def _normalize_on_one_device(self, x, *, use_batch: bool):
+        """(x normalized by the batch's statistics or the moving ones, mean, unbiased variance)."""
         empty = tf.constant([], tf.float32)
         is_flat = len(x.shape) == 2
 
@@ -237,16 +267,50 @@ class BatchNorm(Layer):
             epsilon=self.epsilon,
             is_training=use_batch,
         )
-        if training:
-            self._update_moving_statistic(self.moving_mean, mean, x.dtype)
-            self._update_moving_statistic(self.moving_variance, variance, x.dtype)
-        return maps[:, 0, 0] if is_flat else maps  # (B, 1, 1, channels) -> (B, channels)
+        maps = maps[:, 0, 0] if is_flat else maps  # (B, 1, 1, channels) -> (B, channels)
+        return maps, mean, variance
 
     def _update_moving_statistic(self, moving, batch, dtype) -> None:
         # A step that overflows is skipped, so it must not change the statistics either.
         if dtype == tf.float16:
             batch = tf.where(tf.math.is_finite(batch), batch, moving.value)
         moving.assign(moving.value * BN_MOMENTUM + batch * (1 - BN_MOMENTUM))
+
+
+def normalize_over_replicas(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float):
+    """(x normalized, mean, unbiased variance): what `BatchNorm` computes from one device's images,
+    from those of all replicas.
+
+    x (B, ..., channels), gamma, beta, mean and variance (channels,); the last four are float32. The
+    gradient is written out, so that it is one tensor for each input and no AddN gets a third
+    summand. Both directions average two vectors over the replicas, in one all-reduce.
+    """
+    axes, count = [*range(len(x.shape) - 1)], count_replicas()
+    images = count * tf.reduce_prod(tf.shape(x)[:-1])  # and positions
+
+    @tf.custom_gradient
+    def normalize(x, gamma, beta):
+        wide = tf.cast(x, tf.float32)
+        own = [tf.reduce_mean(wide, axes), tf.reduce_mean(tf.square(wide), axes)]
+        mean, square = average_over_replicas(own)
+        variance = tf.maximum(square - tf.square(mean), 0.0)
+        scale = tf.math.rsqrt(variance + epsilon)
+        normalized = (wide - mean) * scale
+
+        def differentiate(upstream, *_):
+            """For L, the sum of all replicas' losses; dL/dgamma and dL/dbeta by these images."""
+            slope = tf.cast(upstream, tf.float32)
+            own = [tf.reduce_mean(slope, axes), tf.reduce_mean(slope * normalized, axes)]
+            shift, stretch = average_over_replicas(own)
+            of_x = gamma * scale * (slope - shift - normalized * stretch)
+            share = tf.cast(images, tf.float32) / count
+            return tf.cast(of_x, x.dtype), own[1] * share, own[0] * share
+
+        return (tf.cast(normalized * gamma + beta, x.dtype), mean, variance), differentiate
+
+    maps, mean, variance = normalize(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
+    others = tf.cast(tf.maximum(images - 1, 1), tf.float32)
+    return maps, mean, variance * tf.cast(images, tf.float32) / others
 
 
 def iterate_power(kernel: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
@@ -313,6 +377,10 @@ def measure_batch_deviation(x: tf.Tensor) -> tf.Tensor:
     Image i is in group i mod M, with M = B // 4, as in the paper's code. So a group has 4 images,
     or more if B is not a multiple of 4; up to 7 images are one group. One matrix subtracts the
     mean, so that the gradient of x is one tensor.
+
+    Of R replicas, each has every R-th image of the batch, so that groups are the same whatever R
+    is, as long as each replica's B is a multiple of 4. Otherwise its groups are those of its own
+    images.
     """
     images = tf.range(tf.shape(x)[0])
     groups = images % tf.maximum(tf.shape(x)[0] // DEVIATION_GROUP, 1)
@@ -331,7 +399,9 @@ def drop_units(x: tf.Tensor, share: float, key: tf.Tensor) -> tf.Tensor:
     key: (2,) int64. The choice depends on it alone, with XLA too: XLA draws the same bits with
     Philox, but turns them into other floats, so this compares the bits.
     """
-    bits = tf.random.stateless_uniform(tf.shape(x), key, None, None, tf.uint32, alg="philox")
+    shape = measure_shape_over_replicas(x)
+    bits = tf.random.stateless_uniform(shape, key, None, None, tf.uint32, alg="philox")
+    bits = take_rows_of_replica(bits)
     is_kept = bits >= tf.constant(round(share * 2**32), tf.uint32)
     return x * tf.cast(is_kept, x.dtype) / (1 - share)
 

@@ -18,6 +18,7 @@ from config.stored import write_config
 from data.given_arrays import check_training_images, take_training_labels
 from data.labels import Labels
 from data.split import Split, split_rows_for_holdout
+from distribution import settle_replicas
 from evaluate.monitor import Monitor
 from evaluate.report import write_report_of_run
 from gan import DCGAN
@@ -120,7 +121,7 @@ def train_on_dataset(
         labels = take_training_labels(config, labels, len(images))
         config = take_dataset_into_settings(config.resolve(), images, place)
         config = give_run_an_id(complete_training_settings_from_data(config, images, labels))
-        config = keep_images_per_step_of_checkpoints(config)
+        config = keep_images_per_step_of_checkpoints(settle_replicas(config))
         set_tensorflow_options_for_training(config)
         split = split_rows_for_holdout(images, config.holdout)
         announce_held_out_images(split)
@@ -176,7 +177,7 @@ def train_or_raise_divergence(
     """Like `train`, but raises DivergedError at the first loss that is not finite."""
     config = keep_planned_steps(config)
     precision = choose_precision_for_device(config.mixed_precision)
-    jit = choose_jit_for_device(config.jit)
+    jit = choose_jit_for_device(config.jit, is_distributed=config.is_distributed)
     dcgan = DCGAN(config, precision=precision, jit=jit)
     checkpoints = Checkpoints(dcgan, config)
     start, count = checkpoints.restore(), len(split.training)

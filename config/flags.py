@@ -34,6 +34,7 @@ NOT_CARRIED_OVER = (
     "augment_share",
     "augment_ramp",
     "older_images_per_step",
+    "replicas",
     "planned_steps",
     "epoch_sizes",
     "run_id",
@@ -333,6 +334,12 @@ def collect_given_settings() -> dict:
             f"--{one} and --{other} cannot be combined. "
             f"Received: {given[one]} and {given[other]}. Drop one of them."
         )
+    if {"batch_size", "global_batch_size"} <= {*given}:
+        raise ValueError(
+            "--batch_size and --global_batch_size cannot be combined: one is of each device, the "
+            f"other of all. Received: {given['batch_size']} and {given['global_batch_size']}. Drop "
+            "one of them."
+        )
     return given if FLAGS.config is None else _read_config_flag(given) | given
 
 
@@ -343,6 +350,8 @@ def _read_config_flag(given: dict) -> dict:
     stored = read_json_settings(path)
     _check_config_names(stored)
     replaced = LENGTHS if any(name in given for name in LENGTHS) else ()
+    if "batch_size" in given:
+        replaced = (*replaced, "global_batch_size")
     for name in (*NOT_CARRIED_OVER, *replaced):
         stored.pop(name, None)
 

@@ -35,6 +35,7 @@ class NetworkConfig:
     stem_norm: str  # channels or units
     bn_statistics: str  # moving or batch, in inference
     bn_epsilon: float
+    sync_batch_norm: bool  # if several devices train them
     gain_stddev: float
     conv_init: str  # truncated or normal
     seed: int

@@ -320,7 +320,46 @@ class Config:
         flag=False,
     )
     batch_size: int = declare_setting(
-        64, TRAINING, "images per discriminator update (paper: 128)", low=1, high=65536
+        64,
+        TRAINING,
+        "images per discriminator update, on each device (paper: 128)",
+        low=1,
+        high=65536,
+    )
+    global_batch_size: int | None = declare_setting(
+        None,
+        TRAINING,
+        "images per discriminator update on all devices together, instead of --batch_size",
+        low=1,
+        high=MAX_COUNT,
+    )
+    distribute: str = declare_setting(
+        "auto",
+        TRAINING,
+        "share each step among this machine's devices; auto: if it has more than one GPU",
+        choices=("auto", "off", "mirrored"),
+        hparam=False,
+    )
+    virtual_devices: int = declare_setting(
+        1,
+        TRAINING,
+        "split the CPU into this many devices, to try --distribute without GPUs",
+        low=1,
+        high=16,
+        hparam=False,
+    )
+    replicas: int = declare_setting(
+        1,
+        TRAINING,
+        "how many devices share each step; taken from the machine",
+        low=1,
+        high=MAX_COUNT,
+        flag=False,
+    )
+    sync_batch_norm: bool = declare_setting(
+        True,
+        TRAINING,
+        "normalize by the statistics of all devices' images; otherwise each device by its own",
     )
     learning_rate: float = declare_setting(
         2e-4, TRAINING, "learning rate of Adam (paper, section 4)", low=1e-9, high=1
@@ -619,8 +658,18 @@ class Config:
         return self.d_updates + (self.g_updates if self.alternate else 0)
 
     @property
+    def is_distributed(self) -> bool:
+        """Whether steps go through tf.distribute, as they may even on one device."""
+        return self.distribute == "mirrored" or self.replicas > 1
+
+    @property
+    def images_per_batch(self) -> int:
+        """Images per update, of all replicas."""
+        return self.batch_size * self.replicas
+
+    @property
     def images_per_step(self) -> int:
-        return self.batch_size * self.batches_per_step
+        return self.images_per_batch * self.batches_per_step
 
     @property
     def penalties(self) -> dict[str, float]:
@@ -629,7 +678,7 @@ class Config:
 
     @property
     def images_per_penalty(self) -> int:
-        """How many images of a batch each penalty uses: R1 real ones, R2 fake ones."""
+        """How many of a replica's images each penalty uses: R1 real ones, R2 fake ones."""
         return max(1, round(self.penalty_batch * self.batch_size))
 
     @property
@@ -719,6 +768,7 @@ class Config:
             stem_norm=self.resolve().stem_norm,
             bn_statistics=self.bn_statistics,
             bn_epsilon=self.bn_epsilon,
+            sync_batch_norm=self.sync_batch_norm,
             gain_stddev=self.gain_stddev,
             conv_init=self.conv_init,
             seed=self.seed,

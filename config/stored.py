@@ -116,6 +116,8 @@ def change_settings(stored: Config, given: dict, *, for_training: bool = False) 
         if name not in fixed or value not in (None, "auto")
     }
     given = set_other_lengths_back(given)
+    if "batch_size" in given:  # each replica's, unless that of all is given too
+        given = {"global_batch_size": None} | given
     rates = ("learning_rate", "d_learning_rate")
     if any(given.get(name, getattr(stored, name)) != getattr(stored, name) for name in rates):
         given.setdefault("halvings", 0)

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from config.settings import Config
+from distribution import count_replicas
 
 ADAM_EPSILON = 1e-8  # TensorFlow 1's, Theano's and PyTorch's default; Keras' own is 1e-7
 
@@ -64,6 +65,12 @@ class Adam(keras.optimizers.Adam):
 
     def adam_epsilon_at(self, step):
         return self.epsilon
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        """Keras would add up the gradients of all replicas, but `DCGAN` has averaged them."""
+        if count_replicas() > 1:
+            return grads_and_vars
+        return super()._all_reduce_sum_gradients(grads_and_vars)
 
 
 class KingmaAdam(Adam):

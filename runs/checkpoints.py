@@ -142,8 +142,7 @@ class Checkpoints:
                 self.config.run_dir,
             )
         # Otherwise the learning rates in the checkpoint would override the flags.
-        self.g_adam.learning_rate = self.config.current_learning_rate
-        self.d_adam.learning_rate = self.config.current_d_learning_rate
+        self.dcgan.set_learning_rates()
 
         if path and not int(self.step):
             logging.info(

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from config.settings import Config
 from config.stored import read_config
 
-STEP_SIZE_SETTINGS = ("batch_size", "d_updates", "g_updates", "alternate")  # images per step
+# Images per step.
+STEP_SIZE_SETTINGS = ("batch_size", "replicas", "d_updates", "g_updates", "alternate")
 
 
 class Progress(NamedTuple):
@@ -82,12 +83,16 @@ def derive_older_images_per_step(config: Config) -> int:
 
 
 def describe_changes_of_step_size(config: Config, stored: Config) -> str:
-    """For example "--batch_size is 16 now and was 8"; empty if images per step are unchanged."""
+    """For example "--batch_size is 16 now and was 8"; empty if images per step are unchanged.
+
+    replicas, which is no flag, is "the number of devices".
+    """
     if config.images_per_step == stored.images_per_step:
         return ""
     values = {name: (getattr(config, name), getattr(stored, name)) for name in STEP_SIZE_SETTINGS}
+    words = {"replicas": "the number of devices"}
     return ", ".join(
-        f"--{name} is {now} now and was {before}"
+        f"{words.get(name, f'--{name}')} is {now} now and was {before}"
         for name, (now, before) in values.items()
         if now != before
     )

@@ -87,11 +87,63 @@ def choose_precision_for_device(wanted: str) -> str:
     return "bfloat16" if BFLOAT16_CPU_FLAGS & _read_cpu_flags() else "float32"
 
 
-def choose_jit_for_device(wanted: str) -> bool:
-    """`auto` -> True on a GPU only: on a CPU, XLA makes convolutions ten times slower."""
+def choose_jit_for_device(wanted: str, *, is_distributed: bool = False) -> bool:
+    """`auto` -> True on a GPU only: on a CPU, XLA makes convolutions ten times slower.
+
+    XLA cannot compile the step of several devices, so `auto` is then False. Raises ValueError for
+    `on`.
+    """
     import tensorflow as tf
 
+    if is_distributed and wanted == "on":
+        raise ValueError(
+            "--jit=on needs a step on one device: XLA cannot compile one that several devices "
+            "share. Received: on. Try --jit=auto, or --distribute=off."
+        )
+    if is_distributed:
+        return False
+
     return wanted == "on" or (wanted == "auto" and bool(tf.config.list_physical_devices("GPU")))
+
+
+def count_gpus() -> int:
+    """How many GPUs TensorFlow uses; unlike `list_devices_for_replicas`, it does not start it."""
+    import tensorflow as tf
+
+    return len(tf.config.list_physical_devices("GPU"))
+
+
+def list_devices_for_replicas() -> list[str]:
+    """The GPUs, or else the CPU, as one device or as the virtual ones that it is split into."""
+    import tensorflow as tf
+
+    return [device.name for device in tf.config.list_logical_devices(find_device_type())]
+
+
+def split_cpu_for_trials(count: int) -> None:
+    """Makes TensorFlow see the CPU as `count` devices; 1 leaves it whole.
+
+    Raises ValueError on a machine with a GPU, or once TensorFlow has started.
+    """
+    import tensorflow as tf
+
+    if count == 1:
+        return
+    if find_device_type() == "GPU":
+        raise ValueError(
+            "--virtual_devices splits a CPU, for trials without a GPU. "
+            f"Received: {count} on a machine with a GPU. Try --virtual_devices=1."
+        )
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    parts = [tf.config.LogicalDeviceConfiguration()] * count
+    try:
+        if len(tf.config.get_logical_device_configuration(cpu) or ()) != count:
+            tf.config.set_logical_device_configuration(cpu, parts)
+    except RuntimeError as error:
+        raise ValueError(
+            "--virtual_devices must be set before TensorFlow starts. "
+            f"Received: {count}, too late. Start a new process."
+        ) from error
 
 
 def _read_cpu_flags() -> set[str]:

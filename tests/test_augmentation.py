@@ -329,7 +329,7 @@ def test_a_penalty_is_of_the_gradient_at_what_is_seen(tiny):
         tape.watch(seen)
         logits = dcgan.discriminator(seen, None, training=True)
     slope = np.sum(tape.gradient(logits, seen).numpy() ** 2) / 6
-    dcgan.augment = Augmenter(tf.constant(np.stack([DRAWS, DRAWS[::-1]])))
+    dcgan.draws.augment = Augmenter(tf.constant(np.stack([DRAWS, DRAWS[::-1]])))
     found = dcgan.update_discriminator(images, images, None)["r1"]
     assert float(found) == pytest.approx(slope, rel=1e-5)
 

@@ -325,7 +325,7 @@ def test_each_pass_of_each_step_drops_units_of_its_own(tiny, monkeypatch):
     dcgan.train_step.python_function(*batch(config))
     assert len(keys) == 2 * 2 + 2
     for step in (1, 0):
-        dcgan.d_passes = itertools.count()
+        dcgan.draws.d_passes = itertools.count()
         dcgan.steps_done.assign(step)
         keys += [(*dcgan.make_dropout_key().numpy(),) for _ in range(6)]
     assert len({*keys[:12]}) == 12

@@ -9,6 +9,7 @@ from common import ROOT
 ORDER = [  # each may import from those in the lines above its own, and from itself
     ["system"],
     ["config"],
+    ["distribution"],
     ["losses", "augmentation", "kernels", "utils", "data"],
     ["ops"],
     ["model"],

@@ -9,6 +9,7 @@ from pathlib import Path
 from augmentation import describe_augmentation, settle_augmentation
 from config.settings import Config
 from data.load import Outlook, choose_crop_and_resize
+from distribution import settle_replicas
 from runs.checkpoints import read_progress
 from runs.claims import find_process_in_run_folders
 from runs.history import describe_earlier_training, locate_metrics, read_seconds_of_training
@@ -41,7 +42,7 @@ def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = 
     others: folders of runs; if one of them turns out to have the same images, it continues instead.
     """
     found = {"c_dim": outlook.channels, "label_names": outlook.label_names}
-    config = dataclasses.replace(config, **found).resolve()
+    config = settle_replicas(dataclasses.replace(config, **found).resolve())
     earlier = describe_earlier_training(config)  # now, with the settings that training compares
     # The pixels will decide which images are held out.
     training = outlook.images - round(config.holdout * outlook.images)
@@ -83,7 +84,8 @@ def summarize_dry_run(config: Config, outlook: Outlook) -> str:
     held_out = round(config.holdout * images)  # their pixels will decide which ones
     told = f", about {held_out:,} of them held out" if held_out else ""
     is_exact = outlook.is_exact and not held_out
-    jit = "with XLA" if choose_jit_for_device(config.jit) else "without XLA"
+    uses_jit = choose_jit_for_device(config.jit, is_distributed=config.is_distributed)
+    jit = "with XLA" if uses_jit else "without XLA"
     disk = images * math.prod(config.network_config().image_shape)
     return (
         f"images   {up_to}{images:,}{skips}: {choose_crop_and_resize(config)}{told}\n"
