@@ -108,10 +108,6 @@ class DCGAN:
         if self.config.lr_decay == "none":
             return
         factor = LEARNING_RATE_DECAYS[self.config.lr_decay](self.measure_share_done())
-        self.set_learning_rates(factor)
-
-    def set_learning_rates(self, factor: float | tf.Tensor = 1.0) -> None:
-        """Sets them to the settings' times `factor`."""
         with self.replicas.scope():
             g_adam, d_adam = self.g_scaler.inner_optimizer, self.d_scaler.inner_optimizer
             g_adam.learning_rate = self.config.current_learning_rate * factor

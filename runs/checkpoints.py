@@ -142,7 +142,9 @@ class Checkpoints:
                 self.config.run_dir,
             )
         # Otherwise the learning rates in the checkpoint would override the flags.
-        self.dcgan.set_learning_rates()
+        with self.dcgan.replicas.scope():
+            self.g_adam.learning_rate = self.config.current_learning_rate
+            self.d_adam.learning_rate = self.config.current_d_learning_rate
 
         if path and not int(self.step):
             logging.info(
