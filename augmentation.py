@@ -163,9 +163,6 @@ class Augmenter:
         return augment_images(images, next(self.remaining))
 
 
-UNCHANGING = Augmenter()
-
-
 def vary_real_batches(reals: list[tf.Tensor], drawn: dict[str, tf.Tensor]) -> list[tf.Tensor]:
     """Real batches (B, H, W, C) float32, mirrored and dithered as `draw_changes` says."""
     if "mirrored" in drawn:

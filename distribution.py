@@ -52,7 +52,9 @@ def _divide_global_batch(images: int, replicas: int) -> int:
 def _announce_replicas(config: Config) -> None:
     kind, count = find_device_type(), config.replicas
     devices = f"one {kind}" if count == 1 else f"{count} {kind}s"
-    if config.virtual_devices > 1:
+    if kind == "GPU":
+        devices += ", without XLA"
+    elif count > 1:
         devices = f"{count} virtual devices on one CPU, for trials"
     logging.info(
         "distributed over %s: %s images each, %s in a batch.",
@@ -76,12 +78,12 @@ class Replicas:
         return self.strategy.scope() if self.strategy else contextlib.nullcontext()
 
     def run(self, step: Callable, batches: tuple, drawn: dict[str, tf.Tensor]) -> dict:
-        """step(*batches, drawn) on every replica with its share; returns the results of all.
+        """step(*batches, drawn) on every replica, each with its share; returns the results of all.
 
-        batches: tensors whose first axis is that of the images, or None; drawn: tensors with that
-        axis second; R images of R replicas are a multiple of each axis. step returns a dict of
-        means over its images, which are averaged, and of one row per image, which are joined in the
-        order of the images.
+        batches: tensors (N, ...), or None, and drawn: tensors (M, N, ...), for N images; N is a
+        multiple of R, the number of replicas. Replica r takes the images r, r + R, r + 2R, ...,
+        so that a step of several batches leaves it a share of each. step returns a dict of means
+        over its images, which are averaged, and of rows, one per image, which are put in order.
         """
         if self.strategy is None:
             return step(*batches, drawn)
@@ -100,7 +102,7 @@ class Replicas:
         values = self.strategy.experimental_local_results(result)
         if not values[0].shape.rank:
             return sum(values[1:], values[0]) / self.count  # in a fixed order, unlike an AddN
-        rows = tf.stack(values, 1)  # (B, R, n): replica r has the rows r, r + R, r + 2R, ...
+        rows = tf.stack(values, 1)  # R tensors (B, n) -> (B, R, n)
         return tf.reshape(rows, (-1, *rows.shape[2:]))  # -> (B * R, n)
 
     def read(self, variable: tf.Variable) -> tf.Variable:

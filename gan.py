@@ -7,7 +7,7 @@ import threading
 import tensorflow as tf
 
 import ops
-from augmentation import UNCHANGING, Augmenter, vary_real_batches
+from augmentation import Augmenter, vary_real_batches
 from averaging import AveragedGenerator
 from config.checks import check_training_settings
 from config.settings import MAX_COUNT, Config
@@ -97,8 +97,7 @@ class DCGAN:
 
     def update_networks(self, real, z, y, drawn) -> dict[str, tf.Tensor]:
         """The step of one replica, with its share of what `train_step` takes."""
-        self.draws.augment = Augmenter(drawn.get("augmented"))
-        self.draws.d_passes = itertools.count()
+        self.draws.restart(drawn.get("augmented"))
         batches = self.split_batches(real, z, y, drawn)
         update = self.alternate_updates if self.config.alternate else self.update_in_turn
         return update(batches)
@@ -257,4 +256,8 @@ class StepDraws(threading.local):
     """
 
     def __init__(self):
-        self.augment, self.d_passes = UNCHANGING, itertools.count()
+        self.restart()
+
+    def restart(self, augmented: tf.Tensor | None = None) -> None:
+        """For a new step. augmented: as in `augmentation.draw_changes`; None: no changes."""
+        self.augment, self.d_passes = Augmenter(augmented), itertools.count()

@@ -52,6 +52,7 @@ CASES = {
     "average": {"ema_half_life": 500.0, "lr_decay": "cosine", "l2": 1e-3, "d_updates": 2},
     "local": {"sync_batch_norm": False},
     "float16": {"precision": "float16"},
+    "overflow": {"precision": "float16", "loss_scale": 2.0**24},
 }
 for preset, settings in PRESETS.items():
     CASES[preset] = settings
@@ -69,6 +70,7 @@ def compare(case: dict, replicas: int) -> dict:
     """The largest differences of results and of variables, and whether all replicas are equal."""
     precision = case.pop("precision", "float32")
     adam.ADAM_EPSILON = case.pop("adam_epsilon", 1.0)
+    loss_scale = case.pop("loss_scale", None)
     one = Config(**(NETWORKS | case | {"stem_width": 32, "batch_size": SHARE * replicas}))
     several = dataclasses.replace(one, batch_size=SHARE, replicas=replicas, distribute="mirrored")
 
@@ -76,6 +78,11 @@ def compare(case: dict, replicas: int) -> dict:
     images = rng.integers(0, 256, (IMAGES, 16, 16, 3), dtype=np.uint8)
     y = np.eye(3, dtype=np.float32)[np.arange(IMAGES) % 3] if one.y_dim else None
     trained = [DCGAN(config, precision=precision) for config in (one, several)]
+    if loss_scale:
+        for dcgan in trained:
+            with dcgan.replicas.scope():
+                dcgan.g_scaler.dynamic_scale.assign(loss_scale)
+                dcgan.d_scaler.dynamic_scale.assign(loss_scale)
     calls = [range(step, step + 1) for step in range(STEPS)]
     runs = [list(Steps(dcgan, images, y).run(calls)) for dcgan in trained]
     return {

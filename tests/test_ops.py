@@ -124,6 +124,28 @@ def test_batch_norm_by_the_batch_is_numpys_and_moves_nothing(shape):
     np.testing.assert_array_equal(layer.moving_mean, np.zeros(5))
 
 
+@pytest.mark.parametrize("shape", [(6, 5), (6, 3, 4, 5)])
+def test_batch_norm_over_replicas_is_the_fused_op_where_there_is_one(shape):
+    """Its result, its statistics and its gradients; tests/replicas_against_one.py has several."""
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(1, 2, shape), tf.float32)
+    layer = ops.BatchNorm(5, name="norm")
+    layer.gamma.assign(rng.normal(1, 0.1, 5))
+    weights = [layer.gamma.value, layer.beta.value]
+
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        fused = layer(x, training=True)
+        maps, mean, variance = ops.normalize_over_replicas(x, *weights, layer.epsilon)
+        losses = [tf.reduce_sum(tf.sin(y)) for y in (fused, maps)]
+    np.testing.assert_allclose(maps, fused, atol=1e-5)
+    np.testing.assert_allclose(layer.moving_mean, 0.1 * mean, rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance, 0.9 + 0.1 * variance, rtol=1e-5)
+    pairs = zip(*(tape.gradient(loss, [x, *weights]) for loss in losses), strict=True)
+    for expected, gradient in pairs:
+        np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-5)
+
+
 def spectral_layers():
     seed = keras.random.SeedGenerator(5)
     conv = ops.Conv(8, 6, kernel_size=4, name="conv", seed=seed)

@@ -43,6 +43,14 @@ def test_json_errors_name_the_file(tmp_path):
         make_config_from_dict([], "x.json")
 
 
+def test_a_batch_size_replaces_a_global_one(tiny):
+    stored = tiny(global_batch_size=64, batch_size=32, replicas=2)
+    assert change_settings(stored, {"steps": 9}).global_batch_size == 64
+    assert change_settings(stored, {"batch_size": 8}).global_batch_size is None
+    both = {"batch_size": 8, "global_batch_size": 16}  # a preset and a flag
+    assert change_settings(stored, both).global_batch_size == 16
+
+
 def test_a_run_keeps_its_networks_and_takes_new_lengths():
     stored = Config(c_dim=3, steps=100).resolve()
     longer = change_settings(

@@ -27,6 +27,19 @@ def test_precision_and_jit_are_chosen_by_the_machine(monkeypatch):
         )
         assert devices.choose_precision_for_device("auto") == precision
     assert devices.choose_jit_for_device("auto")
+    assert not devices.choose_jit_for_device("auto", is_distributed=True)
+    with pytest.raises(ValueError, match="--jit=on needs a step on one device"):
+        devices.choose_jit_for_device("on", is_distributed=True)
+
+
+def test_only_a_cpu_is_split_and_only_before_tensorflow_starts(monkeypatch):
+    assert tf.config.list_logical_devices("CPU")  # TensorFlow has started
+    devices.split_cpu_for_trials(1)
+    with pytest.raises(ValueError, match=r"before TensorFlow starts.*2, too late"):
+        devices.split_cpu_for_trials(2)
+    monkeypatch.setattr(devices, "find_device_type", lambda: "GPU")
+    with pytest.raises(ValueError, match=r"splits a CPU.*Try --virtual_devices=1"):
+        devices.split_cpu_for_trials(2)
 
 
 @pytest.mark.slow
