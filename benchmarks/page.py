@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import app, flags
@@ -92,15 +92,11 @@ def visit_in_firefox(address: str) -> dict:
 
 
 def wait_for_sheet(evaluate: Callable) -> dict:
-    """What `READ` gives once the contact sheet is full."""
-    return next(filter(None, poll(evaluate, READ % SHEET)))
-
-
-def poll(evaluate: Callable, code: str) -> Iterator:
-    """The answers of a page, asked every twentieth of a second."""
+    """What `READ` gives once the contact sheet is full. evaluate: runs code in the page."""
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
-        yield evaluate(code)
+        if answer := evaluate(READ % SHEET):
+            return answer
         time.sleep(0.05)
     sys.exit(f"error: The page took more than {SECONDS} seconds.")
 

@@ -111,7 +111,6 @@ ARMS = {
     "modern, faster": Arm(
         "--preset modern --learning_rate 2e-3 --d_learning_rate 8e-4", speed="modern"
     ),
-    "modern, batch 32": Arm("--preset modern --batch_size 32"),
     "modern, linear, resize": Arm("--preset modern --lr_decay linear --upsample resize"),
     "modern, relativistic": Arm("--preset modern --loss relativistic"),
     "modern, bce": Arm("--preset modern --loss bce"),

@@ -209,4 +209,5 @@ def trace_portable_graph():
 
 
 def convolves_on_cpu() -> bool:
+    """Whether to compute by a CPU's forms: on a machine without a GPU, and in portable graphs."""
     return _traces_portable_graph.get() or not tf.config.list_physical_devices("GPU")

@@ -21,6 +21,7 @@ from runs.checkpoint_files import (
     list_steps_in_checkpoint_list,
 )
 from runs.claims import CLAIM_FILE
+from runs.commands import spell_flag
 from runs.progress import list_epoch_sizes, read_run_settings_before_flags
 from system.files import find_free_name, keep_copy_aside, put_aside, write_atomic
 from system.text import join_names_for_error
@@ -99,7 +100,9 @@ def _describe_changed_settings_of_new_start(config: Config) -> str:
     """What differs from the run that was there: " It had --stem_width=32 (now 512)."; else ""."""
     stored = read_run_settings_before_flags(config)
     names = [name for name in NETWORK_SETTINGS if getattr(stored, name) != getattr(config, name)]
-    flags = [f"--{name}={getattr(stored, name)} (now {getattr(config, name)})" for name in names]
+    flags = [
+        f"{spell_flag(name, getattr(stored, name))} (now {getattr(config, name)})" for name in names
+    ]
     return f" It had {join_names_for_error(flags)}." if flags else ""
 
 
