@@ -50,7 +50,12 @@ def test_penalties_are_refused_in_float16_from_python_too(tiny):
 
 
 @pytest.mark.parametrize(
-    ("precision", "tolerance"), [("float32", 1e-4), ("float16", 0.02), ("bfloat16", 0.05)]
+    ("precision", "tolerance"),
+    [
+        ("float32", 1e-4),
+        pytest.param("float16", 0.02, marks=pytest.mark.slow),
+        pytest.param("bfloat16", 0.05, marks=pytest.mark.slow),
+    ],
 )
 def test_jit_equals_no_jit(precision, tolerance, tiny):
     config = tiny(g_updates=1)
