@@ -32,8 +32,12 @@ def fit_linear_svm(rows: np.ndarray, classes: np.ndarray, count: int, *, c: floa
     For each class, with s = 1 for its rows and -1 for the others, it minimizes
     |w|^2 / 2 + b^2 / 2 + c sum max(0, 1 - s (x w + b))^2, all classes at once by L-BFGS. That loss
     is divided by c N here, so that it starts at 1 for each class and TOLERANCE means the same for
-    every c.
+    every c. The best w_k is a sum of rows, so with fewer rows than values it is searched there.
     """
+    if len(rows) < rows.shape[1]:
+        values, basis = find_basis(rows)
+        svm = fit_linear_svm(values, classes, count, c=c)
+        return LinearSvm(basis @ svm.weights, svm.bias)
     signs = np.where(classes[:, None] == np.arange(count), 1, -1).astype(np.float32)  # (N, K)
     shape = (rows.shape[1] + 1, count)  # the bias is the last row
     decay = 1 / (c * len(rows))
@@ -55,3 +59,15 @@ def fit_linear_svm(rows: np.ndarray, classes: np.ndarray, count: int, *, c: floa
         )
     both = found.x.reshape(shape).astype(np.float32)  # ((d + 1) * K,) -> (d + 1, K)
     return LinearSvm(both[:-1], both[-1])
+
+
+def find_basis(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """values (N, r) and an orthonormal basis (d, r) with rows = values @ basis.T, for N < d.
+
+    From the eigenvectors of rows @ rows.T, which are cheap, as N is small. Directions that hold
+    less than float32 can tell from zero are left out.
+    """
+    powers, vectors = np.linalg.eigh(rows @ rows.T)  # (N,), (N, N)
+    kept = powers > 1e-6 * powers[-1]
+    lengths, vectors = np.sqrt(powers[kept]), vectors[:, kept]
+    return vectors * lengths, rows.T @ (vectors / lengths)
