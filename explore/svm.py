@@ -8,6 +8,7 @@ MOST_ITERATIONS = 500
 # An iteration that lowers the loss by less is the last. With a tenth of it, fits on MNIST took a
 # third longer and classified just as well.
 TOLERANCE = 1e-6
+WIDE = 4  # values a row: with fewer, `find_basis` takes longer than it saves
 
 
 class LinearSvm:
@@ -32,10 +33,11 @@ def fit_linear_svm(rows: np.ndarray, classes: np.ndarray, count: int, *, c: floa
     For each class, with s = 1 for its rows and -1 for the others, it minimizes
     |w|^2 / 2 + b^2 / 2 + c sum max(0, 1 - s (x w + b))^2, all classes at once by L-BFGS. That loss
     is divided by c N here, so that it starts at 1 for each class and TOLERANCE means the same for
-    every c. The best w_k is a sum of rows, so with fewer rows than values it is searched there.
+    every c. The best w_k is a sum of rows: with far more values than rows, it is searched there.
     """
-    if len(rows) < rows.shape[1]:
-        values, basis = find_basis(rows)
+    if rows.shape[1] > WIDE * len(rows):
+        with threadpool_limits(1):
+            values, basis = find_basis(rows)
         svm = fit_linear_svm(values, classes, count, c=c)
         return LinearSvm(basis @ svm.weights, svm.bias)
     signs = np.where(classes[:, None] == np.arange(count), 1, -1).astype(np.float32)  # (N, K)
@@ -62,9 +64,9 @@ def fit_linear_svm(rows: np.ndarray, classes: np.ndarray, count: int, *, c: floa
 
 
 def find_basis(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """values (N, r) and an orthonormal basis (d, r) with rows = values @ basis.T, for N < d.
+    """values (N, r) and an orthonormal basis (d, r) with rows = values @ basis.T.
 
-    From the eigenvectors of rows @ rows.T, which are cheap, as N is small. Directions that hold
+    From the eigenvectors of rows @ rows.T, which are cheap while N is small. Directions that hold
     less than float32 can tell from zero are left out.
     """
     powers, vectors = np.linalg.eigh(rows @ rows.T)  # (N,), (N, N)

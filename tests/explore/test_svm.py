@@ -18,15 +18,16 @@ def measure_loss(rows, classes, weights, bias, c: float) -> float:
     return loss
 
 
-@pytest.mark.parametrize("values", [40, 100])  # fewer and more than rows
+@pytest.mark.parametrize("values", [40, 300])  # fewer than rows, and far more
 @pytest.mark.parametrize("c", [1e-4, 1e-2])
 def test_loss_and_weights_are_those_of_scikit_learn(c, values, monkeypatch):
     monkeypatch.setattr(svm_module, "TOLERANCE", 1e-9)
     rng = np.random.default_rng(0)
     classes = np.arange(60) % 3
-    rows = rng.normal(size=(60, values)) + rng.normal(size=(3, values))[classes]
-    rows = rows.astype(np.float32)
-    rows *= 10
+    centres = rng.normal(size=(3, values))
+    rows, fresh = (
+        10 * (rng.normal(size=(60, values)) + centres[classes]).astype(np.float32) for _ in range(2)
+    )
     svm = fit_linear_svm(rows, classes, 3, c=c)
     oracle = LinearSVC(C=c, tol=1e-8, max_iter=100_000).fit(rows, classes)
     best = measure_loss(rows, classes, oracle.coef_.T, oracle.intercept_, c)
@@ -36,15 +37,14 @@ def test_loss_and_weights_are_those_of_scikit_learn(c, values, monkeypatch):
     assert svm.weights.T / scale == pytest.approx(oracle.coef_ / scale, abs=0.02)
     monkeypatch.undo()
     svm = fit_linear_svm(rows, classes, 3, c=c)
-    fresh = rng.normal(size=(50, values)).astype(np.float32)
     assert (svm.classify(fresh) == oracle.predict(fresh)).mean() >= 0.95
 
 
 def test_equal_rows_are_no_trouble():
-    rows = np.repeat(np.array([[1, 0, 2, 0, 1], [0, 1, 0, 3, 1]], np.float32), 2, 0)
+    rows = np.tile(np.array([[1, 0, 2, 0, 1], [0, 1, 0, 3, 1]], np.float32), (1, 4)).repeat(2, 0)
     svm = fit_linear_svm(rows, np.array([0, 0, 1, 1]), 2, c=1.0)
     assert svm.classify(rows).tolist() == [0, 0, 1, 1]
-    nothing = fit_linear_svm(np.zeros((2, 3), np.float32), np.array([0, 1]), 2, c=1.0)
+    nothing = fit_linear_svm(np.zeros((2, 9), np.float32), np.array([0, 1]), 2, c=1.0)
     assert not nothing.weights.any()
 
 
