@@ -127,12 +127,12 @@ def perform_dry_run_action(given: dict, _) -> None:
     from data.load import probe_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id
     from runs.dataset import list_runs_that_may_have_dataset
-    from runs.gone_dataset import explain_gone_dataset_of_run
+    from runs.gone_dataset import explain_dataset_of_run
 
     config = give_run_an_id(find_run_to_train(given))
     others = list_runs_that_may_have_dataset(config, given)
     check_run_owns_its_folders(config)
-    with explain_gone_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
+    with explain_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
         outlook = probe_dataset(config)
     devices.quietly_import_tensorflow()
     from training.dry_run import describe_dry_run
@@ -144,7 +144,7 @@ def perform_train_action(given: dict, _) -> dict | None:
     from data.load import load_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id, lock_run_folders
     from runs.dataset import find_run_of_same_images
-    from runs.gone_dataset import explain_gone_dataset_of_run
+    from runs.gone_dataset import explain_dataset_of_run
     from system.files import check_folder_writable
 
     config = give_run_an_id(find_run_to_train(given))
@@ -153,7 +153,7 @@ def perform_train_action(given: dict, _) -> dict | None:
     with lock_run_folders(config):
         check_run_owns_its_folders(config)
         # Before TensorFlow, so that bad images are reported at once.
-        with explain_gone_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
+        with explain_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
             pack = load_dataset(config)
         reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
 

@@ -27,14 +27,25 @@ class Labels:
     y: np.ndarray
 
 
+class LabelsError(ValueError):
+    """A dataset does not have the labels that were asked for."""
+
+
 def read_dataset_labels(config: Config, source: Source, files: Sequence[str]) -> Labels | None:
     """The labels that `config.labels` asks for; None when it asks for none.
 
-    files: the names of the images, in the order of the rows of y. Raises ValueError when there are
+    files: the names of the images, in the order of the rows of y. Raises LabelsError when there are
     no such labels.
     """
     if config.labels == "none":
         return None
+    try:
+        return _read_labels_of_kind(config, source, files)
+    except ValueError as error:
+        raise LabelsError(error) from error
+
+
+def _read_labels_of_kind(config: Config, source: Source, files: Sequence[str]) -> Labels:
     if config.labels == "folder":
         return _read_folder_labels(source, files)
     if config.labels == "own":

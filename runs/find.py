@@ -29,6 +29,7 @@ from runs.not_found import (
     dataset_may_be_of_run,
     explain_missing_run,
     explain_mistyped_run,
+    has_other_place,
     run_fits_request,
     suggest_label_flag_for_run,
 )
@@ -150,9 +151,13 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     if mistake := suggest_label_flag_for_run(found, given):
         raise ValueError(mistake)
     _check_run_has_networks_of_preset(given, wanted, found)
-    if not uses_dataset and "dataset" in given and not dataset_may_be_of_run(found, wanted.dataset):
+    may_be_other = has_other_place(found, wanted.dataset) or not dataset_may_be_of_run(
+        found, wanted.dataset
+    )
+    if not uses_dataset and "dataset" in given and may_be_other:
         text = "%s was trained on %s; --dataset=%s is not needed here and is ignored."
-        logging.info(text, found.run_dir, found.dataset, wanted.dataset)
+        before = found.dataset_place or found.dataset
+        logging.info(text, found.run_dir, before, wanted.dataset)
         given = {name: value for name, value in given.items() if name != "dataset"}
     return change_settings(found, _drop_preset_for_existing_run(given))
 

@@ -1,4 +1,4 @@
-"""Error messages for a run whose images are no longer where its config.json says."""
+"""Error messages for a run whose images are gone, or are not those of the command."""
 
 import contextlib
 from pathlib import Path
@@ -6,12 +6,14 @@ from pathlib import Path
 from config.catalog import NAMED_SETS
 from config.settings import Config
 from data.find import MissingDatasetError, NoImagesError
+from data.labels import LabelsError
 from runs.find import read_run
+from runs.not_found import has_other_place
 
 
 @contextlib.contextmanager
-def explain_gone_dataset_of_run(config: Config, *, is_typed: bool):
-    """Makes an error about missing images mention the run that was trained on them.
+def explain_dataset_of_run(config: Config, *, is_typed: bool):
+    """Makes an error about missing images, or their labels, mention the run that it is about.
 
     is_typed: whether the user gave --dataset. If so, the error also says what is wrong with it.
     """
@@ -29,6 +31,15 @@ def explain_gone_dataset_of_run(config: Config, *, is_typed: bool):
                 "images, give their new place as --dataset to continue that run."
             ) from error
         raise ValueError(_describe_gone_dataset(config, is_missing=is_missing)) from error
+    except LabelsError as error:
+        run = read_run(config.run_dir)
+        if run is None or not has_other_place(run, config.dataset):
+            raise
+        raise ValueError(
+            f"{run.run_dir} was trained on {run.dataset_place} with --labels={run.labels}. "
+            f"Received: {config.dataset}, without such labels. For these images, start another run "
+            "with --out_name=NAME."
+        ) from error
 
 
 def _is_empty_folder(path: Path) -> bool:

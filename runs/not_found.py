@@ -44,6 +44,12 @@ def dataset_may_be_of_run(run: Config, dataset: str) -> bool:
     )
 
 
+def has_other_place(run: Config, dataset: str) -> bool:
+    """Whether --dataset leads to a file or folder other than the one with the run's images."""
+    path = Path(dataset).expanduser().resolve()
+    return path.exists() and run.dataset_place not in ("", str(path))
+
+
 def _list_flags_unfit_for_run(run: Config, wanted: Config, given: dict) -> list[str]:
     """The given flags that ask for networks of another shape than the run's."""
     asked = [name for name in NETWORK_SETTINGS if given.get(name) not in (None, "auto")]

@@ -230,6 +230,20 @@ def test_a_dataset_that_is_not_the_runs_is_said_not_to_be_used(trained, messages
     assert line.endswith("--dataset=robots is not needed here and is ignored.")
 
 
+def test_other_images_of_the_same_name_are_said_not_to_be_used(trained, messages, tmp_path):
+    mine, others = tmp_path / "mine" / "faces", tmp_path / "others" / "faces"
+    others.mkdir(parents=True)
+    config = trained(dataset=str(mine), dataset_place=str(mine))
+    find_run({"out_dir": config.out_dir, "dataset": str(others)})
+    assert messages[-1] == (
+        f"{config.run_dir} was trained on {mine}; --dataset={others} is not needed here and is "
+        "ignored."
+    )
+    count = len(messages)
+    find_run({"out_dir": config.out_dir, "dataset": str(mine)})
+    assert len(messages) == count
+
+
 def test_a_run_that_has_only_its_best_checkpoint_can_still_be_drawn_from(trained):
     config = trained()
     config.checkpoint_path.rename(config.best_path)

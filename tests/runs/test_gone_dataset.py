@@ -1,5 +1,6 @@
 """A run whose images are no longer where its config.json says: the line says so, and the remedy."""
 
+import numpy as np
 import pytest
 from program import is_one_line, run_here
 
@@ -10,8 +11,9 @@ from config.stored import write_config
 def run_on(tiny):
     """A factory of the folder of a run that was trained on `dataset`, at `place`."""
 
-    def make(dataset, place=""):
-        config = tiny(dataset=str(dataset), dataset_place=str(place), out_name="run").resolve()
+    def make(dataset, place="", **settings):
+        places = {"dataset": str(dataset), "dataset_place": str(place)}
+        config = tiny(**places, out_name="run", **settings).resolve()
         config.checkpoint_path.mkdir(parents=True)
         (config.checkpoint_path / "step-1.index").touch()
         write_config(config)
@@ -75,3 +77,15 @@ def test_a_named_set_is_fetched_as_ever(run_on, tmp_path, capsys):
     run = run_on("lsun")
     said = refused(capsys, run, "--train")
     assert said.startswith(f"There is no lsun in {tmp_path}/data. Run python download.py lsun")
+
+
+def test_labels_that_only_the_runs_images_have(run_on, tmp_path, capsys):
+    labelled, others = tmp_path / "digits.npz", tmp_path / "digits.npy"
+    images = np.zeros((8, 8, 8), np.uint8) + np.arange(8, dtype=np.uint8)[:, None, None]
+    np.savez(labelled, images=images, labels=np.arange(8) % 2)
+    np.save(others, images)
+    run = run_on(labelled, labelled, labels="own")
+    assert refused(capsys, run, "--train", f"--dataset={others}") == (
+        f"{run} was trained on {labelled} with --labels=own. Received: {others}, without such "
+        "labels. For these images, start another run with --out_name=NAME."
+    )
