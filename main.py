@@ -48,7 +48,7 @@ try:
         find_run_to_train,
     )
     from system import console, devices
-    from system.files import expand_home
+    from system.files import COPY_RUN, check_folder_writable, expand_home
     from system.signals import Interruption, die_quietly_of_a_closed_pipe
 except ModuleNotFoundError as error:  # as happens without .venv
     end_without_package(error)
@@ -145,11 +145,10 @@ def perform_train_action(given: dict, _) -> dict | None:
     from runs.claims import check_run_owns_its_folders, give_run_an_id, lock_run_folders
     from runs.dataset import find_run_of_same_images
     from runs.gone_dataset import explain_dataset_of_run
-    from system.files import check_folder_writable
 
     config = give_run_an_id(find_run_to_train(given))
     check_run_knows_its_dataset(config)
-    check_folder_writable(config.run_dir)
+    check_folder_writable(config.run_dir, "give another --out_name or --out_dir")
     with lock_run_folders(config):
         check_run_owns_its_folders(config)
         # Before TensorFlow, so that bad images are reported at once.
@@ -176,6 +175,7 @@ def reject_wrong_label_flag(config: Config, label_names: tuple[str, ...] | None)
 
 def perform_sample_action(given: dict, _) -> dict:
     config = find_run(given)
+    check_folder_writable(config.sample_path, "add --sample_dir=FOLDER")
     devices.quietly_import_tensorflow()
     from sample import sample
 
@@ -185,6 +185,7 @@ def perform_sample_action(given: dict, _) -> dict:
 
 def perform_visualize_action(given: dict, _) -> dict:
     config = find_run(given)
+    check_folder_writable(config.sample_path, "add --sample_dir=FOLDER")
     devices.quietly_import_tensorflow()
     from visualize import visualize
 
@@ -206,6 +207,7 @@ def perform_evaluate_action(given: dict, _) -> dict:
     config = find_run(given, uses_dataset=True)
     names = choose_metrics_of_run(FLAGS.evaluate, config)
     check_run_knows_its_dataset(config)
+    check_folder_writable(config.run_dir, COPY_RUN)
     pack = load_dataset(config)
     devices.quietly_import_tensorflow()
     from evaluate.evaluation import evaluate
@@ -220,6 +222,7 @@ def perform_evaluate_action(given: dict, _) -> dict:
 def perform_export_action(given: dict, wanted: set[str]) -> dict:
     config, names = find_run(given), choose_export_formats(wanted)
     check_formats_fit_statistics(names, config.bn_statistics)
+    check_folder_writable(config.run_dir, COPY_RUN)
     devices.quietly_import_tensorflow()
     from export.exporting import export_run
 
@@ -252,6 +255,7 @@ def open_in_browser(path: Path) -> None:
 
 def perform_freeze_action(given: dict, _) -> dict:
     config = find_run(given)
+    check_folder_writable(config.run_dir, COPY_RUN)
     devices.quietly_import_tensorflow()
     from export.frozen import write_frozen_graphs
 
@@ -271,6 +275,7 @@ def perform_explore_action(given: dict, wanted: set[str]) -> dict:
 
 def perform_report_action(given: dict, _) -> dict:
     config = find_run_to_report(given)
+    check_folder_writable(config.run_dir, COPY_RUN)
     from report.document import write_html_report
 
     console.print_result(f"the report is {write_html_report(config)}")

@@ -57,7 +57,15 @@ class Sampler:
         )
 
     def images(self, seed: int, count: int, label: str | None = None) -> np.ndarray:
-        """uint8 (count, H, W, C): what --sample, --seed and --label write to files."""
+        """uint8 (count, H, W, C): what --sample, --seed and --label write to files.
+
+        Raises ValueError unless seed and count are whole numbers.
+        """
+        for name, number in (("seed", seed), ("count", count)):
+            if not isinstance(number, int | np.integer):
+                raise ValueError(
+                    f"{name} must be a whole number. Received: {number!r}. Give an int."
+                )
         return self.draw(*self.choose_latents_and_labels(seed, count, label))[:count]
 
     def choose_latents_and_labels(self, seed: int, count: int, label: str | None = None) -> tuple:

@@ -284,9 +284,9 @@ def run_training_steps(
                 monitor.keep_best_scored_checkpoint(step)
             if is_done or stopping:
                 break
-        if not is_done:
-            announce_stop_of_training(step)
-            pictures.write_film_of_training(step)  # takes seconds; the state is already saved
+    if not is_done:
+        announce_stop_of_training(step)
+        pictures.write_film_of_training(step)  # takes seconds, which a signal may now cut short
     return is_done
 
 

@@ -92,7 +92,9 @@ def write_report_of_run(config: Config, *, needs_scores: bool = False) -> Path |
         folder.mkdir(parents=True, exist_ok=True)
         FileSeries(folder, what="the report").write_file_of_series(REPORT, content.getvalue())
     except Exception as error:  # the run's folder may hold anything
-        logging.warning("%s cannot be written: %s", folder / REPORT, explain_error(error))
+        reason = getattr(error, "strerror", None) or explain_error(error).rstrip(".")
+        text = "%s cannot be written: %s. --evaluate draws it again."
+        logging.warning(text, folder / REPORT, reason)
         return None
     return folder / REPORT
 

@@ -21,6 +21,7 @@ from explore.given_images import read_given_images
 from runs.find import find_run, find_run_unless_dataset_is_enough
 from system.console import print_result
 from system.devices import quietly_import_tensorflow
+from system.files import COPY_RUN, check_folder_writable
 
 
 def explore(
@@ -41,6 +42,7 @@ def explore(
         check_choices_fit_run(choices, run)
     config = run or Config(**apply_preset(given))
     folder = (run.run_dir if run else Path(config.out_dir).expanduser()) / "explore"
+    check_folder_writable(folder, COPY_RUN if run else "give another --out_dir")
 
     quietly_import_tensorflow()
     from explore.run import run_experiments

@@ -4,10 +4,14 @@ import importlib
 import json
 from pathlib import Path
 
+from absl import logging
+
 from export.card import build_model_card, limit_images_per_request
 from export.formats import FORMATS, explain_loading
 from export.source import Source
+from runs.checkpoint_files import list_checkpoints_to_continue, parse_checkpoint_step
 from runs.checkpoints import translate_write_errors
+from system.files import put_aside
 from system.written import replace_files, replace_folder
 
 CARD = "model_card.json"
@@ -29,6 +33,7 @@ def write_formats(source: Source, names: list[str]) -> dict[str, Path]:
     sizes = {name: len(content) for name, content in contents.items()}
     for name, module in modules.items():
         if FORMATS[name].is_folder:
+            _put_aside_if_checkpoint_is_gone(source, FORMATS[name].file)
             sizes[FORMATS[name].file] = _write_folder_of_format(source, name, module)
 
     entries = {FORMATS[name].file: _describe_format(source, name, sizes) for name in names}
@@ -74,8 +79,20 @@ def write_files_with_card(
     files |= {name: entry | {"step": step, "weights": weights} for name, entry in entries.items()}
     max_count = limit_images_per_request(source.generator.config)
     card = build_model_card(source.config, step, max_count, weights=weights) | {"files": files}
+    for name in contents:
+        _put_aside_if_checkpoint_is_gone(source, name)
     contents = contents | {CARD: json.dumps(card, indent=2).encode()}
     replace_files(source.folder, contents, what=what)
+
+
+def _put_aside_if_checkpoint_is_gone(source: Source, name: str) -> None:
+    """Renames a file or folder of an earlier step that no checkpoint could write again."""
+    step = read_card_entries(source.folder).get(name, {}).get("step", source.restored.step)
+    at_hand = {parse_checkpoint_step(path) for path in list_checkpoints_to_continue(source.config)}
+    if isinstance(step, int) and step not in {source.restored.step, *at_hand}:
+        aside = put_aside(source.folder / name).name
+        text = "%s was moved aside to %s: it is of step %s, whose checkpoint is gone."
+        logging.info(text, source.folder / name, aside, step)
 
 
 def read_card_entries(folder: Path) -> dict[str, dict]:

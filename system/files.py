@@ -14,6 +14,7 @@ from absl import logging
 from system.errors import add_path_to_errors
 from system.locks import try_to_own_file
 
+COPY_RUN = "copy the run to a folder that can be written to"  # if its own cannot
 # Without locks, a temporary file that nobody has written to for this long counts as a leftover.
 STALE_SECONDS = 3600
 ASIDE = ".aside.tmp"  # ends the name of a folder that is being replaced
@@ -106,13 +107,20 @@ def replace_folder_with_draft(draft: Path, path: Path) -> None:
                 os.replace(aside, path)
 
 
-def check_folder_writable(folder: Path) -> None:
-    """Raises ValueError if `folder` cannot be written or created: better now than after packing."""
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+def check_folder_writable(folder: Path, remedy: str) -> None:
+    """Raises ValueError if `folder` cannot be written or created: better now than after the work.
 
-    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+    remedy: what else the user may do, beginning with a verb.
+    """
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not existing.is_dir():
         raise ValueError(
-            f"--out_dir must be a writable folder. Received: {existing}. Give another one."
+            f"{folder} must be a folder. Received: a file, {existing}. Move it away, or {remedy}."
+        )
+    if not os.access(existing, os.W_OK):
+        raise ValueError(
+            f"{folder} must be writable. Received: {existing}, which is read-only. "
+            f"{remedy[0].upper()}{remedy[1:]}."
         )
 
 
@@ -170,10 +178,15 @@ def remove_temporary_leftovers(folder: Path) -> None:
 def _create_temporary_beside(path: Path, *, folder: bool) -> Path:
     """Creates an empty file or folder in the folder of `path`."""
     draft = _name_temporary_beside(path)
-    if folder:
-        draft.mkdir(parents=True)
-    else:
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    try:
+        if folder:
+            draft.mkdir(parents=True)
+        else:
+            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    except OSError as error:
+        if error.filename == os.fspath(draft):  # a name that says nothing to the user
+            error.filename = os.fspath(path)
+        raise
     return draft
 
 

@@ -69,8 +69,8 @@ def call(capsys):
         ),
         (
             ["--out_dir", "README.md"],
-            f"error: --out_dir must be a writable folder. Received: {ROOT}/README.md. "
-            f"Give another one.",
+            f"error: README.md/digits-64x64 must be a folder. Received: a file, {ROOT}/README.md. "
+            "Move it away, or give another --out_name or --out_dir.",
         ),
         (
             ["--epoch", "2", "--steps", "3"],

@@ -155,3 +155,12 @@ def test_a_larger_set_that_lacks_an_image_is_put_aside(trained, messages):
     assert tree(folder.with_name("seed_0.1")) == before
     reason = "it held 9 images of step 5 (now without 000003.png), more than the new 5"
     assert f"{folder} was moved aside to seed_0.1: {reason} images of step 5." in messages
+
+
+def test_what_is_no_whole_number_is_told(trained):
+    sampler = Sampler(trained())
+    with pytest.raises(ValueError, match=r"^count must be a whole number\. Received: 2\.5\."):
+        sampler.images(seed=0, count=2.5)
+    with pytest.raises(ValueError, match=r"^seed must be a whole number\. Received: 'x'\."):
+        sampler.images(seed="x", count=4)
+    assert len(sampler.images(np.int64(7), np.int32(2))) == 2

@@ -69,3 +69,23 @@ def test_a_file_that_the_user_changed_is_moved_aside(source, messages):
     write_formats(source, ["safetensors"])
     assert path.with_name("weights.1.safetensors").read_bytes() == b"mine"
     assert any("was moved aside to weights.1.safetensors" in message for message in messages)
+
+
+def test_an_export_whose_checkpoint_is_gone_is_moved_aside(source, messages):
+    paths = write_formats(source, ["saved_model", "safetensors"])
+    write_formats(source, ["safetensors"])
+    before = paths["safetensors"].read_bytes()
+    assert not paths["safetensors"].with_name("weights.1.safetensors").exists()
+
+    later = dataclasses.replace(source, restored=source.restored._replace(step=9))
+    write_formats(later, ["saved_model", "safetensors"])
+    assert paths["safetensors"].with_name("weights.1.safetensors").read_bytes() == before
+    assert paths["saved_model"].with_name("saved_model.1").is_dir()
+    line = f"{paths['safetensors']} was moved aside to weights.1.safetensors: it is of step 3, "
+    assert line + "whose checkpoint is gone." in messages
+    assert read_card_entries(source.folder)["weights.safetensors"]["step"] == 9
+
+    (source.config.checkpoint_path).mkdir(parents=True)
+    (source.config.checkpoint_path / "step-9.index").touch()
+    write_formats(source, ["safetensors"])  # step 9 could be exported again
+    assert not paths["safetensors"].with_name("weights.2.safetensors").exists()

@@ -275,7 +275,8 @@ def test_places_that_cannot_be_written_are_one_line(place, command, small_disk, 
         )
     code, said = command("--train", "--steps=1", f"--out_dir={out}")
     assert code == 1 and is_one_line(said), said
-    assert "--out_dir must be a writable folder" in said or "cannot be used" in said
+    told = "must be writable", "must be a folder", "cannot be used"
+    assert any(words in said for words in told)
     assert not (tmp_path / "data" / ".packs").exists()
 
 

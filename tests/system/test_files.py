@@ -134,10 +134,23 @@ def test_what_is_appended_is_there_whole_or_not_at_all(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_told_with_the_folder_that_exists(tmp_path):
     (tmp_path / "file").touch()
-    check_folder_writable(tmp_path / "a" / "b")
+    check_folder_writable(tmp_path / "a" / "b", "give another one")
     assert not (tmp_path / "a").exists()
-    with pytest.raises(ValueError, match=rf"Received: {tmp_path}/file\. Give another one\."):
-        check_folder_writable(tmp_path / "file" / "run")
+    line = rf"Received: a file, {tmp_path}/file\. Move it away, or give another one\."
+    with pytest.raises(ValueError, match=line):
+        check_folder_writable(tmp_path / "file" / "run", "give another one")
+
+
+def test_an_error_names_the_file_and_not_its_temporary(tmp_path):
+    for folder in (False, True):
+        (tmp_path / "file").touch()
+        path = tmp_path / "file" / "seed_0"
+        with (
+            pytest.raises(NotADirectoryError) as error,
+            files.create_temporary_path(path, folder=folder),
+        ):
+            pass
+        assert error.value.filename == str(path)
 
 
 @pytest.mark.parametrize("links_work", [True, False])
