@@ -3,7 +3,7 @@
 import dataclasses
 
 from config.stored import derive_out_settings_of_folder, write_config
-from runs.checkpoint_files import list_checkpoints, parse_checkpoint_step
+from runs.checkpoint_files import list_checkpoints_to_continue, parse_checkpoint_step
 from runs.checkpoints import Checkpoints
 from runs.commands import spell_command_for_run
 from system.locks import find_locked_folder, locked_folder_is_in_place
@@ -13,20 +13,22 @@ def check_run_is_in_place(checkpoints: Checkpoints, step: int, *, saves: bool) -
     """Raises ValueError if the run, which this thread has locked, has been moved or removed.
 
     It would go on in a second folder of the old name. A run that was moved has its checkpoints, and
-    will do the steps after the last one again, with their logs and pictures. If it was removed, or
-    nobody knows where it is, and if `saves`, the state after `step` steps is first saved in its old
-    place.
+    will do the steps after the last one again, with their logs and pictures; without one, it will
+    start over. If it was removed, or nobody knows where it is, and if `saves`, the state after
+    `step` steps is first saved in its old place.
     """
     config = checkpoints.config
     if locked_folder_is_in_place(config.run_dir):
         return
 
-    place = find_locked_folder(config.run_dir)
+    place, way_on = find_locked_folder(config.run_dir), "To continue"
     if place:
         config = dataclasses.replace(config, **derive_out_settings_of_folder(place))
         told = f"was moved to {place} while it trained, and training stopped at step {step:,}."
-        if kept := list_checkpoints(config.checkpoint_path):
+        if kept := list_checkpoints_to_continue(config):
             told += f" The last checkpoint is of step {parse_checkpoint_step(kept[-1]):,}."
+        else:
+            told, way_on = f"{told} It has no checkpoint yet.", "To start over"
     else:
         told = "was moved or removed while it trained, and training stopped."
         if saves:
@@ -35,6 +37,5 @@ def check_run_is_in_place(checkpoints: Checkpoints, step: int, *, saves: bool) -
             checkpoints.save(step)
             told += f" Step {step:,} was saved in the old place."
     raise ValueError(
-        f"{checkpoints.config.run_dir} {told} To continue: "
-        f"{spell_command_for_run(config, '--train')}"
+        f"{checkpoints.config.run_dir} {told} {way_on}: {spell_command_for_run(config, '--train')}"
     )

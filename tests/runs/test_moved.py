@@ -43,6 +43,17 @@ def test_a_renamed_run_goes_on_from_its_last_checkpoint(training):
     assert not config.run_dir.exists()
 
 
+def test_a_run_renamed_before_its_first_checkpoint_starts_over(tiny):
+    config = tiny(out_name="run").resolve()
+    with lock_folder(config.run_dir):
+        moved = config.run_dir.rename(config.run_dir.with_name("faces"))
+        with pytest.raises(ValueError, match=r"at step 7\. It has no checkpoint yet\.") as error:
+            check_run_is_in_place(Checkpoints(DCGAN(config), config), 7, saves=True)
+    command = f"python main.py --out_dir={moved.parent} --out_name=faces --train"
+    assert str(error.value).endswith(f"To start over: {command}")
+    assert not config.run_dir.exists()
+
+
 def test_a_removed_run_is_saved_in_its_old_place(training):
     config = training.config
     shutil.rmtree(config.run_dir)
