@@ -1,6 +1,9 @@
-"""What happens to a run whose folder is renamed, moved or removed while it trains."""
+"""What happens to a run whose folder, or a folder in it, is moved or removed while it trains."""
 
 import dataclasses
+from pathlib import Path
+
+from absl import logging
 
 from config.stored import derive_out_settings_of_folder, write_config
 from runs.checkpoint_files import list_checkpoints_to_continue, parse_checkpoint_step
@@ -39,3 +42,20 @@ def check_run_is_in_place(checkpoints: Checkpoints, step: int, *, saves: bool) -
     raise ValueError(
         f"{checkpoints.config.run_dir} {told} {way_on}: {spell_command_for_run(config, '--train')}"
     )
+
+
+def remake_folder_in_run(run_dir: Path, folder: Path) -> bool:
+    """Makes a folder of a run again, with a line, if it was removed; returns whether it did.
+
+    A folder elsewhere stays away, since its disk may be gone. So does one in a run that is not in
+    its place: `check_run_is_in_place` deals with that. May raise OSError.
+    """
+    place, run = folder.resolve(), run_dir.resolve()
+    if folder.exists() or run not in place.parents or not run.is_dir():
+        return False
+
+    inside = [path for path in (place, *place.parents) if run in path.parents]
+    for path in reversed(inside):
+        path.mkdir(exist_ok=True)  # without its parents: the run may be moved at any moment
+    logging.info("%s was gone and was made again.", folder)
+    return True
