@@ -14,7 +14,13 @@ from evaluate.scores import SCORES_FILE
 from report.command import is_path_of_user
 from runs.checkpoint_files import list_checkpoints_to_continue
 from runs.claims import find_process_in_run_folders
-from runs.history import format_time_of_last_log, plan_total_steps, read_number_of_entry
+from runs.history import (
+    find_last_step_of_run,
+    format_time_of_last_training,
+    locate_metrics,
+    plan_total_steps,
+    read_number_of_entry,
+)
 from system.text import format_duration_in_words, join_names_for_error
 
 RUNNING, STOPPED, COMPLETE, EMPTY = "running", "stopped", "complete", "empty"
@@ -77,7 +83,7 @@ class ScoreRow(NamedTuple):
 
 def describe_state(config: Config, entries: list[dict]) -> State:
     """Whether it is training now, stopped or complete, and at which step."""
-    step = entries[-1]["step"] if entries else 0
+    step = find_last_step_of_run(config, entries)
     total = plan_total_steps(config, entries)
     is_complete = total is not None and 0 < total <= step
     share = min(step / total, 1.0) if total else None
@@ -109,7 +115,12 @@ def list_facts(config: Config, entries: list[dict]) -> list[tuple[str, str]]:
         facts.append(("steps", f"{last['step']:,} of {config.images_per_step} images"))
         facts += [("epochs", format_score(epoch))] if epoch > 0 else []
         facts += [("trained for", format_duration_in_words(seconds))] if seconds > 0 else []
-        facts.append(("last trained", format_time_of_last_log(config)))
+    elif step := find_last_step_of_run(config, entries):
+        path = locate_metrics(config)
+        lost = "logs/ is gone" if not path.parent.exists() else f"logs/{path.name} has no steps"
+        facts.append(("steps", f"{step:,} (from its checkpoint; {lost})"))
+    if find_last_step_of_run(config, entries):
+        facts.append(("last trained", format_time_of_last_training(config)))
     return facts
 
 

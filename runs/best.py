@@ -39,7 +39,8 @@ def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None
     """Makes <run>/best/ hold the checkpoint of `step`, and no other.
 
     evaluated: the steps whose scores the run knows. If best/ holds another step, the run has gone
-    back to before that step. Nobody knows which is better, so best/ is moved aside.
+    back to before that step, or has lost its metrics. Nobody knows which is better, so best/ is
+    moved aside.
 
     Where links work, it takes no room until the original is removed. A kill in between leaves the
     old one, the new one or both; `list_checkpoints` then takes the newer. May raise OSError.
@@ -50,18 +51,25 @@ def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None
     if not files:
         return
 
-    names = {f"step-{known}" for known in evaluated}
-    if any(path.name not in names for path in list_checkpoints(config.best_path)):
-        aside = put_aside(config.best_path)
-        logging.info(
-            "%s held the best checkpoint of later steps; it was moved aside to %s.",
-            *(config.best_path, aside.name),
-        )
+    kept = {parse_checkpoint_step(path) for path in list_checkpoints(config.best_path)}
+    if unknown := kept - evaluated:
+        _put_best_of_unknown_score_aside(config, max(unknown), step)
     _link_checkpoint_files(files, config.best_path)
     for path in sorted(config.best_path.glob("step-*.*"), reverse=True):
         # Also removes what a kill left of an earlier one: data without an index.
         if FILE_NAME.fullmatch(path.name) and parse_checkpoint_step(path) != step:
             path.unlink(missing_ok=True)
+
+
+def _put_best_of_unknown_score_aside(config: Config, old: int, step: int) -> None:
+    """old: the step that best/ holds; step: the one that takes its place."""
+    held = f"step {old:,}, whose score is no longer in logs/{locate_metrics(config).name}"
+    logging.info(
+        "%s held %s; it was moved aside to %s.",
+        config.best_path,
+        "the best checkpoint of later steps" if old > step else held,
+        put_aside(config.best_path).name,
+    )
 
 
 def put_best_checkpoint_of_run_back(config: Config) -> int:

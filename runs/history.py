@@ -19,6 +19,7 @@ from runs.checkpoint_files import (
     CHECKPOINT_LIST,
     list_checkpoints_to_continue,
     list_steps_in_checkpoint_list,
+    parse_checkpoint_step,
 )
 from runs.claims import CLAIM_FILE
 from runs.commands import spell_flag
@@ -187,12 +188,28 @@ def plan_total_steps(config: Config, entries: list[dict]) -> int | None:
     return config.total_steps(images, step=step, images_shown=round(epoch * images))
 
 
-def format_time_of_last_log(config: Config) -> str:
-    """When the run last logged a step, in local time; "never" without a log."""
+def find_last_step_of_run(config: Config, entries: list[dict]) -> int:
+    """The last step in metrics.jsonl; without `entries`, that of the checkpoint to continue, or 0.
+
+    entries: of metrics.jsonl, in order.
+    """
+    if entries:
+        return entries[-1]["step"]
+    return max(map(parse_checkpoint_step, list_checkpoints_to_continue(config)[-1:]), default=0)
+
+
+def format_time_of_last_training(config: Config) -> str:
+    """When the run last logged a step, in local time; without a log, when it saved its checkpoint.
+
+    "never" without either. The checkpoint of an import, at step 0, does not count.
+    """
     path = locate_metrics(config)
-    if not path.exists():
+    saved = [prefix.with_suffix(".index") for prefix in list_checkpoints_to_continue(config)[-1:]]
+    trained = [place for place in saved if parse_checkpoint_step(place)]
+    place = next((place for place in (path, *trained) if place.exists()), None)
+    if not place:
         return "never"
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(place.stat().st_mtime))
 
 
 def read_seconds_of_training(path: Path, step: int) -> float:

@@ -7,7 +7,13 @@ from config.stored import is_run_folder
 from runs.checkpoint_files import list_checkpoints_to_continue
 from runs.claims import find_process_in_run_folders
 from runs.find import read_run_settings
-from runs.history import format_time_of_last_log, locate_metrics, plan_total_steps, read_metrics
+from runs.history import (
+    find_last_step_of_run,
+    format_time_of_last_training,
+    locate_metrics,
+    plan_total_steps,
+    read_metrics,
+)
 from system.text import escape_unprintable
 
 HEADS = ("run", "dataset", "size", "steps", "epochs", "last trained", "")
@@ -35,14 +41,16 @@ def _describe_run(folder: Path) -> tuple[str, ...]:
     """The cells of a run's line."""
     config = read_run_settings(folder)
     entries = read_metrics(locate_metrics(config))
-    step, epoch = (entries[-1]["step"], entries[-1]["epoch"]) if entries else (0, 0.0)
+    step = find_last_step_of_run(config, entries)
+    # A checkpoint has its images only for TensorFlow, and steps may have had other sizes before.
+    epochs = f"{entries[-1]['epoch']:.4g}" if entries else "?" if step else "0"
     return (
         config.name,
         name_folder_after_dataset_setting(config.dataset),
         f"{config.width}x{config.height}",
         f"{step:,}",
-        f"{epoch:.4g}",
-        format_time_of_last_log(config),
+        epochs,
+        format_time_of_last_training(config),
         _describe_state(config, entries, step),
     )
 

@@ -1,9 +1,12 @@
-"""What happens to a run whose folder is renamed, moved or removed while it trains."""
+"""What happens to a run whose folder, or a folder in it, is moved or removed while it trains."""
 
 import dataclasses
+from pathlib import Path
+
+from absl import logging
 
 from config.stored import derive_out_settings_of_folder, write_config
-from runs.checkpoint_files import list_checkpoints, parse_checkpoint_step
+from runs.checkpoint_files import list_checkpoints_to_continue, parse_checkpoint_step
 from runs.checkpoints import Checkpoints
 from runs.commands import spell_command_for_run
 from system.locks import find_locked_folder, locked_folder_is_in_place
@@ -13,20 +16,22 @@ def check_run_is_in_place(checkpoints: Checkpoints, step: int, *, saves: bool) -
     """Raises ValueError if the run, which this thread has locked, has been moved or removed.
 
     It would go on in a second folder of the old name. A run that was moved has its checkpoints, and
-    will do the steps after the last one again, with their logs and pictures. If it was removed, or
-    nobody knows where it is, and if `saves`, the state after `step` steps is first saved in its old
-    place.
+    will do the steps after the last one again, with their logs and pictures; without one, it will
+    start over. If it was removed, or nobody knows where it is, and if `saves`, the state after
+    `step` steps is first saved in its old place.
     """
     config = checkpoints.config
     if locked_folder_is_in_place(config.run_dir):
         return
 
-    place = find_locked_folder(config.run_dir)
+    place, way_on = find_locked_folder(config.run_dir), "To continue"
     if place:
         config = dataclasses.replace(config, **derive_out_settings_of_folder(place))
         told = f"was moved to {place} while it trained, and training stopped at step {step:,}."
-        if kept := list_checkpoints(config.checkpoint_path):
+        if kept := list_checkpoints_to_continue(config):
             told += f" The last checkpoint is of step {parse_checkpoint_step(kept[-1]):,}."
+        else:
+            told, way_on = f"{told} It has no checkpoint yet.", "To start over"
     else:
         told = "was moved or removed while it trained, and training stopped."
         if saves:
@@ -35,6 +40,22 @@ def check_run_is_in_place(checkpoints: Checkpoints, step: int, *, saves: bool) -
             checkpoints.save(step)
             told += f" Step {step:,} was saved in the old place."
     raise ValueError(
-        f"{checkpoints.config.run_dir} {told} To continue: "
-        f"{spell_command_for_run(config, '--train')}"
+        f"{checkpoints.config.run_dir} {told} {way_on}: {spell_command_for_run(config, '--train')}"
     )
+
+
+def remake_folder_in_run(run_dir: Path, folder: Path) -> bool:
+    """Makes a folder of a run again, with a line, if it was removed; returns whether it did.
+
+    A folder elsewhere stays away, since its disk may be gone. So does one in a run that is not in
+    its place: `check_run_is_in_place` deals with that. May raise OSError.
+    """
+    place, run = folder.resolve(), run_dir.resolve()
+    if folder.exists() or run not in place.parents or not run.is_dir():
+        return False
+
+    inside = [path for path in (place, *place.parents) if run in path.parents]
+    for path in reversed(inside):
+        path.mkdir(exist_ok=True)  # without its parents: the run may be moved at any moment
+    logging.info("%s was gone and was made again.", folder)
+    return True

@@ -157,3 +157,15 @@ def test_the_snippet_for_python_works_as_it_stands(tmp_path, monkeypatch):
     assert names["drawn"].shape == (16, 16, 16, 1)
     assert [line["step"] for line in names["losses"]] == [1, 20, 40, 60]
     assert (tmp_path / "out" / "my-digits" / "samples" / "training.gif").is_file()
+
+
+def test_the_snippet_for_presets_gives_those_of_the_command():
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    section = text.partition("## From Python")[2].partition("\n## ")[0]
+    [snippet] = [s for s in re.findall(r"```python\n(.*?)```", section, re.DOTALL) if "preset" in s]
+    names = {}
+    exec(snippet, names)
+    config = names["config"]
+    assert {name: getattr(config, name) for name in PRESETS[MODERN]} == PRESETS[MODERN]
+    assert (config.output_height, config.stem_width, config.steps) == (16, 64, 60)
+    assert config.d_labels == "projection"  # which modern chooses for labels

@@ -13,7 +13,7 @@ from data.split import Split
 from runs.checkpoint_files import list_checkpoints
 from runs.commands import spell_command, spell_command_for_run
 from runs.find import read_all_runs
-from runs.history import ORIGIN_FILE
+from runs.history import ORIGIN_FILE, list_grids_of_run
 from runs.progress import (
     STEP_SIZE_SETTINGS,
     Progress,
@@ -188,9 +188,10 @@ def announce_end_of_training(
         f", {format_duration_in_words(seconds + seconds_before)} in all" if seconds_before else ""
     )
     print_result(f"trained for {format_duration_in_words(seconds)}{in_all}")
-    has_film = (config.sample_path / FILM).is_file()
-    film = f", and their animation is {FILM}" if has_film else ""
-    print_result(f"the grids are in {config.sample_path}{film}")
+    if list_grids_of_run(config):
+        has_film = (config.sample_path / FILM).is_file()
+        film = f", and their animation is {FILM}" if has_film else ""
+        print_result(f"the grids are in {config.sample_path}{film}")
     if report:
         print_result(f"scores, losses and grids in one picture: {report}")
     if best := _find_best_checkpoint_to_announce(config):

@@ -14,15 +14,18 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from runs.moved import remake_folder_in_run
+
 MIN_FREE_BYTES = 16e6  # on the disk, before the next try
 LENGTH = struct.Struct("<Q")  # the head of a record: the bytes of its content
 FRAME = 16  # bytes of a record besides its content: the length and two checksums
 
 
 class Events:
-    """Writes summaries into `folder`. What cannot be written is left out, with one warning.
+    """Writes summaries into a run's folder. What cannot be written is left out, with one warning.
 
-    Later steps try again, in a new file; the damaged one is cut back to its last whole record.
+    Later steps try again, in a new file; the damaged one is cut back to its last whole record. If
+    the file was removed, also with its folder, the next step begins a new one.
     """
 
     def __init__(self, folder: Path):
@@ -36,6 +39,7 @@ class Events:
     @contextlib.contextmanager
     def record_summaries_of_step(self, step: int):
         """In this block `tf.summary` writes for `step`; on exit, it is on disk or dropped."""
+        self._forget_removed_event_file()
         if self.writer is None and not self._start_event_file():
             yield
             return
@@ -64,6 +68,8 @@ class Events:
     def _start_event_file(self) -> bool:
         """Creates the next file; False when there is no room for one."""
         try:
+            remake_folder_in_run(self.folder.parent, self.folder)
+            self.folder.stat()  # or OSError: TensorFlow would make it, with a run that is gone
             if self.has_failed and shutil.disk_usage(self.folder).free < MIN_FREE_BYTES:
                 return False
 
@@ -75,6 +81,15 @@ class Events:
         if not is_whole:
             self._abandon_event_file()
         return is_whole
+
+    def _forget_removed_event_file(self) -> bool:
+        """Closes the file if somebody removed it; returns whether that was so."""
+        with contextlib.suppress(OSError, tf.errors.OpError):
+            if self.path is not None and not self.path.exists():
+                writer, self.writer, self.path = self.writer, None, None
+                writer.close()
+                return True
+        return False
 
     def _create_summary_writer(self) -> None:
         """Starts a writer and finds its file. Raises ValueError when none appears."""
@@ -102,7 +117,12 @@ class Events:
         return 0 < self.end == size
 
     def _abandon_event_file(self) -> None:
-        """Closes the file, cuts it back to its whole records, and warns the first time."""
+        """Closes the file, cuts it back to its whole records, and warns the first time.
+
+        There is nothing to warn of if it was removed: the next step begins a new one.
+        """
+        if self._forget_removed_event_file():
+            return
         with contextlib.suppress(OSError, tf.errors.OpError):
             self.close()
         with contextlib.suppress(OSError):

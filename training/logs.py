@@ -18,6 +18,7 @@ from runs.history import (
     locate_metrics,
     read_seconds_of_training,
 )
+from runs.moved import remake_folder_in_run
 from system.files import append_to_file_or_undo
 from training.events import Events
 from training.hparams import write_hparams_for_tensorboard
@@ -210,6 +211,7 @@ class Logs:
     def _append_metrics_line(self, line: str) -> None:
         """Adds a line, whole or not at all; warns about the first that cannot be written."""
         try:
+            remake_folder_in_run(self.config.run_dir, self.folder)
             append_to_file_or_undo(self.metrics_path, line.encode())
         except OSError as error:
             self.lost_lines += 1

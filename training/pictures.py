@@ -11,6 +11,7 @@ from data.batches import Order
 from data.label_choice import MAX_PICTURE_ROWS, list_picture_labels
 from model import Generator
 from runs.history import list_grids_of_run
+from runs.moved import remake_folder_in_run
 from sample import Sampler
 from system.written import FileSeries
 from training.logs import Logs
@@ -32,13 +33,16 @@ class Pictures:
         """generator: draws the pictures. live: if another one, TensorBoard shows its grids too."""
         self.config = config
         self.failed = False
-        self.files = FileSeries(config.sample_path, what="the pictures of training")
+        self.files = self._start_series_of_pictures()
         self.sampler = Sampler(config, generator)
         self.live_sampler = None if live in (None, generator) else Sampler(config, live)
         self.columns = COLUMNS_OF_LARGE if max(config.height, config.width) > LARGE else COLUMNS
         self.rows = list_picture_labels(config)[:MAX_PICTURE_ROWS] if config.y_dim else None
         self.count = self.columns * (self.columns if self.rows is None else len(self.rows))
         self.inputs = self._choose_fixed_latents()
+
+    def _start_series_of_pictures(self) -> FileSeries:
+        return FileSeries(self.config.sample_path, what="the pictures of training")
 
     def _choose_fixed_latents(self) -> tuple:
         z, _ = self.sampler.choose_latents_and_labels(self.config.seed, self.count)
@@ -96,6 +100,8 @@ class Pictures:
 
     def _write_picture_of_training(self, name: str, content: bytes) -> None:
         with self._warn_once_of_failed_picture():
+            if remake_folder_in_run(self.config.run_dir, self.config.sample_path):
+                self.files = self._start_series_of_pictures()  # the record was in that folder
             self.files.write_file_of_series(name, content)
 
     @contextlib.contextmanager

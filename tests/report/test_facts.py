@@ -33,9 +33,22 @@ def test_it_says_what_the_run_is_doing(tiny):
     state = describe_state(config, [entry(9)])
     assert state == (STOPPED, "Stopped at step 9 of 90; the same command resumes it", 0.1)
     assert describe_state(config, [entry(90)]) == (COMPLETE, "Complete: 90 steps", 1.0)
-    assert describe_state(config, []).kind == EMPTY
+    assert describe_state(tiny(out_name="new", steps=90), []).kind == EMPTY
     lost = describe_state(tiny(out_name="lost", steps=90), [entry(9)])
     assert lost.words == "Stopped at step 9 of 90; there is no checkpoint"
+
+
+def test_a_run_that_lost_its_log_has_the_steps_of_its_checkpoint(tiny):
+    config = add_checkpoint(tiny(steps=90))
+    words = "Stopped at step 5 of 90; the same command resumes it"
+    assert describe_state(config, []) == (STOPPED, words, 5 / 90)
+    facts = dict(list_facts(config, []))
+    assert facts["steps"] == "5 (from its checkpoint; logs/ is gone)"
+    assert facts["last trained"].startswith("20")
+    locate_metrics(config).parent.mkdir()
+    facts = dict(list_facts(config, []))
+    assert facts["steps"] == "5 (from its checkpoint; logs/metrics.jsonl has no steps)"
+    assert not {"steps", "last trained"} & {*dict(list_facts(tiny(out_name="new"), []))}
 
 
 def test_a_run_in_use_says_by_whom(tiny, held):

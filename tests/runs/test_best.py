@@ -64,6 +64,17 @@ def test_the_best_of_steps_that_the_run_went_back_from_is_put_aside(config, mess
     )
 
 
+def test_the_best_of_a_run_that_lost_its_metrics_is_put_aside(config, messages):
+    """By its owner, who removed logs/; the run itself never went back."""
+    keep_best_checkpoint(config, 1, {1})
+    keep_best_checkpoint(config, 3, {3})
+    assert files(config) == of_step(3)
+    assert messages == [
+        f"{config.best_path} held step 1, whose score is no longer in logs/metrics.jsonl; it was "
+        "moved aside to best.1."
+    ]
+
+
 def write_metrics(config, *scored):
     path = locate_metrics(config)
     path.parent.mkdir(parents=True)

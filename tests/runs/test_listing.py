@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -45,6 +46,24 @@ def test_a_run_that_has_epochs_left_says_so(tiny):
     config = make_run(tiny(out_name="run", epoch=25, epoch_sizes=(0, 64)), [40])  # 8 in an epoch
     [_, line] = format_runs(config.run_dir.parent).splitlines()
     assert line.endswith("  stopped before 200")
+
+
+def test_a_run_that_lost_its_log_has_the_steps_of_its_checkpoint(tiny):
+    """How many images its steps had, only TensorFlow could read."""
+    config = make_run(tiny(out_name="run", steps=600), [5, 202])
+    shutil.rmtree(config.run_dir / "logs")
+    index = config.checkpoint_path / "step-202.index"
+    when = time.mktime((2026, 11, 4, 9, 5, 0, 0, 0, -1))
+    os.utime(index, (when, when))
+    [_, line] = format_runs(config.run_dir.parent).splitlines()
+    assert line.endswith("16x16    202       ?  2026-11-04 09:05  stopped before 600")
+
+
+def test_an_import_was_never_trained(tiny):
+    config = make_run(tiny(out_name="run"), [])
+    (config.checkpoint_path / "step-0.index").touch()
+    [_, line] = format_runs(config.run_dir.parent).splitlines()
+    assert line.split()[-3:] == ["0", "0", "never"]
 
 
 def test_a_run_in_use_says_by_whom(tiny, held):

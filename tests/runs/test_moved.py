@@ -7,7 +7,7 @@ from gan import DCGAN
 from runs.checkpoint_files import list_checkpoints
 from runs.checkpoints import Checkpoints, read_progress
 from runs.find import read_run
-from runs.moved import check_run_is_in_place
+from runs.moved import check_run_is_in_place, remake_folder_in_run
 from system.locks import lock_folder
 
 
@@ -43,6 +43,17 @@ def test_a_renamed_run_goes_on_from_its_last_checkpoint(training):
     assert not config.run_dir.exists()
 
 
+def test_a_run_renamed_before_its_first_checkpoint_starts_over(tiny):
+    config = tiny(out_name="run").resolve()
+    with lock_folder(config.run_dir):
+        moved = config.run_dir.rename(config.run_dir.with_name("faces"))
+        with pytest.raises(ValueError, match=r"at step 7\. It has no checkpoint yet\.") as error:
+            check_run_is_in_place(Checkpoints(DCGAN(config), config), 7, saves=True)
+    command = f"python main.py --out_dir={moved.parent} --out_name=faces --train"
+    assert str(error.value).endswith(f"To start over: {command}")
+    assert not config.run_dir.exists()
+
+
 def test_a_removed_run_is_saved_in_its_old_place(training):
     config = training.config
     shutil.rmtree(config.run_dir)
@@ -70,3 +81,30 @@ def test_what_is_not_finite_is_not_saved_there(training):
     with pytest.raises(ValueError, match="while it trained, and training stopped"):
         check_run_is_in_place(training, 7, saves=False)
     assert not training.config.run_dir.exists()
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    folder = tmp_path / "out" / "run"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["logs", "samples/of/training"])
+def test_a_removed_folder_of_a_run_is_made_again(run_dir, messages, name):
+    assert remake_folder_in_run(run_dir, run_dir / name)
+    assert (run_dir / name).is_dir()
+    assert messages == [f"{run_dir / name} was gone and was made again."]
+    assert not remake_folder_in_run(run_dir, run_dir / name)
+    assert len(messages) == 1
+
+
+def test_no_folder_of_a_moved_run_or_on_another_disk_is_made_again(run_dir, tmp_path, messages):
+    elsewhere = tmp_path / "disk" / "samples"
+    (run_dir / "samples").symlink_to(elsewhere)
+    for folder in (elsewhere, run_dir / "samples", run_dir / ".." / "samples"):
+        assert not remake_folder_in_run(run_dir, folder)
+    run_dir.rename(run_dir.with_name("faces"))
+    assert not remake_folder_in_run(run_dir, run_dir / "logs")
+    assert [path.name for path in run_dir.parent.iterdir()] == ["faces"]
+    assert not elsewhere.parent.exists() and messages == []

@@ -89,6 +89,11 @@ def test_at_the_end_it_says_what_is_there_and_what_comes_next(tiny, capsys):
     """The commands find the run when a shell reads them."""
     config = tiny(out_name="it's a run")
     announce_end_of_training(config, seconds=1, seconds_before=0, finished=False)
+    assert "grids" not in capsys.readouterr().out
+
+    config.sample_path.mkdir(parents=True)
+    (config.sample_path / "train_00000001.png").touch()
+    announce_end_of_training(config, seconds=1, seconds_before=0, finished=False)
     _, grids, draw, export = capsys.readouterr().out.splitlines()
     assert grids == f"the grids are in {config.sample_path}"
     for line, action in ((draw, "--sample=64"), (export, "--export")):
@@ -96,7 +101,6 @@ def test_at_the_end_it_says_what_is_there_and_what_comes_next(tiny, capsys):
         assert (program, flags[0]) == ("python", "main.py")
         assert flags[1:] == [f"--out_dir={config.out_dir}", "--out_name=it's a run", action]
 
-    config.sample_path.mkdir(parents=True)
     (config.sample_path / "training.gif").touch()
     announce_end_of_training(config, seconds=1, seconds_before=0, finished=False)
     assert (

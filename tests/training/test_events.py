@@ -1,5 +1,7 @@
 """Event files that are readable to their last record, whatever happens to the disk."""
 
+import shutil
+
 import pytest
 import tensorflow as tf
 from disks import count_events, limit
@@ -66,6 +68,43 @@ def test_without_room_no_new_file_is_begun(folder, monkeypatch, messages):
     log.close()
     assert len(list(folder.iterdir())) == 2
     assert len(messages) == 1
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_after_its_file_was_removed_a_new_one_goes_on(folder, messages, is_folder):
+    log = Events(folder)
+    write(log, 1)
+    if is_folder:
+        shutil.rmtree(folder)
+    else:
+        next(folder.iterdir()).unlink()
+    for step in (20, 40):
+        write(log, step)
+    log.close()
+    assert read_steps(folder) == [20, 40]
+    assert messages == [f"{folder} was gone and was made again."] * is_folder
+
+
+def test_a_folder_removed_while_it_writes_costs_that_step(folder, messages):
+    log = Events(folder)
+    with log.record_summaries_of_step(1):
+        tf.summary.scalar("loss", 1.0)
+        shutil.rmtree(folder)
+    write(log, 20)
+    log.close()
+    assert read_steps(folder) == [20]
+    assert messages == [f"{folder} was gone and was made again."]
+
+
+def test_it_makes_no_folder_where_a_run_was(folder, messages):
+    log = Events(folder)
+    run_dir = folder.parent
+    run_dir.rename(run_dir.with_name("faces"))
+    for step in (20, 40):
+        write(log, step)
+    log.close()
+    assert not run_dir.exists()
+    assert len(messages) == 1 and "cannot be written" in messages[0]
 
 
 def test_an_error_of_the_block_is_not_swallowed(folder):

@@ -1,6 +1,7 @@
 """metrics.jsonl, TensorBoard's summaries and the lines of the log."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -133,6 +134,22 @@ def test_a_line_of_metrics_is_written_whole_or_not_at_all(tiny, messages):
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [20, 80]
     assert [text for text in messages if "metrics.jsonl" in text] == [
         f"{path} cannot be written: File too large. Training continues."
+    ]
+
+
+def test_a_removed_folder_is_made_again(tiny, messages):
+    folder = tiny().run_dir / "logs"
+    with Logs(tiny(), range(100), images=20) as logs:
+        logs.log_training_step(20, results())
+        shutil.rmtree(folder)
+        logs.log_training_step(40, results())
+        logs.log_training_step(60, results())
+    assert [line["step"] for line in read_metrics(tiny())] == [40, 60]
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    events.Reload()
+    assert [event.step for event in events.Tensors("loss/d")] == [40, 60]
+    assert [text for text in messages if not text.startswith("step ")] == [
+        f"{folder} was gone and was made again."
     ]
 
 

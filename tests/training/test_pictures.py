@@ -1,5 +1,6 @@
 """The pictures that training writes."""
 
+import shutil
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -114,6 +115,23 @@ def test_a_full_disk_is_said_once(make, photos, messages):
     path = pictures.config.sample_path / "reals.png"
     assert messages == [f"{path} cannot be written: File too large. Training continues."]
     assert {path.name for path in path.parent.iterdir()} <= {RECORD_NAME}
+
+
+def test_a_removed_folder_is_made_again_and_a_removed_run_is_not(make, messages):
+    pictures = make()
+    folder, run_dir = pictures.config.sample_path, pictures.config.run_dir
+    before = draw_all(pictures, 10)
+    shutil.rmtree(folder)
+    assert draw_all(pictures, 10) == before  # with the record of all of them
+    assert messages == [f"{folder} was gone and was made again."]
+
+    run_dir.rename(run_dir.with_name("faces"))
+    pictures.write_grid_of_fakes(NoLogs(), 30, {})
+    assert not run_dir.exists()
+    assert messages[1:] == [
+        f"{folder / 'train_00000030.png'} cannot be written: No such file or directory. Training "
+        "continues."
+    ]
 
 
 def draw_all(pictures, shade):
