@@ -80,7 +80,7 @@ EXPERIMENTS = {
     ),
     "probe": Experiment(
         "how well an SVM reads labels from those features (section 5)",
-        "3 min",
+        "2 min",
         "labels",
         choices=("probe_labels",),
         uses_dataset=True,
