@@ -145,6 +145,7 @@ def perform_train_action(given: dict, _) -> dict | None:
     from runs.claims import check_run_owns_its_folders, give_run_an_id, lock_run_folders
     from runs.dataset import find_run_of_same_images
     from runs.gone_dataset import explain_gone_dataset_of_run
+    from system.cluster import find_workers
     from system.files import check_folder_writable
 
     config = give_run_an_id(find_run_to_train(given))
@@ -157,7 +158,7 @@ def perform_train_action(given: dict, _) -> dict | None:
             pack = load_dataset(config)
         reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
 
-        devices.quietly_import_tensorflow()
+        devices.quietly_import_tensorflow(has_workers=bool(find_workers(config.distribute)))
         from train import train_on_dataset
 
         config = find_run_of_same_images(config, given, pack.images)

@@ -1,0 +1,139 @@
+"""How the workers of a run keep together: what they compare before the first step, and what the
+chief, the first of them, says after each call of steps.
+
+The chief decides and alone writes; the others take its word. All of it goes through the strategy's
+all-gather, which fails when a worker is lost, so that nobody waits in vain.
+"""
+
+import dataclasses
+import json
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+from config.settings import PLACES, Config
+from config.stored import make_config_from_dict
+from distribution import gather_from_workers, gather_texts_from_workers
+from runs.checkpoints import DivergedError
+from system.cluster import Workers
+from system.devices import choose_precision_for_device, find_device_type
+from system.versions import find_program_versions
+from training.minutes import RunLength
+
+GO_ON, END, GO_BACK = range(3)  # the chief's word; GO_BACK: to the last checkpoint
+# A worker keeps its own of these: folders may have other paths there, and the images are compared
+# by their fingerprint. A new run's id is random.
+OWN_SETTINGS = (*PLACES, "dataset", "first_dataset", "dataset_place", "run_id")
+NAMES = {"dataset_fingerprint": "images", "device": "kind of device"}
+
+
+def check_workers_agree(workers: Workers | None, config: Config) -> None:
+    """Raises ValueError, on all of them, unless all workers have the same settings, images, kind of
+    device and versions. Waits until all have come here.
+    """
+    if workers is None:
+        return
+    mine = dataclasses.asdict(config) | find_program_versions()
+    mine |= {"mixed_precision": choose_precision_for_device(config.mixed_precision)}
+    mine |= {"device": find_device_type()}
+    compared = {name: mine[name] for name in mine if name not in (*OWN_SETTINGS, "python")}
+    told = [json.loads(text) for text in gather_texts_from_workers(workers, json.dumps(compared))]
+    for index, other in enumerate(told):
+        for name in {**told[0], **other}:
+            one, two = (each.get(name) for each in (told[0], other))
+            if one != two:
+                raise ValueError(_explain_difference(workers, index, name, one, two))
+
+
+def _explain_difference(workers: Workers, index: int, name: str, one, two) -> str:
+    """one, two: what the chief and worker `index` have."""
+    is_setting = name not in NAMES and name in Config.__dataclass_fields__
+    what = f"--{name}" if is_setting else NAMES.get(name, f"version of {name}")
+    return (
+        f"All workers must have the same {what}. Received: {str(one)[:40]} on "
+        f"{workers.name_worker(0)}, {str(two)[:40]} on {workers.name_worker(index)}. Start all "
+        "with the same command, program and data."
+    )
+
+
+def take_settings_of_chief(workers: Workers | None, config: Config) -> Config:
+    """The settings as the chief has them, which knows what happened to the run; a worker's own
+    folders stay.
+    """
+    if workers is None:
+        return config
+    settings = json.loads(gather_texts_from_workers(workers, _write_settings(config))[0])
+    return make_config_from_dict(
+        settings | {name: getattr(config, name) for name in OWN_SETTINGS if name != "run_id"},
+        workers.name_worker(0),
+    )
+
+
+def _write_settings(config: Config) -> str:
+    return json.dumps(dataclasses.asdict(config))
+
+
+def agree_on_start(workers: Workers | None, start: int, total: int) -> int:
+    """The chief's `total`. Raises ValueError, on all workers, unless all begin at step `start`."""
+    if workers is None:
+        return total
+    numbers = gather_from_workers(workers, np.array([start, total], np.int64))
+    for index, (step, _) in enumerate(numbers):
+        if step != numbers[0, 0]:
+            raise ValueError(
+                f"All workers must read the same checkpoints. Received: step {numbers[0, 0]:,} on "
+                f"{workers.name_worker(0)}, step {step:,} on {workers.name_worker(index)}. Give "
+                "an --out_dir that all share."
+            )
+    return int(numbers[0, 1])
+
+
+class Lead:
+    """A context in which the chief leads the other workers through its loop; alone, it does
+    nothing.
+
+    It ends the others' loops with its own, and sends them back to the last checkpoint when its own
+    block raises DivergedError. A stop signal that another worker received sets `stop`.
+    """
+
+    def __init__(self, workers: Workers | None, stop: threading.Event, length: RunLength):
+        self.workers, self.stop, self.length = workers, stop, length
+
+    def __enter__(self) -> "Lead":
+        return self
+
+    def lead_through_calls(self, calls: Iterator) -> Iterator:
+        """`calls`, telling the others to go on whenever the loop asks for the next."""
+        for call in calls:
+            yield call
+            self._tell(GO_ON)
+
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
+        if kind is None:
+            self._tell(END)
+        elif issubclass(kind, DivergedError):
+            self._tell(GO_BACK)
+
+    def _tell(self, word: int) -> None:
+        if self.workers is None:
+            return
+        numbers = np.array([self.stop.is_set(), word, self.length.total], np.int64)
+        if gather_from_workers(self.workers, numbers)[:, 0].any():
+            self.stop.set()
+
+
+def hear_chief(workers: Workers, stop: threading.Event) -> tuple[int, int]:
+    """(the chief's word after a call of steps, the run's total steps), for the other workers.
+
+    stop: whether this worker received a stop signal; the chief then ends after the next call.
+    """
+    mine = np.array([stop.is_set(), GO_ON, 0], np.int64)
+    _, word, total = gather_from_workers(workers, mine)[0].tolist()
+    return word, total
+
+
+def wait_for_workers(workers: Workers | None) -> None:
+    """Waits until all have come here, so that none takes a finished one for lost."""
+    if workers:
+        gather_from_workers(workers, np.zeros(1, np.int64))
