@@ -259,13 +259,14 @@ def explain_lost_worker(error: Exception, workers: Workers | None) -> str | None
     kinds += (tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError)
     if workers is None or not isinstance(error, kinds):
         return None
-    told = re.findall(r"/task:(\d+)", str(error))
-    others = [int(task) for task in told if int(task) != workers.index]
-    index = others[0] if others else 0  # TensorFlow does not name the first, who would know
+    told = [int(task) for task in re.findall(r"/task:(\d+)", str(error))]
+    told = [task for task in told if task != workers.index]
+    name = "A worker"  # the service in the first worker would know which one
+    if told or not workers.is_chief:
+        name = workers.name_worker(told[0] if told else 0).capitalize()
     return (
-        f"{workers.name_worker(index).capitalize()} has ended or no longer answers: no worker can "
-        "go on alone. See its own last line. The checkpoints are intact: the same command on all "
-        "workers continues."
+        f"{name} has ended or no longer answers, and the others cannot go on alone. Its own last "
+        "line may say why. The checkpoints are intact: the same command on all workers continues."
     )
 
 

@@ -3,6 +3,8 @@
 import collections
 import dataclasses
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -103,10 +105,38 @@ def differences():
     "case", [*PRESET_CASES, "penalties", "random changes", "batch deviation", "average"]
 )
 def test_two_devices_train_like_one(case, differences):
+    check_training_is_equal(differences[case])
+
+
+@pytest.mark.slow
+def test_two_processes_train_like_one():
+    """With a strategy of another kind, which has its own ways to reduce and to gather."""
+    names = ["reference", "modern with labels", "random changes"]
+    told = [process.communicate(timeout=500)[0] for process in start_workers(COMPARED, "2", *names)]
+    for differences in map(json.loads, told):
+        assert [*differences] == names
+        for name in names:
+            check_training_is_equal(differences[name])
+
+
+def start_workers(*arguments) -> list[subprocess.Popen]:
+    """Python, twice, each knowing both addresses."""
+    with socket.create_server(("", 0)) as one, socket.create_server(("", 0)) as two:
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two)]
+    processes = []
+    for index in range(2):
+        task = {"type": "worker", "index": index}
+        content = {"cluster": {"worker": addresses}, "task": task}
+        env = os.environ | {"TF_CONFIG": json.dumps(content)}
+        command = [sys.executable, *arguments]
+        processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE))
+    return processes
+
+
+def check_training_is_equal(found: dict) -> None:
     """To rounding: float32 has 24 bits, or 6e-8. Logits are sums of positive and negative numbers,
     so what they lose is larger.
     """
-    found = differences[case]
     losses = {name: value for name, value in found["results"].items() if "logits" not in name}
     assert max(losses.values()) < 1e-6
     assert max(found["results"].values()) < 2e-5
