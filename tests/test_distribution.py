@@ -4,7 +4,6 @@ import collections
 import dataclasses
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 import tensorflow as tf
 from common import ROOT
 from inputs import batch
-from program import TINY_FLAGS, is_one_line, state
+from program import TINY_FLAGS, is_one_line, make_tf_configs, state
 
 import distribution
 import gan
@@ -112,25 +111,16 @@ def test_two_devices_train_like_one(case, differences):
 def test_two_processes_train_like_one():
     """With a strategy of another kind, which has its own ways to reduce and to gather."""
     names = ["reference", "modern with labels", "random changes"]
-    told = [process.communicate(timeout=500)[0] for process in start_workers(COMPARED, "2", *names)]
+    command = [sys.executable, COMPARED, "2", *names]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, env=os.environ | each, stdout=subprocess.PIPE)
+        for each in make_tf_configs(2)
+    ]
+    told = [process.communicate(timeout=500)[0] for process in processes]
     for differences in map(json.loads, told):
         assert [*differences] == names
         for name in names:
             check_training_is_equal(differences[name])
-
-
-def start_workers(*arguments) -> list[subprocess.Popen]:
-    """Python, twice, each knowing both addresses."""
-    with socket.create_server(("", 0)) as one, socket.create_server(("", 0)) as two:
-        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two)]
-    processes = []
-    for index in range(2):
-        task = {"type": "worker", "index": index}
-        content = {"cluster": {"worker": addresses}, "task": task}
-        env = os.environ | {"TF_CONFIG": json.dumps(content)}
-        command = [sys.executable, *arguments]
-        processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE))
-    return processes
 
 
 def check_training_is_equal(found: dict) -> None:

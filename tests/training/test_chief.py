@@ -1,16 +1,11 @@
 """Several real processes train one run: they agree, stop together, and end when one is lost."""
 
-import json
-import os
 import re
 import signal
-import socket
-import subprocess
 import time
 
 import pytest
-from common import ROOT
-from program import command, is_one_line, state, tree, wait_for
+from program import is_one_line, make_tf_configs, start, state, wait_for
 
 from training.chief import END, Lead, agree_on_start, take_settings_of_chief, wait_for_workers
 
@@ -33,25 +28,9 @@ class Company:
 
     def __init__(self, count: int, *flags, others: tuple = ()):
         """others: flags for all but the first."""
-        with_ports = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in with_ports]
-        for each in with_ports:
-            each.close()
-        self.processes = []
-        for index in range(count):
-            task = {"type": "worker", "index": index}
-            content = {"cluster": {"worker": addresses}, "task": task}
-            self.processes.append(
-                subprocess.Popen(
-                    command(*flags, *(others if index else ())),
-                    cwd=ROOT,
-                    env=os.environ
-                    | {"TF_CONFIG": json.dumps(content), "CUDA_VISIBLE_DEVICES": "-1"},
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-            )
+        first, *rest = make_tf_configs(count)
+        self.processes = [start(*flags, environment=first)]
+        self.processes += [start(*flags, *others, environment=each) for each in rest]
 
     def wait(self) -> list[tuple[int, str]]:
         """(exit code, what it said) of each, once all have ended."""
@@ -113,9 +92,8 @@ def test_when_a_worker_is_lost_the_others_end_with_one_line(lost, number, train,
     assert f"Worker {lost + 1} of 2 at 127.0.0.1" in said
     company.processes[lost].kill()
 
-    saved = max(
-        int(re.search(r"\d+", path)[0]) for path in tree(tmp_path / "run") if "step-" in path
-    )
+    indices = (tmp_path / "run" / "checkpoints").glob("step-*.index")
+    saved = max(int(re.search(r"\d+", path.name)[0]) for path in indices)
     ended = train(2, f"--steps={saved + 2}").wait()
     assert [code for code, _ in ended] == [0, 0], ended
     assert f"resuming at step {saved:,}" in ended[0][1]
