@@ -97,9 +97,9 @@ def train(
     call resumes from the last checkpoint.
 
     Ctrl-C, SIGTERM and SIGHUP end training early: it saves everything and returns None, as it does
-    after a collapse with `config.on_collapse` "stop". Outside the main thread, signals are left
-    alone. If logging is not set up, as in notebooks, it shows its own log lines. It locks the run:
-    only one thread at a time may train it.
+    after a collapse with `config.on_collapse` "stop", and in all workers but the first. Outside the
+    main thread, signals are left alone. If logging is not set up, as in notebooks, it shows its own
+    log lines. It locks the run: only one thread at a time may train it.
 
     When losses or weights become NaN or infinite, it goes back to the newest checkpoint with half
     the learning rate, up to three times in a run. After a collapse with `config.on_collapse`
@@ -150,7 +150,9 @@ def train_on_dataset(
             with lock_run_folders(config):
                 check_run_owns_its_folders(config)
                 put_earlier_training_aside(config)
-                return train_through_divergence(config, images, labels, split, on_log)
+                trained = train_through_divergence(config, images, labels, split, on_log)
+            wait_for_workers(workers)
+            return trained
 
 
 def train_through_divergence(
@@ -241,7 +243,6 @@ def train_or_raise_divergence(
         data = TrainingData(images, labels.y if labels else None, split, origin, shown)
         finished = run_training_steps(data, checkpoints, logs, length)
     report_end_of_training(config, logs, finished=finished)
-    wait_for_workers(workers)
     return length.config if finished else None
 
 
@@ -263,7 +264,7 @@ def follow_chief(
     workers: Workers, config: Config, images: np.ndarray, labels: Labels | None, split: Split
 ) -> None:
     """Like `train`, as one of several workers but not the first: it takes its share of each step,
-    writes nothing, and goes on, ends and goes back when the chief does.
+    writes nothing, and goes on, ends and goes back when the chief does. Returns None.
     """
     logging.info("%s writes the run's files and reports.", workers.name_worker(0).capitalize())
     word = GO_BACK

@@ -17,7 +17,6 @@ from config.settings import Config
 from config.stored import is_run_folder, read_json_settings
 from runs.checkpoint_files import list_checkpoints, parse_checkpoint_step
 from runs.find import read_all_runs, read_run_settings
-from system.cluster import is_chief
 from system.errors import pass_over_full_disk
 from system.files import write_atomic
 from system.locks import find_lock_holder, lock_folder
@@ -46,10 +45,8 @@ def give_run_an_id(config: Config) -> Config:
 def lock_run_folders(config: Config):
     """Within the block only this process may train the run, or write to its folders elsewhere.
 
-    See `system.locks.lock_folder`. Of several workers only the chief locks, and writes.
+    See `system.locks.lock_folder`.
     """
-    if not is_chief(config.distribute):
-        return contextlib.nullcontext()
     return lock_folder(config.run_dir, *_list_run_folders_outside_run(config).values())
 
 

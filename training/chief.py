@@ -63,15 +63,9 @@ def take_settings_of_chief(workers: Workers | None, config: Config) -> Config:
     """
     if workers is None:
         return config
-    settings = json.loads(gather_texts_from_workers(workers, _write_settings(config))[0])
-    return make_config_from_dict(
-        settings | {name: getattr(config, name) for name in OWN_SETTINGS if name != "run_id"},
-        workers.name_worker(0),
-    )
-
-
-def _write_settings(config: Config) -> str:
-    return json.dumps(dataclasses.asdict(config))
+    told = gather_texts_from_workers(workers, json.dumps(dataclasses.asdict(config)))
+    own = {name: getattr(config, name) for name in OWN_SETTINGS if name != "run_id"}
+    return make_config_from_dict(json.loads(told[0]) | own, workers.name_worker(0))
 
 
 def agree_on_start(workers: Workers | None, start: int, total: int) -> int:
