@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from config.settings import PLACES, Config
+from config.settings import PLACES, SETTINGS, Config
 from config.stored import make_config_from_dict
 from distribution import gather_from_workers, gather_texts_from_workers
 from runs.checkpoints import DivergedError
@@ -23,9 +23,16 @@ from training.minutes import RunLength
 
 GO_ON, END, GO_BACK = range(3)  # the chief's word; GO_BACK: to the last checkpoint
 # A worker keeps its own of these: folders may have other paths there, and the images are compared
-# by their fingerprint. A new run's id is random.
-OWN_SETTINGS = (*PLACES, "dataset", "first_dataset", "dataset_place", "run_id")
-NAMES = {"dataset_fingerprint": "images", "device": "kind of device"}
+# by their fingerprint.
+OWN_SETTINGS = (*PLACES, "dataset", "first_dataset", "dataset_place")
+# No flags, but compared all the same. The others come from the run's folder, like its checkpoints.
+OF_IMAGES = ("dataset_fingerprint", "label_names")
+NAMES = {
+    "dataset_fingerprint": "images",
+    "label_names": "labels",
+    "device": "kind of device",
+    "git commit": "commit of the program",
+}
 
 
 def check_workers_agree(workers: Workers | None, config: Config) -> None:
@@ -34,11 +41,11 @@ def check_workers_agree(workers: Workers | None, config: Config) -> None:
     """
     if workers is None:
         return
-    mine = dataclasses.asdict(config) | find_program_versions()
+    flags = [name for name, setting in SETTINGS.items() if setting.flag or name in OF_IMAGES]
+    mine = {name: getattr(config, name) for name in flags if name not in OWN_SETTINGS}
     mine |= {"mixed_precision": choose_precision_for_device(config.mixed_precision)}
-    mine |= {"device": find_device_type()}
-    compared = {name: mine[name] for name in mine if name not in (*OWN_SETTINGS, "python")}
-    told = [json.loads(text) for text in gather_texts_from_workers(workers, json.dumps(compared))]
+    mine |= find_program_versions() | {"device": find_device_type()}
+    told = [json.loads(text) for text in gather_texts_from_workers(workers, json.dumps(mine))]
     for index, other in enumerate(told):
         for name in {**told[0], **other}:
             one, two = (each.get(name) for each in (told[0], other))
@@ -48,8 +55,8 @@ def check_workers_agree(workers: Workers | None, config: Config) -> None:
 
 def _explain_difference(workers: Workers, index: int, name: str, one, two) -> str:
     """one, two: what the chief and worker `index` have."""
-    is_setting = name not in NAMES and name in Config.__dataclass_fields__
-    what = f"--{name}" if is_setting else NAMES.get(name, f"version of {name}")
+    what = f"--{name}" if name in SETTINGS else f"version of {name}"
+    what = NAMES.get(name, what)
     return (
         f"All workers must have the same {what}. Received: {str(one)[:40]} on "
         f"{workers.name_worker(0)}, {str(two)[:40]} on {workers.name_worker(index)}. Start all "
@@ -64,7 +71,7 @@ def take_settings_of_chief(workers: Workers | None, config: Config) -> Config:
     if workers is None:
         return config
     told = gather_texts_from_workers(workers, json.dumps(dataclasses.asdict(config)))
-    own = {name: getattr(config, name) for name in OWN_SETTINGS if name != "run_id"}
+    own = {name: getattr(config, name) for name in OWN_SETTINGS}
     return make_config_from_dict(json.loads(told[0]) | own, workers.name_worker(0))
 
 
