@@ -1,5 +1,6 @@
 """Several real processes train one run: they agree, stop together, and end when one is lost."""
 
+import json
 import re
 import signal
 import time
@@ -23,14 +24,32 @@ def test_a_process_alone_asks_nobody(tiny):
     assert END
 
 
+# The program, with losses that overflow from the 24th update of G on, until the rate was halved.
+OVERFLOWING = """
+import math, sys
+import main
+import train
+import tensorflow as tf
+from gan import DCGAN
+original = DCGAN.update_network_weights
+def scale_loss(self, optimizer, tape, loss, network):
+    with tape:
+        factor = tf.where(self.g_scaler.inner_optimizer.iterations.value < 24, 1.0, math.inf)
+        loss = loss if self.config.halvings else loss * factor
+    original(self, optimizer, tape, loss, network)
+DCGAN.update_network_weights = scale_loss
+sys.exit(main.main(["main.py", *sys.argv[1:]]))
+"""
+
+
 class Company:
     """Processes of the program, each of which knows the addresses of all."""
 
-    def __init__(self, count: int, *flags, others: tuple = ()):
-        """others: flags for all but the first."""
+    def __init__(self, count: int, *flags, others: tuple = (), **options):
+        """others: flags for all but the first; options: as for `start`."""
         first, *rest = make_tf_configs(count)
-        self.processes = [start(*flags, environment=first)]
-        self.processes += [start(*flags, *others, environment=each) for each in rest]
+        self.processes = [start(*flags, environment=first, **options)]
+        self.processes += [start(*flags, *others, environment=each, **options) for each in rest]
 
     def wait(self) -> list[tuple[int, str]]:
         """(exit code, what it said) of each, once all have ended."""
@@ -109,6 +128,15 @@ def test_a_stop_signal_to_one_worker_saves_and_stops_all(train, tmp_path):
     step = re.search(r"stopped and saved at step (\d+)", said)[1]
     assert f"training ended at step {step}" in other_said
     assert (tmp_path / "run" / "checkpoints" / f"step-{step}.index").is_file()
+
+
+@pytest.mark.slow
+def test_all_workers_go_back_with_half_the_learning_rate(train, tmp_path):
+    ended = train(2, "--steps=16", launcher=("-c", OVERFLOWING)).wait()
+    assert [code for code, _ in ended] == [0, 0], ended
+    assert ended[0][1].count("Going back to the last checkpoint with half the learning rate") == 1
+    assert "training ended at step 16" in ended[1][1]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["halvings"] == 1
 
 
 @pytest.mark.slow
