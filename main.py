@@ -14,6 +14,7 @@ Write flags as --name=value or --name value, and on-off flags as --train or
 --notrain. --verbosity=1 shows tracebacks and the libraries' own messages.
 """
 
+import contextlib
 import dataclasses
 import sys
 import webbrowser
@@ -145,18 +146,21 @@ def perform_train_action(given: dict, _) -> dict | None:
     from runs.claims import check_run_owns_its_folders, give_run_an_id, lock_run_folders
     from runs.dataset import find_run_of_same_images
     from runs.gone_dataset import explain_dataset_of_run
+    from system.cluster import find_workers, is_chief
 
     config = give_run_an_id(find_run_to_train(given))
     check_run_knows_its_dataset(config)
     check_folder_writable(config.run_dir, "give another --out_name or --out_dir")
-    with lock_run_folders(config):
+    # Of several workers, only the chief writes to the run.
+    lock = lock_run_folders if is_chief(config.distribute) else contextlib.nullcontext
+    with lock(config):
         check_run_owns_its_folders(config)
         # Before TensorFlow, so that bad images are reported at once.
         with explain_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
             pack = load_dataset(config)
         reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
 
-        devices.quietly_import_tensorflow()
+        devices.quietly_import_tensorflow(has_workers=bool(find_workers(config.distribute)))
         from train import train_on_dataset
 
         config = find_run_of_same_images(config, given, pack.images)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from augmentation import settle_augmentation
 from config.checks import note_settings_for_python
@@ -18,7 +19,7 @@ from config.stored import write_config
 from data.given_arrays import check_training_images, take_training_labels
 from data.labels import Labels
 from data.split import Split, split_rows_for_holdout
-from distribution import settle_replicas
+from distribution import settle_replicas, translate_lost_worker
 from evaluate.monitor import Monitor
 from evaluate.report import write_report_of_run
 from gan import DCGAN
@@ -38,12 +39,14 @@ from runs.history import (
 )
 from runs.moved import check_run_is_in_place
 from runs.progress import (
+    Progress,
     keep_planned_steps,
     read_run_settings_before_flags,
     record_epoch_size,
     restate_progress_for_epoch_size,
 )
 from system import console
+from system.cluster import Workers, find_workers
 from system.devices import choose_jit_for_device, choose_precision_for_device
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
@@ -57,6 +60,17 @@ from training.announcements import (
     announce_planned_steps,
     announce_stop_of_training,
     announce_training,
+)
+from training.chief import (
+    END,
+    GO_BACK,
+    GO_ON,
+    Lead,
+    agree_on_start,
+    check_workers_agree,
+    hear_chief,
+    take_settings_of_chief,
+    wait_for_workers,
 )
 from training.cost import estimate_training_bytes
 from training.diagnosis import Verdict
@@ -83,9 +97,9 @@ def train(
     call resumes from the last checkpoint.
 
     Ctrl-C, SIGTERM and SIGHUP end training early: it saves everything and returns None, as it does
-    after a collapse with `config.on_collapse` "stop". Outside the main thread, signals are left
-    alone. If logging is not set up, as in notebooks, it shows its own log lines. It locks the run:
-    only one thread at a time may train it.
+    after a collapse with `config.on_collapse` "stop", and in all workers but the first. Outside the
+    main thread, signals are left alone. If logging is not set up, as in notebooks, it shows its own
+    log lines. It locks the run: only one thread at a time may train it.
 
     When losses or weights become NaN or infinite, it goes back to the newest checkpoint with half
     the learning rate, up to three times in a run. After a collapse with `config.on_collapse`
@@ -128,10 +142,17 @@ def train_on_dataset(
         stored = read_run_settings_before_flags(config)
         config = settle_augmentation(config, len(split.training), stored)
 
-        with lock_run_folders(config):
-            check_run_owns_its_folders(config)
-            put_earlier_training_aside(config)
-            return train_through_divergence(config, images, labels, split, on_log)
+        workers = find_workers(config.distribute)
+        with translate_lost_worker(workers):
+            check_workers_agree(workers, config)
+            if workers and not workers.is_chief:
+                return follow_chief(workers, config, images, labels, split)
+            with lock_run_folders(config):
+                check_run_owns_its_folders(config)
+                put_earlier_training_aside(config)
+                trained = train_through_divergence(config, images, labels, split, on_log)
+            wait_for_workers(workers)
+            return trained
 
 
 def train_through_divergence(
@@ -171,20 +192,32 @@ def complete_training_settings_from_data(
     return dataclasses.replace(config, c_dim=images.shape[-1], label_names=names).resolve()
 
 
+class TrainingData(NamedTuple):
+    """Images, with labels also y (N, y_dim), which of them are trained on, and how many were shown.
+
+    origin: where the order of the images starts, as in `data.batches.Order`. shown: how many images
+    would have been shown before step 0 if every step so far had shown as many as a step does now;
+    may be negative.
+    """
+
+    images: np.ndarray
+    y: np.ndarray | None
+    split: Split
+    origin: int
+    shown: int
+
+
 def train_or_raise_divergence(
     config: Config, images: np.ndarray, labels: Labels | None, split: Split, on_log: OnLog | None
 ) -> Config | None:
     """Like `train`, but raises DivergedError at the first loss that is not finite."""
-    config = keep_planned_steps(config)
-    precision = choose_precision_for_device(config.mixed_precision)
-    jit = choose_jit_for_device(config.jit, is_distributed=config.is_distributed)
-    dcgan = DCGAN(config, precision=precision, jit=jit)
-    checkpoints = Checkpoints(dcgan, config)
-    start, count = checkpoints.restore(), len(split.training)
-    config = record_epoch_size(config, checkpoints.progress, count)
-    progress = restate_progress_for_epoch_size(config, checkpoints.progress, count)
+    count, workers = len(split.training), find_workers(config.distribute)
+    config = take_settings_of_chief(workers, keep_planned_steps(config))
+    config, checkpoints, progress = restore_training(config, count)
+    start, dcgan = checkpoints.progress.step, checkpoints.dcgan
     seconds = read_seconds_of_training(locate_metrics(config), start)
     total = estimate_total_steps(config, count, progress, seconds)
+    agree_on_start(workers, start, total)
     if start >= total:
         epochs = progress.images_shown / count
         announce_complete_training(config, start, epochs=epochs)
@@ -194,7 +227,9 @@ def train_or_raise_divergence(
     announce_changed_settings(config, read_run_settings_before_flags(config))
     keep_run_metrics_of_lost_checkpoints(config, start)
     prepare_folders_for_training(config)
+    precision = choose_precision_for_device(config.mixed_precision)
     needed = estimate_training_bytes(config, precision)
+    jit = choose_jit_for_device(config.jit, is_distributed=config.is_distributed)
     announce_training(
         config, start=start, total=total, precision=precision, jit=jit, step_bytes=needed
     )
@@ -205,10 +240,70 @@ def train_or_raise_divergence(
     length = RunLength(config, total, choose_steps_per_call(config.steps_per_call))
     with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
         shown = checkpoints.progress.count_images_shown(0, config.images_per_step)
-        data = TrainingData(images, labels.y if labels else None, split, shown)
+        data = TrainingData(images, labels.y if labels else None, split, origin, shown)
         finished = run_training_steps(data, checkpoints, logs, length)
     report_end_of_training(config, logs, finished=finished)
     return length.config if finished else None
+
+
+def restore_training(config: Config, count: int) -> tuple[Config, Checkpoints, Progress]:
+    """Builds both networks and restores the newest checkpoint, if there is one.
+
+    count: images in an epoch. Returns the settings with the sizes of all epochs so far, the
+    checkpoints, whose `progress` is as stored, and the progress in epochs of `count` images.
+    """
+    precision = choose_precision_for_device(config.mixed_precision)
+    jit = choose_jit_for_device(config.jit, is_distributed=config.is_distributed)
+    checkpoints = Checkpoints(DCGAN(config, precision=precision, jit=jit), config)
+    checkpoints.restore()
+    config = record_epoch_size(config, checkpoints.progress, count)
+    return config, checkpoints, restate_progress_for_epoch_size(config, checkpoints.progress, count)
+
+
+def follow_chief(
+    workers: Workers, config: Config, images: np.ndarray, labels: Labels | None, split: Split
+) -> None:
+    """Like `train`, as one of several workers but not the first: it takes its share of each step,
+    writes nothing, and goes on, ends and goes back when the chief does. Returns None.
+    """
+    logging.info("%s writes the run's files and reports.", workers.name_worker(0).capitalize())
+    word = GO_BACK
+    while word == GO_BACK:
+        config = take_settings_of_chief(workers, config)
+        config, checkpoints, progress = restore_training(config, len(split.training))
+        start = checkpoints.progress.step
+        total = agree_on_start(workers, start, 0)
+        if start >= total:
+            break
+        origin, shown = (
+            each.count_images_shown(0, config.images_per_step)
+            for each in (progress, checkpoints.progress)
+        )
+        data = TrainingData(images, labels.y if labels else None, split, origin, shown)
+        length = RunLength(config, total, choose_steps_per_call(config.steps_per_call))
+        needed = estimate_training_bytes(
+            config, choose_precision_for_device(config.mixed_precision)
+        )
+        with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
+            word = follow_training_steps(workers, checkpoints.dcgan, data, length, start)
+    wait_for_workers(workers)
+
+
+def follow_training_steps(
+    workers: Workers, dcgan: DCGAN, data: TrainingData, length: RunLength, start: int
+) -> int:
+    """Takes steps from `start` until the chief says otherwise; returns its last word."""
+    dcgan.total_steps.assign(length.total)
+    step, word = start, GO_ON
+    with catch_stop_signals() as stop:
+        calls = take_training_steps(dcgan, data, length, start)
+        while word == GO_ON:
+            step = next(calls)[0].stop
+            word, total = hear_chief(workers, stop)
+            dcgan.total_steps.assign(total)
+    if word == END:
+        logging.info("training ended at step %s.", f"{step:,}")
+    return word
 
 
 def report_end_of_training(config: Config, logs: Logs, *, finished: bool) -> None:
@@ -233,33 +328,22 @@ def prepare_folders_for_training(config: Config) -> None:
     write_config(config)
 
 
-class TrainingData(NamedTuple):
-    """Images, with labels also y (N, y_dim), which of them are trained on, and how many were shown.
-
-    shown: how many images would have been shown before step 0 if every step so far had shown as
-    many as a step does now; may be negative.
-    """
-
-    images: np.ndarray
-    y: np.ndarray | None
-    split: Split
-    shown: int
-
-
 def run_training_steps(
     data: TrainingData, checkpoints: Checkpoints, logs: Logs, length: RunLength
 ) -> bool:
     """Trains from the start of `logs.steps` for `length`; False when it was stopped early."""
-    dcgan, start, (images, y, split, _) = checkpoints.dcgan, logs.steps.start, data
-    config = dcgan.config
+    dcgan, start, (images, y, split, *_) = checkpoints.dcgan, logs.steps.start, data
+    config, workers = dcgan.config, dcgan.replicas.workers
     pictures = Pictures(config, dcgan.drawn_generator, dcgan.generator)
     how = {"discriminator": dcgan.discriminator, "y": y}
     monitor, verdict = Monitor(config, images, pictures.sampler, split, **how), Verdict(config)
 
-    with catch_stop_signals() as stop, logs:
+    with catch_stop_signals() as stop, logs, Lead(workers, stop, length) as lead:
         pictures.write_grid_of_reals(logs, images, y, split.training)
-        for call, results in take_training_steps(dcgan, data, logs, length):
+        calls = take_training_steps(dcgan, data, length, start)
+        for call, results in lead.lead_through_calls(calls):
             step = call.stop  # steps done so far
+            logs.advance_progress_bar(len(call))
             plan_steps_by_minutes(length, step, logs, dcgan, monitor)
             stopping = stop.is_set()  # read once; a later signal ends the next call
             is_first, is_done = call.start == start, step >= length.total
@@ -316,19 +400,18 @@ def plan_steps_by_minutes(
 
 
 def take_training_steps(
-    dcgan: DCGAN, data: TrainingData, logs: Logs, length: RunLength
+    dcgan: DCGAN, data: TrainingData, length: RunLength, start: int
 ) -> Iterator[tuple[range, dict]]:
-    """Takes steps from the start of `logs.steps`, `length.steps_per_call` per call; yields the
-    steps of each call and its last step's results, with loss scales and learning rates.
+    """Takes steps from `start`, `length.steps_per_call` per call; yields the steps of each call and
+    its last step's results, with loss scales and learning rates.
     """
-    config, (images, y, split, shown) = dcgan.config, data
+    config, (images, y, split, origin, shown) = dcgan.config, data
     on_device = should_train_from_device_memory(config.data_on_device, images)
-    how = {"on_device": on_device, "origin": logs.origin, "shown": shown, "rows": split.training}
+    how = {"on_device": on_device, "origin": origin, "shown": shown, "rows": split.training}
     trainer = Steps(dcgan, images, y, **how)
-    steps = length.list_steps_from(logs.steps.start)
+    steps = length.list_steps_from(start)
     calls, same_calls = itertools.tee(plan_step_calls(config, steps, length.steps_per_call))
     for call, results in zip(calls, trainer.run(same_calls), strict=True):
-        logs.advance_progress_bar(len(call))
         yield call, results | dcgan.read_loss_scales() | dcgan.read_learning_rates()
 
 

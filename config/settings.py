@@ -336,8 +336,9 @@ class Config:
     distribute: str = declare_setting(
         "auto",
         TRAINING,
-        "share each step among this machine's devices; auto: if it has more than one GPU",
-        choices=("auto", "off", "mirrored"),
+        "share each step among this machine's GPUs (mirrored) or several processes (multiworker); "
+        "auto: if there is more than one",
+        choices=("auto", "off", "mirrored", "multiworker"),
         hparam=False,
     )
     virtual_devices: int = declare_setting(
@@ -351,7 +352,7 @@ class Config:
     replicas: int = declare_setting(
         1,
         TRAINING,
-        "how many devices share each step; taken from the machine",
+        "how many devices share each step; taken from the machine and the workers",
         low=1,
         high=MAX_COUNT,
         flag=False,

@@ -26,12 +26,14 @@ def prefetch_batches(
     calls: Iterable[range],
     origin: int = 0,
     rows: np.ndarray | None = None,
+    share: slice = slice(None),
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Yields (batches,), or with labels (batches, labels), for each of `calls`.
 
     images: (N, H, W, C) uint8, in memory, or memory-mapped from a file, which may raise OSError.
     y: (N, y_dim) float32. calls: each a range of n steps, counted from 0. origin: as in `Order`.
-    rows: int64, the rows of the images to draw from; None: all.
+    rows: int64, the rows of the images to draw from; None: all. share: which of each batch to
+    gather; batch_size counts all.
     batches: (n, batch_size, H, W, C) uint8. labels: (n, batch_size, y_dim) float32.
 
     Every epoch is a new permutation of the images. A batch may extend into the next epoch, so that
@@ -40,7 +42,7 @@ def prefetch_batches(
     order = Order(len(images) if rows is None else rows, seed, origin)
 
     def gather_batches(call: range) -> tuple[np.ndarray, ...]:
-        chosen = order.pick_shuffled_batches(call, batch_size)  # (n, batch_size)
+        chosen = order.pick_shuffled_batches(call, batch_size)[:, share]  # (n, batch_size)
         return (read_rows(chosen),) if y is None else (read_rows(chosen), y[chosen])
 
     with (

@@ -101,7 +101,8 @@ class Checkpoints:
             state.save_counter.assign(0)
 
         self.folder = config.checkpoint_path
-        for path in self.folder.glob("step-*_temp"):
+        leftovers = self.folder.glob("step-*_temp") if dcgan.replicas.is_chief else ()
+        for path in leftovers:
             if TEMPORARY_NAME.fullmatch(path.name):
                 shutil.rmtree(path, ignore_errors=True)
 

@@ -15,14 +15,15 @@ UNNEEDED_BY_KERAS = ("sklearn", "matplotlib")
 BFLOAT16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
-def quietly_import_tensorflow() -> None:
+def quietly_import_tensorflow(*, has_workers: bool = False) -> None:
     """Imports TensorFlow and looks for GPUs without the lines that its C++ part prints.
 
     It prints them before its log level takes effect. All are shown if the import fails, or with
-    --verbosity=1.
+    --verbosity=1. has_workers: whether other processes take part; if one is lost, all parts of
+    TensorFlow that wait for it print so, besides the error that we report.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's ~/.keras/keras.json says
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if has_workers else "2")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # leaves memory to other programs
     cuda.preload_cuda_libraries()
     if logging.get_verbosity() >= logging.DEBUG:

@@ -1,7 +1,9 @@
 """The real program in its own process, and what it leaves behind."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,9 +24,13 @@ def command(*flags, launcher: tuple = ("main.py",)) -> list[str]:
     return [sys.executable, *launcher, *TINY_FLAGS, *map(str, flags)]
 
 
-def start(*flags, launcher: tuple = ("main.py",), **options) -> subprocess.Popen:
+def start(
+    *flags, launcher: tuple = ("main.py",), environment: dict | None = None, **options
+) -> subprocess.Popen:
     """Its stderr, where its log goes, is a text pipe. Nobody reads stdout, its results."""
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"}
+    environment = (
+        os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"} | (environment or {})
+    )
     pipes = {
         "stdout": subprocess.DEVNULL,
         "stderr": subprocess.PIPE,
@@ -65,6 +71,17 @@ def signal_after(monkeypatch, step: int, number: int = signal.SIGTERM) -> None:
             yield results
 
     monkeypatch.setattr(Steps, "run", run)
+
+
+def make_tf_configs(count: int) -> list[dict[str, str]]:
+    """TF_CONFIG for each of so many processes on this machine, on ports that are free now."""
+    listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in listening]
+    for each in listening:
+        each.close()
+    cluster = {"worker": addresses}
+    tasks = [{"type": "worker", "index": index} for index in range(count)]
+    return [{"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} for task in tasks]
 
 
 def wait_for(process: subprocess.Popen, text: str) -> str:

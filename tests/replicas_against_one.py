@@ -1,7 +1,9 @@
-"""Trains on virtual devices and on one, with the same images in each step; prints how far the two
-are apart, as JSON. A program of its own, since TensorFlow splits a CPU only before its first op.
+"""Trains on virtual devices, or in several processes, and on one, with the same images in each
+step; prints how far the two are apart, as JSON. A program of its own, since TensorFlow splits a
+CPU, or joins other processes, only before its first op.
 
   python tests/replicas_against_one.py 2
+  TF_CONFIG=... python tests/replicas_against_one.py 2 CASE ...   (in both processes)
 
 Adam's first steps are as long for a gradient of 1e-9 as for one of 1, and the gradient of a bias
 before a batch norm is nothing but rounding. So Adam's epsilon is 1 here, unless a case says
@@ -9,6 +11,7 @@ otherwise: a step is then proportional to its gradient, and rounding stays as sm
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 import sys
@@ -24,9 +27,10 @@ from inputs import LABELLED
 
 from config.presets import PRESETS
 from config.settings import Config
-from distribution import settle_replicas
+from distribution import gather_from_workers, join_workers, settle_replicas
 from gan import DCGAN
 from kernels import adam
+from system.cluster import find_workers
 from train import set_tensorflow_options_for_training
 from training.steps import Steps
 
@@ -60,10 +64,14 @@ for preset, settings in PRESETS.items():
     CASES[f"{preset} with labels"] = settings | LABELLED | projection
 
 
-def main(replicas: int) -> dict[str, dict]:
-    settle_replicas(Config(virtual_devices=replicas))
+def main(replicas: int, names: list[str]) -> dict[str, dict]:
+    """names: of the cases; all by default."""
+    workers = find_workers("auto")
+    settle_replicas(Config(virtual_devices=1 if workers else replicas))
     set_tensorflow_options_for_training(Config())
-    return {name: compare(dict(case), replicas) for name, case in CASES.items()}
+    if workers:
+        join_workers(workers)
+    return {name: compare(dict(CASES[name]), replicas) for name in names or CASES}
 
 
 def compare(case: dict, replicas: int) -> dict:
@@ -72,7 +80,9 @@ def compare(case: dict, replicas: int) -> dict:
     adam.ADAM_EPSILON = case.pop("adam_epsilon", 1.0)
     loss_scale = case.pop("loss_scale", None)
     one = Config(**(NETWORKS | case | {"stem_width": 32, "batch_size": SHARE * replicas}))
-    several = dataclasses.replace(one, batch_size=SHARE, replicas=replicas, distribute="mirrored")
+    one = dataclasses.replace(one, distribute="off")
+    how = "multiworker" if find_workers("auto") else "mirrored"
+    several = dataclasses.replace(one, batch_size=SHARE, replicas=replicas, distribute=how)
 
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (IMAGES, 16, 16, 3), dtype=np.uint8)
@@ -95,11 +105,12 @@ def compare(case: dict, replicas: int) -> dict:
 
 
 def measure_result_differences(one: list[dict], several: list[dict]) -> dict[str, float]:
-    """By name, the largest over all steps."""
+    """By name, the largest over all steps; without z and y, of which a process has its share."""
     assert {*one[0]} == {*several[0]}
     pairs = list(zip(one, several, strict=True))
     return {
-        name: max(differ(a[name], b[name], SMALLEST_RESULT) for a, b in pairs) for name in one[0]
+        name: max(differ(a[name], b[name], SMALLEST_RESULT) for a, b in pairs)
+        for name in {*one[0]} - {"z", "y"}
     }
 
 
@@ -124,12 +135,18 @@ def differ(one, other, least: float) -> float:
 def are_replicas_equal(dcgan: DCGAN) -> bool:
     """Whether every variable has the same bits on all devices."""
     owners = [dcgan.generator, dcgan.discriminator, dcgan.g_scaler, dcgan.d_scaler]
+    digest = hashlib.sha256()
     for variable in (variable for owner in owners for variable in owner.variables):
         first, *others = dcgan.replicas.strategy.experimental_local_results(variable.value)
         if not all(np.array_equal(first.numpy(), other.numpy()) for other in others):
             return False
-    return True
+        digest.update(first.numpy().tobytes())
+    if dcgan.replicas.workers is None:
+        return True
+    numbers = np.frombuffer(digest.digest(), np.int64)
+    digests = gather_from_workers(dcgan.replicas.workers, numbers)
+    return bool((digests == digests[0]).all())
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(int(sys.argv[1]))))
+    print(json.dumps(main(int(sys.argv[1]), sys.argv[2:])))

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import tensorflow as tf
 from common import ROOT
 from inputs import batch
-from program import TINY_FLAGS, is_one_line, state
+from program import TINY_FLAGS, is_one_line, make_tf_configs, state
 
 import distribution
 import gan
@@ -103,10 +104,29 @@ def differences():
     "case", [*PRESET_CASES, "penalties", "random changes", "batch deviation", "average"]
 )
 def test_two_devices_train_like_one(case, differences):
+    check_training_is_equal(differences[case])
+
+
+@pytest.mark.slow
+def test_two_processes_train_like_one():
+    """With a strategy of another kind, which has its own ways to reduce and to gather."""
+    names = ["reference", "modern with labels", "random changes"]
+    command = [sys.executable, COMPARED, "2", *names]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, env=os.environ | each, stdout=subprocess.PIPE)
+        for each in make_tf_configs(2)
+    ]
+    told = [process.communicate(timeout=500)[0] for process in processes]
+    for differences in map(json.loads, told):
+        assert [*differences] == names
+        for name in names:
+            check_training_is_equal(differences[name])
+
+
+def check_training_is_equal(found: dict) -> None:
     """To rounding: float32 has 24 bits, or 6e-8. Logits are sums of positive and negative numbers,
     so what they lose is larger.
     """
-    found = differences[case]
     losses = {name: value for name, value in found["results"].items() if "logits" not in name}
     assert max(losses.values()) < 1e-6
     assert max(found["results"].values()) < 2e-5

@@ -9,10 +9,12 @@ from absl import logging
 
 from config.settings import Config
 from config.stored import write_config
+from distribution import explain_lost_worker
 from runs.best import put_best_checkpoint_of_run_back
 from runs.checkpoints import DivergedError
 from runs.history import SLOPES
 from runs.progress import keep_planned_steps, read_run_settings_before_flags
+from system.cluster import find_workers
 from training.diagnosis import CollapsedError
 
 MAX_HALVINGS = 3  # of the learning rate in a run: to an eighth
@@ -97,6 +99,8 @@ def explain_failed_step(
 
     step_bytes: memory that a step needs; image_bytes: memory of the images on the device.
     """
+    if lost := explain_lost_worker(error, find_workers(config.distribute)):
+        return lost
     if is_out_of_memory(error):
         return _advise_to_save_step_memory(config, step_bytes, image_bytes)
     return (

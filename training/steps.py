@@ -26,6 +26,8 @@ class Steps:
     nor the division into calls changes a result. origin: where the order of the images starts, as
     in `data.batches.Order`. shown: images shown before step 0, if it differs from origin. rows:
     int64, of the images to train on; default: all.
+
+    If several processes share each step, this one gathers only the images of its own share.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Steps:
         self.dcgan, self.images, self.y = dcgan, images, y
         self.rows = np.arange(len(images)) if rows is None else rows
         self.batch, self.origin = dcgan.config.images_per_step, origin
+        self.share = dcgan.replicas.rows_of_process  # of the batch
         self.shown = origin if shown is None else shown
         self.table = upload_images_for_training_steps(images) if on_device else None
 
@@ -56,9 +59,10 @@ class Steps:
     def _list_step_input_specs(self) -> list[tf.TensorSpec]:
         """What each step takes: images, or their rows in the table, and y."""
         image, dtype = (self.images.shape[1:], tf.uint8) if self.table is None else ((), tf.int64)
-        specs = [tf.TensorSpec((self.batch, *image), dtype)]
+        count = len(range(self.batch)[self.share])
+        specs = [tf.TensorSpec((count, *image), dtype)]
         if self.y is not None:
-            specs.append(tf.TensorSpec((self.batch, self.y.shape[-1]), tf.float32))
+            specs.append(tf.TensorSpec((count, self.y.shape[-1]), tf.float32))
         return specs
 
     def run(self, calls: Iterable[range]) -> Iterator[dict]:
@@ -76,11 +80,11 @@ class Steps:
         seed = self.dcgan.config.seed
         if self.table is None:
             how = {"batch_size": self.batch, "seed": seed}
-            how |= {"origin": self.origin, "rows": self.rows}
+            how |= {"origin": self.origin, "rows": self.rows, "share": self.share}
             return prefetch_batches(self.images, self.y, calls=calls, **how)
 
         order = Order(self.rows, seed, self.origin)
-        rows = (order.pick_shuffled_batches(call, self.batch) for call in calls)
+        rows = (order.pick_shuffled_batches(call, self.batch)[:, self.share] for call in calls)
         return ((row,) if self.y is None else (row, self.y[row]) for row in rows)
 
     def _run_steps_of_call(self, start, reals, ys=None):
@@ -107,14 +111,16 @@ class Steps:
             config.seed, self.batch, z_dim=config.z_dim, z_dist=config.z_dist, stream=step + 1
         )
         drawn = draw_changes(config, step + 1, self.shown + step * self.batch)
+        z, drawn = self.dcgan.replicas.take_rows_of_process(z, drawn)
         results = self.dcgan.train_step(real, z, y, self.table, drawn)
         return {**results, "z": z} | ({} if y is None else {"y": y})
 
     def _trace_step_results(self, real: tf.TensorSpec, y: tf.TensorSpec | None = None) -> dict:
         """What a step returns, as TensorSpecs."""
-        z = tf.TensorSpec((self.batch, self.dcgan.config.z_dim), tf.float32)
+        z = tf.TensorSpec((real.shape[0], self.dcgan.config.z_dim), tf.float32)
         table = None if self.table is None else tf.TensorSpec(self.table.shape, tf.uint8)
         drawn = draw_changes(self.dcgan.config, 1, 0)
+        _, drawn = self.dcgan.replicas.take_rows_of_process(tf.zeros((self.batch, 1)), drawn)
         drawn = tf.nest.map_structure(tf.TensorSpec.from_tensor, drawn)
         traced = self.dcgan.train_step.get_concrete_function(real, z, y, table, drawn)
         return {**traced.structured_outputs, "z": z} | ({} if y is None else {"y": y})
