@@ -29,6 +29,7 @@ class Events:
     """
 
     def __init__(self, folder: Path):
+        """folder: must exist."""
         self.folder = folder
         self.has_failed = False
         self.writer = None

@@ -28,6 +28,7 @@ def test_it_tells_the_settings_that_shape_a_training(tiny):
 def test_the_newest_settings_win_over_those_of_earlier_processes(tiny):
     """Up to commit 67980ae they were at the start of a run's first file, and stayed there."""
     config = tiny(learning_rate=1e-3)
+    config.run_dir.mkdir(parents=True)
     events = Events(config.run_dir)
     with events.record_summaries_of_step(0):
         hparams.hparams({"learning_rate": 1.0}, trial_id="old")
