@@ -49,7 +49,7 @@ try:
         find_run_to_train,
     )
     from system import console, devices
-    from system.files import COPY_RUN, check_folder_writable, expand_home
+    from system.files import COPY_RUN, OTHER_RUN, check_folder_writable, expand_home
     from system.signals import Interruption, die_quietly_of_a_closed_pipe
 except ModuleNotFoundError as error:  # as happens without .venv
     end_without_package(error)
@@ -150,7 +150,7 @@ def perform_train_action(given: dict, _) -> dict | None:
 
     config = give_run_an_id(find_run_to_train(given))
     check_run_knows_its_dataset(config)
-    check_folder_writable(config.run_dir, "give another --out_name or --out_dir")
+    check_folder_writable(config.run_dir, OTHER_RUN)
     # Of several workers, only the chief writes to the run.
     lock = lock_run_folders if is_chief(config.distribute) else contextlib.nullcontext
     with lock(config):

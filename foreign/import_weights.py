@@ -28,7 +28,7 @@ from runs.claims import (
 from runs.find import read_run
 from runs.history import ORIGIN_FILE, put_earlier_training_aside
 from system.console import print_result
-from system.files import check_folder_writable, expand_home, write_atomic
+from system.files import OTHER_RUN, check_folder_writable, expand_home, write_atomic
 from system.text import join_names_for_error
 
 FORMATS = (
@@ -101,7 +101,7 @@ def _read_weights(names: str, given: dict) -> Weights:
         return read_foreign_weights([expand_home(name.strip()) for name in names.split(",")])
 
     run_dir = _locate_new_run(given)
-    check_folder_writable(run_dir, "give another --out_name or --out_dir")
+    check_folder_writable(run_dir, OTHER_RUN)
     return read_remote_weights(names, run_dir.parent)
 
 
@@ -245,7 +245,7 @@ def _write_imported_run(weights: Weights, config: Config) -> Config:
 
     Returns the settings with the run's id.
     """
-    check_folder_writable(config.run_dir, "give another --out_name or --out_dir")
+    check_folder_writable(config.run_dir, OTHER_RUN)
     config = give_run_an_id(config)
     with lock_run_folders(config):
         check_run_owns_its_folders(config)

@@ -151,10 +151,9 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     if mistake := suggest_label_flag_for_run(found, given):
         raise ValueError(mistake)
     _check_run_has_networks_of_preset(given, wanted, found)
-    may_be_other = has_other_place(found, wanted.dataset) or not dataset_may_be_of_run(
-        found, wanted.dataset
-    )
-    if not uses_dataset and "dataset" in given and may_be_other:
+    may_be_same = dataset_may_be_of_run(found, wanted.dataset)
+    is_other = has_other_place(found, wanted.dataset) or not may_be_same
+    if not uses_dataset and "dataset" in given and is_other:
         text = "%s was trained on %s; --dataset=%s is not needed here and is ignored."
         before = found.dataset_place or found.dataset
         logging.info(text, found.run_dir, before, wanted.dataset)

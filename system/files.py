@@ -14,7 +14,9 @@ from absl import logging
 from system.errors import add_path_to_errors
 from system.locks import try_to_own_file
 
-COPY_RUN = "copy the run to a folder that can be written to"  # if its own cannot
+# What to do if a run's folder cannot be written to: for a run that is there, and for a new one.
+COPY_RUN = "copy the run to a folder that can be written to"
+OTHER_RUN = "give another --out_name or --out_dir"
 # Without locks, a temporary file that nobody has written to for this long counts as a leftover.
 STALE_SECONDS = 3600
 ASIDE = ".aside.tmp"  # ends the name of a folder that is being replaced
