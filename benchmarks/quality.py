@@ -68,13 +68,15 @@ class Dataset:
 class Arm:
     """A recipe. flags: for training. scoring: for --evaluate. run: the arm whose run is scored, or
     None for its own. speed: the arm with the same arithmetic, whose speed is taken, or None for its
-    own.
+    own. share: how many of the steps that fit into the time are trained; with a larger batch, those
+    that show equally many images.
     """
 
     flags: str = ""
     scoring: str = ""
     run: str | None = None
     speed: str | None = None
+    share: float = 1.0
 
 
 IMAGES = {"swd,frechet,coverage,checkerboard": 1000}
@@ -95,6 +97,9 @@ DATASETS = {
     ),
 }
 FASTER = "--learning_rate 2e-3 --d_learning_rate 8e-4"  # twice those of modern
+FASTEST = "--learning_rate 4e-3 --d_learning_rate 1.6e-3"  # four times
+BATCH_OF_256 = "--preset modern --batch_size 256"
+BATCH_OF_1024 = "--preset modern --batch_size 1024"
 ARMS = {
     "reference": Arm("--preset reference"),
     "paper": Arm("--preset paper"),
@@ -121,6 +126,13 @@ ARMS = {
     "modern, dropout": Arm("--preset modern --d_dropout 0.4"),
     "modern, r1": Arm("--preset modern --d_norm none --r1 1"),
     "modern, stem 256": Arm("--preset modern --stem_width 256"),
+    # Larger batches, as of several devices, with equally many images. Learning rates: the same, by
+    # the square root of the batch, in proportion to it.
+    "modern, 256": Arm(BATCH_OF_256, speed="modern", share=1 / 4),
+    "modern, 256, root": Arm(f"{BATCH_OF_256} {FASTER}", speed="modern", share=1 / 4),
+    "modern, 256, linear": Arm(f"{BATCH_OF_256} {FASTEST}", speed="modern", share=1 / 4),
+    "modern, 1024": Arm(BATCH_OF_1024, speed="modern", share=1 / 16),
+    "modern, 1024, root": Arm(f"{BATCH_OF_1024} {FASTEST}", speed="modern", share=1 / 16),
 }
 
 
@@ -184,7 +196,7 @@ def measure_arm(dataset: str, arm: str, seed: int) -> dict:
     """Trains the arm, unless its run exists, and scores it."""
     recipe, chosen = ARMS[arm], DATASETS[dataset]
     speed = find_speed(dataset, recipe.speed or recipe.run or arm)
-    steps = round(speed * FLAGS.minutes * 60)
+    steps = round(speed * FLAGS.minutes * 60 * recipe.share)
     name = name_run(dataset, recipe.run or arm, f"{FLAGS.minutes:g}min-{seed}")
     run = Path(FLAGS.work) / name
     training = f"{chosen.flags} {recipe.flags} --seed {seed} --steps {steps}"

@@ -14,6 +14,12 @@ import tensorflow as tf
 from common import ROOT
 
 from benchmarks import floor, peers_keras
+from benchmarks.cluster_model import (
+    Network,
+    count_paying_devices,
+    list_reductions,
+    measure_efficiency,
+)
 from config.settings import Config
 from gan import DCGAN
 
@@ -61,6 +67,36 @@ def test_step_bytes_by_hand(tiny):
     d_weights = (25 * 3 * 16 + 16) + (25 * 16 * 32 + 32 + 64) + 513
     kept = 2 * g + 2 * 5 * d + 5 * d + 3 * g
     assert floor.count_step_bytes(config, 2) == 8 * kept * 2 + 32 * (g_weights + d_weights)
+
+
+def test_reductions_of_a_step_by_hand(tiny):
+    """Of 16x16 and stem 32, as above: G has norms of 32 and 16 maps, D one of 32."""
+    g_bytes = 4 * ((9 * 512 + 64) + (25 * 32 * 16 + 16 + 32) + (25 * 16 * 3 + 3))
+    d_bytes = 4 * ((25 * 3 * 16 + 16) + (25 * 16 * 32 + 32 + 64) + 513)
+    forward, of_d = [8 * 32, 8 * 16], 8 * 32
+    once = [d_bytes, *forward, *[of_d] * 4, g_bytes, *forward, *[of_d] * 2]
+    more = [g_bytes, *forward * 2, *[of_d] * 2]  # G's second update draws again
+    assert sorted(list_reductions(tiny(g_updates=1))) == sorted(once)
+    assert sorted(list_reductions(tiny(g_updates=2))) == sorted(once + more)
+    assert list_reductions(tiny(g_updates=1, sync_batch_norm=False)) == [d_bytes, g_bytes]
+
+
+def test_time_of_reductions_by_hand():
+    network = Network(bandwidth=1e9, latency=1e-3)
+    assert network.time_ring(4e9, 4) == pytest.approx(6 + 6e-3)
+    assert network.time_tree(4e9, 5) == pytest.approx(8 + 6e-3)
+    assert network.time_ring(4e9, 1) == network.time_tree(4e9, 1) == 0
+
+
+def test_devices_pay_until_half_of_the_time_is_reducing(tiny):
+    """With a device so slow that one image takes as long as reducing, each may have one image."""
+    config = tiny(g_updates=1, batch_size=1)
+    network = Network(bandwidth=1e9, latency=0.0)
+    of_two = sum(network.time_fastest(size, 2) for size in list_reductions(config))
+    rate = floor.count_step_flops(config) / of_two
+    assert measure_efficiency(config, 2, network, rate) == pytest.approx(0.5)
+    assert count_paying_devices(config, 2, network, rate * 0.99) == 2
+    assert count_paying_devices(config, 2, network, rate * 1.01) == 1
 
 
 @pytest.mark.parametrize("kernel_size", [4, 5])
