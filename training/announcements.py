@@ -11,7 +11,7 @@ from config.presets import PRESETS, apply_preset
 from config.settings import DATA, FROM_ARRAY, LENGTHS, SETTINGS, Config
 from data.split import Split
 from runs.checkpoint_files import list_checkpoints
-from runs.commands import spell_command, spell_command_for_run
+from runs.commands import find_typed_program, spell_command, spell_command_for_run
 from runs.find import read_all_runs
 from runs.history import ORIGIN_FILE, list_grids_of_run
 from runs.progress import (
@@ -242,4 +242,4 @@ def _suggest_modern_command(config: Config) -> str:
 
     run = {"dataset": config.dataset, "preset": "modern"} | flags
     run |= {"out_dir": config.out_dir, "out_name": f"{config.name}-modern"}
-    return spell_command(run, "--train")
+    return spell_command(run, "--train", find_typed_program())

@@ -1,8 +1,11 @@
 import shlex
+import subprocess
+import sys
 
 import pytest
+from common import ROOT
 
-from runs.commands import spell_command_for_run, spell_flag
+from runs.commands import find_typed_program, spell_command_for_run, spell_flag
 
 
 @pytest.mark.parametrize(
@@ -29,3 +32,24 @@ def test_a_command_can_be_pasted_into_a_shell(tiny):
         "--out_name=it's mine",
         "--sample=64",
     ]
+
+
+@pytest.mark.parametrize("script", ["main.py", "../elsewhere/main.py", "train_cats.py"])
+def test_a_command_starts_as_this_program_was_started(tmp_path, script):
+    """From any folder, with any Python; a user's own script is not main.py."""
+    here = tmp_path / "here"
+    here.mkdir()
+    path = here / script
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from runs.commands import find_typed_program; print(find_typed_program())"
+    )
+    command = [sys.executable, "-B", script]
+    said = subprocess.run([*command, "--train"], cwd=here, capture_output=True, text=True).stdout
+    expected = ("python", "main.py") if script == "train_cats.py" else tuple(command)
+    assert said.strip() == str(expected)
+
+
+def test_a_command_from_a_notebook_is_the_usual_one():
+    assert find_typed_program() == ("python", "main.py")
