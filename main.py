@@ -163,7 +163,11 @@ def perform_train_action(given: dict, _) -> dict | None:
         devices.quietly_import_tensorflow(has_workers=bool(find_workers(config.distribute)))
         from train import train_on_dataset
 
-        config = find_run_of_same_images(config, given, pack.images)
+        found = find_run_of_same_images(config, given, pack.images)
+        if found.labels != config.labels:
+            with explain_dataset_of_run(found, is_typed=True):
+                pack = load_dataset(found)
+        config = found
         trained = train_on_dataset(config, pack.images, pack.labels, place=pack.place)
     return given if trained else None  # if training is stopped, no other action follows
 
@@ -205,6 +209,7 @@ def perform_evaluate_action(given: dict, _) -> dict:
         choose_metrics,
         choose_metrics_of_run,
     )
+    from runs.gone_dataset import explain_dataset_of_run
 
     files = FeatureFiles(**{name: FLAGS[name].value for name in EVALUATE_FILES})
     check_metrics_use_files(files, choose_metrics(FLAGS.evaluate))
@@ -212,7 +217,8 @@ def perform_evaluate_action(given: dict, _) -> dict:
     names = choose_metrics_of_run(FLAGS.evaluate, config)
     check_run_knows_its_dataset(config)
     check_folder_writable(config.run_dir, COPY_RUN)
-    pack = load_dataset(config)
+    with explain_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
+        pack = load_dataset(config)
     devices.quietly_import_tensorflow()
     from evaluate.evaluation import evaluate
     from evaluate.features.cache import open_feature_cache

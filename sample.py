@@ -3,6 +3,7 @@
 import system.quiet_tensorflow  # noqa: F401  (before anything that imports TensorFlow)
 
 # isort: split
+import dataclasses
 import hashlib
 import os
 import re
@@ -20,7 +21,9 @@ from data import label_choice
 from model import Generator
 from runs.checkpoints import restore_networks
 from runs.claims import claim_folder_of_samples
+from runs.find import read_run_settings
 from system.console import print_result
+from system.text import shorten_for_error
 from system.written import is_folder_as_written, read_record_of_folder, replace_folder
 from utils import arrange_image_grid, encode_png
 
@@ -45,6 +48,8 @@ class Sampler:
         checkpoint: "last", "best" or a step. self.step, self.weights: what was restored, as in
         `runs.checkpoints.Restored`. Raises ValueError when the run does not have that checkpoint.
         """
+        if generator is None:
+            config = _complete_settings_of_run(config)
         self.config = config
         self.generator = generator
         self.step, self.weights = 0, "live"
@@ -59,13 +64,15 @@ class Sampler:
     def images(self, seed: int, count: int, label: str | None = None) -> np.ndarray:
         """uint8 (count, H, W, C): what --sample, --seed and --label write to files.
 
-        Raises ValueError unless seed and count are whole numbers.
+        Raises ValueError unless seed is a whole number, and count one of at least 0.
         """
         for name, number in (("seed", seed), ("count", count)):
             if not isinstance(number, int | np.integer):
                 raise ValueError(
                     f"{name} must be a whole number. Received: {number!r}. Give an int."
                 )
+        if count < 0:
+            raise ValueError(f"count must be at least 0. Received: {count}. Try 64.")
         return self.draw(*self.choose_latents_and_labels(seed, count, label))[:count]
 
     def choose_latents_and_labels(self, seed: int, count: int, label: str | None = None) -> tuple:
@@ -101,6 +108,25 @@ class Sampler:
             if first + DRAW_BATCH < count:
                 upcoming = start_drawing_fakes(first + DRAW_BATCH)
             yield first, images.numpy()[: count - first]
+
+
+def _complete_settings_of_run(config: Config) -> Config:
+    """The settings with the channels and labels of the run that they were trained with, which only
+    its config.json has.
+    """
+    if not isinstance(config, Config):
+        raise ValueError(
+            f"Sampler takes a run's settings. Received: {shorten_for_error(repr(config))}. Give it "
+            'config.stored.read_config("out/NAME/config.json").'
+        )
+    if config.c_dim != "auto":
+        return config
+    run = read_run_settings(config.run_dir)
+    if run is None:
+        raise ValueError(
+            f"There is no run {config.run_dir}. Train it first, with train.train or --train."
+        )
+    return dataclasses.replace(config, c_dim=run.c_dim, label_names=run.label_names)
 
 
 def pad_latents_to_draw_batches(

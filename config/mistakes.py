@@ -327,10 +327,11 @@ def _find_meant_choice(text: str, choices: list[str]) -> str | None:
 
 
 def _find_meant_number(text: str, flag: Flag) -> float | None:
-    """The number that a person means by 1e3, 5,000 or 64.0, or 0,001 if fractions are allowed."""
+    """The number that a person means by 1e3, 5,000 or 64.0, or 0,001 and 20% for a fraction."""
     try:
         if flag.flag_type() == "float":
-            return float(text.replace(",", "."))
+            text, percent, _ = text.replace(",", ".").partition("%")
+            return float(text) / 100 if percent else float(text)
         if "," in text and not re.fullmatch(r"\d{1,3}(,\d{3})+(\.0*)?", text.strip()):
             return None  # 64,5 is not 645
         number = float(text.replace(",", ""))

@@ -122,8 +122,13 @@ def change_settings(stored: Config, given: dict, *, for_training: bool = False) 
     if any(given.get(name, getattr(stored, name)) != getattr(stored, name) for name in rates):
         given.setdefault("halvings", 0)
 
-    changed = dataclasses.replace(stored, **given)
-    _check_fixed_settings(stored, changed, [name for name in fixed if name in given])
+    fixed = [name for name in fixed if name in given]
+    try:
+        changed = dataclasses.replace(stored, **given)
+    except ValueError:  # it may come from how a fixed setting fits others, which nobody typed
+        _check_fixed_settings(stored, given, fixed)
+        raise
+    _check_fixed_settings(stored, dataclasses.asdict(changed), fixed)
     return changed
 
 
@@ -141,10 +146,10 @@ def _list_fixed_settings(*, for_training: bool) -> list[str]:
     return [name for name, setting in SETTINGS.items() if setting.fixed in kinds]
 
 
-def _check_fixed_settings(stored: Config, changed: Config, fixed: list[str]) -> None:
-    """Raises ValueError when a `fixed` setting differs from the stored run's."""
+def _check_fixed_settings(stored: Config, changed: dict, fixed: list[str]) -> None:
+    """Raises ValueError when a `fixed` setting in `changed` differs from the stored run's."""
     for name in fixed:
-        before, after = getattr(stored, name), getattr(changed, name)
+        before, after = getattr(stored, name), changed[name]
         if after != before:
             raise ValueError(
                 f"--{name} is fixed once a run has started: {stored.run_dir} has {before}. "

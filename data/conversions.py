@@ -13,8 +13,14 @@ IMAGES_FROM_VIDEO = "ffmpeg -i FILE -vf fps=1 images/%06d.png makes images from 
 UNPACK = "Unpack it, or repack it as a zip or a .tar.gz"
 LIST = "Only files that hold images are read: download the images that it lists into a folder"
 RAW = "Export JPEGs from your photo program"
+HEIC = (
+    "In that folder, magick mogrify -format jpg *.[Hh][Ee][Ii]? converts all of them; on a Mac, "
+    "sips -s format jpeg *.[Hh][Ee][Ii]? --out ."
+)
 ARRAYS = "Save its images with numpy.save as .npy: uint8, (N, H, W, C)"
 PYTHON = "Loading it may run code: load it in your own program, then use numpy.save"
+
+PHOTOS = (HEIC, RAW)
 
 # Suffix -> what to do, without the full stop at the end.
 CONVERSIONS = {
@@ -41,8 +47,8 @@ CONVERSIONS = {
     ".xz": UNPACK,
     ".zst": UNPACK,
     ".gz": "Of gzipped files, only .tar.gz and MNIST's are read; for MNIST, give the folder",
-    ".heic": "Convert it: magick mogrify -format jpg *.heic; on a Mac: sips -s format jpeg",
-    ".heif": "Convert it: magick mogrify -format jpg *.heif; on a Mac: sips -s format jpeg",
+    ".heic": HEIC,
+    ".heif": HEIC,
     ".svg": "Render it: magick -density 300 FILE.svg FILE.png",
     ".pdf": "pdfimages -png FILE images/ extracts its images",
     ".psd": "Save it as a PNG: magick FILE.psd[0] FILE.png",
@@ -53,6 +59,15 @@ CONVERSIONS = {
     ".arw": RAW,
     ".dng": RAW,
 }
+
+
+def explain_unread_photos(names: list[str]) -> str:
+    """A sentence on the photos among these files that no decoder here reads; empty without any."""
+    photos = [name for name in names if CONVERSIONS.get(PurePath(name).suffix.lower()) in PHOTOS]
+    if not photos:
+        return ""
+    kinds = _describe_kinds_of_files(photos)
+    return f"these photos cannot be read here: {kinds}. {suggest_conversion(photos)}"
 
 
 def suggest_conversion(names: list[str]) -> str:

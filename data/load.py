@@ -13,6 +13,7 @@ from absl import logging
 from config.catalog import NAMED_SETS
 from config.settings import MIN_SIDE, Config, name_folder_after_dataset_setting
 from data.attributes import read_dataset_attribute
+from data.conversions import explain_unread_photos
 from data.exclude import fingerprint_names_to_exclude, leave_out_images_to_exclude
 from data.find import find_dataset_source
 from data.identity import name_place_of_dataset
@@ -241,6 +242,8 @@ def _log_left_out_files(source: Source) -> None:
     if left_out := source.left_out():
         names = escape_unprintable(join_names_for_error([*left_out], LEFT_OUT_LOGGED))
         logging.info("left out because they are hidden or have no image extension: %s", names)
+        if told := explain_unread_photos([*left_out]):
+            logging.warning("%s", told)
 
 
 def _warn_of_small_images(sizes: list, crop: tuple[int, int]) -> None:

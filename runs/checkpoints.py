@@ -23,6 +23,7 @@ from runs.checkpoint_files import (
     list_checkpoint_files,
     list_checkpoints,
     list_checkpoints_to_continue,
+    list_steps_in_checkpoint_list,
     parse_checkpoint_step,
     write_checkpoint_list,
 )
@@ -263,9 +264,24 @@ def restore_networks(config: Config, checkpoint: str = "last", **networks: keras
 
     paths = choose_checkpoints(config, checkpoint)
     _check_wanted_average_exists(config, paths)
-    if not _restore_newest_checkpoint(config, networks, read_networks_of_checkpoint, paths):
-        raise ValueError(f"{config.checkpoint_path} has no checkpoint. Add --train.")
+    path = _restore_newest_checkpoint(config, networks, read_networks_of_checkpoint, paths)
+    if not path:
+        raise ValueError(f"{config.checkpoint_path} has no checkpoint. Train it first: --train.")
+    if checkpoint.strip().lower() == "last":
+        _warn_of_older_checkpoint(config, path)
     return Restored(int(step), weights)
+
+
+def _warn_of_older_checkpoint(config: Config, path: Path) -> None:
+    """Says if `path`, the newest readable checkpoint, is not the last one that was saved."""
+    step = parse_checkpoint_step(path)
+    last = max(list_steps_in_checkpoint_list(config.checkpoint_path), default=0)
+    if path.parent == config.best_path:
+        text = "%s has no readable checkpoint but the one in best/, of step %s, which is used."
+        logging.warning(text, config.run_dir, f"{step:,}")
+    elif last > step:
+        text = "%s has lost its checkpoint of step %s: that of step %s is used."
+        logging.warning(text, config.run_dir, f"{last:,}", f"{step:,}")
 
 
 def _should_read_average(config: Config, path: Path) -> bool:

@@ -66,7 +66,15 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
     if "dataset" in given and not stored.dataset_fingerprint:  # else the images will decide
         _check_other_dataset_is_wanted(stored, fresh, is_named=is_named)
     _check_run_has_networks_of_preset(given, fresh, stored)
-    return change_settings(stored, _drop_preset_for_existing_run(given), for_training=True)
+    try:
+        return change_settings(stored, _drop_preset_for_existing_run(given), for_training=True)
+    except ValueError as error:
+        if is_named or "dataset" not in given or not has_other_place(stored, fresh.dataset):
+            raise
+        raise ValueError(
+            f"{fresh.run_dir} is the run of {stored.dataset_place}. Received: {fresh.dataset}. "
+            f"Start another with --out_name=NAME. (To continue that one: {error})"
+        ) from error
 
 
 def _warn_of_other_runs(fresh: Config, given: dict) -> None:
@@ -235,6 +243,8 @@ def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
     it can only lead to existing runs.
     """
     is_named = bool(given.get("out_name"))
+    if is_named and (fresh.run_dir / "config.json").is_file():
+        return
     typed = fresh.run_dir if is_named else fresh.run_dir.parent
     if "dataset" in given or not (is_named or ("out_dir" in given and not typed.is_dir())):
         return

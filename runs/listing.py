@@ -22,7 +22,8 @@ NUMBERS = (3, 4)  # the columns that are aligned to the right
 
 def format_runs(out_dir: Path) -> str:
     """A line for each run in `out_dir`, in the order of their last training."""
-    folders = [path for path in sorted(out_dir.glob("*/")) if is_run_folder(path)]
+    inside = [out_dir, *sorted(out_dir.glob("*/"))]  # --out_dir may be a run itself
+    folders = [path for path in inside if is_run_folder(path)]
     damaged = [
         path.parent.name
         for path in sorted(out_dir.glob("*/config.json"))

@@ -90,7 +90,8 @@ def announce_planned_steps(
     if total == step:
         logging.info("%s: time is up, ending at step %s.", minutes, f"{step:,}")
         return
-    plan = f"{total:,} steps at {images_per_second:,.0f} images/s, about {epochs:,.3g} epochs"
+    plan = f"{total:,} steps at {images_per_second:,.0f} images/s, "
+    plan += f"about {_format_epochs(epochs)} epochs"
     if is_total_known(before):
         logging.info("%s: now %s (before: %s).", minutes, plan, f"{before:,}")
         return
@@ -99,11 +100,20 @@ def announce_planned_steps(
 
 
 def announce_complete_training(config: Config, step: int, *, epochs: float) -> None:
-    """Says how long a run has trained, and which flag makes it train longer."""
-    logging.info(
-        "%s is complete: %s steps, %.3g epochs. To train longer, set %s.",
-        *(config.run_dir, f"{step:,}", epochs, suggest_longer_length(config, step, epochs)),
-    )
+    """Says how long a run has trained, which flag makes it train longer, and which have no effect.
+
+    Call it before config.json is rewritten, which it is not where nothing is trained.
+    """
+    longer = suggest_longer_length(config, step, epochs)
+    text = "%s is complete: %s steps, %s epochs. To train longer, set %s."
+    logging.info(text, config.run_dir, f"{step:,}", _format_epochs(epochs), longer)
+    if changes := _list_changed_settings(config, read_run_settings_before_flags(config)):
+        logging.info("nothing was trained, so this has no effect: %s.", ", ".join(changes))
+
+
+def _format_epochs(epochs: float) -> str:
+    """1.98, 12.5, 1,960."""
+    return f"{epochs:,.0f}" if epochs >= 100 else f"{epochs:.3g}"
 
 
 def suggest_longer_length(config: Config, step: int, epochs: float) -> str:
@@ -124,18 +134,21 @@ def announce_changed_settings(config: Config, stored: Config | None) -> None:
     stored: the run's settings until now; None for a new run. The sizes of steps and the run's
     length have lines of their own.
     """
+    if changes := _list_changed_settings(config, stored):
+        logging.info("changed from now on: %s.", ", ".join(changes))
+
+
+def _list_changed_settings(config: Config, stored: Config | None) -> list[str]:
     if stored is None:
-        return
+        return []
     told_elsewhere = {*STEP_SIZE_SETTINGS, *LENGTHS, "dataset", "c_dim", "out_dir", "out_name"}
-    changes = [
+    return [
         f"--{name}={getattr(config, name)} (before: {getattr(stored, name)})"
         for name, setting in SETTINGS.items()
         if setting.flag
         and name not in told_elsewhere
         and getattr(config, name) != getattr(stored, name)
     ]
-    if changes:
-        logging.info("changed from now on: %s.", ", ".join(changes))
 
 
 def announce_change_of_step_size(config: Config, progress: Progress, images: int) -> None:

@@ -133,6 +133,7 @@ def test_a_number_written_as_people_write_it():
         ("--jit=maybe", "Try --jit=auto."),
         ("--padding=true", "Try --padding=same."),
         ("--learning_rate=0,001", "Try --learning_rate=0.001."),
+        ("--holdout=20%", "Try --holdout=0.2."),
         ("--learning_rate=fast", "Try --learning_rate=0.0002."),
     ],
 )

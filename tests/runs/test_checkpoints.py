@@ -156,7 +156,7 @@ def test_without_a_checkpoint_there_is_nothing_to_restore(tiny):
     config = tiny()
     dcgan = DCGAN(config)
     assert Checkpoints(dcgan, config).restore() == 0
-    with pytest.raises(ValueError, match=r"has no checkpoint\. Add --train\."):
+    with pytest.raises(ValueError, match=r"has no checkpoint\. Train it first"):
         restore_networks(config, generator=dcgan.generator)
 
 
