@@ -227,12 +227,14 @@ def test_all_workers_go_back_with_half_the_learning_rate(train, tmp_path):
     ("flags", "told"),
     [
         (("--learning_rate=0.1",), "the same --learning_rate. Received: 0.0002 on worker 1"),
-        (("--out_dir=elsewhere",), "the same checkpoints. Received: step 2 on worker 1"),
+        (("--out_dir={}/elsewhere",), "the same checkpoints. Received: step 2 on worker 1"),
         (("--seed=7",), "the same --seed"),
+        (("--dataset={}/data/others",), "the same images. Received: "),
     ],
 )
-def test_a_worker_that_differs_is_one_line_on_all(flags, told, train, tmp_path):
-    flags = tuple(flag.replace("elsewhere", str(tmp_path / "elsewhere")) for flag in flags)
+def test_a_worker_that_differs_is_one_line_on_all(flags, told, train, tmp_path, image_folder):
+    image_folder(30, name="others")
+    flags = tuple(flag.format(tmp_path) for flag in flags)
     if "step 2" in told:
         assert {code for code, _ in train(2, "--steps=2").wait()} == {0}
     for code, said in train(2, "--steps=4", others=flags).wait():
