@@ -230,14 +230,14 @@ def _is_address(text: str) -> bool:
 def meet_workers(workers: Workers, *, seconds: float = MEET_SECONDS) -> None:
     """Waits until every worker's port answers, as this one's does meanwhile.
 
-    TensorFlow would wait for them too, but for an hour, without a word and deaf to Ctrl-C. All must
-    answer in the same round: one that came early may have ended since. Raises ValueError when this
-    worker's port is in use, and when one does not come within `seconds`.
+    TensorFlow would wait for them too, but for an hour, without a word and deaf to Ctrl-C. Once the
+    last has come, all must answer again: one that came early may have ended since. Raises
+    ValueError when this worker's port is in use, and when one does not come within `seconds`.
     """
     with _listen_on_own_port(workers) as listener:
-        others = [k for k in range(workers.count) if k != workers.index]
+        missing = others = [k for k in range(workers.count) if k != workers.index]
         deadline, is_told = time.monotonic() + seconds, False
-        while missing := [k for k in others if not _does_port_answer(workers.addresses[k])]:
+        while missing := _find_silent(workers, missing) or _find_silent(workers, others):
             _hang_up_on_callers(listener)
             if time.monotonic() > deadline:
                 raise ValueError(
@@ -273,9 +273,14 @@ def explain_used_port(workers: Workers, reason: str) -> str:
     )
 
 
+def _find_silent(workers: Workers, indices: list[int]) -> list[int]:
+    """Those of the workers whose port does not answer."""
+    return [k for k in indices if not _does_port_answer(workers.addresses[k])]
+
+
 def _hang_up_on_callers(listener: socket.socket) -> None:
     """Makes room for others: the system lets only so many wait, and then the port looks dead."""
-    with contextlib.suppress(BlockingIOError):
+    with contextlib.suppress(OSError):  # BlockingIOError: there are no more
         while True:
             listener.accept()[0].close()
 

@@ -174,13 +174,17 @@ def test_a_port_answers_however_often_it_is_called():
 
 
 def test_a_worker_that_came_and_ended_is_missed(monkeypatch):
-    """It answers in the first round only, and the other from the second on."""
-    answers = iter([True, False, False, True, True, True])
+    """The first answers, ends while the second is awaited, and comes again."""
+    one, two = addresses = make_two_addresses()
+    answers = [(one, True), (two, False), (two, True), (one, False), (two, True)]
+    answers += [(one, True), (one, True), (two, True)]
     asked = []
+
+    def answer(address: str) -> bool:
+        asked.append((address, answers[len(asked)][1]))
+        return asked[-1][1]
+
     monkeypatch.setattr(cluster, "POLL_SECONDS", 0)
-    monkeypatch.setattr(
-        cluster, "_does_port_answer", lambda address: asked.append(address) or next(answers)
-    )
-    addresses = *make_two_addresses(), "never-called:1"
-    meet_workers(Workers(2, addresses, "TF_CONFIG"))
-    assert asked == [*addresses[:2]] * 3
+    monkeypatch.setattr(cluster, "_does_port_answer", answer)
+    meet_workers(Workers(2, (*addresses, *make_two_addresses()[:1]), "TF_CONFIG"))
+    assert asked == answers
