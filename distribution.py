@@ -20,7 +20,8 @@ import tensorflow as tf
 from absl import logging
 
 from config.settings import Config
-from system.cluster import Workers, find_workers, meet_workers
+from system.cluster import Workers, explain_used_port, find_workers, meet_workers
+from system.deadline import end_process_after
 from system.devices import (
     count_gpus,
     find_device_type,
@@ -28,6 +29,8 @@ from system.devices import (
     list_devices_for_replicas,
     split_cpu_for_trials,
 )
+
+CONNECT_SECONDS = 120  # takes a second or two, and some ten on a busy machine
 
 
 def settle_replicas(config: Config) -> Config:
@@ -201,11 +204,12 @@ def _build_strategy(count: int) -> tf.distribute.Strategy:
 @functools.cache
 def join_workers(workers: Workers) -> tf.distribute.Strategy:
     """The strategy of all workers; waits until they have started. Call it before TensorFlow's first
-    op.
+    op. Raises ValueError when they do not come, or when this one's port is in use.
 
     TensorFlow runs a service in the first worker to which all send signs of life, from threads that
     neither Python nor a long evaluation delays. After some 10 seconds without them, it ends with an
-    error whatever waits for the lost worker: no watchdog of our own is needed.
+    error whatever waits for the lost worker: no watchdog of our own is needed. Only for a worker
+    that has never signed in, it waits an hour.
     """
     meet_workers(workers)
     cluster = tf.train.ClusterSpec({"worker": workers.addresses})
@@ -216,8 +220,16 @@ def join_workers(workers: Workers) -> tf.distribute.Strategy:
         num_accelerators={"GPU": min(count_gpus(), 1)},
         rpc_layer="grpc",
     )
-    with hold_stderr_until_error():
-        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    missing = (
+        f"All workers must connect within {CONNECT_SECONDS} seconds once their ports answer. "
+        "Received: one that does not. It has ended, or waits for others: start all again, with the "
+        f"same addresses in {workers.source} and each with its own index."
+    )
+    try:
+        with end_process_after(CONNECT_SECONDS, missing), hold_stderr_until_error():
+            return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    except tf.errors.UnknownError as error:  # another program took the port after we had met
+        raise ValueError(explain_used_port(workers, error.message)) from error
 
 
 def gather_from_workers(workers: Workers, numbers: np.ndarray) -> np.ndarray:

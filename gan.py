@@ -62,6 +62,7 @@ class DCGAN:
             )
         self.average = AveragedGenerator(self.generator, config) if config.ema_half_life else None
 
+        self.precision, self.jit = precision, jit
         # The scalers always exist, so that a run may change its precision and keep its checkpoints.
         self.uses_scalers = precision == "float16"
         self.g_optimizer = self.g_scaler if self.uses_scalers else self.g_scaler.inner_optimizer

@@ -227,20 +227,15 @@ def train_or_raise_divergence(
     announce_changed_settings(config, read_run_settings_before_flags(config))
     keep_run_metrics_of_lost_checkpoints(config, start)
     prepare_folders_for_training(config)
-    precision = choose_precision_for_device(config.mixed_precision)
-    needed = estimate_training_bytes(config, precision)
-    jit = choose_jit_for_device(config.jit, is_distributed=config.is_distributed)
-    announce_training(
-        config, start=start, total=total, precision=precision, jit=jit, step_bytes=needed
-    )
+    needed = estimate_training_bytes(config, dcgan.precision)
+    how = {"precision": dcgan.precision, "jit": dcgan.jit, "step_bytes": needed}
+    announce_training(config, start=start, total=total, **how)
     announce_augmentation(config, count)
-    origin = progress.count_images_shown(0, config.images_per_step)
-    logs = Logs(config, range(start, total), count, origin=origin, on_log=on_log)
+    data = combine_training_data(images, labels, split, progress, checkpoints)
+    logs = Logs(config, range(start, total), count, origin=data.origin, on_log=on_log)
     dcgan.total_steps.assign(total)
     length = RunLength(config, total, choose_steps_per_call(config.steps_per_call))
     with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
-        shown = checkpoints.progress.count_images_shown(0, config.images_per_step)
-        data = TrainingData(images, labels.y if labels else None, split, origin, shown)
         finished = run_training_steps(data, checkpoints, logs, length)
     report_end_of_training(config, logs, finished=finished)
     return length.config if finished else None
@@ -260,6 +255,19 @@ def restore_training(config: Config, count: int) -> tuple[Config, Checkpoints, P
     return config, checkpoints, restate_progress_for_epoch_size(config, checkpoints.progress, count)
 
 
+def combine_training_data(
+    images: np.ndarray,
+    labels: Labels | None,
+    split: Split,
+    progress: Progress,
+    checkpoints: Checkpoints,
+) -> TrainingData:
+    """progress, checkpoints: as `restore_training` returns them."""
+    size = checkpoints.dcgan.config.images_per_step
+    origin, shown = (each.count_images_shown(0, size) for each in (progress, checkpoints.progress))
+    return TrainingData(images, labels.y if labels else None, split, origin, shown)
+
+
 def follow_chief(
     workers: Workers, config: Config, images: np.ndarray, labels: Labels | None, split: Split
 ) -> None:
@@ -275,15 +283,9 @@ def follow_chief(
         total = agree_on_start(workers, start, 0)
         if start >= total:
             break
-        origin, shown = (
-            each.count_images_shown(0, config.images_per_step)
-            for each in (progress, checkpoints.progress)
-        )
-        data = TrainingData(images, labels.y if labels else None, split, origin, shown)
+        data = combine_training_data(images, labels, split, progress, checkpoints)
         length = RunLength(config, total, choose_steps_per_call(config.steps_per_call))
-        needed = estimate_training_bytes(
-            config, choose_precision_for_device(config.mixed_precision)
-        )
+        needed = estimate_training_bytes(config, checkpoints.dcgan.precision)
         with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
             word = follow_training_steps(workers, checkpoints.dcgan, data, length, start)
     wait_for_workers(workers)

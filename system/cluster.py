@@ -13,6 +13,7 @@ Three places are read, and the first that names more than one worker counts:
 In the latter two, WORKER_PORT is the first port on each host. Imports no TensorFlow.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -229,13 +230,15 @@ def _is_address(text: str) -> bool:
 def meet_workers(workers: Workers, *, seconds: float = MEET_SECONDS) -> None:
     """Waits until every worker's port answers, as this one's does meanwhile.
 
-    TensorFlow would wait for them too, but for an hour, without a word and deaf to Ctrl-C. Raises
+    TensorFlow would wait for them too, but for an hour, without a word and deaf to Ctrl-C. Once the
+    last has come, all must answer again: one that came early may have ended since. Raises
     ValueError when this worker's port is in use, and when one does not come within `seconds`.
     """
-    with _listen_on_own_port(workers):
-        missing = [k for k in range(workers.count) if k != workers.index]
+    with _listen_on_own_port(workers) as listener:
+        missing = others = [k for k in range(workers.count) if k != workers.index]
         deadline, is_told = time.monotonic() + seconds, False
-        while missing := [k for k in missing if not _does_port_answer(workers.addresses[k])]:
+        while missing := _find_silent(workers, missing) or _find_silent(workers, others):
+            _hang_up_on_callers(listener)
             if time.monotonic() > deadline:
                 raise ValueError(
                     f"All workers must start within {seconds:g} seconds. Received: no answer from "
@@ -256,17 +259,37 @@ def _listen_on_own_port(workers: Workers) -> socket.socket:
         listener.listen(workers.count)
     except OSError as error:
         listener.close()
-        raise ValueError(
-            f"{workers.source} must give each worker a free port. Received: {port}, which "
-            f"cannot be used here ({error.strerror}). End the other program, or give another port."
-        ) from error
+        raise ValueError(explain_used_port(workers, error.strerror)) from error
+    listener.setblocking(False)
     return listener
+
+
+def explain_used_port(workers: Workers, reason: str) -> str:
+    """What to tell the user when this worker cannot listen on its port."""
+    port = workers.addresses[workers.index].rpartition(":")[2]
+    return (
+        f"{workers.source} must give each worker a free port. Received: {port}, which cannot be "
+        f"used here ({reason}). End the other program, or give another port."
+    )
+
+
+def _find_silent(workers: Workers, indices: list[int]) -> list[int]:
+    """Those of the workers whose port does not answer."""
+    return [k for k in indices if not _does_port_answer(workers.addresses[k])]
+
+
+def _hang_up_on_callers(listener: socket.socket) -> None:
+    """Makes room for others: the system lets only so many wait, and then the port looks dead."""
+    with contextlib.suppress(OSError):  # BlockingIOError: there are no more
+        while True:
+            listener.accept()[0].close()
 
 
 def _does_port_answer(address: str) -> bool:
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+        with socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS) as call:
+            # Where nobody listens, the system may choose that same port to call from: an echo.
+            return call.getsockname() != call.getpeername()
     except OSError:  # not started yet, or its name is not known yet
         return False
-    return True

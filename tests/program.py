@@ -25,9 +25,16 @@ def command(*flags, launcher: tuple = ("main.py",)) -> list[str]:
 
 
 def start(
-    *flags, launcher: tuple = ("main.py",), environment: dict | None = None, **options
+    *flags,
+    launcher: tuple = ("main.py",),
+    environment: dict | None = None,
+    prefix: tuple = (),
+    **options,
 ) -> subprocess.Popen:
-    """Its stderr, where its log goes, is a text pipe. Nobody reads stdout, its results."""
+    """Its stderr, where its log goes, is a text pipe. Nobody reads stdout, its results.
+
+    prefix: a command that runs the program, such as `nice`.
+    """
     environment = (
         os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"} | (environment or {})
     )
@@ -37,9 +44,8 @@ def start(
         "text": True,
         "errors": "replace",
     }
-    return subprocess.Popen(
-        command(*flags, launcher=launcher), cwd=ROOT, env=environment, **pipes | options
-    )
+    started = [*prefix, *command(*flags, launcher=launcher)]
+    return subprocess.Popen(started, cwd=ROOT, env=environment, **pipes | options)
 
 
 def run(*flags, **options) -> tuple[int, str]:
@@ -73,10 +79,15 @@ def signal_after(monkeypatch, step: int, number: int = signal.SIGTERM) -> None:
     monkeypatch.setattr(Steps, "run", run)
 
 
-def make_tf_configs(count: int) -> list[dict[str, str]]:
-    """TF_CONFIG for each of so many processes on this machine, on ports that are free now."""
+def make_tf_configs(count: int, hosts: tuple = ()) -> list[dict[str, str]]:
+    """TF_CONFIG for each of so many processes, on this machine's ports that are free now.
+
+    hosts: one for each process, unless all are on this machine.
+    """
+    hosts = hosts or ("127.0.0.1",) * count
     listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in listening]
+    ports = [each.getsockname()[1] for each in listening]
+    addresses = [f"{host}:{port}" for host, port in zip(hosts, ports, strict=True)]
     for each in listening:
         each.close()
     cluster = {"worker": addresses}

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from common import ROOT
 from inputs import batch
-from program import TINY_FLAGS, is_one_line, make_tf_configs, state
+from program import TINY_FLAGS, is_one_line, make_tf_configs, run, state
 
 import distribution
 import gan
@@ -121,6 +121,44 @@ def test_two_processes_train_like_one():
         assert [*differences] == names
         for name in names:
             check_training_is_equal(differences[name])
+
+
+# Another program answers at the other worker's port, or has taken this one's after all had met.
+JOINING = """
+import socket, sys
+import distribution
+from system.cluster import find_workers
+workers = find_workers("auto")
+{}
+try:
+    distribution.join_workers(workers)
+except ValueError as error:
+    sys.exit(f"error: {{error}}")
+"""
+CALLED = """
+distribution.CONNECT_SECONDS = 3
+port = int(workers.addresses[1 - workers.index].rpartition(":")[2])
+stranger = socket.create_server(("", port))
+"""
+TAKEN = """
+distribution.meet_workers = lambda workers: None
+port = int(workers.addresses[workers.index].rpartition(":")[2])
+stranger = socket.create_server(("", port))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize(
+    ("event", "told"), [(CALLED, "must connect within 3 seconds"), (TAKEN, "a free port. Received")]
+)
+def test_waiting_for_a_stranger_ends(event, told, index):
+    """TensorFlow alone would wait an hour, with Python's lock in its hands."""
+    launcher = "-c", JOINING.format(event)
+    code, said = run(launcher=launcher, environment=make_tf_configs(2)[index])
+    assert code == 1
+    assert is_one_line(said)
+    assert told in said
 
 
 def check_training_is_equal(found: dict) -> None:

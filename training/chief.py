@@ -18,7 +18,7 @@ from distribution import gather_from_workers, gather_texts_from_workers
 from runs.checkpoints import DivergedError
 from system.cluster import Workers
 from system.devices import choose_precision_for_device, find_device_type
-from system.versions import find_program_versions
+from system.versions import find_library_versions, fingerprint_program
 from training.minutes import RunLength
 
 GO_ON, END, GO_BACK = range(3)  # the chief's word; GO_BACK: to the last checkpoint
@@ -31,7 +31,7 @@ NAMES = {
     "dataset_fingerprint": "images",
     "label_names": "labels",
     "device": "kind of device",
-    "git commit": "commit of the program",
+    "program": "version of this program",
 }
 
 
@@ -44,7 +44,8 @@ def check_workers_agree(workers: Workers | None, config: Config) -> None:
     flags = [name for name, setting in SETTINGS.items() if setting.flag or name in OF_IMAGES]
     mine = {name: getattr(config, name) for name in flags if name not in OWN_SETTINGS}
     mine |= {"mixed_precision": choose_precision_for_device(config.mixed_precision)}
-    mine |= find_program_versions() | {"device": find_device_type()}
+    mine |= find_library_versions() | {"program": fingerprint_program()}
+    mine |= {"device": find_device_type()}
     told = [json.loads(text) for text in gather_texts_from_workers(workers, json.dumps(mine))]
     for index, other in enumerate(told):
         for name in {**told[0], **other}:

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from system import cluster
 from system.cluster import (
     Workers,
     _does_port_answer,
@@ -156,3 +157,34 @@ def test_a_worker_that_never_comes_is_one_line():
     addresses = make_two_addresses()
     with pytest.raises(ValueError, match=f"no answer from worker 1 of 2 at {addresses[0]}"):
         meet_workers(Workers(1, addresses, "TF_CONFIG"), seconds=0)
+
+
+def test_a_port_answers_however_often_it_is_called():
+    """A worker that is started again calls again; the system keeps only a few calls waiting."""
+    addresses = make_two_addresses()
+    first = Workers(0, addresses, "TF_CONFIG")
+    waiting = threading.Thread(target=meet_workers, args=(first,), daemon=True)
+    waiting.start()
+    while not _does_port_answer(addresses[0]):
+        assert waiting.is_alive()
+    assert all(_does_port_answer(addresses[0]) for _ in range(4))
+    with socket.create_server(("", int(addresses[1].rpartition(":")[2]))):
+        waiting.join(timeout=30)
+    assert not waiting.is_alive()
+
+
+def test_a_worker_that_came_and_ended_is_missed(monkeypatch):
+    """The first answers, ends while the second is awaited, and comes again."""
+    one, two = addresses = make_two_addresses()
+    answers = [(one, True), (two, False), (two, True), (one, False), (two, True)]
+    answers += [(one, True), (one, True), (two, True)]
+    asked = []
+
+    def answer(address: str) -> bool:
+        asked.append((address, answers[len(asked)][1]))
+        return asked[-1][1]
+
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0)
+    monkeypatch.setattr(cluster, "_does_port_answer", answer)
+    meet_workers(Workers(2, (*addresses, *make_two_addresses()[:1]), "TF_CONFIG"))
+    assert asked == answers

@@ -1,8 +1,10 @@
 """Several real processes train one run: they agree, stop together, and end when one is lost."""
 
 import json
+import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -42,14 +44,74 @@ sys.exit(main.main(["main.py", *sys.argv[1:]]))
 """
 
 
+class Machines:
+    """Two network namespaces, which are to processes what two machines with a cable are."""
+
+    def __init__(self):
+        self.names = tuple(f"dcgan-{os.getpid()}-{k}" for k in (1, 2))
+        self.hosts = "10.77.0.1", "10.77.0.2"
+        self.prefixes = [("ip", "netns", "exec", name) for name in self.names]
+
+    def connect(self) -> None:
+        one, two = self.names
+        for name in self.names:
+            run_ip("netns", "add", name)
+        run_ip("link", "add", "cable", "netns", one, "type", "veth", "peer", "cable", "netns", two)
+        for name, host in zip(self.names, self.hosts, strict=True):
+            run_ip("-n", name, "address", "add", f"{host}/24", "dev", "cable")
+            for device in ("cable", "lo"):
+                run_ip("-n", name, "link", "set", device, "up")
+
+    def unplug(self) -> None:
+        run_ip("-n", self.names[1], "link", "set", "cable", "down")
+
+    def misdirect(self) -> None:
+        """All that they send gets lost, and nothing tells them so."""
+        for name, host in zip(self.names, reversed(self.hosts), strict=True):
+            nowhere = "lladdr", "02:00:00:00:00:99", "dev", "cable", "nud", "permanent"
+            run_ip("-n", name, "neighbour", "replace", host, *nowhere)
+
+    def repair(self) -> None:
+        for name in self.names:
+            for change in ("down", "up"):  # forgets where to send, too
+                run_ip("-n", name, "link", "set", "cable", change)
+
+    def remove(self) -> None:
+        for name in self.names:
+            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+
+
+def run_ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+
+
+@pytest.fixture
+def machines():
+    """Two connected ones; the test is skipped where they cannot be made."""
+    machines = Machines()
+    try:
+        machines.connect()
+        yield machines
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no network namespaces: {getattr(error, 'stderr', None) or error}")
+    finally:
+        machines.remove()
+
+
 class Company:
     """Processes of the program, each of which knows the addresses of all."""
 
-    def __init__(self, count: int, *flags, others: tuple = (), **options):
-        """others: flags for all but the first; options: as for `start`."""
-        first, *rest = make_tf_configs(count)
-        self.processes = [start(*flags, environment=first, **options)]
-        self.processes += [start(*flags, *others, environment=each, **options) for each in rest]
+    def __init__(self, count: int, *flags, others: tuple = (), machines=None, **options):
+        """others: flags for all but the first; machines: one for each, instead of this one for all;
+        options: as for `start`.
+        """
+        configs = make_tf_configs(count, machines.hosts if machines else ())
+        prefixes = machines.prefixes if machines else [()] * count
+        self.processes = []
+        for config, prefix in zip(configs, prefixes, strict=True):
+            more = others if self.processes else ()
+            how = {"environment": config, "prefix": prefix}
+            self.processes.append(start(*flags, *more, **how, **options))
 
     def wait(self) -> list[tuple[int, str]]:
         """(exit code, what it said) of each, once all have ended."""
@@ -110,12 +172,33 @@ def test_when_a_worker_is_lost_the_others_end_with_one_line(lost, number, train,
     assert is_one_line(said)
     assert f"Worker {lost + 1} of 2 at 127.0.0.1" in said
     company.processes[lost].kill()
+    check_both_go_on(train, tmp_path)
 
+
+def check_both_go_on(train, tmp_path, **how) -> None:
+    """From the newest checkpoint."""
     indices = (tmp_path / "run" / "checkpoints").glob("step-*.index")
     saved = max(int(re.search(r"\d+", path.name)[0]) for path in indices)
-    ended = train(2, f"--steps={saved + 2}").wait()
+    ended = train(2, f"--steps={saved + 2}", **how).wait()
     assert [code for code, _ in ended] == [0, 0], ended
     assert f"resuming at step {saved:,}" in ended[0][1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", [Machines.unplug, Machines.misdirect])
+def test_when_the_network_is_cut_both_sides_end_with_one_line(cut, machines, train, tmp_path):
+    company = train(2, "--steps=100000", machines=machines)
+    wait_for(company.processes[0], "step 20 of")
+    cut(machines)
+    began = time.monotonic()
+    ended = company.wait()
+    assert time.monotonic() - began < WITHIN_SECONDS
+    for index, (code, said) in enumerate(ended):
+        assert code == 1
+        assert is_one_line(said)
+        assert f"Worker {2 - index} of 2 at {machines.hosts[1 - index]}" in said
+    machines.repair()
+    check_both_go_on(train, tmp_path, machines=machines)
 
 
 @pytest.mark.slow
@@ -144,12 +227,14 @@ def test_all_workers_go_back_with_half_the_learning_rate(train, tmp_path):
     ("flags", "told"),
     [
         (("--learning_rate=0.1",), "the same --learning_rate. Received: 0.0002 on worker 1"),
-        (("--out_dir=elsewhere",), "the same checkpoints. Received: step 2 on worker 1"),
+        (("--out_dir={}/elsewhere",), "the same checkpoints. Received: step 2 on worker 1"),
         (("--seed=7",), "the same --seed"),
+        (("--dataset={}/data/others",), "the same images. Received: "),
     ],
 )
-def test_a_worker_that_differs_is_one_line_on_all(flags, told, train, tmp_path):
-    flags = tuple(flag.replace("elsewhere", str(tmp_path / "elsewhere")) for flag in flags)
+def test_a_worker_that_differs_is_one_line_on_all(flags, told, train, tmp_path, image_folder):
+    image_folder(30, name="others")
+    flags = tuple(flag.format(tmp_path) for flag in flags)
     if "step 2" in told:
         assert {code for code, _ in train(2, "--steps=2").wait()} == {0}
     for code, said in train(2, "--steps=4", others=flags).wait():
