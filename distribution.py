@@ -30,7 +30,7 @@ from system.devices import (
     split_cpu_for_trials,
 )
 
-CONNECT_SECONDS = 120  # takes a second or two, and some ten on a busy machine
+CONNECT_SECONDS = 300  # takes a second or two; longer on a busy machine, or for CUDA
 
 
 def settle_replicas(config: Config) -> Config:
