@@ -14,8 +14,8 @@ UNPACK = "Unpack it, or repack it as a zip or a .tar.gz"
 LIST = "Only files that hold images are read: download the images that it lists into a folder"
 RAW = "Export JPEGs from your photo program"
 HEIC = (
-    "In that folder, magick mogrify -format jpg *.[Hh][Ee][Ii]? converts all of them; on a Mac, "
-    "sips -s format jpeg *.[Hh][Ee][Ii]? --out ."
+    "Convert them in their folder: magick mogrify -format jpg *.heic (or *.HEIC); on a Mac: "
+    "sips -s format jpeg --out . *.heic"
 )
 ARRAYS = "Save its images with numpy.save as .npy: uint8, (N, H, W, C)"
 PYTHON = "Loading it may run code: load it in your own program, then use numpy.save"

@@ -163,4 +163,18 @@ def test_what_is_no_whole_number_is_told(trained):
         sampler.images(seed=0, count=2.5)
     with pytest.raises(ValueError, match=r"^seed must be a whole number\. Received: 'x'\."):
         sampler.images(seed="x", count=4)
+    with pytest.raises(ValueError, match=r"^count must be at least 0\. Received: -3\."):
+        sampler.images(seed=0, count=-3)
     assert len(sampler.images(np.int64(7), np.int32(2))) == 2
+
+
+def test_the_settings_given_to_train_lead_to_the_run(trained, tmp_path):
+    """Only its config.json knows the channels."""
+    run = trained()
+    given = dataclasses.replace(run, c_dim="auto")
+    assert (Sampler(given).images(0, 2) == Sampler(run).images(0, 2)).all()
+    missing = dataclasses.replace(given, out_name="nope")
+    with pytest.raises(ValueError, match=r"There is no run .*nope\. Train it first"):
+        Sampler(missing)
+    with pytest.raises(ValueError, match=r"^Sampler takes a run's settings\. Received: 'out/x'\."):
+        Sampler("out/x")

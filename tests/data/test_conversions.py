@@ -2,7 +2,12 @@ import pytest
 from PIL import Image
 
 from config.catalog import CONTAINER_SUFFIXES
-from data.conversions import CONVERSIONS, explain_files_without_images, suggest_conversion
+from data.conversions import (
+    CONVERSIONS,
+    explain_files_without_images,
+    explain_unread_photos,
+    suggest_conversion,
+)
 from data.find import find_dataset_source
 from data.sources.source import IMAGE_SUFFIXES
 
@@ -12,7 +17,9 @@ def test_what_is_read_needs_no_conversion():
 
 
 def test_the_first_that_is_known_is_told():
-    assert suggest_conversion(["a.txt", "b.HEIC", "c.mat"]).startswith("Convert it: magick")
+    assert suggest_conversion(["a.txt", "b.HEIC", "c.mat"]).startswith(
+        "Convert them in their folder: magick"
+    )
     assert suggest_conversion(["notes.txt"]) == suggest_conversion([]) == ""
 
 
@@ -24,6 +31,12 @@ def test_each_file_is_told_how_to_convert_it_in_one_line(tiny, tmp_path, suffix)
         find_dataset_source(tiny(dataset=str(path)))
     assert str(error.value).endswith(f"of images. {CONVERSIONS[suffix]}.")
     assert "\n" not in str(error.value)
+
+
+def test_photos_among_images_are_counted():
+    told = explain_unread_photos(["a.jpg", "b.HEIC", "c.heic", "notes.txt", "d.nef"])
+    assert told.startswith("these photos cannot be read here: 2 .heic, 1 .nef. Convert them in ")
+    assert explain_unread_photos(["a.jpg", "notes.txt", "film.mp4"]) == ""
 
 
 def test_pillow_reads_none_of_them_with_what_is_installed():

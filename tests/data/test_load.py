@@ -55,6 +55,7 @@ def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages
         "left out because they are hidden or have no image extension: .hidden.png, notes.txt"
         in messages
     )
+    assert not any("cannot be read here" in message for message in messages)
     load_dataset(replace(config, c_dim=3))
     assert sum("left out" in message for message in messages) == 1  # not when a run resumes
 

@@ -120,6 +120,20 @@ def test_a_run_that_lacks_its_data_is_found_by_any_spelling_of_them(tiny):
 
 
 @pytest.mark.slow
+def test_a_renamed_dataset_continues_its_run_with_its_labels(train_on, image_folder, capsys):
+    folder = image_folder(10)
+    for number, path in enumerate(sorted(folder.iterdir())):
+        kind = folder / ("cats" if number % 2 else "dogs")
+        kind.mkdir(exist_ok=True)
+        path.rename(kind / path.name)
+    assert train_on(f"--dataset={folder}", "--labels=folder")[0] == 0
+    moved = folder.rename(folder.with_name("portraits"))
+    code, said = train_on(f"--dataset={moved}")
+    assert code == 0, capsys.readouterr().err
+    assert f"faces-16x16 continues with the same images in another place: {moved}" in said
+
+
+@pytest.mark.slow
 def test_a_renamed_dataset_continues_its_run(train_on, image_folder, tmp_path, capsys):
     folder = image_folder(10)
     assert train_on(f"--dataset={folder}")[0] == 0

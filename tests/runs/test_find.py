@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from config.presets import apply_preset
 from config.settings import Config
 from config.stored import write_config
 from gan import DCGAN
+from runs.checkpoint_files import list_checkpoints, write_checkpoint_list
 from runs.checkpoints import Checkpoints
 from runs.find import find_run, find_run_to_train, read_run
 from sample import sample
@@ -157,6 +159,33 @@ def test_a_run_whose_name_is_mistyped_does_not_start_on_digits(
         find_run_to_train({"out_dir": "out/digits-2"})
 
 
+def test_a_run_that_lost_its_checkpoints_is_no_mistyped_one(trained):
+    trained(dataset="cats", out_name="mimes")
+    lost = trained(dataset="dogs", out_name="mime", z_dim=7)
+    shutil.rmtree(lost.checkpoint_path)
+    found = find_run_to_train({"out_dir": lost.out_dir, "out_name": "mime"})
+    assert (found.dataset, found.z_dim) == ("dogs", 7)
+
+
+def test_a_fixed_setting_is_named_before_what_it_contradicts(trained):
+    """16 pixels do not fit the run's own blocks, which nobody typed."""
+    run = trained(output_height=64, blocks=4, out_name="mine")
+    given = {"out_dir": run.out_dir, "out_name": "mine", "output_height": 16}
+    with pytest.raises(ValueError, match=r"^--output_height is fixed once a run has started"):
+        find_run_to_train(given)
+
+
+def test_a_setting_that_does_not_fit_the_run_of_other_images_tells_of_them_first(trained, tmp_path):
+    others, mine = tmp_path / "others" / "gray", tmp_path / "mine" / "gray"
+    for place in (others, mine):
+        place.mkdir(parents=True)
+    run = trained(dataset=str(others), dataset_place=str(others), dataset_fingerprint="x")
+    given = {"out_dir": run.out_dir, "dataset": str(mine), "output_height": 16, "z_dim": 7}
+    told = rf"^{run.run_dir} is the run of {others}\. Received: {mine}\. Start another with"
+    with pytest.raises(ValueError, match=told):
+        find_run_to_train(given)
+
+
 def test_a_name_without_a_run_or_a_dataset_is_said_to_be_new(tiny, messages):
     given = {"out_dir": tiny().out_dir, "out_name": "typo"}
     find_run_to_train({**given, "dataset": "digits"})
@@ -244,9 +273,20 @@ def test_other_images_of_the_same_name_are_said_not_to_be_used(trained, messages
     assert len(messages) == count
 
 
-def test_a_run_that_has_only_its_best_checkpoint_can_still_be_drawn_from(trained):
+def test_a_run_that_has_only_its_best_checkpoint_can_still_be_drawn_from(trained, messages):
     config = trained()
     config.checkpoint_path.rename(config.best_path)
     assert find_run({"out_dir": config.out_dir}) == config
     assert sample(config, 1, checkpoint="best").name == "seed_0_best"
     assert sample(config, 1).name == "seed_0"
+    text = "has no readable checkpoint but the one in best/, of step"
+    assert sum(text in message for message in messages) == 1
+
+
+def test_drawing_from_an_older_checkpoint_than_the_last_is_told(trained, messages):
+    config = trained()
+    write_checkpoint_list(config.checkpoint_path, [config.checkpoint_path / "step-141"])
+    sample(config, 1)
+    step = list_checkpoints(config.checkpoint_path)[-1].name.removeprefix("step-")
+    told = f"{config.run_dir} has lost its checkpoint of step 141: that of step {step} is used."
+    assert told in messages

@@ -38,7 +38,7 @@ def test_images_that_are_gone_may_have_moved(run_on, tmp_path, capsys):
         f"{run}/config.json names {faces}, where there are no longer any images. "
         "If they have moved, add --dataset=NEWPLACE."
     )
-    for action in ("--train", "--dry_run"):
+    for action in ("--train", "--dry_run", "--evaluate=swd"):
         assert refused(capsys, run, action) == line
     assert refused(capsys, run, "--train", f"--config={run}/config.json") == line
     faces.mkdir()  # like a disk that is not mounted

@@ -42,6 +42,11 @@ def test_each_run_has_a_line_and_the_last_trained_comes_last(tiny):
     ]
 
 
+def test_the_folder_of_a_run_lists_that_run(tiny):
+    config = make_run(tiny(out_name="mine"), [40])
+    assert format_runs(config.run_dir) == format_runs(config.run_dir.parent)
+
+
 def test_a_run_that_has_epochs_left_says_so(tiny):
     config = make_run(tiny(out_name="run", epoch=25, epoch_sizes=(0, 64)), [40])  # 8 in an epoch
     [_, line] = format_runs(config.run_dir.parent).splitlines()

@@ -14,6 +14,7 @@ from training import announcements
 from training.announcements import (
     announce_change_of_step_size,
     announce_changed_settings,
+    announce_complete_training,
     announce_end_of_training,
     announce_planned_steps,
     announce_training,
@@ -171,6 +172,21 @@ def test_changed_settings_are_named(tiny, messages):
     assert messages == [
         "changed from now on: --learning_rate=0.01 (before: 0.0002), --flip=True (before: False)."
     ]
+
+
+def test_what_a_complete_run_is_told(tiny, messages):
+    config = tiny(steps=9)
+    config.run_dir.mkdir(parents=True)
+    write_config(config)
+    announce_complete_training(config, 9171, epochs=1960.4)
+    assert messages == [
+        f"{config.run_dir} is complete: 9,171 steps, 1,960 epochs. To train longer, set --steps "
+        "above 9171."
+    ]
+    announce_complete_training(dataclasses.replace(config, sample_dir="mine"), 9, epochs=1.984)
+    assert messages[1].startswith(f"{config.run_dir} is complete: 9 steps, 1.98 epochs.")
+    told = "nothing was trained, so this has no effect: --sample_dir=mine (before: samples)."
+    assert messages[2] == told
 
 
 def test_who_has_a_run_of_modern_knows_the_newer_methods(tiny, capsys):
