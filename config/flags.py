@@ -176,7 +176,7 @@ def _define_export_flags() -> None:
         "export",
         None,
         "write the run in other programs' formats: saved_model,onnx,litert,safetensors,page,hub; "
-        "without a value: saved_model",
+        "or all; without a value: saved_model",
         **group,
     )
     flags.DEFINE_enum(

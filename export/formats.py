@@ -84,7 +84,11 @@ FORMATS = {
 
 
 def choose_formats(text: str) -> list[str]:
-    """The names in the value of --export, each once. Raises ValueError for an unknown one."""
+    """The names in the value of --export, each once; "all" means every one. Raises ValueError for
+    an unknown one.
+    """
+    if text.strip().lower() == "all":
+        return [*FORMATS]
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in FORMATS:

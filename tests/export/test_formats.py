@@ -13,6 +13,7 @@ from export.formats import (
 
 def test_names_are_chosen_in_their_order_and_once():
     assert choose_formats("onnx, saved_model,onnx") == ["onnx", "saved_model"]
+    assert choose_formats("all") == [*FORMATS]
 
 
 @pytest.mark.parametrize(
