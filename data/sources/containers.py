@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from absl import logging
+
 from config.catalog import cut_suffix_from_dataset_name
 from data import limits
 from data.sources.folder import open_image_zip
@@ -15,6 +17,7 @@ from data.sources.numpy_files import open_array_archive, open_array_file
 from data.sources.parquet import open_parquet_files
 from data.sources.source import Source
 from data.sources.tars import open_image_tars
+from system.text import escape_unprintable, join_names_for_error
 
 KINDS = ("zip", "tar", "parquet", "npz", "npy")  # what a folder is searched for, in this order
 JOINED = {"tar", "parquet"}  # several files of these kinds make one dataset
@@ -76,6 +79,9 @@ def _choose_containers(folder: Path, found: list[Path]) -> list[Path]:
     kinds = [find_container_kind(path) for path in found]
     kind = next(kind for kind in KINDS if kind in kinds)
     files = [path for path, its_kind in zip(found, kinds, strict=True) if its_kind == kind]
+    if others := [path.name for path in found if path not in files]:
+        names = escape_unprintable(join_names_for_error(others))
+        logging.info("%s holds files of several kinds: .%s is read, not %s.", folder, kind, names)
     if kind in JOINED:
         return [path for path in files if path.name.lower().startswith("train")] or files
     if len(files) == 1:

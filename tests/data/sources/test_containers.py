@@ -106,6 +106,14 @@ def test_files_of_which_only_one_can_be_meant(tiny, tmp_path):
         find_dataset_source(tiny(dataset="set/*.npz"))
 
 
+def test_files_of_other_kinds_beside_are_named(tmp_path, messages):
+    for name in ("digits.npz", "b.npy", "a.npy"):
+        (tmp_path / name).touch()
+    assert [path.name for path in find_containers_in_folder(tmp_path)] == ["digits.npz"]
+    told = f"{tmp_path} holds files of several kinds: .npz is read, not a.npy, b.npy."
+    assert messages == [told]
+
+
 def test_braces_without_end_are_not_counted_out(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "MAX_PATHS_NAMED", 1000)
     assert list_files_of_pattern("{0..999999999}{0..999999999}.tar", tmp_path) == []
