@@ -96,8 +96,9 @@ DATASETS = {
         {"frechet": 5000, "modes": 26000},
     ),
 }
-FASTER = "--learning_rate 2e-3 --d_learning_rate 8e-4"  # twice those of modern
-FASTEST = "--learning_rate 4e-3 --d_learning_rate 1.6e-3"  # four times
+SLOWER = "--preset modern --learning_rate 1e-3 --d_learning_rate 4e-4"  # modern's own, at first
+FASTER = "--learning_rate 4e-3 --d_learning_rate 1.6e-3"  # twice those of modern
+FASTEST = "--learning_rate 8e-3 --d_learning_rate 3.2e-3"  # four times
 BATCH_OF_256 = "--preset modern --batch_size 256"
 BATCH_OF_1024 = "--preset modern --batch_size 1024"
 ARMS = {
@@ -106,17 +107,18 @@ ARMS = {
     "tutorial": Arm("--preset tutorial"),
     "modern": Arm("--preset modern"),
     "modern live": Arm("--preset modern", "--weights live", run="modern"),
+    "slower": Arm(SLOWER, speed="modern"),
     # Single changes.
     "reference, G once": Arm("--preset reference --g_updates 1"),
+    "slower, linear": Arm(f"{SLOWER} --lr_decay linear", speed="modern"),
+    "slower, resize": Arm(f"{SLOWER} --upsample resize"),
+    "slower, smooth": Arm(f"{SLOWER} --upsample smooth", speed="modern, smooth"),
+    "slower, concat": Arm(f"{SLOWER} --d_labels concat"),
+    "slower, projection": Arm(f"{SLOWER} --d_labels projection"),
     "modern, linear": Arm("--preset modern --lr_decay linear", speed="modern"),
     "modern, cosine": Arm("--preset modern --lr_decay cosine", speed="modern"),
-    "modern, resize": Arm("--preset modern --upsample resize"),
-    "modern, concat": Arm("--preset modern --d_labels concat"),
-    "modern, projection": Arm("--preset modern --d_labels projection"),
     "modern, smooth": Arm("--preset modern --upsample smooth"),
     "modern, faster": Arm(f"--preset modern {FASTER}", speed="modern"),
-    "modern, faster, linear": Arm(f"--preset modern {FASTER} --lr_decay linear", speed="modern"),
-    "modern, linear, resize": Arm("--preset modern --lr_decay linear --upsample resize"),
     "modern, relativistic": Arm("--preset modern --loss relativistic"),
     "modern, bce": Arm("--preset modern --loss bce"),
     "modern, deviation": Arm("--preset modern --minibatch_stddev"),
