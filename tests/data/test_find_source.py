@@ -72,7 +72,7 @@ def test_places_without_images_say_what_they_hold(tiny, tmp_path, image_folder):
         (tmp_path / name).rename(tmp_path / "data" / "phone" / name)
 
     with pytest.raises(
-        ValueError, match=r"data/phone must hold images .* Received: 2 .heic, 1 .txt\. Convert them in "
+        ValueError, match=r"data/phone must hold images .* Received: 2 .heic, 1 .txt\. Convert them"
     ):
         load_dataset(tiny(dataset="phone"))
 
