@@ -1,12 +1,12 @@
 """What a training step costs on many devices, on paper.
 
-The assumptions, all of which make the step slower than it need be, except the fourth:
+The assumptions. The first makes steps slower than they need be, the last two make them faster:
 
 - A step computes, or it reduces: nothing overlaps. Ours has no overlap either.
 - Gradients, statistics and results are float32, and each network's gradients are one all-reduce.
 - An all-reduce of S bytes over n devices takes 2 (n - 1) / n S / bandwidth + 2 (n - 1) latency in a
   ring (Patarasuk & Yuan 2009), and 2 S / bandwidth + 2 ceil(log2 n) latency in two trees (Sanders,
-  Speck & Traeff 2009). The faster one is taken.
+  Speck & Träff 2009). The faster one is taken.
 - The network has the same bandwidth between all devices at once, and no other users.
 - A device computes at the same rate, however few images it has. Where that does not hold, sharing a
   fixed batch stops paying earlier.

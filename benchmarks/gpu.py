@@ -224,8 +224,8 @@ def report(part: str, rows: list[dict], **more) -> None:
     print(measure.format_table(rows), flush=True)
     for name, value in more.items():
         print(name, value, flush=True)
-    devices = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
-               for gpu in tf.config.list_physical_devices("GPU")]  # fmt: skip
+    gpus = tf.config.list_physical_devices("GPU")
+    devices = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
     measure.append_record("gpu", {"part": part, "devices": devices, "rows": rows, **more})
 
 
