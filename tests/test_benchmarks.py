@@ -134,6 +134,7 @@ def test_torch_updates_as_often_as_the_config_says(tiny, options):
         assert len(optimizer.state) == sum(len(group["params"]) for group in optimizer.param_groups)
 
 
+@pytest.mark.slow
 def test_keras_updates_as_often_as_the_config_says(tiny):
     model = peers_keras.KerasDCGAN(tiny(d_updates=2, g_updates=3))
     model.compile()

@@ -49,13 +49,9 @@ def test_penalties_are_refused_in_float16_from_python_too(tiny):
         DCGAN(tiny(d_norm="none", r1=1.0), precision="float16")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("precision", "tolerance"),
-    [
-        ("float32", 1e-4),
-        pytest.param("float16", 0.02, marks=pytest.mark.slow),
-        pytest.param("bfloat16", 0.05, marks=pytest.mark.slow),
-    ],
+    ("precision", "tolerance"), [("float32", 1e-4), ("float16", 0.02), ("bfloat16", 0.05)]
 )
 def test_jit_equals_no_jit(precision, tolerance, tiny):
     config = tiny(g_updates=1)
@@ -212,7 +208,7 @@ def test_moving_averages_count_a_fake_batch_once(tiny):
     np.testing.assert_allclose(norm.moving_variance, 0.9 + 0.1 * variance, rtol=1e-4)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float16", marks=pytest.mark.slow)])
 def test_no_sum_in_the_step_depends_on_the_threads(precision, tiny):
     """AddN adds its inputs in the order in which they are ready: with three or more, this changes
     the last bits.
@@ -310,6 +306,7 @@ NETWORK_OPTIONS = {
 }
 
 
+@pytest.mark.slow
 def test_nor_does_one_with_every_network_option(tiny):
     modern = PRESETS["modern"] | {"stem_width": 32, "loss": "relativistic", "blocks": 1}
     config = tiny(**modern | NETWORK_OPTIONS | LABELLED | {"fc_width": 8})

@@ -495,7 +495,8 @@ def test_20_steps_with_labels_straight_and_in_two_parts_are_bit_equal(tiny, imag
     assert state(straight) == state(stopped)
 
 
-@pytest.mark.parametrize("preset", ["paper", pytest.param("tutorial", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["paper", "tutorial"])
 def test_presets_train_stop_and_go_on_bit_equal(preset, tiny, images, monkeypatch):
     settings = PRESETS[preset] | {"stem_width": 32, "batch_size": 8, "steps": 6}
     straight = train(tiny(out_name="straight", **settings), images)
@@ -526,6 +527,7 @@ def test_with_every_network_option_two_parts_equal_a_straight_run(tiny, images, 
     assert state(straight) != state(other)
 
 
+@pytest.mark.slow
 def test_from_python_each_logged_step_is_told_and_classes_are_whole_numbers(tiny, images):
     told = []
     config = tiny(steps=3, labels="own", fc_width=16)

@@ -219,6 +219,7 @@ def test_a_file_that_is_none_is_refused(tiny, tmp_path, monkeypatch):
         load_dataset(tiny(dataset="digits", exclude=name_in_file(tmp_path, "12345")))
 
 
+@pytest.mark.slow
 def test_a_run_resumes_with_its_list_and_says_when_it_has_changed(tmp_path, image_folder, messages):
     image_folder(12)
     file = name_in_file(tmp_path, "0001.png", "0002.png")

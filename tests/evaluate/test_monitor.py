@@ -30,6 +30,7 @@ def read_lines(config: Config) -> list[dict]:
     return [json.loads(line) for line in locate_metrics(config).read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messages, capsys):
     config = tiny(blocks=1, g_updates=1, steps=4, eval_freq=2, ckpt_freq=3, max_to_keep=1)
     train(config, images)

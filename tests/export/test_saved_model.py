@@ -35,6 +35,7 @@ def signatures(trained):
     return tf.saved_model.load(str(trained.run_dir / "export" / "saved_model")).signatures
 
 
+@pytest.mark.slow
 def test_plain_tensorflow_draws_the_pixels_of_sample(trained, tmp_path):
     folder = trained.run_dir / "export" / "saved_model"
     drawn = sample(trained, 70)

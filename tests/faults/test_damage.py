@@ -148,6 +148,7 @@ def test_tensorflows_list_of_checkpoints_does_not_matter(content, trained):
     assert read_run(trained.run_dir) is not None
 
 
+@pytest.mark.slow
 def test_two_damaged_and_training_goes_on_from_the_third(trained, messages):
     before = tree(trained.run_dir / "logs")["metrics.jsonl"]
     cut(0.5)(newest(trained, DATA), trained)
@@ -272,6 +273,7 @@ def test_a_config_of_an_older_version_has_todays_defaults(trained):
     assert find_run_to_train(given) == trained
 
 
+@pytest.mark.slow
 def test_without_its_config_a_run_goes_on_with_the_same_flags(trained):
     (trained.run_dir / "config.json").unlink()
     assert restored(train(dataclasses.replace(trained, steps=7), PICTURES)) == 7

@@ -59,6 +59,7 @@ def test_imported_weights_train_on(carpedm20, tmp_path, photos, monkeypatch):
     assert state.restore() == 2
 
 
+@pytest.mark.slow
 def test_an_import_puts_aside_a_config_that_is_there(tmp_path):
     folder, run_dir = tmp_path / "theirs", tmp_path / "out" / "run"
     write_newmu(folder, np.random.default_rng(0))

@@ -37,9 +37,8 @@ def begun(tiny, tmp_path):
     return make
 
 
-@pytest.mark.parametrize(
-    "setting", [pytest.param("sample_dir", marks=pytest.mark.slow), "checkpoint_dir"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", ["sample_dir", "checkpoint_dir"])
 def test_a_second_run_is_refused_in_one_line_and_the_first_keeps_all(setting, tmp_path, capsys):
     shared = tmp_path / "shared"
     flags = [f"--out_dir={tmp_path / 'out'}", f"--data_dir={tmp_path / 'data'}", "--train"]

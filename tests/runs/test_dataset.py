@@ -75,6 +75,7 @@ def test_other_images_are_refused_with_both_places(train_on, image_folder, tmp_p
     assert (code, "have changed" in said) == (0, False)
 
 
+@pytest.mark.slow
 def test_other_images_are_refused_as_such_even_if_their_labels_differ(
     train_on, image_folder, capsys
 ):
@@ -153,6 +154,7 @@ def test_a_renamed_dataset_continues_its_run(train_on, image_folder, tmp_path, c
     assert len(list((tmp_path / "data" / ".packs").glob("*.npy"))) == 2  # one of each name
 
 
+@pytest.mark.slow
 def test_a_renamed_run_stays_as_it_is_and_is_named(train_on, image_folder, tmp_path):
     out = tmp_path / "out"
     assert train_on(f"--dataset={image_folder(10)}")[0] == 0

@@ -150,6 +150,7 @@ def test_learning_rates_are_functions_of_the_step_and_the_total(tiny, jit):
         assert all(changed) if factor else not any(changed)  # nothing changes at a rate of 0
 
 
+@pytest.mark.slow
 def test_results_bring_the_last_labels(tiny):
     config = tiny(**LABELLED)
     (results,), _ = trained(config, [range(3)])
