@@ -13,6 +13,7 @@ from config.checks import check_training_settings
 from config.settings import MAX_COUNT, Config
 from distribution import Replicas, average_over_replicas
 from kernels.adam import LEARNING_RATE_DECAYS, build_scaled_one_op_adam
+from kernels.convolution import use_kernel_forms
 from losses import PENALTIES, Loss, choose_loss, decay_penalty, judge_with_slopes
 from model import Discriminator, Generator
 
@@ -101,7 +102,8 @@ class DCGAN:
         self.draws.restart(drawn.get("augmented"))
         batches = self.split_batches(real, z, y, drawn)
         update = self.alternate_updates if self.config.alternate else self.update_in_turn
-        return update(batches)
+        with use_kernel_forms(self.config.kernel_forms):
+            return update(batches)
 
     def set_learning_rates_of_step(self) -> None:
         """Sets them from (steps_done, total_steps) alone; without --lr_decay, nothing changes."""

@@ -47,7 +47,11 @@ from runs.progress import (
 )
 from system import console
 from system.cluster import Workers, find_workers
-from system.devices import choose_jit_for_device, choose_precision_for_device
+from system.devices import (
+    choose_jit_for_device,
+    choose_kernel_forms_for_device,
+    choose_precision_for_device,
+)
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
 from training.announcements import (
@@ -141,6 +145,8 @@ def train_on_dataset(
         announce_held_out_images(split)
         stored = read_run_settings_before_flags(config)
         config = settle_augmentation(config, len(split.training), stored)
+        forms = choose_kernel_forms_for_device(config.kernel_forms)
+        config = dataclasses.replace(config, kernel_forms=forms)
 
         workers = find_workers(config.distribute)
         with translate_lost_worker(workers):

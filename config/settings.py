@@ -513,6 +513,13 @@ class Config:
         "dtype of the convolutions; auto: bfloat16 on hardware that supports it",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
+    kernel_forms: str = declare_setting(
+        "auto",
+        TRAINING,
+        "how convolutions of small maps are computed while training: plainly, or as matrix "
+        "products, whose last bits differ; auto: products on a CPU with a matrix unit (AMX)",
+        choices=("auto", "plain", "products"),
+    )
     jit: str = declare_setting(
         "auto", TRAINING, "compile the step with XLA; auto: on GPUs", choices=("auto", "on", "off")
     )

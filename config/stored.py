@@ -11,6 +11,8 @@ from system.files import write_atomic
 from system.versions import find_program_versions
 
 MADE_WITH = "made_with"  # in config.json, beside the settings: versions, for people to read
+# Of runs that are older than the setting: what the program did then.
+OLDER_SETTINGS = {"kernel_forms": "plain"}
 MAX_JSON = 2**20  # characters of a settings file; a run's has 2,000
 
 
@@ -24,7 +26,10 @@ def write_config(config: Config) -> None:
 def read_config(path: Path) -> Config:
     """A run's config.json. Raises ValueError, with a remedy, when it is damaged."""
     try:
-        return make_config_from_dict(read_json_settings(path), str(path))
+        settings = read_json_settings(path)
+        if isinstance(settings, dict):
+            settings = OLDER_SETTINGS | settings
+        return make_config_from_dict(settings, str(path))
     except ValueError as error:
         if not Path(path).is_file():
             raise

@@ -22,6 +22,7 @@ LEFT_OUT = (
     *LENGTHS,
     "weights",
     "mixed_precision",
+    "kernel_forms",
     "jit",
     "steps_per_call",
     "data_on_device",

@@ -8,7 +8,8 @@ derivatives of any order are as fast as the first: a penalty on gradients needs 
 
 On a GPU cuDNN computes all three. On a CPU oneDNN is slow at enlarging to few channels, and at the
 kernel gradient of small maps. Here these two cases are rearranged into ordinary convolutions, which
-add the same products in another order.
+add the same products in another order. On a CPU with a matrix unit it is slow at all three on small
+maps with many channels: `use_kernel_forms` turns these into matrix products.
 """
 
 import contextlib
@@ -16,13 +17,23 @@ import contextvars
 
 import tensorflow as tf
 
+from kernels.products import (
+    correlate_maps_by_product,
+    enlarge_maps_by_product,
+    shrink_maps_by_product,
+)
+
 STRIDE = 2
 
 # Both limits were measured on CPUs (benchmarks/results.md).
 FEW_CHANNELS = 4  # as an image has; up to here enlarging by sub-pixels is 2 to 3 times as fast
 SMALL_MAP = 64  # positions; up to here the rearranged kernel gradient is 1.1 to 7 times as fast
+# From here on a matrix product is faster on a CPU with a matrix unit: positions, channels of the
+# small maps.
+PRODUCTS = {"shrink": (16, 256), "enlarge": (16, 256), "correlate": (64, 128)}
 
 _traces_portable_graph = contextvars.ContextVar("traces_portable_graph", default=False)
+_kernel_forms = contextvars.ContextVar("kernel_forms", default="plain")
 
 
 def apply_strided_conv(x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:
@@ -92,13 +103,21 @@ def choose_conv_padding(padding: str, side: int, kernel_size: int) -> tuple[int,
     return before, total - before
 
 
+def _list_pads(size, kernel_size, padding):
+    """Zeros ((top, bottom), (left, right)) around maps of this size."""
+    return tuple(choose_conv_padding(padding, side, kernel_size) for side in size)
+
+
 def _pad_conv_maps(x, kernel_size, padding):
-    rows, columns = (choose_conv_padding(padding, side, kernel_size) for side in x.shape[1:3])
-    return tf.pad(x, [(0, 0), rows, columns, (0, 0)])
+    return tf.pad(x, [(0, 0), *_list_pads(x.shape[1:3], kernel_size, padding), (0, 0)])
 
 
 def _shrink_maps_by_conv(x, kernel, padding):
     """x (B, H, W, inputs), kernel (k, k, inputs, outputs) -> (B, h, w, outputs)."""
+    positions = -(-x.shape[1] // STRIDE) * -(-x.shape[2] // STRIDE)
+    if _multiplies("shrink", positions, kernel.shape[3]):
+        return shrink_maps_by_product(x, kernel, _list_pads(x.shape[1:3], kernel.shape[0], padding))
+
     if padding == "same":
         return tf.nn.conv2d(x, kernel, STRIDE, "SAME")
 
@@ -112,13 +131,14 @@ def _enlarge_maps_by_conv(x, kernel, size, padding):
     outputs, batch = kernel.shape[2], tf.shape(x)[0]
     if outputs <= FEW_CHANNELS and convolves_on_cpu():
         return _enlarge_maps_by_subpixel_conv(x, kernel, size, padding)
+    if _multiplies("enlarge", x.shape[1] * x.shape[2], kernel.shape[3]):
+        pads = _list_pads(size, kernel.shape[0], padding)
+        return enlarge_maps_by_product(x, kernel, size, pads)
 
     if padding == "same":
         return tf.nn.conv2d_transpose(x, kernel, (batch, height, width, outputs), STRIDE, "SAME")
 
-    (top, bottom), (left, right) = (
-        choose_conv_padding(padding, side, kernel.shape[0]) for side in size
-    )
+    (top, bottom), (left, right) = _list_pads(size, kernel.shape[0], padding)
     padded_shape = (batch, top + height + bottom, left + width + right, outputs)
     x = tf.nn.conv2d_transpose(x, kernel, padded_shape, STRIDE, "VALID")
     return x[:, top : top + height, left : left + width]
@@ -170,7 +190,11 @@ def _split_kernel_into_subpixels(kernel):
 
 def _compute_kernel_gradient(x, dy, kernel_size, padding):
     """x (B, H, W, inputs), dy (B, h, w, outputs) -> (k, k, inputs, outputs)."""
-    if dy.shape[1] * dy.shape[2] <= SMALL_MAP and convolves_on_cpu():
+    positions = dy.shape[1] * dy.shape[2]
+    if _multiplies("correlate", positions, dy.shape[-1]):
+        pads = _list_pads(x.shape[1:3], kernel_size, padding)
+        return correlate_maps_by_product(x, dy, kernel_size, pads)
+    if positions <= SMALL_MAP and convolves_on_cpu():
         return _compute_kernel_gradient_by_conv(x, dy, kernel_size, padding)
 
     if padding != "same":
@@ -206,6 +230,32 @@ def trace_portable_graph():
         yield
     finally:
         _traces_portable_graph.reset(token)
+
+
+@contextlib.contextmanager
+def use_kernel_forms(forms: str):
+    """Within it, "products" turns operations that `is_faster_as_product` into matrix products;
+    with "plain", none is.
+    """
+    token = _kernel_forms.set(forms)
+    try:
+        yield
+    finally:
+        _kernel_forms.reset(token)
+
+
+def is_faster_as_product(operation: str, positions: int, channels: int) -> bool:
+    """Whether "products" computes a layer's `operation` as a matrix product.
+
+    operation: shrink, enlarge or correlate. positions, channels: of the layer's small maps.
+    """
+    most_positions, least_channels = PRODUCTS[operation]
+    return positions <= most_positions and channels >= least_channels
+
+
+def _multiplies(operation: str, positions: int, channels: int) -> bool:
+    is_used = _kernel_forms.get() == "products"
+    return is_used and is_faster_as_product(operation, positions, channels)
 
 
 def convolves_on_cpu() -> bool:

@@ -12,7 +12,8 @@ from system.signals import delay_first_stop_signal
 
 # Keras imports these if it can, for features we do not use. That takes up to two seconds.
 UNNEEDED_BY_KERAS = ("sklearn", "matplotlib")
-BFLOAT16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
+MATRIX_UNIT_FLAG = "amx_bf16"
+BFLOAT16_CPU_FLAGS = {"avx512_bf16", MATRIX_UNIT_FLAG}
 
 
 def quietly_import_tensorflow(*, has_workers: bool = False) -> None:
@@ -86,6 +87,14 @@ def choose_precision_for_device(wanted: str) -> str:
         details = tf.config.experimental.get_device_details(gpus[0])
         return "bfloat16" if details.get("compute_capability", (0, 0)) >= (8, 0) else "float32"
     return "bfloat16" if BFLOAT16_CPU_FLAGS & _read_cpu_flags() else "float32"
+
+
+def choose_kernel_forms_for_device(wanted: str) -> str:
+    """`auto` -> products on a CPU with a matrix unit, else plain; other values as they are."""
+    if wanted != "auto":
+        return wanted
+    has_matrix_unit = MATRIX_UNIT_FLAG in _read_cpu_flags() and find_device_type() == "CPU"
+    return "products" if has_matrix_unit else "plain"
 
 
 def choose_jit_for_device(wanted: str, *, is_distributed: bool = False) -> bool:

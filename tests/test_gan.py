@@ -193,6 +193,18 @@ def test_five_fast_steps_in_low_precision(precision, tolerance, tiny, monkeypatc
     np.testing.assert_allclose(losses, plain_losses, rtol=tolerance)
 
 
+def test_ten_steps_by_products_are_ten_plain_ones(tiny, monkeypatch):
+    every = dict.fromkeys(convolution.PRODUCTS, (2**31, 1))
+    monkeypatch.setattr(convolution, "PRODUCTS", every)
+    plain, products = (DCGAN(tiny(kernel_forms=forms)) for forms in ("plain", "products"))
+    losses, weights = trained(plain, plain.train_step.python_function)
+    others, other_weights = trained(products, products.train_step.python_function)
+    assert losses != others
+    np.testing.assert_allclose(losses, others, rtol=1e-5)
+    for name, weight in weights.items():
+        assert np.abs(weight - other_weights[name]).max() < 5e-5, name
+
+
 def test_moving_averages_count_a_fake_batch_once(tiny):
     """After a step with one fake batch they are 0.9 * start + 0.1 * the batch's, here by the layers
     one by one.

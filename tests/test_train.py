@@ -21,10 +21,12 @@ from data.labels import Labels
 from data.load import Outlook
 from data.split import split_rows_for_holdout
 from gan import DCGAN
+from kernels import convolution
 from model import Generator
 from runs.checkpoints import Checkpoints, restore_networks
 from runs.find import read_run
 from sample import Sampler
+from system import devices
 from system.signals import STOP_SIGNALS
 from train import train, train_on_dataset
 from training.dry_run import describe_dry_run
@@ -505,6 +507,26 @@ def test_presets_train_stop_and_go_on_bit_equal(preset, tiny, images, monkeypatc
         assert train(tiny(out_name="stopped", **settings), images) is None
     train(read_run(tiny(out_name="stopped").run_dir), images)
     assert state(straight) == state(read_run(tiny(out_name="stopped").run_dir))
+
+
+@pytest.mark.slow
+def test_a_run_keeps_its_kernel_forms_and_goes_on_bit_equal(tiny, images, monkeypatch):
+    every = dict.fromkeys(convolution.PRODUCTS, (2**31, 1))
+    monkeypatch.setattr(convolution, "PRODUCTS", every)
+    monkeypatch.setattr(devices, "_read_cpu_flags", lambda: {"amx_bf16"})
+    settings = PRESETS["modern"] | {"stem_width": 32, "batch_size": 8, "steps": 6}
+    straight = train(tiny(out_name="straight", **settings), images)
+    plain = train(tiny(out_name="plain", **settings, kernel_forms="plain"), images)
+    assert (straight.kernel_forms, plain.kernel_forms) == ("products", "plain")
+    assert state(straight) != state(plain)
+    with monkeypatch.context() as patch:
+        signal_after(patch, 2)
+        assert train(tiny(out_name="stopped", **settings), images) is None
+
+    monkeypatch.setattr(devices, "_read_cpu_flags", lambda: set())  # another machine
+    stopped = train(read_run(tiny(out_name="stopped").run_dir), images)
+    assert stopped.kernel_forms == "products"
+    assert state(straight) == state(stopped)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from augmentation import describe_augmentation, settle_augmentation
 from config.settings import Config
 from data.load import Outlook, choose_crop_and_resize
 from distribution import settle_replicas
+from kernels.convolution import is_faster_as_product
 from runs.checkpoints import read_progress
 from runs.claims import find_process_in_run_folders
 from runs.history import describe_earlier_training, locate_metrics, read_seconds_of_training
@@ -18,7 +19,11 @@ from runs.progress import (
     read_run_settings_before_flags,
     restate_progress_for_epoch_size,
 )
-from system.devices import choose_jit_for_device, choose_precision_for_device
+from system.devices import (
+    choose_jit_for_device,
+    choose_kernel_forms_for_device,
+    choose_precision_for_device,
+)
 from system.text import format_duration_in_words
 from training.announcements import suggest_longer_length
 from training.cost import LayerCost, estimate_training_bytes, list_layer_costs
@@ -48,12 +53,15 @@ def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = 
     training = outlook.images - round(config.holdout * outlook.images)
     config = settle_augmentation(config, training, read_run_settings_before_flags(config))
     precision = choose_precision_for_device(config.mixed_precision)
-    config = dataclasses.replace(config, mixed_precision=precision).resolve()
+    forms = choose_kernel_forms_for_device(config.kernel_forms)
+    config = dataclasses.replace(config, mixed_precision=precision, kernel_forms=forms).resolve()
 
     settings = format_settings(dataclasses.asdict(config))
     layers = list_layer_costs(config.network_config())
     tables = [format_layer_table(name, of_network) for name, of_network in layers.items()]
     summary = summarize_dry_run(config, outlook)
+    if products := describe_products(config, layers):
+        summary += f"\nproducts {products}"
     if changes := describe_augmentation(config, training):
         summary += f"\nvaried   {changes}"
     if holder := find_process_in_run_folders(config):
@@ -94,6 +102,36 @@ def summarize_dry_run(config: Config, outlook: Outlook) -> str:
         f"memory   about {estimate_training_bytes(config, precision) / 1e9:.1f} GB while training\n"
         f"disk     {up_to}{format_bytes_on_disk(disk)} for the decoded images"
     )
+
+
+def describe_products(config: Config, layers: dict[str, list[LayerCost]]) -> str:
+    """Which layers are matrix products while they train, as lines; "" if none is.
+
+    layers: as from `list_layer_costs`.
+    """
+    if config.kernel_forms != "products":
+        return ""
+    lines = []
+    for network, of_network in layers.items():
+        for layer in of_network:
+            if names := list_products_of_layer(layer):
+                lines.append(f"{network}'s {layer.name}: {', '.join(names)}")
+    return f"\n{'':9}".join(lines)
+
+
+def list_products_of_layer(layer: LayerCost) -> list[str]:
+    """Which operations of a layer's training are matrix products: forward, backward, kernel."""
+    if not layer.kernel:
+        return []
+    small = min(layer.inputs, layer.output)
+    forward, backward = ("shrink", "enlarge") if small == layer.output else ("enlarge", "shrink")
+    operations = {"forward": forward, "backward": backward, "gradient of the kernel": "correlate"}
+    positions, channels = math.prod(small[:-1]), small[-1]
+    return [
+        name
+        for name, operation in operations.items()
+        if is_faster_as_product(operation, positions, channels)
+    ]
 
 
 def format_bytes_on_disk(count: int) -> str:

@@ -27,6 +27,18 @@ def test_json_round_trip(tmp_path):
     assert (config.blocks, config.out_name) == (3, "celebA-64x32")
 
 
+def test_a_run_from_before_a_setting_keeps_what_the_program_did_then(tmp_path):
+    config = Config(out_dir=str(tmp_path), out_name="run", kernel_forms="products")
+    config.run_dir.mkdir()
+    write_config(config)
+    path = config.run_dir / "config.json"
+    assert read_config(path).kernel_forms == "products"
+    settings = json.loads(path.read_text())
+    del settings["kernel_forms"]
+    path.write_text(json.dumps(settings))
+    assert read_config(path).kernel_forms == "plain"
+
+
 def test_json_errors_name_the_file(tmp_path):
     path = tmp_path / "bad.json"
     path.write_text("{")

@@ -64,6 +64,16 @@ def test_a_cpu_that_has_bfloat16_gets_it(flags, precision, monkeypatch):
     assert devices.choose_precision_for_device("auto") == precision
 
 
+def test_only_a_cpu_with_a_matrix_unit_gets_products(monkeypatch):
+    for flags, forms in (("fpu avx512_bf16", "plain"), ("fpu amx_bf16", "products")):
+        monkeypatch.setattr(devices, "_read_cpu_flags", lambda flags=flags: set(flags.split()))
+        assert devices.choose_kernel_forms_for_device("auto") == forms
+        assert devices.choose_kernel_forms_for_device("plain") == "plain"
+    monkeypatch.setattr(devices, "find_device_type", lambda: "GPU")
+    assert devices.choose_kernel_forms_for_device("auto") == "plain"
+    assert devices.choose_kernel_forms_for_device("products") == "products"
+
+
 def test_hidden_modules_fail_to_import_and_come_back():
     assert "this" not in sys.modules
     with devices.hide_modules_from_import("this", "json"), pytest.raises(ImportError):

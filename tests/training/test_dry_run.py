@@ -57,6 +57,19 @@ def test_it_tells_what_augmentation_comes_to():
     )
 
 
+def test_it_tells_which_layers_are_matrix_products():
+    config = Config(stem_width=256, d_widths="32,64,128,512", kernel_forms="products")
+    text = describe_dry_run(config, Outlook(1000, 3, None))
+    assert text[text.index("products gen") :] == (
+        "products generator's conv1: forward, backward, gradient of the kernel\n"
+        "         generator's conv2: gradient of the kernel\n"
+        "         discriminator's conv3: gradient of the kernel\n"
+        "         discriminator's conv4: forward, backward, gradient of the kernel"
+    )
+    plain = dataclasses.replace(config, kernel_forms="plain")
+    assert "products gen" not in describe_dry_run(plain, Outlook(1000, 3, None))
+
+
 def test_it_tells_that_images_were_not_all_read(tiny):
     config = Config(output_height=16, stem_width=32)
     lines = describe_dry_run(config, Outlook(1000, 3, None, is_exact=False)).splitlines()
