@@ -48,6 +48,7 @@ def draw_fakes_for_each_update(self, real, z, y=None, table=None):
 # Name -> patches: each is an object, the name of its attribute, and the plain replacement.
 PLAIN_STEPS = {
     "as it is": [],
+    "no matrix products": [(devices, "MATRIX_UNIT_FLAG", "none")],
     "TensorFlow's kernel gradients": [(convolution, "SMALL_MAP", 0)],
     "TensorFlow's enlarging to few channels": [(convolution, "FEW_CHANNELS", 0)],
     "Keras' Adam, op by op": [(adam, "Adam", keras.optimizers.Adam)],
@@ -88,7 +89,7 @@ def make_patched_step(
     with contextlib.ExitStack() as stack:
         for owner, name, plain in patches:
             stack.enter_context(mock.patch.object(owner, name, plain))
-        dcgan = gan.DCGAN(config, precision=precision, jit=devices.choose_jit_for_device("auto"))
+        dcgan = measure.build_dcgan_as_train(config, precision)
         dcgan.train_step(real, z)
 
     return lambda: dcgan.train_step(real, z)["g_loss"].numpy()

@@ -113,14 +113,10 @@ def time_step_alone(config: Config, images) -> float:
     import tensorflow as tf
 
     import ops
-    from gan import DCGAN
-    from system.devices import choose_jit_for_device, choose_precision_for_device
 
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as in train.py
     config = Config(c_dim=3, stem_width=config.stem_width, seed=config.seed).resolve()
-    dcgan = DCGAN(
-        config, precision=choose_precision_for_device("auto"), jit=choose_jit_for_device("auto")
-    )
+    dcgan = measure.build_dcgan_as_train(config)
     real = tf.constant(images[: config.batch_size])
     z = ops.latents(0, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist)
 

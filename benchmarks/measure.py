@@ -3,6 +3,7 @@
 Results are printed as a table, appended to results/ as a line of JSON, and drawn.
 """
 
+import dataclasses
 import json
 import os
 import platform
@@ -14,6 +15,8 @@ import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+
+from config.settings import Config
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "imageio", "torch")
@@ -178,3 +181,14 @@ def read_commit() -> str:
 def run_git(*arguments: str) -> str:
     command = ["git", "-C", str(Path(__file__).parent), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def build_dcgan_as_train(config: Config, precision: str = "auto"):
+    """The DCGAN that train.py would make of `config` on this machine."""
+    from gan import DCGAN
+    from system import devices
+
+    forms = devices.choose_kernel_forms_for_device(config.kernel_forms)
+    jit = devices.choose_jit_for_device(config.jit, is_distributed=config.is_distributed)
+    precision = devices.choose_precision_for_device(precision)
+    return DCGAN(dataclasses.replace(config, kernel_forms=forms), precision=precision, jit=jit)

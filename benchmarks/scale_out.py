@@ -129,17 +129,16 @@ def time_shared_step(config: Config, rounds: int, seed: int) -> dict:
     """Milliseconds of a step, and the all-reduces that it waits for."""
     tf = import_tensorflow()
     import ops
+    from benchmarks import measure
     from distribution import join_workers, settle_replicas
-    from gan import DCGAN
     from system.cluster import find_workers
-    from system.devices import choose_precision_for_device
 
     workers = find_workers(config.distribute)
     config = settle_replicas(config).resolve()
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as in train.py
     if workers:
         join_workers(workers)
-    dcgan = DCGAN(config, precision=choose_precision_for_device("auto"))
+    dcgan = measure.build_dcgan_as_train(config)
     images = config.batch_size * (1 if workers else config.replicas)
     shape = (images, *config.network_config().image_shape)
     real = tf.constant(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))

@@ -72,15 +72,12 @@ def time_step(config: Config, rounds: int, seed: int) -> dict:
     import tensorflow as tf
 
     import ops
+    from benchmarks import measure
     from benchmarks.floor import count_step_flops
-    from gan import DCGAN
-    from system.devices import choose_jit_for_device, choose_precision_for_device
 
     tf.config.optimizer.set_experimental_options({"remapping": False})  # as in train.py
     config = config.resolve()
-    dcgan = DCGAN(
-        config, precision=choose_precision_for_device("auto"), jit=choose_jit_for_device("auto")
-    )
+    dcgan = measure.build_dcgan_as_train(config)
     shape = (config.batch_size, *config.network_config().image_shape)
     real = tf.constant(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
     z = ops.latents(seed, config.batch_size, z_dim=config.z_dim, z_dist=config.z_dist)

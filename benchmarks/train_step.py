@@ -150,10 +150,7 @@ def make_programs(
 
 
 def make_our_program(config: Config, precision: str, real: np.ndarray, z: np.ndarray) -> Program:
-    from gan import DCGAN
-    from system.devices import choose_jit_for_device
-
-    dcgan = DCGAN(config, precision=precision, jit=choose_jit_for_device("auto"))
+    dcgan = measure.build_dcgan_as_train(config, precision)
 
     def run(steps: int) -> None:
         for _ in range(steps):
