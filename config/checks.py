@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from config.mistakes import find_meant_flag
+from config.urls import check_path_is_no_url
 from system.text import SHOWN_CHARACTERS, shorten_for_error
 
 MAX_TEXT = 4096  # characters of a setting: Linux's longest path
 MAX_WIDTH = 65536  # feature maps of a layer
 STEM_WIDTH_MULTIPLE = 16  # so that the first blocks' widths, halved each time, are whole
-PATHS = ("dataset", "data_dir", "exclude", "out_dir", "checkpoint_dir", "sample_dir")
+RUN_PATHS = ("out_dir", "checkpoint_dir", "sample_dir")
+PATHS = ("dataset", "data_dir", "exclude", *RUN_PATHS)
 
 
 @contextlib.contextmanager
@@ -59,6 +61,7 @@ def check_config(config) -> None:
     _check_width_settings(config)
     _check_empty_paths(config)
     _check_home_folders(config)
+    _check_places_are_on_disks(config)
     _check_out_name_setting(config)
     _check_crop_settings(config)
     _check_labels_setting(config)
@@ -303,6 +306,13 @@ def _check_home_folders(config) -> None:
                 f"--{name} must be a path. Received: {shorten_for_error(path)}, but this "
                 "machine has no such user. Give the full path."
             )
+
+
+def _check_places_are_on_disks(config) -> None:
+    """A URL is not a folder. As a path, it would be one called gs: on this machine."""
+    for name in PATHS:
+        if name != "dataset":  # data/find.py knows which of them it takes
+            check_path_is_no_url(name, getattr(config, name), written=name in RUN_PATHS)
 
 
 def _check_out_name_setting(config) -> None:

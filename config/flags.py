@@ -13,6 +13,7 @@ from config import checks, mistakes
 from config.presets import PRESETS
 from config.settings import DATA, DETAILS, LENGTHS, MODEL, RUN, SETTINGS, TRAINING, Config, Setting
 from config.stored import derive_out_settings_of_folder, is_run_folder, read_json_settings
+from config.urls import check_path_is_no_url, check_paths_are_no_urls, find_scheme_of_url
 from system.files import expand_home
 
 FLAGS = flags.FLAGS
@@ -23,6 +24,9 @@ BARE_VALUES = {"evaluate": "default", "explore": "list", "export": "saved_model"
 EVALUATE_FILES = ("features", "inception", "fid_stats")
 EXPLORE_FLAGS = ("walk_seeds", "arithmetic", "turn", "forget", "probe_labels", "image", "mask")
 EXPLORE_CHOICES = (*EXPLORE_FLAGS, "label")  # which other actions read, too
+# Flags with files that are read: one, or several separated by commas.
+FILE_FLAGS = ("config", *EVALUATE_FILES, "forget", "image", "mask")
+REMOTE_WEIGHTS = ("http", "https", "hf")  # what --import_weights fetches itself
 HELP_COLUMNS = 80, 110  # narrowest and widest line of --help
 HELP_INDENT = 25  # columns before what a flag does
 SAMPLES = 64  # images to draw when no action is given, as in the original
@@ -287,6 +291,18 @@ def parse_flags(argv: list[str]) -> None:
         position = argv[1:].index(stray[0])
         raise ValueError(mistakes.explain_stray_word(argv[1:], position, known))
     _read_export_as_switch()
+    _check_path_flags()
+
+
+def _check_path_flags() -> None:
+    """Raises ValueError for a URL where a path belongs, before anything is read or written.
+
+    A Config checks its own, but --runs needs none, and these flags are no settings.
+    """
+    check_path_is_no_url("out_dir", FLAGS.out_dir, written=True)
+    check_paths_are_no_urls((name, FLAGS[name].value or "") for name in FILE_FLAGS)
+    if find_scheme_of_url(FLAGS.import_weights or "") not in REMOTE_WEIGHTS:
+        check_paths_are_no_urls([("import_weights", FLAGS.import_weights or "")])
 
 
 def _read_export_as_switch() -> None:

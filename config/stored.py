@@ -7,6 +7,7 @@ from pathlib import Path
 
 from config import checks
 from config.settings import SETTINGS, Config
+from config.urls import find_scheme_of_url
 from system.files import write_atomic
 from system.versions import find_program_versions
 
@@ -26,10 +27,7 @@ def write_config(config: Config) -> None:
 def read_config(path: Path) -> Config:
     """A run's config.json. Raises ValueError, with a remedy, when it is damaged."""
     try:
-        settings = read_json_settings(path)
-        if isinstance(settings, dict):
-            settings = OLDER_SETTINGS | settings
-        return make_config_from_dict(settings, str(path))
+        return make_config_from_dict(_read_settings_of_run(path), str(path))
     except ValueError as error:
         if not Path(path).is_file():
             raise
@@ -38,6 +36,20 @@ def read_config(path: Path) -> Config:
             f"{told} Correct the file, or delete it and give the run's flags again, or use another "
             "--out_name."
         ) from error
+
+
+def _read_settings_of_run(path: Path) -> dict:
+    """The settings in a run's config.json, with those that are newer than the run.
+
+    Earlier versions took --out_dir=gs://bucket/out for a folder called gs: on this machine. Such a
+    run is where its file is.
+    """
+    settings = read_json_settings(path)
+    if not isinstance(settings, dict):
+        return settings
+    if find_scheme_of_url(str(settings.get("out_dir", ""))):
+        settings |= derive_out_settings_of_folder(Path(path).absolute().parent)
+    return OLDER_SETTINGS | settings
 
 
 def is_run_folder(folder: Path) -> bool:

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from config.catalog import CELEBA, LSUN, MNIST, NAMED_SETS
 from config.settings import Config
+from config.urls import check_path_is_no_url
 from system import console
 from system.files import (
     check_disk_room,
@@ -156,6 +157,7 @@ def parse_download_arguments(argv: list[str]) -> tuple[list[str], Path, str]:
     """(canonical names of the sets, data_dir, LSUN's scene). Raises ValueError for unknown ones."""
     given = _make_download_parser().parse_intermixed_args(argv)
     _check_downloads_are_known(given.dataset, given.category)
+    check_path_is_no_url("data_dir", given.data_dir)
     names = list(dict.fromkeys(SET_NAMES[name.lower()] for name in given.dataset))
     return names, Path(given.data_dir).expanduser(), given.category.lower()
 

@@ -12,6 +12,7 @@ from config.catalog import (
     cut_suffix_from_dataset_name,
     find_tfds_name_of_named_dataset,
 )
+from config.urls import describe_url_as_path, find_scheme_of_url
 from system.files import expand_home
 from system.text import escape_unprintable, shorten_for_error
 
@@ -24,6 +25,8 @@ def describe_missing_dataset(name: str, data_dir: Path, remedy: str) -> str:
     if name in NAMED_SETS:
         return f"There is no {name} in {data_dir}. {remedy}".strip()
 
+    if find_scheme_of_url(name):
+        return describe_url_as_path("dataset", name)
     is_file = name.strip(QUOTES).lower().endswith(CONTAINER_SUFFIXES)
     told = f"There is no {'file' if is_file else 'folder or zip'} {_quote_path(name)}."
     if oddity := find_odd_part_of_dataset_path(name):
@@ -46,10 +49,6 @@ def find_odd_part_of_dataset_path(name: str) -> str:
         return f"It begins or ends with a space. Try --dataset={_quote_path(name.strip())}."
     if name[0] in QUOTES or name[-1] in QUOTES:
         return f"It has quotes in it. Try --dataset={_quote_path(name.strip(QUOTES))}."
-    if name.lower().startswith("file:"):
-        return f"Give the path alone: --dataset={_quote_path(re.sub('(?i)^file:/*', '/', name))}."
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", name) and not re.match(r"[A-Za-z]:/", name):
-        return "It is a URL. Download it first, then give the folder or the zip."
     return _find_odd_sign_in_dataset_path(name)
 
 

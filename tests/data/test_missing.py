@@ -19,8 +19,6 @@ from data.missing import (
         (" faces", "It begins or ends with a space. Try --dataset=faces."),
         ("'/a/b c'", 'It has quotes in it. Try --dataset="/a/b c".'),
         ("“/a/b”", "It has quotes in it. Try --dataset=/a/b."),
-        ("file:///a/b", "Give the path alone: --dataset=/a/b."),
-        ("https://a.b/c.zip", "It is a URL. Download it first, then give the folder or the zip."),
         (r"C:\Users\me\cats", "C is a Windows drive. In WSL it is --dataset=/mnt/c/Users/me/cats."),
         ("D:/cats", "D is a Windows drive. In WSL it is --dataset=/mnt/d/cats."),
         (r"/a/my\ cats", r'Drop the \ or the quotes: --dataset="/a/my cats".'),
@@ -34,6 +32,14 @@ from data.missing import (
 )
 def test_what_is_odd_about_a_path(name, hint):
     assert find_odd_part_of_dataset_path(name) == hint
+
+
+def test_a_url_says_what_to_run_first():
+    line = describe_missing_dataset("s3://bucket/images", Path("data"), "")
+    assert line == (
+        "--dataset must be on a disk. Received: s3://bucket/images. "
+        "Copy it to a disk first: aws s3 sync s3://bucket/images images"
+    )
 
 
 def test_a_path_that_is_nearly_there_names_the_one_that_is(tmp_path):
