@@ -61,8 +61,8 @@ class Config:
     dataset: str = declare_setting(
         "digits",
         DATA,
-        "digits, celebA, mnist, stacked_mnist, lsun, tfds:NAME, hf:NAME, or a folder, zip, tar, "
-        "npy, npz or parquet",
+        "digits, celebA, mnist, stacked_mnist, lsun, tfds:NAME, hf:NAME, gs://BUCKET/PATH, or a "
+        "folder, zip, tar, npy, npz or parquet",
     )
     first_dataset: str = declare_setting(
         "",

@@ -29,6 +29,12 @@ def find_scheme_of_url(text: str) -> str:
     return found["scheme"].lower() if found else ""
 
 
+def split_url(url: str) -> tuple[str, str]:
+    """("gs", "bucket/images") for gs://bucket/images and for gs:/bucket/images."""
+    found = URL.match(url.strip())
+    return found["scheme"].lower(), found["place"]
+
+
 def check_path_is_no_url(name: str, path: str, *, written: bool = False) -> None:
     """Raises ValueError if the flag `name` was given a URL.
 
@@ -60,7 +66,7 @@ def check_paths_are_no_urls(given: Iterable[tuple[str, str]]) -> None:
 
 def suggest_fetch_of_url(url: str) -> str:
     """One sentence: what to run first, so that what is at `url` is on a disk."""
-    scheme, place = _split_url(url)
+    scheme, place = split_url(url)
     store, _, path = place.partition("/")
     is_pattern = not scheme.startswith("http") and re.search(r"[*?{]", place)
     if scheme not in FETCHES or is_pattern:
@@ -88,13 +94,7 @@ def quote_for_error(text: str) -> str:
 
 
 def _suggest_store_command(url: str) -> str:
-    scheme, place = _split_url(url)
+    scheme, place = split_url(url)
     if scheme not in STORES:
         return " there."
     return f": {STORES[scheme].format(url=quote_for_error(f'{scheme}://{place}'))}"
-
-
-def _split_url(url: str) -> tuple[str, str]:
-    """("gs", "bucket/images") for gs://bucket/images and for gs:/bucket/images."""
-    found = URL.match(url.strip())
-    return found["scheme"].lower(), found["place"]

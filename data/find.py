@@ -19,6 +19,7 @@ from config.settings import Config
 from data import limits
 from data.conversions import explain_files_without_images, suggest_conversion
 from data.missing import describe_missing_dataset, is_code_not_images
+from data.sources.bucket import copy_from_bucket, is_in_bucket
 from data.sources.containers import (
     find_container_kind,
     find_containers_in_folder,
@@ -30,6 +31,7 @@ from data.sources.folder import describe_file_that_is_no_zip, open_image_folder,
 from data.sources.idx import find_idx_files, open_digits, open_idx_files
 from data.sources.source import IMAGE_SUFFIXES, Source
 from data.sources.stacked_mnist import stack_mnist_digits
+from system.cluster import find_workers
 from system.text import shorten_for_error
 
 TFDS_OVERVIEW = "https://www.tensorflow.org/datasets/catalog/overview"
@@ -46,9 +48,9 @@ class MissingDatasetError(ValueError):
 def find_dataset_source(config: Config, *, fetch: bool = True) -> Source:
     """Finds the images of `config.dataset`.
 
-    A set that only TensorFlow Datasets has is downloaded, if `fetch` allows. Raises ValueError when
-    no images are found or none can be read; it says what is there instead. It is a
-    MissingDatasetError if no path is found, and a NoImagesError if the path holds no images.
+    A set in a bucket, or one that only TensorFlow Datasets has, is fetched, if `fetch` allows.
+    Raises ValueError when no images are found or none can be read; it says what is there instead.
+    It is a MissingDatasetError if no path is found, and a NoImagesError if it holds no images.
     """
     name, data_dir = config.dataset, Path(config.data_dir).expanduser()
     if name == DIGITS.name:
@@ -62,6 +64,10 @@ def find_dataset_source(config: Config, *, fetch: bool = True) -> Source:
 
     if name.startswith("hf:"):
         return _open_huggingface(name.removeprefix("hf:"), config, fetch=fetch)
+    if is_in_bucket(name):
+        workers = bool(find_workers(config.distribute))
+        copy = copy_from_bucket(name, data_dir, fetch=fetch, has_workers=workers)
+        return find_dataset_source(dataclasses.replace(config, dataset=str(copy)), fetch=fetch)
     if paths := _list_matching_files(name, data_dir):
         return open_containers(paths, pattern=config.input_fname_pattern, limit=config.train_size)
 

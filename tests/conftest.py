@@ -9,6 +9,10 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Results are compared bit for bit, which GPUs do not promise.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# TensorFlow reads these when it is imported: one more attempt, soon, and small pieces.
+os.environ.setdefault("GCS_RETRY_CONFIG_MAX_RETRIES", "1")
+os.environ.setdefault("GCS_RETRY_CONFIG_INIT_DELAY_TIME_US", "1000")
+os.environ.setdefault("GCS_READ_CACHE_BLOCK_SIZE_MB", "1")
 
 import numpy as np
 import pytest
