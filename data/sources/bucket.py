@@ -16,6 +16,7 @@ from config.urls import find_scheme_of_url, split_url
 from data import limits
 from system import devices
 from system.files import check_disk_room, create_temporary_path, remove_temporary_leftovers
+from system.locks import wait_for_file_lock
 from system.text import shorten_for_error, shorten_to_one_line
 
 SCHEME = "gs"  # the only store that TensorFlow 2.21 reads; also the folder in data_dir
@@ -63,12 +64,19 @@ def copy_from_bucket(
         status = _ask_store_within_time(url)
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_temporary_leftovers(path.parent)
-        with create_temporary_path(path, folder=status.is_directory) as draft:
-            _copy_folder(url, draft) if status.is_directory else _copy_file(url, draft, status)
-            if not path.exists():  # unless another process was faster
-                draft.rename(path)
-    logging.info("%s was copied to %s.", url, path)
+        lock = path.with_name(f"{path.name}.lock")
+        with wait_for_file_lock(lock, f"waiting for another process, which copies {url}"):
+            if not path.exists():
+                _make_copy(url, path, status)
     return path
+
+
+def _make_copy(url: str, path: Path, status) -> None:
+    """Copies into a draft, which gets its final name once it is complete."""
+    with create_temporary_path(path, folder=status.is_directory) as draft:
+        _copy_folder(url, draft) if status.is_directory else _copy_file(url, draft, status)
+        draft.rename(path)
+    logging.info("%s was copied to %s.", url, path)
 
 
 def _locate_copy_of_bucket(dataset: str, data_dir: Path) -> tuple[str, Path]:
