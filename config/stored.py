@@ -63,7 +63,10 @@ def is_run_folder(folder: Path) -> bool:
 def derive_out_settings_of_folder(folder: Path) -> dict:
     """The settings out_dir and out_name that lead to the run in `folder`."""
     folder = folder.resolve() if folder.name in ("", "..") else folder
-    return {"out_dir": str(folder.parent), "out_name": folder.name}
+    out_dir = str(folder.parent)
+    if find_scheme_of_url(out_dir):  # a folder called gs: in this one; a Path drops its ./
+        out_dir = f"./{out_dir}"
+    return {"out_dir": out_dir, "out_name": folder.name}
 
 
 def make_config_from_dict(settings: dict, source: str) -> Config:

@@ -2,15 +2,16 @@
 
 import dataclasses
 import os
+from pathlib import Path
 
 import pytest
 from program import run_here
 
 from config.flags import FILE_FLAGS
 from config.settings import Config
-from config.stored import read_config
 from config.urls import describe_url_as_path, find_scheme_of_url, suggest_fetch_of_url
 from data import fetch
+from runs.find import read_run_settings
 
 
 @pytest.mark.parametrize(
@@ -127,10 +128,18 @@ def test_a_url_as_dataset_writes_nothing(tmp_path, monkeypatch, capsys):
     assert not os.listdir(tmp_path)
 
 
-def test_a_run_that_an_earlier_version_put_into_such_a_folder_can_be_used(tmp_path):
+@pytest.mark.parametrize("stored", ["gs://bucket/out", "./gs:/bucket/out"])
+def test_a_run_that_an_earlier_version_put_into_such_a_folder_can_be_used(
+    stored, tmp_path, monkeypatch
+):
     """It took the URL for the path gs:/bucket/out on this machine, and trained there."""
+    monkeypatch.chdir(tmp_path)
     run = tmp_path / "gs:" / "bucket" / "out" / "faces"
     run.mkdir(parents=True)
     text = dataclasses.replace(Config(), out_name="faces").to_json()
-    (run / "config.json").write_text(text.replace('"./out"', '"gs://bucket/out"'))
-    assert read_config(run / "config.json").run_dir == run
+    (run / "config.json").write_text(text.replace('"./out"', f'"{stored}"'))
+
+    found = read_run_settings(Path("./gs:/bucket/out/faces"))
+    assert found.run_dir.samefile(run)
+    assert found.out_dir == "./gs:/bucket/out"
+    assert read_run_settings(run).run_dir == run
