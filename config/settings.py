@@ -198,6 +198,15 @@ class Config:
         "discriminator's feature maps, image side first; default: the generator's, reversed",
         fixed="network",
     )
+    d_min_width: int = declare_setting(
+        MIN_WIDTH,
+        DETAILS,
+        "without d_widths, each of the discriminator's layers has at least so many feature maps, or "
+        "stem_width if that is fewer",
+        low=MIN_WIDTH,
+        high=checks.MAX_WIDTH,
+        fixed="network",
+    )
     bias: bool = declare_setting(
         True,
         DETAILS,
@@ -644,7 +653,8 @@ class Config:
     @property
     def discriminator_widths(self) -> tuple[int, ...]:
         """Feature maps of every convolution."""
-        return self.d_widths or self._halved_widths[::-1]
+        least = min(self.d_min_width, self.stem_width)
+        return self.d_widths or tuple(max(width, least) for width in self._halved_widths[::-1])
 
     @property
     def _halved_widths(self) -> tuple[int, ...]:

@@ -82,6 +82,15 @@ def test_widths_as_flags_and_as_json():
         Config(d_widths="wide")
 
 
+def test_the_discriminator_may_have_a_least_width():
+    assert Config(stem_width=128).discriminator_widths == (16, 32, 64, 128)
+    assert Config(stem_width=128, d_min_width=64).discriminator_widths == (64, 64, 64, 128)
+    assert Config(stem_width=128, d_min_width=64).generator_widths == (128, 64, 32, 16)
+    assert Config(stem_width=32, d_min_width=64).discriminator_widths == (32, 32, 32, 32)
+    given = Config(stem_width=128, d_min_width=64, d_widths="8,16,32,64")
+    assert given.discriminator_widths == (8, 16, 32, 64)
+
+
 def test_labels_need_their_names_before_networks_are_built():
     assert Config().y_dim == 0
     assert Config(labels="mnist").labels == "own"
