@@ -145,7 +145,7 @@ def train_on_dataset(
         announce_held_out_images(split)
         stored = read_run_settings_before_flags(config)
         config = settle_augmentation(config, len(split.training), stored)
-        forms = choose_kernel_forms_for_device(config.kernel_forms)
+        forms = choose_kernel_forms_for_device(config.kernel_forms, config.mixed_precision)
         config = dataclasses.replace(config, kernel_forms=forms)
 
         workers = find_workers(config.distribute)

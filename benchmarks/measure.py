@@ -188,7 +188,7 @@ def build_dcgan_as_train(config: Config, precision: str = "auto"):
     from gan import DCGAN
     from system import devices
 
-    forms = devices.choose_kernel_forms_for_device(config.kernel_forms)
-    jit = devices.choose_jit_for_device(config.jit, is_distributed=config.is_distributed)
     precision = devices.choose_precision_for_device(precision)
+    forms = devices.choose_kernel_forms_for_device(config.kernel_forms, precision)
+    jit = devices.choose_jit_for_device(config.jit, is_distributed=config.is_distributed)
     return DCGAN(dataclasses.replace(config, kernel_forms=forms), precision=precision, jit=jit)

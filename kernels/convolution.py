@@ -28,9 +28,9 @@ STRIDE = 2
 # Both limits were measured on CPUs (benchmarks/results.md).
 FEW_CHANNELS = 4  # as an image has; up to here enlarging by sub-pixels is 2 to 3 times as fast
 SMALL_MAP = 64  # positions; up to here the rearranged kernel gradient is 1.1 to 7 times as fast
-# From here on a matrix product is faster on a CPU with a matrix unit: positions, channels of the
-# small maps.
-PRODUCTS = {"shrink": (16, 256), "enlarge": (16, 256), "correlate": (64, 128)}
+# A matrix product is faster on a CPU with a matrix unit if the small maps have at least so many
+# channels, and at least so many for each of their positions.
+PRODUCTS = {"shrink": (128, 4), "enlarge": (128, 8), "correlate": (64, 1)}
 
 _traces_portable_graph = contextvars.ContextVar("traces_portable_graph", default=False)
 _kernel_forms = contextvars.ContextVar("kernel_forms", default="plain")
@@ -249,8 +249,8 @@ def is_faster_as_product(operation: str, positions: int, channels: int) -> bool:
 
     operation: shrink, enlarge or correlate. positions, channels: of the layer's small maps.
     """
-    most_positions, least_channels = PRODUCTS[operation]
-    return positions <= most_positions and channels >= least_channels
+    least_channels, for_each_position = PRODUCTS[operation]
+    return channels >= max(least_channels, for_each_position * positions)
 
 
 def _multiplies(operation: str, positions: int, channels: int) -> bool:

@@ -89,12 +89,15 @@ def choose_precision_for_device(wanted: str) -> str:
     return "bfloat16" if BFLOAT16_CPU_FLAGS & _read_cpu_flags() else "float32"
 
 
-def choose_kernel_forms_for_device(wanted: str) -> str:
-    """`auto` -> products on a CPU with a matrix unit, else plain; other values as they are."""
+def choose_kernel_forms_for_device(wanted: str, mixed_precision: str) -> str:
+    """`auto` -> products on a CPU whose matrix unit computes in this precision, else plain; other
+    values as they are.
+    """
     if wanted != "auto":
         return wanted
-    has_matrix_unit = MATRIX_UNIT_FLAG in _read_cpu_flags() and find_device_type() == "CPU"
-    return "products" if has_matrix_unit else "plain"
+    is_low = choose_precision_for_device(mixed_precision) == "bfloat16"
+    has_unit = MATRIX_UNIT_FLAG in _read_cpu_flags() and find_device_type() == "CPU"
+    return "products" if is_low and has_unit else "plain"
 
 
 def choose_jit_for_device(wanted: str, *, is_distributed: bool = False) -> bool:

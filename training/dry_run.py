@@ -53,7 +53,7 @@ def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = 
     training = outlook.images - round(config.holdout * outlook.images)
     config = settle_augmentation(config, training, read_run_settings_before_flags(config))
     precision = choose_precision_for_device(config.mixed_precision)
-    forms = choose_kernel_forms_for_device(config.kernel_forms)
+    forms = choose_kernel_forms_for_device(config.kernel_forms, precision)
     config = dataclasses.replace(config, mixed_precision=precision, kernel_forms=forms).resolve()
 
     settings = format_settings(dataclasses.asdict(config))

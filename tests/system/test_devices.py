@@ -67,11 +67,11 @@ def test_a_cpu_that_has_bfloat16_gets_it(flags, precision, monkeypatch):
 def test_only_a_cpu_with_a_matrix_unit_gets_products(monkeypatch):
     for flags, forms in (("fpu avx512_bf16", "plain"), ("fpu amx_bf16", "products")):
         monkeypatch.setattr(devices, "_read_cpu_flags", lambda flags=flags: set(flags.split()))
-        assert devices.choose_kernel_forms_for_device("auto") == forms
-        assert devices.choose_kernel_forms_for_device("plain") == "plain"
+        assert devices.choose_kernel_forms_for_device("auto", "auto") == forms
+        assert devices.choose_kernel_forms_for_device("auto", "float32") == "plain"
+        assert devices.choose_kernel_forms_for_device("products", "float32") == "products"
     monkeypatch.setattr(devices, "find_device_type", lambda: "GPU")
-    assert devices.choose_kernel_forms_for_device("auto") == "plain"
-    assert devices.choose_kernel_forms_for_device("products") == "products"
+    assert devices.choose_kernel_forms_for_device("auto", "bfloat16") == "plain"
 
 
 def test_hidden_modules_fail_to_import_and_come_back():
