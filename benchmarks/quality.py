@@ -119,6 +119,8 @@ ARMS = {
     "modern, cosine": Arm("--preset modern --lr_decay cosine", speed="modern"),
     "modern, smooth": Arm("--preset modern --upsample smooth"),
     "modern, faster": Arm(f"--preset modern {FASTER}", speed="modern"),
+    "modern, narrow": Arm("--preset modern --d_min_width 4"),
+    "modern, wide": Arm("--preset modern --d_min_width 64"),
     "modern, relativistic": Arm("--preset modern --loss relativistic"),
     "modern, bce": Arm("--preset modern --loss bce"),
     "modern, deviation": Arm("--preset modern --minibatch_stddev"),

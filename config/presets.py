@@ -41,6 +41,7 @@ PRESETS = {
     "modern": {
         "kernel_size": 4,
         "d_norm": "spectral",
+        "d_min_width": 32,
         "loss": "hinge",
         "learning_rate": 2e-3,
         "d_learning_rate": 8e-4,
