@@ -51,6 +51,8 @@ PRESETS = {
         "ema_half_life": 44_000.0,  # images: 0.999 a step at batches of 64
     },
 }
+# What presets set since a later version: a run from before has Config's default, and keeps it.
+ADDED_TO_PRESETS = ("d_min_width",)
 # The networks that carpedm20 and the paper's code use for MNIST: from 7x7 to 28x28, with labels.
 MNIST_PRESETS = {
     "reference": {"blocks": 2, "stem_width": 128, "g_widths": (128, 128), "d_widths": (11, 74)},

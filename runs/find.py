@@ -8,7 +8,7 @@ from pathlib import Path
 from absl import logging
 
 from config.checks import check_training_settings
-from config.presets import PRESETS, apply_preset
+from config.presets import ADDED_TO_PRESETS, PRESETS, apply_preset
 from config.settings import (
     FROM_ARRAY,
     IMPORTED,
@@ -284,7 +284,8 @@ def _check_run_has_networks_of_preset(given: dict, fresh: Config, stored: Config
     in_presets = {name for defaults in PRESETS.values() for name in defaults}
     for name in sorted(in_presets & {*NETWORK_SETTINGS}):
         wanted, has = getattr(fresh, name), getattr(stored, name)
-        if wanted not in ("auto", has):
+        is_older = name in ADDED_TO_PRESETS and has == getattr(Config, name)
+        if wanted not in ("auto", has) and not is_older:
             raise ValueError(
                 f"--preset={preset} needs --{name}={wanted}. {stored.run_dir} has {has}, "
                 "which is fixed. Drop --preset, or start another run with --out_name=NAME."

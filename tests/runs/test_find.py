@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from config.presets import apply_preset
+from config.presets import PRESETS, apply_preset
 from config.settings import Config
 from config.stored import write_config
 from gan import DCGAN
@@ -47,6 +47,15 @@ def test_a_preset_that_does_not_fit_is_named(paper_run, find, given, wanted):
     with pytest.raises(ValueError, match="which is fixed") as error:
         find({**paper_run[1], **given})
     assert str(error.value).startswith(wanted)
+
+
+def test_runs_made_before_a_preset_got_a_setting_go_on_without(tiny):
+    config = tiny(**PRESETS["modern"] | {"d_min_width": Config.d_min_width}).resolve()
+    Checkpoints(DCGAN(config), config).save(1)
+    write_config(config)
+    given = {"out_dir": config.out_dir, "dataset": config.dataset, "preset": "modern"}
+    given |= {"output_height": config.output_height, "stem_width": config.stem_width}
+    assert find_run_to_train(given) == find_run(given) == config
 
 
 def test_runs_made_before_labels_go_on_without(tiny):
