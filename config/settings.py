@@ -201,7 +201,7 @@ class Config:
     d_min_width: int = declare_setting(
         MIN_WIDTH,
         DETAILS,
-        "without d_widths, each of the discriminator's layers has at least so many feature maps, or "
+        "without d_widths, each layer of the discriminator has at least so many feature maps, or "
         "stem_width if that is fewer",
         low=MIN_WIDTH,
         high=checks.MAX_WIDTH,
