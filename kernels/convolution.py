@@ -234,8 +234,8 @@ def trace_portable_graph():
 
 @contextlib.contextmanager
 def use_kernel_forms(forms: str):
-    """Within it, "products" turns operations that `is_faster_as_product` into matrix products;
-    with "plain", none is.
+    """Within it, "products" turns a CPU's operations that `is_faster_as_product` into matrix
+    products; with "plain", none is.
     """
     token = _kernel_forms.set(forms)
     try:
@@ -254,7 +254,7 @@ def is_faster_as_product(operation: str, positions: int, channels: int) -> bool:
 
 
 def _multiplies(operation: str, positions: int, channels: int) -> bool:
-    is_used = _kernel_forms.get() == "products"
+    is_used = _kernel_forms.get() == "products" and convolves_on_cpu()
     return is_used and is_faster_as_product(operation, positions, channels)
 
 

@@ -40,7 +40,7 @@ def correlate_maps_by_product(large, small, kernel_size: int, pads):
 def enlarge_maps_by_product(x, kernel, size: tuple[int, int], pads):
     """x (B, h, w, inputs), kernel (k, k, outputs, inputs) -> (B, *size, outputs).
 
-    In bfloat16, the summands are rounded too, so that an error is up to twice as large.
+    In bfloat16, the summands are rounded too: the mean error is 1.4 times that of a convolution.
     """
     kernel_size, _, outputs, inputs = kernel.shape
     places = _find_summands(x.shape[1:3], kernel_size, size, pads)
