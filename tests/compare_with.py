@@ -6,7 +6,8 @@ Run it after a change that must not change any number. Each case trains 20 steps
 draws 20 images and exports a SavedModel, all through main.py, so it does not matter where either
 side keeps its code. It compares every variable of the checkpoint, every picture, the losses in
 metrics.jsonl, and what the SavedModel's signatures return. The case "goes on" starts a run with
-COMMIT and finishes it with this tree.
+COMMIT and finishes it with this tree. Products instead of convolutions (--kernel_forms) change the
+last bits, so both sides train without.
 """
 
 import io
@@ -109,7 +110,10 @@ def write_images(data: Path) -> None:
 def run(tree: Path, flags: tuple, data: Path, out: Path, actions: tuple = ACTIONS) -> Path:
     """Runs main.py of `tree` and returns the run's folder."""
     places = (f"--data_dir={data}", f"--out_dir={out}", "--out_name=run")
-    command = [sys.executable, "main.py", *flags, *places, *actions]
+    settings = tree / "config" / "settings.py"
+    has_forms = settings.exists() and "kernel_forms" in settings.read_text()
+    plain = ("--kernel_forms=plain",) if has_forms else ()
+    command = [sys.executable, "main.py", *flags, *plain, *places, *actions]
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} in {tree} failed:\n{done.stderr}")
