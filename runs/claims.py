@@ -42,12 +42,17 @@ def give_run_an_id(config: Config) -> Config:
     return dataclasses.replace(config, run_id=run_id)
 
 
+@contextlib.contextmanager
 def lock_run_folders(config: Config):
     """Within the block only this process may train the run, or write to its folders elsewhere.
 
-    See `system.locks.lock_folder`.
+    See `system.locks.lock_folder`. Raises ValueError, too, where `check_run_owns_its_folders` does:
+    with the run locked, but before its folders elsewhere, as it would not help to wait for those.
     """
-    return lock_folder(config.run_dir, *_list_run_folders_outside_run(config).values())
+    with lock_folder(config.run_dir):
+        check_run_owns_its_folders(config)
+        with lock_folder(config.run_dir, *_list_run_folders_outside_run(config).values()):
+            yield
 
 
 def find_process_in_run_folders(config: Config) -> str:
@@ -81,14 +86,29 @@ def claim_run_folders(config: Config) -> None:
     """
     folders = [config.checkpoint_path, *_list_run_folders_outside_run(config).values()]
     for folder in dict.fromkeys(folders):
-        _write_folder_claim(config, folder)
+        claim_folder(config, folder)
 
 
 def claim_folder_of_samples(config: Config) -> None:
     """Claims sample_dir, for drawing without training. Raises ValueError if it is another run's."""
     check_run_owns_its_folders(config, "sample_dir")
     for folder in _list_run_folders_outside_run(config, "sample_dir").values():
-        _write_folder_claim(config, folder)
+        claim_folder(config, folder)
+
+
+def claim_folder(config: Config, folder: Path) -> None:
+    """Makes the folder, with a run.json, unless it has one that names this run already."""
+    claim = {"run_id": config.run_id, "run": str(config.run_dir.resolve())}
+    content = (json.dumps(claim, indent=2) + "\n").encode()
+    folder.mkdir(parents=True, exist_ok=True)
+
+    path = folder / CLAIM_FILE
+    if path.is_file() and path.read_bytes() == content:
+        return
+    if not path.exists():
+        _warn_of_folder_among_images(config, folder)
+    with contextlib.nullcontext() if folder == config.checkpoint_path else pass_over_full_disk():
+        write_atomic(path, content)
 
 
 def _check_folders_are_not_dataset(config: Config) -> None:
@@ -261,14 +281,17 @@ def _describe_folders_of_copy(config: Config, claim: Claim) -> str:
         if _read_folder_claim(folder) == claim
     }
     own = {setting: getattr(Config, setting) for setting in shared}  # the defaults
-    copies = "; ".join(
-        shlex.join(["cp", "-r", str(folder), str(config.run_dir / own[setting])])
+    copies = [
+        shlex.join(["cp", "-r", str(folder), str(config.run_dir / own[setting])]) + "; "
         for setting, folder in shared.items()
-    )
+        if not (config.run_dir / own[setting]).exists()  # not once more, into the first copy
+    ]
     return (
         f"{config.run_dir} is a copy of {claim.run}, and both use "
-        f"{' and '.join(map(str, shared.values()))}. To give {config.run_dir} its own: {copies}; "
-        f"then add {' '.join(f'--{setting}={name}' for setting, name in own.items())}."
+        f"{' and '.join(map(str, shared.values()))}. To give {config.run_dir} its own: "
+        f"{''.join(copies)}{'then ' if copies else ''}add "
+        f"{' '.join(f'--{setting}={name}' for setting, name in own.items())} to each command "
+        "until the next training, which stores it."
     )
 
 
@@ -314,21 +337,6 @@ def _run_has_named_folder(config: Config, setting: str, folder: Path) -> bool:
 
 def _are_same_folder(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
-
-
-def _write_folder_claim(config: Config, folder: Path) -> None:
-    """Writes run.json, unless it names this run already."""
-    claim = {"run_id": config.run_id, "run": str(config.run_dir.resolve())}
-    content = (json.dumps(claim, indent=2) + "\n").encode()
-    folder.mkdir(parents=True, exist_ok=True)
-
-    path = folder / CLAIM_FILE
-    if path.is_file() and path.read_bytes() == content:
-        return
-    if not path.exists():
-        _warn_of_folder_among_images(config, folder)
-    with contextlib.nullcontext() if folder == config.checkpoint_path else pass_over_full_disk():
-        write_atomic(path, content)
 
 
 def _warn_of_folder_among_images(config: Config, folder: Path) -> None:

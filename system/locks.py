@@ -151,15 +151,17 @@ def _check_lock_is_of_program(path: Path, descriptor: int) -> None:
 
 
 def _make_locked_folder_error(folder: Path, holder: str, *, is_run: bool) -> ValueError:
-    way_out = "start another run with --out_name=NAME" if is_run else "give another folder"
-    if holder == _name_process():
+    is_ours = holder == _name_process()
+    user = "another thread of this process" if is_ours else holder
+    if not is_run:  # this process has locked its own run by now
         return ValueError(
-            f"Only one thread at a time may change a run. Received: {folder} is in use by another "
-            f"thread of this process. Wait for it, or {way_out}."
+            f"Only one run may use a folder. Received: {folder} is in use by {user}, for another "
+            "run. Give another folder."
         )
     return ValueError(
-        f"Only one process at a time may change a run. Received: {folder} is in use by {holder}. "
-        f"Wait for it or stop it, or {way_out}."
+        f"Only one {'thread' if is_ours else 'process'} at a time may change a run. Received: "
+        f"{folder} is in use by {user}. Wait for it{'' if is_ours else ' or stop it'}, or start "
+        "another run with --out_name=NAME."
     )
 
 

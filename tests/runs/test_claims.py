@@ -19,6 +19,7 @@ from runs.claims import (
 )
 from runs.find import read_run_settings
 from sample import sample
+from system.locks import lock_folder
 
 
 @pytest.fixture
@@ -64,7 +65,27 @@ def test_a_folder_that_another_process_fills_is_refused(setting, held, tiny, tmp
     said = capsys.readouterr().err
     assert is_one_line(said)
     assert f"{busy} is in use by process {held.pid}" in said
-    assert "give another folder" in said
+    assert said.rstrip().endswith(", for another run. Give another folder.")
+
+
+def test_whose_folder_it_is_comes_before_who_is_in_it(begun, tiny):
+    """To wait for the other run, as the lock alone would advise, would not help."""
+    owner = begun("a", checkpoint_dir="checkpoints")
+    other = give_run_an_id(tiny(out_name="b", sample_dir=owner.sample_dir).resolve())
+    refused = []
+
+    def lock():
+        with pytest.raises(ValueError) as error, lock_run_folders(other):
+            pass
+        refused.append(str(error.value))
+
+    with lock_run_folders(owner):
+        thread = threading.Thread(target=lock)
+        thread.start()
+        thread.join(10)
+    [said] = refused
+    assert said.endswith(f", which belongs to {owner.run_dir}. Give another --sample_dir.")
+    assert not other.run_dir.exists()
 
 
 def test_a_moved_run_takes_its_folders_along_and_a_copy_does_not(begun, tmp_path):
@@ -84,7 +105,13 @@ def test_a_moved_run_takes_its_folders_along_and_a_copy_does_not(begun, tmp_path
     own = [copy.run_dir / name for name in ("checkpoints", "samples")]
     copies = "; ".join(f"cp -r {old} {new}" for old, new in zip(folders, own, strict=True))
     flags = "--checkpoint_dir=checkpoints --sample_dir=samples"
-    assert str(error.value).endswith(f"its own: {copies}; then add {flags}.")
+    last = f"add {flags} to each command until the next training, which stores it."
+    assert str(error.value).endswith(f"its own: {copies}; then {last}")
+    for new in own:  # as if the commands were followed
+        new.mkdir(exist_ok=True)
+    with pytest.raises(ValueError) as error:
+        check_run_owns_its_folders(copy)
+    assert str(error.value).endswith(f"To give {copy.run_dir} its own: {last}")
     places = {name: str(tmp_path / f"{name}_2") for name in ("sample_dir", "checkpoint_dir")}
     shutil.copytree(config.checkpoint_path, places["checkpoint_dir"])
     check_run_owns_its_folders(dataclasses.replace(copy, **places))
@@ -97,10 +124,11 @@ def test_a_new_run_does_not_take_the_folders_of_a_renamed_one(begun):
     renamed = read_run_settings(config.run_dir.rename(config.run_dir.with_name("renamed")))
     fresh = give_run_an_id(dataclasses.replace(config, run_id=""))
     assert fresh.run_id != config.run_id
-    with lock_run_folders(fresh):
-        fresh = give_run_an_id(fresh)  # as training does, once its folder is there
-        with pytest.raises(ValueError, match=r"to .*/renamed, which was .*/a before\. Add --out_n"):
-            check_run_owns_its_folders(fresh)
+    refusal = r"to .*/renamed, which was .*/a before\. Add --out_n"
+    with pytest.raises(ValueError, match=refusal), lock_run_folders(fresh):
+        pass
+    with lock_folder(fresh.run_dir), pytest.raises(ValueError, match=refusal):
+        check_run_owns_its_folders(give_run_an_id(fresh))  # its folder is there
     check_run_owns_its_folders(renamed)
 
 
