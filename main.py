@@ -238,7 +238,7 @@ def perform_export_action(given: dict, wanted: set[str]) -> dict:
 
     dtype = FLAGS.export_dtype or FLOAT32
     paths = export_run(config, names, checkpoint=FLAGS.checkpoint, dtype=dtype)
-    if FLAGS.open:
+    if FLAGS.open and "page" in paths:
         open_in_browser(paths["page"])
     return given
 
@@ -249,10 +249,10 @@ def choose_export_formats(wanted: set[str]) -> list[str]:
         return []
     names = choose_formats(FLAGS.export)
     check_formats_can_be_written(names, has_dtype=FLAGS.export_dtype is not None)
-    if FLAGS.open and "page" not in names:
+    if FLAGS.open and "page" not in names and "report" not in wanted:
         raise ValueError(
-            f"--open opens the page of --export page. Received: --export={FLAGS.export}. "
-            "Add page, or drop --open."
+            f"--open opens what --export=page or --report writes. Received: --export={FLAGS.export}"
+            f". Write --export={FLAGS.export},page, add --report, or drop --open."
         )
     return names
 
@@ -288,7 +288,10 @@ def perform_report_action(given: dict, _) -> dict:
     check_folder_writable(config.run_dir, COPY_RUN)
     from report.document import write_html_report
 
-    console.print_result(f"the report is {write_html_report(config)}")
+    path = write_html_report(config)
+    console.print_result(f"the report is {path}")
+    if FLAGS.open:
+        open_in_browser(path)
     return given
 
 

@@ -191,7 +191,7 @@ def _define_export_flags() -> None:
         **group,
     )
     flags.DEFINE_boolean(
-        "open", False, "open the page that --export page writes in a browser", **group
+        "open", False, "open what --export page or --report writes in a browser", **group
     )
     flags.DEFINE_boolean(
         "freeze",
@@ -430,7 +430,12 @@ def _check_action_flags(wanted: set[str]) -> None:
     _check_label_flags(draws=bool(wanted & {"sample", "visualize", "explore"}))
     _check_flags_need_action(EVALUATE_FILES, "evaluate", wanted)
     _check_flags_need_action(EXPLORE_FLAGS, "explore", wanted)
-    _check_flags_need_action(("export_dtype", "open"), "export", wanted)
+    _check_flags_need_action(("export_dtype",), "export", wanted)
+    if FLAGS.open and not wanted & {"export", "report"}:
+        raise ValueError(
+            "--open opens what --export=page or --report writes. Received: neither. "
+            "Add one of them, or drop --open."
+        )
     if "dry_run" in wanted and (others := wanted & {"import_weights", "explore"}):
         raise ValueError(
             f"--dry_run writes nothing, so it cannot be combined with --{min(others)}. "

@@ -363,6 +363,6 @@ def test_only_a_page_can_be_opened(call):
     code, _, said = call("--out_name=x", "--export=onnx", "--open")
     assert code == 1
     assert said == (
-        "error: --open opens the page of --export page. Received: --export=onnx. "
-        "Add page, or drop --open.\n"
+        "error: --open opens what --export=page or --report writes. Received: --export=onnx. "
+        "Write --export=onnx,page, add --report, or drop --open.\n"
     )

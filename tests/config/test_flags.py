@@ -156,7 +156,10 @@ def test_export_alone_is_the_saved_model(arguments, formats):
         (["--sample=0"], "--sample must be at least 1. Received: 0"),
         (["--export", "--label=3"], "--label needs --sample, --visualize or --explore"),
         (["--sample=3", "--export_dtype=float16"], "--export_dtype needs --export. Received: no"),
-        (["--sample=3", "--open"], "--open needs --export. Received: no"),
+        (
+            ["--sample=3", "--open"],
+            "--open opens what --export=page or --report writes. Received: ",
+        ),
         (
             ["--train", "--label=3"],
             "--label needs --sample, --visualize or --explore. Received: only --label=3. "

@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import os
 import re
 import subprocess
 import sys
@@ -166,12 +167,17 @@ def test_points_of_a_column_align():
     assert align_at_points(("9", "10")) == ["9", "10"]
 
 
-def test_the_command_reports_a_run_without_tensorflow_or_its_lock(tiny, held):
+def test_the_command_reports_a_run_without_tensorflow_or_its_lock(tiny, held, tmp_path):
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
     config = make_run(tiny(out_name="run"), entries=make_entries(2))
     before = tree(config.run_dir)
     program = "import sys, main; main.main(sys.argv); sys.exit('tensorflow' in sys.modules)"
-    command = [sys.executable, "-c", program, "--report", f"--out_dir={config.run_dir}"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", program, "--report", "--open", f"--out_dir={config.run_dir}"]
+    options = {"cwd": ROOT, "env": os.environ | {"BROWSER": str(browser)}}
+    result = subprocess.run(command, capture_output=True, text=True, check=True, **options)
+    assert opened.read_text() == f"{(config.run_dir / 'report.html').as_uri()}\n"
     assert result.stdout == f"the report is {config.run_dir / 'report.html'}\n"
     after = tree(config.run_dir)
     assert {*after} - {*before} == {"report.html", RECORD_NAME}
