@@ -169,7 +169,13 @@ def perform_train_action(given: dict, _) -> dict | None:
                 pack = load_dataset(found)
         config = found
         trained = train_on_dataset(config, pack.images, pack.labels, place=pack.place)
-    return given if trained else None  # if training is stopped, no other action follows
+    if trained:
+        return given
+    names = [*ACTIONS]
+    later = [f"--{name}" for name in names[names.index("train") + 1 :] if name in wanted]
+    if later and is_chief(config.distribute):
+        logging.info("training was stopped, so nothing was done for %s.", ", ".join(later))
+    return None
 
 
 def reject_wrong_label_flag(config: Config, label_names: tuple[str, ...] | None) -> None:

@@ -44,11 +44,11 @@ class Outlook(NamedTuple):
     is_exact: bool = True
 
 
-def load_dataset(config: Config) -> Pack:
+def load_dataset(config: Config, *, for_training: bool = True) -> Pack:
     """The images of `config.dataset`, packed on first use, and the labels of `config.labels`.
 
-    Raises ValueError when the dataset is not found, cannot be fetched, is mostly unreadable, or has
-    no such labels.
+    for_training: whether to warn of too few images to train on. Raises ValueError when the dataset
+    is not found, cannot be fetched, is mostly unreadable, or has no such labels.
     """
     source = find_dataset_source(config)
     pack = _load_dataset_pack(config, source)
@@ -56,7 +56,8 @@ def load_dataset(config: Config) -> Pack:
     _log_dataset_summary(pack, geometry, is_new=config.c_dim == "auto")
     if config.c_dim == "auto":
         _log_left_out_files(source)
-    _warn_of_small_dataset(config.batch_size, pack.manifest["count"])
+    if for_training:
+        _warn_of_small_dataset(config.batch_size, pack.manifest["count"])
 
     labels = read_dataset_labels(config, source, pack.manifest["files"])
     if labels:

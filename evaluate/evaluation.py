@@ -17,6 +17,7 @@ from data.split import Split, split_rows_for_holdout
 from evaluate.compared_sets import ImageSets
 from evaluate.features.cache import FeatureCache
 from evaluate.features.networks import load_feature_networks
+from evaluate.image_sets import TooFewImagesError
 from evaluate.memorisation import (
     FEATURE_SEED,
     measure_memorisation_of_run,
@@ -69,7 +70,8 @@ def evaluate(
     drawn = _choose_count_to_draw(names, count, samples)
     with draw_fakes_to_file(sampler, drawn, folder) as fakes:
         sets = ImageSets(images, fakes[:count], seed=config.seed, **options)
-        scores = _score_metrics(sampler, sets, fakes, names)
+        remedy = _choose_remedy_for_few_images(split, count, samples)
+        scores = _score_metrics(sampler, sets, fakes, names, remedy=remedy)
     _print_scores(config, describe_scored_checkpoint(sampler), scores, sets)
     if report := write_report_of_run(config):
         print_result(f"a picture of the whole run is in {report}")
@@ -94,6 +96,14 @@ def _choose_image_count(split: Split, samples: int) -> int:
         text = "only %s real and as many generated images are compared, because %s: %s."
         logging.warning(text, count, reason, "trust ratios, not scores")
     return count
+
+
+def _choose_remedy_for_few_images(split: Split, count: int, samples: int) -> str:
+    """What to do where the `count` images on each side are too few for a metric."""
+    if count == samples:
+        return "raise --evaluate_samples"
+    has_holdout = len(split.held_out) > 0
+    return "add images" + ", or train a run with a larger --holdout" * has_holdout
 
 
 def _choose_count_to_draw(names: list[str], count: int, samples: int) -> int:
@@ -132,24 +142,28 @@ def draw_fakes_to_file(sampler: Sampler, count: int, folder: Path):
 
 
 @contextlib.contextmanager
-def _leave_out_what_cannot_be_measured(name: str):
+def _leave_out_what_cannot_be_measured(name: str, remedy: str):
+    """remedy: what to do if the images are too few."""
     try:
         yield
+    except TooFewImagesError as error:
+        logging.warning("%s is left out: %s: %s.", name, error, remedy)
     except ValueError as error:
         logging.warning("%s is left out: %s.", name, str(error).rstrip("."))
 
 
 def _score_metrics(
-    sampler: Sampler, sets: ImageSets, fakes: np.ndarray, names: list[str]
+    sampler: Sampler, sets: ImageSets, fakes: np.ndarray, names: list[str], *, remedy: str
 ) -> list[Score]:
     """The scores of the metrics `names`, each appended to the file as soon as it is measured.
 
-    fakes: all that were drawn. If writing fails, the scores measured so far are printed.
+    fakes: all that were drawn. remedy: what to do if they are too few. If writing fails, the scores
+    measured so far are printed.
     """
     scores = []
     try:
         for name in names:
-            with _leave_out_what_cannot_be_measured(name):
+            with _leave_out_what_cannot_be_measured(name, remedy):
                 is_of_both = METRICS[name].takes == SPLIT
                 found = (
                     _score_memorisation(sampler, sets, fakes)

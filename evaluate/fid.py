@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluate.frechet import Moments, compute_frechet_distance
+from evaluate.image_sets import TooFewImagesError
 from evaluate.kid import measure_kid
 from evaluate.prdc import measure_prdc
 
@@ -34,12 +35,13 @@ def check_statistics_fit(reals: Moments, width: int) -> None:
 
 
 def check_enough_for_fid(count: int, width: int) -> None:
-    """Raises ValueError unless images outnumber features: else the covariance lacks full rank."""
+    """Raises TooFewImagesError unless images outnumber features.
+
+    Otherwise the covariance lacks full rank.
+    """
     if count <= width:
-        raise ValueError(
-            f"FID needs at least {width + 1:,} images of each kind but was given {count:,}: "
-            "draw or "
-            "load more"
+        raise TooFewImagesError(
+            f"FID needs at least {width + 1:,} images of each kind but was given {count:,}"
         )
 
 

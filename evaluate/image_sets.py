@@ -16,6 +16,10 @@ CHUNK_IMAGES = 256
 SMALLEST_SIDE = 8  # pixels
 
 
+class TooFewImagesError(ValueError):
+    """A metric needs more images. What to do about it, the caller knows."""
+
+
 def check_image_sets(reals, fakes, *, metric: str, least: int) -> tuple[int, int, int]:
     """The (H, W, C) of both sets.
 
@@ -54,12 +58,11 @@ def check_feature_sets(reals, fakes, *, metric: str, least: int) -> int:
 
 
 def check_set_sizes(reals, fakes, *, metric: str, least: int) -> None:
-    """Raises ValueError when one of the sets has fewer than `least` members."""
+    """Raises TooFewImagesError when one of the sets has fewer than `least` members."""
     if min(len(reals), len(fakes)) < least:
-        raise ValueError(
+        raise TooFewImagesError(
             f"{metric} needs at least {least:,} images of each kind but was given "
-            f"{len(reals):,} reals and {len(fakes):,} fakes: raise --evaluate_samples, or use more "
-            "images"
+            f"{len(reals):,} reals and {len(fakes):,} fakes"
         )
 
 

@@ -23,9 +23,8 @@ def measure_prdc(reals, fakes, *, seed: int = 0) -> dict[str, float]:
     Distances are computed in blocks: memory for the features and 64 MB, whatever N is. Time grows
     with N^2. Raises ValueError for N <= k.
     """
-    check_feature_sets(
-        reals, fakes, metric="precision, recall, density and coverage", least=NEIGHBOURS + 1
-    )
+    names = "PRDC (precision, recall, density, coverage)"
+    check_feature_sets(reals, fakes, metric=names, least=NEIGHBOURS + 1)
     reals, fakes = np.asarray(reals, np.float64), np.asarray(fakes, np.float64)
     real_reach = measure_ball_sizes(reals)
     fake_reach = measure_ball_sizes(fakes)

@@ -90,7 +90,8 @@ def load_dataset_with_labels(subject: Subject):
         return subject.pack, subject.pack.labels
     check_run_knows_its_dataset(config)
     try:
-        pack = load_dataset(dataclasses.replace(config, labels=kind, label_names=None))
+        config = dataclasses.replace(config, labels=kind, label_names=None)
+        pack = load_dataset(config, for_training=False)
     except ValueError as error:
         raise ValueError(str(error).replace("--labels", "--probe_labels")) from error
     if pack.labels is None:

@@ -153,6 +153,9 @@ def test_a_batch_larger_than_the_dataset_is_told(tiny, messages, image_folder):
     load_dataset(tiny(dataset="faces", batch_size=6))
     line = "a batch of 6 is larger than the dataset of 5 images and repeats some."
     assert f"{line} Try --batch_size=5." in messages
+    messages.clear()
+    load_dataset(tiny(dataset="faces", batch_size=6), for_training=False)
+    assert messages == ["found 5 images, 20x24 -> largest centre crop -> 16x16"]
 
 
 def test_a_dry_run_says_of_the_images_what_training_says(tiny, messages, image_folder):

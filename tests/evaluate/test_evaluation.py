@@ -86,10 +86,15 @@ def test_the_fakes_are_those_that_sample_draws(trained, pixels, monkeypatch):
 
 def test_what_cannot_be_measured_is_left_out_and_the_rest_is_kept(trained, pixels, messages):
     config = trained()
-    scores = evaluate(config, pixels[:40], ["frechet", "nn"], samples=20)
-    assert [score.metric for score in scores] == ["nnd"]
-    told = "frechet is left out: the Frechet distance needs at least 129"
-    assert any(told in text for text in messages)
+    given = "images of each kind but was given"
+    for samples, count, remedy in ((9, 9, "raise --evaluate_samples"), (99, 20, "add images")):
+        messages.clear()
+        scores = evaluate(config, pixels[:40], ["frechet", "nn"], samples=samples)
+        assert [score.metric for score in scores] == ["nnd"]
+        assert messages[1:] == [
+            f"frechet is left out: the Frechet distance needs at least 129 {given} {count} reals "
+            f"and {count} fakes: {remedy}."
+        ]
 
     with pytest.raises(ValueError, match=r"^No metric could be measured on 20 images"):
         evaluate(config, pixels[:40], ["frechet"], samples=20)
