@@ -8,8 +8,11 @@ from absl import logging
 from config.stored import derive_out_settings_of_folder, write_config
 from runs.checkpoint_files import list_checkpoints_to_continue, parse_checkpoint_step
 from runs.checkpoints import Checkpoints
+from runs.claims import claim_folder
 from runs.commands import spell_command_for_run
 from system.locks import find_locked_folder, locked_folder_is_in_place
+
+GONE = "%s was gone and was made again."
 
 
 def check_run_is_in_place(checkpoints: Checkpoints, step: int, *, saves: bool) -> None:
@@ -19,9 +22,14 @@ def check_run_is_in_place(checkpoints: Checkpoints, step: int, *, saves: bool) -
     will do the steps after the last one again, with their logs and pictures; without one, it will
     start over. If it was removed, or nobody knows where it is, and if `saves`, the state after
     `step` steps is first saved in its old place.
+
+    If only the folder of its checkpoints was removed, and if `saves`, makes it again, with a line.
     """
     config = checkpoints.config
     if locked_folder_is_in_place(config.run_dir):
+        if saves and not config.checkpoint_path.is_dir():
+            claim_folder(config, config.checkpoint_path)
+            logging.info(GONE, config.checkpoint_path)
         return
 
     place, way_on = find_locked_folder(config.run_dir), "To continue"
@@ -57,5 +65,5 @@ def remake_folder_in_run(run_dir: Path, folder: Path) -> bool:
     inside = [path for path in (place, *place.parents) if run in path.parents]
     for path in reversed(inside):
         path.mkdir(exist_ok=True)  # without its parents: the run may be moved at any moment
-    logging.info("%s was gone and was made again.", folder)
+    logging.info(GONE, folder)
     return True

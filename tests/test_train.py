@@ -631,20 +631,20 @@ def test_the_door_for_python_has_the_four_arguments_of_its_documents():
 @pytest.mark.slow
 def test_folders_that_are_removed_meanwhile_are_made_again(tiny, images, messages):
     """By a user who tidies up; training is the same without what they held."""
-    config = tiny(steps=60, sample_freq=10)
+    config, removed = tiny(steps=60, sample_freq=10), ("checkpoints", "logs", "samples")
     straight = train(tiny(steps=60, sample_freq=10, out_name="straight"), images)
 
     def tidy_up(line):
         if line["step"] == 20:
-            for folder in (config.sample_path, config.run_dir / "logs"):
-                shutil.rmtree(folder)
+            for name in removed:
+                shutil.rmtree(config.run_dir / name)
 
     del messages[:]
     config = train(config, images, on_log=tidy_up)
     said = sorted(text for text in messages if "again" in text or "cannot" in text)
-    assert said == [
-        f"{config.run_dir / name} was gone and was made again." for name in ("logs", "samples")
-    ]
+    assert said == [f"{config.run_dir / name} was gone and was made again." for name in removed]
+    assert (config.sample_path / "reals.png").is_file()
+    assert (config.checkpoint_path / "run.json").is_file()
     assert [line["step"] for line in metrics(config)] == [40, 60]
     names = {path.name for path in config.sample_path.glob("t*")}
     assert names == {*(f"train_{step:08d}.png" for step in range(20, 70, 10)), "training.gif"}

@@ -19,6 +19,7 @@ from utils import arrange_image_grid, encode_grids_as_gif, encode_png
 
 COLUMNS, COLUMNS_OF_LARGE = 8, 4  # of a grid
 FILM = "training.gif"  # of the grids
+REALS = "reals.png"
 LARGE = 128  # pixels: longer sides make an image large
 
 
@@ -33,6 +34,7 @@ class Pictures:
         """generator: draws the pictures. live: if another one, TensorBoard shows its grids too."""
         self.config = config
         self.failed = False
+        self.reals = b""  # the file
         self.files = self._start_series_of_pictures()
         self.sampler = Sampler(config, generator)
         self.live_sampler = None if live in (None, generator) else Sampler(config, live)
@@ -63,7 +65,8 @@ class Pictures:
         else:
             chosen = rows[self._find_reals_of_label_rows(y[rows])]
         grid = arrange_image_grid(images[chosen], self.columns)
-        self._write_picture_of_training("reals.png", encode_png(grid))
+        self.reals = encode_png(grid)
+        self._write_picture_of_training(REALS, self.reals)
         logs.log_picture_to_tensorboard(0, "reals", grid)
 
     def _find_reals_of_label_rows(self, y: np.ndarray) -> np.ndarray:
@@ -102,6 +105,7 @@ class Pictures:
         with self._warn_once_of_failed_picture():
             if remake_folder_in_run(self.config.run_dir, self.config.sample_path):
                 self.files = self._start_series_of_pictures()  # the record was in that folder
+                self.files.write_file_of_series(REALS, self.reals)
             self.files.write_file_of_series(name, content)
 
     @contextlib.contextmanager

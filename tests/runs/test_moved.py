@@ -6,6 +6,7 @@ from config.stored import write_config
 from gan import DCGAN
 from runs.checkpoint_files import list_checkpoints
 from runs.checkpoints import Checkpoints, read_progress
+from runs.claims import claim_folder
 from runs.find import read_run
 from runs.moved import check_run_is_in_place, remake_folder_in_run
 from system.locks import lock_folder
@@ -28,6 +29,18 @@ def test_a_run_in_its_place_goes_on(training):
     (training.config.run_dir / "lock").unlink()  # by a user who takes it for a leftover
     check_run_is_in_place(training, 7, saves=True)
     assert [path.name for path in list_checkpoints(training.folder)] == ["step-5"]
+
+
+def test_a_removed_folder_of_checkpoints_is_made_again_with_its_owner(training, messages):
+    claim_folder(training.config, training.folder)
+    claim = (training.folder / "run.json").read_bytes()
+    shutil.rmtree(training.folder)
+    check_run_is_in_place(training, 7, saves=False)
+    assert not training.folder.exists()
+    for _ in range(2):
+        check_run_is_in_place(training, 7, saves=True)
+    assert (training.folder / "run.json").read_bytes() == claim
+    assert messages == [f"{training.folder} was gone and was made again."]
 
 
 def test_a_renamed_run_goes_on_from_its_last_checkpoint(training):

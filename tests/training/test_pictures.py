@@ -123,12 +123,16 @@ def test_a_removed_folder_is_made_again_and_a_removed_run_is_not(make, messages)
     before = draw_all(pictures, 10)
     shutil.rmtree(folder)
     assert draw_all(pictures, 10) == before  # with the record of all of them
-    assert messages == [f"{folder} was gone and was made again."]
+    shutil.rmtree(folder)
+    pictures.write_grid_of_fakes(NoLogs(), 20, {})
+    names = ("reals.png", "train_00000020.png")
+    assert {name: before[name] for name in names}.items() <= tree(folder).items()
+    assert messages == [f"{folder} was gone and was made again."] * 2
 
     run_dir.rename(run_dir.with_name("faces"))
     pictures.write_grid_of_fakes(NoLogs(), 30, {})
     assert not run_dir.exists()
-    assert messages[1:] == [
+    assert messages[2:] == [
         f"{folder / 'train_00000030.png'} cannot be written: No such file or directory. Training "
         "continues."
     ]
