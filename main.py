@@ -141,7 +141,7 @@ def perform_dry_run_action(given: dict, _) -> None:
     console.print_result(describe_dry_run(config, outlook, [run.run_dir for run in others]))
 
 
-def perform_train_action(given: dict, _) -> dict | None:
+def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
     from data.load import load_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id, lock_run_folders
     from runs.dataset import find_run_of_same_images
@@ -224,7 +224,7 @@ def perform_evaluate_action(given: dict, _) -> dict:
     check_run_knows_its_dataset(config)
     check_folder_writable(config.run_dir, COPY_RUN)
     with explain_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
-        pack = load_dataset(config)
+        pack = load_dataset(config, for_training=False)
     devices.quietly_import_tensorflow()
     from evaluate.evaluation import evaluate
     from evaluate.features.cache import open_feature_cache

@@ -284,10 +284,14 @@ def test_a_signal_stands_for_the_later_actions_too(call, caplog, tmp_path, monke
     signal_after(monkeypatch, 5)
     places = [f"--out_dir={tmp_path}", f"--data_dir={tmp_path / 'data'}"]
     code, out, err = call(
-        "--train", "--sample=3", "--steps=100", "--sample_freq=2", *TINY_FLAGS, *places
+        *("--train", "--sample=3", "--export", "--steps=100", "--sample_freq=2"),
+        *(*TINY_FLAGS, *places),
     )
     assert code == 0, err
     assert "stopped and saved at step 5" in caplog.text
+    assert caplog.messages[-1] == (
+        "training was stopped, so nothing was done for --sample, --export."
+    )
     assert not list(tmp_path.glob("*/samples/seed_*"))
     run = tmp_path / "digits-16x16"
     assert out.splitlines()[1:] == [
