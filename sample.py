@@ -23,6 +23,7 @@ from runs.checkpoints import restore_networks
 from runs.claims import claim_folder_of_samples
 from runs.find import read_run_settings
 from system.console import print_result
+from system.quiet_tensorflow import compile_for_instance
 from system.text import shorten_for_error
 from system.written import is_folder_as_written, read_record_of_folder, replace_folder
 from utils import arrange_image_grid, encode_png
@@ -57,9 +58,7 @@ class Sampler:
             self.generator = Generator(config.network_config())
             restored = restore_networks(config, checkpoint, generator=self.generator)
             self.step, self.weights = restored
-        self._draw_batch = tf.function(
-            lambda z, y: ops.to_uint8(self.generator(z, y)), autograph=False
-        )
+        self._draw_batch = compile_for_instance(lambda z, y: ops.to_uint8(self.generator(z, y)))
 
     def images(self, seed: int, count: int, label: str | None = None) -> np.ndarray:
         """uint8 (count, H, W, C): what --sample, --seed and --label write to files.

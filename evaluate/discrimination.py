@@ -8,6 +8,7 @@ import tensorflow as tf
 import ops
 from model import Discriminator
 from sample import iterate_draw_batches
+from system.quiet_tensorflow import compile_for_instance
 
 
 class DiscriminatorReader:
@@ -18,8 +19,8 @@ class DiscriminatorReader:
 
     def __init__(self, discriminator: Discriminator):
         self.discriminator = discriminator
-        self._compute_logits = tf.function(self._compute_logits_of_batch, autograph=False)
-        self._compute_norms = tf.function(self._compute_norms_of_batch, autograph=False)
+        self._compute_logits = compile_for_instance(self._compute_logits_of_batch)
+        self._compute_norms = compile_for_instance(self._compute_norms_of_batch)
 
     def compute_logits(self, images, y=None) -> np.ndarray:
         return gather_from_batches(self._compute_logits, images, y)

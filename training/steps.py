@@ -11,6 +11,7 @@ import ops
 from augmentation import draw_changes
 from data.batches import Order, prefetch_batches
 from gan import DCGAN
+from system.quiet_tensorflow import compile_for_instance
 from training.schedule import LOG_EVERY_STEPS
 
 TABLE_SHARE = 0.25  # of the GPU's memory, at most, for the images; the upload takes twice that
@@ -52,9 +53,8 @@ class Steps:
         self.results = self._trace_step_results(*specs)
         first_step = tf.TensorSpec((), tf.int64)
         stacked = [tf.TensorSpec((None, *spec.shape), spec.dtype) for spec in specs]
-        self.call = tf.function(
-            self._run_steps_of_call, input_signature=[first_step, *stacked], autograph=False
-        )
+        signature = [first_step, *stacked]
+        self.call = compile_for_instance(self._run_steps_of_call, input_signature=signature)
 
     def _list_step_input_specs(self) -> list[tf.TensorSpec]:
         """What each step takes: images, or their rows in the table, and y."""

@@ -1,10 +1,14 @@
 """Importing our modules from Python prints none of TensorFlow's messages."""
 
+import logging
 import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 from common import ROOT
+
+from system.quiet_tensorflow import compile_for_instance
 
 
 @pytest.mark.parametrize("name", ["train.py", "sample.py"])
@@ -36,3 +40,30 @@ import train
     assert done.returncode == 1
     assert "the library says why" in done.stderr
     assert "ImportError: no TensorFlow" in done.stderr
+
+
+def test_a_function_that_each_instance_makes_anew_is_not_called_traced_too_often(caplog):
+    """As a few short trainings in one process do."""
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(caplog.handler)
+    try:
+        assert "retracing" not in call_in_new_instances(compile_for_instance, caplog)
+        assert "retracing" in call_in_new_instances(tf.function, caplog)
+    finally:
+        logger.removeHandler(caplog.handler)
+
+
+def call_in_new_instances(compile_function, caplog) -> str:
+    """What TensorFlow logs when six instances compile their method and call it once."""
+
+    class Doubler:
+        def __init__(self):
+            self.call = compile_function(self.double)
+
+        def double(self, x):
+            return 2 * x
+
+    caplog.clear()
+    for _ in range(6):
+        assert float(Doubler().call(tf.constant(3.0))) == 6
+    return caplog.text
