@@ -93,7 +93,7 @@ def train(
     on_log: OnLog | None = None,
 ) -> Config | None:
     """Trains from the run's newest checkpoint to `config.total_steps`, or for `config.minutes`;
-    returns the run's settings.
+    returns the run's settings, as `sample.Sampler` takes them, or None if it ended early.
 
     images: (N, H, W, C) uint8, H and W as in the settings. labels: one for each image, if
     Config.labels asks for them: whole numbers (N,), or Labels. on_log: called at each logged step

@@ -27,6 +27,7 @@ from runs.checkpoint_files import (
     parse_checkpoint_step,
     write_checkpoint_list,
 )
+from runs.not_found import explain_run_without_checkpoint
 from runs.other_network import describe_other_network, explain_other_network
 from runs.progress import Progress, derive_older_images_per_step
 
@@ -266,7 +267,7 @@ def restore_networks(config: Config, checkpoint: str = "last", **networks: keras
     _check_wanted_average_exists(config, paths)
     path = _restore_newest_checkpoint(config, networks, read_networks_of_checkpoint, paths)
     if not path:
-        raise ValueError(f"{config.checkpoint_path} has no checkpoint. Train it first: --train.")
+        raise ValueError(explain_run_without_checkpoint(config))
     if checkpoint.strip().lower() == "last":
         _warn_of_older_checkpoint(config, path)
     return Restored(int(step), weights)

@@ -72,14 +72,14 @@ def explain_missing_run(wanted: Config, given: dict, runs: dict[str, Config]) ->
     """Why none of the `runs` beside `wanted` (name -> settings) is meant, and what to type."""
     place, is_named = wanted.run_dir.parent, bool(given.get("out_name"))
     if is_named and wanted.run_dir.is_dir():
-        return _explain_unusable_run(wanted)
+        return explain_run_without_checkpoint(wanted)
     if runs:
         explain = _explain_unknown_run_name if is_named else _explain_which_runs_fit
         return explain(wanted, given, runs)
     if inside := [parent for parent in place.parents if is_run_folder(parent)]:
         return f"There is no run in {place}. Did you mean --out_dir={inside[0]}?"
     if wanted.run_dir.is_dir():
-        return _explain_unusable_run(wanted)
+        return explain_run_without_checkpoint(wanted)
     if not place.is_dir():
         return (
             f"There is no folder {place.resolve()}. Give --out_dir, the folder of your runs, or "
@@ -89,7 +89,7 @@ def explain_missing_run(wanted: Config, given: dict, runs: dict[str, Config]) ->
     return f"There is no trained run{name} in {place}. Add --train first."
 
 
-def _explain_unusable_run(wanted: Config) -> str:
+def explain_run_without_checkpoint(wanted: Config) -> str:
     """For the folder of a run that has no checkpoint, or whose settings are missing."""
     if any(wanted.checkpoint_path.glob("step-*.index")):
         return (
@@ -136,7 +136,7 @@ def _explain_which_runs_fit(wanted: Config, given: dict, runs: dict[str, Config]
     alike = [run for run in runs.values() if _run_fits_given_dataset(run, wanted, given)]
     if not alike:
         if wanted.run_dir.is_dir() and find_lock_holder(wanted.run_dir):
-            return _explain_unusable_run(wanted)
+            return explain_run_without_checkpoint(wanted)
         told = f"No run in {place} has the dataset {wanted.dataset}."
         return f"{told} {list_runs_to_pick([*runs])}"
     if len(alike) > 1:

@@ -9,11 +9,12 @@ import pytest
 from program import tree
 
 import ops
-from config.stored import change_settings
+from config.stored import change_settings, write_config
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
 from sample import DRAW_BATCH, Sampler, iterate_draw_batches, sample
 from system import console
+from system.locks import lock_folder
 from utils import arrange_image_grid, encode_png
 
 
@@ -176,5 +177,11 @@ def test_the_settings_given_to_train_lead_to_the_run(trained, tmp_path):
     missing = dataclasses.replace(given, out_name="nope")
     with pytest.raises(ValueError, match=r"There is no run .*nope\. Train it first"):
         Sampler(missing)
+    begun = dataclasses.replace(run, out_name="begun")
+    begun.run_dir.mkdir()
+    write_config(begun)
+    with lock_folder(begun.run_dir), pytest.raises(ValueError) as error:
+        Sampler(begun)
+    assert f"begun has no checkpoint yet: process {os.getpid()} on " in str(error.value)
     with pytest.raises(ValueError, match=r"^Sampler takes a run's settings\. Received: 'out/x'\."):
         Sampler("out/x")
