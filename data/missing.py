@@ -17,6 +17,7 @@ from system.files import expand_home
 from system.text import escape_unprintable, shorten_for_error
 
 LISTED = 20  # datasets in data_dir
+LEAST_BEGINNING = 3  # letters, of a name that begins as another one does
 QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 
 
@@ -111,10 +112,15 @@ def list_possible_datasets(folder: Path) -> list[str]:
 
 
 def find_nearest_dataset_name(name: str, names: list[str]) -> str | None:
-    """The one of `names` that is spelled most like `name`, in any case; None if none is close."""
+    """The one of `names` that is spelled most like `name`, in any case, or else that begins so;
+    None if there is none.
+    """
     lower = {cut_suffix_from_dataset_name(known.lower()): known for known in names}
     wanted = cut_suffix_from_dataset_name(name.lower())
     nearest = difflib.get_close_matches(wanted, lower, 1, cutoff=0.7)
+    begun = [known for known in lower if known.startswith(wanted)]
+    if not nearest and len(wanted) >= LEAST_BEGINNING and begun:
+        nearest = [min(begun, key=len)]
     return lower[nearest[0]] if nearest else None
 
 

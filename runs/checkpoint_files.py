@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config.settings import Config
 from system.files import write_atomic
-from system.text import shorten_for_error
+from system.text import explain_unknown_name
 
 # What TensorFlow calls the files of a checkpoint, and the temporary folder in which it writes them.
 # Everything else beside them is the user's.
@@ -31,10 +31,11 @@ def choose_checkpoints(config: Config, wanted: str) -> list[Path]:
         return found[-1:]
 
     steps = sorted({parse_checkpoint_step(path) for path in (*last, *best)})
-    raise ValueError(
-        f"--checkpoint must be one that {config.run_dir} has: last, {'best, ' if best else ''}"
-        f"{', '.join(map(str, steps))}. Received: {shorten_for_error(wanted)}."
-    )
+    known = ["last", *(["best"] if best else []), *map(str, steps)]
+    rule = f"--checkpoint must be one that {config.run_dir} has: {', '.join(known)}."
+    step = wanted.removeprefix("step-")  # as the files are called
+    advice = f"Did you mean {step}?" if step in known else ""
+    raise ValueError(explain_unknown_name(rule, wanted, known, advice))
 
 
 def list_checkpoints_to_continue(config: Config) -> list[Path]:

@@ -90,6 +90,13 @@ def test_a_well_known_set_is_in_tensorflow_datasets(tmp_path):
 def test_nothing_far_is_called_near():
     assert find_nearest_dataset_name("FACES", ["faces.zip"]) == "faces.zip"
     assert find_nearest_dataset_name("dogs", ["cats"]) is None
+    assert find_nearest_dataset_name("d", ["dogs and cats"]) is None
+
+
+def test_a_name_that_was_cut_at_a_space_is_completed():
+    names = ["Meine Fotos 2024 und 2025", "Meine Fotos 2024", "Meise.zip"]
+    assert find_nearest_dataset_name("meine", names[:2]) == "Meine Fotos 2024"
+    assert find_nearest_dataset_name("meine", names) == "Meise.zip"  # rather a typing error
 
 
 def test_any_name_is_one_line():

@@ -44,8 +44,13 @@ def test_the_best_is_the_last_resort(run):
 def test_a_wish_names_one_of_the_runs_checkpoints(run):
     assert choose_checkpoints(run, " BEST ") == [run.best_path / "step-9"]
     assert choose_checkpoints(run, "8") == [run.checkpoint_path / "step-8"]
-    with pytest.raises(ValueError, match=r"has: last, best, 8, 9, 10\. Received: 7\.$"):
+    rule = r"has: last, best, 8, 9, 10\."
+    with pytest.raises(ValueError, match=rf"{rule} Received: 7\.$"):
         choose_checkpoints(run, "7")
+    for wanted, meant in (("bset", "best"), ("step-10", "10"), ("lats", "last")):
+        told = rf"{rule} Received: {wanted}\. Did you mean {meant}\?$"
+        with pytest.raises(ValueError, match=told):
+            choose_checkpoints(run, wanted)
 
 
 def test_the_list_of_checkpoints_is_read_as_written(run):
