@@ -179,7 +179,8 @@ def _check_setting_type(config, field: dataclasses.Field) -> None:
         kinds += (int,)
 
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
+        names = {type(None): "None (in JSON: null)"}
+        wanted = " or ".join(names.get(kind, kind.__name__) for kind in kinds)
         raise ValueError(
             f"--{field.name} must be of type {wanted}. Received: {shorten_for_error(repr(value))}."
         )

@@ -49,7 +49,12 @@ def encode_dataset_labels_by_name(
     if label is None:
         return repeat_dataset_label_vectors(config, count)
 
-    indices = _find_label_indices(config, str(label))  # from Python, a digit may be a number
+    if not isinstance(label, str | int | np.integer):  # from Python, where a digit may be a number
+        raise ValueError(
+            f"label must be text. Received: {shorten_for_error(repr(label))}. "
+            "Write several as 'cat,dog'."
+        )
+    indices = _find_label_indices(config, str(label))
     y = np.eye(config.y_dim, dtype=np.float32)[indices]  # (labels, y_dim)
     if not config.one_hot:
         y = y.max(0, initial=0)  # (y_dim,): all of them on together

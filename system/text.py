@@ -37,7 +37,8 @@ def explain_unknown_name(rule: str, name: str, known: list[str], otherwise: str 
 
 
 def join_names_for_error(names: list[str], most: int = 12) -> str:
-    """The names as "a, b and 3 more", or "nothing"."""
+    """The names as "a, b and 3 more", or "nothing"; never "and 1 more", which is no shorter."""
+    most += len(names) == most + 1
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) + more) or "nothing"
 

@@ -278,7 +278,8 @@ def _describe_users_entries(folder: Path, record: Record) -> str:
     """What to add to a line about a folder that is moved aside; "" if it holds nothing else."""
     names = _list_entries_of_user(folder, record)
     users = [name for name in names if not _is_plain_folder(folder / name)]  # empty ones
-    return f"; your {join_names_for_error(users, NAMES_SHOWN)} moved with it" if users else ""
+    names = join_names_for_error(users, NAMES_SHOWN)
+    return f"; yours moved with it: {names}" if users else ""
 
 
 def _is_plain_folder(path: Path) -> bool:

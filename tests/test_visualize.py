@@ -105,6 +105,6 @@ def test_drawing_again_keeps_what_the_user_added_or_changed(trained, messages):
     aside = folder.with_name("visualize_0_seed_0.1")
     assert (aside / "grid.png").read_bytes() == b"cropped by hand"
     assert (aside / "notes.txt").read_text() == "mine"
-    reason = "grid.png was changed after this program wrote it; your notes.txt moved with it"
+    reason = "grid.png was changed after this program wrote it; yours moved with it: notes.txt"
     text = f"{folder} was moved aside to {aside.name}: {reason}."
     assert text in messages

@@ -74,8 +74,8 @@ def _warn_of_few_training_steps(config: Config, total: int) -> None:
         if config.minutes:
             remedy = f"--minutes={math.ceil(config.minutes * ADVISED_STEPS / total)}"
         logging.warning(
-            "Only %s steps: shapes appear at about step %s. Try %s.",
-            *(total, SHAPES_FROM_STEP, remedy),
+            "Only %s step%s: shapes appear at about step %s. Try %s.",
+            *(total, "s" * (total > 1), SHAPES_FROM_STEP, remedy),
         )
 
 
@@ -213,7 +213,13 @@ def announce_end_of_training(
         )
     print_result(f"to draw images: {spell_command_for_run(config, '--sample=64')}")
     print_result(f"to export the networks: {spell_command_for_run(config, '--export')}")
-    if finished and is_run_of_reference(config) and not _is_run_of_modern_beside(config):
+    is_first = not seconds_before  # once a run, not whenever it is continued
+    if (
+        finished
+        and is_first
+        and is_run_of_reference(config)
+        and not (_is_run_of_modern_beside(config))
+    ):
         command = _suggest_modern_command(config)
         print_result(f"newer methods may draw better images in the same time: {command}")
 

@@ -90,9 +90,11 @@ def open_array_archive(path: Path, *, limit: int | None = None) -> Source:
         (one for one in (*named, *arrays.values()) if not explain_array_without_images(one)), None
     )
     if images is None:
+        # Not those with a number for each image, such as labels.
+        likely = [one for one in arrays.values() if len(one.header.shape) > 1]
         listed = [
             f"{escape_unprintable(one.name)}: {explain_array_without_images(one)}"
-            for one in arrays.values()
+            for one in likely or arrays.values()
         ]
         received = "; ".join(listed[:3]) or f"no array. {HOW_TO_SAVE}."
         raise ValueError(f"{path} must hold images. Received: {received}")

@@ -143,7 +143,7 @@ def test_penalties_that_can_be_trained():
         ),
         (
             {"label_names": "cat,dog"},
-            "--label_names must be of type tuple or null. Received: 'cat,dog'.",
+            "--label_names must be of type tuple or None (in JSON: null). Received: 'cat,dog'.",
         ),
     ],
 )

@@ -196,7 +196,7 @@ def test_names_of_no_image_are_told_once(tiny, tmp_path, image_folder, messages)
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        (["x.png", "y.png"], "such as 0000.png. Received: {}, with x.png and 1 more."),
+        (["x.png", "y.png"], "such as 0000.png. Received: {}, with x.png, y.png."),
         (["0000.png", "0001.png", "0002.png"], "Received: {}, which names all 3 of folder "),
     ],
 )

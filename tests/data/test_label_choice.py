@@ -66,6 +66,8 @@ def test_a_label_that_is_not_there_names_those_that_are(classes, attributes, tin
         encode_dataset_labels_by_name(classes(), "ants", 1)
     with pytest.raises(ValueError, match=r"Received: None\. Every image of this run has a class: "):
         encode_dataset_labels_by_name(classes(), "None", 1)
+    with pytest.raises(ValueError, match=r"^label must be text\. Received: \['ant'\]\. Write sev"):
+        encode_dataset_labels_by_name(classes(), ["ant"], 1)
     many = classes(label_names=tuple(f"class {k}" for k in range(900)))
     with pytest.raises(
         ValueError, match=r"one or more of class 0, .* Received: dog\. Pick"

@@ -43,6 +43,7 @@ def test_long_lists_are_cut():
     assert join_names_for_error([]) == "nothing"
     assert join_names_for_error(["a", "b"]) == "a, b"
     assert join_names_for_error(list("abcd"), most=2) == "a, b and 2 more"
+    assert join_names_for_error(list("abc"), most=2) == "a, b, c"
 
 
 def test_an_unknown_name_is_told_with_the_one_most_like_it():

@@ -154,7 +154,7 @@ def test_a_larger_set_never_goes(folder, messages):
     assert fill(folder, "5 images", 5, a="4") == ["made", "made.1"]
     (folder / "notes.txt").write_text("mine")
     assert fill(folder, "1 image", 1, a="6") == ["made", "made.1", "made.2"]
-    assert messages[-1].endswith("more than the new 1 image; your notes.txt moved with it.")
+    assert messages[-1].endswith("more than the new 1 image; yours moved with it: notes.txt.")
     assert files(folder.with_name("made.2"))["notes.txt"] == b"mine"
 
 

@@ -122,6 +122,8 @@ def test_it_warns_of_so_few_steps_that_no_shape_would_appear(tiny, messages):
     said = "Only 148 steps: shapes appear at about step 400. Try --steps=2000."
     assert messages.count(said) == 1
 
+    announce_training(tiny(), **SAID | {"total": 1}, start=0)
+    assert any(text.startswith("Only 1 step: ") for text in messages)
     messages.clear()
     announce_training(tiny(), **SAID | {"total": 400}, start=0)
     announce_training(tiny(), **SAID | {"total": total}, start=20)  # said before
@@ -159,8 +161,9 @@ def test_a_run_of_the_reference_is_told_of_the_newer_methods(tiny, capsys):
         *("--batch_size=8", "--minutes=20", "--mixed_precision=float32"),
     }
 
-    announce_end_of_training(config, seconds=1, seconds_before=0, finished=False)
-    assert "newer methods" not in capsys.readouterr().out
+    for finished, before in ((False, 0), (True, 1)):
+        announce_end_of_training(config, seconds=1, seconds_before=before, finished=finished)
+        assert "newer methods" not in capsys.readouterr().out
 
 
 def test_changed_settings_are_named(tiny, messages):

@@ -93,6 +93,12 @@ def test_arrays_that_are_no_images_are_told_how_to_become_some(tmp_path, array, 
         open_array_archive(tmp_path / "a.npz")
 
 
+def test_labels_are_not_told_to_become_images(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((3, 8, 8, 3), np.float32), y=np.zeros(3, np.int64))
+    with pytest.raises(ValueError, match=r"Received: x: float32 .* for x from 0 to 1\.$"):
+        open_array_archive(tmp_path / "a.npz")
+
+
 def test_an_archive_without_arrays_is_told_how_to_save_some(tmp_path):
     np.savez(tmp_path / "a.npz")
     with pytest.raises(ValueError, match=r"a\.npz must hold images\. Received: no array\. Save "):
