@@ -213,13 +213,8 @@ def announce_end_of_training(
         )
     print_result(f"to draw images: {spell_command_for_run(config, '--sample=64')}")
     print_result(f"to export the networks: {spell_command_for_run(config, '--export')}")
-    is_first = not seconds_before  # once a run, not whenever it is continued
-    if (
-        finished
-        and is_first
-        and is_run_of_reference(config)
-        and not (_is_run_of_modern_beside(config))
-    ):
+    is_news = finished and not seconds_before  # once a run, not whenever it is continued
+    if is_news and is_run_of_reference(config) and not _is_run_of_modern_beside(config):
         command = _suggest_modern_command(config)
         print_result(f"newer methods may draw better images in the same time: {command}")
 
