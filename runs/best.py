@@ -9,8 +9,10 @@ from absl import logging
 from config.settings import Config
 from runs.checkpoint_files import (
     FILE_NAME,
+    announce_checkpoint_in_list,
     list_checkpoint_files,
     list_checkpoints,
+    list_steps_saved_by_run,
     parse_checkpoint_step,
     write_checkpoint_list,
 )
@@ -83,9 +85,12 @@ def put_best_checkpoint_of_run_back(config: Config) -> int:
         return 0
 
     step, folder = parse_checkpoint_step(best), config.checkpoint_path
-    _link_checkpoint_files(sorted(list_checkpoint_files(best)), folder)
+    saved = {step, *list_steps_saved_by_run(folder)}
+    with announce_checkpoint_in_list(folder / best.name):
+        _link_checkpoint_files(sorted(list_checkpoint_files(best)), folder)
     _put_later_checkpoints_aside(folder, step)
-    write_checkpoint_list(folder, list_checkpoints(folder))
+    here = list_checkpoints(folder)
+    write_checkpoint_list(folder, [path for path in here if parse_checkpoint_step(path) in saved])
     path = locate_metrics(config)
     if any(entry["step"] > step for entry in read_metrics(path)):
         copy = cut_metrics_of_run_after_step(path, step, keeps_copy=True)

@@ -3,11 +3,13 @@
 Without TensorFlow: these are names of files.
 """
 
+import contextlib
+import os
 import re
 from pathlib import Path
 
 from config.settings import Config
-from system.files import write_atomic
+from system.files import append_to_file_or_undo, write_atomic
 from system.text import explain_unknown_name
 
 # What TensorFlow calls the files of a checkpoint, and the temporary folder in which it writes them.
@@ -15,6 +17,7 @@ from system.text import explain_unknown_name
 FILE_NAME = re.compile(r"step-\d+\.(index|data-\d{5}-of-\d{5})")
 TEMPORARY_NAME = re.compile(r"step-\d+_temp")
 CHECKPOINT_LIST = "checkpoint"  # TensorFlow's own list of checkpoints, written when one is whole
+COMING = "# {} is being written\n"  # a comment in it, so that after a kill the owner is known
 
 
 def choose_checkpoints(config: Config, wanted: str) -> list[Path]:
@@ -30,12 +33,18 @@ def choose_checkpoints(config: Config, wanted: str) -> list[Path]:
     if found:
         return found[-1:]
 
-    steps = sorted({parse_checkpoint_step(path) for path in (*last, *best)})
-    known = ["last", *(["best"] if best else []), *map(str, steps)]
+    known = list_choices_of_checkpoint(config, [*best, *last])
     rule = f"--checkpoint must be one that {config.run_dir} has: {', '.join(known)}."
     step = wanted.removeprefix("step-")  # as the files are called
     advice = f"Did you mean {step}?" if step in known else ""
     raise ValueError(explain_unknown_name(rule, wanted, known, advice))
+
+
+def list_choices_of_checkpoint(config: Config, paths: list[Path]) -> list[str]:
+    """What --checkpoint may be where a run has only these: last, best, 80, 100."""
+    best = ["best"] if any(path.parent == config.best_path for path in paths) else []
+    steps = sorted({parse_checkpoint_step(path) for path in paths})
+    return ["last", *best, *map(str, steps)]
 
 
 def list_checkpoints_to_continue(config: Config) -> list[Path]:
@@ -59,6 +68,39 @@ def list_steps_in_checkpoint_list(folder: Path) -> list[int]:
     except (OSError, ValueError):
         return []
     return [int(step) for step in re.findall(r'"step-(\d{1,18})"', text)]
+
+
+def list_steps_saved_by_run(folder: Path) -> set[int]:
+    """The steps of the checkpoints that the run itself counts: those that it may remove.
+
+    They are those in the list, and one that a kill kept out of it. Empty without a readable list.
+    """
+    steps = {*list_steps_in_checkpoint_list(folder)}
+    if steps:
+        text = (folder / CHECKPOINT_LIST).read_text(encoding="utf-8")
+        pattern = COMING.format(r"step-(\d{1,18})")
+        steps |= {int(step) for step in re.findall(pattern, text)}
+    return steps
+
+
+@contextlib.contextmanager
+def announce_checkpoint_in_list(prefix: Path):
+    """Within the block a checkpoint is written; TensorFlow's list, if there is one, says so.
+
+    After an OSError the list is as it was. Otherwise `write_checkpoint_list` must follow.
+    """
+    path = prefix.parent / CHECKPOINT_LIST
+    if not path.is_file():
+        yield
+        return
+
+    size = path.stat().st_size
+    append_to_file_or_undo(path, COMING.format(prefix.name).encode())
+    try:
+        yield
+    except OSError:
+        os.truncate(path, size)
+        raise
 
 
 def write_checkpoint_list(folder: Path, paths: list[Path]) -> None:

@@ -19,17 +19,21 @@ from gan import DCGAN
 from runs.checkpoint_files import (
     FILE_NAME,
     TEMPORARY_NAME,
+    announce_checkpoint_in_list,
     choose_checkpoints,
     list_checkpoint_files,
     list_checkpoints,
     list_checkpoints_to_continue,
+    list_choices_of_checkpoint,
     list_steps_in_checkpoint_list,
+    list_steps_saved_by_run,
     parse_checkpoint_step,
     write_checkpoint_list,
 )
 from runs.not_found import explain_run_without_checkpoint
 from runs.other_network import describe_other_network, explain_other_network
 from runs.progress import Progress, derive_older_images_per_step
+from system.text import join_names_for_error
 
 # What TensorFlow raises for a damaged checkpoint. Truncated data: IndexError. A flipped bit, a
 # missing file: OpError. Another shape: ValueError. Missing variables: AssertionError. The others
@@ -80,7 +84,9 @@ class Checkpoints:
 
     progress: the steps and images of the restored state.
 
-    The constructor removes what a kill during a save left behind: TensorFlow never does.
+    The constructor removes what a kill during a save left behind: TensorFlow never does. A
+    checkpoint that the run's list does not name, because the user put it there, stays and does not
+    count; nor does one that could not be read.
     """
 
     def __init__(self, dcgan: DCGAN, config: Config):
@@ -103,6 +109,8 @@ class Checkpoints:
             state.save_counter.assign(0)
 
         self.folder = config.checkpoint_path
+        self.damaged_steps: set[int] = set()  # found when restoring
+        self.told_of_others = False
         leftovers = self.folder.glob("step-*_temp") if dcgan.replicas.is_chief else ()
         for path in leftovers:
             if TEMPORARY_NAME.fullmatch(path.name):
@@ -138,6 +146,9 @@ class Checkpoints:
         """
         networks = {"generator": self.dcgan.generator, "discriminator": self.dcgan.discriminator}
         path = _restore_newest_checkpoint(self.config, networks, self._restore_state_of_checkpoint)
+        paths = list_checkpoints_to_continue(self.config)
+        newer = paths[paths.index(path) + 1 :] if path else []
+        self.damaged_steps = set(map(parse_checkpoint_step, newer))
         if path and path.parent == self.config.best_path:
             logging.warning(
                 "%s has no readable checkpoint but the one in best/: training continues from it. "
@@ -179,10 +190,11 @@ class Checkpoints:
         return _are_checkpointed_variables_finite(*owners)
 
     def save(self, step: int) -> None:
-        """Saves the state after `step` steps, then removes the oldest beyond `max_to_keep`.
+        """Saves the state after `step` steps, then removes the run's oldest beyond `max_to_keep`.
 
         Raises DivergedError when something in it is NaN or infinite, and OSError when it cannot be
-        written. Either way the earlier checkpoints stay as they are.
+        written. Either way the earlier checkpoints stay as they are, unless the new one is whole
+        and only the list cannot be written.
         """
         self._check_weights_finite(step)
         self.step.assign(step)
@@ -192,14 +204,20 @@ class Checkpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
         prefix = self.folder / f"step-{step}"
         try:
-            self._write_checkpoint_files(prefix)
-            kept = self._choose_checkpoints_to_keep(step)
-            write_checkpoint_list(self.folder, kept)
+            with announce_checkpoint_in_list(prefix):
+                self._write_checkpoint_files(prefix)
         except OSError:
             self._remove_failed_checkpoint(prefix)  # it would take the room that the next try needs
             raise
 
-        self._remove_older_checkpoints(parse_checkpoint_step(kept[0]))
+        self.damaged_steps.discard(step)
+        # Without a list, a kill may have come right after the first checkpoint.
+        saved = list_steps_saved_by_run(self.folder) or {self.progress.step}
+        counted = {step, *saved} - self.damaged_steps
+        kept = self._choose_checkpoints_to_keep(step, counted)
+        # The list comes last: until then it names those that a kill may keep from being removed.
+        self._remove_older_checkpoints(parse_checkpoint_step(kept[0]), counted)
+        write_checkpoint_list(self.folder, kept)
 
     def _check_weights_finite(self, step: int) -> None:
         if not self.has_finite_state():
@@ -207,12 +225,24 @@ class Checkpoints:
                 f"The weights must stay finite. Received: NaN or infinity at step {step:,}."
             )
 
-    def _choose_checkpoints_to_keep(self, step: int) -> list[Path]:
-        """The newest `max_to_keep` up to `step`, oldest first."""
+    def _choose_checkpoints_to_keep(self, step: int, counted: set[int]) -> list[Path]:
+        """The newest `max_to_keep` up to `step`, oldest first, of those whose step is `counted`.
+
+        The first time that there are others, it logs them.
+        """
         paths = [
             path for path in list_checkpoints(self.folder) if parse_checkpoint_step(path) <= step
         ]
-        return paths[-self.config.max_to_keep :]
+        kept = [path for path in paths if parse_checkpoint_step(path) in counted]
+        others = [path.name for path in paths if path not in kept]
+        if others and not self.told_of_others:
+            self.told_of_others = True
+            logging.info(
+                "left alone in %s, and not counted for --max_to_keep=%s: %s (damaged, or not among "
+                "the checkpoints of the run's last save).",
+                *(self.folder, self.config.max_to_keep, join_names_for_error(others)),
+            )
+        return kept[-self.config.max_to_keep :]
 
     def _write_checkpoint_files(self, prefix: Path) -> None:
         """Writes the files of a checkpoint, and waits until the disk has them.
@@ -226,10 +256,11 @@ class Checkpoints:
             with open(path, "r+b") as file:
                 os.fsync(file.fileno())
 
-    def _remove_older_checkpoints(self, step: int) -> None:
+    def _remove_older_checkpoints(self, step: int, counted: set[int]) -> None:
+        older = {one for one in counted if one < step}
         # Backwards, so that each index goes before its data, which are ignored without it.
         for path in sorted(self.folder.glob("step-*.*"), reverse=True):
-            if FILE_NAME.fullmatch(path.name) and parse_checkpoint_step(path) < step:
+            if FILE_NAME.fullmatch(path.name) and parse_checkpoint_step(path) in older:
                 path.unlink(missing_ok=True)
 
     def _remove_failed_checkpoint(self, prefix: Path) -> None:
@@ -364,15 +395,22 @@ def _restore_newest_checkpoint(
         if _try_to_restore_checkpoint(path, read):
             return path
     if paths:
-        raise ValueError(_explain_damaged_checkpoints(config, len(paths)))
+        raise ValueError(_explain_damaged_checkpoints(config, paths))
     return None
 
 
-def _explain_damaged_checkpoints(config: Config, count: int) -> str:
+def _explain_damaged_checkpoints(config: Config, paths: list[Path]) -> str:
+    """For when none of `paths` can be read: the one that the user chose, or all."""
+    if others := [path for path in list_checkpoints_to_continue(config) if path not in paths]:
+        step, folder = parse_checkpoint_step(paths[-1]), paths[-1].parent
+        return (
+            f"The checkpoint of step {step:,} in {folder} is damaged, and left as it is. "
+            f"Others for --checkpoint: {', '.join(list_choices_of_checkpoint(config, others))}."
+        )
+    are, they_are = ("is", "it is") if len(paths) == 1 else ("are", "they are")
     return (
-        f"No checkpoint of {config.run_dir} can be read: {count} "
-        f"{'is' if count == 1 else 'are'} damaged, and left as they are. "
-        "Restore one from a backup, or train another run with --out_name=NAME."
+        f"No checkpoint of {config.run_dir} can be read: {len(paths)} {are} damaged, and left as "
+        f"{they_are}. Restore one from a backup, or train another run with --out_name=NAME."
     )
 
 

@@ -54,8 +54,8 @@ MOMENTS = (
     [
         ("between a save and its entry", "open", ".index", 1, 0),
         ("a save's entry", "os.rename", "checkpoints/checkpoint", 2, 0),
-        ("the old save's removal", "os.remove", "step-5.", 1, 0),
-        ("half of the old save's removal", "os.remove", "step-10.", 2, 0),
+        ("the old save's removal", "os.remove", "step-10.", 1, 0),
+        ("half of the old save's removal", "os.remove", "step-15.", 2, 0),
         ("a grid", "os.rename", "train_00000030.png", 1, 0),
         ("the film", "os.rename", "training.gif", 1, 0),
         ("sampling", "open", "000003.png", 1, 0),

@@ -7,7 +7,11 @@ import os
 import pytest
 
 from runs.best import find_best_scored_entry, keep_best_checkpoint, put_best_checkpoint_of_run_back
-from runs.checkpoint_files import list_checkpoints, list_steps_in_checkpoint_list
+from runs.checkpoint_files import (
+    list_checkpoints,
+    list_steps_in_checkpoint_list,
+    write_checkpoint_list,
+)
 from runs.history import locate_metrics
 
 
@@ -125,6 +129,16 @@ def test_a_run_goes_back_to_its_best_and_keeps_what_came_after(config, monkeypat
     assert steps == [1]
     copy = locate_metrics(config).with_name("metrics.1.jsonl")
     assert len(copy.read_text().splitlines()) == 3
+
+
+def test_a_checkpoint_that_the_user_put_back_is_not_the_runs_after_it_went_back(config):
+    write_metrics(config, 2)
+    folder = config.checkpoint_path
+    write_checkpoint_list(folder, [folder / "step-2", folder / "step-3"])  # step 1 was put back
+    keep_best_checkpoint(config, 2, {2})
+    assert put_best_checkpoint_of_run_back(config) == 2
+    assert list_steps_in_checkpoint_list(folder) == [2, 2]
+    assert content_of(folder) == of_step(1) | of_step(2)
 
 
 def test_a_best_of_steps_that_the_run_went_back_from_is_not_gone_back_to(config):

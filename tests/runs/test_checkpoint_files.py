@@ -1,11 +1,15 @@
 import pytest
+import tensorflow as tf
 
 from runs.checkpoint_files import (
+    CHECKPOINT_LIST,
+    announce_checkpoint_in_list,
     choose_checkpoints,
     list_checkpoint_files,
     list_checkpoints,
     list_checkpoints_to_continue,
     list_steps_in_checkpoint_list,
+    list_steps_saved_by_run,
     parse_checkpoint_step,
     write_checkpoint_list,
 )
@@ -58,6 +62,21 @@ def test_the_list_of_checkpoints_is_read_as_written(run):
     assert list_steps_in_checkpoint_list(folder) == []
     write_checkpoint_list(folder, list_checkpoints(folder))
     assert list_steps_in_checkpoint_list(folder) == [10, 8, 9, 10]
+
+
+def test_the_list_tells_of_a_checkpoint_that_is_being_written(run):
+    """TensorFlow does not see it; if it cannot be written, the list is as before."""
+    folder = run.checkpoint_path
+    with announce_checkpoint_in_list(folder / "step-8"):
+        assert not (folder / CHECKPOINT_LIST).exists()
+    write_checkpoint_list(folder, [folder / "step-8", folder / "step-9"])
+    before = (folder / CHECKPOINT_LIST).read_bytes()
+    with pytest.raises(OSError), announce_checkpoint_in_list(folder / "step-10"):
+        assert list_steps_saved_by_run(folder) == {8, 9, 10}
+        assert list_steps_in_checkpoint_list(folder) == [9, 8, 9]
+        assert tf.train.latest_checkpoint(folder) == str(folder / "step-9")
+        raise OSError
+    assert (folder / CHECKPOINT_LIST).read_bytes() == before
 
 
 @pytest.mark.parametrize(

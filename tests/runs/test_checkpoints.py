@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -129,6 +130,94 @@ def test_what_a_user_keeps_beside_the_checkpoints_stays(tiny):
     checkpoints._remove_failed_checkpoint(config.checkpoint_path / "step-9")
     names = {path.name for path in config.checkpoint_path.iterdir()}
     assert names == {*mine, "step-9.notes", "checkpoint"}
+
+
+def list_names(config):
+    return [path.name for path in list_checkpoints(config.checkpoint_path)]
+
+
+def move_checkpoint(step, source, target):
+    target.mkdir(exist_ok=True)
+    for path in source.glob(f"step-{step}.*"):
+        path.rename(target / path.name)
+
+
+def test_a_checkpoint_that_a_user_puts_back_stays(tiny, tmp_path, messages):
+    """Also one that is newer than all, from elsewhere, from which training continues."""
+    config, other = tiny(max_to_keep=2, blocks=1), tiny(out_name="other", blocks=1)
+    dcgan = DCGAN(config)
+    checkpoints = Checkpoints(dcgan, config)
+    for step in (8, 9, 10, 11):
+        checkpoints.save(step)
+        if step == 8:
+            shutil.copytree(config.checkpoint_path, tmp_path / "backup")
+    move_checkpoint(8, tmp_path / "backup", config.checkpoint_path)
+    for step in (12, 13):
+        checkpoints.save(step)
+    assert list_names(config) == ["step-8", "step-12", "step-13"]
+    assert [line for line in messages if "max_to_keep" in line] == [
+        f"left alone in {config.checkpoint_path}, and not counted for --max_to_keep=2: step-8 "
+        "(damaged, or not among the checkpoints of the run's last save)."
+    ]
+
+    Checkpoints(dcgan, other).save(20)
+    move_checkpoint(20, other.checkpoint_path, config.checkpoint_path)
+    again = Checkpoints(dcgan, config)
+    assert again.restore() == 20
+    for step in (21, 22, 23):
+        again.save(step)
+    assert list_names(config) == ["step-8", "step-20", "step-22", "step-23"]
+    assert restore_networks(config, "8", generator=dcgan.generator).step == 8
+
+
+@pytest.mark.parametrize("last", [1, 3])
+@pytest.mark.parametrize(
+    "place", ["Checkpoints._choose_checkpoints_to_keep", "write_checkpoint_list"]
+)
+def test_after_a_kill_in_a_save_every_checkpoint_is_still_the_runs(tiny, monkeypatch, place, last):
+    """The last one is written, but not in the list yet, which the first save only creates."""
+    config = tiny(max_to_keep=1, blocks=1)
+    dcgan = DCGAN(config)
+    checkpoints = Checkpoints(dcgan, config)
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    for step in range(1, last):
+        checkpoints.save(step)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(f"runs.checkpoints.{place}", die)
+        checkpoints.save(last)
+    again = Checkpoints(dcgan, config)
+    assert again.restore() == last
+    again.save(last + 1)
+    assert list_names(config) == [f"step-{last + 1}"]
+    assert tf.train.latest_checkpoint(config.checkpoint_path).endswith(f"step-{last + 1}")
+
+
+def test_a_damaged_checkpoint_does_not_count_and_stays(tiny):
+    config = tiny(max_to_keep=2, blocks=1)
+    dcgan = DCGAN(config)
+    checkpoints = Checkpoints(dcgan, config)
+    for step in (8, 9):
+        checkpoints.save(step)
+    [data] = config.checkpoint_path.glob("step-9.data*")
+    data.write_bytes(data.read_bytes()[:99])
+    with pytest.raises(ValueError) as error:
+        restore_networks(config, "9", generator=dcgan.generator)
+    assert str(error.value) == (
+        f"The checkpoint of step 9 in {config.checkpoint_path} is damaged, and left as it is. "
+        "Others for --checkpoint: last, 8."
+    )
+
+    again = Checkpoints(dcgan, config)
+    assert again.restore() == 8
+    again.save(10)
+    assert list_names(config) == ["step-8", "step-9", "step-10"]
+    for step in (11, 12):
+        again.save(step)
+    assert list_names(config) == ["step-9", "step-11", "step-12"]
+    assert data.stat().st_size == 99
 
 
 def test_tensorflows_list_tells_what_was_saved_before(tmp_path):
