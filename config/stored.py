@@ -53,10 +53,13 @@ def _read_settings_of_run(path: Path) -> dict:
 
 
 def is_run_folder(folder: Path) -> bool:
-    """Whether `folder` holds a run: a config.json of ours, and a folder for its checkpoints."""
+    """Whether `folder` holds a run: a config.json of ours, and a folder for its checkpoints.
+
+    One with an absolute path may be away, on another disk.
+    """
     with contextlib.suppress(OSError, ValueError):
-        config = read_config(folder / "config.json")
-        return (folder / Path(config.checkpoint_dir).expanduser()).is_dir()
+        place = Path(read_config(folder / "config.json").checkpoint_dir).expanduser()
+        return place.is_absolute() or (folder / place).is_dir()
     return False
 
 

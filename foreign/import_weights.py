@@ -59,7 +59,7 @@ def import_weights(names: str, given: dict, *, again: bool = False) -> Config:
 
     weights = _read_weights(names, given)
     config = _derive_imported_config(weights, given)
-    if stored := read_run(config.run_dir):
+    if stored := read_run(config.run_dir, config.checkpoint_dir):
         _check_same_import(config, weights, again=again)
         logging.info("%s was imported before: using it.", config.run_dir)
         return stored

@@ -1,6 +1,6 @@
 """Who owns a folder: every run has an id, and its folders elsewhere say which run they belong to.
 
-A folder that a run writes to holds a run.json, {"run_id": ..., "run": the run's absolute path}.
+A folder that a run writes to holds a run.json, which `runs.claim_file` reads.
 """
 
 import contextlib
@@ -12,25 +12,17 @@ from pathlib import Path
 
 from absl import logging
 
-from config.checks import text_fits_path_setting
 from config.settings import Config
-from config.stored import is_run_folder, read_json_settings
+from config.stored import is_run_folder
+from runs.away import check_checkpoints_are_not_away
 from runs.checkpoint_files import list_checkpoints, parse_checkpoint_step
+from runs.claim_file import CLAIM_FILE, Claim, read_folder_claim
 from runs.find import read_all_runs, read_run_settings
 from system.errors import pass_over_full_disk
 from system.files import write_atomic
 from system.locks import find_lock_holder, lock_folder
 
-CLAIM_FILE = "run.json"
 ID_BYTES = 8  # random, so that no two runs get the same id
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """What a run.json says. run_id is "" if the run began before runs had ids."""
-
-    run_id: str
-    run: Path
 
 
 def give_run_an_id(config: Config) -> Config:
@@ -136,7 +128,10 @@ def _check_checkpoints_are_in_folder(config: Config) -> None:
     stored = None
     with contextlib.suppress(ValueError):
         stored = read_run_settings(config.run_dir)
-    if stored is None or _are_same_folder(stored.checkpoint_path, config.checkpoint_path):
+    if stored is None:
+        return
+    check_checkpoints_are_not_away(stored, config.checkpoint_path)
+    if _are_same_folder(stored.checkpoint_path, config.checkpoint_path):
         return
     checkpoints = list_checkpoints(stored.checkpoint_path)
     if checkpoints and not list_checkpoints(config.checkpoint_path):
@@ -193,7 +188,7 @@ def _find_run_id_on_disk(config: Config) -> str:
             return stored.run_id
 
     with contextlib.suppress(ValueError):
-        claim = _read_folder_claim(config.checkpoint_path)
+        claim = read_folder_claim(config.checkpoint_path)
         if claim and _are_same_folder(claim.run, config.run_dir):
             is_left = any(path.name != "lock" for path in config.run_dir.glob("*"))
             return claim.run_id if is_left or not _find_renamed_run(config, claim) else ""
@@ -207,24 +202,9 @@ def _find_renamed_run(config: Config, claim: Claim) -> Config | None:
     return next((run for run in renamed if run.run_id == claim.run_id), None)
 
 
-def _read_folder_claim(folder: Path) -> Claim | None:
-    """What a folder's run.json says; None without one. Raises ValueError if it is not ours."""
-    path = folder / CLAIM_FILE
-    if not os.path.lexists(path):
-        return None
-
-    content = read_json_settings(path)
-    values = [content.get(name) for name in ("run_id", "run")] if isinstance(content, dict) else []
-    if not values or not all(
-        isinstance(text, str) and text_fits_path_setting(text) for text in values
-    ):
-        raise ValueError(f"{path} must name a run. Received: something else.")
-    return Claim(values[0], Path(values[1]))
-
-
 def _read_folder_claim_or_complain(setting: str, folder: Path) -> Claim | None:
     try:
-        return _read_folder_claim(folder)
+        return read_folder_claim(folder)
     except ValueError as error:
         raise ValueError(
             f"{error} Give another --{setting}, or remove that file if the folder is this run's."
@@ -278,7 +258,7 @@ def _describe_folders_of_copy(config: Config, claim: Claim) -> str:
     shared = {
         setting: folder
         for setting, folder in _list_run_folders_outside_run(config).items()
-        if _read_folder_claim(folder) == claim
+        if read_folder_claim(folder) == claim
     }
     own = {setting: getattr(Config, setting) for setting in shared}  # the defaults
     copies = [

@@ -21,12 +21,13 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
     place: where they are, from `data.load`; "" for an array. Logs when a run's images have moved or
     changed. Raises ValueError for other images from another place, and for another --holdout.
     """
-    fingerprint, run = fingerprint_pixels(images), _read_unless_damaged(read_run, config)
+    fingerprint = fingerprint_pixels(images)
+    run = _read_unless_damaged(read_run, config.run_dir, config.checkpoint_dir)
     if run and run.dataset_fingerprint and run.dataset != IMPORTED:
         _check_holdout_is_that_of_run(run, config)
         _compare_with_dataset_of_run(run, images, fingerprint, place)
         place = place or run.dataset_place
-    earlier = _read_unless_damaged(read_run_settings, config)  # also if it starts over
+    earlier = _read_unless_damaged(read_run_settings, config.run_dir)  # also if it starts over
     first = earlier.first_dataset or earlier.dataset if earlier else config.dataset
     has_dataset = place or (run and run.dataset not in (FROM_ARRAY, IMPORTED))
     return dataclasses.replace(
@@ -102,10 +103,10 @@ def _has_default_name(run: Config) -> bool:
     return run.name == dataclasses.replace(run, dataset=run.first_dataset, out_name="").name
 
 
-def _read_unless_damaged(read: Callable[[Path], Config | None], config: Config) -> Config | None:
-    """What `read` finds in the run's folder; `config` itself may be new, or another run's."""
+def _read_unless_damaged(read: Callable[..., Config | None], *where) -> Config | None:
+    """What `read` finds there: the settings in hand may be new, or another run's."""
     with contextlib.suppress(ValueError):  # damaged, but that is no reason to stop here
-        return read(config.run_dir)
+        return read(*where)
     return None
 
 

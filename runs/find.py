@@ -24,6 +24,7 @@ from config.stored import (
     read_config,
     set_other_lengths_back,
 )
+from runs.away import check_checkpoints_are_not_away
 from runs.checkpoint_files import list_checkpoints_to_continue
 from runs.not_found import (
     dataset_may_be_of_run,
@@ -56,7 +57,7 @@ def find_run_to_train(given: dict) -> Config:
 def _find_settings_to_train(given: dict, is_named: bool) -> Config:
     """is_named: whether the user gave the run a name; `given` has one in any case."""
     fresh = Config(**apply_preset(given))
-    stored = read_run(fresh.run_dir)
+    stored = read_run(fresh.run_dir, given.get("checkpoint_dir"))
     if not stored:
         _check_run_is_not_mistyped(fresh, given)
         _announce_default_dataset(fresh, given)
@@ -154,7 +155,8 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     given = point_settings_to_run_folder(given)
     wanted = Config(**apply_preset(given))
     is_named = bool(given.get("out_name") or "dataset" in given)
-    found = read_run(wanted.run_dir) if is_named else None
+    place = given.get("checkpoint_dir")
+    found = read_run(wanted.run_dir, place) if is_named else None
     found = found or _find_only_fitting_run(wanted, given)
     if mistake := suggest_label_flag_for_run(found, given):
         raise ValueError(mistake)
@@ -194,13 +196,18 @@ def find_run_unless_dataset_is_enough(given: dict) -> Config | None:
     return None
 
 
-def read_run(run_dir: Path) -> Config | None:
-    """The settings of a run that has a checkpoint, if only in best/; else None.
+def read_run(run_dir: Path, checkpoint_dir: str | None = None) -> Config | None:
+    """The settings, as stored, of a run that has a checkpoint, if only in best/; else None.
 
-    Raises ValueError when they are unreadable.
+    checkpoint_dir: where the user says that its checkpoints are now. Raises ValueError when the
+    settings are unreadable, or the checkpoints elsewhere: see `runs.away`.
     """
-    config = read_run_settings(run_dir)
-    return config if config and list_checkpoints_to_continue(config) else None
+    stored = read_run_settings(run_dir)
+    if stored is None:
+        return None
+    now = dataclasses.replace(stored, checkpoint_dir=checkpoint_dir or stored.checkpoint_dir)
+    check_checkpoints_are_not_away(stored, now.checkpoint_path)
+    return stored if any(map(list_checkpoints_to_continue, (now, stored))) else None
 
 
 def read_run_settings(run_dir: Path) -> Config | None:

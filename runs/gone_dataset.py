@@ -32,7 +32,7 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool):
             ) from error
         raise ValueError(_describe_gone_dataset(config, is_missing=is_missing)) from error
     except LabelsError as error:
-        run = read_run(config.run_dir)
+        run = read_run(config.run_dir, config.checkpoint_dir)
         if run is None or not has_other_place(run, config.dataset):
             raise
         raise ValueError(
@@ -49,7 +49,7 @@ def _is_empty_folder(path: Path) -> bool:
 
 def _run_names_dataset(config: Config) -> bool:
     """Whether a run's config.json names this dataset, and it is none of NAMED_SETS."""
-    run = read_run(config.run_dir)
+    run = read_run(config.run_dir, config.checkpoint_dir)
     return run is not None and run.dataset == config.dataset and run.dataset not in NAMED_SETS
 
 

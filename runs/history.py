@@ -21,7 +21,7 @@ from runs.checkpoint_files import (
     list_steps_in_checkpoint_list,
     parse_checkpoint_step,
 )
-from runs.claims import CLAIM_FILE
+from runs.claim_file import CLAIM_FILE
 from runs.commands import spell_flag
 from runs.progress import list_epoch_sizes, read_run_settings_before_flags
 from system.files import find_free_name, keep_copy_aside, put_aside, write_atomic

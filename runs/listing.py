@@ -4,6 +4,7 @@ from pathlib import Path
 
 from config.settings import Config, name_folder_after_dataset_setting
 from config.stored import is_run_folder
+from runs.away import are_checkpoints_away
 from runs.checkpoint_files import list_checkpoints_to_continue
 from runs.claims import find_process_in_run_folders
 from runs.find import read_run_settings
@@ -59,6 +60,8 @@ def _describe_run(folder: Path) -> tuple[str, ...]:
 def _describe_state(config: Config, entries: list[dict], step: int) -> str:
     if holder := find_process_in_run_folders(config):
         return f"in use by {holder}"
+    if are_checkpoints_away(config):
+        return f"{config.checkpoint_path} is away"
     if not list_checkpoints_to_continue(config):
         return "no checkpoint"
     total = plan_total_steps(config, entries)

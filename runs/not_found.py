@@ -91,7 +91,8 @@ def explain_missing_run(wanted: Config, given: dict, runs: dict[str, Config]) ->
 
 def explain_run_without_checkpoint(wanted: Config) -> str:
     """For the folder of a run that has no checkpoint, or whose settings are missing."""
-    if any(wanted.checkpoint_path.glob("step-*.index")):
+    has_settings = (wanted.run_dir / "config.json").is_file()
+    if not has_settings and any(wanted.checkpoint_path.glob("step-*.index")):
         return (
             f"{wanted.run_dir} has checkpoints, but no config.json, which says how to draw from "
             "them. Add --train and the run's flags to write it again."

@@ -188,6 +188,8 @@ def test_a_folder_in_another_run_is_refused(setting, inside, begun, tiny):
 
     config.run_dir.mkdir()  # a run that started there when that was allowed continues
     write_config(config)
+    config.checkpoint_path.mkdir(parents=True, exist_ok=True)
+    (config.checkpoint_path / "step-1.index").touch()
     check_run_owns_its_folders(config)
 
 

@@ -75,6 +75,14 @@ def test_other_images_are_refused_with_both_places(train_on, image_folder, tmp_p
     assert (code, "have changed" in said) == (0, False)
 
 
+def test_other_images_are_refused_where_the_checkpoints_were_moved(trained, photos, tmp_path):
+    config = trained(dataset_place=str(tmp_path / "cats"), dataset_fingerprint="x")
+    config.checkpoint_path.rename(config.run_dir / "ck2")
+    moved = dataclasses.replace(config, checkpoint_dir="ck2")
+    with pytest.raises(ValueError, match=r"^A run keeps its own images: .* from .*/dogs\. Start"):
+        take_dataset_into_settings(moved, photos(2), str(tmp_path / "dogs"))
+
+
 @pytest.mark.slow
 def test_other_images_are_refused_as_such_even_if_their_labels_differ(
     train_on, image_folder, capsys

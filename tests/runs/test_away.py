@@ -1,0 +1,117 @@
+"""A run whose checkpoints were moved, or are on a disk that is gone, does not start over."""
+
+import shutil
+
+import pytest
+from program import is_one_line, run_here, tree
+
+from config.stored import is_run_folder, write_config
+from runs.away import are_checkpoints_away, check_checkpoints_are_not_away
+from runs.claims import check_run_owns_its_folders, claim_run_folders, give_run_an_id
+from runs.find import find_run, find_run_to_train
+from runs.listing import format_runs
+
+
+@pytest.fixture
+def make(tiny):
+    """A factory of runs with the files of a checkpoint, which nobody reads here."""
+
+    def make(checkpoint_dir, **changes):
+        settings = {"learning_rate": 0.001, "checkpoint_dir": str(checkpoint_dir)}
+        config = give_run_an_id(tiny(**{"out_name": "disk", **settings, **changes}).resolve())
+        claim_run_folders(config)
+        config.run_dir.mkdir(parents=True, exist_ok=True)
+        write_config(config)
+        (config.checkpoint_path / "step-40.index").touch()
+        return config
+
+    return make
+
+
+@pytest.fixture
+def unplugged(make, tmp_path):
+    """A run whose --checkpoint_dir is on a disk that was there before."""
+    config = make(tmp_path / "usb" / "ck")
+    (tmp_path / "usb").rename(tmp_path / "unplugged")
+    return config
+
+
+def give(config, **more):
+    return {"out_dir": config.out_dir, "out_name": config.name, **more}
+
+
+@pytest.mark.parametrize("has_best", [False, True])
+@pytest.mark.parametrize("action", ["--sample=5", "--train", "--dry_run", "--export"])
+def test_the_disk_with_the_checkpoints_is_said_to_be_gone(
+    unplugged, tmp_path, capsys, action, has_best
+):
+    if has_best:
+        unplugged.best_path.mkdir()
+        (unplugged.best_path / "step-20.index").touch()
+    before = tree(tmp_path)
+    assert run_here(f"--out_dir={unplugged.out_dir}", "--out_name=disk", action, tiny=()) == 1
+    said = capsys.readouterr().err
+    assert is_one_line(said)
+    assert (
+        f"{unplugged.run_dir} keeps its checkpoints in {tmp_path}/usb/ck, which is not there. "
+        "Reconnect the disk, or give --checkpoint_dir=NEWPLACE if they were moved; to start over, "
+        "give another --out_name." in said
+    )
+    assert tree(tmp_path) == before and not (tmp_path / "usb").exists()
+
+
+@pytest.mark.parametrize("find", [find_run, find_run_to_train])
+def test_a_new_place_must_have_them(unplugged, tmp_path, find):
+    with pytest.raises(ValueError, match=r"usb/ck, which is not there; .*/disk/ck2 has none\. Rec"):
+        find(give(unplugged, checkpoint_dir="ck2"))
+    place = str(tmp_path / "unplugged" / "ck")
+    found = find(give(unplugged, checkpoint_dir=place))
+    assert (found.checkpoint_dir, found.learning_rate) == (place, 0.001)
+    check_run_owns_its_folders(found)
+
+
+def test_an_empty_mount_point_does_not_have_them(unplugged, tmp_path):
+    (tmp_path / "usb" / "ck").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"usb/ck, which does not have them\. Reconnect"):
+        check_run_owns_its_folders(unplugged)  # as train() does
+
+
+def test_what_was_deleted_is_not_away(make, tmp_path):
+    """The folder is still there and says whose it is, or it was in the run."""
+    config = make(tmp_path / "usb" / "ck")
+    (config.checkpoint_path / "step-40.index").unlink()
+    check_checkpoints_are_not_away(config, config.checkpoint_path)
+    assert find_run_to_train(give(config)).learning_rate == 0.001
+
+    own = make("checkpoints", out_name="own")
+    shutil.rmtree(own.checkpoint_path)
+    check_checkpoints_are_not_away(own, own.checkpoint_path)
+    assert are_checkpoints_away(own)
+
+
+@pytest.mark.parametrize("before", ["ck2", "{}/usb/ck"])
+@pytest.mark.parametrize("find", [find_run, find_run_to_train])
+def test_checkpoints_that_moved_within_the_run_are_found(make, tmp_path, messages, before, find):
+    """And the run keeps its settings: those of its config.json, but for the new place."""
+    config = make(before.format(tmp_path))
+    place = config.run_dir / "my checkpoints"
+    config.checkpoint_path.rename(place)
+    (config.run_dir / "best.1").mkdir()  # no run.json there
+    (config.run_dir / "best.1" / "step-50.index").touch()
+    with pytest.raises(ValueError) as error:
+        find(give(config))
+    assert str(error.value) == (
+        f"The checkpoints of {config.run_dir} are in {place}, not in {config.checkpoint_path}. "
+        "Add --checkpoint_dir='my checkpoints'; to start over, move them out of the run, or give "
+        "another --out_name."
+    )
+    for more in ({}, {"dataset": config.dataset}):
+        found = find(give(config, checkpoint_dir="my checkpoints", **more))
+        assert (found.checkpoint_path, found.learning_rate) == (place, 0.001)
+    check_run_owns_its_folders(found)
+    assert not any("config.json" in line for line in messages)
+
+
+def test_a_run_stays_one_while_its_disk_is_gone(unplugged, tmp_path):
+    assert is_run_folder(unplugged.run_dir)
+    assert format_runs(unplugged.run_dir).endswith(f"{tmp_path}/usb/ck is away")
