@@ -305,6 +305,9 @@ def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
     fits = [run for run in runs.values() if run_fits_request(run, wanted, given)]
     if len(fits) == 1 and not wanted.out_name:
         return fits[0]
+    if not runs:  # those whose checkpoints are away are not among them
+        for folder in filter(is_run_folder, sorted(wanted.run_dir.parent.glob("*/"))):
+            read_run(folder)
     raise ValueError(explain_missing_run(wanted, given, runs))
 
 

@@ -70,6 +70,11 @@ def test_a_new_place_must_have_them(unplugged, tmp_path, find):
     check_run_owns_its_folders(found)
 
 
+def test_the_only_run_need_not_be_named(unplugged):
+    with pytest.raises(ValueError, match=r"usb/ck, which is not there\. Reconnect"):
+        find_run({"out_dir": unplugged.out_dir})
+
+
 def test_an_empty_mount_point_does_not_have_them(unplugged, tmp_path):
     (tmp_path / "usb" / "ck").mkdir(parents=True)
     with pytest.raises(ValueError, match=r"usb/ck, which does not have them\. Reconnect"):
