@@ -99,7 +99,8 @@ def announce_checkpoint_in_list(prefix: Path):
     try:
         yield
     except OSError:
-        os.truncate(path, size)
+        with contextlib.suppress(OSError):  # the disk may be gone
+            os.truncate(path, size)
         raise
 
 
