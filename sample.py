@@ -5,6 +5,7 @@ import system.quiet_tensorflow  # noqa: F401  (before anything that imports Tens
 # isort: split
 import dataclasses
 import hashlib
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -16,13 +17,15 @@ import tensorflow as tf
 from tqdm import tqdm
 
 import ops
-from config.settings import Config
+from config.settings import MAX_COUNT, Config
 from data import label_choice
 from model import Generator
 from runs.checkpoints import restore_networks
 from runs.claims import claim_folder_of_samples
 from runs.find import read_run_settings
 from system.console import print_result
+from system.files import check_disk_room
+from system.memory import measure_available_memory
 from system.quiet_tensorflow import compile_for_instance
 from system.text import shorten_for_error
 from system.written import is_folder_as_written, read_record_of_folder, replace_folder
@@ -33,6 +36,9 @@ from utils import arrange_image_grid, encode_png
 DRAW_BATCH = 64
 GRID_IMAGES = 16 * DRAW_BATCH  # in one grid.png, at most
 IMAGES_PER_THREAD = 16  # written by one thread at a time, as one task
+COPIES_OF_LATENTS = 3  # in memory: random numbers, in their range, and padded to whole batches
+NEVER_TOO_MUCH = 2**32  # bytes: a container counts cached files as used, and can drop them
+COPIES_OF_IMAGES = 2  # in memory: the batches, and all of them as one array
 
 
 class Sampler:
@@ -63,26 +69,52 @@ class Sampler:
     def images(self, seed: int, count: int, label: str | None = None) -> np.ndarray:
         """uint8 (count, H, W, C): what --sample, --seed and --label write to files.
 
-        Raises ValueError unless seed is a whole number, and count one of at least 0.
+        Raises ValueError unless seed and count are whole numbers from 0 to MAX_COUNT, and for more
+        images than there is memory for.
         """
         for name, number in (("seed", seed), ("count", count)):
             if not isinstance(number, int | np.integer):
                 raise ValueError(
                     f"{name} must be a whole number. Received: {number!r}. Give an int."
                 )
-        if count < 0:
-            raise ValueError(f"count must be at least 0. Received: {count}. Try 64.")
+            if not 0 <= number <= MAX_COUNT:
+                raise ValueError(
+                    f"{name} must be at least 0 and at most {MAX_COUNT}. "
+                    f"Received: {shorten_for_error(str(number))}. Try {name}=64."
+                )
+        self._check_memory_for_latents(
+            count, COPIES_OF_IMAGES * math.prod(self.generator.config.image_shape)
+        )
         return self.draw(*self.choose_latents_and_labels(seed, count, label))[:count]
 
     def choose_latents_and_labels(self, seed: int, count: int, label: str | None = None) -> tuple:
         """z and y, or None without labels, for at least `count` images, in whole batches.
 
         Whole batches, so that the last images always share a batch with the same other images.
+        Raises ValueError if there is no memory for so many.
         """
+        self._check_memory_for_latents(count)
         whole = count + -count % DRAW_BATCH
         y = label_choice.encode_dataset_labels_by_name(self.config, label, whole)
         z = ops.latents(seed, whole, z_dim=self.config.z_dim, z_dist=self.config.z_dist)
         return z, y
+
+    def _check_memory_for_latents(self, count: int, image_bytes: int = 0) -> None:
+        """Raises ValueError if there is no memory for z and y of `count` images.
+
+        image_bytes: what each image takes besides, if all are kept in memory.
+        """
+        numbers = self.config.z_dim + self.config.y_dim
+        each = COPIES_OF_LATENTS * numbers * np.dtype(np.float32).itemsize + image_bytes
+        available = measure_available_memory()
+        if available is None:
+            return
+        most = max(available, NEVER_TOO_MUCH) // each
+        if count > most:
+            raise ValueError(
+                f"At most {most:,} images fit in the memory that is free. Received: {count:,}. "
+                "Draw fewer at a time; another seed gives others."
+            )
 
     def draw(self, z, y=None) -> np.ndarray:
         """z (N, z_dim), with labels y (N, y_dim) -> uint8 (N, H, W, C), in inference mode."""
@@ -179,6 +211,7 @@ def sample(
         print_result(f"{folder} already holds these {count:,}, among {held}")
         return folder
 
+    check_disk_room_for_samples(sampler, z, y, count)
     what = f"{count:,} images of step {sampler.step:,}"
     kind = describe_kind_of_drawing(config, label)
     made = {"size": count, "origin": origin, "kind": kind, "step": sampler.step}
@@ -190,6 +223,21 @@ def sample(
         f"{count:,} images of step {sampler.step:,}, {also}their grid and their z are in {folder}"
     )
     return folder
+
+
+def check_disk_room_for_samples(sampler: Sampler, z, y, count: int) -> None:
+    """Raises OSError if `count` images, judged by the first, do not fit on the disk.
+
+    Only for more than a grid shows: fewer take less time to draw than to judge.
+    """
+    if count <= GRID_IMAGES:
+        return
+    first = slice(DRAW_BATCH)
+    images = sampler.draw(z[first], None if y is None else y[first])
+    files = sum(map(len, map(encode_png, images))) / DRAW_BATCH
+    latents = 4 * (sampler.config.z_dim + sampler.config.y_dim)  # float32
+    needed = round(count * (files + latents))
+    check_disk_room(sampler.config.sample_path, needed, f"{count:,} images")
 
 
 def describe_kind_of_drawing(config: Config, label: str | None) -> str:

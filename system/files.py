@@ -114,7 +114,7 @@ def check_folder_writable(folder: Path, remedy: str) -> None:
 
     remedy: what else the user may do, beginning with a verb.
     """
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    existing = _find_existing_place(folder)
     if not existing.is_dir():
         raise ValueError(
             f"{folder} must be a folder. Received: a file, {existing}. Move it away, or {remedy}."
@@ -127,17 +127,22 @@ def check_folder_writable(folder: Path, remedy: str) -> None:
 
 
 def check_disk_room(folder: Path, needed: int, purpose: str) -> None:
-    """Raises OSError when the disk of `folder` has no room for `needed` bytes.
+    """Raises OSError when the disk of `folder`, which may not exist yet, lacks `needed` bytes.
 
     Call it before the work, so that hours of it are not lost to a disk that fills up. purpose: what
     the bytes are for, in words.
     """
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(_find_existing_place(folder)).free
     if free >= needed:
         return
 
     reason = f"{needed / 1e9:.2f} GB are needed for {purpose}, only {free / 1e9:.2f} GB are free"
     raise OSError(errno.ENOSPC, reason, os.fspath(folder))
+
+
+def _find_existing_place(folder: Path) -> Path:
+    """`folder`, or the innermost place above it that exists."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 import dataclasses
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -164,9 +165,30 @@ def test_what_is_no_whole_number_is_told(trained):
         sampler.images(seed=0, count=2.5)
     with pytest.raises(ValueError, match=r"^seed must be a whole number\. Received: 'x'\."):
         sampler.images(seed="x", count=4)
-    with pytest.raises(ValueError, match=r"^count must be at least 0\. Received: -3\."):
+    with pytest.raises(ValueError, match=r"^count must be at least 0 and .*Received: -3\."):
         sampler.images(seed=0, count=-3)
+    for seed in (-1, 2**70):
+        with pytest.raises(ValueError, match=rf"^seed must be .*at most 2147483647.*{seed}\. Try"):
+            sampler.images(seed=seed, count=4)
     assert len(sampler.images(np.int64(7), np.int32(2))) == 2
+
+
+def test_more_images_than_memory_or_the_disk_holds_are_one_line(trained, monkeypatch):
+    config = trained()
+    monkeypatch.setattr("sample.measure_available_memory", lambda: 2**33)
+    fits = r"^At most [\d,]+ images fit in the memory that is free\. Received: 1,000,000,000\. Draw"
+    with pytest.raises(ValueError, match=fits):
+        Sampler(config).images(seed=1, count=10**9)
+    with pytest.raises(ValueError, match=fits):
+        sample(config, 10**9)
+
+    free = shutil.disk_usage(config.run_dir)._replace(free=10**6)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    needed = r"[01]\.\d\d GB are needed for 2,000,000 images, only 0\.00 GB are free"
+    with pytest.raises(OSError, match=needed):
+        sample(config, 2_000_000)
+    assert not config.sample_path.exists()
+    sample(config, 5)
 
 
 def test_the_settings_given_to_train_lead_to_the_run(trained, tmp_path):
