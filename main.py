@@ -14,15 +14,13 @@ Write flags as --name=value or --name value, and on-off flags as --train or
 --notrain. --verbosity=1 shows tracebacks and the libraries' own messages.
 """
 
-import contextlib
-import dataclasses
 import sys
-import webbrowser
-from pathlib import Path
-
-from system.packages import end_without_package
 
 try:
+    import contextlib
+    import dataclasses
+    from pathlib import Path
+
     from absl import flags, logging
 
     from config.flags import (
@@ -42,6 +40,7 @@ try:
         check_formats_fit_statistics,
         choose_formats,
     )
+    from runs.checkpoint_files import list_checkpoints_to_continue
     from runs.find import (
         check_run_knows_its_dataset,
         find_run,
@@ -50,50 +49,68 @@ try:
     )
     from system import console, devices
     from system.files import COPY_RUN, OTHER_RUN, check_folder_writable, expand_home
+    from system.packages import end_without_package
     from system.signals import Interruption, die_quietly_of_a_closed_pipe
+
+    define_flags()
 except ModuleNotFoundError as error:  # as happens without .venv
+    from system.packages import end_without_package
+
     end_without_package(error)
 except KeyboardInterrupt:
     print("interrupted.", file=sys.stderr)  # logging is not set up yet
     sys.exit(130)
 
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
-
-define_flags()
+NOTHING_TO_KEEP = "before the first step: there is nothing to keep"
 
 
 def main(argv: list[str]) -> int:
     """Parses the command line and carries out the actions asked for; returns the exit code."""
-    console.set_up_logging()
     interruption = Interruption()
-    interruption.install()
-    if any(argument in HELP for argument in argv):
-        die_quietly_of_a_closed_pipe()  # --help | head
-        print(format_flags_help(__doc__))
-        return 0
-
     try:
+        interruption.install()
+        console.set_up_logging()
+        if any(argument in HELP for argument in argv):
+            die_quietly_of_a_closed_pipe()  # --help | head
+            print(format_flags_help(__doc__))
+            return 0
+
         parse_flags(argv)
         given, wanted = collect_given_settings(), collect_action_flags([*ACTIONS])
         choose_export_formats(wanted)  # now, not after training
         run_actions(given, wanted)
-    except KeyboardInterrupt:
-        return report_interruption()
+    except KeyboardInterrupt as error:
+        return report_interruption(error)
     except ModuleNotFoundError as error:  # TensorFlow and the like are imported when needed
         end_without_package(error)
     except Exception as error:
         if interruption.received:
-            return report_interruption()
+            return report_interruption(error)
         if isinstance(error, (ValueError, flags.Error, OSError, MemoryError)):
             return console.print_error_line(error)
         raise
     return 0
 
 
-def report_interruption() -> int:
-    """Logs the interruption; returns the exit code: 0 if training can resume, else 130."""
-    logging.info("interrupted.")
+def report_interruption(error: BaseException) -> int:
+    """Logs the interruption, which raised `error`; returns the exit code: 0 if training can resume,
+    else 130.
+    """
+    is_early = NOTHING_TO_KEEP in getattr(error, "__notes__", ())
+    logging.info(f"interrupted {NOTHING_TO_KEEP}." if is_early else "interrupted.")
     return 0 if FLAGS.is_parsed() and FLAGS.train else 130
+
+
+@contextlib.contextmanager
+def note_that_nothing_is_lost(config: Config):
+    """Adds NOTHING_TO_KEEP to what ends the block before the run has a checkpoint."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        if not list_checkpoints_to_continue(config):
+            error.add_note(NOTHING_TO_KEEP)
+        raise
 
 
 def run_actions(given: dict, wanted: set[str]) -> None:
@@ -168,7 +185,8 @@ def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
             with explain_dataset_of_run(found, is_typed=True):
                 pack = load_dataset(found)
         config = found
-        trained = train_on_dataset(config, pack.images, pack.labels, place=pack.place)
+        with note_that_nothing_is_lost(config):
+            trained = train_on_dataset(config, pack.images, pack.labels, place=pack.place)
     if trained:
         return given
     names = [*ACTIONS]
@@ -265,6 +283,8 @@ def choose_export_formats(wanted: set[str]) -> list[str]:
 
 def open_in_browser(path: Path) -> None:
     """Opens a file in the user's browser; logs it where there is none."""
+    import webbrowser
+
     if not webbrowser.open(path.resolve().as_uri()):
         logging.warning("No browser was found to open %s in.", path)
 

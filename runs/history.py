@@ -313,6 +313,8 @@ def _was_killed_before_first_checkpoint(config: Config) -> bool:
     entries = read_metrics(locate_metrics(config))
     steps = [*list_grids_of_run(config), *(entry["step"] for entry in entries)]
     path = config.run_dir / "config.json"
+    if not steps and _was_begun_without_checkpoint(config, path):
+        return True  # whatever its settings: it left nothing that was made with them
     if path.exists() or steps:
         is_same = path.exists() and _has_equal_settings(path, config)
         return is_same and not _had_checkpoint(config, steps)
@@ -323,9 +325,24 @@ def _had_checkpoint(config: Config, steps: list[int]) -> bool:
     """Whether a run that did these steps has had a checkpoint, as far as its folders show."""
     if not steps:
         return False
+    return not _has_untouched_checkpoint_folder(config) or max(steps) > config.ckpt_freq
+
+
+def _has_untouched_checkpoint_folder(config: Config) -> bool:
+    """Whether training claimed the folder of its checkpoints, but never wrote one there."""
     folder = config.checkpoint_path
-    is_untouched = (folder / CLAIM_FILE).exists() and not (folder / CHECKPOINT_LIST).exists()
-    return not is_untouched or max(steps) > config.ckpt_freq
+    return (folder / CLAIM_FILE).exists() and not (folder / CHECKPOINT_LIST).exists()
+
+
+def _was_begun_without_checkpoint(config: Config, path: Path) -> bool:
+    """Whether the run with the config.json at `path` was begun and never had a checkpoint."""
+    with contextlib.suppress(ValueError):  # a file of the user's
+        return (
+            path.is_file()
+            and read_config(path).checkpoint_dir == config.checkpoint_dir
+            and _has_untouched_checkpoint_folder(config)
+        )
+    return False
 
 
 def _has_equal_settings(path: Path, config: Config) -> bool:

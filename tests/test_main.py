@@ -109,16 +109,29 @@ def test_unknown_datasets_and_runs_are_one_line(tmp_path):
     )
 
 
-def test_ctrl_c_while_it_starts_is_one_line():
+@pytest.mark.parametrize("imported", ["pathlib", "config.flags"])
+def test_ctrl_c_while_it_starts_is_one_line(imported):
     script = (
         "import builtins, sys; load = builtins.__import__\n"
         "def interrupt(name, *rest):\n"
-        "    if name == 'config.flags': raise KeyboardInterrupt\n"
+        f"    if name == '{imported}': raise KeyboardInterrupt\n"
         "    return load(name, *rest)\n"
         "builtins.__import__ = interrupt; import main"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted.\n")
+
+
+def test_ctrl_c_before_the_first_step_says_that_nothing_is_lost(tiny, messages):
+    config = tiny()
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt) as raised, main.note_that_nothing_is_lost(config):
+            raise KeyboardInterrupt
+        assert main.report_interruption(raised.value) == 130  # without --train
+        config.checkpoint_path.mkdir(parents=True, exist_ok=True)
+        (config.checkpoint_path / "step-1.index").touch()
+    early = "interrupted before the first step: there is nothing to keep."
+    assert messages == [early, "interrupted."]
 
 
 def test_no_action_says_which_there_are():

@@ -133,6 +133,21 @@ def test_a_new_start_with_another_network_says_what_it_was(stopped, messages):
     assert messages[0].endswith("config.1.json. It had --stem_width=32 (now 48).")
 
 
+@pytest.mark.parametrize("changed", [{"steps": 70}, {"stem_width": 48}])
+def test_a_start_that_ended_before_its_first_step_moves_nothing(stopped, changed, messages):
+    config = stopped()
+    (config.run_dir / "logs" / "metrics.jsonl").unlink()
+    (config.sample_path / "train_00000020.png").unlink()
+    before = tree(config.run_dir)
+    put_earlier_training_aside(dataclasses.replace(config, **changed))
+    assert tree(config.run_dir) == before
+    assert messages == []
+
+    bring_another_config(config)
+    put_earlier_training_aside(dataclasses.replace(config, **changed))
+    assert (config.run_dir / "config.1.json").read_text() == '{"a user\'s": "own"}'
+
+
 def test_a_second_time_other_names_are_taken(stopped):
     config = stopped()
     (config.run_dir / "samples.1").mkdir()
