@@ -31,7 +31,8 @@ from runs.not_found import (
     explain_missing_run,
     explain_mistyped_run,
     has_other_place,
-    run_fits_request,
+    is_place_of_run,
+    list_runs_that_fit,
     suggest_label_flag_for_run,
 )
 from runs.place import point_settings_to_run_folder
@@ -61,7 +62,7 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
     if not stored:
         _check_run_is_not_mistyped(fresh, given)
         _announce_default_dataset(fresh, given)
-        _warn_of_other_runs(fresh, given)
+        _check_new_run_is_wanted(fresh, given)
         return fresh if "dataset" in given else _take_settings_without_checkpoint(fresh, given)
 
     if "dataset" in given and not stored.dataset_fingerprint:  # else the images will decide
@@ -78,18 +79,25 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
         ) from error
 
 
-def _warn_of_other_runs(fresh: Config, given: dict) -> None:
-    """Warns if the user may have meant another run than the new run `fresh`."""
+def _check_new_run_is_wanted(fresh: Config, given: dict) -> None:
+    """Raises ValueError if the user may have meant one of the runs beside the new run `fresh`.
+
+    Only warns if `fresh` is inside another run.
+    """
     place = fresh.run_dir.parent
     if is_run_folder(place):
         logging.warning("%s is a new run inside another run's folder.", fresh.run_dir)
     if "dataset" in given or "out_dir" not in given or given.get("out_name"):
         return
+    if (fresh.run_dir / "config.json").is_file():  # it was begun, by this command
+        return
     if runs := read_all_runs(place):
-        logging.warning(
-            "no --dataset was given: %s is a new run on %s. Other runs there: %s; to continue one "
-            "of them, add its --out_name.",
-            *(fresh.run_dir, fresh.dataset, join_names_for_error([*runs])),
+        names = [*runs]
+        name, which = (shlex.quote(names[0]), "it") if len(names) == 1 else ("NAME", "one of them")
+        raise ValueError(
+            f"A new run beside others needs --dataset. Received: only --out_dir={place}, which has "
+            f"{join_names_for_error(names)}. Add --out_name={name} to continue {which}, "
+            f"or --dataset={fresh.dataset} for a new run."
         )
 
 
@@ -157,7 +165,8 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     is_named = bool(given.get("out_name") or "dataset" in given)
     place = given.get("checkpoint_dir")
     found = read_run(wanted.run_dir, place) if is_named else None
-    found = found or _find_only_fitting_run(wanted, given)
+    if found is None or _is_less_exact_than_others(found, wanted, given):
+        found = _find_only_fitting_run(wanted, given)
     if mistake := suggest_label_flag_for_run(found, given):
         raise ValueError(mistake)
     _check_run_has_networks_of_preset(given, wanted, found)
@@ -180,6 +189,8 @@ def find_run_to_report(given: dict) -> Config:
     wanted = Config(**apply_preset(given))
     is_named = bool(given.get("out_name") or "dataset" in given)
     begun = read_run_settings(wanted.run_dir) if is_named else None
+    if begun and _is_less_exact_than_others(begun, wanted, given):
+        begun = None
     return begun or read_run_settings(find_run(given).run_dir)
 
 
@@ -302,13 +313,21 @@ def _check_run_has_networks_of_preset(given: dict, fresh: Config, stored: Config
 def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
     """The only run beside `wanted` with its dataset and networks. Raises ValueError otherwise."""
     runs = read_all_runs(wanted.run_dir.parent)
-    fits = [run for run in runs.values() if run_fits_request(run, wanted, given)]
+    fits = list_runs_that_fit(runs, wanted, given)
     if len(fits) == 1 and not wanted.out_name:
         return fits[0]
     if not runs:  # those whose checkpoints are away are not among them
         for folder in filter(is_run_folder, sorted(wanted.run_dir.parent.glob("*/"))):
             read_run(folder)
     raise ValueError(explain_missing_run(wanted, given, runs))
+
+
+def _is_less_exact_than_others(run: Config, wanted: Config, given: dict) -> bool:
+    """Whether --dataset leads to the images of other runs, while `run` only has their name."""
+    if given.get("out_name") or not has_other_place(run, wanted.dataset):
+        return False
+    fits = list_runs_that_fit(read_all_runs(wanted.run_dir.parent), wanted, given)
+    return bool(fits) and all(is_place_of_run(one, wanted.dataset) for one in fits)
 
 
 def read_all_runs(out_dir: Path) -> dict[str, Config]:

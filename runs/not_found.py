@@ -17,8 +17,18 @@ RUNS_LISTED = 10  # in an error
 NAMES_ALIKE = 0.8  # similarity, at most 1: allows a typo or two in ten letters
 
 
-def run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
-    """Whether a run has the dataset and the networks that were `given` (name -> value)."""
+def list_runs_that_fit(runs: dict[str, Config], wanted: Config, given: dict) -> list[Config]:
+    """Those of `runs` that have the dataset and the networks that were `given` (name -> value).
+
+    If --dataset is exactly where the images of some are, others with images of that name are not
+    meant.
+    """
+    fits = [run for run in runs.values() if _run_fits_request(run, wanted, given)]
+    exact = [run for run in fits if is_place_of_run(run, wanted.dataset)]
+    return exact if exact and "dataset" in given else fits
+
+
+def _run_fits_request(run: Config, wanted: Config, given: dict) -> bool:
     return _run_fits_given_dataset(run, wanted, given) and not _list_flags_unfit_for_run(
         run, wanted, given
     )
@@ -33,7 +43,7 @@ def dataset_may_be_of_run(run: Config, dataset: str) -> bool:
 
     It may if it has the same spelling, the same path or the same name, now or when the run started.
     """
-    if str(Path(dataset).expanduser().resolve()) == run.dataset_place:
+    if is_place_of_run(run, dataset):
         return True
     name = name_folder_after_dataset_setting(dataset).lower()
     return any(
@@ -42,6 +52,11 @@ def dataset_may_be_of_run(run: Config, dataset: str) -> bool:
         for known in (run.dataset, "" if run.dataset == FROM_ARRAY else run.first_dataset)
         if known
     )
+
+
+def is_place_of_run(run: Config, dataset: str) -> bool:
+    """Whether --dataset, as a path, leads to the images that a run was trained on."""
+    return str(Path(dataset).expanduser().resolve()) == run.dataset_place
 
 
 def has_other_place(run: Config, dataset: str) -> bool:
@@ -131,7 +146,7 @@ def _explain_unknown_run_name(wanted: Config, _, runs: dict[str, Config]) -> str
 def _explain_which_runs_fit(wanted: Config, given: dict, runs: dict[str, Config]) -> str:
     """For a command line that names no run: several fit, or none does."""
     place = wanted.run_dir.parent
-    if fits := [name for name, run in runs.items() if run_fits_request(run, wanted, given)]:
+    if fits := [run.name for run in list_runs_that_fit(runs, wanted, given)]:
         return f"{len(fits)} runs in {place} fit: {_list_names(fits)}. Add --out_name=NAME."
 
     alike = [run for run in runs.values() if _run_fits_given_dataset(run, wanted, given)]

@@ -10,7 +10,7 @@ from config.stored import write_config
 from gan import DCGAN
 from runs.checkpoint_files import list_checkpoints, write_checkpoint_list
 from runs.checkpoints import Checkpoints
-from runs.find import find_run, find_run_to_train, read_run
+from runs.find import find_run, find_run_to_report, find_run_to_train, read_run
 from sample import sample
 
 
@@ -25,6 +25,20 @@ def paper_run(tiny):
     Checkpoints(DCGAN(config), config).save(1)
     write_config(config)
     return config, {"out_dir": config.out_dir, "output_height": 16}
+
+
+@pytest.fixture
+def known(tiny):
+    """A factory of runs whose files are there, but no networks: enough to be found."""
+
+    def make(**changes):
+        config = tiny(**changes).resolve()
+        config.checkpoint_path.mkdir(parents=True)
+        (config.checkpoint_path / "step-5.index").touch()
+        write_config(config)
+        return config
+
+    return make
 
 
 def test_a_preset_that_fits_changes_nothing_of_the_run(paper_run):
@@ -98,12 +112,30 @@ def test_the_run_with_the_default_name_is_not_picked_among_several(trained, tiny
         find_run(where)
     assert find_run({**where, "dataset": default.dataset, "output_height": 16}).name == default.name
 
-    find_run_to_train({**where, "output_height": 32})
-    assert messages[-1] == (
-        f"no --dataset was given: {tiny(output_height=32).run_dir} is a new run on digits. "
-        f"Other runs there: {default.name}, other; to continue one of them, add its --out_name."
-    )
     assert find_run_to_train({**where, "out_name": "other"}).name == other.name
+
+
+def test_beside_other_runs_a_new_one_needs_a_dataset(known, tiny):
+    """Without one, it used to train on digits, where the user meant to continue the only run."""
+    run = known(dataset="cats", out_name="my cats")
+    given = {"out_dir": run.out_dir, "steps": 50}
+    line = (
+        f"A new run beside others needs --dataset. Received: only --out_dir={run.out_dir}, which "
+        "has my cats. Add --out_name='my cats' to continue it, or --dataset=digits for a new run."
+    )
+    with pytest.raises(ValueError) as error:
+        find_run_to_train(given)
+    assert str(error.value) == line
+    assert find_run_to_train(given | {"dataset": "digits"}).name == "digits-64x64"
+    assert find_run_to_train(given | {"out_name": "my cats"}).name == run.name
+
+    known(dataset="dogs")
+    with pytest.raises(ValueError, match=r"dogs-16x16, my cats\. Add --out_name=NAME to cont"):
+        find_run_to_train(given)
+    begun = tiny(**given, dataset="digits", output_height=64)
+    begun.run_dir.mkdir()
+    write_config(begun)
+    assert find_run_to_train(given).steps == 50  # begun, though it has no checkpoint yet
 
 
 def test_a_moved_run_is_itself(trained):
@@ -280,6 +312,27 @@ def test_other_images_of_the_same_name_are_said_not_to_be_used(trained, messages
     count = len(messages)
     find_run({"out_dir": config.out_dir, "dataset": str(mine)})
     assert len(messages) == count
+
+
+def test_the_exact_place_of_a_dataset_comes_before_its_name(known, messages, tmp_path):
+    mine, packed = tmp_path / "mine" / "faces", tmp_path / "faces.tar"
+    mine.mkdir(parents=True)
+    packed.touch()
+    of_tar = known(dataset=str(packed), dataset_place=str(packed))
+    given = {"out_dir": of_tar.out_dir, "dataset": str(mine)}
+    assert find_run(given).name == of_tar.name  # the only one of that name
+    exact = known(dataset=str(mine), dataset_place=str(mine), out_name="mine")
+    messages.clear()
+    for size in ({}, {"output_height": 16}):  # with it, the other's default name fits
+        assert find_run(given | size) == exact
+        assert find_run_to_report(given | size) == exact
+    assert messages == []
+    assert find_run(given | {"out_name": of_tar.name}).name == of_tar.name
+    assert find_run({**given, "dataset": str(packed)}).name == of_tar.name
+
+    known(dataset=str(mine), dataset_place=str(mine), out_name="other")
+    with pytest.raises(ValueError, match=r"2 runs in .* fit: mine, other"):
+        find_run(given)
 
 
 def test_a_run_that_has_only_its_best_checkpoint_can_still_be_drawn_from(trained, messages):
