@@ -242,7 +242,7 @@ def perform_evaluate_action(given: dict, _) -> dict:
     check_run_knows_its_dataset(config)
     check_folder_writable(config.run_dir, COPY_RUN)
     with explain_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
-        pack = load_dataset(config, for_training=False)
+        pack = load_dataset(config)
     devices.quietly_import_tensorflow()
     from evaluate.evaluation import evaluate
     from evaluate.features.cache import open_feature_cache

@@ -18,6 +18,7 @@ from config.settings import SETTINGS, Config
 from config.stored import write_config
 from data.given_arrays import check_training_images, take_training_labels
 from data.labels import Labels
+from data.load import warn_of_small_dataset
 from data.split import Split, split_rows_for_holdout
 from distribution import settle_replicas, translate_lost_worker
 from evaluate.monitor import Monitor
@@ -30,7 +31,7 @@ from runs.claims import (
     give_run_an_id,
     lock_run_folders,
 )
-from runs.dataset import take_dataset_into_settings
+from runs.dataset import take_dataset_into_settings, warn_of_changed_images
 from runs.history import (
     keep_run_metrics_of_lost_checkpoints,
     locate_metrics,
@@ -54,6 +55,7 @@ from system.devices import (
 )
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
+from system.text import join_names_for_error
 from training.announcements import (
     announce_augmentation,
     announce_change_of_step_size,
@@ -139,6 +141,8 @@ def train_on_dataset(
         labels = take_training_labels(config, labels, len(images))
         config = take_dataset_into_settings(config.resolve(), images, place)
         config = give_run_an_id(complete_training_settings_from_data(config, images, labels))
+        warn_of_changed_images(config, len(images))
+        warn_of_small_dataset(config.batch_size, len(images))
         config = keep_images_per_step_of_checkpoints(settle_replicas(config))
         set_tensorflow_options_for_training(config)
         split = split_rows_for_holdout(images, config.holdout)
@@ -188,14 +192,27 @@ def complete_training_settings_from_data(
     """
     names = labels.names if labels else None
     if config.label_names and names != config.label_names:
-        remedy = "Give them their old names" if names else "Give labels"
         raise ValueError(
             "The labels are fixed once a run has started: "
             f"{config.run_dir} has {', '.join(config.label_names)}. "
-            f"Received: {', '.join(names or ()) or 'none'}. {remedy}, or start another run with "
+            f"Received: {', '.join(names or ()) or 'none'}. "
+            f"{suggest_labels_of_run(config.label_names, names or ())}, or start another run with "
             "--out_name=NAME."
         )
     return dataclasses.replace(config, c_dim=images.shape[-1], label_names=names).resolve()
+
+
+def suggest_labels_of_run(known: tuple[str, ...], found: tuple[str, ...]) -> str:
+    """What to do about labels `found` that are not the run's `known` ones."""
+    added = [name for name in found if name not in known]
+    if not found:
+        return "Give labels"
+    if not added and {*found} < {*known}:
+        gone = [name for name in known if name not in found]
+        return f"Bring {join_names_for_error(gone)} back into the dataset"
+    if {*known} < {*found}:
+        return f"Take {join_names_for_error(added)} out of the dataset"
+    return "Give them their old names"
 
 
 class TrainingData(NamedTuple):

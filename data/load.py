@@ -44,11 +44,11 @@ class Outlook(NamedTuple):
     is_exact: bool = True
 
 
-def load_dataset(config: Config, *, for_training: bool = True) -> Pack:
+def load_dataset(config: Config) -> Pack:
     """The images of `config.dataset`, packed on first use, and the labels of `config.labels`.
 
-    for_training: whether to warn of too few images to train on. Raises ValueError when the dataset
-    is not found, cannot be fetched, is mostly unreadable, or has no such labels.
+    Raises ValueError when the dataset is not found, cannot be fetched, is mostly unreadable, or has
+    no such labels.
     """
     source = find_dataset_source(config)
     pack = _load_dataset_pack(config, source)
@@ -56,8 +56,6 @@ def load_dataset(config: Config, *, for_training: bool = True) -> Pack:
     _log_dataset_summary(pack, geometry, is_new=config.c_dim == "auto")
     if config.c_dim == "auto":
         _log_left_out_files(source)
-    if for_training:
-        _warn_of_small_dataset(config.batch_size, pack.manifest["count"])
 
     labels = read_dataset_labels(config, source, pack.manifest["files"])
     if labels:
@@ -143,7 +141,7 @@ def probe_dataset(config: Config) -> Outlook:
         is_new=True,
     )
     _log_left_out_files(source)
-    _warn_of_small_dataset(config.batch_size, count)
+    warn_of_small_dataset(config.batch_size, count)
 
     names = _read_label_names(config, source, pack)
     return Outlook(count, channels, names, is_exact=bool(pack) or not may_fail)
@@ -285,7 +283,8 @@ def _count_enlarged_crops(sizes: list, geometry: Geometry) -> Counter:
     return enlarged
 
 
-def _warn_of_small_dataset(batch_size: int, images: int) -> None:
+def warn_of_small_dataset(batch_size: int, images: int) -> None:
+    """For training: drawing from a run or scoring it is none the worse for it."""
     if images < FEW_IMAGES:
         text = "fewer than %s images: the networks will memorise them."
         logging.warning(text, f"{FEW_IMAGES:,}")

@@ -50,7 +50,7 @@ def load_small_images(config: Config) -> Pack:
     size = {"output_height": SIDE, "output_width": SIDE, "c_dim": 3}
     derived = {"blocks": None, "g_widths": None, "d_widths": None, "labels": "none"}
     config = dataclasses.replace(config, **size, **derived, label_names=None)
-    return load_dataset(config, for_training=False)
+    return load_dataset(config)
 
 
 def write_list_of_duplicates(names: list[str], groups: dict[int, list[int]]) -> list[str]:

@@ -91,7 +91,7 @@ def load_dataset_with_labels(subject: Subject):
     check_run_knows_its_dataset(config)
     try:
         config = dataclasses.replace(config, labels=kind, label_names=None)
-        pack = load_dataset(config, for_training=False)
+        pack = load_dataset(config)
     except ValueError as error:
         raise ValueError(str(error).replace("--labels", "--probe_labels")) from error
     if pack.labels is None:

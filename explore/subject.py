@@ -59,7 +59,7 @@ class Subject:
     def pack(self) -> Pack:
         """The images that the run was trained on, and the labels of `config.labels`."""
         check_run_knows_its_dataset(self.config)
-        return load_dataset(self.config, for_training=False)
+        return load_dataset(self.config)
 
     def choose_latents_of_samples(self, numbers: list[int]) -> tuple[np.ndarray, np.ndarray | None]:
         """z (N, z_dim) and y (N, y_dim), or None without labels, of the samples with these numbers.

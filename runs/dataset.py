@@ -13,19 +13,21 @@ from config.settings import FROM_ARRAY, IMPORTED, Config
 from data.identity import fingerprint_pixels
 from runs.find import find_runs_to_continue, read_all_runs, read_run, read_run_settings
 from runs.not_found import dataset_may_be_of_run
+from runs.progress import read_run_settings_before_flags
 
 
 def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = "") -> Config:
     """The settings, with what identifies `images` (N, H, W, C) uint8.
 
-    place: where they are, from `data.load`; "" for an array. Logs when a run's images have moved or
-    changed. Raises ValueError for other images from another place, and for another --holdout.
+    place: where they are, from `data.load`; "" for an array. Logs when a run's images have moved;
+    `warn_of_changed_images` logs when they have changed. Raises ValueError for other images from
+    another place, and for another --holdout.
     """
     fingerprint = fingerprint_pixels(images)
     run = _read_unless_damaged(read_run, config.run_dir, config.checkpoint_dir)
     if run and run.dataset_fingerprint and run.dataset != IMPORTED:
         _check_holdout_is_that_of_run(run, config)
-        _compare_with_dataset_of_run(run, images, fingerprint, place)
+        _compare_with_dataset_of_run(run, fingerprint, place)
         place = place or run.dataset_place
     earlier = _read_unless_damaged(read_run_settings, config.run_dir)  # also if it starts over
     first = earlier.first_dataset or earlier.dataset if earlier else config.dataset
@@ -45,16 +47,20 @@ def find_run_of_same_images(config: Config, given: dict, images: np.ndarray) -> 
     config: the run that `given` (name -> value) means. If it is new and the user did not name it, a
     run beside it may have the same images, (N, H, W, C) uint8. If that run's name comes from its
     dataset, the dataset was renamed or moved, and that run continues. If the user named that run,
-    the log only mentions it.
+    the log only mentions it; so it does if the user named the new run as that one was called.
     """
-    if given.get("out_name") or read_run_settings(config.run_dir):
+    if read_run_settings(config.run_dir):
         return config
 
-    fingerprint = fingerprint_pixels(images)
-    runs = find_runs_to_continue(config, given)
+    fingerprint, is_named = fingerprint_pixels(images), bool(given.get("out_name"))
+    # Each keeps its own name.
+    asked = {name: value for name, value in given.items() if name != "out_name"}
+    runs = find_runs_to_continue(config, asked)
     runs = [run for run in runs if run.dataset_fingerprint == fingerprint]
+    if is_named:
+        runs = [run for run in runs if _was_called(run, config.name)]
     unnamed = [run for run in runs if _has_default_name(run)]
-    if len(unnamed) == 1:
+    if len(unnamed) == 1 and not is_named:
         return unnamed[0]
     if runs:
         names, remedy = (
@@ -64,7 +70,7 @@ def find_run_of_same_images(config: Config, given: dict, images: np.ndarray) -> 
         have, other = ("has", "the other") if len(runs) == 1 else ("have", "one of them")
         text = "%s %s the same images. %s is a new run; to continue %s instead, add %s."
         logging.info(text, names, have, config.run_dir, other, remedy)
-    else:
+    elif not is_named:
         _mention_runs_of_another_size(config, given)
     return config
 
@@ -80,6 +86,11 @@ def _mention_runs_of_another_size(config: Config, given: dict) -> None:
             text = "%s is a new run, at %sx%s; to continue %s, at %sx%s, add --out_name=%s."
             both = config.run_dir, config.width, config.height, run.run_dir, run.width, run.height
             logging.info(text, *both, shlex.quote(run.name))
+
+
+def _was_called(run: Config, name: str) -> bool:
+    """Whether the run's folder had another name, `name`, when the run was last trained."""
+    return read_run_settings_before_flags(run).name == name != run.name
 
 
 def list_runs_that_may_have_dataset(config: Config, given: dict) -> list[Config]:
@@ -119,9 +130,7 @@ def _check_holdout_is_that_of_run(run: Config, config: Config) -> None:
         )
 
 
-def _compare_with_dataset_of_run(
-    run: Config, images: np.ndarray, fingerprint: str, place: str
-) -> None:
+def _compare_with_dataset_of_run(run: Config, fingerprint: str, place: str) -> None:
     before, is_same = run.dataset_place, fingerprint == run.dataset_fingerprint
     if is_same and place and place != before:
         text = "%s continues with the same images in another place: %s (before: %s)."
@@ -136,15 +145,27 @@ def _compare_with_dataset_of_run(
             f"A run keeps its own images: {run.run_dir} was trained on images {names[0]}. "
             f"Received: other images, from {names[1]}. Start another run with {remedy}."
         )
+
+
+def warn_of_changed_images(config: Config, count: int) -> None:
+    """Warns if the run's images, of which there are `count`, are others now in the same place.
+
+    config: as `take_dataset_into_settings` returns it. Call it once training can go on with them.
+    """
+    run = _read_unless_damaged(read_run, config.run_dir, config.checkpoint_dir)
+    if not run or run.dataset == IMPORTED:
+        return
+    if run.dataset_fingerprint in ("", config.dataset_fingerprint):
+        return
     logging.warning(
         "the images in %s have changed%s: %s continues with them, and keeps its epochs so far. To "
         "train anew on them, add --out_name=NAME.",
-        *(place, _describe_change_of_count(run, images), run.run_dir),
+        *(config.dataset_place, _describe_change_of_count(run, count), run.run_dir),
     )
 
 
-def _describe_change_of_count(run: Config, images: np.ndarray) -> str:
+def _describe_change_of_count(run: Config, count: int) -> str:
     """For example " (300 before, now 60)"; empty where the run does not know how many it had."""
     if run.holdout or not run.epoch_sizes:
         return ""
-    return f" ({run.epoch_sizes[-1]:,} before, now {len(images):,})"
+    return f" ({run.epoch_sizes[-1]:,} before, now {count:,})"

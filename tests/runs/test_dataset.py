@@ -10,9 +10,11 @@ from PIL import Image
 from program import is_one_line, run_here, tree
 
 from config.stored import write_config
-from runs.dataset import take_dataset_into_settings
+from data.labels import Labels
+from runs.dataset import find_run_of_same_images, take_dataset_into_settings, warn_of_changed_images
 from runs.find import read_run
 from runs.not_found import dataset_may_be_of_run
+from train import train_on_dataset
 
 
 @pytest.fixture
@@ -175,6 +177,62 @@ def test_a_renamed_run_stays_as_it_is_and_is_named(train_on, image_folder, tmp_p
     assert tree(out / "kept") == kept
     assert train_on("--dataset=faces", "--nocrop")[0] == 0  # the new run continues on its own
     assert tree(out / "kept") == kept
+
+
+@pytest.fixture
+def begun(tiny):
+    """A factory of runs that have the settings of a trained one, but no networks."""
+
+    def begin(images, **changes):
+        config = take_dataset_into_settings(tiny(**changes).resolve(), images, "/images")
+        config.checkpoint_path.mkdir(parents=True)
+        (config.checkpoint_path / "step-1.index").touch()
+        write_config(config)
+        return config
+
+    return begin
+
+
+def test_a_run_that_was_called_like_the_new_one_is_mentioned(begun, photos, messages):
+    images = photos(5, 16, 16)
+    two = begun(images, out_name="two")
+    begun(images, out_name="three")
+    given = {"out_dir": two.out_dir, "out_name": "two", "dataset": two.dataset}
+    two.run_dir.rename(two.run_dir.with_name("renamed"))
+    assert find_run_of_same_images(two, given, images) == two
+    renamed, new = two.run_dir.with_name("renamed"), two.run_dir
+    line = f"{renamed} has the same images. {new} is a new run; to continue the other instead, add"
+    assert messages == [f"{line} --out_name=renamed."]
+    assert find_run_of_same_images(two, given, images[:4]) == two
+    assert len(messages) == 1
+
+
+def test_a_refusal_comes_without_warnings(begun, photos, messages):
+    images = photos(5, 16, 16)
+    run = begun(images, batch_size=8)
+    with pytest.raises(ValueError, match=r"^A run keeps its own images"):
+        train_on_dataset(run, images[:4], None, place="/elsewhere")
+
+    names = ("a", "b", "c")
+    labelled = begun(images, out_name="labelled", labels="folder", label_names=names)
+    for others, remedy in (
+        (("a", "b", "c", "wolf"), "Take wolf out of the dataset, or start another run"),
+        (("a", "c"), "Bring b back into the dataset, or start another run"),
+        (("A", "b", "c"), "Give them their old names, or start another run"),
+    ):
+        y = np.eye(len(others), dtype=np.float32)[[0, 1, 0, 1]]
+        with pytest.raises(ValueError, match=rf"^The labels are fixed .* {remedy}"):
+            train_on_dataset(labelled, images[:4], Labels(others, y), place="/images")
+    assert messages == []
+
+
+def test_changed_images_are_told_with_their_number(begun, photos, messages):
+    images = photos(5, 16, 16)
+    run = begun(images, epoch_sizes=(0, 5))
+    warn_of_changed_images(run, 5)
+    assert messages == []
+    warn_of_changed_images(take_dataset_into_settings(run, images[:4], "/images"), 4)
+    assert messages[0].startswith("the images in /images have changed (5 before, now 4): ")
 
 
 @pytest.mark.parametrize("flag", ["--sample_dir", "--checkpoint_dir"])
