@@ -24,6 +24,7 @@ BARE_VALUES = {"evaluate": "default", "explore": "list", "export": "saved_model"
 EVALUATE_FILES = ("features", "inception", "fid_stats")
 EXPLORE_FLAGS = ("walk_seeds", "arithmetic", "turn", "forget", "probe_labels", "image", "mask")
 EXPLORE_CHOICES = (*EXPLORE_FLAGS, "label")  # which other actions read, too
+CHECKPOINT_ACTIONS = ("sample", "visualize", "evaluate", "export", "freeze", "explore")
 # Flags with files that are read: one, or several separated by commas.
 FILE_FLAGS = ("config", *EVALUATE_FILES, "forget", "image", "mask")
 REMOTE_WEIGHTS = ("http", "https", "hf")  # what --import_weights fetches itself
@@ -428,7 +429,8 @@ def _check_action_flags(wanted: set[str]) -> None:
             "Try --evaluate_samples=10000."
         )
     _check_label_flags(draws=bool(wanted & {"sample", "visualize", "explore"}))
-    _check_flags_need_action(EVALUATE_FILES, "evaluate", wanted)
+    _check_flags_need_action(("evaluate_samples", *EVALUATE_FILES), "evaluate", wanted)
+    _check_checkpoint_flag(wanted)
     _check_flags_need_action(EXPLORE_FLAGS, "explore", wanted)
     _check_flags_need_action(("export_dtype",), "export", wanted)
     if FLAGS.open and not wanted & {"export", "report"}:
@@ -455,9 +457,20 @@ def _check_action_flags(wanted: set[str]) -> None:
 def _check_flags_need_action(names: tuple[str, ...], action: str, wanted: set[str]) -> None:
     """Raises ValueError for one of the flags `names` without their action."""
     given = [name for name in names if _is_typed_flag_value(FLAGS[name].value)]
+    given = [name for name in given if FLAGS[name].present]  # else it is the default
     if given and action not in wanted:
         raise ValueError(
             f"--{given[0]} needs --{action}. Received: no --{action}. Add it, or drop --{given[0]}."
+        )
+
+
+def _check_checkpoint_flag(wanted: set[str]) -> None:
+    """Raises ValueError for --checkpoint without an action that reads one of the user's choice."""
+    if FLAGS["checkpoint"].present and not wanted & {*CHECKPOINT_ACTIONS}:
+        raise ValueError(
+            "--checkpoint needs --sample, --visualize, --evaluate, --export, --freeze or "
+            f"--explore. Received: only --checkpoint={FLAGS.checkpoint}. Add one of them, or drop "
+            "--checkpoint."
         )
 
 

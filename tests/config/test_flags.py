@@ -161,6 +161,11 @@ def test_export_alone_is_the_saved_model(arguments, formats):
             "--open opens what --export=page or --report writes. Received: ",
         ),
         (
+            ["--out_name=x", "--evaluate_samples=50"],
+            "--evaluate_samples needs --evaluate. Received",
+        ),
+        (["--train", "--checkpoint=best"], "--checkpoint needs --sample, --visualize, --evaluate"),
+        (
             ["--train", "--label=3"],
             "--label needs --sample, --visualize or --explore. Received: only --label=3. "
             "Add --sample=64, or to train with labels use --labels=own.",
