@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import os
 import re
+import shlex
 import types
 import typing
 from collections.abc import Iterable
@@ -323,7 +324,8 @@ def _check_out_name_setting(config) -> None:
     if name and (Path(name).name != name or name == ".."):
         folder, plain = shorten_for_error(str(Path(name).parent)), Path(name).name
         split = plain not in ("", "..") and len(name) < SHOWN_CHARACTERS
-        remedy = f"Try --out_dir={folder} --out_name={plain}." if split else "Pick another."
+        places = shlex.join([f"--out_dir={folder}", f"--out_name={plain}"])
+        remedy = f"Try {places}." if split else "Pick another."
         raise ValueError(
             "--out_name must be a plain name, without folders. "
             f"Received: {shorten_for_error(name)}. {remedy}"

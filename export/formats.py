@@ -71,7 +71,7 @@ FORMATS = {
         package="safetensors",
     ),
     "page": Format(
-        what="the page", file="page.html", load="open {path} in any browser", draws_alone=True
+        what="the page", file="page.html", load="open {quoted} in any browser", draws_alone=True
     ),
     "hub": Format(
         what="the folder for a model hub",

@@ -45,6 +45,11 @@ from config.settings import SETTINGS, Config
             "--out_name must be a plain name, without folders. Received: a/b. "
             "Try --out_dir=a --out_name=b.",
         ),
+        (
+            {"out_name": "a b/c"},
+            "--out_name must be a plain name, without folders. Received: a b/c. "
+            "Try '--out_dir=a b' --out_name=c.",
+        ),
         ({"out_name": " "}, "--out_name must be a name. Received: spaces. Leave it out."),
         (
             {"eval_freq": 0, "on_collapse": "stop"},
