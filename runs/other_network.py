@@ -7,6 +7,7 @@ from config.settings import NETWORK_SETTINGS, Config
 from kernels.resize import RESIZED_KERNEL
 from runs.progress import read_run_settings_before_flags
 
+LABELS = "labels"  # in what shapes show: how many there are
 Shapes = dict[str, tuple[int, ...]]  # of variables, by paths such as generator/conv1/kernel
 
 
@@ -27,11 +28,26 @@ def describe_other_network(found: Shapes, expected: Shapes) -> str:
 def _list_flags_unlike_checkpoint(found: dict, expected: dict) -> str:
     """For example "--z_dim=50 (here 100), --bias=True (here False)"."""
     names = [name for name in found if name in expected and found[name] != expected[name]]
-    return ", ".join(f"--{name}={found[name]} (here {expected[name]})" for name in names)
+    return ", ".join(
+        _spell_other_label_count(found[name], expected[name])
+        if name == LABELS
+        else f"--{name}={found[name]} (here {expected[name]})"
+        for name in names
+    )
+
+
+def _spell_other_label_count(count: int, here: int) -> str:
+    """Shapes show how many labels there are, but not whether --labels was folder, own or names."""
+    if not count:
+        return f"--labels=none (here {here} labels)"
+    way = "--labels=folder or what they were trained with"
+    return f"{count} labels, from {way} (here {here or 'none'})"
 
 
 def infer_flags_from_checkpoint_shapes(shapes: Shapes) -> dict:
-    """The settings that the shapes of a run's variables imply, name -> value."""
+    """The settings that the shapes of a run's variables imply, name -> value; of the labels, their
+    number.
+    """
     kernels = [path for path in shapes if re.fullmatch(r"generator/conv\d+/kernel", path)]
     if not kernels or "generator/stem/kernel" not in shapes:
         return {}
@@ -45,7 +61,9 @@ def infer_flags_from_checkpoint_shapes(shapes: Shapes) -> dict:
         other = "batch" if "discriminator/norm2/gamma" in shapes else "none"
         flags["d_norm"] = "spectral" if is_spectral else other
     with_labels = "generator/fc/kernel" in shapes
-    flags["labels"] = "own" if with_labels else "none"
+    flags[LABELS] = 0
+    if with_labels:  # they are joined to the features that enter the stem
+        flags[LABELS] = shapes["generator/stem/kernel"][0] - shapes["generator/fc/kernel"][1]
     if with_labels and "discriminator/logits/kernel" in shapes:
         has_embedding = "discriminator/embedding/kernel" in shapes
         flags["d_labels"] = "projection" if has_embedding else "concat"

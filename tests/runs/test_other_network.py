@@ -12,6 +12,8 @@ from runs.other_network import (
     infer_flags_from_checkpoint_shapes,
 )
 
+TWO_LABELS = "2 labels, from --labels=folder or what they were trained with"
+
 
 def shapes_of(config, *kinds):
     networks = [kind(config.network_config()) for kind in kinds or (Generator, Discriminator)]
@@ -42,11 +44,11 @@ def test_the_same_network_does_not_differ_nor_does_a_part_of_it(tiny):
         ({"z_dim": 9, "kernel_size": 4}, "--kernel_size=4 (here 5), --z_dim=9 (here 8)"),
         (
             {"stem_width": 48, "z_dim": 9, "labels": "own", "label_names": ("a", "b")},
-            "--labels=own (here none), --z_dim=9 (here 8), --stem_width=48 (here 32)",
+            f"{TWO_LABELS} (here none), --z_dim=9 (here 8), --stem_width=48 (here 32)",
         ),
         ({"d_norm": "spectral"}, "--d_norm=spectral (here batch)"),
         ({"d_norm": "none"}, "--d_norm=none (here batch)"),
-        ({"labels": "own", "label_names": ("a", "b")}, "--labels=own (here none)"),
+        ({"labels": "own", "label_names": ("a", "b")}, f"{TWO_LABELS} (here none)"),
         ({"upsample": "resize"}, "--upsample=resize (here transpose)"),
         (
             {"upsample": "resize", "kernel_size": 4},
@@ -67,6 +69,15 @@ def test_the_flag_that_differs_is_named(tiny, changes, difference):
     assert describe_other_network(here, found) != ""
 
 
+def test_the_number_of_labels_is_told(tiny):
+    none, two, three = (
+        shapes_of(tiny(labels="own", label_names=names) if names else tiny())
+        for names in ("", ("a", "b"), ("a", "b", "c"))
+    )
+    assert describe_other_network(two, three) == f"{TWO_LABELS} (here 3)"
+    assert describe_other_network(none, three) == "--labels=none (here 3 labels)"
+
+
 def test_two_ways_to_take_labels_are_told_apart(tiny):
     labels = {"labels": "own", "label_names": ("a", "b")}
     found, here = (shapes_of(tiny(**labels, d_labels=way)) for way in ("projection", "concat"))
@@ -76,7 +87,7 @@ def test_two_ways_to_take_labels_are_told_apart(tiny):
 def test_what_the_shapes_show_is_what_the_settings_say(tiny):
     config = tiny()
     flags = infer_flags_from_checkpoint_shapes(shapes_of(config, Generator))
-    settings = dataclasses.asdict(config.resolve())
+    settings = dataclasses.asdict(config.resolve()) | {"labels": 0}
     assert flags == {name: settings[name] for name in flags}
     assert len(flags) == 9
     assert infer_flags_from_checkpoint_shapes(shapes_of(config, Discriminator)) == {}
