@@ -515,6 +515,7 @@ def test_a_run_keeps_its_kernel_forms_and_goes_on_bit_equal(tiny, images, monkey
     monkeypatch.setattr(convolution, "PRODUCTS", every)
     monkeypatch.setattr(devices, "_read_cpu_flags", lambda: {"amx_bf16"})
     settings = PRESETS["modern"] | {"stem_width": 32, "batch_size": 8, "steps": 6}
+    settings |= {"mixed_precision": "bfloat16"}
     straight = train(tiny(out_name="straight", **settings), images)
     plain = train(tiny(out_name="plain", **settings, kernel_forms="plain"), images)
     assert (straight.kernel_forms, plain.kernel_forms) == ("products", "plain")
