@@ -526,7 +526,8 @@ class Config:
         "auto",
         TRAINING,
         "how convolutions of small maps are computed while training: plainly, or as matrix "
-        "products, whose last bits differ; auto: products on a CPU with a matrix unit (AMX)",
+        "products, whose last bits differ; auto: products in bfloat16 on a CPU with a matrix unit "
+        "(AMX), else plainly",
         choices=("auto", "plain", "products"),
     )
     jit: str = declare_setting(

@@ -49,8 +49,7 @@ def load_small_images(config: Config) -> Pack:
     check_run_knows_its_dataset(config)
     size = {"output_height": SIDE, "output_width": SIDE, "c_dim": 3}
     derived = {"blocks": None, "g_widths": None, "d_widths": None, "labels": "none"}
-    config = dataclasses.replace(config, **size, **derived, label_names=None)
-    return load_dataset(config)
+    return load_dataset(dataclasses.replace(config, **size, **derived, label_names=None))
 
 
 def write_list_of_duplicates(names: list[str], groups: dict[int, list[int]]) -> list[str]:

@@ -90,8 +90,7 @@ def load_dataset_with_labels(subject: Subject):
         return subject.pack, subject.pack.labels
     check_run_knows_its_dataset(config)
     try:
-        config = dataclasses.replace(config, labels=kind, label_names=None)
-        pack = load_dataset(config)
+        pack = load_dataset(dataclasses.replace(config, labels=kind, label_names=None))
     except ValueError as error:
         raise ValueError(str(error).replace("--labels", "--probe_labels")) from error
     if pack.labels is None:

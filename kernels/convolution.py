@@ -115,7 +115,7 @@ def _pad_conv_maps(x, kernel_size, padding):
 def _shrink_maps_by_conv(x, kernel, padding):
     """x (B, H, W, inputs), kernel (k, k, inputs, outputs) -> (B, h, w, outputs)."""
     positions = -(-x.shape[1] // STRIDE) * -(-x.shape[2] // STRIDE)
-    if _multiplies("shrink", positions, kernel.shape[3]):
+    if _multiplies("shrink", positions, *kernel.shape[2:]):
         return shrink_maps_by_product(x, kernel, _list_pads(x.shape[1:3], kernel.shape[0], padding))
 
     if padding == "same":
@@ -131,7 +131,7 @@ def _enlarge_maps_by_conv(x, kernel, size, padding):
     outputs, batch = kernel.shape[2], tf.shape(x)[0]
     if outputs <= FEW_CHANNELS and convolves_on_cpu():
         return _enlarge_maps_by_subpixel_conv(x, kernel, size, padding)
-    if _multiplies("enlarge", x.shape[1] * x.shape[2], kernel.shape[3]):
+    if _multiplies("enlarge", x.shape[1] * x.shape[2], *kernel.shape[2:]):
         pads = _list_pads(size, kernel.shape[0], padding)
         return enlarge_maps_by_product(x, kernel, size, pads)
 
@@ -191,7 +191,7 @@ def _split_kernel_into_subpixels(kernel):
 def _compute_kernel_gradient(x, dy, kernel_size, padding):
     """x (B, H, W, inputs), dy (B, h, w, outputs) -> (k, k, inputs, outputs)."""
     positions = dy.shape[1] * dy.shape[2]
-    if _multiplies("correlate", positions, dy.shape[-1]):
+    if _multiplies("correlate", positions, x.shape[-1], dy.shape[-1]):
         pads = _list_pads(x.shape[1:3], kernel_size, padding)
         return correlate_maps_by_product(x, dy, kernel_size, pads)
     if positions <= SMALL_MAP and convolves_on_cpu():
@@ -244,18 +244,20 @@ def use_kernel_forms(forms: str):
         _kernel_forms.reset(token)
 
 
-def is_faster_as_product(operation: str, positions: int, channels: int) -> bool:
+def is_faster_as_product(operation: str, positions: int, inputs: int, outputs: int) -> bool:
     """Whether "products" computes a layer's `operation` as a matrix product.
 
-    operation: shrink, enlarge or correlate. positions, channels: of the layer's small maps.
+    operation: shrink, enlarge or correlate. positions: of the layer's small maps. inputs, outputs:
+    channels of its large and of its small maps. To few channels, sub-pixels enlarge.
     """
     least_channels, for_each_position = PRODUCTS[operation]
-    return channels >= max(least_channels, for_each_position * positions)
+    is_by_subpixels = operation == "enlarge" and inputs <= FEW_CHANNELS
+    return not is_by_subpixels and outputs >= max(least_channels, for_each_position * positions)
 
 
-def _multiplies(operation: str, positions: int, channels: int) -> bool:
+def _multiplies(operation: str, positions: int, inputs: int, outputs: int) -> bool:
     is_used = _kernel_forms.get() == "products" and convolves_on_cpu()
-    return is_used and is_faster_as_product(operation, positions, channels)
+    return is_used and is_faster_as_product(operation, positions, inputs, outputs)
 
 
 def convolves_on_cpu() -> bool:

@@ -123,14 +123,12 @@ def list_products_of_layer(layer: LayerCost) -> list[str]:
     """Which operations of a layer's training are matrix products: forward, backward, kernel."""
     if not layer.kernel:
         return []
-    small = min(layer.inputs, layer.output)
+    small, large = sorted((layer.inputs, layer.output))
     forward, backward = ("shrink", "enlarge") if small == layer.output else ("enlarge", "shrink")
     operations = {"forward": forward, "backward": backward, "gradient of the kernel": "correlate"}
-    positions, channels = math.prod(small[:-1]), small[-1]
+    shape = math.prod(small[:-1]), large[-1], small[-1]
     return [
-        name
-        for name, operation in operations.items()
-        if is_faster_as_product(operation, positions, channels)
+        name for name, operation in operations.items() if is_faster_as_product(operation, *shape)
     ]
 
 

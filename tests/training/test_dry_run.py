@@ -66,6 +66,9 @@ def test_it_tells_which_layers_are_matrix_products():
         "         discriminator's conv3: gradient of the kernel\n"
         "         discriminator's conv4: forward, backward, gradient of the kernel"
     )
+    tiny = dataclasses.replace(config, output_height=8, d_widths=None)  # one block: to pixels
+    told = describe_dry_run(tiny, Outlook(1000, 3, None))
+    assert "products generator's conv1: backward, gradient of the kernel\n" in told
     plain = dataclasses.replace(config, kernel_forms="plain")
     assert "products gen" not in describe_dry_run(plain, Outlook(1000, 3, None))
 
