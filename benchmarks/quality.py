@@ -47,6 +47,8 @@ SHOWN = {  # metric -> its name in the tables; the others are only in the file
     "checkerboard_rows": "checkerboard: rows",
     "checkerboard_columns": "columns",
     "checkerboard_diagonal": "diagonal",
+    "memorisation_features": "memorisation",
+    "memorisation_features_p": "p",
     "modes": "modes",
     "modes_kl": "reverse KL",
 }
@@ -85,7 +87,9 @@ DATASETS = {
     "faces32": Dataset(f"{FACES} --output_height 32 --holdout 0.25", IMAGES),
     "faces64": Dataset(f"{FACES} --output_height 64 --holdout 0.25", IMAGES),
     "small": Dataset(
-        f"{FACES} --output_height 32 --holdout 0.5 --train_size 2000", IMAGES, "faces32"
+        f"{FACES} --output_height 32 --holdout 0.5 --train_size 2000",
+        {"swd,frechet,coverage,checkerboard,memorisation": 1000},
+        "faces32",
     ),
     "robots": Dataset(
         "--dataset robots.zip --output_height 32 --stem_width 128 --holdout 0.33", IMAGES, "faces32"

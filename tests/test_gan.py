@@ -153,7 +153,9 @@ def trained(dcgan, step):
             marks=pytest.mark.slow,
         ),
         # Batch norm of units amplifies rounding errors: from 1e-7 to 1e-3 in ten steps.
-        (LABELLED | {"steps": 3, "batch_size": 64, "g_updates": 1}, 1e-4),
+        pytest.param(
+            LABELLED | {"steps": 3, "batch_size": 64, "g_updates": 1}, 1e-4, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_ten_fast_steps_are_ten_plain_ones(settings, tolerance, tiny, monkeypatch):
@@ -171,10 +173,8 @@ def test_ten_fast_steps_are_ten_plain_ones(settings, tolerance, tiny, monkeypatc
         assert apart.max() < 5 * tolerance, name
 
 
-@pytest.mark.parametrize(
-    ("precision", "tolerance"),
-    [("bfloat16", 0.03), pytest.param("float16", 0.005, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.03), ("float16", 0.005)])
 def test_five_fast_steps_in_low_precision(precision, tolerance, tiny, monkeypatch):
     """The two ways round differently: the losses stay within `tolerance`."""
 
@@ -193,6 +193,7 @@ def test_five_fast_steps_in_low_precision(precision, tolerance, tiny, monkeypatc
     np.testing.assert_allclose(losses, plain_losses, rtol=tolerance)
 
 
+@pytest.mark.slow
 def test_ten_steps_by_products_are_ten_plain_ones(tiny, monkeypatch):
     every = dict.fromkeys(convolution.PRODUCTS, (1, 0))
     monkeypatch.setattr(convolution, "PRODUCTS", every)
@@ -353,7 +354,7 @@ def test_dropout_does_not_change_what_the_discriminator_says_outside_training(ti
     np.testing.assert_array_equal(plain(images), dropping(images))
 
 
-@pytest.mark.parametrize("preset", ["paper", "tutorial"])
+@pytest.mark.parametrize("preset", ["paper", pytest.param("tutorial", marks=pytest.mark.slow)])
 def test_presets_train_eager_and_compiled_alike(preset, tiny):
     settings = {k: v for k, v in PRESETS[preset].items() if k not in ("stem_width", "batch_size")}
     config = tiny(**settings)

@@ -30,7 +30,7 @@ def test_exactly_n_images_a_grid_and_their_latents(count, trained):
     np.testing.assert_array_equal(iio.imread(folder / "grid.png"), arrange_image_grid(images))
 
 
-@pytest.mark.parametrize("c_dim", [1, 3, 4])
+@pytest.mark.parametrize("c_dim", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 4))])
 def test_same_seed_same_bytes_and_the_first_do_not_depend_on_n(c_dim, trained):
     config = trained(c_dim=c_dim)
     few, again = tree(sample(config, 3)), tree(sample(config, 3))

@@ -54,7 +54,10 @@ def test_1_is_a_row_an_axis_from_end_to_end(z_dist, low, high, trained):
 
 
 # Writing a GIF in colour takes ten times as long as in gray, so colour gets few axes.
-@pytest.mark.parametrize(("option", "c_dim", "z_dim"), [("2", 1, 18), ("3", 3, 2), ("4", 4, 18)])
+@pytest.mark.parametrize(
+    ("option", "c_dim", "z_dim"),
+    [("2", 1, 18), ("3", 3, 2), pytest.param("4", 4, 18, marks=pytest.mark.slow)],
+)
 def test_gifs_go_there_and_back(option, c_dim, z_dim, trained):
     folder = visualize(trained(c_dim=c_dim, z_dim=z_dim), option)
     names = sorted(path.name for path in folder.glob("*.gif"))

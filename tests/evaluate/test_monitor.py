@@ -92,6 +92,7 @@ def test_it_is_due_at_its_steps_or_seldom(tiny, images, trained):
     assert seldom.is_evaluation_due(401, is_last=True)
 
 
+@pytest.mark.slow
 def test_the_scores_order_what_the_eye_orders(tiny, images, trained):
     monitor = Monitor(tiny(eval_freq=None), images, Sampler(trained()))
     found = {}

@@ -100,6 +100,7 @@ def cut(findings, row, image):
     return tile[::scale, ::scale]
 
 
+@pytest.mark.slow
 def test_a_search_never_returns_worse_than_its_best_candidate(vivid, generated, monkeypatch):
     config = vivid()
     path, _ = generated(config)

@@ -50,6 +50,7 @@ def test_plain_tensorflow_draws_the_pixels_of_sample(trained, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_the_graph_does_not_depend_on_the_machine(trained, tmp_path, monkeypatch):
     """A machine with a GPU would choose other convolutions; its export has those of a CPU."""
     source = restore_source(trained, "last")
@@ -154,6 +155,7 @@ def test_with_labels_every_signature_takes_y(tiny, tmp_path, statistics):
     assert "exactly one 1" in card["y"]
 
 
+@pytest.mark.slow
 def test_with_the_statistics_of_the_batch_one_image_is_not_its_own_batch(tiny):
     """Alone, it would be normalised to uniform gray."""
     config = tiny(bn_statistics="batch").resolve()

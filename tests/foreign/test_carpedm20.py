@@ -24,7 +24,9 @@ from model import Discriminator, Generator
 from runs.checkpoints import Checkpoints
 
 
-@pytest.mark.parametrize(("side", "channels", "flag"), [(64, 3, None), (50, 1, 50)])
+@pytest.mark.parametrize(
+    ("side", "channels", "flag"), [(64, 3, None), pytest.param(50, 1, 50, marks=pytest.mark.slow)]
+)
 def test_carpedm20_draws_the_same_pixels(tmp_path, side, channels, flag):
     def build(z, images, rng):
         return unconditional(z, images, rng, side=side, channels=channels)

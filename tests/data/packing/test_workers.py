@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import data.packing.pack
 from data.packing.decode import Geometry
@@ -49,6 +50,7 @@ def test_where_no_process_can_be_started_threads_do_the_work(jpegs, tmp_path, mo
     assert len(pack.images) == 144
 
 
+@pytest.mark.slow
 def test_a_script_without_a_main_guard_packs(jpegs, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
