@@ -72,7 +72,7 @@ class Sampler:
         Raises ValueError unless seed and count are whole numbers from 0 to MAX_COUNT, and for more
         images than there is memory for.
         """
-        for name, number in (("seed", seed), ("count", count)):
+        for name, number, usual in (("seed", seed, 0), ("count", count, 64)):
             if not isinstance(number, int | np.integer):
                 raise ValueError(
                     f"{name} must be a whole number. Received: {number!r}. Give an int."
@@ -80,7 +80,7 @@ class Sampler:
             if not 0 <= number <= MAX_COUNT:
                 raise ValueError(
                     f"{name} must be at least 0 and at most {MAX_COUNT}. "
-                    f"Received: {shorten_for_error(str(number))}. Try {name}=64."
+                    f"Received: {shorten_for_error(str(number))}. Try {name}={usual}."
                 )
         self._check_memory_for_latents(
             count, COPIES_OF_IMAGES * math.prod(self.generator.config.image_shape)

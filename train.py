@@ -141,7 +141,6 @@ def train_on_dataset(
         labels = take_training_labels(config, labels, len(images))
         config = take_dataset_into_settings(config.resolve(), images, place)
         config = give_run_an_id(complete_training_settings_from_data(config, images, labels))
-        warn_of_changed_images(config, len(images))
         warn_of_small_dataset(config.batch_size, len(images))
         config = keep_images_per_step_of_checkpoints(settle_replicas(config))
         set_tensorflow_options_for_training(config)
@@ -246,6 +245,7 @@ def train_or_raise_divergence(
         announce_complete_training(config, start, epochs=epochs)
         return config
 
+    warn_of_changed_images(config, len(images))
     announce_change_of_step_size(config, progress, count)
     announce_changed_settings(config, read_run_settings_before_flags(config))
     keep_run_metrics_of_lost_checkpoints(config, start)

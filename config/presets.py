@@ -2,6 +2,8 @@
 newer methods.
 """
 
+import difflib
+
 from config.catalog import MNIST, NAMED_SETS, canonicalize_dataset_name
 from config.settings import OWN_LABELS, Config
 
@@ -72,8 +74,10 @@ def apply_preset(settings: dict) -> dict:
     settings = dict(settings)
     preset = settings.pop("preset", None) or "reference"
     if not isinstance(preset, str) or preset not in PRESETS:
+        nearest = difflib.get_close_matches(preset, PRESETS, 1) if isinstance(preset, str) else []
+        remedy = f"Did you mean {nearest[0]}?" if nearest else "Leave it out."
         raise ValueError(
-            f"--preset must be one of {', '.join(PRESETS)}. Received: {preset}. Leave it out."
+            f"--preset must be one of {', '.join(PRESETS)}. Received: {preset}. {remedy}"
         )
 
     defaults = PRESETS[preset] | _choose_dataset_preset(settings, preset)

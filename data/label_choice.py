@@ -112,5 +112,5 @@ def _suggest_label(config: Config, name: str) -> str:
         return "Every image of this run has a class: leave out --label to draw all classes in turn."
     known = {known.lower(): known for known in config.label_names}
     begun = [one for one in known if name and one.startswith(name)]
-    nearest = begun or difflib.get_close_matches(name, known, 1)
+    nearest = begun or ([] if name.isdecimal() else difflib.get_close_matches(name, known, 1))
     return f"Did you mean {known[nearest[0]]}?" if nearest else "Pick one or more."

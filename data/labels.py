@@ -60,10 +60,16 @@ def _read_labels_of_kind(config: Config, source: Source, files: Sequence[str]) -
 
 def _read_own_labels(source: Source, files: Sequence[str]) -> Labels:
     if source.labels is None:
+        is_array = PurePath(source.place).suffix == ".npy"
+        remedy = (
+            "Save images and labels together, with np.savez, as an .npz"
+            if is_array
+            else "Try --labels=folder for one class per folder, attributes such as "
+            "--labels=Smiling for CelebA"
+        )
         raise ValueError(
             "--labels=own needs a dataset that comes with labels. "
-            f"Received: {source.place}. Try --labels=folder for one class per folder, attributes "
-            "such as --labels=Smiling for CelebA, or --labels=none."
+            f"Received: {source.place}. {remedy}, or --labels=none."
         )
     names, classes = source.labels()
     return encode_dataset_classes_one_hot(names, _select_label_rows(classes, files))

@@ -15,6 +15,12 @@ from runs.find import find_runs_to_continue, read_all_runs, read_run, read_run_s
 from runs.not_found import dataset_may_be_of_run
 from runs.progress import read_run_settings_before_flags
 
+# What decides which images of a dataset are trained on, and how they are cropped.
+IMAGE_SETTINGS = (
+    *("input_fname_pattern", "input_height", "input_width", "crop"),
+    *("train_size", "exclude"),
+)
+
 
 def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = "") -> Config:
     """The settings, with what identifies `images` (N, H, W, C) uint8.
@@ -25,20 +31,28 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
     """
     fingerprint = fingerprint_pixels(images)
     run = _read_unless_damaged(read_run, config.run_dir, config.checkpoint_dir)
+    dataset = config.dataset if place else FROM_ARRAY
+    if run and not place and run.dataset != IMPORTED:
+        dataset = run.dataset  # with the same images: the settings need not name those of an array
     if run and run.dataset_fingerprint and run.dataset != IMPORTED:
         _check_holdout_is_that_of_run(run, config)
         _compare_with_dataset_of_run(run, fingerprint, place)
         place = place or run.dataset_place
     earlier = _read_unless_damaged(read_run_settings, config.run_dir)  # also if it starts over
-    first = earlier.first_dataset or earlier.dataset if earlier else config.dataset
-    has_dataset = place or (run and run.dataset not in (FROM_ARRAY, IMPORTED))
     return dataclasses.replace(
         config,
-        dataset=config.dataset if has_dataset else FROM_ARRAY,
-        first_dataset=first,
+        dataset=dataset,
+        first_dataset=_choose_first_dataset(earlier, dataset),
         dataset_place=place,
         dataset_fingerprint=fingerprint,
     )
+
+
+def _choose_first_dataset(earlier: Config | None, dataset: str) -> str:
+    """The --dataset that the run in this place began with; `earlier`: its settings so far."""
+    if earlier is None or earlier.dataset == FROM_ARRAY:  # older runs of arrays name a default
+        return dataset
+    return earlier.first_dataset or earlier.dataset
 
 
 def find_run_of_same_images(config: Config, given: dict, images: np.ndarray) -> Config:
@@ -150,22 +164,32 @@ def _compare_with_dataset_of_run(run: Config, fingerprint: str, place: str) -> N
 def warn_of_changed_images(config: Config, count: int) -> None:
     """Warns if the run's images, of which there are `count`, are others now in the same place.
 
-    config: as `take_dataset_into_settings` returns it. Call it once training can go on with them.
+    config: as `take_dataset_into_settings` returns it. Call it before config.json is written again.
     """
     run = _read_unless_damaged(read_run, config.run_dir, config.checkpoint_dir)
     if not run or run.dataset == IMPORTED:
         return
     if run.dataset_fingerprint in ("", config.dataset_fingerprint):
         return
+    changed = ", ".join(
+        f"--{name}={getattr(config, name)}"
+        for name in IMAGE_SETTINGS
+        if getattr(config, name) != getattr(run, name)
+    )
+    what = (
+        f"{changed} gives {run.run_dir} other images"
+        if changed
+        else f"the images in {config.dataset_place} have changed"
+    )
     logging.warning(
-        "the images in %s have changed%s: %s continues with them, and keeps its epochs so far. To "
-        "train anew on them, add --out_name=NAME.",
-        *(config.dataset_place, _describe_change_of_count(run, count), run.run_dir),
+        "%s%s: %s continues with them, and keeps its epochs so far. To train anew on them, add "
+        "--out_name=NAME.",
+        *(what, _describe_change_of_count(run, count), "it" if changed else run.run_dir),
     )
 
 
 def _describe_change_of_count(run: Config, count: int) -> str:
-    """For example " (300 before, now 60)"; empty where the run does not know how many it had."""
-    if run.holdout or not run.epoch_sizes:
+    """Such as " (300 before, now 60)"; empty if they are as many, or the run does not know."""
+    if run.holdout or not run.epoch_sizes or run.epoch_sizes[-1] == count:
         return ""
     return f" ({run.epoch_sizes[-1]:,} before, now {count:,})"

@@ -30,12 +30,14 @@ from runs.not_found import (
     dataset_may_be_of_run,
     explain_missing_run,
     explain_mistyped_run,
+    explain_run_without_checkpoint,
     has_other_place,
     is_place_of_run,
     list_runs_that_fit,
     suggest_label_flag_for_run,
 )
 from runs.place import point_settings_to_run_folder
+from system.locks import find_lock_holder
 from system.text import join_names_for_error, shorten_for_error
 
 KEPT_SETTINGS_NAMED = 4  # of a run that starts over
@@ -191,7 +193,15 @@ def find_run_to_report(given: dict) -> Config:
     begun = read_run_settings(wanted.run_dir) if is_named else None
     if begun and _is_less_exact_than_others(begun, wanted, given):
         begun = None
-    return begun or read_run_settings(find_run(given).run_dir)
+    if begun:
+        return begun
+    try:
+        return read_run_settings(find_run(given).run_dir)
+    except ValueError:
+        fits = [] if given.get("out_name") else _list_begun_runs_that_fit(wanted, given)
+        if len(fits) != 1:
+            raise
+        return fits[0]
 
 
 def find_run_unless_dataset_is_enough(given: dict) -> Config | None:
@@ -316,10 +326,24 @@ def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
     fits = list_runs_that_fit(runs, wanted, given)
     if len(fits) == 1 and not wanted.out_name:
         return fits[0]
+    if not fits and not wanted.out_name:
+        for begun in _list_begun_runs_that_fit(wanted, given):
+            if find_lock_holder(begun.run_dir):
+                raise ValueError(explain_run_without_checkpoint(begun))
     if not runs:  # those whose checkpoints are away are not among them
         for folder in filter(is_run_folder, sorted(wanted.run_dir.parent.glob("*/"))):
             read_run(folder)
     raise ValueError(explain_missing_run(wanted, given, runs))
+
+
+def _list_begun_runs_that_fit(wanted: Config, given: dict) -> list[Config]:
+    """Like `list_runs_that_fit`, of the runs beside `wanted` that have no checkpoint."""
+    begun = {}
+    for path in sorted(wanted.run_dir.parent.glob("*/config.json")):
+        with contextlib.suppress(ValueError):  # damaged, or its checkpoints are away
+            if read_run(path.parent) is None:
+                begun[path.parent.name] = read_run_settings(path.parent)
+    return list_runs_that_fit(begun, wanted, given)
 
 
 def _is_less_exact_than_others(run: Config, wanted: Config, given: dict) -> bool:

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from config.catalog import NAMED_SETS
-from config.settings import Config
+from config.settings import FROM_ARRAY, Config
 from data.find import MissingDatasetError, NoImagesError
 from data.labels import LabelsError
 from runs.find import read_run
@@ -33,6 +33,11 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool):
         raise ValueError(_describe_gone_dataset(config, is_missing=is_missing)) from error
     except LabelsError as error:
         run = read_run(config.run_dir, config.checkpoint_dir)
+        if run is not None and run.dataset == FROM_ARRAY:
+            raise ValueError(
+                f"{run.run_dir} was trained from Python, with labels. Received: {config.dataset}, "
+                "without them. Continue from Python, or give images and labels in one .npz."
+            ) from error
         if run is None or not has_other_place(run, config.dataset):
             raise
         raise ValueError(

@@ -96,5 +96,7 @@ def test_what_was_given_is_not_changed():
 
 
 def test_an_unknown_preset_is_one_line():
-    with pytest.raises(ValueError, match=r"^--preset must be one of .*, modern\."):
+    with pytest.raises(ValueError, match=r"^--preset must be one of .*, modern\..* paper\?"):
         apply_preset({"preset": "papers"})
+    with pytest.raises(ValueError, match=r"Received: x\. Leave it out\."):
+        apply_preset({"preset": "x"})

@@ -64,6 +64,9 @@ def test_a_label_that_is_not_there_names_those_that_are(classes, attributes, tin
         encode_dataset_labels_by_name(classes(), "dog", 1)
     with pytest.raises(ValueError, match=r"Received: ants\. Did you mean ant\?"):
         encode_dataset_labels_by_name(classes(), "ants", 1)
+    digits = classes(label_names=tuple("0123456789"))
+    with pytest.raises(ValueError, match=r"Received: 12\. Pick one or more\."):
+        encode_dataset_labels_by_name(digits, "12", 1)
     with pytest.raises(ValueError, match=r"Received: None\. Every image of this run has a class: "):
         encode_dataset_labels_by_name(classes(), "None", 1)
     with pytest.raises(ValueError, match=r"^label must be text\. Received: \['ant'\]\. Write sev"):

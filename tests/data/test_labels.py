@@ -1,3 +1,4 @@
+import re
 import zipfile
 
 import numpy as np
@@ -98,6 +99,13 @@ def test_labels_of_a_dataset_that_has_none(tiny, image_folder):
     image_folder(2)
     with pytest.raises(ValueError, match=r"--labels=own needs a dataset that comes with labels\."):
         load_dataset(tiny(dataset="faces", labels="own"))
+
+
+def test_an_npy_file_has_no_labels_and_an_npz_may(tiny, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((4, 16, 16), np.uint8))
+    remedy = "Save images and labels together, with np.savez, as an .npz, or --labels=none."
+    with pytest.raises(ValueError, match=re.escape(remedy)):
+        load_dataset(tiny(dataset=str(tmp_path / "a.npy"), labels="own"))
 
 
 def test_the_digits_labels_are_scikit_learns(tiny):

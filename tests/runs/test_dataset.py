@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from program import is_one_line, run_here, tree
 
+from config.settings import FROM_ARRAY
 from config.stored import write_config
 from data.labels import Labels
 from runs.dataset import find_run_of_same_images, take_dataset_into_settings, warn_of_changed_images
@@ -233,6 +234,42 @@ def test_changed_images_are_told_with_their_number(begun, photos, messages):
     assert messages == []
     warn_of_changed_images(take_dataset_into_settings(run, images[:4], "/images"), 4)
     assert messages[0].startswith("the images in /images have changed (5 before, now 4): ")
+    warn_of_changed_images(take_dataset_into_settings(run, 255 - images, "/images"), 5)
+    assert messages[1].startswith(f"the images in /images have changed: {run.run_dir} continues")
+
+
+def test_a_flag_that_gives_other_images_is_named(begun, photos, messages):
+    """Nothing in the dataset's folder has changed."""
+    images = photos(5, 16, 16)
+    run = begun(images, epoch_sizes=(0, 5))
+    fewer = dataclasses.replace(run, train_size=4)
+    warn_of_changed_images(take_dataset_into_settings(fewer, images[:4], "/images"), 4)
+    cropped = dataclasses.replace(run, input_height=12)
+    warn_of_changed_images(take_dataset_into_settings(cropped, 255 - images, "/images"), 5)
+    goes_on = ": it continues with them, and keeps its epochs so far."
+    assert messages[0].startswith(
+        f"--train_size=4 gives {run.run_dir} other images (5 before, now 4){goes_on}"
+    )
+    assert messages[1].startswith(f"--input_height=12 gives {run.run_dir} other images{goes_on}")
+
+
+def test_a_run_of_arrays_and_files_in_turn_keeps_its_dataset(tiny, photos):
+    """Config's default dataset is none that an array came from."""
+    images = photos(5, 16, 16)
+    begun = take_dataset_into_settings(tiny(dataset="digits", out_name="run").resolve(), images)
+    begun.checkpoint_path.mkdir(parents=True)
+    (begun.checkpoint_path / "step-1.index").touch()
+    write_config(begun)
+    assert (begun.dataset, begun.first_dataset) == (FROM_ARRAY, FROM_ARRAY)
+    # As runs from before this were written.
+    write_config(dataclasses.replace(begun, first_dataset="digits"))
+
+    with_files = dataclasses.replace(begun, dataset="/a.npy")
+    write_config(take_dataset_into_settings(with_files, images, "/a.npy"))
+    again = take_dataset_into_settings(dataclasses.replace(begun, dataset="digits"), images)
+    assert (again.dataset, again.dataset_place) == ("/a.npy", "/a.npy")
+    assert dataset_may_be_of_run(again, "/a.npy")
+    assert not dataset_may_be_of_run(again, "digits")
 
 
 @pytest.mark.parametrize("flag", ["--sample_dir", "--checkpoint_dir"])

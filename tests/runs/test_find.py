@@ -314,6 +314,22 @@ def test_other_images_of_the_same_name_are_said_not_to_be_used(trained, messages
     assert len(messages) == count
 
 
+def test_a_run_without_a_checkpoint_is_found_by_its_dataset(known, held, tiny):
+    """Once for a report, and to say that it is being trained: the fixture holds out/run."""
+    other = known(dataset="robots", out_name="robots")
+    begun = tiny(dataset="cats", out_name="run", out_dir=str(other.run_dir.parent)).resolve()
+    write_config(begun)
+    given = {"out_dir": other.out_dir, "dataset": "cats"}
+    assert find_run_to_report(given) == begun
+    line = rf"^{begun.run_dir} has no checkpoint yet: process {held.pid} on .* is training it"
+    with pytest.raises(ValueError, match=line):
+        find_run(given)
+    held.kill()
+    held.wait()
+    with pytest.raises(ValueError, match=r"has the dataset cats\. Runs there: robots; pick one"):
+        find_run(given)
+
+
 def test_the_exact_place_of_a_dataset_comes_before_its_name(known, messages, tmp_path):
     mine, packed = tmp_path / "mine" / "faces", tmp_path / "faces.tar"
     mine.mkdir(parents=True)

@@ -13,7 +13,7 @@ def run_on(tiny):
 
     def make(dataset, place="", **settings):
         places = {"dataset": str(dataset), "dataset_place": str(place)}
-        config = tiny(**places, out_name="run", **settings).resolve()
+        config = tiny(**places, **{"out_name": "run"} | settings).resolve()
         config.checkpoint_path.mkdir(parents=True)
         (config.checkpoint_path / "step-1.index").touch()
         write_config(config)
@@ -88,4 +88,10 @@ def test_labels_that_only_the_runs_images_have(run_on, tmp_path, capsys):
     assert refused(capsys, run, "--train", f"--dataset={others}") == (
         f"{run} was trained on {labelled} with --labels=own. Received: {others}, without such "
         "labels. For these images, start another run with --out_name=NAME."
+    )
+    run_on("array", out_name="from_python", labels="own")
+    run = run.with_name("from_python")
+    assert refused(capsys, run, "--train", f"--dataset={others}") == (
+        f"{run} was trained from Python, with labels. Received: {others}, without them. "
+        "Continue from Python, or give images and labels in one .npz."
     )
