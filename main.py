@@ -19,6 +19,7 @@ import sys
 try:
     import contextlib
     import dataclasses
+    import signal
     from pathlib import Path
 
     from absl import flags, logging
@@ -94,12 +95,10 @@ def main(argv: list[str]) -> int:
 
 
 def report_interruption(error: BaseException) -> int:
-    """Logs the interruption, which raised `error`; returns the exit code: 0 if training can resume,
-    else 130.
-    """
+    """Logs the interruption, which raised `error`; returns the exit code, as shells have it."""
     is_early = NOTHING_TO_KEEP in getattr(error, "__notes__", ())
     logging.info(f"interrupted {NOTHING_TO_KEEP}." if is_early else "interrupted.")
-    return 0 if FLAGS.is_parsed() and FLAGS.train else 130
+    return 128 + signal.SIGINT
 
 
 @contextlib.contextmanager
@@ -180,7 +179,7 @@ def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
         devices.quietly_import_tensorflow(has_workers=bool(find_workers(config.distribute)))
         from train import train_on_dataset
 
-        found = find_run_of_same_images(config, given, pack.images)
+        found = find_run_of_same_images(config, given, pack.images, pack.place)
         if found.labels != config.labels:
             with explain_dataset_of_run(found, is_typed=True):
                 pack = load_dataset(found)
@@ -249,6 +248,7 @@ def perform_evaluate_action(given: dict, _) -> dict:
 
     options = {"samples": FLAGS.evaluate_samples, "checkpoint": FLAGS.checkpoint}
     options |= {"labels": pack.labels, "files": files, "cache": open_feature_cache(pack)}
+    options["place"] = pack.place
     evaluate(config, pack.images, names, **options)
     return given
 

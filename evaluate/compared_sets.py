@@ -63,9 +63,10 @@ class ImageSets:
         networks: Networks | None = None,
         folder: Path | None = None,
         cache: FeatureCache | None = None,
+        kind_of_reals: str = "",
     ):
         """classes: of the images and of the fakes, if they have any. cache: of the images'
-        features.
+        features. kind_of_reals: what the images are, unless they are those of the run.
         """
         self.split = split or split_rows_for_holdout(images, 0)
         self.has_holdout = len(self.split.held_out) > 0
@@ -76,7 +77,7 @@ class ImageSets:
         self.images, self.classes = images, classes
         self.fakes = fakes
         self.networks = networks or Networks()
-        self.folder, self.cache = folder, cache
+        self.folder, self.cache, self.kind_of_reals = folder, cache, kind_of_reals
         self._kept = {}  # what was computed, by its key
 
     def _choose_rows_of_reals(self, seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -124,7 +125,13 @@ class ImageSets:
         return {"split": split, "resize": network.resize, "network": network.name}
 
     def name_reals(self) -> str:
-        return "held-out images" if self.has_holdout else "training images"
+        kind = "held-out images" if self.has_holdout else "training images"
+        return self.kind_of_reals or kind
+
+    def name_others(self) -> str:
+        if self.kind_of_reals:
+            return "others of them"
+        return "training images" if self.has_holdout else "other training images"
 
     def _add_classes(self) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
         if self.classes is None:

@@ -10,7 +10,7 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
-from config.settings import Config
+from config.settings import Config, name_folder_after_dataset_setting
 from data.label_choice import repeat_dataset_label_vectors
 from data.labels import Labels
 from data.split import Split, split_rows_for_holdout
@@ -27,6 +27,7 @@ from evaluate.metrics import METRICS, SPLIT, FeatureFiles, Metric
 from evaluate.neighbours import MOST_FAKES
 from evaluate.report import write_report_of_run
 from evaluate.scores import Score, append_scores, format_score_table
+from runs.dataset import warn_of_images_not_trained_on
 from sample import Sampler
 from system.console import print_result
 from system.errors import add_path_to_errors
@@ -45,16 +46,18 @@ def evaluate(
     checkpoint: str = "last",
     files: FeatureFiles = NO_FILES,
     cache: FeatureCache | None = None,
+    place: str | None = None,
 ) -> list[Score]:
     """Scores a run's checkpoint: a table, evaluate/scores.json and evaluate/report.png.
 
     images: the reals, uint8 (N, H, W, C). names: keys of METRICS. samples: how many images to draw,
     but at most half of the reals, so that reals can be compared with as many others; with a
     holdout, at most as many as are held out. labels: of the images. checkpoint: "last", "best" or a
-    step. files: of networks. cache: of the images' features. A metric is left out, with a warning,
-    if there are too few images or its file cannot be used. Raises ValueError when the run has no
-    such checkpoint, no metric can be measured, or there are too few reals. Raises OSError when a
-    score cannot be written; the earlier ones are kept.
+    step. files: of networks. cache: of the images' features. place: where the images are, which a
+    warning and the scores name if the run was trained on others. A metric is left out, with a
+    warning, if there are too few images or its file cannot be used. Raises ValueError when the run
+    has no such checkpoint, no metric can be measured, or there are too few reals. Raises OSError
+    when a score cannot be written; the earlier ones are kept.
 
     Memory: 0.7 GB, and 1.5 KB an image. With Inception 2.2 GB, and for fid_coverage 32 KB an image.
     """
@@ -66,6 +69,8 @@ def evaluate(
     folder = config.run_dir / "evaluate"
     options = {"split": split, "networks": networks, "folder": folder, "cache": cache}
     options["classes"] = _find_classes_to_score(config, labels, count)
+    if place and warn_of_images_not_trained_on(config, images, place):
+        options["kind_of_reals"] = f"images of {name_folder_after_dataset_setting(place)}"
 
     drawn = _choose_count_to_draw(names, count, samples)
     with draw_fakes_to_file(sampler, drawn, folder) as fakes:
@@ -203,7 +208,8 @@ def _score_memorisation(sampler: Sampler, sets: ImageSets, fakes: np.ndarray) ->
     write_picture_of_nearest_images(sets, fakes, found)
 
     networks = {"pixels": "none", "features": f"random convolutions, seed {FEATURE_SEED}"}
-    facts = {"reals": len(sets.images), "split": "training and held-out images", "resize": "none"}
+    split = sets.kind_of_reals or "training and held-out images"
+    facts = {"reals": len(sets.images), "split": split, "resize": "none"}
     facts |= _gather_facts_of_score(sampler, start)
     scores = []
     for space, result in found.items():
@@ -255,7 +261,6 @@ def describe_scored_checkpoint(sampler: Sampler) -> str:
 
 def _print_scores(config: Config, checkpoint: str, scores: list[Score], sets: ImageSets) -> None:
     count, reals = len(sets.fakes), sets.name_reals()
-    others = "" if sets.has_holdout else "other "
     if not scores:
         raise ValueError(
             f"No metric could be measured on {count:,} images, for the reasons above. Add images "
@@ -263,6 +268,6 @@ def _print_scores(config: Config, checkpoint: str, scores: list[Score], sets: Im
         )
     print_result(
         f"{config.run_dir}, {checkpoint}: {count:,} fakes against {count:,} {reals}; the "
-        f"floor is the score of {count:,} {others}training images.\n{format_score_table(scores)}\n"
+        f"floor is the score of {count:,} {sets.name_others()}.\n{format_score_table(scores)}\n"
         f"the scores are in {config.run_dir / 'evaluate' / 'scores.json'}"
     )

@@ -137,6 +137,11 @@ def choose_experiments(
     return names
 
 
+def list_experiments_left_out(names: list[str]) -> list[str]:
+    """Those that "all" left out of its `names`, each with the flag that it needs."""
+    return [f"{name} (--{one.flag})" for name, one in EXPERIMENTS.items() if name not in names]
+
+
 def is_all_chosen(text: str) -> bool:
     """Whether the value of --explore has "all" among its names."""
     return ALL in [name.strip() for name in text.split(",")]

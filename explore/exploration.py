@@ -6,6 +6,8 @@ Imports no TensorFlow before it is known that the run and the flags fit.
 from collections.abc import Collection
 from pathlib import Path
 
+from absl import logging
+
 from config.presets import apply_preset
 from config.settings import Config
 from data.label_choice import encode_dataset_labels_by_name
@@ -16,6 +18,7 @@ from explore.experiments import (
     choose_experiments,
     format_experiments,
     is_all_chosen,
+    list_experiments_left_out,
 )
 from explore.given_images import read_given_images
 from runs.find import find_run, find_run_unless_dataset_is_enough
@@ -40,6 +43,8 @@ def explore(
     run = find_run_of_experiments(names, given)
     if run:
         check_choices_fit_run(choices, run)
+    if is_all_chosen(text) and (others := list_experiments_left_out(names)):
+        logging.info("all leaves out what needs a flag of its own: %s.", ", ".join(others))
     config = run or Config(**apply_preset(given))
     folder = (run.run_dir if run else Path(config.out_dir).expanduser()) / "explore"
     check_folder_writable(folder, COPY_RUN if run else "give another --out_dir")

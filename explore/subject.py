@@ -15,6 +15,7 @@ from data.packing.pack import Pack
 from explore.choices import Choices
 from model import Discriminator
 from runs.checkpoints import restore_networks
+from runs.dataset import warn_of_images_not_trained_on
 from runs.find import check_run_knows_its_dataset
 from sample import Sampler
 
@@ -57,9 +58,13 @@ class Subject:
 
     @functools.cached_property
     def pack(self) -> Pack:
-        """The images that the run was trained on, and the labels of `config.labels`."""
+        """The images that the run was trained on, or those of --dataset; and their labels, as
+        `config.labels` says.
+        """
         check_run_knows_its_dataset(self.config)
-        return load_dataset(self.config)
+        pack = load_dataset(self.config)
+        warn_of_images_not_trained_on(self.config, pack.images, pack.place)
+        return pack
 
     def choose_latents_of_samples(self, numbers: list[int]) -> tuple[np.ndarray, np.ndarray | None]:
         """z (N, z_dim) and y (N, y_dim), or None without labels, of the samples with these numbers.

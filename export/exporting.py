@@ -1,5 +1,6 @@
 """`--export`: writes a trained run in several formats, checks each, and says how to load it."""
 
+import shlex
 from pathlib import Path
 
 from config.settings import Config
@@ -7,6 +8,7 @@ from export.formats import FLOAT32, FORMATS, check_formats_fit_statistics, expla
 from export.read_back import read_format_back
 from export.source import restore_source
 from export.writing import write_formats
+from runs.commands import find_typed_program
 from system.console import print_result
 
 
@@ -26,6 +28,7 @@ def export_run(
 
     for name, path in paths.items():
         print_result(f"{FORMATS[name].what} of step {source.restored.step:,} is in {path}")
-        load = explain_loading(name, path.as_posix(), has_labels=bool(config.y_dim))
+        how = {"has_labels": bool(config.y_dim), "program": shlex.join(find_typed_program())}
+        load = explain_loading(name, path.as_posix(), **how)
         print_result(f"to load it: {load}")
     return paths

@@ -76,7 +76,7 @@ FORMATS = {
     "hub": Format(
         what="the folder for a model hub",
         file="hub",
-        load="python main.py --import_weights {quoted} --out_name NAME --sample 64",
+        load="{program} --import_weights {quoted} --out_name NAME --sample 64",
         package="safetensors",
         is_folder=True,
     ),
@@ -131,12 +131,14 @@ def check_draws_each_image_alone(statistics: str, name: str) -> None:
         )
 
 
-def explain_loading(name: str, place: str, *, has_labels: bool) -> str:
-    """The code that loads a format from `place` and draws with it."""
+def explain_loading(
+    name: str, place: str, *, has_labels: bool, program: str = "python main.py"
+) -> str:
+    """The code that loads a format from `place` and draws with it. program: how to start ours."""
     inputs = ("z", "y") if has_labels else ("z",)
     arguments = ", ".join(f"{one}={one}" for one in inputs)
     feed = ", ".join(f'"{one}": {one}' for one in inputs)
-    places = {"path": place, "quoted": shlex.quote(place)}
+    places = {"path": place, "quoted": shlex.quote(place), "program": program}
     return FORMATS[name].load.format(**places, arguments=arguments, feed=f"{{{feed}}}")
 
 

@@ -1,12 +1,14 @@
 """Command lines that messages and reports suggest."""
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 from config.settings import Config
 
 PROGRAM = ("python", "main.py")
+MAIN = Path(__file__).resolve().parents[1] / "main.py"
 
 
 def spell_command(flags: dict, action: str, program: tuple[str, ...] = PROGRAM) -> str:
@@ -24,12 +26,19 @@ def spell_command_for_run(config: Config, action: str) -> str:
 def find_typed_program() -> tuple[str, ...]:
     """How the user started main.py, such as (".venv/bin/python", "../DCGAN/main.py").
 
-    Where this is another program, such as a notebook, it is PROGRAM.
+    Where this is another program, such as a notebook: how to start main.py with its Python.
     """
     script = sys.argv[0]
-    if Path(script).name != "main.py" or script not in sys.orig_argv:
-        return PROGRAM
-    return tuple(sys.orig_argv[: sys.orig_argv.index(script) + 1])
+    if Path(script).name == "main.py" and script in sys.orig_argv:
+        return tuple(sys.orig_argv[: sys.orig_argv.index(script) + 1])
+    is_on_path = shutil.which("python") == sys.executable
+    return "python" if is_on_path else _shorten_path(sys.executable), _shorten_path(MAIN)
+
+
+def _shorten_path(path: str | Path) -> str:
+    """The path from the current folder, if it is inside."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def spell_flag(name: str, value) -> str:

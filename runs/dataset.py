@@ -55,13 +55,16 @@ def _choose_first_dataset(earlier: Config | None, dataset: str) -> str:
     return earlier.first_dataset or earlier.dataset
 
 
-def find_run_of_same_images(config: Config, given: dict, images: np.ndarray) -> Config:
+def find_run_of_same_images(
+    config: Config, given: dict, images: np.ndarray, place: str = ""
+) -> Config:
     """The settings of the run that was trained on `images` under another name; else `config`.
 
     config: the run that `given` (name -> value) means. If it is new and the user did not name it, a
-    run beside it may have the same images, (N, H, W, C) uint8. If that run's name comes from its
-    dataset, the dataset was renamed or moved, and that run continues. If the user named that run,
-    the log only mentions it; so it does if the user named the new run as that one was called.
+    run beside it may have the same images, (N, H, W, C) uint8, or have had others from the same
+    `place`. If that run's name comes from its dataset, the dataset was renamed or moved, and that
+    run continues. If the user named that run, the log only mentions it; so it does if the user
+    named the new run as that one was called.
     """
     if read_run_settings(config.run_dir):
         return config
@@ -69,8 +72,12 @@ def find_run_of_same_images(config: Config, given: dict, images: np.ndarray) -> 
     fingerprint, is_named = fingerprint_pixels(images), bool(given.get("out_name"))
     # Each keeps its own name.
     asked = {name: value for name, value in given.items() if name != "out_name"}
-    runs = find_runs_to_continue(config, asked)
-    runs = [run for run in runs if run.dataset_fingerprint == fingerprint]
+    all_runs = find_runs_to_continue(config, asked)
+    runs = [run for run in all_runs if run.dataset_fingerprint == fingerprint]
+    if not runs and not is_named and place:  # renamed earlier, and changed since then
+        there = [run for run in all_runs if run.dataset_place == place]
+        there = [run for run in there if _has_default_name(run) and _is_of_same_size(run, config)]
+        runs = there if len(there) == 1 else []
     if is_named:
         runs = [run for run in runs if _was_called(run, config.name)]
     unnamed = [run for run in runs if _has_default_name(run)]
@@ -95,8 +102,7 @@ def _mention_runs_of_another_size(config: Config, given: dict) -> None:
     if sizes & {*given} or given.get("config"):
         return
     for run in read_all_runs(config.run_dir.parent).values():
-        is_of_another_size = (run.height, run.width) != (config.height, config.width)
-        if is_of_another_size and dataset_may_be_of_run(run, config.dataset):
+        if not _is_of_same_size(run, config) and dataset_may_be_of_run(run, config.dataset):
             text = "%s is a new run, at %sx%s; to continue %s, at %sx%s, add --out_name=%s."
             both = config.run_dir, config.width, config.height, run.run_dir, run.width, run.height
             logging.info(text, *both, shlex.quote(run.name))
@@ -118,9 +124,13 @@ def list_runs_that_may_have_dataset(config: Config, given: dict) -> list[Config]
         run
         for run in find_runs_to_continue(config, given)
         if _has_default_name(run)
-        and (run.height, run.width) == (config.height, config.width)
+        and _is_of_same_size(run, config)
         and not (run.dataset_place and Path(run.dataset_place).exists())
     ]
+
+
+def _is_of_same_size(run: Config, config: Config) -> bool:
+    return (run.height, run.width) == (config.height, config.width)
 
 
 def _has_default_name(run: Config) -> bool:
@@ -186,6 +196,21 @@ def warn_of_changed_images(config: Config, count: int) -> None:
         "--out_name=NAME.",
         *(what, _describe_change_of_count(run, count), "it" if changed else run.run_dir),
     )
+
+
+def warn_of_images_not_trained_on(config: Config, images: np.ndarray, place: str) -> bool:
+    """Warns if a command is about to use `images` that the run was not trained on; returns whether.
+
+    images: (N, H, W, C), from `place`. config: the run's settings, as stored but for its --dataset.
+    """
+    if config.dataset_fingerprint in ("", fingerprint_pixels(images)):
+        return False
+    logging.warning(
+        "%s was trained on other images%s; this uses those in %s.",
+        *(config.run_dir, "" if place == config.dataset_place else f", {config.dataset_place}"),
+        place,
+    )
+    return True
 
 
 def _describe_change_of_count(run: Config, count: int) -> str:

@@ -320,10 +320,20 @@ def _check_run_has_networks_of_preset(given: dict, fresh: Config, stored: Config
             )
 
 
+def _run_has_networks_of_preset(given: dict, fresh: Config, stored: Config) -> bool:
+    try:
+        _check_run_has_networks_of_preset(given, fresh, stored)
+    except ValueError:
+        return False
+    return True
+
+
 def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
     """The only run beside `wanted` with its dataset and networks. Raises ValueError otherwise."""
     runs = read_all_runs(wanted.run_dir.parent)
     fits = list_runs_that_fit(runs, wanted, given)
+    if len(fits) > 1:
+        fits = [run for run in fits if _run_has_networks_of_preset(given, wanted, run)] or fits
     if len(fits) == 1 and not wanted.out_name:
         return fits[0]
     if not fits and not wanted.out_name:

@@ -5,7 +5,7 @@ from pathlib import Path
 from config.settings import Config, name_folder_after_dataset_setting
 from config.stored import is_run_folder
 from runs.away import are_checkpoints_away
-from runs.checkpoint_files import list_checkpoints_to_continue
+from runs.checkpoint_files import list_checkpoints_to_continue, parse_checkpoint_step
 from runs.claims import find_process_in_run_folders
 from runs.find import read_run_settings
 from runs.history import (
@@ -62,8 +62,11 @@ def _describe_state(config: Config, entries: list[dict], step: int) -> str:
         return f"in use by {holder}"
     if are_checkpoints_away(config):
         return f"{config.checkpoint_path} is away"
-    if not list_checkpoints_to_continue(config):
+    checkpoints = list_checkpoints_to_continue(config)
+    if not checkpoints:
         return "no checkpoint"
+    if (last := parse_checkpoint_step(checkpoints[-1])) < step:  # ended by force
+        return f"resumes at step {last:,}"
     total = plan_total_steps(config, entries)
     return f"stopped before {total:,}" if total and step < total else ""
 

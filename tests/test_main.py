@@ -5,6 +5,7 @@ where TensorFlow, whose import takes seconds, is already loaded.
 import dataclasses
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from program import TINY_FLAGS, run_here, signal_after, state
 import main
 from config.flags import EXPLORE_CHOICES, NOT_CARRIED_OVER
 from config.settings import Config
+from runs.commands import find_typed_program
 
 
 def command(*arguments, cwd=None, **options):
@@ -307,11 +309,12 @@ def test_a_signal_stands_for_the_later_actions_too(call, caplog, tmp_path, monke
     )
     assert not list(tmp_path.glob("*/samples/seed_*"))
     run = tmp_path / "digits-16x16"
+    program = shlex.join(find_typed_program())
+    command = f"{program} --out_dir={tmp_path} --out_name=digits-16x16"
     assert out.splitlines()[1:] == [
         f"the grids are in {run / 'samples'}, and their animation is training.gif",
-        f"to draw images: python main.py --out_dir={tmp_path} --out_name=digits-16x16 --sample=64",
-        f"to export the networks: python main.py --out_dir={tmp_path} --out_name=digits-16x16 "
-        "--export",
+        f"to draw images: {command} --sample=64",
+        f"to export the networks: {command} --export",
     ]
     assert len(iio.imread(run / "samples" / "training.gif")) == 3  # of the steps 2, 4 and 5
 

@@ -68,6 +68,17 @@ def test_a_run_is_scored_beside_its_floor(trained, pixels, capsys, messages):
     assert (again[0].value, again[0].weights) == (scores[0].value, scores[0].weights)
 
 
+def test_scores_against_other_images_name_them(trained, pixels, capsys, messages):
+    config = trained(dataset_fingerprint="of its own images")
+    [score] = evaluate(config, pixels, ["vendi"], samples=20, place="/home/me/cats")
+    assert score.split == "images of cats"  # the report, which others see, has no path of mine
+    assert "20 fakes against 20 images of cats; the floor is the score of 20 others of them" in (
+        capsys.readouterr().out
+    )
+    told = f"{config.run_dir} was trained on other images"
+    assert any(text.startswith(told) and "/home/me/cats" in text for text in messages)
+
+
 def test_the_fakes_are_those_that_sample_draws(trained, pixels, monkeypatch):
     config, seen = trained(), []
     metric = METRICS["swd"]

@@ -29,6 +29,16 @@ def test_a_run_is_found_if_an_experiment_needs_one(given):
         find_run_of_experiments(["walk"], given | {"out_name": "nowhere"})
 
 
+def test_all_says_what_it_leaves_out(given, monkeypatch, messages):
+    monkeypatch.setattr(exploration, "quietly_import_tensorflow", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        explore(given, "all", Choices(arithmetic="0-1+2"), checkpoint="last")
+    assert messages == [
+        "all leaves out what needs a flag of its own: turn (--turn), forget (--forget), "
+        "project (--image), complete (--image)."
+    ]
+
+
 @pytest.mark.slow
 def test_files_are_below_the_run(given, tmp_path):
     explore(given, "contact_sheet", Choices(), checkpoint="last")

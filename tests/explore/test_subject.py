@@ -35,9 +35,11 @@ def test_latents_of_samples_draw_those_samples(trained, labels):
     assert (subject.sampler.draw(z, y) == Sampler(config).images(config.seed, 71)[[70, 2]]).all()
 
 
-def test_images_are_the_datasets_and_random_numbers_repeat(trained, image_folder):
+def test_images_are_the_datasets_and_random_numbers_repeat(trained, image_folder, messages):
     image_folder(9)
-    subject = Subject(trained(dataset="faces"))
+    subject = Subject(trained(dataset="faces", dataset_fingerprint="of others"))
     assert (subject.pack.images == load_dataset(subject.config).images).all()
+    told = f"{subject.config.run_dir} was trained on other images"
+    assert sum(told in message for message in messages) == 1
     first, second = (subject.make_generator_of_random_numbers().random(3) for _ in range(2))
     assert (first == second).all() and np.unique(first).size == 3

@@ -1,4 +1,5 @@
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -26,8 +27,7 @@ def test_a_flag_is_spelled_as_a_user_types_it(name, value, flag):
 def test_a_command_can_be_pasted_into_a_shell(tiny):
     config = tiny(out_name="it's mine")
     assert shlex.split(spell_command_for_run(config, "--sample=64")) == [
-        "python",
-        "main.py",
+        *find_typed_program(),
         f"--out_dir={config.out_dir}",
         "--out_name=it's mine",
         "--sample=64",
@@ -47,9 +47,16 @@ def test_a_command_starts_as_this_program_was_started(tmp_path, script):
     )
     command = [sys.executable, "-B", script]
     said = subprocess.run([*command, "--train"], cwd=here, capture_output=True, text=True).stdout
-    expected = ("python", "main.py") if script == "train_cats.py" else tuple(command)
-    assert said.strip() == str(expected)
+    expected = (sys.executable, str(ROOT / "main.py")) if script == "train_cats.py" else command
+    assert said.strip() == str(tuple(expected))
 
 
-def test_a_command_from_a_notebook_is_the_usual_one():
+def test_a_command_from_a_notebook_has_its_python(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "executable", str(ROOT / "env" / "bin" / "python"))
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert find_typed_program() == ("env/bin/python", "main.py")
+    monkeypatch.setattr(shutil, "which", lambda name: str(ROOT / "env" / "bin" / name))
     assert find_typed_program() == ("python", "main.py")
+    monkeypatch.chdir(tmp_path)
+    assert find_typed_program() == ("python", str(ROOT / "main.py"))

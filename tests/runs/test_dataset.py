@@ -12,7 +12,12 @@ from program import is_one_line, run_here, tree
 from config.settings import FROM_ARRAY
 from config.stored import write_config
 from data.labels import Labels
-from runs.dataset import find_run_of_same_images, take_dataset_into_settings, warn_of_changed_images
+from runs.dataset import (
+    find_run_of_same_images,
+    take_dataset_into_settings,
+    warn_of_changed_images,
+    warn_of_images_not_trained_on,
+)
 from runs.find import read_run
 from runs.not_found import dataset_may_be_of_run
 from train import train_on_dataset
@@ -206,6 +211,35 @@ def test_a_run_that_was_called_like_the_new_one_is_mentioned(begun, photos, mess
     assert messages == [f"{line} --out_name=renamed."]
     assert find_run_of_same_images(two, given, images[:4]) == two
     assert len(messages) == 1
+
+
+def test_images_that_changed_after_they_moved_are_still_those_of_their_run(begun, photos):
+    images = photos(5, 16, 16)
+    run = begun(images, dataset="/images")
+    new = {"first_dataset": "", "dataset_fingerprint": "", "out_name": ""}
+    here = dataclasses.replace(run, dataset="/pictures", **new).resolve()
+    given = {"out_dir": run.out_dir, "dataset": "/pictures"}
+    assert find_run_of_same_images(here, given, images[:4], "/elsewhere") == here
+    found = find_run_of_same_images(here, given, images[:4], "/images")
+    assert found.run_dir == run.run_dir != here.run_dir
+    named = dataclasses.replace(here, out_name="new")
+    assert (
+        find_run_of_same_images(named, given | {"out_name": "new"}, images[:4], "/images") == named
+    )
+
+
+def test_the_use_of_other_images_is_told(begun, photos, messages):
+    images = photos(5, 16, 16)
+    run = begun(images)
+    warn_of_images_not_trained_on(run, images, "/moved")
+    assert messages == []
+    warn_of_images_not_trained_on(run, images[:4], "/images")
+    warn_of_images_not_trained_on(run, images[:4], "/b")
+    told = f"{run.run_dir} was trained on other images"
+    assert messages == [
+        f"{told}; this uses those in /images.",
+        f"{told}, /images; this uses those in /b.",
+    ]
 
 
 def test_a_refusal_comes_without_warnings(begun, photos, messages):

@@ -346,9 +346,11 @@ def test_the_exact_place_of_a_dataset_comes_before_its_name(known, messages, tmp
     assert find_run(given | {"out_name": of_tar.name}).name == of_tar.name
     assert find_run({**given, "dataset": str(packed)}).name == of_tar.name
 
-    known(dataset=str(mine), dataset_place=str(mine), out_name="other")
+    known(dataset=str(mine), dataset_place=str(mine), out_name="other", d_norm="spectral")
     with pytest.raises(ValueError, match=r"2 runs in .* fit: mine, other"):
         find_run(given)
+    preset = {"preset": "reference", "stem_width": exact.stem_width}
+    assert find_run(given | preset) == exact  # the other has not its networks
 
 
 def test_a_run_that_has_only_its_best_checkpoint_can_still_be_drawn_from(trained, messages):

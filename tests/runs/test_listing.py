@@ -53,6 +53,14 @@ def test_a_run_that_has_epochs_left_says_so(tiny):
     assert line.endswith("  stopped before 200")
 
 
+def test_a_run_ended_by_force_says_where_it_resumes(tiny):
+    config = make_run(tiny(out_name="run", steps=600), [200, 297])
+    for file in config.checkpoint_path.glob("step-297*"):
+        file.unlink()
+    [_, line] = format_runs(config.run_dir.parent).splitlines()
+    assert line.split()[3] == "297" and line.endswith("  resumes at step 200")
+
+
 def test_a_run_that_lost_its_log_has_the_steps_of_its_checkpoint(tiny):
     """How many images its steps had, only TensorFlow could read."""
     config = make_run(tiny(out_name="run", steps=600), [5, 202])

@@ -1,3 +1,4 @@
+import shlex
 import shutil
 
 import pytest
@@ -7,6 +8,7 @@ from gan import DCGAN
 from runs.checkpoint_files import list_checkpoints
 from runs.checkpoints import Checkpoints, read_progress
 from runs.claims import claim_folder
+from runs.commands import find_typed_program
 from runs.find import read_run
 from runs.moved import check_run_is_in_place, remake_folder_in_run
 from system.locks import lock_folder
@@ -50,7 +52,8 @@ def test_a_renamed_run_goes_on_from_its_last_checkpoint(training):
     with pytest.raises(ValueError, match=r"/run was moved to .*/faces while it trained") as error:
         check_run_is_in_place(training, 7, saves=True)
     assert "training stopped at step 7. The last checkpoint is of step 5. To" in str(error.value)
-    command = f"python main.py --out_dir={moved.parent} --out_name=faces --train"
+    program = shlex.join(find_typed_program())
+    command = f"{program} --out_dir={moved.parent} --out_name=faces --train"
     assert str(error.value).endswith(f"To continue: {command}")
     assert read_progress(read_run(moved)).step == 5
     assert not config.run_dir.exists()
@@ -62,7 +65,8 @@ def test_a_run_renamed_before_its_first_checkpoint_starts_over(tiny):
         moved = config.run_dir.rename(config.run_dir.with_name("faces"))
         with pytest.raises(ValueError, match=r"at step 7\. It has no checkpoint yet\.") as error:
             check_run_is_in_place(Checkpoints(DCGAN(config), config), 7, saves=True)
-    command = f"python main.py --out_dir={moved.parent} --out_name=faces --train"
+    program = shlex.join(find_typed_program())
+    command = f"{program} --out_dir={moved.parent} --out_name=faces --train"
     assert str(error.value).endswith(f"To start over: {command}")
     assert not config.run_dir.exists()
 

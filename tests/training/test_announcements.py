@@ -8,6 +8,7 @@ import pytest
 from config.presets import apply_preset
 from config.settings import MAX_COUNT, Config
 from config.stored import write_config
+from runs.commands import find_typed_program
 from runs.progress import Progress
 from system import devices
 from training import announcements
@@ -98,9 +99,9 @@ def test_at_the_end_it_says_what_is_there_and_what_comes_next(tiny, capsys):
     _, grids, draw, export = capsys.readouterr().out.splitlines()
     assert grids == f"the grids are in {config.sample_path}"
     for line, action in ((draw, "--sample=64"), (export, "--export")):
-        program, *flags = shlex.split(line.partition(": ")[2])
-        assert (program, flags[0]) == ("python", "main.py")
-        assert flags[1:] == [f"--out_dir={config.out_dir}", "--out_name=it's a run", action]
+        program, script, *flags = shlex.split(line.partition(": ")[2])
+        assert (program, script) == find_typed_program()
+        assert flags == [f"--out_dir={config.out_dir}", "--out_name=it's a run", action]
 
     (config.sample_path / "training.gif").touch()
     announce_end_of_training(config, seconds=1, seconds_before=0, finished=False)
@@ -151,9 +152,10 @@ def test_a_run_of_the_reference_is_told_of_the_newer_methods(tiny, capsys):
     config = tiny(dataset="/my pets", output_width=24, crop=False, train_size=50, minutes=20)
     announce_end_of_training(config, seconds=1, seconds_before=0, finished=True)
     line = capsys.readouterr().out.splitlines()[-1]
-    assert line.startswith("newer methods may draw better images in the same time: python main.py")
-    program, name, *flags = shlex.split(line.partition(": ")[2])
-    assert (program, name) == ("python", "main.py")
+    lead, _, command = line.partition(": ")
+    assert lead == "newer methods may draw better images in the same time"
+    program, name, *flags = shlex.split(command)
+    assert (program, name) == find_typed_program()
     assert {*flags} == {
         *("--dataset=/my pets", "--preset=modern", "--train", f"--out_name={config.name}-modern"),
         *(f"--out_dir={config.out_dir}", f"--data_dir={config.data_dir}", "--nocrop"),
