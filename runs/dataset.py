@@ -11,15 +11,14 @@ from absl import logging
 
 from config.settings import FROM_ARRAY, IMPORTED, Config
 from data.identity import fingerprint_pixels
+from runs.commands import spell_flag
 from runs.find import find_runs_to_continue, read_all_runs, read_run, read_run_settings
 from runs.not_found import dataset_may_be_of_run
 from runs.progress import read_run_settings_before_flags
 
 # What decides which images of a dataset are trained on, and how they are cropped.
-IMAGE_SETTINGS = (
-    *("input_fname_pattern", "input_height", "input_width", "crop"),
-    *("train_size", "exclude"),
-)
+FILE_SETTINGS = ("input_fname_pattern", "train_size", "exclude")
+CROP_SETTINGS = ("input_height", "input_width", "crop")
 
 
 def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = "") -> Config:
@@ -182,8 +181,8 @@ def warn_of_changed_images(config: Config, count: int) -> None:
     if run.dataset_fingerprint in ("", config.dataset_fingerprint):
         return
     changed = ", ".join(
-        f"--{name}={getattr(config, name)}"
-        for name in IMAGE_SETTINGS
+        spell_flag(name, getattr(config, name))
+        for name in (*FILE_SETTINGS, *CROP_SETTINGS)
         if getattr(config, name) != getattr(run, name)
     )
     what = (

@@ -278,13 +278,13 @@ def test_a_flag_that_gives_other_images_is_named(begun, photos, messages):
     run = begun(images, epoch_sizes=(0, 5))
     fewer = dataclasses.replace(run, train_size=4)
     warn_of_changed_images(take_dataset_into_settings(fewer, images[:4], "/images"), 4)
-    cropped = dataclasses.replace(run, input_height=12)
+    cropped = dataclasses.replace(run, crop=False)
     warn_of_changed_images(take_dataset_into_settings(cropped, 255 - images, "/images"), 5)
     goes_on = ": it continues with them, and keeps its epochs so far."
     assert messages[0].startswith(
         f"--train_size=4 gives {run.run_dir} other images (5 before, now 4){goes_on}"
     )
-    assert messages[1].startswith(f"--input_height=12 gives {run.run_dir} other images{goes_on}")
+    assert messages[1].startswith(f"--nocrop gives {run.run_dir} other images{goes_on}")
 
 
 def test_a_run_of_arrays_and_files_in_turn_keeps_its_dataset(tiny, photos):
