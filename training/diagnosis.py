@@ -149,9 +149,14 @@ def describe_collapse(evaluations: Evaluations) -> str:
 
 
 def describe_copying_in_verdict(evaluations: Evaluations) -> str:
-    """Fakes are too close to training images, or D can tell these from images that it never saw."""
+    """Fakes are too close to training images, or D can tell these from images that it never saw.
+
+    Early fakes, all alike, may be near to many images, as their average is: they are no copies.
+    """
     last = evaluations.last
-    if last.get("nearest_ratio", 1.0) < COPYING_RATIO or last.get("held_out_ratio", 1.0) < NEARER:
+    is_varied = last.get("vendi", 1.0) >= LITTLE_DIVERSITY
+    is_near = last.get("nearest_ratio", 1.0) < COPYING_RATIO
+    if (is_near and is_varied) or last.get("held_out_ratio", 1.0) < NEARER:
         return "memorising"
     is_guessing = last.get("pair_accuracy", 1.0) < GUESSING_ACCURACY  # gap and span are then noise
     if "held_out_logit" not in last or is_guessing:

@@ -106,6 +106,8 @@ def test_the_verdict_by_the_score(scores, verdict):
         ([(39, 0.5)] * 4, {"pair_accuracy": 0.5}, "healthy"),  # so near its floor, D may guess
         (GAINS, {"nearest_ratio": [0.1, 0.1, 0.1, 0.7]}, "healthy"),
         (GAINS, {"nearest_ratio": 0.5}, "memorising"),
+        # All alike, as early fakes are, and near to every image as the average of all is.
+        ([(90, 0.05)], {"nearest_ratio": 0.4}, "too early for a verdict"),
         (GAINS, {"nearest_ratio": 1.2, "held_out_ratio": 0.95}, "healthy"),
         (GAINS, {"nearest_ratio": 1.2, "held_out_ratio": 0.8}, "memorising"),
         (GAINS, {"real_logit": 1, "held_out_logit": 0, "fake_logit": -1}, "healthy"),
