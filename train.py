@@ -31,7 +31,7 @@ from runs.claims import (
     give_run_an_id,
     lock_run_folders,
 )
-from runs.dataset import take_dataset_into_settings, warn_of_changed_images
+from runs.dataset import announce_change_of_dataset, take_dataset_into_settings
 from runs.history import (
     keep_run_metrics_of_lost_checkpoints,
     locate_metrics,
@@ -245,7 +245,7 @@ def train_or_raise_divergence(
         announce_complete_training(config, start, epochs=epochs)
         return config
 
-    warn_of_changed_images(config, len(images))
+    announce_change_of_dataset(config, len(images))
     announce_change_of_step_size(config, progress, count)
     announce_changed_settings(config, read_run_settings_before_flags(config))
     keep_run_metrics_of_lost_checkpoints(config, start)

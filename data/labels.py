@@ -45,6 +45,22 @@ def read_dataset_labels(config: Config, source: Source, files: Sequence[str]) ->
         raise LabelsError(error) from error
 
 
+def arrange_labels_as_in_run(config: Config, labels: Labels | None) -> Labels | None:
+    """`labels`, in the order of `config.label_names`, if those are the same labels.
+
+    From Python, a run may name its classes in any order. Class numbers are then their positions.
+    """
+    known = config.label_names
+    if labels is None or not known or len(labels.names) != len(known):
+        return labels
+    if config.labels == "own" and labels.names == tuple(map(str, range(len(known)))):
+        return Labels(known, labels.y)
+    if {*labels.names} != {*known}:
+        return labels
+    columns = [labels.names.index(name) for name in known]
+    return Labels(known, labels.y[:, columns])
+
+
 def _read_labels_of_kind(config: Config, source: Source, files: Sequence[str]) -> Labels:
     if config.labels == "folder":
         return _read_folder_labels(source, files)

@@ -17,7 +17,7 @@ from data.conversions import explain_unread_photos
 from data.exclude import fingerprint_names_to_exclude, leave_out_images_to_exclude
 from data.find import find_dataset_source
 from data.identity import name_place_of_dataset
-from data.labels import Labels, read_dataset_labels
+from data.labels import Labels, arrange_labels_as_in_run, read_dataset_labels
 from data.mode_labels import read_dataset_labels_for_modes
 from data.packing.decode import BACKGROUND, Decoded, Geometry, decode_image
 from data.packing.pack import Pack, find_pack, load_or_make_pack
@@ -58,6 +58,7 @@ def load_dataset(config: Config) -> Pack:
         _log_left_out_files(source)
 
     labels = read_dataset_labels(config, source, pack.manifest["files"])
+    labels = arrange_labels_as_in_run(config, labels)
     if labels:
         _log_label_shares(labels)
     place = name_place_of_dataset(config, source)
@@ -152,7 +153,7 @@ def _read_label_names(config: Config, source: Source, pack: Pack | None) -> tupl
     files = pack.manifest["files"] if pack else []
     if not pack and config.labels not in ("none", "own"):
         files = [name for name, _ in source.items()]
-    labels = read_dataset_labels(config, source, files)
+    labels = arrange_labels_as_in_run(config, read_dataset_labels(config, source, files))
     return labels and labels.names
 
 

@@ -24,9 +24,8 @@ CROP_SETTINGS = ("input_height", "input_width", "crop")
 def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = "") -> Config:
     """The settings, with what identifies `images` (N, H, W, C) uint8.
 
-    place: where they are, from `data.load`; "" for an array. Logs when a run's images have moved;
-    `warn_of_changed_images` logs when they have changed. Raises ValueError for other images from
-    another place, and for another --holdout.
+    place: where they are, from `data.load`; "" for an array. Raises ValueError for other images
+    from another place, and for another --holdout.
     """
     fingerprint = fingerprint_pixels(images)
     run = _read_unless_damaged(read_run, config.run_dir, config.checkpoint_dir)
@@ -35,7 +34,7 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
         dataset = run.dataset  # with the same images: the settings need not name those of an array
     if run and run.dataset_fingerprint and run.dataset != IMPORTED:
         _check_holdout_is_that_of_run(run, config)
-        _compare_with_dataset_of_run(run, fingerprint, place)
+        _check_images_may_be_those_of_run(run, fingerprint, place)
         place = place or run.dataset_place
     earlier = _read_unless_damaged(read_run_settings, config.run_dir)  # also if it starts over
     return dataclasses.replace(
@@ -153,15 +152,10 @@ def _check_holdout_is_that_of_run(run: Config, config: Config) -> None:
         )
 
 
-def _compare_with_dataset_of_run(run: Config, fingerprint: str, place: str) -> None:
-    before, is_same = run.dataset_place, fingerprint == run.dataset_fingerprint
-    if is_same and place and place != before:
-        text = "%s continues with the same images in another place: %s (before: %s)."
-        logging.info(text, run.run_dir, place, before or "an array")
-    if is_same:
-        return
-
-    if not place or place != before:
+def _check_images_may_be_those_of_run(run: Config, fingerprint: str, place: str) -> None:
+    """Raises ValueError for other images from another place."""
+    before = run.dataset_place
+    if fingerprint != run.dataset_fingerprint and (not place or place != before):
         names = f"from {before or 'an array'}", f"{place or 'another array'}"
         remedy = "--out_name=NAME" if place else "Config(out_name=NAME)"
         raise ValueError(
@@ -170,15 +164,21 @@ def _compare_with_dataset_of_run(run: Config, fingerprint: str, place: str) -> N
         )
 
 
-def warn_of_changed_images(config: Config, count: int) -> None:
-    """Warns if the run's images, of which there are `count`, are others now in the same place.
+def announce_change_of_dataset(config: Config, count: int) -> None:
+    """Says if the run's images have moved; warns if they, of which there are `count`, have changed.
 
     config: as `take_dataset_into_settings` returns it. Call it before config.json is written again.
     """
     run = _read_unless_damaged(read_run, config.run_dir, config.checkpoint_dir)
     if not run or run.dataset == IMPORTED:
         return
-    if run.dataset_fingerprint in ("", config.dataset_fingerprint):
+    if run.dataset_fingerprint == config.dataset_fingerprint:
+        if run.dataset_place != config.dataset_place:
+            text = "%s continues with the same images in another place: %s (before: %s)."
+            names = config.dataset_place, run.dataset_place or "an array"
+            logging.info(text, run.run_dir, *names)
+        return
+    if not run.dataset_fingerprint:
         return
     changed = ", ".join(
         spell_flag(name, getattr(config, name))

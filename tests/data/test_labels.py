@@ -1,3 +1,4 @@
+import dataclasses
 import re
 import zipfile
 
@@ -106,6 +107,22 @@ def test_an_npy_file_has_no_labels_and_an_npz_may(tiny, tmp_path):
     remedy = "Save images and labels together, with np.savez, as an .npz, or --labels=none."
     with pytest.raises(ValueError, match=re.escape(remedy)):
         load_dataset(tiny(dataset=str(tmp_path / "a.npy"), labels="own"))
+
+
+def test_labels_come_in_the_order_of_the_run_that_named_them(tiny, tmp_path):
+    """From Python, a run's classes have the order that its user gave; a file's are sorted."""
+    names, classes = ("up", "down", "across"), np.arange(12) % 3
+    images = np.zeros((12, 16, 16), np.uint8)
+    np.savez(tmp_path / "numbers.npz", images=images, labels=classes)
+    np.savez(tmp_path / "names.npz", images=images, labels=np.array(names)[classes])
+    of_run = {"labels": "own", "label_names": names}
+    for file in ("numbers", "names"):
+        config = tiny(dataset=str(tmp_path / f"{file}.npz"), **of_run)
+        labels = load_dataset(config).labels
+        assert (labels.names, labels.y.argmax(1).tolist()) == (names, classes.tolist())
+        assert probe_dataset(config).label_names == names
+    others = dataclasses.replace(config, label_names=("up", "down", "left"))
+    assert load_dataset(others).labels.names == ("across", "down", "up")
 
 
 def test_the_digits_labels_are_scikit_learns(tiny):

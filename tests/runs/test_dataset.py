@@ -13,9 +13,9 @@ from config.settings import FROM_ARRAY
 from config.stored import write_config
 from data.labels import Labels
 from runs.dataset import (
+    announce_change_of_dataset,
     find_run_of_same_images,
     take_dataset_into_settings,
-    warn_of_changed_images,
     warn_of_images_not_trained_on,
 )
 from runs.find import read_run
@@ -117,7 +117,10 @@ def test_arrays_are_known_by_their_pixels(tiny, photos, messages):
         ValueError, match=r"from an array\. Received: other images, from another array"
     ):
         take_dataset_into_settings(tiny().resolve(), images[:4])
-    assert take_dataset_into_settings(begun, images, "/a").dataset_place == "/a"
+    moved = take_dataset_into_settings(begun, images, "/a")
+    assert moved.dataset_place == "/a"
+    announce_change_of_dataset(begun, 5)
+    announce_change_of_dataset(moved, 5)
     another = dataclasses.replace(begun, out_name="another")
     assert take_dataset_into_settings(another, images[:4])
     write_config(dataclasses.replace(begun, dataset="imported", out_name=begun.name))
@@ -264,11 +267,11 @@ def test_a_refusal_comes_without_warnings(begun, photos, messages):
 def test_changed_images_are_told_with_their_number(begun, photos, messages):
     images = photos(5, 16, 16)
     run = begun(images, epoch_sizes=(0, 5))
-    warn_of_changed_images(run, 5)
+    announce_change_of_dataset(run, 5)
     assert messages == []
-    warn_of_changed_images(take_dataset_into_settings(run, images[:4], "/images"), 4)
+    announce_change_of_dataset(take_dataset_into_settings(run, images[:4], "/images"), 4)
     assert messages[0].startswith("the images in /images have changed (5 before, now 4): ")
-    warn_of_changed_images(take_dataset_into_settings(run, 255 - images, "/images"), 5)
+    announce_change_of_dataset(take_dataset_into_settings(run, 255 - images, "/images"), 5)
     assert messages[1].startswith(f"the images in /images have changed: {run.run_dir} continues")
 
 
@@ -277,9 +280,9 @@ def test_a_flag_that_gives_other_images_is_named(begun, photos, messages):
     images = photos(5, 16, 16)
     run = begun(images, epoch_sizes=(0, 5))
     fewer = dataclasses.replace(run, train_size=4)
-    warn_of_changed_images(take_dataset_into_settings(fewer, images[:4], "/images"), 4)
+    announce_change_of_dataset(take_dataset_into_settings(fewer, images[:4], "/images"), 4)
     cropped = dataclasses.replace(run, crop=False)
-    warn_of_changed_images(take_dataset_into_settings(cropped, 255 - images, "/images"), 5)
+    announce_change_of_dataset(take_dataset_into_settings(cropped, 255 - images, "/images"), 5)
     goes_on = ": it continues with them, and keeps its epochs so far."
     assert messages[0].startswith(
         f"--train_size=4 gives {run.run_dir} other images (5 before, now 4){goes_on}"
