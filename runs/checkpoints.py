@@ -294,20 +294,21 @@ def restore_networks(config: Config, checkpoint: str = "last", **networks: keras
         if not _are_checkpointed_variables_finite(*networks.values()):
             raise ValueError(NOT_FINITE)
 
+    # First: a run that is being trained may save another checkpoint at any moment.
+    last = max(list_steps_in_checkpoint_list(config.checkpoint_path), default=0)
     paths = choose_checkpoints(config, checkpoint)
     _check_wanted_average_exists(config, paths)
     path = _restore_newest_checkpoint(config, networks, read_networks_of_checkpoint, paths)
     if not path:
         raise ValueError(explain_run_without_checkpoint(config))
     if checkpoint.strip().lower() == "last":
-        _warn_of_older_checkpoint(config, path)
+        _warn_of_older_checkpoint(config, path, last)
     return Restored(int(step), weights)
 
 
-def _warn_of_older_checkpoint(config: Config, path: Path) -> None:
-    """Says if `path`, the newest readable checkpoint, is not the last one that was saved."""
+def _warn_of_older_checkpoint(config: Config, path: Path, last: int) -> None:
+    """Says if `path`, the newest readable checkpoint, is older than `last`, which was saved."""
     step = parse_checkpoint_step(path)
-    last = max(list_steps_in_checkpoint_list(config.checkpoint_path), default=0)
     if path.parent == config.best_path:
         text = "%s has no readable checkpoint but the one in best/, of step %s, which is used."
         logging.warning(text, config.run_dir, f"{step:,}")

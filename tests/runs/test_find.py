@@ -8,6 +8,7 @@ from config.presets import PRESETS, apply_preset
 from config.settings import Config
 from config.stored import write_config
 from gan import DCGAN
+from runs import checkpoint_files, checkpoints
 from runs.checkpoint_files import list_checkpoints, write_checkpoint_list
 from runs.checkpoints import Checkpoints
 from runs.find import find_run, find_run_to_report, find_run_to_train, read_run
@@ -370,3 +371,16 @@ def test_drawing_from_an_older_checkpoint_than_the_last_is_told(trained, message
     step = list_checkpoints(config.checkpoint_path)[-1].name.removeprefix("step-")
     told = f"{config.run_dir} has lost its checkpoint of step 141: that of step {step} is used."
     assert told in messages
+
+
+def test_a_checkpoint_that_comes_while_another_is_read_is_not_lost(trained, messages, monkeypatch):
+    config = trained()
+
+    def choose(config, checkpoint):
+        paths = checkpoint_files.choose_checkpoints(config, checkpoint)
+        write_checkpoint_list(config.checkpoint_path, [config.checkpoint_path / "step-141"])
+        return paths
+
+    monkeypatch.setattr(checkpoints, "choose_checkpoints", choose)
+    sample(config, 1)
+    assert not any("has lost its checkpoint" in message for message in messages)
