@@ -99,10 +99,13 @@ def write_name_to_exclude(name: str) -> str:
 
 
 def _check_names_to_exclude(config: Config, source: Source, names: dict, found: dict) -> None:
-    """Warns of names that no image has. Raises ValueError if no image has any of them."""
+    """Warns of names that no image has. Raises ValueError if a new run's images have none of them.
+
+    Those of a run that has begun may have been removed from the dataset since.
+    """
     lines = {*found.values()}
     unknown = [name for name in names if name not in lines and not name.startswith(COMMENT)]
-    if unknown and not found:
+    if unknown and not found and not config.dataset_fingerprint:
         example = next(iter(list_image_names(source)), "")
         raise ValueError(
             f"--exclude must name images of {source.place}, such as {shorten_for_error(example)}. "

@@ -209,6 +209,14 @@ def test_a_file_for_another_dataset_is_refused(tiny, tmp_path, image_folder, lin
     assert not list(Path(tmp_path).rglob("*.npy"))
 
 
+def test_a_run_goes_on_after_what_it_leaves_out_was_removed(tiny, tmp_path, image_folder, messages):
+    image_folder(3)
+    names = name_in_file(tmp_path, "gone.png")
+    config = tiny(dataset="faces", exclude=names, dataset_fingerprint="of its images")
+    assert len(load_dataset(config).images) == 3
+    assert f"{names}: no image here matches 1 of its names: gone.png." in messages
+
+
 def test_a_file_that_is_none_is_refused(tiny, tmp_path, monkeypatch):
     for place, reason in (("gone.txt", "No such file"), (".", "not a file")):
         with pytest.raises(ValueError, match=f"^--exclude must be a text file .*{reason}"):
