@@ -17,6 +17,7 @@ from config.checks import note_settings_for_python
 from config.settings import SETTINGS, Config
 from config.stored import write_config
 from data.given_arrays import check_training_images, take_training_labels
+from data.identity import fingerprint_labels
 from data.labels import Labels
 from data.load import warn_of_small_dataset
 from data.split import Split, split_rows_for_holdout
@@ -31,7 +32,11 @@ from runs.claims import (
     give_run_an_id,
     lock_run_folders,
 )
-from runs.dataset import announce_change_of_dataset, take_dataset_into_settings
+from runs.dataset import (
+    announce_change_of_dataset,
+    find_run_of_same_images,
+    take_dataset_into_settings,
+)
 from runs.history import (
     keep_run_metrics_of_lost_checkpoints,
     locate_metrics,
@@ -139,6 +144,8 @@ def train_on_dataset(
     with console.show_log_where_none_is_set_up():
         check_training_images(config, images)
         labels = take_training_labels(config, labels, len(images))
+        if not place:  # for a command, main.py does it
+            find_run_of_same_images(config.resolve(), {"out_name": config.name}, images)
         config = take_dataset_into_settings(config.resolve(), images, place)
         config = give_run_an_id(complete_training_settings_from_data(config, images, labels))
         warn_of_small_dataset(config.batch_size, len(images))
@@ -185,7 +192,7 @@ def set_tensorflow_options_for_training(config: Config) -> None:
 def complete_training_settings_from_data(
     config: Config, images: np.ndarray, labels: Labels | None
 ) -> Config:
-    """The settings with the data's channels and label names.
+    """The settings with the data's channels, label names and a fingerprint of the labels.
 
     Raises ValueError when an existing run has other labels.
     """
@@ -198,7 +205,9 @@ def complete_training_settings_from_data(
             f"{suggest_labels_of_run(config.label_names, names or ())}, or start another run with "
             "--out_name=NAME."
         )
-    return dataclasses.replace(config, c_dim=images.shape[-1], label_names=names).resolve()
+    fingerprint = fingerprint_labels(labels.y) if labels else ""
+    settings = {"label_names": names, "labels_fingerprint": fingerprint}
+    return dataclasses.replace(config, c_dim=images.shape[-1], **settings).resolve()
 
 
 def suggest_labels_of_run(known: tuple[str, ...], found: tuple[str, ...]) -> str:

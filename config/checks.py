@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import difflib
 import itertools
 import os
 import re
@@ -231,6 +232,7 @@ def _check_setting_range(config, name: str, low, high) -> None:
         # Whoever types 5 more likely wants a common size than the smallest one, and a narrow stem
         # than the default.
         usual = {"output_height": 16, "output_width": 16, "stem_width": 64}
+        usual |= {"steps": 2000, "minutes": 20}  # which have no default
         remedy = f"Try --{name}={usual[name]}." if name in usual else _suggest_setting(config, name)
         raise ValueError(
             f"--{name} must be at least {low}. Received: {shorten_for_error(str(value))}. {remedy}"
@@ -246,10 +248,12 @@ def _check_setting_range(config, name: str, low, high) -> None:
 def _check_setting_choice(config, name: str, choices: tuple) -> None:
     value = getattr(config, name)
     if value not in choices:
-        listed = ", ".join(map(str, choices))
+        known = [*map(str, choices)]
+        nearest = difflib.get_close_matches(str(value), known, 1)
         raise ValueError(
-            f"--{name} must be one of {listed}. Received: {shorten_for_error(str(value))}. "
-            f"{_suggest_setting(config, name)}"
+            f"--{name} must be one of {', '.join(known)}. "
+            f"Received: {shorten_for_error(str(value))}. "
+            f"{f'Try --{name}={nearest[0]}.' if nearest else _suggest_setting(config, name)}"
         )
 
 

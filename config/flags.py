@@ -46,6 +46,7 @@ NOT_CARRIED_OVER = (
     "first_dataset",
     "dataset_place",
     "dataset_fingerprint",
+    "labels_fingerprint",
 )
 
 

@@ -77,6 +77,9 @@ class Config:
     dataset_fingerprint: str = declare_setting(
         "", DATA, "a fingerprint of the images; taken from the data", hparam=False, flag=False
     )
+    labels_fingerprint: str = declare_setting(
+        "", DATA, "a fingerprint of their labels; taken from the data", hparam=False, flag=False
+    )
     data_dir: str = declare_setting("./data", DATA, "folder with the datasets", hparam=False)
     input_fname_pattern: str = declare_setting(
         "", DATA, "which files to read, such as *.png; default: every image type"

@@ -29,7 +29,7 @@ def read_config(path: Path) -> Config:
     try:
         return make_config_from_dict(_read_settings_of_run(path), str(path))
     except ValueError as error:
-        if not Path(path).is_file():
+        if not Path(path).is_file() or Path(path).suffix != ".json":
             raise
         told = str(error) if str(path) in str(error) else f"{path}: {error}"
         raise ValueError(
@@ -90,7 +90,7 @@ def read_json_settings(path: Path) -> dict:
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}.") from error
+        raise ValueError(f"{path} is not JSON: {error}. Is it the right file?") from error
 
     try:
         settings = json.loads(text)

@@ -19,6 +19,11 @@ def fingerprint_pixels(images: np.ndarray) -> str:
     return digest.hexdigest()
 
 
+def fingerprint_labels(y: np.ndarray) -> str:
+    """y (N, y_dim) of 0 and 1 -> a hash of them."""
+    return hashlib.sha256(repr(y.shape).encode() + np.packbits(y != 0).tobytes()).hexdigest()
+
+
 def name_place_of_dataset(config: Config, source: Source) -> str:
     """The absolute path that --dataset resolved to, or the dataset's name if it has no path."""
     return str(source.path.resolve()) if source.path else config.dataset

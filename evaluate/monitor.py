@@ -115,7 +115,14 @@ class Monitor:
                 "and %s are needed to compare with them.",
                 *(held_out, HELD_OUT_IMAGES),
             )
-        if not self.comparison.has_distance and (config.eval_freq or config.on_collapse != "warn"):
+        if self.comparison.has_distance:
+            return
+        if not config.eval_freq and config.on_collapse == "warn":
+            text = (
+                "with fewer than %s images, nothing is scored: there is no best/ and no report.png."
+            )
+            logging.info(text, 2 * DIMENSIONS + 2)
+        else:
             logging.warning(
                 "The Frechet distance needs at least %s images. Received: %s. Without it, nothing "
                 "is kept in best/, and collapse is not detected.",

@@ -62,7 +62,7 @@ def find_run_of_same_images(
     run beside it may have the same images, (N, H, W, C) uint8, or have had others from the same
     `place`. If that run's name comes from its dataset, the dataset was renamed or moved, and that
     run continues. If the user named that run, the log only mentions it; so it does if the user
-    named the new run as that one was called.
+    named the new run as that one was called. place: "" for an array from Python.
     """
     if read_run_settings(config.run_dir):
         return config
@@ -82,13 +82,12 @@ def find_run_of_same_images(
     if len(unnamed) == 1 and not is_named:
         return unnamed[0]
     if runs:
-        names, remedy = (
-            ", ".join(str(run.run_dir) for run in runs),
-            f"--out_name={shlex.quote(runs[0].name)}",
-        )
-        have, other = ("has", "the other") if len(runs) == 1 else ("have", "one of them")
-        text = "%s %s the same images. %s is a new run; to continue %s instead, add %s."
-        logging.info(text, names, have, config.run_dir, other, remedy)
+        names, other = ", ".join(str(run.run_dir) for run in runs), runs[0].name
+        remedy = f"--out_name={shlex.quote(other)}" if place else f"Config(out_name={other!r})"
+        have, which = ("has", "the other") if len(runs) == 1 else ("have", "one of them")
+        text = "%s %s the same images. %s is a new run; to continue %s instead, %s %s."
+        how = ("add" if place else "use", remedy)
+        logging.info(text, names, have, config.run_dir, which, *how)
     elif not is_named:
         _mention_runs_of_another_size(config, given)
     return config
@@ -165,7 +164,8 @@ def _check_images_may_be_those_of_run(run: Config, fingerprint: str, place: str)
 
 
 def announce_change_of_dataset(config: Config, count: int) -> None:
-    """Says if the run's images have moved; warns if they, of which there are `count`, have changed.
+    """Says if the run's images have moved; warns if they, of which there are `count`, or their
+    labels have changed.
 
     config: as `take_dataset_into_settings` returns it. Call it before config.json is written again.
     """
@@ -177,6 +177,9 @@ def announce_change_of_dataset(config: Config, count: int) -> None:
             text = "%s continues with the same images in another place: %s (before: %s)."
             names = config.dataset_place, run.dataset_place or "an array"
             logging.info(text, run.run_dir, *names)
+        if run.labels_fingerprint not in ("", config.labels_fingerprint):
+            text = "the labels of the same images have changed: %s learns the new ones from now on."
+            logging.warning(text, run.run_dir)
         return
     if not run.dataset_fingerprint:
         return

@@ -617,6 +617,18 @@ def test_wrong_arrays_leave_no_folder(tiny, images):
     assert not tiny().run_dir.exists()
 
 
+@pytest.mark.slow
+def test_a_renamed_run_and_new_labels_are_told(tiny, images, messages):
+    y = np.arange(len(images)) % 2
+    config = train(tiny(steps=1, labels="own", out_name="run"), images, y)
+    other = config.run_dir.rename(config.run_dir.with_name("other"))
+    again = tiny(steps=1, labels="own", out_name="run")
+    train(again, images, y)
+    assert any(text.startswith(f"{other} has the same images. ") for text in messages)
+    train(dataclasses.replace(again, steps=2), images, 1 - y)
+    assert any(text.startswith("the labels of the same images have changed") for text in messages)
+
+
 def test_other_arrays_are_not_those_of_the_run(tiny, images):
     config = train(tiny(steps=1), images)
     for again in (config, tiny()):

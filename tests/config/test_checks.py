@@ -31,7 +31,7 @@ from config.settings import SETTINGS, Config
         (
             {"z_dist": "normal"},
             "--z_dist must be one of uniform_signed, uniform_unsigned, normal01. Received: normal. "
-            "Try --z_dist=uniform_signed.",
+            "Try --z_dist=normal01.",
         ),
         ({"dataset": ""}, "--dataset must not be empty. Received: nothing. Try --dataset=digits."),
         ({"batch_size": 0}, "--batch_size must be at least 1. Received: 0. Try --batch_size=64."),
@@ -65,7 +65,13 @@ from config.settings import SETTINGS, Config
             {"minutes": 0.5, "epoch": 3},
             "--minutes and --epoch cannot be combined. Received: 0.5 and 3. Drop one of them.",
         ),
-        ({"minutes": 0}, "--minutes must be at least 0.1. Received: 0. Leave it out."),
+        ({"steps": 0}, "--steps must be at least 1. Received: 0. Try --steps=2000."),
+        (
+            {"loss": "hing"},
+            "--loss must be one of bce, hinge, lsgan, wgan, relativistic. Received: hing. "
+            "Try --loss=hinge.",
+        ),
+        ({"minutes": 0}, "--minutes must be at least 0.1. Received: 0. Try --minutes=20."),
     ],
 )
 def test_one_value_out_of_range(settings, message):

@@ -208,12 +208,14 @@ def test_a_run_that_was_called_like_the_new_one_is_mentioned(begun, photos, mess
     begun(images, out_name="three")
     given = {"out_dir": two.out_dir, "out_name": "two", "dataset": two.dataset}
     two.run_dir.rename(two.run_dir.with_name("renamed"))
-    assert find_run_of_same_images(two, given, images) == two
+    assert find_run_of_same_images(two, given, images, "/images") == two
     renamed, new = two.run_dir.with_name("renamed"), two.run_dir
     line = f"{renamed} has the same images. {new} is a new run; to continue the other instead, add"
     assert messages == [f"{line} --out_name=renamed."]
-    assert find_run_of_same_images(two, given, images[:4]) == two
+    assert find_run_of_same_images(two, given, images[:4], "/images") == two
     assert len(messages) == 1
+    find_run_of_same_images(two, given, images)  # from Python
+    assert messages[1] == f"{line.removesuffix('add')}use Config(out_name='renamed')."
 
 
 def test_images_that_changed_after_they_moved_are_still_those_of_their_run(begun, photos):
@@ -273,6 +275,16 @@ def test_changed_images_are_told_with_their_number(begun, photos, messages):
     assert messages[0].startswith("the images in /images have changed (5 before, now 4): ")
     announce_change_of_dataset(take_dataset_into_settings(run, 255 - images, "/images"), 5)
     assert messages[1].startswith(f"the images in /images have changed: {run.run_dir} continues")
+
+
+def test_other_labels_of_the_same_images_are_told(begun, photos, messages):
+    images = photos(5, 16, 16)
+    run = begun(images, labels_fingerprint="before")
+    announce_change_of_dataset(run, 5)
+    assert messages == []
+    announce_change_of_dataset(dataclasses.replace(run, labels_fingerprint="now"), 5)
+    told = f"the labels of the same images have changed: {run.run_dir} learns the new ones from now"
+    assert messages == [f"{told} on."]
 
 
 def test_a_flag_that_gives_other_images_is_named(begun, photos, messages):
