@@ -119,7 +119,7 @@ class Monitor:
             return
         if not config.eval_freq and config.on_collapse == "warn":
             text = (
-                "with fewer than %s images, nothing is scored: there is no best/ and no report.png."
+                "a Frechet distance needs %s images: without it, there is no best/ or report.png."
             )
             logging.info(text, 2 * DIMENSIONS + 2)
         else:
