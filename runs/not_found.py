@@ -11,6 +11,7 @@ from config.settings import (
     name_folder_after_dataset_setting,
 )
 from config.stored import is_run_folder
+from runs.progress import read_run_settings_before_flags
 from system.locks import find_lock_holder
 
 RUNS_LISTED = 10  # in an error
@@ -138,7 +139,10 @@ def explain_mistyped_run(typed: Path, runs: dict[str, Config]) -> str:
 
 def _explain_unknown_run_name(wanted: Config, _, runs: dict[str, Config]) -> str:
     place, name, names = wanted.run_dir.parent, wanted.out_name, [*runs]
-    nearest = difflib.get_close_matches(name, names, 1)
+    renamed = [
+        run.name for run in runs.values() if read_run_settings_before_flags(run).name == name
+    ]
+    nearest = renamed or difflib.get_close_matches(name, names, 1)
     remedy = f"Did you mean --out_name={nearest[0]}?" if nearest else list_runs_to_pick(names)
     return f"--out_name must be a trained run in {place}. Received: {name}. {remedy}"
 

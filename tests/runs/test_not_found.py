@@ -79,6 +79,18 @@ def test_a_folder_within_a_run_names_the_run(trained):
     assert explain_missing_run(Config(**given), given, {}) == line
 
 
+def test_the_former_name_of_a_renamed_run_leads_to_it(tiny):
+    runs = {}
+    for former, name in (("faces-16x16", "shapes"), ("faces-64x64", "faces-64x64")):
+        before = tiny(out_name=former).resolve()
+        runs[name] = tiny(out_name=name).resolve()
+        runs[name].run_dir.mkdir(parents=True)
+        (runs[name].run_dir / "config.json").write_text(before.to_json())
+    given = {"out_dir": before.out_dir, "out_name": "faces-16x16"}
+    line = explain_missing_run(Config(**given), given, runs)
+    assert line.endswith("Received: faces-16x16. Did you mean --out_name=shapes?")
+
+
 def test_a_name_that_no_run_has(explain):
     rule = "--out_name must be a trained run in OUT. "
     assert explain({"out_name": "cat"}) == (f"{rule}Received: cat. Did you mean --out_name=cats?")
