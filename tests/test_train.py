@@ -406,6 +406,9 @@ def test_held_out_images_are_as_if_they_were_not_there(tiny, images, messages):
     told = f"held out for --evaluate: {20 - len(rows)} of 20 images."
     assert [text for text in messages if text.startswith("held out")] == [told]
 
+    train(dataclasses.replace(config, batch_size=len(rows) + 1), images)
+    larger = f"a batch of {len(rows) + 1} is larger than the dataset of {len(rows)} images"
+    assert any(text.startswith(larger) for text in messages)
     with pytest.raises(ValueError, match=r"--holdout is fixed .* has 0.3\. Received: 0\.1\."):
         train(dataclasses.replace(config, holdout=0.1, epoch=3), images)
 
