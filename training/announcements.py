@@ -143,12 +143,16 @@ def _list_changed_settings(config: Config, stored: Config | None) -> list[str]:
         return []
     told_elsewhere = {*STEP_SIZE_SETTINGS, *LENGTHS, "dataset", "c_dim", "out_dir", "out_name"}
     return [
-        f"--{name}={getattr(config, name)} (before: {getattr(stored, name)})"
+        f"--{name}={getattr(config, name)} (before: {_describe_value(getattr(stored, name))})"
         for name, setting in SETTINGS.items()
         if setting.flag
         and name not in told_elsewhere
         and getattr(config, name) != getattr(stored, name)
     ]
+
+
+def _describe_value(value):
+    return "none" if value == "" else value
 
 
 def announce_change_of_step_size(config: Config, progress: Progress, images: int) -> None:

@@ -174,8 +174,10 @@ def test_changed_settings_are_named(tiny, messages):
     announce_changed_settings(dataclasses.replace(stored, steps=9, batch_size=4), stored)
     assert messages == []
     announce_changed_settings(dataclasses.replace(stored, learning_rate=0.01, flip=True), stored)
+    announce_changed_settings(dataclasses.replace(stored, exclude="a.txt"), stored)
     assert messages == [
-        "changed from now on: --learning_rate=0.01 (before: 0.0002), --flip=True (before: False)."
+        "changed from now on: --learning_rate=0.01 (before: 0.0002), --flip=True (before: False).",
+        "changed from now on: --exclude=a.txt (before: none).",
     ]
 
 
