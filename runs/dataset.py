@@ -157,9 +157,11 @@ def _check_images_may_be_those_of_run(run: Config, fingerprint: str, place: str)
     if fingerprint != run.dataset_fingerprint and (not place or place != before):
         names = f"from {before or 'an array'}", f"{place or 'another array'}"
         remedy = "--out_name=NAME" if place else "Config(out_name=NAME)"
+        is_folder = place and Path(before).is_absolute() and not Path(before).suffix
         raise ValueError(
             f"A run keeps its own images: {run.run_dir} was trained on images {names[0]}. "
-            f"Received: other images, from {names[1]}. Start another run with {remedy}."
+            f"Received: other images, from {names[1]}. Start another run with {remedy}"
+            f"{f', or put them into {before}, where images may change' * bool(is_folder)}."
         )
 
 

@@ -73,6 +73,12 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
     try:
         return change_settings(stored, _drop_preset_for_existing_run(given), for_training=True)
     except ValueError as error:
+        others = list_runs_that_fit(read_all_runs(fresh.run_dir.parent), fresh, given)
+        if len(others) == 1 and not is_named:
+            remedy = f"--out_name={shlex.quote(others[0].name)}"
+            raise ValueError(
+                f"{error} To continue {others[0].run_dir}, which fits, add {remedy}."
+            ) from error
         if is_named or "dataset" not in given or not has_other_place(stored, fresh.dataset):
             raise
         raise ValueError(
@@ -167,7 +173,11 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
     is_named = bool(given.get("out_name") or "dataset" in given)
     place = given.get("checkpoint_dir")
     found = read_run(wanted.run_dir, place) if is_named else None
-    if found is None or _is_less_exact_than_others(found, wanted, given):
+    if (
+        found is None
+        or _is_less_exact_than_others(found, wanted, given)
+        or _fits_worse_than_others(found, wanted, given)
+    ):
         found = _find_only_fitting_run(wanted, given)
     if mistake := suggest_label_flag_for_run(found, given):
         raise ValueError(mistake)
@@ -362,6 +372,15 @@ def _is_less_exact_than_others(run: Config, wanted: Config, given: dict) -> bool
         return False
     fits = list_runs_that_fit(read_all_runs(wanted.run_dir.parent), wanted, given)
     return bool(fits) and all(is_place_of_run(one, wanted.dataset) for one in fits)
+
+
+def _fits_worse_than_others(run: Config, wanted: Config, given: dict) -> bool:
+    """Whether `run`, which has the name that --dataset gives, lacks the networks of the flags, and
+    other runs have them.
+    """
+    if given.get("out_name") or list_runs_that_fit({run.name: run}, wanted, given):
+        return False
+    return bool(list_runs_that_fit(read_all_runs(wanted.run_dir.parent), wanted, given))
 
 
 def read_all_runs(out_dir: Path) -> dict[str, Config]:

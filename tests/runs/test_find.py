@@ -315,6 +315,19 @@ def test_other_images_of_the_same_name_are_said_not_to_be_used(trained, messages
     assert len(messages) == count
 
 
+def test_flags_lead_to_the_run_that_has_its_networks(known):
+    """Not to the one that --dataset alone would name."""
+    named = known(dataset="shapes", output_height=64)
+    labelled = {"labels": "folder", "label_names": ("a", "b")}
+    other = known(dataset="shapes", output_height=16, **labelled)
+    given = {"out_dir": named.out_dir, "dataset": "shapes"}
+    assert find_run(given) == named
+    given["labels"] = "folder"
+    assert find_run(given) == other
+    with pytest.raises(ValueError, match=r"^--labels is fixed .* --out_name=shapes-16x16\.$"):
+        find_run_to_train(given | {"stem_width": named.stem_width})
+
+
 def test_a_run_without_a_checkpoint_is_found_by_its_dataset(known, held, tiny):
     """Once for a report, and to say that it is being trained: the fixture holds out/run."""
     other = known(dataset="robots", out_name="robots")
