@@ -78,7 +78,7 @@ def _read_own_labels(source: Source, files: Sequence[str]) -> Labels:
     if source.labels is None:
         is_array = PurePath(source.place).suffix == ".npy"
         remedy = (
-            "Save images and labels together, with np.savez, as an .npz"
+            "Try an .npz with images and labels, as np.savez writes it"
             if is_array
             else "Try --labels=folder for one class per folder, attributes such as "
             "--labels=Smiling for CelebA"

@@ -44,7 +44,7 @@ def explore(
     if run:
         check_choices_fit_run(choices, run)
     if is_all_chosen(text) and (others := list_experiments_left_out(names)):
-        logging.info("all leaves out what needs a flag of its own: %s.", ", ".join(others))
+        logging.info("--explore all leaves out what needs a flag: %s.", ", ".join(others))
     config = run or Config(**apply_preset(given))
     folder = (run.run_dir if run else Path(config.out_dir).expanduser()) / "explore"
     check_folder_writable(folder, COPY_RUN if run else "give another --out_dir")

@@ -158,10 +158,10 @@ def _check_images_may_be_those_of_run(run: Config, fingerprint: str, place: str)
         names = f"from {before or 'an array'}", f"{place or 'another array'}"
         remedy = "--out_name=NAME" if place else "Config(out_name=NAME)"
         is_folder = place and Path(before).is_absolute() and not Path(before).suffix
+        also = f", or put them into {before}, where images may change" if is_folder else ""
         raise ValueError(
             f"A run keeps its own images: {run.run_dir} was trained on images {names[0]}. "
-            f"Received: other images, from {names[1]}. Start another run with {remedy}"
-            f"{f', or put them into {before}, where images may change' * bool(is_folder)}."
+            f"Received: other images, from {names[1]}. Start another run with {remedy}{also}."
         )
 
 

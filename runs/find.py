@@ -73,11 +73,11 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
     try:
         return change_settings(stored, _drop_preset_for_existing_run(given), for_training=True)
     except ValueError as error:
-        others = list_runs_that_fit(read_all_runs(fresh.run_dir.parent), fresh, given)
-        if len(others) == 1 and not is_named:
-            remedy = f"--out_name={shlex.quote(others[0].name)}"
+        if not is_named and _fits_worse_than_others(stored, fresh, given):
+            other, *more = list_runs_that_fit(read_all_runs(fresh.run_dir.parent), fresh, given)
+            remedy = "NAME" if more else shlex.quote(other.name)
             raise ValueError(
-                f"{error} To continue {others[0].run_dir}, which fits, add {remedy}."
+                f"{error} To continue {other.run_dir}, which fits, add --out_name={remedy}."
             ) from error
         if is_named or "dataset" not in given or not has_other_place(stored, fresh.dataset):
             raise

@@ -104,7 +104,7 @@ def test_labels_of_a_dataset_that_has_none(tiny, image_folder):
 
 def test_an_npy_file_has_no_labels_and_an_npz_may(tiny, tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((4, 16, 16), np.uint8))
-    remedy = "Save images and labels together, with np.savez, as an .npz, or --labels=none."
+    remedy = "Try an .npz with images and labels, as np.savez writes it, or --labels=none."
     with pytest.raises(ValueError, match=re.escape(remedy)):
         load_dataset(tiny(dataset=str(tmp_path / "a.npy"), labels="own"))
 

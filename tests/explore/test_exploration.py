@@ -34,7 +34,7 @@ def test_all_says_what_it_leaves_out(given, monkeypatch, messages):
     with pytest.raises(ZeroDivisionError):
         explore(given, "all", Choices(arithmetic="0-1+2"), checkpoint="last")
     assert messages == [
-        "all leaves out what needs a flag of its own: turn (--turn), forget (--forget), "
+        "--explore all leaves out what needs a flag: turn (--turn), forget (--forget), "
         "project (--image), complete (--image)."
     ]
 

@@ -326,6 +326,8 @@ def test_flags_lead_to_the_run_that_has_its_networks(known):
     assert find_run(given) == other
     with pytest.raises(ValueError, match=r"^--labels is fixed .* --out_name=shapes-16x16\.$"):
         find_run_to_train(given | {"stem_width": named.stem_width})
+    with pytest.raises(ValueError, match=r"^--seed is fixed .* with --out_name=NAME\.$"):
+        find_run_to_train({**given, "labels": "none", "seed": 7})  # no other run has that seed
 
 
 def test_a_run_without_a_checkpoint_is_found_by_its_dataset(known, held, tiny):
