@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import difflib
 import itertools
 import os
 import re
@@ -12,7 +11,7 @@ import typing
 from collections.abc import Iterable
 from pathlib import Path
 
-from config.mistakes import find_meant_flag
+from config.mistakes import find_meant_choice, find_meant_flag
 from config.urls import check_path_is_no_url
 from system.text import SHOWN_CHARACTERS, shorten_for_error
 
@@ -249,11 +248,11 @@ def _check_setting_choice(config, name: str, choices: tuple) -> None:
     value = getattr(config, name)
     if value not in choices:
         known = [*map(str, choices)]
-        nearest = difflib.get_close_matches(str(value), known, 1)
+        meant = find_meant_choice(str(value), known)
         raise ValueError(
             f"--{name} must be one of {', '.join(known)}. "
             f"Received: {shorten_for_error(str(value))}. "
-            f"{f'Try --{name}={nearest[0]}.' if nearest else _suggest_setting(config, name)}"
+            f"{f'Try --{name}={meant}.' if meant else _suggest_setting(config, name)}"
         )
 
 

@@ -310,7 +310,7 @@ def explain_illegal_value(flag: Flag, received: str) -> str:
     kinds = {"int": "a whole number", "float": "a number", "bool": "on or off"}
     choices = getattr(flag.parser, "enum_values", None)
     rule = f"one of {', '.join(choices)}" if choices else kinds.get(flag.flag_type(), "text")
-    meant = _find_meant_choice(received, choices) if choices else _find_meant_number(received, flag)
+    meant = find_meant_choice(received, choices) if choices else _find_meant_number(received, flag)
     remedy = f"Try --{flag.name}={meant}." if meant is not None else _suggest_flag_value(flag)
     if flag.boolean:
         remedy = f"Try --{flag.name} or --no{flag.name}."
@@ -319,7 +319,7 @@ def explain_illegal_value(flag: Flag, received: str) -> str:
     )
 
 
-def _find_meant_choice(text: str, choices: list[str]) -> str | None:
+def find_meant_choice(text: str, choices: list[str]) -> str | None:
     """The choice that a person means by another program's word for it, or by a similar word."""
     meant = VALUE_MEANINGS.get(text.lower())
     nearest = difflib.get_close_matches(text.lower(), choices, 1, cutoff=0.7)

@@ -2,9 +2,8 @@
 newer methods.
 """
 
-import difflib
-
 from config.catalog import MNIST, NAMED_SETS, canonicalize_dataset_name
+from config.mistakes import find_meant_choice
 from config.settings import OWN_LABELS, Config
 
 # Where each differs from Config's own defaults, which are carpedm20/DCGAN-tensorflow's.
@@ -74,8 +73,8 @@ def apply_preset(settings: dict) -> dict:
     settings = dict(settings)
     preset = settings.pop("preset", None) or "reference"
     if not isinstance(preset, str) or preset not in PRESETS:
-        nearest = difflib.get_close_matches(preset, PRESETS, 1) if isinstance(preset, str) else []
-        remedy = f"Did you mean {nearest[0]}?" if nearest else "Leave it out."
+        meant = find_meant_choice(preset, [*PRESETS]) if isinstance(preset, str) else None
+        remedy = f"Did you mean {meant}?" if meant else "Leave it out."
         raise ValueError(
             f"--preset must be one of {', '.join(PRESETS)}. Received: {preset}. {remedy}"
         )
