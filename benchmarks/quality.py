@@ -98,11 +98,17 @@ DATASETS = {
     "stacked": Dataset(
         "--dataset stacked_mnist --output_height 32 --stem_width 128",
         {"frechet": 5000, "modes": 26000},
+        "faces32",
     ),
 }
 SLOWER = "--preset modern --learning_rate 1e-3 --d_learning_rate 4e-4"  # modern's own, at first
 FASTER = "--learning_rate 4e-3 --d_learning_rate 1.6e-3"  # twice those of modern
 FASTEST = "--learning_rate 8e-3 --d_learning_rate 3.2e-3"  # four times
+SMOOTHING = "--preset modern --loss bce --label_smoothing 0.1"
+PENALTIES = (
+    "--preset modern --loss relativistic --d_norm none --r1 1 --r2 1"
+    " --penalty_batch 0.25 --penalty_decay 0.1"
+)
 BATCH_OF_256 = "--preset modern --batch_size 256"
 BATCH_OF_1024 = "--preset modern --batch_size 1024"
 ARMS = {
@@ -121,20 +127,24 @@ ARMS = {
     "slower, projection": Arm(f"{SLOWER} --d_labels projection"),
     "modern, linear": Arm("--preset modern --lr_decay linear", speed="modern"),
     "modern, cosine": Arm("--preset modern --lr_decay cosine", speed="modern"),
+    "modern, lsgan": Arm("--preset modern --loss lsgan", speed="modern"),
+    "modern, wgan": Arm("--preset modern --loss wgan", speed="modern"),
     "modern, smooth": Arm("--preset modern --upsample smooth"),
     "modern, faster": Arm(f"--preset modern {FASTER}", speed="modern"),
     "modern, narrow": Arm("--preset modern --d_min_width 4"),
     "modern, diffaugment": Arm("--preset modern --augment diffaugment"),
-    "modern, flip": Arm("--preset modern --flip"),
-    "modern, dropout": Arm("--preset modern --d_dropout 0.4"),
     "modern, stem 256": Arm("--preset modern --stem_width 256"),
     # The shares are speeds at 32x32, each measured in turn with that of modern.
     "modern, wide": Arm("--preset modern --d_min_width 64", speed="modern", share=0.90),
     "modern, deviation": Arm("--preset modern --minibatch_stddev", speed="modern", share=0.87),
     "modern, relativistic": Arm("--preset modern --loss relativistic", speed="modern", share=0.96),
     "modern, bce": Arm("--preset modern --loss bce", speed="modern", share=1.01),
+    "modern, smoothing": Arm(SMOOTHING, speed="modern", share=1.01),
+    "modern, flip": Arm("--preset modern --flip", speed="modern", share=0.98),
+    "modern, dropout": Arm("--preset modern --d_dropout 0.4", speed="modern", share=0.98),
     "modern, dither": Arm("--preset modern --dither", speed="modern", share=1.02),
     "modern, r1": Arm("--preset modern --d_norm none --r1 1", speed="modern", share=0.80),
+    "modern, penalties": Arm(PENALTIES, speed="modern", share=0.78),
     # Larger batches, as of several devices, with equally many images. Learning rates: the same, by
     # the square root of the batch, in proportion to it.
     "modern, 256": Arm(BATCH_OF_256, speed="modern", share=1 / 4),
