@@ -26,10 +26,11 @@ GO_ON, END, GO_BACK = range(3)  # the chief's word; GO_BACK: to the last checkpo
 # by their fingerprint.
 OWN_SETTINGS = (*PLACES, "dataset", "first_dataset", "dataset_place")
 # No flags, but compared all the same. The others come from the run's folder, like its checkpoints.
-OF_IMAGES = ("dataset_fingerprint", "label_names")
+OF_IMAGES = ("dataset_fingerprint", "label_names", "labels_fingerprint")
 NAMES = {
     "dataset_fingerprint": "images",
     "label_names": "labels",
+    "labels_fingerprint": "labels for the images",
     "device": "kind of device",
     "program": "version of this program",
 }

@@ -242,3 +242,16 @@ def test_a_worker_that_differs_is_one_line_on_all(flags, told, train, tmp_path, 
         assert is_one_line(said)
         assert told in said
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.slow
+def test_workers_with_other_labels_for_the_same_images_end(train, tmp_path, image_folder):
+    for name, signs in (("faces", (1, -1)), ("others", (-1, 1))):
+        folder = image_folder(40, name=name)
+        rows = [f"{path.name} {signs[k % 2]}" for k, path in enumerate(sorted(folder.iterdir()))]
+        (folder / "list_attr_celeba.txt").write_text("\n".join(["40", "Smiling", *rows]))
+    other = (f"--dataset={tmp_path / 'data' / 'others'}",)
+    for code, said in train(2, "--labels=Smiling", "--steps=4", others=other).wait():
+        assert code == 1
+        assert is_one_line(said)
+        assert "the same labels for the images. Received: " in said
