@@ -42,12 +42,7 @@ try:
         choose_formats,
     )
     from runs.checkpoint_files import list_checkpoints_to_continue
-    from runs.find import (
-        check_run_knows_its_dataset,
-        find_run,
-        find_run_to_report,
-        find_run_to_train,
-    )
+    from runs.find import find_run, find_run_to_report, find_run_to_train
     from system import console, devices
     from system.files import COPY_RUN, OTHER_RUN, check_folder_writable, expand_home
     from system.packages import end_without_package
@@ -144,9 +139,10 @@ def perform_dry_run_action(given: dict, _) -> None:
     from data.load import probe_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id
     from runs.dataset import list_runs_that_may_have_dataset
-    from runs.gone_dataset import explain_dataset_of_run
+    from runs.gone_dataset import check_run_knows_its_dataset, explain_dataset_of_run
 
     config = give_run_an_id(find_run_to_train(given))
+    check_run_knows_its_dataset(config)
     others = list_runs_that_may_have_dataset(config, given)
     check_run_owns_its_folders(config)
     with explain_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
@@ -161,7 +157,7 @@ def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
     from data.load import load_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id, lock_run_folders
     from runs.dataset import find_run_of_same_images
-    from runs.gone_dataset import explain_dataset_of_run
+    from runs.gone_dataset import check_run_knows_its_dataset, explain_dataset_of_run
     from system.cluster import find_workers, is_chief
 
     config = give_run_an_id(find_run_to_train(given))
@@ -232,7 +228,7 @@ def perform_evaluate_action(given: dict, _) -> dict:
         choose_metrics,
         choose_metrics_of_run,
     )
-    from runs.gone_dataset import explain_dataset_of_run
+    from runs.gone_dataset import check_run_knows_its_dataset, explain_dataset_of_run
 
     files = FeatureFiles(**{name: FLAGS[name].value for name in EVALUATE_FILES})
     check_metrics_use_files(files, choose_metrics(FLAGS.evaluate))

@@ -22,7 +22,7 @@ from data import label_choice
 from model import Generator
 from runs.checkpoints import restore_networks
 from runs.claims import claim_folder_of_samples
-from runs.find import read_run_settings
+from runs.read import read_run_settings
 from system.console import print_result
 from system.files import check_disk_room
 from system.memory import measure_available_memory

@@ -13,7 +13,7 @@ from explore.captions import arrange_captioned_grid, enlarge
 from explore.experiments import Findings
 from explore.near_duplicates import find_near_duplicates
 from explore.subject import Subject
-from runs.find import check_run_knows_its_dataset
+from runs.gone_dataset import check_run_knows_its_dataset
 from utils import encode_png
 
 PICTURE, LIST = "duplicates.png", "duplicates.txt"

@@ -14,7 +14,7 @@ from explore.attribute_classifier import (
 )
 from explore.boxes import Box, read_boxes
 from explore.subject import Subject
-from runs.find import check_run_knows_its_dataset
+from runs.gone_dataset import check_run_knows_its_dataset
 from system.files import expand_home
 from system.text import shorten_for_error
 

@@ -16,7 +16,7 @@ from explore.held_back import LearningRows, divide_rows_for_test
 from explore.subject import Subject
 from explore.svm import fit_linear_svm
 from model import Discriminator
-from runs.find import check_run_knows_its_dataset
+from runs.gone_dataset import check_run_knows_its_dataset
 from system.text import shorten_for_error
 
 CS = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)  # those that the paper's code tries

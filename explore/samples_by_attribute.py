@@ -22,7 +22,7 @@ from data.label_choice import list_picture_labels
 from data.load import load_dataset_and_attribute
 from explore.discriminator_features import compute_discriminator_features
 from explore.subject import Subject
-from runs.find import check_run_knows_its_dataset
+from runs.gone_dataset import check_run_knows_its_dataset
 
 LABELLED_IMAGES = 2000  # to learn from and to test, at most; half with the attribute, if possible
 HELD_BACK = 0.25  # of these, to test

@@ -16,7 +16,7 @@ from explore.choices import Choices
 from model import Discriminator
 from runs.checkpoints import restore_networks
 from runs.dataset import warn_of_images_not_trained_on
-from runs.find import check_run_knows_its_dataset
+from runs.gone_dataset import check_run_knows_its_dataset
 from sample import Sampler
 
 

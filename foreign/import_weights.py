@@ -25,8 +25,8 @@ from runs.claims import (
     give_run_an_id,
     lock_run_folders,
 )
-from runs.find import read_run
 from runs.history import ORIGIN_FILE, put_earlier_training_aside
+from runs.read import read_run
 from system.console import print_result
 from system.files import OTHER_RUN, check_folder_writable, expand_home, write_atomic
 from system.text import join_names_for_error

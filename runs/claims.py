@@ -17,7 +17,7 @@ from config.stored import is_run_folder
 from runs.away import check_checkpoints_are_not_away
 from runs.checkpoint_files import list_checkpoints, parse_checkpoint_step
 from runs.claim_file import CLAIM_FILE, Claim, read_folder_claim
-from runs.find import read_all_runs, read_run_settings
+from runs.read import read_all_runs, read_run_settings
 from system.errors import pass_over_full_disk
 from system.files import write_atomic
 from system.locks import find_lock_holder, lock_folder

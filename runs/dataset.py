@@ -12,9 +12,10 @@ from absl import logging
 from config.settings import FROM_ARRAY, IMPORTED, Config
 from data.identity import fingerprint_pixels
 from runs.commands import spell_flag
-from runs.find import find_runs_to_continue, read_all_runs, read_run, read_run_settings
+from runs.find import find_runs_to_continue
 from runs.not_found import dataset_may_be_of_run
 from runs.progress import read_run_settings_before_flags
+from runs.read import read_all_runs, read_run, read_run_settings
 
 # What decides which images of a dataset are trained on, and how they are cropped.
 FILE_SETTINGS = ("input_fname_pattern", "train_size", "exclude")

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import shlex
-from pathlib import Path
 
 from absl import logging
 
@@ -17,15 +16,7 @@ from config.settings import (
     Config,
     is_same_dataset_setting,
 )
-from config.stored import (
-    change_settings,
-    derive_out_settings_of_folder,
-    is_run_folder,
-    read_config,
-    set_other_lengths_back,
-)
-from runs.away import check_checkpoints_are_not_away
-from runs.checkpoint_files import list_checkpoints_to_continue
+from config.stored import change_settings, is_run_folder, set_other_lengths_back
 from runs.not_found import (
     dataset_may_be_of_run,
     explain_missing_run,
@@ -37,6 +28,7 @@ from runs.not_found import (
     suggest_label_flag_for_run,
 )
 from runs.place import point_settings_to_run_folder
+from runs.read import read_all_runs, read_begun_runs, read_run, read_run_settings
 from system.locks import find_lock_holder
 from system.text import join_names_for_error, shorten_for_error
 
@@ -227,47 +219,6 @@ def find_run_unless_dataset_is_enough(given: dict) -> Config | None:
     return None
 
 
-def read_run(run_dir: Path, checkpoint_dir: str | None = None) -> Config | None:
-    """The settings, as stored, of a run that has a checkpoint, if only in best/; else None.
-
-    checkpoint_dir: where the user says that its checkpoints are now. Raises ValueError when the
-    settings are unreadable, or the checkpoints elsewhere: see `runs.away`.
-    """
-    stored = read_run_settings(run_dir)
-    if stored is None:
-        return None
-    now = dataclasses.replace(stored, checkpoint_dir=checkpoint_dir or stored.checkpoint_dir)
-    check_checkpoints_are_not_away(stored, now.checkpoint_path)
-    return stored if any(map(list_checkpoints_to_continue, (now, stored))) else None
-
-
-def read_run_settings(run_dir: Path) -> Config | None:
-    """A run's settings, whether or not it has a checkpoint; None where there are no settings.
-
-    Raises ValueError when they are unreadable.
-    """
-    path = run_dir / "config.json"
-    if not path.is_file():
-        return None
-
-    # What matters is where the run is now, not where it was when its settings were written.
-    return change_settings(read_config(path), derive_out_settings_of_folder(run_dir))
-
-
-def check_run_knows_its_dataset(config: Config) -> None:
-    """Raises ValueError for an imported run, until it is given images to train on."""
-    if config.dataset == FROM_ARRAY:
-        raise ValueError(
-            f"{config.run_dir} was trained from Python, on an array, which is not kept. "
-            "Received: no dataset. Continue from Python, or add --dataset=NAME for the same images."
-        )
-    if config.dataset == IMPORTED:
-        raise ValueError(
-            f"{config.run_dir} was imported and has no images to train on. "
-            "Received: no dataset. Add --dataset=NAME."
-        )
-
-
 def _drop_preset_for_existing_run(given: dict) -> dict:
     """`given` without the preset: an existing run has its own defaults."""
     return {name: value for name, value in given.items() if name != "preset"}
@@ -358,12 +309,7 @@ def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
 
 def _list_begun_runs_that_fit(wanted: Config, given: dict) -> list[Config]:
     """Like `list_runs_that_fit`, of the runs beside `wanted` that have no checkpoint."""
-    begun = {}
-    for path in sorted(wanted.run_dir.parent.glob("*/config.json")):
-        with contextlib.suppress(ValueError):  # damaged, or its checkpoints are away
-            if read_run(path.parent) is None:
-                begun[path.parent.name] = read_run_settings(path.parent)
-    return list_runs_that_fit(begun, wanted, given)
+    return list_runs_that_fit(read_begun_runs(wanted.run_dir.parent), wanted, given)
 
 
 def _is_less_exact_than_others(run: Config, wanted: Config, given: dict) -> bool:
@@ -381,13 +327,3 @@ def _fits_worse_than_others(run: Config, wanted: Config, given: dict) -> bool:
     if given.get("out_name") or list_runs_that_fit({run.name: run}, wanted, given):
         return False
     return bool(list_runs_that_fit(read_all_runs(wanted.run_dir.parent), wanted, given))
-
-
-def read_all_runs(out_dir: Path) -> dict[str, Config]:
-    """Every trained run in out_dir by its folder's name."""
-    found = {}
-    for path in sorted(out_dir.glob("*/config.json")):
-        with contextlib.suppress(ValueError):  # a damaged run must not hide the others
-            if run := read_run(path.parent):
-                found[run.name] = run
-    return found

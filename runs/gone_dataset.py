@@ -1,14 +1,14 @@
-"""Error messages for a run whose images are gone, or are not those of the command."""
+"""Error messages for a run whose images are gone, are not those of the command, or never were."""
 
 import contextlib
 from pathlib import Path
 
 from config.catalog import NAMED_SETS
-from config.settings import FROM_ARRAY, Config
+from config.settings import FROM_ARRAY, IMPORTED, Config
 from data.find import MissingDatasetError, NoImagesError
 from data.labels import LabelsError
-from runs.find import read_run
 from runs.not_found import has_other_place
+from runs.read import read_run
 
 
 @contextlib.contextmanager
@@ -70,3 +70,17 @@ def _describe_gone_dataset(config: Config, *, is_missing: bool) -> str:
         f"{named} {place}, where there are no longer any images. "
         "If they have moved, add --dataset=NEWPLACE."
     )
+
+
+def check_run_knows_its_dataset(config: Config) -> None:
+    """Raises ValueError for an imported run, or one of an array, until it is given a dataset."""
+    if config.dataset == FROM_ARRAY:
+        raise ValueError(
+            f"{config.run_dir} was trained from Python, on an array, which is not kept. "
+            "Received: no dataset. Continue from Python, or add --dataset=NAME for the same images."
+        )
+    if config.dataset == IMPORTED:
+        raise ValueError(
+            f"{config.run_dir} was imported and has no images to train on. "
+            "Received: no dataset. Add --dataset=NAME."
+        )

@@ -7,7 +7,6 @@ from config.stored import is_run_folder
 from runs.away import are_checkpoints_away
 from runs.checkpoint_files import list_checkpoints_to_continue, parse_checkpoint_step
 from runs.claims import find_process_in_run_folders
-from runs.find import read_run_settings
 from runs.history import (
     find_last_step_of_run,
     format_time_of_last_training,
@@ -15,6 +14,7 @@ from runs.history import (
     plan_total_steps,
     read_metrics,
 )
+from runs.read import read_run_settings
 from system.text import escape_unprintable
 
 HEADS = ("run", "dataset", "size", "steps", "epochs", "last trained", "")

@@ -24,7 +24,7 @@ from gan import DCGAN
 from kernels import convolution
 from model import Generator
 from runs.checkpoints import Checkpoints, restore_networks
-from runs.find import read_run
+from runs.read import read_run
 from sample import Sampler
 from system import devices
 from system.signals import STOP_SIGNALS

@@ -12,7 +12,6 @@ from config.settings import DATA, FROM_ARRAY, LENGTHS, SETTINGS, Config
 from data.split import Split
 from runs.checkpoint_files import list_checkpoints
 from runs.commands import find_typed_program, spell_command, spell_command_for_run
-from runs.find import read_all_runs
 from runs.history import ORIGIN_FILE, list_grids_of_run
 from runs.progress import (
     STEP_SIZE_SETTINGS,
@@ -20,6 +19,7 @@ from runs.progress import (
     describe_changes_of_step_size,
     read_run_settings_before_flags,
 )
+from runs.read import read_all_runs
 from system import devices
 from system.console import print_result
 from system.memory import measure_available_memory

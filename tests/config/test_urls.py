@@ -11,7 +11,7 @@ from config.flags import FILE_FLAGS
 from config.settings import Config
 from config.urls import describe_url_as_path, find_scheme_of_url, suggest_fetch_of_url
 from data import fetch
-from runs.find import read_run_settings
+from runs.read import read_run_settings
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from gan import DCGAN
 from model import Generator
 from runs.checkpoint_files import list_checkpoints
 from runs.checkpoints import Checkpoints, restore_networks
-from runs.find import find_run_to_train, read_run
+from runs.find import find_run_to_train
+from runs.read import read_run
 from train import train
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)

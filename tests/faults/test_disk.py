@@ -15,7 +15,7 @@ from program import is_one_line, run, run_here, start, state, tree, wait_for
 from config.stored import change_settings
 from data.batches import open_image_row_reader
 from runs.checkpoint_files import list_checkpoints
-from runs.find import read_run
+from runs.read import read_run
 from tests.foreign.originals import write_newmu
 from train import train
 from training.logs import Logs

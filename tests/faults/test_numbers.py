@@ -13,7 +13,8 @@ from config import checks
 from config.settings import Config
 from gan import DCGAN
 from runs.checkpoint_files import list_checkpoints
-from runs.find import find_run_to_train, read_run
+from runs.find import find_run_to_train
+from runs.read import read_run
 from train import train
 from training.steps import Steps
 

@@ -17,7 +17,7 @@ from runs.claims import (
     give_run_an_id,
     lock_run_folders,
 )
-from runs.find import read_run_settings
+from runs.read import read_run_settings
 from sample import sample
 from system.locks import lock_folder
 

@@ -18,8 +18,8 @@ from runs.dataset import (
     take_dataset_into_settings,
     warn_of_images_not_trained_on,
 )
-from runs.find import read_run
 from runs.not_found import dataset_may_be_of_run
+from runs.read import read_run
 from train import train_on_dataset
 
 
@@ -381,8 +381,9 @@ def test_a_run_of_an_array_is_of_no_dataset(tiny, photos, capsys):
     write_config(begun)
 
     assert not dataset_may_be_of_run(begun, "digits")
-    flags = [f"--out_dir={begun.out_dir}", f"--out_name={begun.name}", "--train"]
-    assert run_here(*flags, tiny=()) == 1
-    assert "on an array, which is not kept. Received: no dataset. Continue from Python" in (
-        capsys.readouterr().err
-    )
+    for action in ("--train", "--dry_run"):
+        flags = [f"--out_dir={begun.out_dir}", f"--out_name={begun.name}", action]
+        assert run_here(*flags, tiny=()) == 1
+        assert "on an array, which is not kept. Received: no dataset. Continue from Python" in (
+            capsys.readouterr().err
+        )

@@ -11,7 +11,8 @@ from gan import DCGAN
 from runs import checkpoint_files, checkpoints
 from runs.checkpoint_files import list_checkpoints, write_checkpoint_list
 from runs.checkpoints import Checkpoints
-from runs.find import find_run, find_run_to_report, find_run_to_train, read_run
+from runs.find import find_run, find_run_to_report, find_run_to_train
+from runs.read import read_run
 from sample import sample
 
 

@@ -9,8 +9,8 @@ from runs.checkpoint_files import list_checkpoints
 from runs.checkpoints import Checkpoints, read_progress
 from runs.claims import claim_folder
 from runs.commands import find_typed_program
-from runs.find import read_run
 from runs.moved import check_run_is_in_place, remake_folder_in_run
+from runs.read import read_run
 from system.locks import lock_folder
 
 
