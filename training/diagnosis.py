@@ -42,7 +42,7 @@ class Evaluations(NamedTuple):
     """history: entries of `evaluate.monitor.Monitor.history`, the newest last; some lack scores.
 
     best: the entry with the best score, or None; since_best: how many came after it. floor: the
-    score of reals against reals, or None.
+    score of reals against reals, or None if there are too few of them now.
     """
 
     history: list[dict]
@@ -180,7 +180,8 @@ def describe_sleeping_discriminator(evaluations: Evaluations) -> str:
     the fakes no longer improve.
     """
     accuracies, scores = map(evaluations.list_recent_values, ("pair_accuracy", "frechet"))
-    if not accuracies or not scores or min(scores) < POOR_SCORE * evaluations.floor:
+    floor = evaluations.floor  # None for scores of before, once the images have become too few
+    if not accuracies or not scores or floor is None or min(scores) < POOR_SCORE * floor:
         return ""
     accuracy = sum(accuracies) / ROW
     is_guessing = accuracy < GUESSING_ACCURACY and evaluations.stands_still

@@ -157,6 +157,16 @@ def test_images_too_few_for_a_distance_are_judged_by_what_there_is(tiny, message
     assert "is memorising its training images" in messages[1]
 
 
+def test_images_that_became_too_few_for_a_distance_end_no_training(tiny, messages):
+    """The earlier evaluations still have scores, whose floor is not known any more."""
+    history = evaluations(*STILL[:3], pair_accuracy=0.5)
+    history.append({"step": 400, "vendi": 0.7, "nearest_ratio": 0.9, "pair_accuracy": 0.5})
+    for count in (4, 5):
+        Verdict(tiny()).announce_training_verdict(history[:count], None)
+        history.append(history[-1] | {"step": 500})
+    assert [text.rpartition(": ")[2] for text in messages] == ["no verdict on so few images."] * 2
+
+
 def test_what_goes_wrong_is_warned_of_once_per_occurrence(tiny, messages):
     """Also when another process continues the run."""
     scores = [(60, 0.5), (75, 0.2), (80, 0.2), (61, 0.5), (75, 0.2)]
