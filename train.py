@@ -251,7 +251,7 @@ def train_or_raise_divergence(
     agree_on_start(workers, start, total)
     if start >= total:
         epochs = progress.images_shown / count
-        announce_complete_training(config, start, epochs=epochs)
+        announce_complete_training(config, start, epochs=epochs, seconds=seconds)
         return config
 
     announce_change_of_dataset(config, len(images))

@@ -2,6 +2,7 @@
 
 import math
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 
 from absl import logging
@@ -31,6 +32,8 @@ SHAPES_FROM_STEP = 400  # benchmarks/results.md: when shapes appear
 ADVISED_STEPS = 2000  # the faces in the README took 1,563
 # To --preset modern, with DATA.
 CARRIED_OVER = ("labels", "stem_width", "batch_size", "mixed_precision", *LENGTHS)
+# Settings whose changes have a line of their own.
+TOLD_ELSEWHERE = {*STEP_SIZE_SETTINGS, *LENGTHS, "dataset", "c_dim", "out_dir", "out_name"}
 
 
 def announce_training(
@@ -99,15 +102,16 @@ def announce_planned_steps(
     _warn_of_few_training_steps(config, total)
 
 
-def announce_complete_training(config: Config, step: int, *, epochs: float) -> None:
+def announce_complete_training(config: Config, step: int, *, epochs: float, seconds: float) -> None:
     """Says how long a run has trained, which flag makes it train longer, and which have no effect.
 
     Call it before config.json is rewritten, which it is not where nothing is trained.
     """
-    longer = suggest_longer_length(config, step, epochs)
+    longer = suggest_longer_length(config, step, epochs=epochs, seconds=seconds)
     text = "%s is complete: %s steps, %s epochs. To train longer, set %s."
     logging.info(text, config.run_dir, f"{step:,}", _format_epochs(epochs), longer)
-    if changes := _list_changed_settings(config, read_run_settings_before_flags(config)):
+    stored = read_run_settings_before_flags(config)
+    if changes := _list_changed_settings(config, stored, TOLD_ELSEWHERE - {*STEP_SIZE_SETTINGS}):
         logging.info("nothing was trained, so this has no effect: %s.", ", ".join(changes))
 
 
@@ -116,13 +120,13 @@ def _format_epochs(epochs: float) -> str:
     return f"{epochs:,.0f}" if epochs >= 100 else f"{epochs:.3g}"
 
 
-def suggest_longer_length(config: Config, step: int, epochs: float) -> str:
+def suggest_longer_length(config: Config, step: int, *, epochs: float, seconds: float) -> str:
     """The flag that decides how long the run is, and what is too little: --epoch above 25.
 
-    step, epochs: done so far.
+    step, epochs, seconds: done so far.
     """
     if config.minutes:
-        return f"--minutes above {config.minutes:g}"
+        return f"--minutes above {max(config.minutes, math.ceil(seconds / 6) / 10):g}"
     if config.steps:
         return f"--steps above {step}"
     return f"--epoch above {max(config.epoch, int(epochs))}"
@@ -138,10 +142,11 @@ def announce_changed_settings(config: Config, stored: Config | None) -> None:
         logging.info("changed from now on: %s.", ", ".join(changes))
 
 
-def _list_changed_settings(config: Config, stored: Config | None) -> list[str]:
+def _list_changed_settings(
+    config: Config, stored: Config | None, told_elsewhere: Collection[str] = TOLD_ELSEWHERE
+) -> list[str]:
     if stored is None:
         return []
-    told_elsewhere = {*STEP_SIZE_SETTINGS, *LENGTHS, "dataset", "c_dim", "out_dir", "out_name"}
     return [
         f"--{name}={getattr(config, name)} (before: {_describe_value(getattr(stored, name))})"
         for name, setting in SETTINGS.items()

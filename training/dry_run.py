@@ -160,7 +160,8 @@ def describe_steps_to_do(config: Config, images: int, is_exact: bool) -> str:
     epoch, left = progress.images_shown / images, total - progress.step
     if left <= 0:
         done = f"at step {progress.step:,} (epoch {epoch:.2f}), nothing to do"
-        return f"{done}: set {suggest_longer_length(config, progress.step, epoch)}"
+        longer = suggest_longer_length(config, progress.step, epochs=epoch, seconds=seconds)
+        return f"{done}: set {longer}"
     return (
         f"at step {progress.step:,} of {about}{total:,} (epoch {epoch:.2f}), {about}{left:,} to do"
     )

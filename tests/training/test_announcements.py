@@ -20,6 +20,7 @@ from training.announcements import (
     announce_planned_steps,
     announce_training,
     is_run_of_reference,
+    suggest_longer_length,
 )
 
 SAID = {"total": 5000, "precision": "float32", "jit": False, "step_bytes": 3e9}
@@ -185,15 +186,25 @@ def test_what_a_complete_run_is_told(tiny, messages):
     config = tiny(steps=9)
     config.run_dir.mkdir(parents=True)
     write_config(config)
-    announce_complete_training(config, 9171, epochs=1960.4)
+    announce_complete_training(config, 9171, epochs=1960.4, seconds=60)
     assert messages == [
         f"{config.run_dir} is complete: 9,171 steps, 1,960 epochs. To train longer, set --steps "
         "above 9171."
     ]
-    announce_complete_training(dataclasses.replace(config, sample_dir="mine"), 9, epochs=1.984)
+    changed = dataclasses.replace(config, sample_dir="mine", batch_size=99)
+    announce_complete_training(changed, 9, epochs=1.984, seconds=60)
     assert messages[1].startswith(f"{config.run_dir} is complete: 9 steps, 1.98 epochs.")
-    told = "nothing was trained, so this has no effect: --sample_dir=mine (before: samples)."
-    assert messages[2] == told
+    told = "--batch_size=99 (before: 8), --sample_dir=mine (before: samples)."
+    assert messages[2] == f"nothing was trained, so this has no effect: {told}"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "seconds", "told"), [(0.1, 17.6, "0.3"), (0.5, 29.9, "0.5"), (20, 1195, "20")]
+)
+def test_minutes_that_are_fewer_than_a_run_has_are_no_advice(tiny, minutes, seconds, told):
+    config = tiny(minutes=minutes, epoch=None, steps=None)
+    longer = suggest_longer_length(config, 9, epochs=1.0, seconds=seconds)
+    assert longer == f"--minutes above {told}"
 
 
 def test_who_has_a_run_of_modern_knows_the_newer_methods(tiny, capsys):
