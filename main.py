@@ -167,13 +167,14 @@ def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
     lock = lock_run_folders if is_chief(config.distribute) else contextlib.nullcontext
     with lock(config):
         check_run_owns_its_folders(config)
-        # Before TensorFlow, so that bad images are reported at once.
-        with explain_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
-            pack = load_dataset(config)
-        reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
+        with note_that_nothing_is_lost(config):
+            # Before TensorFlow, so that bad images are reported at once.
+            with explain_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
+                pack = load_dataset(config)
+            reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
 
-        devices.quietly_import_tensorflow(has_workers=bool(find_workers(config.distribute)))
-        from train import train_on_dataset
+            devices.quietly_import_tensorflow(has_workers=bool(find_workers(config.distribute)))
+            from train import train_on_dataset
 
         found = find_run_of_same_images(config, given, pack.images, pack.place)
         if found.labels != config.labels:

@@ -17,7 +17,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 import ops
-from config.settings import MAX_COUNT, Config
+from config.settings import MAX_COUNT, Config, check_is_config
 from data import label_choice
 from model import Generator
 from runs.checkpoints import restore_networks
@@ -145,18 +145,14 @@ def _complete_settings_of_run(config: Config) -> Config:
     """The settings with the channels and labels of the run that they were trained with, which only
     its config.json has.
     """
-    if not isinstance(config, Config):
-        raise ValueError(
-            f"Sampler takes a run's settings. Received: {shorten_for_error(repr(config))}. Give it "
-            'config.stored.read_config("out/NAME/config.json").'
-        )
-    if config.c_dim != "auto":
-        return config
+    check_is_config(config, "Sampler", 'config.stored.read_config("out/NAME/config.json")')
     run = read_run_settings(config.run_dir)
     if run is None:
         raise ValueError(
             f"There is no run {config.run_dir}. Train it first, with train.train or --train."
         )
+    if config.c_dim != "auto":
+        return config
     return dataclasses.replace(config, c_dim=run.c_dim, label_names=run.label_names)
 
 

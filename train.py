@@ -14,7 +14,7 @@ from absl import logging
 
 from augmentation import settle_augmentation
 from config.checks import note_settings_for_python
-from config.settings import SETTINGS, Config
+from config.settings import SETTINGS, Config, check_is_config
 from config.stored import write_config
 from data.given_arrays import check_training_images, take_training_labels
 from data.identity import fingerprint_labels
@@ -119,6 +119,7 @@ def train(
     of the wrong kind or not the run's, or when memory runs out; OSError when a checkpoint cannot be
     written.
     """
+    check_is_config(config, "train", "config.settings.Config(steps=2000)")
     if not (on_log is None or callable(on_log)):
         raise ValueError(
             "on_log must be a function that takes a dict, or None. "

@@ -864,3 +864,12 @@ def _parse_tuple_setting(name: str, value):
             f"Received: {shorten_for_error(value)}. Try --{name}=256,128."
         )
     return tuple(map(int, parts))
+
+
+def check_is_config(config, taker: str, remedy: str) -> None:
+    """Raises ValueError unless `config` is a Config; taker, remedy: who takes it, what to give."""
+    if not isinstance(config, Config):
+        raise ValueError(
+            f"{taker} takes a run's settings, a Config. Received: "
+            f"{shorten_for_error(repr(config))}. Give it {remedy}."
+        )

@@ -25,7 +25,18 @@ def write_config(config: Config) -> None:
 
 
 def read_config(path: Path) -> Config:
-    """A run's config.json. Raises ValueError, with a remedy, when it is damaged."""
+    """A run's config.json. Raises ValueError, with a remedy, when it is damaged.
+
+    A run that was moved or renamed since it was written is where the file is now.
+    """
+    config, folder = read_config_as_written(path), Path(path).parent
+    if Path(path).name != "config.json" or not _has_checkpoint_folder(folder, config):
+        return config  # a copy of the file
+    return dataclasses.replace(config, **derive_out_settings_of_folder(folder))
+
+
+def read_config_as_written(path: Path) -> Config:
+    """Like `read_config`, with the run's place of when it was written."""
     try:
         return make_config_from_dict(_read_settings_of_run(path), str(path))
     except ValueError as error:
@@ -58,9 +69,13 @@ def is_run_folder(folder: Path) -> bool:
     One with an absolute path may be away, on another disk.
     """
     with contextlib.suppress(OSError, ValueError):
-        place = Path(read_config(folder / "config.json").checkpoint_dir).expanduser()
-        return place.is_absolute() or (folder / place).is_dir()
+        return _has_checkpoint_folder(folder, read_config_as_written(folder / "config.json"))
     return False
+
+
+def _has_checkpoint_folder(folder: Path, config: Config) -> bool:
+    place = Path(config.checkpoint_dir).expanduser()
+    return place.is_absolute() or (folder / place).is_dir()
 
 
 def derive_out_settings_of_folder(folder: Path) -> dict:

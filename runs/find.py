@@ -265,13 +265,16 @@ def _check_other_dataset_is_wanted(stored: Config, fresh: Config, *, is_named: b
 
 
 def _check_run_has_networks_of_preset(given: dict, fresh: Config, stored: Config) -> None:
-    """Raises ValueError when a run has other networks than the requested preset."""
+    """Raises ValueError when a run has other networks than the requested preset.
+
+    What the user gave beside the preset is not the preset's.
+    """
     preset = given.get("preset")
     if not preset:
         return
 
     in_presets = {name for defaults in PRESETS.values() for name in defaults}
-    for name in sorted(in_presets & {*NETWORK_SETTINGS}):
+    for name in sorted(in_presets & {*NETWORK_SETTINGS} - {*given}):
         wanted, has = getattr(fresh, name), getattr(stored, name)
         is_older = name in ADDED_TO_PRESETS and has == getattr(Config, name)
         if wanted not in ("auto", has) and not is_older:

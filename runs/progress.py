@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from config.settings import Config
-from config.stored import read_config
+from config.stored import read_config_as_written
 
 # Images per step.
 STEP_SIZE_SETTINGS = ("batch_size", "replicas", "d_updates", "g_updates", "alternate")
@@ -63,7 +63,7 @@ def read_run_settings_before_flags(config: Config) -> Config:
     """The run's settings as stored, without today's flags; `config` if none can be read."""
     path = config.run_dir / "config.json"
     try:
-        return read_config(path) if path.is_file() else config
+        return read_config_as_written(path) if path.is_file() else config
     except ValueError:
         return config
 

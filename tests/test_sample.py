@@ -207,5 +207,5 @@ def test_the_settings_given_to_train_lead_to_the_run(trained, tmp_path):
     with lock_folder(begun.run_dir), pytest.raises(ValueError) as error:
         Sampler(begun)
     assert f"begun has no checkpoint yet: process {os.getpid()} on " in str(error.value)
-    with pytest.raises(ValueError, match=r"^Sampler takes a run's settings\. Received: 'out/x'\."):
+    with pytest.raises(ValueError, match=r"^Sampler takes .*, a Config\. Received: 'out/x'\."):
         Sampler("out/x")

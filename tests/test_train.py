@@ -603,11 +603,13 @@ def test_a_run_is_locked_while_python_trains_it(tiny, images):
     assert error.__notes__ == ["In Python: Config(out_name=...)."]
 
 
-def test_what_on_log_must_be_is_said_before_a_step(tiny, images):
+def test_what_settings_and_on_log_must_be_is_said_before_a_step(tiny, images):
     with pytest.raises(
         ValueError, match=r"^on_log must be a function that takes a dict, or None\. .*: int"
     ):
         train(tiny(), images, None, 3)
+    with pytest.raises(ValueError, match=r"^train takes a run's settings, .*: {'steps': 5}\. Give"):
+        train({"steps": 5}, images)
     assert not tiny().run_dir.exists()
 
 

@@ -27,6 +27,19 @@ def test_json_round_trip(tmp_path):
     assert (config.blocks, config.out_name) == (3, "celebA-64x32")
 
 
+def test_a_run_is_where_its_file_is_and_a_copy_of_the_file_is_no_run(tmp_path, monkeypatch):
+    config = Config(out_dir=str(tmp_path), out_name="before").resolve()
+    config.checkpoint_path.mkdir(parents=True)
+    write_config(config)
+    copy = tmp_path / "copy.json"
+    copy.write_bytes((config.run_dir / "config.json").read_bytes())
+    now = config.run_dir.rename(tmp_path / "now")
+    assert read_config(now / "config.json").run_dir == now
+    assert read_config(copy) == config
+    monkeypatch.chdir(now)
+    assert read_config("config.json").run_dir == now
+
+
 def test_a_run_from_before_a_setting_keeps_what_the_program_did_then(tmp_path):
     config = Config(out_dir=str(tmp_path), out_name="run", kernel_forms="products")
     config.run_dir.mkdir()

@@ -65,6 +65,14 @@ def test_a_preset_that_does_not_fit_is_named(paper_run, find, given, wanted):
     assert str(error.value).startswith(wanted)
 
 
+@pytest.mark.parametrize("find", [find_run_to_train, find_run])
+def test_a_network_that_the_user_chose_beside_a_preset_is_not_the_presets(paper_run, find):
+    _, where = paper_run
+    with pytest.raises(ValueError, match=r"--stem_width.* Received: 64\.") as error:
+        find({**where, "preset": "paper", "stem_width": 64})
+    assert "preset" not in str(error.value)
+
+
 def test_runs_made_before_a_preset_got_a_setting_go_on_without(tiny):
     config = tiny(**PRESETS["modern"] | {"d_min_width": Config.d_min_width}).resolve()
     Checkpoints(DCGAN(config), config).save(1)

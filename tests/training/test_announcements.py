@@ -202,7 +202,7 @@ def test_what_a_complete_run_is_told(tiny, messages):
     ("minutes", "seconds", "told"), [(0.1, 17.6, "0.3"), (0.5, 29.9, "0.5"), (20, 1195, "20")]
 )
 def test_minutes_that_are_fewer_than_a_run_has_are_no_advice(tiny, minutes, seconds, told):
-    config = tiny(minutes=minutes, epoch=None, steps=None)
+    config = tiny(minutes=minutes, steps=None)
     longer = suggest_longer_length(config, 9, epochs=1.0, seconds=seconds)
     assert longer == f"--minutes above {told}"
 
