@@ -40,19 +40,24 @@ def run_experiments(
             logging.warning("%s was skipped: %s", name, error)
             continue
         kind = describe_choices(name, subject) if subject else ""
-        write_findings(name, findings, folder, kind=kind)
+        step = subject.sampler.step if EXPERIMENTS[name].uses_run else 0
+        write_findings(name, findings, folder, kind=kind, step=step)
         if subject:
             record = describe_findings(name, findings, subject, time.monotonic() - start)
             append_to_file_or_undo(folder / METRICS_FILE, (json.dumps(record) + "\n").encode())
 
 
-def write_findings(name: str, findings: Findings, folder: Path, *, kind: str = "") -> None:
+def write_findings(
+    name: str, findings: Findings, folder: Path, *, kind: str = "", step: int = 0
+) -> None:
     """Writes the files of an experiment, and prints what it found and where it is.
 
-    kind: the user's choices in words. What was found with other choices is moved aside.
+    kind: the user's choices in words. step: of the checkpoint; 0 if it uses none. What was found
+    with other choices or at another step is moved aside.
     """
     place = folder / name
-    replace_files(place, dict(findings.files), what=f"the results of {name}", kind=kind)
+    what = f"the results of {name}" + (f" for step {step:,}" if step else "")
+    replace_files(place, dict(findings.files), what=what, kind=kind, step=step)
     for line in findings.lines:
         print_result(f"{name}: {line}")
     print_result(f"{name}: {join_names_for_error([*findings.files], FILES_NAMED)} in {place}")

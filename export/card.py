@@ -17,12 +17,21 @@ NOT_PUBLISHED = (*PLACES, "dataset_place", "exclude")
 NAMESPACES = ("tfds:", "hf:")  # begin the names of datasets that are not files here
 
 
-def build_model_card(config: Config, step: int, max_count: int, *, weights: str = "live") -> dict:
+def build_model_card(
+    config: Config,
+    step: int,
+    max_count: int,
+    *,
+    weights: str = "live",
+    files: dict[str, dict] | None = None,
+) -> dict:
     """The content of model_card.json.
 
     max_count: images that one call of `sample` may ask for. weights: the generator's, "ema" or
-    "live".
+    "live". files: name -> what the card says of each file or folder beside it; those of another
+    step or with other weights are named at the top, too.
     """
+    files = files or {}
     height, width, channels = config.network_config().image_shape
     return {
         "labels": config.label_names,
@@ -37,10 +46,21 @@ def build_model_card(config: Config, step: int, max_count: int, *, weights: str 
         "max_count": max_count,
         "step": step,
         "weights": describe_exported_weights(config, weights),
+        "except": _list_exceptions(files, {"step": step, "weights": weights}),
         "signatures": _describe_exported_signatures(config.y_dim),
         "frozen_graphs": _describe_frozen_graphs(config.y_dim),
         "flags": list_settings_to_publish(config),
+        "files": files,
     }
+
+
+def _list_exceptions(files: dict[str, dict], usual: dict) -> dict[str, dict]:
+    """Name -> what a file's entry says otherwise than `usual`."""
+    differences = {
+        name: {key: entry[key] for key in usual if entry.get(key, usual[key]) != usual[key]}
+        for name, entry in files.items()
+    }
+    return {name: difference for name, difference in differences.items() if difference}
 
 
 def limit_images_per_request(network: NetworkConfig) -> int:

@@ -1,7 +1,9 @@
 """Writes formats into a run's export/, each whole, and lists them in the one model card there."""
 
+import contextlib
 import importlib
 import json
+import re
 from pathlib import Path
 
 from absl import logging
@@ -11,8 +13,9 @@ from export.formats import FORMATS, explain_loading
 from export.source import Source
 from runs.checkpoint_files import list_checkpoints_to_continue, parse_checkpoint_step
 from runs.checkpoints import translate_write_errors
-from system.files import put_aside
-from system.written import replace_files, replace_folder
+from system.files import find_free_name, put_aside
+from system.text import join_names_for_error
+from system.written import NAMES_SHOWN, replace_files, replace_folder
 
 CARD = "model_card.json"
 
@@ -30,13 +33,14 @@ def write_formats(source: Source, names: list[str]) -> dict[str, Path]:
         for name, module in modules.items()
         if not FORMATS[name].is_folder
     }
-    sizes = {name: len(content) for name, content in contents.items()}
+    sizes, entries = {name: len(content) for name, content in contents.items()}, {}
     for name, module in modules.items():
         if FORMATS[name].is_folder:
-            _put_aside_if_checkpoint_is_gone(source, FORMATS[name].file)
-            sizes[FORMATS[name].file] = _write_folder_of_format(source, name, module)
+            with _keep_entry_of_what_moves(source, FORMATS[name].file, entries):
+                _put_aside_if_checkpoint_is_gone(source, FORMATS[name].file)
+                sizes[FORMATS[name].file] = _write_folder_of_format(source, name, module)
 
-    entries = {FORMATS[name].file: _describe_format(source, name, sizes) for name in names}
+    entries |= {FORMATS[name].file: _describe_format(source, name, sizes) for name in names}
     whats = [FORMATS[name].what for name in names]
     step = f"of step {source.restored.step:,}"
     write_files_with_card(source, contents, entries, what=f"{', '.join(whats)} {step}")
@@ -71,18 +75,41 @@ def write_files_with_card(
 ) -> None:
     """Writes `contents` (name -> bytes) into export/, with a model card that lists `entries`.
 
-    entries: name of a file or folder -> what the card says of it beside step and weights. The card
-    keeps its entries for other files that are still there. what: as in `system.written.Record`.
+    entries: name of a file or folder -> what the card says of it; its step and weights are those of
+    `source` unless they are given. The card keeps its entries for other files that are still there;
+    a line names those of another step. what: as in `system.written.Record`.
     """
     step, weights = source.restored
     files = read_card_entries(source.folder)
-    files |= {name: entry | {"step": step, "weights": weights} for name, entry in entries.items()}
-    max_count = limit_images_per_request(source.generator.config)
-    card = build_model_card(source.config, step, max_count, weights=weights) | {"files": files}
     for name in contents:
-        _put_aside_if_checkpoint_is_gone(source, name)
+        with _keep_entry_of_what_moves(source, name, files):
+            _put_aside_if_checkpoint_is_gone(source, name)
+    made = {"step": step, "weights": weights}
+    files |= {name: made | entry for name, entry in entries.items()}
+    max_count = limit_images_per_request(source.generator.config)
+    card = build_model_card(source.config, step, max_count, weights=weights, files=files)
     contents = contents | {CARD: json.dumps(card, indent=2).encode()}
     replace_files(source.folder, contents, what=what)
+    _tell_of_other_steps(source.folder, card["except"])
+
+
+def _tell_of_other_steps(folder: Path, exceptions: dict[str, dict]) -> None:
+    """A line that names the files of other steps. exceptions: those in the card."""
+    names = [f"{name} of step {one['step']}" for name, one in exceptions.items() if "step" in one]
+    if names:
+        listed = join_names_for_error(names, NAMES_SHOWN)
+        logging.info("%s also has %s; %s says so.", folder, listed, CARD)
+
+
+@contextlib.contextmanager
+def _keep_entry_of_what_moves(source: Source, name: str, entries: dict[str, dict]):
+    """If the block moves export/`name` aside, adds its entry to `entries` under its new name."""
+    entry = read_card_entries(source.folder).get(name)
+    aside = find_free_name(source.folder / name)
+    yield
+    if entry and aside.exists():
+        load = re.sub(rf"(?<![\w.]){re.escape(name)}(?!\w)", aside.name, str(entry.get("load", "")))
+        entries[aside.name] = entry | {"load": load}
 
 
 def _put_aside_if_checkpoint_is_gone(source: Source, name: str) -> None:

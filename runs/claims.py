@@ -15,7 +15,11 @@ from absl import logging
 from config.settings import Config
 from config.stored import is_run_folder
 from runs.away import check_checkpoints_are_not_away
-from runs.checkpoint_files import list_checkpoints, parse_checkpoint_step
+from runs.checkpoint_files import (
+    list_checkpoints,
+    list_checkpoints_to_continue,
+    parse_checkpoint_step,
+)
 from runs.claim_file import CLAIM_FILE, Claim, read_folder_claim
 from runs.read import read_all_runs, read_run_settings
 from system.errors import pass_over_full_disk
@@ -99,6 +103,7 @@ def claim_folder(config: Config, folder: Path) -> None:
         return
     if not path.exists():
         _warn_of_folder_among_images(config, folder)
+        _warn_of_pictures_away(config, folder)
     with contextlib.nullcontext() if folder == config.checkpoint_path else pass_over_full_disk():
         write_atomic(path, content)
 
@@ -333,3 +338,21 @@ def _warn_of_folder_among_images(config: Config, folder: Path) -> None:
                 *(folder, run.run_dir, place),
             )
             return
+
+
+def _warn_of_pictures_away(config: Config, folder: Path) -> None:
+    """Warns that a folder elsewhere, into which this run has drawn, is gone: perhaps it was moved.
+
+    Not of a run without a checkpoint, which has drawn nothing that matters.
+    """
+    if folder not in _list_run_folders_outside_run(config, "sample_dir").values():
+        return
+    is_left = any(path.name != "lock" for path in folder.glob("*"))
+    if is_left or not list_checkpoints_to_continue(config):
+        return
+    if _run_has_named_folder(config, "sample_dir", folder):
+        logging.warning(
+            "%s, where %s put its pictures, is gone or empty; new ones are put there. If you have "
+            "moved it, give --sample_dir=NEWPLACE.",
+            *(folder, config.run_dir),
+        )

@@ -138,15 +138,17 @@ def replace_folder(
         _put_draft_in_place(draft, path, record)
 
 
-def replace_files(folder: Path, contents: dict[str, bytes], *, what: str, kind: str = "") -> None:
+def replace_files(
+    folder: Path, contents: dict[str, bytes], *, what: str, kind: str = "", step: int = 0
+) -> None:
     """Writes files into `folder`, by name; each appears whole.
 
-    what, kind: as in `Record`. Files with these names that the program wrote are replaced, and the
-    log says so. Others are moved aside, and so is a folder that holds another kind.
+    what, kind, step: as in `Record`. Files with these names that the program wrote are replaced,
+    and the log says so. Others are moved aside, and so is a folder that holds another kind or
+    another step.
     """
-    old = read_record_of_folder(folder)
-    if old and _is_of_another_kind(old, kind):
-        reason = _describe_other_kind(old, kind, _describe_users_entries(folder, old))
+    old, made = read_record_of_folder(folder), {"what": what, "kind": kind, "step": step}
+    if reason := old and _explain_other_making(folder, old, Record(**made)):
         logging.info("%s was moved aside to %s: %s.", folder, put_aside(folder).name, reason)
         old = None
     folder.mkdir(parents=True, exist_ok=True)
@@ -155,12 +157,12 @@ def replace_files(folder: Path, contents: dict[str, bytes], *, what: str, kind: 
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
     present = _make_room_for_files(folder, hashes, old)
-    before = Record(what=what, kind=kind, files=old.files | present, coming=hashes)
+    before = Record(**made, files=old.files | present, coming=hashes)
     write_atomic(folder / RECORD_NAME, before.to_json())
     for name, content in contents.items():
         write_atomic(folder / name, content)
 
-    after = Record(what=what, kind=kind, files=old.files | hashes)
+    after = Record(**made, files=old.files | hashes)
     write_atomic(folder / RECORD_NAME, after.to_json())
     if replaced := [name for name in present if present[name] != hashes[name]]:
         logging.info("replaced %s in %s", join_names_for_error(replaced, NAMES_SHOWN), folder)
@@ -254,10 +256,8 @@ def _explain_unreplaceable_folder(path: Path, draft: Path, record: Record) -> st
     along = _describe_users_entries(path, old)
     if changed := _find_written_file_changed_since(path, old):
         return f"{changed} {CHANGED}{along}"
-    if _is_of_another_kind(old, record.kind):
-        return _describe_other_kind(old, record.kind, along)
-    if old.step and record.step and old.step != record.step:
-        return f"it holds {old.what}{along}"
+    if reason := _explain_other_making(path, old, record):
+        return reason
     if old.size > record.size:
         return _compare_with_larger_record(path, old, record) + along
     if taken := _find_name_taken_by_user(draft, path, _list_entries_of_user(path, old)):
@@ -265,13 +265,14 @@ def _explain_unreplaceable_folder(path: Path, draft: Path, record: Record) -> st
     return ""
 
 
-def _is_of_another_kind(old: Record, kind: str) -> bool:
-    """Whether both kinds are known, and differ."""
-    return bool(old.kind and kind) and old.kind != kind
-
-
-def _describe_other_kind(old: Record, kind: str, along: str) -> str:
-    return f"it holds {old.what}, {old.kind}; asked for now: {kind}{along}"
+def _explain_other_making(folder: Path, old: Record, record: Record) -> str:
+    """What `folder` holds if it is of another kind or step, where both are known; else empty."""
+    along = _describe_users_entries(folder, old)
+    if old.kind and record.kind and old.kind != record.kind:
+        return f"it holds {old.what}, {old.kind}; asked for now: {record.kind}{along}"
+    if old.step and record.step and old.step != record.step:
+        return f"it holds {old.what}{along}"
+    return ""
 
 
 def _describe_users_entries(folder: Path, record: Record) -> str:

@@ -70,6 +70,21 @@ def test_a_picture_of_the_users_is_moved_aside(tmp_path, messages):
     assert len(messages) == 1
 
 
+def test_what_another_step_shows_is_moved_aside(trained, monkeypatch, messages):
+    """Its checkpoint may be gone. What the same step shows is replaced."""
+    config, shown = trained(), iter((b"1", b"2", b"3"))
+    monkeypatch.setattr("explore.walk.run_experiment", lambda _: Findings({"a.png": next(shown)}))
+    folder, subject = config.run_dir / "explore", Subject(config)
+    for step in (5, 5, 60):
+        subject.sampler.step = step
+        run_experiments(["walk"], subject, folder)
+    assert (folder / "walk.1" / "a.png").read_bytes() == b"2"
+    assert (folder / "walk" / "a.png").read_bytes() == b"3"
+    assert f"replaced a.png in {folder / 'walk'}" in messages
+    told = f"{folder / 'walk'} was moved aside to walk.1: it holds the results of walk for step 5."
+    assert told in messages
+
+
 def test_what_was_found_with_other_choices_is_moved_aside(trained, monkeypatch):
     config = trained()
     monkeypatch.setattr("explore.walk.run_experiment", lambda _: Findings({"a.png": b"1"}))

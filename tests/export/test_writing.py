@@ -71,6 +71,59 @@ def test_a_file_that_the_user_changed_is_moved_aside(source, messages):
     assert any("was moved aside to weights.1.safetensors" in message for message in messages)
 
 
+def of_step(source, step):
+    """The same networks as if another step had left them, whose checkpoint is the only one."""
+    folder = source.config.checkpoint_path
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("step-*.index"):
+        path.unlink()
+    (folder / f"step-{step}.index").touch()
+    return dataclasses.replace(source, restored=source.restored._replace(step=step))
+
+
+def test_the_card_says_which_files_are_of_another_step(source, messages):
+    """And a line does."""
+    write_formats(of_step(source, 60), ["onnx", "safetensors"])
+    card = json.loads((source.folder / CARD).read_text())
+    assert (card["step"], card["except"]) == (60, {})
+    write_formats(of_step(source, 80), ["litert"])
+    card = json.loads((source.folder / CARD).read_text())
+    others = {name: {"step": 60} for name in ("generator.onnx", "weights.safetensors")}
+    assert (card["step"], card["except"]) == (80, others)
+    steps = {name: entry["step"] for name, entry in card["files"].items()}
+    assert steps == {"generator.onnx": 60, "weights.safetensors": 60, "generator.tflite": 80}
+    told = "generator.onnx of step 60, weights.safetensors of step 60"
+    assert [message for message in messages if "of step" in message] == [
+        f"{source.folder} also has {told}; {CARD} says so."
+    ]
+
+
+def test_what_is_moved_aside_keeps_its_entry_in_the_card(source):
+    names = ["saved_model", "onnx", "page"]
+    write_formats(of_step(source, 60), names)
+    before = read_card_entries(source.folder)
+    write_formats(of_step(source, 80), names)
+    averaged = of_step(source, 80).restored._replace(weights="ema")
+    write_formats(dataclasses.replace(source, restored=averaged), ["saved_model"])
+    entries = read_card_entries(source.folder)
+    made = {name: (entry["step"], entry["weights"]) for name, entry in entries.items()}
+    assert made == {
+        "generator.1.onnx": (60, "live"),
+        "generator.onnx": (80, "live"),
+        "page.1.html": (60, "live"),
+        "page.html": (80, "live"),
+        "saved_model": (80, "ema"),
+        "saved_model.1": (60, "live"),
+        "saved_model.2": (80, "live"),
+    }
+    assert entries["page.1.html"]["load"] == "open page.1.html in any browser"
+    load = 'tf.saved_model.load("saved_model.1").signatures["serving_default"](z=z)["images"]'
+    assert entries["saved_model.1"] == before["saved_model"] | {"load": load}
+    card = json.loads((source.folder / CARD).read_text())
+    assert card["except"]["saved_model.2"] == {"weights": "live"}
+    assert card["except"]["page.1.html"] == {"step": 60, "weights": "live"}
+
+
 def test_an_export_whose_checkpoint_is_gone_is_moved_aside(source, messages):
     paths = write_formats(source, ["saved_model", "safetensors"])
     write_formats(source, ["safetensors"])

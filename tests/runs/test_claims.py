@@ -204,6 +204,48 @@ def test_a_folder_among_images_is_told_once(begun, tmp_path, messages):
     assert f"/out/other, in {place}: " in told
 
 
+def claim_pictures_again(config, action):
+    """What --sample or --train does before it writes the first picture."""
+    if action == "sample":
+        claim_folder_of_samples(config)
+        return
+    with lock_run_folders(config):
+        claim_run_folders(config)
+
+
+@pytest.mark.parametrize("action", ["sample", "train"])
+def test_a_folder_of_pictures_that_was_moved_is_told_once(begun, tmp_path, messages, action):
+    """The grids in it would not be seen any more."""
+    config = begun("a", checkpoint_dir="checkpoints")
+    for _ in range(2):
+        claim_pictures_again(config, action)
+    (config.checkpoint_path / "step-1.index").touch()
+    claim_pictures_again(config, action)  # it is there
+    assert messages == []
+
+    moved = config.sample_path.rename(tmp_path / "moved")
+    for _ in range(2):
+        claim_pictures_again(config, action)
+    assert messages == [
+        f"{config.sample_path}, where {config.run_dir} put its pictures, is gone or empty; new "
+        "ones are put there. If you have moved it, give --sample_dir=NEWPLACE."
+    ]
+    claim_pictures_again(dataclasses.replace(config, sample_dir=str(moved)), action)
+    claim_pictures_again(dataclasses.replace(config, sample_dir=f"{moved}2"), action)
+    assert len(messages) == 1
+
+
+@pytest.mark.parametrize("action", ["sample", "train"])
+def test_pictures_in_a_run_or_of_a_new_one_may_be_removed(begun, messages, action):
+    own = begun("own", checkpoint_dir="checkpoints", sample_dir="samples")
+    (own.checkpoint_path / "step-1.index").touch()
+    new = begun("new", checkpoint_dir="checkpoints")  # without a checkpoint
+    for config in (own, new):
+        shutil.rmtree(config.sample_path, ignore_errors=True)
+        claim_pictures_again(config, action)
+    assert messages == []
+
+
 def test_sampling_claims_a_folder_elsewhere_and_is_refused_that_of_another(trained, tmp_path):
     place = {"sample_dir": str(tmp_path / "pictures")}
     old, other = (trained(out_name=name, **place) for name in ("old", "other"))  # without ids

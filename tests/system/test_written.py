@@ -182,6 +182,20 @@ def test_single_files_of_another_kind_are_no_replacement(tmp_path, messages):
     ]
 
 
+def test_single_files_of_another_step_are_no_replacement(tmp_path, messages):
+    folder = tmp_path / "made"
+    for step, text in ((10, b"1"), (10, b"2"), (60, b"2"), (0, b"3"), (60, b"4")):
+        replace_files(folder, {"a": text}, what=f"1 image of step {step}", step=step)
+        assert read_record_of_folder(folder).step == step
+    assert (tmp_path / "made.1" / "a").read_bytes() == b"2"
+    assert (folder / "a").read_bytes() == b"4"
+    assert messages == [
+        f"replaced a in {folder}",
+        f"{folder} was moved aside to made.1: it holds 1 image of step 10.",
+        *[f"replaced a in {folder}"] * 2,
+    ]
+
+
 def test_an_empty_folder_is_no_file_of_the_users(folder, messages):
     fill(folder, a="1")
     (folder / "assets").mkdir()
