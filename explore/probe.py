@@ -1,6 +1,7 @@
 """How well a linear classifier reads labels from the discriminator's features (section 5)."""
 
 import dataclasses
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,11 @@ PAPER = (
     "The paper: 82.8% on CIFAR-10 with all labels (its discriminator was trained on ImageNet), "
     "and 77.5%, an error of 22.48%, on SVHN with 1,000 labels."
 )
+REMEDY = (
+    "To have labels, sort the images into class folders and give --probe_labels=folder; or give "
+    "another --dataset, one with labels; or, for CelebA, an attribute."
+)
+NO_HELP = re.compile(r"\bnone\b|\bdrop --labels\b")  # advice for training, not for the probe
 
 
 class Parts(NamedTuple):
@@ -92,13 +98,28 @@ def load_dataset_with_labels(subject: Subject):
     try:
         pack = load_dataset(dataclasses.replace(config, labels=kind, label_names=None))
     except ValueError as error:
-        raise ValueError(str(error).replace("--labels", "--probe_labels")) from error
+        raise ValueError(explain_labels_for_probe(str(error))) from error
     if pack.labels is None:
+        has_labels = config.labels != "none"
+        remedy = "the run's labels." if has_labels else f"those that the images have. {REMEDY}"
         raise ValueError(
             "--probe_labels must be own, folder or an attribute. "
-            f"Received: {shorten_for_error(kind)}. Leave it out for the run's labels."
+            f"Received: {shorten_for_error(kind)}. Leave it out for {remedy}"
         )
     return pack, pack.labels
+
+
+def explain_labels_for_probe(error: str) -> str:
+    """An error about --labels, as one about --probe_labels, which cannot be none.
+
+    The last sentence says what to do; where that means no labels, it is replaced.
+    """
+    told, _, advice = error.rpartition(". ")
+    if NO_HELP.search(advice):
+        error = f"{told}. {REMEDY}"
+    return error.replace("--labels must be none, ", "--labels must be ").replace(
+        "--labels", "--probe_labels"
+    )
 
 
 def number_classes(labels: Labels) -> np.ndarray:

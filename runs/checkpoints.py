@@ -297,13 +297,27 @@ def restore_networks(config: Config, checkpoint: str = "last", **networks: keras
     # First: a run that is being trained may save another checkpoint at any moment.
     last = max(list_steps_in_checkpoint_list(config.checkpoint_path), default=0)
     paths = choose_checkpoints(config, checkpoint)
-    _check_wanted_average_exists(config, paths)
-    path = _restore_newest_checkpoint(config, networks, read_networks_of_checkpoint, paths)
+    fitting = _leave_out_checkpoints_without_wanted_average(config, paths)
+    path = _restore_newest_checkpoint(config, networks, read_networks_of_checkpoint, fitting)
     if not path:
         raise ValueError(explain_run_without_checkpoint(config))
-    if checkpoint.strip().lower() == "last":
+    newer = [one for one in paths[paths.index(path) :] if one not in fitting]
+    if newer and last <= parse_checkpoint_step(newer[-1]):
+        if "generator" in networks:  # the discriminator is restored beside it, maybe on its own
+            _say_which_average_is_used(config, path, newer[-1])
+    elif checkpoint.strip().lower() == "last":
         _warn_of_older_checkpoint(config, path, last)
     return Restored(int(step), weights)
+
+
+def _say_which_average_is_used(config: Config, path: Path, newest: Path) -> None:
+    """newest: the checkpoint that --weights=ema passed over for that at `path`."""
+    step = f"{parse_checkpoint_step(newest):,}"
+    logging.info(
+        "step %s of %s has no averaged weights: the last checkpoint with them, of step %s, is "
+        "used. --weights=live takes step %s.",
+        *(step, config.run_dir, f"{parse_checkpoint_step(path):,}", step),
+    )
 
 
 def _warn_of_older_checkpoint(config: Config, path: Path, last: int) -> None:
@@ -325,18 +339,30 @@ def _should_read_average(config: Config, path: Path) -> bool:
     return holds and config.weights != "live"
 
 
-def _check_wanted_average_exists(config: Config, paths: list[Path]) -> None:
-    """Raises ValueError for --weights=ema if no checkpoint has an average."""
+def _leave_out_checkpoints_without_wanted_average(config: Config, paths: list[Path]) -> list[Path]:
+    """For --weights=ema those of `paths` that have an average, and damaged ones; else all.
+
+    Raises ValueError for --weights=ema if none has an average.
+    """
     if config.weights != "ema" or not paths:
-        return
-    for path in paths:
-        with contextlib.suppress(*DAMAGE_ERRORS):
-            if _checkpoint_holds(path, IMAGES_AVERAGED):
-                return
+        return paths
+    found = {path: _find_average(path) for path in paths}
+    if True in found.values():
+        return [path for path in paths if found[path] is not False]
+    is_whole_run = paths == list_checkpoints_to_continue(config)
     raise ValueError(
-        f"--weights=ema needs averaged weights. Received: {config.run_dir}, which has none. "
+        "--weights=ema needs averaged weights. "
+        f"Received: {config.run_dir if is_whole_run else paths[-1]}, which has none. "
         "Drop the flag, or continue training with --ema_half_life=50000."
     )
+
+
+def _find_average(path: Path) -> bool | None:
+    """Whether a checkpoint has averaged weights; None for a damaged one."""
+    try:
+        return _checkpoint_holds(path, IMAGES_AVERAGED)
+    except DAMAGE_ERRORS:
+        return None
 
 
 def read_progress(config: Config) -> Progress:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from config.settings import (
     FROM_ARRAY,
+    MAX_COUNT,
     NETWORK_SETTINGS,
     Config,
     is_same_dataset_setting,
     name_folder_after_dataset_setting,
 )
 from config.stored import is_run_folder
-from runs.progress import read_run_settings_before_flags
+from runs.progress import list_epoch_sizes, read_run_settings_before_flags
 from system.locks import find_lock_holder
 
 RUNS_LISTED = 10  # in an error
@@ -114,16 +115,25 @@ def explain_run_without_checkpoint(wanted: Config) -> str:
             "them. Add --train and the run's flags to write it again."
         )
     if holder := find_lock_holder(wanted.run_dir):
-        return (
-            f"{wanted.run_dir} has no checkpoint yet: {holder} is training it. "
-            f"The first one comes at step {wanted.ckpt_freq:,}, or when training is stopped."
-        )
+        told = f"{wanted.run_dir} has no checkpoint yet: {holder} is training it."
+        return f"{told} {_say_when_first_checkpoint_comes(wanted)}"
     if is_run_folder(wanted.run_dir) and any((wanted.run_dir / "logs").glob("*")):
         return (
             f"{wanted.run_dir} has logs, but no checkpoint is left. Restore its checkpoints from a "
             "backup; --train would start over from step 0, and move the earlier files aside."
         )
     return f"{wanted.run_dir} has no checkpoint. Add --train."
+
+
+def _say_when_first_checkpoint_comes(wanted: Config) -> str:
+    """By the settings that the run has stored, as `wanted` may have other flags."""
+    run = read_run_settings_before_flags(wanted)
+    if run is wanted:
+        return "Wait for its first one."
+    sizes = list_epoch_sizes(run) or [(0, MAX_COUNT)]
+    last = run.total_steps(sizes[-1][1])
+    first = min(last, run.ckpt_freq, run.eval_freq or last)
+    return f"The first one comes at step {first:,}, or when training is stopped."
 
 
 def explain_mistyped_run(typed: Path, runs: dict[str, Config]) -> str:

@@ -77,11 +77,7 @@ class PackRequest:
 
     def describe_pack_request(self) -> dict:
         """The part of a manifest that is known before any image is decoded."""
-        return {
-            "fingerprint": self.source.fingerprint,
-            "c_dim_auto": self.c_dim == "auto",
-            "settings": self.settings,
-        }
+        return {"fingerprint": self.source.fingerprint, "settings": self.settings}
 
     @property
     def _pack_stem(self) -> str:
@@ -131,11 +127,12 @@ def find_pack(source: Source, folders: list[Path], **how) -> Pack | None:
 
 
 def _find_pack(request: PackRequest, folders: list[Path]) -> Pack | None:
+    """A pack in one of `folders`; for c_dim "auto", of the channels that packing would choose."""
     auto = request.c_dim == "auto"
     for folder, channels in itertools.product(folders, (1, 3) if auto else (request.c_dim,)):
         path = request.name_pack_file(folder, channels)
         pack = _read_pack(path, request.source.fingerprint, request.packed_image_shape(channels))
-        if pack and (not auto or pack.manifest["c_dim_auto"]):
+        if pack and (not auto or pack.manifest["all_gray"] == (channels == 1)):
             return pack
     return None
 
@@ -170,7 +167,7 @@ def _are_packed_images_whole(images, image_shape: tuple[int, int, int]) -> bool:
 
 def _is_valid_pack_manifest(manifest) -> bool:
     """True when every field in use is present and of the right type."""
-    kinds = {"fingerprint": str, "count": int, "transparent": int, "c_dim_auto": bool}
+    kinds = {"fingerprint": str, "count": int, "transparent": int, "all_gray": bool}
     kinds |= {"files": list, "sizes": list, "skipped": dict}
     if not isinstance(manifest, dict):
         return False

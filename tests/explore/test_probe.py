@@ -131,16 +131,44 @@ def test_labels_of_the_run_do_not_leak(trained, make_folders, short):
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("none", "--probe_labels must be own, folder or an attribute. Received: none."),
-        (None, "--probe_labels=own needs a dataset that comes with labels."),
+        ("none", "--probe_labels must be own, folder or an attribute. Received: none. Leave it "),
+        (None, "--probe_labels=own needs a dataset that comes with labels. Received: folder "),
+        ("folder", "--probe_labels=folder needs every image of folder "),
         ("Smiling", "--probe_labels=Smiling needs list_attr_celeba.txt"),
+        ("non", "--probe_labels must be own, folder or names of attributes. Received: non. To "),
+        ("", "--probe_labels must be own, folder or attributes. Received: nothing. To have "),
     ],
 )
 def test_labels_that_do_not_exist_are_refused(trained, image_folder, kind, reason):
     image_folder(3)
     subject = Subject(trained(dataset="faces"), Choices(probe_labels=kind))
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(ValueError) as told:
         probe.run_experiment(subject)
+    line = str(told.value)
+    assert line.startswith(reason)
+    assert line.endswith(f". {probe.REMEDY}")
+    assert not any(word in line for word in ("=none", "none, own", "own or none", "\n"))
+
+
+def test_a_run_with_labels_is_probed_with_them_where_none_are_asked_for(trained, make_folders):
+    make_folders(contrast=0)
+    config = trained(dataset="stripes", labels="folder", label_names=("level", "upright"))
+    with pytest.raises(ValueError, match=r"none\. Leave it out for the run's labels\.$"):
+        probe.run_experiment(Subject(config, Choices(probe_labels="none")))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Received: none for a and 1 more. Is it right?", "none for a and 1 more. Is it right?"),
+        ("Received: 3 in /a. b. Merge some, or drop --labels.", f"3 in /a. b. {probe.REMEDY}"),
+        ("Received: Smilin. Did you mean Smiling?", "Smilin. Did you mean Smiling?"),
+    ],
+)
+def test_only_advice_that_does_not_help_is_replaced(said, told):
+    assert probe.explain_labels_for_probe(f"--labels=x. {said}") == (
+        f"--probe_labels=x. Received: {told}"
+    )
 
 
 def test_several_attributes_are_refused():

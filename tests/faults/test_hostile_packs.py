@@ -60,7 +60,7 @@ def test_packing_stops_as_soon_as_too_many_are_unreadable(tmp_path):
                 "sizes",
                 "skipped",
                 "transparent",
-                "c_dim_auto",
+                "all_gray",
                 "fingerprint",
             )
         ),

@@ -1,5 +1,6 @@
 """A run's state, saved and restored; faults/test_damage.py damages it."""
 
+import dataclasses
 import errno
 import os
 import shutil
@@ -11,8 +12,14 @@ from inputs import LABELLED, batch
 
 from config.stored import write_config
 from gan import DCGAN
-from model import Generator
-from runs.checkpoint_files import CHECKPOINT_LIST, list_checkpoints, list_steps_in_checkpoint_list
+from model import Discriminator, Generator
+from runs.checkpoint_files import (
+    CHECKPOINT_LIST,
+    list_checkpoint_files,
+    list_checkpoints,
+    list_steps_in_checkpoint_list,
+    write_checkpoint_list,
+)
 from runs.checkpoints import (
     Checkpoints,
     DivergedError,
@@ -348,3 +355,54 @@ def test_a_run_without_an_average_says_so_where_it_is_asked_for(tiny):
         assert restore_networks(tiny(weights=weights), generator=drawn) == (1, "live")
     with pytest.raises(ValueError, match=r"^--weights=ema needs .* Received: .*, which has none\."):
         restore_networks(tiny(weights="ema"), generator=drawn)
+
+
+@pytest.fixture
+def ceased(tiny):
+    """A run that averaged until step 10, and no longer at step 20."""
+    Checkpoints(DCGAN(tiny(ema_half_life=80)), tiny(ema_half_life=80)).save(10)
+    checkpoints = Checkpoints(DCGAN(tiny()), tiny())
+    checkpoints.restore()
+    checkpoints.save(20)
+    return tiny()
+
+
+def restore_average(config, checkpoint="last"):
+    network, config = config.network_config(), dataclasses.replace(config, weights="ema")
+    networks = {"generator": Generator(network), "discriminator": Discriminator(network)}
+    restored = restore_networks(config, checkpoint, **networks)
+    # What an experiment restores alone is of the same step, and is not told again.
+    restore_networks(config, checkpoint, discriminator=Discriminator(network))
+    return restored
+
+
+@pytest.mark.parametrize("place", ["checkpoints", "best"])
+def test_a_step_without_an_average_is_not_a_lost_checkpoint(ceased, messages, place):
+    if place == "best":
+        ceased.best_path.mkdir()
+        for path in list_checkpoint_files(ceased.checkpoint_path / "step-10"):
+            path.rename(ceased.best_path / path.name)
+    assert restore_average(ceased) == (10, "ema")
+    assert messages == [
+        f"step 20 of {ceased.run_dir} has no averaged weights: the last checkpoint with them, of "
+        "step 10, is used. --weights=live takes step 20."
+    ]
+    assert restore_average(ceased, "10") == (10, "ema")
+    assert len(messages) == 1
+    told = rf"Received: {ceased.checkpoint_path}/step-20, which has none\."
+    with pytest.raises(ValueError, match=told):
+        restore_average(ceased, "20")
+
+
+def test_a_lost_checkpoint_is_told_where_others_have_no_average(ceased, messages):
+    lost = f"{ceased.run_dir} has lost its checkpoint of step 30: that of step 10 is used."
+    names = [ceased.checkpoint_path / f"step-{step}" for step in (10, 20, 30)]
+    write_checkpoint_list(ceased.checkpoint_path, names)
+    assert restore_average(ceased) == (10, "ema")
+    assert messages[0] == lost
+
+
+def test_the_discriminator_is_of_the_step_that_has_the_average(ceased):
+    config = dataclasses.replace(ceased, weights="ema")
+    network = Discriminator(config.network_config())
+    assert restore_networks(config, discriminator=network).step == 10

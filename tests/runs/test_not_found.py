@@ -56,15 +56,28 @@ def test_a_run_whose_checkpoints_are_gone_would_start_over(explain, tmp_path):
     assert line.startswith("OUT/run has logs, but no checkpoint is left. Restore its checkpoints")
 
 
-def test_a_run_that_is_being_trained_has_no_checkpoint_yet(held, tmp_path):
-    """The fixture holds out/run."""
-    out = {"out_dir": str(tmp_path / "out")}
-    given = out | {"out_name": "run"}
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, "The first one comes at step 200, or when training is stopped."),
+        ({"ckpt_freq": 50, "steps": 100}, "The first one comes at step 50, or when"),
+        ({"ckpt_freq": 5000, "steps": 1200}, "The first one comes at step 1,200, or when"),
+        ({"steps": 100, "eval_freq": 30}, "The first one comes at step 30, or when"),
+        ({"steps": 100, "eval_freq": 0}, "The first one comes at step 100, or when"),
+        ({"epoch": 2, "batch_size": 4, "epoch_sizes": (0, 10)}, "The first one comes at step 5,"),
+        ({"minutes": 1.0, "planned_steps": 70}, "The first one comes at step 70, or when"),
+        ({"minutes": 1.0}, "The first one comes at step 200, or when"),
+        (None, "Wait for its first one."),
+    ],
+)
+def test_a_run_that_is_being_trained_has_no_checkpoint_yet(held, tmp_path, settings, expected):
+    """The fixture holds out/run. settings: what the run stored; None: nothing yet."""
+    given = {"out_dir": str(tmp_path / "out"), "out_name": "run"}
+    if settings is not None:
+        write_config(Config(**given, **settings).resolve())
     line = explain_missing_run(Config(**given), given, {})
     assert line.startswith(f"{tmp_path}/out/run has no checkpoint yet: process {held.pid} on ")
-    assert line.endswith(
-        " is training it. The first one comes at step 200, or when training is stopped."
-    )
+    assert f" is training it. {expected}" in line
 
 
 def test_an_empty_name_was_not_typed(explain):

@@ -1,9 +1,11 @@
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import data.packing.pack
 import data.packing.workers
@@ -105,6 +107,28 @@ def test_a_pack_is_made_once_and_again_when_files_change(tiny, image_folder, mes
     assert len(load_dataset(config).images) == 5
     # The old pack and its manifest were replaced.
     assert len(list((folder.parent / ".packs").iterdir())) == 2
+
+
+@pytest.mark.parametrize("first", ["auto", 3, 1])
+@pytest.mark.parametrize("colour", [True, False])
+def test_channels_that_are_found_or_given_share_a_pack_of_the_same_pixels(
+    tiny, image_folder, messages, first, colour
+):
+    folder = image_folder(3)
+    if not colour:
+        for path in folder.iterdir():
+            gray = Image.open(path).convert("L")
+            gray.putalpha(100)
+            gray.save(path)
+    found = 3 if colour else 1
+    load_dataset(tiny(dataset="faces", c_dim=first))
+    second = found if first == "auto" else "auto"
+    images = load_dataset(tiny(dataset="faces", c_dim=second)).images
+    packings = sum("Packing" in message for message in messages)
+    assert packings == (1 if first in ("auto", found) else 2)
+    shutil.rmtree(folder.parent / ".packs")
+    expected = load_dataset(tiny(dataset="faces", c_dim="auto")).images
+    np.testing.assert_array_equal(images, expected)
 
 
 @pytest.mark.parametrize("harm", ["cut", "no manifest", "manifest cut"])
