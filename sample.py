@@ -147,7 +147,7 @@ def _complete_settings_of_run(config: Config) -> Config:
     """
     check_is_config(config, "Sampler", 'config.stored.read_config("out/NAME/config.json")')
     run = read_run_settings(config.run_dir)
-    if run is None:
+    if run is None and (config.c_dim == "auto" or not config.run_dir.is_dir()):
         raise ValueError(
             f"There is no run {config.run_dir}. Train it first, with train.train or --train."
         )
