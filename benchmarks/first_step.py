@@ -29,10 +29,10 @@ def time_part(part: str):
 def measure_imports(quietly_import_tensorflow):
     """Wraps the function: times it and what came before it, then imports and patches `train`."""
 
-    def import_and_measure():
+    def import_and_measure(**options):
         spent["data: import, find, pack"] = time.time() - STARTED - sum(spent.values())
         with time_part("import TensorFlow and Keras"):
-            quietly_import_tensorflow()
+            quietly_import_tensorflow(**options)
         with time_part("import the rest"):
             patch_train()
 

@@ -4,14 +4,17 @@ hand.
 
 import dataclasses
 import importlib
+import json
 import math
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from common import ROOT
+from program import TINY_FLAGS
 
 from benchmarks import floor, peers_keras
 from benchmarks.cluster_model import (
@@ -155,3 +158,15 @@ def test_the_tables_of_quality_in_the_documents_are_the_measured_ones():
     told = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
     assert len(tables) > 10
     assert [line for line in tables if line not in told] == []
+
+
+@pytest.mark.slow
+def test_the_parts_of_a_start_add_up(tmp_path):
+    """It wraps functions of the program, whose arguments may change."""
+    command = [sys.executable, "-m", "benchmarks.first_step", str(time.time()), "--train"]
+    command += [*TINY_FLAGS, "--steps=9", f"--out_dir={tmp_path}", f"--data_dir={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    *parts, total = json.loads(done.stdout).values()
+    assert len(parts) >= 8
+    assert min(parts) > 0
+    assert sum(parts) == pytest.approx(total, rel=0.05)
