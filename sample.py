@@ -146,13 +146,13 @@ def _complete_settings_of_run(config: Config) -> Config:
     its config.json has.
     """
     check_is_config(config, "Sampler", 'config.stored.read_config("out/NAME/config.json")')
+    if config.c_dim != "auto" and config.run_dir.is_dir():
+        return config
     run = read_run_settings(config.run_dir)
-    if run is None and (config.c_dim == "auto" or not config.run_dir.is_dir()):
+    if run is None:
         raise ValueError(
             f"There is no run {config.run_dir}. Train it first, with train.train or --train."
         )
-    if config.c_dim != "auto":
-        return config
     return dataclasses.replace(config, c_dim=run.c_dim, label_names=run.label_names)
 
 

@@ -36,7 +36,7 @@ def read_config(path: Path) -> Config:
 
 
 def read_config_as_written(path: Path) -> Config:
-    """Like `read_config`, with the run's place of when it was written."""
+    """Like `read_config`, but with the place that the run had when the file was written."""
     try:
         return make_config_from_dict(_read_settings_of_run(path), str(path))
     except ValueError as error:

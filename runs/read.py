@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 
 from config.settings import Config
-from config.stored import change_settings, derive_out_settings_of_folder, read_config
+from config.stored import change_settings, derive_out_settings_of_folder, read_config_as_written
 from runs.away import check_checkpoints_are_not_away
 from runs.checkpoint_files import list_checkpoints_to_continue
 
@@ -34,7 +34,7 @@ def read_run_settings(run_dir: Path) -> Config | None:
         return None
 
     # What matters is where the run is now, not where it was when its settings were written.
-    return change_settings(read_config(path), derive_out_settings_of_folder(run_dir))
+    return change_settings(read_config_as_written(path), derive_out_settings_of_folder(run_dir))
 
 
 def read_all_runs(out_dir: Path) -> dict[str, Config]:
