@@ -57,6 +57,24 @@ def find_process_in_run_folders(config: Config) -> str:
     return next(filter(None, map(find_lock_holder, folders)), "")
 
 
+def describe_pictures_away(config: Config) -> str:
+    """That a folder elsewhere, into which this run has drawn, is gone: perhaps it was moved. Or "".
+
+    Not of a run without a checkpoint, which has drawn nothing that matters.
+    """
+    folder = config.sample_path
+    is_left = any(path.name != "lock" for path in folder.glob("*"))
+    is_elsewhere = "sample_dir" in _list_run_folders_outside_run(config, "sample_dir")
+    if is_left or not is_elsewhere or not list_checkpoints_to_continue(config):
+        return ""
+    if not _run_has_named_folder(config, "sample_dir", folder):
+        return ""
+    return (
+        f"{folder}, where {config.run_dir} put its pictures, is gone or empty; new ones are put "
+        "there. If you have moved it, give --sample_dir=NEWPLACE."
+    )
+
+
 def check_run_owns_its_folders(config: Config, *settings: str) -> None:
     """Raises ValueError when one of the run's folders belongs to another run, or when the run's
     checkpoints are in another folder.
@@ -103,7 +121,8 @@ def claim_folder(config: Config, folder: Path) -> None:
         return
     if not path.exists():
         _warn_of_folder_among_images(config, folder)
-        _warn_of_pictures_away(config, folder)
+        if folder == config.sample_path and (text := describe_pictures_away(config)):
+            logging.warning("%s", text)
     with contextlib.nullcontext() if folder == config.checkpoint_path else pass_over_full_disk():
         write_atomic(path, content)
 
@@ -338,21 +357,3 @@ def _warn_of_folder_among_images(config: Config, folder: Path) -> None:
                 *(folder, run.run_dir, place),
             )
             return
-
-
-def _warn_of_pictures_away(config: Config, folder: Path) -> None:
-    """Warns that a folder elsewhere, into which this run has drawn, is gone: perhaps it was moved.
-
-    Not of a run without a checkpoint, which has drawn nothing that matters.
-    """
-    if folder not in _list_run_folders_outside_run(config, "sample_dir").values():
-        return
-    is_left = any(path.name != "lock" for path in folder.glob("*"))
-    if is_left or not list_checkpoints_to_continue(config):
-        return
-    if _run_has_named_folder(config, "sample_dir", folder):
-        logging.warning(
-            "%s, where %s put its pictures, is gone or empty; new ones are put there. If you have "
-            "moved it, give --sample_dir=NEWPLACE.",
-            *(folder, config.run_dir),
-        )

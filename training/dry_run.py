@@ -12,7 +12,7 @@ from data.load import Outlook, choose_crop_and_resize
 from distribution import settle_replicas
 from kernels.convolution import is_faster_as_product
 from runs.checkpoints import read_progress
-from runs.claims import find_process_in_run_folders
+from runs.claims import describe_pictures_away, find_process_in_run_folders
 from runs.history import describe_earlier_training, locate_metrics, read_seconds_of_training
 from runs.progress import (
     keep_planned_steps,
@@ -66,6 +66,8 @@ def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = 
         summary += f"\nvaried   {changes}"
     if holder := find_process_in_run_folders(config):
         summary += f"\nin use   by {holder}: only one process at a time may change a run"
+    if away := describe_pictures_away(config):
+        summary += f"\npictures {away}"
     if earlier:
         summary += f"\naside    {earlier} (no checkpoint is left: training starts over)"
     if others:

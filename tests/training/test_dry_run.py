@@ -123,6 +123,17 @@ def test_it_tells_what_will_be_put_aside_and_changes_nothing(tiny):
     assert tree(config.run_dir) == before
 
 
+def test_it_tells_that_the_folder_of_pictures_was_moved(trained, tmp_path):
+    config = trained(sample_dir=str(tmp_path / "pictures"))
+    config.sample_path.mkdir()
+    (config.sample_path / "train_00000005.png").touch()
+    assert "\npictures " not in describe_dry_run(config, Outlook(20, 3, None))
+    config.sample_path.rename(tmp_path / "moved")
+    told = f"\npictures {config.sample_path}, where {config.run_dir} put its pictures, is gone"
+    assert told in describe_dry_run(config, Outlook(20, 3, None))
+    assert not config.sample_path.exists()
+
+
 def test_a_layer_is_a_line_with_its_arithmetic():
     """The second convolution of the original's discriminator."""
     text = describe_dry_run(Config(), Outlook(64, 3, None))
