@@ -44,7 +44,7 @@ from runs.history import (
     put_earlier_training_aside,
     read_seconds_of_training,
 )
-from runs.moved import check_run_is_in_place
+from runs.moved import check_run_is_in_place, run_kept_in_place
 from runs.progress import (
     Progress,
     keep_planned_steps,
@@ -401,9 +401,9 @@ def run_training_steps(
             # Last: if killed before this, training redoes all of it from the previous checkpoint.
             if saves:
                 # Again: scores and pictures may have taken minutes.
-                check_run_is_in_place(checkpoints, step, saves=True)
-                checkpoints.save(step)
-                monitor.keep_best_scored_checkpoint(step)
+                with run_kept_in_place(checkpoints, step):
+                    checkpoints.save(step)
+                    monitor.keep_best_scored_checkpoint(step)
             if is_done or stopping:
                 break
     if not is_done:

@@ -207,7 +207,7 @@ class Checkpoints:
             with announce_checkpoint_in_list(prefix):
                 self._write_checkpoint_files(prefix)
         except OSError:
-            self._remove_failed_checkpoint(prefix)  # it would take the room that the next try needs
+            self.remove_failed_checkpoint(step)  # it would take the room that the next try needs
             raise
 
         self.damaged_steps.discard(step)
@@ -263,7 +263,9 @@ class Checkpoints:
             if FILE_NAME.fullmatch(path.name) and parse_checkpoint_step(path) in older:
                 path.unlink(missing_ok=True)
 
-    def _remove_failed_checkpoint(self, prefix: Path) -> None:
+    def remove_failed_checkpoint(self, step: int) -> None:
+        """Removes what this process wrote of the checkpoint of `step`, as far as it can."""
+        prefix = self.folder / f"step-{step}"
         with contextlib.suppress(OSError):
             for path in list_checkpoint_files(prefix):
                 path.unlink(missing_ok=True)

@@ -1,12 +1,18 @@
 """What happens to a run whose folder, or a folder in it, is moved or removed while it trains."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 from absl import logging
 
 from config.stored import derive_out_settings_of_folder, write_config
-from runs.checkpoint_files import list_checkpoints_to_continue, parse_checkpoint_step
+from runs.checkpoint_files import (
+    CHECKPOINT_LIST,
+    list_checkpoints_to_continue,
+    parse_checkpoint_step,
+)
 from runs.checkpoints import Checkpoints
 from runs.claims import claim_folder
 from runs.commands import spell_command_for_run
@@ -50,6 +56,37 @@ def check_run_is_in_place(checkpoints: Checkpoints, step: int, *, saves: bool) -
     raise ValueError(
         f"{checkpoints.config.run_dir} {told} {way_on}: {spell_command_for_run(config, '--train')}"
     )
+
+
+@contextlib.contextmanager
+def run_kept_in_place(checkpoints: Checkpoints, step: int) -> Iterator[None]:
+    """Raises ValueError if the run is not in its place, before a block that saves it, or after.
+
+    Of a run that was moved meanwhile, nothing stays in the old place.
+    """
+    check_run_is_in_place(checkpoints, step, saves=True)
+    try:
+        yield
+    except OSError:
+        _withdraw_checkpoint_if_moved(checkpoints, step)
+        check_run_is_in_place(checkpoints, step, saves=False)
+        raise
+    _withdraw_checkpoint_if_moved(checkpoints, step)
+    check_run_is_in_place(checkpoints, step, saves=True)
+
+
+def _withdraw_checkpoint_if_moved(checkpoints: Checkpoints, step: int) -> None:
+    """Removes a checkpoint that made the folder of a run again, just after the run was moved."""
+    run_dir, folder = checkpoints.config.run_dir, checkpoints.folder
+    is_moved = not locked_folder_is_in_place(run_dir) and find_locked_folder(run_dir)
+    if not is_moved or run_dir not in folder.parents:
+        return
+    checkpoints.remove_failed_checkpoint(step)
+    with contextlib.suppress(OSError):  # only where nothing else is in them
+        (folder / CHECKPOINT_LIST).unlink(missing_ok=True)
+        while folder != run_dir.parent:
+            folder.rmdir()
+            folder = folder.parent
 
 
 def remake_folder_in_run(run_dir: Path, folder: Path) -> bool:

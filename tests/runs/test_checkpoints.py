@@ -134,7 +134,7 @@ def test_what_a_user_keeps_beside_the_checkpoints_stays(tiny):
     for step in (8, 9):
         checkpoints.save(step)
     (config.checkpoint_path / "step-9.notes").write_text("mine")
-    checkpoints._remove_failed_checkpoint(config.checkpoint_path / "step-9")
+    checkpoints.remove_failed_checkpoint(9)
     names = {path.name for path in config.checkpoint_path.iterdir()}
     assert names == {*mine, "step-9.notes", "checkpoint"}
 

@@ -9,7 +9,7 @@ from runs.checkpoint_files import list_checkpoints
 from runs.checkpoints import Checkpoints, read_progress
 from runs.claims import claim_folder
 from runs.commands import find_typed_program
-from runs.moved import check_run_is_in_place, remake_folder_in_run
+from runs.moved import check_run_is_in_place, remake_folder_in_run, run_kept_in_place
 from runs.read import read_run
 from system.locks import lock_folder
 
@@ -98,6 +98,50 @@ def test_what_is_not_finite_is_not_saved_there(training):
     with pytest.raises(ValueError, match="while it trained, and training stopped"):
         check_run_is_in_place(training, 7, saves=False)
     assert not training.config.run_dir.exists()
+
+
+@pytest.fixture
+def move_while_saving(monkeypatch):
+    """Moves the run of these checkpoints when the next save has begun."""
+
+    def arrange(checkpoints):
+        run_dir, write = checkpoints.config.run_dir, checkpoints._write_checkpoint_files
+
+        def move_and_write(prefix):
+            run_dir.rename(run_dir.with_name("faces"))
+            write(prefix)
+
+        monkeypatch.setattr(checkpoints, "_write_checkpoint_files", move_and_write)
+
+    return arrange
+
+
+def test_a_run_renamed_while_a_checkpoint_is_written_leaves_nothing(training, move_while_saving):
+    config = training.config
+    move_while_saving(training)
+    told = r"at step 7\. The last checkpoint is of step 5\. To continue"
+    with pytest.raises(ValueError, match=told), run_kept_in_place(training, 7):
+        training.save(7)
+    assert [path.name for path in config.run_dir.parent.iterdir()] == ["faces"]
+    assert read_progress(read_run(config.run_dir.with_name("faces"))).step == 5
+
+
+def test_a_checkpoint_elsewhere_stays_when_the_run_is_renamed(tiny, tmp_path, move_while_saving):
+    config = tiny(out_name="run", checkpoint_dir=str(tmp_path / "checkpoints")).resolve()
+    with lock_folder(config.run_dir):
+        checkpoints = Checkpoints(DCGAN(config), config)
+        checkpoints.save(5)
+        move_while_saving(checkpoints)
+        told = r"at step 7\. The last checkpoint is of step 7\. To continue"
+        with pytest.raises(ValueError, match=told), run_kept_in_place(checkpoints, 7):
+            checkpoints.save(7)
+    assert [path.name for path in list_checkpoints(checkpoints.folder)] == ["step-5", "step-7"]
+    assert not config.run_dir.exists()
+
+
+def test_other_failures_to_save_are_told_as_they_are(training):
+    with pytest.raises(OSError, match="full"), run_kept_in_place(training, 7):
+        raise OSError("full")
 
 
 @pytest.fixture
