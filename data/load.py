@@ -264,12 +264,14 @@ def _log_enlarged_images(sizes: list, geometry: Geometry, *, told: str, is_new: 
     if not enlarged:
         return
 
-    count, (height, width) = enlarged.total(), enlarged.most_common(1)[0][0]
+    count, [((height, width), frequent)] = enlarged.total(), enlarged.most_common(1)
     is_square = height == width and geometry.height == geometry.width
-    keeps_detail = is_new and 2 * count > total and is_square and height >= MIN_SIDE
+    is_mostly = 2 * frequent > count
+    keeps_detail = is_new and is_mostly and 2 * count > total and is_square and height >= MIN_SIDE
     logging.info(
-        "%s of %s enlarged to %sx%s, most of them from %sx%s%s.",
-        *(f"{count:,}", told, geometry.width, geometry.height, width, height),
+        "%s of %s enlarged to %sx%s%s%s.",
+        *(f"{count:,}", told, geometry.width, geometry.height),
+        f", most of them from {width}x{height}" if is_mostly else "",
         f"; --output_height={height} is enough for all their detail" if keeps_detail else "",
     )
 
@@ -299,13 +301,13 @@ def warn_of_small_dataset(batch_size: int, images: int) -> None:
 
 def _describe_dataset_image_sizes(sizes: list) -> str:
     """sizes: (height, width, number of images), the most frequent first."""
-    most_frequent = f"{sizes[0][1]}x{sizes[0][0]}"
+    height, width, count = sizes[0]
     if len(sizes) == 1:
-        return most_frequent
+        return f"{width}x{height}"
 
-    heights, widths = [size[0] for size in sizes], [size[1] for size in sizes]
-    smallest, largest = f"{min(widths)}x{min(heights)}", f"{max(widths)}x{max(heights)}"
-    return f"{smallest} to {largest}, mostly {most_frequent}"
+    heights, widths, counts = zip(*sizes, strict=True)
+    mostly = f", mostly {width}x{height}" if 2 * count > sum(counts) else ""
+    return f"{min(widths)}x{min(heights)} to {max(widths)}x{max(heights)}{mostly}"
 
 
 def _log_label_shares(labels: Labels) -> None:

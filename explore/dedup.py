@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from config.settings import Config
+from config.settings import FROM_ARRAY, Config
 from data.exclude import COMMENT, read_names_to_exclude, write_name_to_exclude
 from data.load import load_dataset
 from data.packing.pack import Pack
@@ -80,10 +80,13 @@ def describe_duplicates(numbers: dict[str, int], subject: Subject) -> tuple[str,
     images, duplicates = f"{numbers['images']:,}", f"{numbers['duplicates']:,}"
     if not numbers["duplicates"]:
         return (f"no near duplicates among {images} images",)
-    groups = f"{numbers['groups']:,}"
+    groups, config = f"{numbers['groups']:,}", subject.config
     path = subject.folder / "dedup" / LIST
+    # A run only knows that images are its own, with fewer of them, once it has a place for them.
+    is_of_array = config.first_dataset == FROM_ARRAY and not config.dataset_place
+    first = "first continue the run with --dataset, then " if is_of_array else ""
     return (
         f"{duplicates} of {images} images are near duplicates of another image ({groups} groups). "
         f"{PICTURE} shows the first {min(numbers['groups'], GROUPS_SHOWN)}",
-        f"to leave them out, add --exclude={path} to the training command",
+        f"to leave them out, {first}add --exclude={path} to the training command",
     )

@@ -5,6 +5,7 @@ import errno
 import logging as python_logging
 import os
 import sys
+import threading
 from pathlib import Path
 
 from absl import logging
@@ -22,17 +23,46 @@ def set_up_logging() -> None:
     logging.set_verbosity(logging.INFO)
 
 
-@contextlib.contextmanager
-def show_log_where_none_is_set_up():
-    """Within the block, shows our log lines if nobody has set up logging, as in notebooks.
+class SharedLog:
+    """Shows our log lines while at least one thread wants them, if nobody has set up logging."""
+
+    def __init__(self):
+        self.lock, self.threads, self.shown = threading.Lock(), 0, contextlib.ExitStack()
+
+    def __enter__(self):
+        with self.lock:
+            self.threads += 1
+            if self.threads == 1 and not is_log_set_up():
+                self.shown.enter_context(_log_on_stderr())
+
+    def __exit__(self, *_):
+        with self.lock:
+            self.threads -= 1
+            if not self.threads:
+                self.shown.close()
+
+
+_SHARED_LOG = SharedLog()
+
+
+def show_log_where_none_is_set_up() -> SharedLog:
+    """For a `with` block: shows our log lines if nobody has set up logging, as in notebooks.
 
     Handlers and levels that the user chose stay as they are.
     """
-    logger, root = python_logging.getLogger("absl"), python_logging.getLogger()
-    if logging.get_absl_handler() in root.handlers or logger.isEnabledFor(python_logging.INFO):
-        yield
-        return
+    return _SHARED_LOG
 
+
+def is_log_set_up() -> bool:
+    """Whether somebody takes care of our log lines."""
+    root_handlers = python_logging.getLogger().handlers
+    is_ours = logging.get_absl_handler() in root_handlers
+    return is_ours or python_logging.getLogger("absl").isEnabledFor(python_logging.INFO)
+
+
+@contextlib.contextmanager
+def _log_on_stderr():
+    logger, root = python_logging.getLogger("absl"), python_logging.getLogger()
     handler = python_logging.StreamHandler(sys.stderr)
     handler.setFormatter(Formatter())
     handler.addFilter(should_show_log_record)

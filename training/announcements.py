@@ -126,7 +126,8 @@ def suggest_longer_length(config: Config, step: int, *, epochs: float, seconds: 
     step, epochs, seconds: done so far.
     """
     if config.minutes:
-        return f"--minutes above {max(config.minutes, math.ceil(seconds / 6) / 10):g}"
+        parts = 10 if seconds >= 60 else 100  # of a minute
+        return f"--minutes above {max(config.minutes, math.ceil(seconds / 60 * parts) / parts):g}"
     if config.steps:
         return f"--steps above {step}"
     return f"--epoch above {max(config.epoch, int(epochs))}"

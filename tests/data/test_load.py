@@ -145,6 +145,21 @@ def test_what_the_crop_leaves_counts_not_the_whole_image(tiny, messages, image_f
     assert "2 of 2 images were enlarged to 20x40, most of them from 12x24." in messages
 
 
+def test_a_size_is_called_frequent_only_if_most_images_have_it(tiny, messages, tmp_path, photos):
+    folder = tmp_path / "data" / "photos"
+    folder.mkdir(parents=True)
+    for side in (10, 12, 14):
+        Image.fromarray(photos(1, side, 20)[0]).save(folder / f"{side}.png")
+    load_dataset(tiny(dataset="photos", output_height=32))
+    assert "found 3 images, 20x10 to 20x14 -> largest centre crop -> 32x32" in messages
+    assert "3 of 3 images were enlarged to 32x32." in messages
+    for name in "abc":
+        Image.fromarray(photos(1, 14, 20)[0]).save(folder / f"{name}.png")
+    load_dataset(tiny(dataset="photos", output_height=32))
+    found = "found 6 images, 20x10 to 20x14, mostly 20x14 -> largest centre crop -> 32x32"
+    assert found in messages
+
+
 def test_a_batch_larger_than_the_dataset_is_told(messages):
     warn_of_small_dataset(1000, 1000)
     assert messages == []

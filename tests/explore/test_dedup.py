@@ -10,6 +10,7 @@ from PIL import Image, ImageEnhance
 from program import run_here
 from sklearn.datasets import load_sample_images
 
+from config.settings import FROM_ARRAY
 from explore import autoencoder, dedup
 from explore.subject import Subject
 
@@ -85,6 +86,15 @@ def test_planted_duplicates_are_found_and_no_others(tiny, planted, brief):
     picture = Image.open(io.BytesIO(findings.files["duplicates.png"]))
     assert picture.size == (3 * 128, 8 * (128 + 12))
     assert dedup.run_experiment(subject) == findings  # to the byte
+
+
+def test_a_run_of_an_array_must_first_know_the_place_of_its_images(tiny):
+    """Fewer images from a new place would be refused as another run's."""
+    numbers = {"images": 9, "groups": 1, "duplicates": 1}
+    for place, first in (("", "first continue the run with --dataset, then "), ("/a.npz", "")):
+        subject = Subject(tiny(first_dataset=FROM_ARRAY, dataset_place=place))
+        told = dedup.describe_duplicates(numbers, subject)[1]
+        assert told.startswith(f"to leave them out, {first}add --exclude=")
 
 
 def test_a_dataset_without_duplicates(tiny, tmp_path, untrained):

@@ -129,3 +129,33 @@ def test_who_imports_us_sees_our_lines_unless_he_chose_a_log(before, said):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert (done.stdout, done.stderr) == ("", said)
+
+
+THREADS = """
+import threading
+from absl import logging
+from system.console import show_log_where_none_is_set_up
+begun, refused = threading.Event(), threading.Event()
+
+def train():
+    with show_log_where_none_is_set_up():
+        begun.set()
+        refused.wait()
+        logging.info("step 3")
+
+thread = threading.Thread(target=train)
+with show_log_where_none_is_set_up():
+    thread.start()
+    begun.wait()
+    logging.info("refused")
+refused.set()
+thread.join()
+logging.info("after")
+"""
+
+
+def test_a_thread_that_is_refused_does_not_silence_the_one_that_trains():
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "refused\nstep 3\n")

@@ -199,7 +199,8 @@ def test_what_a_complete_run_is_told(tiny, messages):
 
 
 @pytest.mark.parametrize(
-    ("minutes", "seconds", "told"), [(0.1, 17.6, "0.3"), (0.5, 29.9, "0.5"), (20, 1195, "20")]
+    ("minutes", "seconds", "told"),
+    [(0.1, 7, "0.12"), (0.1, 17.6, "0.3"), (0.5, 29.9, "0.5"), (2, 190, "3.2"), (20, 1195, "20")],
 )
 def test_minutes_that_are_fewer_than_a_run_has_are_no_advice(tiny, minutes, seconds, told):
     config = tiny(minutes=minutes, steps=None)
