@@ -71,7 +71,8 @@ def describe_pictures_away(config: Config) -> str:
         return ""
     return (
         f"{folder}, where {config.run_dir} put its pictures, is gone or empty; new ones are put "
-        "there. If you have moved it, give --sample_dir=NEWPLACE."
+        "there. If you have moved it, add --sample_dir=NEWPLACE to each command until the next "
+        "training, which stores it."
     )
 
 

@@ -228,7 +228,8 @@ def test_a_folder_of_pictures_that_was_moved_is_told_once(begun, tmp_path, messa
         claim_pictures_again(config, action)
     assert messages == [
         f"{config.sample_path}, where {config.run_dir} put its pictures, is gone or empty; new "
-        "ones are put there. If you have moved it, give --sample_dir=NEWPLACE."
+        "ones are put there. If you have moved it, add --sample_dir=NEWPLACE to each command until "
+        "the next training, which stores it."
     ]
     claim_pictures_again(dataclasses.replace(config, sample_dir=str(moved)), action)
     claim_pictures_again(dataclasses.replace(config, sample_dir=f"{moved}2"), action)
