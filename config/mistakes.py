@@ -10,6 +10,7 @@ from pathlib import Path
 
 from absl.flags import Flag
 
+from system.files import expand_home
 from system.text import shorten_for_error
 
 DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2212"  # what text editors make of a hyphen
@@ -291,9 +292,16 @@ def _explain_value_with_spaces(
         )
 
     items = [item for word in words for item in word.split(",") if item]
-    joined = ",".join(items) if name in LISTS else f'"{" ".join(words)}"'
+    joined = ",".join(items) if name in LISTS else f'"{_drop_copied_full_stop(" ".join(words))}"'
     received, advised = shorten_for_error(" ".join(words)), shorten_for_error(joined)
     return f"--{name} takes one value. Received: {received}. Write --{name}={advised}."
+
+
+def _drop_copied_full_stop(path: str) -> str:
+    """`path` without the full stop at its end, if only that exists: it ended a copied sentence."""
+    shorter = path.removesuffix(".")
+    has_shorter = os.path.lexists(expand_home(shorter))
+    return shorter if has_shorter and not os.path.lexists(expand_home(path)) else path
 
 
 def _find_folder_of_stray_words(names: list[str]) -> str:

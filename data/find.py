@@ -163,9 +163,10 @@ def _open_dataset_at(path: Path, pattern: str, limit: int | None) -> Source:
 
 def _open_dataset_file(path: Path, pattern: str, limit: int | None) -> Source:
     if path.suffix.lower() in IMAGE_SUFFIXES:
+        folder = shlex.quote(shorten_for_error(str(path.absolute().parent)))
         raise ValueError(
             f"--dataset must be a folder or a zip. Received: one image, {path}. "
-            f"Give its folder: --dataset={path.absolute().parent}."
+            f"Give its folder: --dataset={folder}."
         )
     if find_container_kind(path) is None and not is_zipfile(path):
         raise ValueError(

@@ -71,7 +71,8 @@ def describe_pictures_away(config: Config) -> str:
         return ""
     return (
         f"{folder}, where {config.run_dir} put its pictures, is gone or empty; new ones are put "
-        "there. If you have moved it, give --sample_dir=NEWPLACE."
+        "there. If you have moved it, add --sample_dir=NEWPLACE to each command until the next "
+        "training, which stores it."
     )
 
 
@@ -160,10 +161,14 @@ def _check_checkpoints_are_in_folder(config: Config) -> None:
     checkpoints = list_checkpoints(stored.checkpoint_path)
     if checkpoints and not list_checkpoints(config.checkpoint_path):
         step = parse_checkpoint_step(checkpoints[-1])
+        remedy = "Move that folder there, or drop --checkpoint_dir."
+        if config.checkpoint_dir == Config.checkpoint_dir:  # from Python: perhaps none was given
+            place = shlex.quote(stored.checkpoint_dir)
+            remedy = f"Add --checkpoint_dir={place}, or move that folder there."
         raise ValueError(
             f"--checkpoint_dir must have the run's checkpoints. Received: "
             f"{config.checkpoint_path}; those of {config.run_dir}, up to step {step:,}, are in "
-            f"{stored.checkpoint_path}. Move that folder there, or drop --checkpoint_dir."
+            f"{stored.checkpoint_path}. {remedy}"
         )
 
 

@@ -195,3 +195,19 @@ def test_files_that_the_shell_listed_are_told_their_folder(tmp_path, monkeypatch
         f"2 files. Give their folder: --dataset={tmp_path}."
     )
     assert "Write --dataset=" in line_of("--dataset", *names, "a")
+
+
+def test_the_full_stop_of_a_copied_sentence_is_left_out(tmp_path, monkeypatch):
+    """`Give its folder: --dataset=/a/two words.` was copied to its end."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    rule = "--dataset takes one value. Received: "
+    line = f'{rule}two words.. Write --dataset="two words.".'
+    assert line_of("--dataset=two", "words.") == line  # there is neither
+    (tmp_path / "two words").mkdir()
+    line = f'{rule}two words.. Write --dataset="two words".'
+    assert line_of("--dataset=two", "words.", "--train") == line
+    assert line_of("--dataset", "~/two", "words.").endswith('Write --dataset="~/two words".')
+    (tmp_path / "two words.").mkdir()
+    assert line_of("--dataset=two", "words.").endswith('Write --dataset="two words.".')
+    assert "Write --dataset=" in line_of("--dataset=two", "x" * 5000 + ".")

@@ -82,6 +82,10 @@ def test_places_without_images_say_what_they_hold(tiny, tmp_path, image_folder):
         ValueError, match=r"Received: one image, .*Give its folder: --dataset=.*/faces\.$"
     ):
         load_dataset(tiny(dataset=str(folder / "0000.png")))
+    spaced = folder.rename(folder.with_name("two words"))
+    with pytest.raises(ValueError) as error:
+        load_dataset(tiny(dataset=str(spaced / "0000.png")))
+    assert str(error.value).endswith(f"Give its folder: --dataset='{spaced}'.")
 
 
 def test_folders_of_code_in_data_dir_are_no_datasets(tiny, image_folder):

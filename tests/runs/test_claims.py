@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import shutil
 import threading
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from program import is_one_line, run_here, tree
 
+from config.settings import Config
 from config.stored import read_config, write_config
 from runs.claims import (
     check_run_owns_its_folders,
@@ -228,7 +230,8 @@ def test_a_folder_of_pictures_that_was_moved_is_told_once(begun, tmp_path, messa
         claim_pictures_again(config, action)
     assert messages == [
         f"{config.sample_path}, where {config.run_dir} put its pictures, is gone or empty; new "
-        "ones are put there. If you have moved it, give --sample_dir=NEWPLACE."
+        "ones are put there. If you have moved it, add --sample_dir=NEWPLACE to each command until "
+        "the next training, which stores it."
     ]
     claim_pictures_again(dataclasses.replace(config, sample_dir=str(moved)), action)
     claim_pictures_again(dataclasses.replace(config, sample_dir=f"{moved}2"), action)
@@ -345,3 +348,28 @@ def test_another_checkpoint_dir_does_not_leave_the_checkpoints_behind(tiny, tmp_
         check_run_owns_its_folders(changed)
     config.checkpoint_path.rename(tmp_path / "elsewhere")  # as the error says
     check_run_owns_its_folders(changed)
+
+
+@pytest.mark.parametrize("place", ["{}/two words", "ck2"])
+def test_a_checkpoint_dir_that_was_not_given_is_to_be_added_not_dropped(tiny, tmp_path, place):
+    """From Python, a Config without it names the run's own folder, not that of the run's start."""
+    place = place.format(tmp_path)
+    config = give_run_an_id(tiny(checkpoint_dir=place).resolve())
+    claim_run_folders(config)
+    config.run_dir.mkdir(parents=True, exist_ok=True)
+    write_config(config)
+    (config.checkpoint_path / "step-20.index").touch()
+
+    plain = dataclasses.replace(config, checkpoint_dir=Config.checkpoint_dir)
+    with pytest.raises(ValueError) as error:
+        check_run_owns_its_folders(plain)
+    assert str(error.value) == (
+        f"--checkpoint_dir must have the run's checkpoints. Received: {plain.checkpoint_path}; "
+        f"those of {config.run_dir}, up to step 20, are in {config.checkpoint_path}. "
+        f"Add --checkpoint_dir={shlex.quote(place)}, or move that folder there."
+    )
+    other = dataclasses.replace(config, checkpoint_dir=str(tmp_path / "elsewhere"))
+    with pytest.raises(ValueError, match=r"Move that folder there, or drop --checkpoint_dir\.$"):
+        check_run_owns_its_folders(other)
+    config.checkpoint_path.rename(plain.checkpoint_path)  # as the first error says
+    check_run_owns_its_folders(plain)

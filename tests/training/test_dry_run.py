@@ -130,7 +130,9 @@ def test_it_tells_that_the_folder_of_pictures_was_moved(trained, tmp_path):
     assert "\npictures " not in describe_dry_run(config, Outlook(20, 3, None))
     config.sample_path.rename(tmp_path / "moved")
     told = f"\npictures {config.sample_path}, where {config.run_dir} put its pictures, is gone"
-    assert told in describe_dry_run(config, Outlook(20, 3, None))
+    text = describe_dry_run(config, Outlook(20, 3, None))
+    assert told in text
+    assert "--sample_dir=NEWPLACE to each command until the next training, which stores it." in text
     assert not config.sample_path.exists()
 
 
