@@ -15,6 +15,7 @@ from config.settings import DATA, DETAILS, LENGTHS, MODEL, RUN, SETTINGS, TRAINI
 from config.stored import derive_out_settings_of_folder, is_run_folder, read_json_settings
 from config.urls import check_path_is_no_url, check_paths_are_no_urls, find_scheme_of_url
 from system.files import expand_home
+from system.text import quote_for_error
 
 FLAGS = flags.FLAGS
 ACTIONS = "actions"  # the group of --help that comes first
@@ -383,7 +384,7 @@ def _check_config_path(path: Path) -> None:
     if path.is_dir() and (path / "config.json").is_file():
         raise ValueError(
             f"--config must be a file. Received: the folder {path}. "
-            f"Try --config={path / 'config.json'}."
+            f"Try --config={quote_for_error(str(path / 'config.json'))}."
         )
 
 

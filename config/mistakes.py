@@ -4,14 +4,13 @@ import difflib
 import itertools
 import os
 import re
-import shlex
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
 from absl.flags import Flag
 
 from system.files import expand_home
-from system.text import shorten_for_error
+from system.text import quote_for_error, shorten_for_error
 
 DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2212"  # what text editors make of a hyphen
 LISTS = ("label", "labels", "g_widths", "d_widths", "export", "import_weights")
@@ -279,10 +278,7 @@ def _explain_value_with_spaces(
     stray = itertools.takewhile(lambda word: not word.startswith("-"), arguments[position:])
     words = [value, *stray]
     if name == "dataset" and (folder := _find_folder_of_stray_words(words)):
-        received, remedy = (
-            f"{len(words):,} files",
-            f"--dataset={shlex.quote(shorten_for_error(folder))}",
-        )
+        received, remedy = (f"{len(words):,} files", f"--dataset={quote_for_error(folder)}")
         return f"--{name} takes one value. Received: {received}. Give their folder: {remedy}."
 
     if is_number and len(words) > 1:

@@ -1,11 +1,10 @@
 """URLs such as gs://bucket/images, given where the program needs a folder or a file on a disk."""
 
 import re
-import shlex
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from system.text import shorten_for_error
+from system.text import quote_for_error, shorten_for_error
 
 # Two letters at least: C:/ is a Windows drive. One slash is enough, as in a URL that was a Path.
 URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<place>.*)", re.DOTALL)
@@ -86,11 +85,6 @@ def suggest_fetch_of_url(url: str) -> str:
 def strip_file_url(url: str) -> str:
     """/a/b for file:///a/b."""
     return re.sub("(?i)^file:/*", "/", url.strip())
-
-
-def quote_for_error(text: str) -> str:
-    """`text`, shortened, and quoted for the shell if necessary."""
-    return shlex.quote(shorten_for_error(text))
 
 
 def _suggest_store_command(url: str) -> str:

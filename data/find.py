@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import os
-import shlex
 from pathlib import Path, PurePath
 from zipfile import is_zipfile
 
@@ -32,7 +31,7 @@ from data.sources.idx import find_idx_files, open_digits, open_idx_files
 from data.sources.source import IMAGE_SUFFIXES, Source
 from data.sources.stacked_mnist import stack_mnist_digits
 from system.cluster import find_workers
-from system.text import shorten_for_error
+from system.text import quote_for_error, shorten_for_error
 
 TFDS_OVERVIEW = "https://www.tensorflow.org/datasets/catalog/overview"
 
@@ -163,7 +162,7 @@ def _open_dataset_at(path: Path, pattern: str, limit: int | None) -> Source:
 
 def _open_dataset_file(path: Path, pattern: str, limit: int | None) -> Source:
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        folder = shlex.quote(shorten_for_error(str(path.absolute().parent)))
+        folder = quote_for_error(str(path.absolute().parent))
         raise ValueError(
             f"--dataset must be a folder or a zip. Received: one image, {path}. "
             f"Give its folder: --dataset={folder}."
@@ -205,7 +204,8 @@ def _open_only_lmdb_below(path: Path, limit: int | None) -> Source | None:
     if len(folders) > 1:
         listed = ", ".join(folder.name for folder in folders)
         raise ValueError(
-            f"{path} must hold one LMDB. Received: {listed}. Pick one: --dataset={folders[0]}."
+            f"{path} must hold one LMDB. Received: {listed}. "
+            f"Pick one: --dataset={quote_for_error(str(folders[0]))}."
         )
     return open_lmdb(folders[0], limit=limit)
 
@@ -236,9 +236,9 @@ def _suggest_dataset_folder_for_pattern(path: PurePath) -> str:
     folder = next(parent for parent in path.parents if not is_pattern_of_files(str(parent)))
     pattern = str(path.relative_to(folder))
     shown = str(folder) if folder.parts else str(Path.cwd())  # "." would end in ".."
-    flags = [f"--dataset={shlex.quote(shorten_for_error(shown))}"]
+    flags = [f"--dataset={quote_for_error(shown)}"]
     if "{" not in pattern:  # braces mean nothing to --input_fname_pattern
-        flags.append(f"--input_fname_pattern={shlex.quote(shorten_for_error(pattern))}")
+        flags.append(f"--input_fname_pattern={quote_for_error(pattern)}")
     return " ".join(flags)
 
 

@@ -1,6 +1,7 @@
 """Near duplicates in a dataset (Radford et al. 2016, section 4.1)."""
 
 import dataclasses
+import shlex
 
 import numpy as np
 
@@ -81,7 +82,7 @@ def describe_duplicates(numbers: dict[str, int], subject: Subject) -> tuple[str,
     if not numbers["duplicates"]:
         return (f"no near duplicates among {images} images",)
     groups, config = f"{numbers['groups']:,}", subject.config
-    path = subject.folder / "dedup" / LIST
+    path = shlex.quote(str(subject.folder / "dedup" / LIST))
     # A run only knows that images are its own, with fewer of them, once it has a place for them.
     is_of_array = config.first_dataset == FROM_ARRAY and not config.dataset_place
     first = "first continue the run with --dataset, then " if is_of_array else ""

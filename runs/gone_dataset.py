@@ -9,6 +9,7 @@ from data.find import MissingDatasetError, NoImagesError
 from data.labels import LabelsError
 from runs.not_found import has_other_place
 from runs.read import read_run
+from system.text import quote_for_error
 
 
 @contextlib.contextmanager
@@ -64,7 +65,7 @@ def _describe_gone_dataset(config: Config, *, is_missing: bool) -> str:
     if is_missing and Path(place).exists():  # the path in config.json is relative
         return (
             f"{named} {config.dataset}, which does not exist in {Path.cwd()}. "
-            f"Add --dataset={place}, where the images were."
+            f"Add --dataset={quote_for_error(place)}, where the images were."
         )
     return (
         f"{named} {place}, where there are no longer any images. "

@@ -27,6 +27,13 @@ def shorten_for_error(text: str) -> str:
     return escape_unprintable(text, limit=SHOWN_CHARACTERS)
 
 
+def quote_for_error(text: str) -> str:
+    """`text`, shortened, and quoted for the shell if necessary."""
+    import shlex  # late: few need it
+
+    return shlex.quote(shorten_for_error(text))
+
+
 def explain_unknown_name(rule: str, name: str, known: list[str], otherwise: str = "") -> str:
     """An error: the rule, the name received, and the `known` name most like it, or `otherwise`."""
     import difflib  # late: few need it

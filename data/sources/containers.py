@@ -17,7 +17,7 @@ from data.sources.numpy_files import open_array_archive, open_array_file
 from data.sources.parquet import open_parquet_files
 from data.sources.source import Source
 from data.sources.tars import open_image_tars
-from system.text import escape_unprintable, join_names_for_error
+from system.text import escape_unprintable, join_names_for_error, quote_for_error
 
 KINDS = ("zip", "tar", "parquet", "npz", "npy")  # what a folder is searched for, in this order
 JOINED = {"tar", "parquet"}  # several files of these kinds make one dataset
@@ -88,7 +88,8 @@ def _choose_containers(folder: Path, found: list[Path]) -> list[Path]:
         return files
 
     raise ValueError(
-        f"{folder} must hold one {kind}. Received: {len(files)}. Pick one: --dataset={files[0]}."
+        f"{folder} must hold one {kind}. Received: {len(files)}. "
+        f"Pick one: --dataset={quote_for_error(str(files[0]))}."
     )
 
 

@@ -55,13 +55,13 @@ def test_a_folder_of_other_files_is_told_as_ever(run_on, tmp_path, capsys):
 
 
 def test_a_relative_path_from_another_folder(run_on, tmp_path, capsys, monkeypatch):
-    (tmp_path / "here" / "faces").mkdir(parents=True)
+    (tmp_path / "here" / "my faces").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
-    run = run_on("here/faces", tmp_path / "here" / "faces")
+    run = run_on("here/my faces", tmp_path / "here" / "my faces")
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert refused(capsys, run, "--train") == (
-        f"{run}/config.json names here/faces, which does not exist in {tmp_path}/elsewhere. "
-        f"Add --dataset={tmp_path}/here/faces, where the images were."
+        f"{run}/config.json names here/my faces, which does not exist in {tmp_path}/elsewhere. "
+        f"Add --dataset='{tmp_path}/here/my faces', where the images were."
     )
 
 

@@ -5,7 +5,12 @@ import sys
 import pytest
 from common import ROOT
 
-from system.text import escape_unprintable, explain_unknown_name, join_names_for_error
+from system.text import (
+    escape_unprintable,
+    explain_unknown_name,
+    join_names_for_error,
+    quote_for_error,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +58,10 @@ def test_an_unknown_name_is_told_with_the_one_most_like_it():
         explain_unknown_name(rule, "", known, "Try onnx.") == f"{rule} Received: nothing. Try onnx."
     )
     assert explain_unknown_name(rule, "7", known) == f"{rule} Received: 7."
+
+
+def test_what_is_to_be_typed_is_quoted_if_the_shell_needs_it():
+    assert quote_for_error("/größe/a.png") == "'/größe/a.png'"
+    assert quote_for_error("/two words/it's") == """'/two words/it'"'"'s'"""
+    assert quote_for_error("/plain/a-b_1.png") == "/plain/a-b_1.png"
+    assert len(quote_for_error("x" * 999)) < 250

@@ -97,13 +97,15 @@ def test_training_files_go_before_others_and_hidden_ones_count_not(shards):
 
 
 def test_files_of_which_only_one_can_be_meant(tiny, tmp_path):
-    (tmp_path / "data" / "set").mkdir(parents=True)
+    folder = tmp_path / "data" / "my set"
+    folder.mkdir(parents=True)
     for name in ("a.npz", "b.npz"):
-        (tmp_path / "data" / "set" / name).touch()
-    with pytest.raises(ValueError, match=r"set must hold one npz\. Received: 2\. Pick one: "):
-        find_dataset_source(tiny(dataset="set"))
+        (folder / name).touch()
+    told = rf"set must hold one npz\. Received: 2\. Pick one: --dataset='{folder}/a\.npz'\.$"
+    with pytest.raises(ValueError, match=told):
+        find_dataset_source(tiny(dataset="my set"))
     with pytest.raises(ValueError, match=r"Received: a\.npz, b\.npz\. Give one"):
-        find_dataset_source(tiny(dataset="set/*.npz"))
+        find_dataset_source(tiny(dataset="my set/*.npz"))
 
 
 def test_files_of_other_kinds_beside_are_named(tmp_path, messages):
