@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import functools
 import shlex
+from pathlib import Path
 
 from absl import logging
 
@@ -171,6 +173,8 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
         or _fits_worse_than_others(found, wanted, given)
     ):
         found = _find_only_fitting_run(wanted, given)
+    else:
+        _mention_other_runs_that_fit(found, wanted, given)
     if mistake := suggest_label_flag_for_run(found, given):
         raise ValueError(mistake)
     _check_run_has_networks_of_preset(given, wanted, found)
@@ -199,6 +203,7 @@ def find_run_to_report(given: dict) -> Config:
     ):
         begun = None
     if begun:
+        _mention_other_runs_that_fit(begun, wanted, given)
         return begun
     try:
         return read_run_settings(find_run(given).run_dir)
@@ -305,6 +310,23 @@ def _list_other_runs_that_fit(run: Config, wanted: Config, given: dict) -> list[
     runs = read_all_runs(wanted.run_dir.parent)
     fits = _list_runs_that_fit_with_preset(runs, wanted, given)
     return [other for other in fits if other.name != run.name]
+
+
+def _mention_other_runs_that_fit(run: Config, wanted: Config, given: dict) -> None:
+    """Says which others the user may have meant, if `run` is taken for the name that --dataset
+    gives.
+    """
+    if given.get("out_name"):
+        return
+    if others := _list_other_runs_that_fit(run, wanted, given):
+        _say_once_which_run_is_used(run.run_dir, tuple(other.name for other in others))
+
+
+@functools.cache  # one command may find its run for several actions
+def _say_once_which_run_is_used(run_dir: Path, others: tuple[str, ...]) -> None:
+    fit = "1 other fits" if len(others) == 1 else f"{len(others)} others fit"
+    text = "%s is used, whose name the dataset gives; %s: %s (--out_name=NAME)."
+    logging.info(text, run_dir, fit, join_names_for_error([*others]))
 
 
 def _find_only_fitting_run(wanted: Config, given: dict) -> Config:

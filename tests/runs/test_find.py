@@ -370,6 +370,39 @@ def test_a_preset_leads_to_the_run_that_has_its_networks(known):
         find_run(given)
 
 
+def test_a_run_taken_for_its_name_is_told_if_others_fit(known, messages):
+    one = known(dataset="shapes")
+    known(dataset="shapes", out_name="two", stem_width=64)
+    given = {"out_dir": one.out_dir, "dataset": "shapes"}
+    with pytest.raises(ValueError, match=r"^2 runs in .* fit: shapes-16x16, two\. Add"):
+        find_run(given)
+    named = known(dataset="shapes", output_height=64)
+    assert messages == []
+
+    for find in (find_run, find_run_to_report, find_run):
+        assert find(given) == named
+    assert messages == [
+        f"{named.run_dir} is used, whose name the dataset gives; 2 others fit: shapes-16x16, two "
+        "(--out_name=NAME)."
+    ]
+    assert find_run(given | {"output_height": 16}) == one
+    assert messages[1:] == [
+        f"{one.run_dir} is used, whose name the dataset gives; 1 other fits: two (--out_name=NAME)."
+    ]
+
+
+def test_other_runs_are_not_told_where_the_flags_or_a_name_lead_to_one(known, messages):
+    one = known(dataset="shapes")
+    known(dataset="shapes", out_name="two", stem_width=64)
+    known(dataset="robots", out_name="robots")
+    given = {"out_dir": one.out_dir, "dataset": "shapes"}
+    flags = {"output_height": 16, "stem_width": one.stem_width}
+    for more in (flags, {"out_name": one.name}, {"out_dir": str(one.run_dir)}):
+        assert find_run(given | more) == find_run_to_report(given | more) == one
+    assert find_run_to_train(given | flags) == one
+    assert messages == []
+
+
 def test_a_run_without_a_checkpoint_is_found_by_its_dataset(known, held, tiny):
     """Once for a report, and to say that it is being trained: the fixture holds out/run."""
     other = known(dataset="robots", out_name="robots")
