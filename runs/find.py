@@ -2,12 +2,14 @@
 
 import contextlib
 import dataclasses
+import functools
 import shlex
+from pathlib import Path
 
 from absl import logging
 
 from config.checks import check_training_settings
-from config.presets import ADDED_TO_PRESETS, PRESETS, apply_preset
+from config.presets import ADDED_TO_PRESETS, PRESETS, SHAPE_SETTINGS, apply_preset
 from config.settings import (
     FROM_ARRAY,
     IMPORTED,
@@ -61,12 +63,12 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
 
     if "dataset" in given and not stored.dataset_fingerprint:  # else the images will decide
         _check_other_dataset_is_wanted(stored, fresh, is_named=is_named)
-    _check_run_has_networks_of_preset(given, fresh, stored)
     try:
+        _check_run_has_networks_of_preset(given, fresh, stored)
         return change_settings(stored, _drop_preset_for_existing_run(given), for_training=True)
     except ValueError as error:
         if not is_named and _fits_worse_than_others(stored, fresh, given):
-            other, *more = list_runs_that_fit(read_all_runs(fresh.run_dir.parent), fresh, given)
+            other, *more = _list_other_runs_that_fit(stored, fresh, given)
             remedy = "NAME" if more else shlex.quote(other.name)
             raise ValueError(
                 f"{error} To continue {other.run_dir}, which fits, add --out_name={remedy}."
@@ -171,6 +173,8 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
         or _fits_worse_than_others(found, wanted, given)
     ):
         found = _find_only_fitting_run(wanted, given)
+    else:
+        _mention_other_runs_that_fit(found, wanted, given)
     if mistake := suggest_label_flag_for_run(found, given):
         raise ValueError(mistake)
     _check_run_has_networks_of_preset(given, wanted, found)
@@ -193,9 +197,13 @@ def find_run_to_report(given: dict) -> Config:
     wanted = Config(**apply_preset(given))
     is_named = bool(given.get("out_name") or "dataset" in given)
     begun = read_run_settings(wanted.run_dir) if is_named else None
-    if begun and _is_less_exact_than_others(begun, wanted, given):
+    if begun and (
+        _is_less_exact_than_others(begun, wanted, given)
+        or _fits_worse_than_others(begun, wanted, given)
+    ):
         begun = None
     if begun:
+        _mention_other_runs_that_fit(begun, wanted, given)
         return begun
     try:
         return read_run_settings(find_run(given).run_dir)
@@ -267,14 +275,15 @@ def _check_other_dataset_is_wanted(stored: Config, fresh: Config, *, is_named: b
 def _check_run_has_networks_of_preset(given: dict, fresh: Config, stored: Config) -> None:
     """Raises ValueError when a run has other networks than the requested preset.
 
-    What the user gave beside the preset is not the preset's.
+    What the user gave beside the preset is not the preset's. Nor are sizes: the run may have begun
+    with others beside the same preset, and keeps them.
     """
     preset = given.get("preset")
     if not preset:
         return
 
     in_presets = {name for defaults in PRESETS.values() for name in defaults}
-    for name in sorted(in_presets & {*NETWORK_SETTINGS} - {*given}):
+    for name in sorted(in_presets & {*NETWORK_SETTINGS} - {*given, *SHAPE_SETTINGS}):
         wanted, has = getattr(fresh, name), getattr(stored, name)
         is_older = name in ADDED_TO_PRESETS and has == getattr(Config, name)
         if wanted not in ("auto", has) and not is_older:
@@ -284,23 +293,52 @@ def _check_run_has_networks_of_preset(given: dict, fresh: Config, stored: Config
             )
 
 
-def _run_has_networks_of_preset(given: dict, fresh: Config, stored: Config) -> bool:
-    try:
-        _check_run_has_networks_of_preset(given, fresh, stored)
-    except ValueError:
-        return False
-    return True
+def _list_runs_that_fit_with_preset(
+    runs: dict[str, Config], wanted: Config, given: dict
+) -> list[Config]:
+    """Like `list_runs_that_fit`, but only runs with the networks of the preset, if one is given."""
+    found = []
+    for run in list_runs_that_fit(runs, wanted, given):
+        with contextlib.suppress(ValueError):
+            _check_run_has_networks_of_preset(given, wanted, run)
+            found.append(run)
+    return found
+
+
+def _list_other_runs_that_fit(run: Config, wanted: Config, given: dict) -> list[Config]:
+    """The trained runs beside `run` that fit the flags and the preset."""
+    runs = read_all_runs(wanted.run_dir.parent)
+    fits = _list_runs_that_fit_with_preset(runs, wanted, given)
+    return [other for other in fits if other.name != run.name]
+
+
+def _mention_other_runs_that_fit(run: Config, wanted: Config, given: dict) -> None:
+    """Says which others the user may have meant, if `run` is taken for the name that --dataset
+    gives.
+    """
+    if given.get("out_name"):
+        return
+    if others := _list_other_runs_that_fit(run, wanted, given):
+        _say_once_which_run_is_used(run.run_dir, tuple(other.name for other in others))
+
+
+@functools.cache  # one command may find its run for several actions
+def _say_once_which_run_is_used(run_dir: Path, others: tuple[str, ...]) -> None:
+    fit = "1 other fits" if len(others) == 1 else f"{len(others)} others fit"
+    text = "%s is used, whose name the dataset gives; %s: %s (--out_name=NAME)."
+    logging.info(text, run_dir, fit, join_names_for_error([*others]))
 
 
 def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
     """The only run beside `wanted` with its dataset and networks. Raises ValueError otherwise."""
     runs = read_all_runs(wanted.run_dir.parent)
-    fits = list_runs_that_fit(runs, wanted, given)
-    if len(fits) > 1:
-        fits = [run for run in fits if _run_has_networks_of_preset(given, wanted, run)] or fits
+    fits = _list_runs_that_fit_with_preset(runs, wanted, given)
+    fits = fits or list_runs_that_fit(runs, wanted, given)  # a later check explains the preset
     if len(fits) == 1 and not wanted.out_name:
         return fits[0]
-    if not fits and not wanted.out_name:
+    if fits and not wanted.out_name:
+        raise ValueError(explain_missing_run(wanted, given, {run.name: run for run in fits}))
+    if not wanted.out_name:
         for begun in _list_begun_runs_that_fit(wanted, given):
             if find_lock_holder(begun.run_dir):
                 raise ValueError(explain_run_without_checkpoint(begun))
@@ -324,9 +362,9 @@ def _is_less_exact_than_others(run: Config, wanted: Config, given: dict) -> bool
 
 
 def _fits_worse_than_others(run: Config, wanted: Config, given: dict) -> bool:
-    """Whether `run`, which has the name that --dataset gives, lacks the networks of the flags, and
-    other runs have them.
+    """Whether `run`, which has the name that --dataset gives, lacks the networks of the flags or of
+    the preset, and other runs have them.
     """
-    if given.get("out_name") or list_runs_that_fit({run.name: run}, wanted, given):
+    if given.get("out_name") or _list_runs_that_fit_with_preset({run.name: run}, wanted, given):
         return False
-    return bool(list_runs_that_fit(read_all_runs(wanted.run_dir.parent), wanted, given))
+    return bool(_list_other_runs_that_fit(run, wanted, given))

@@ -56,7 +56,7 @@ def test_a_preset_that_fits_changes_nothing_of_the_run(paper_run):
     [
         ({"preset": "reference"}, "--preset=reference needs --bias=True"),
         ({"preset": "tutorial"}, "--preset=tutorial needs --bn_epsilon=1e-05"),
-        ({"preset": "paper"}, "--preset=paper needs --stem_width=1024"),
+        ({"preset": "modern"}, "--preset=modern needs --bias=True"),
     ],
 )
 def test_a_preset_that_does_not_fit_is_named(paper_run, find, given, wanted):
@@ -71,6 +71,14 @@ def test_a_network_that_the_user_chose_beside_a_preset_is_not_the_presets(paper_
     with pytest.raises(ValueError, match=r"--stem_width.* Received: 64\.") as error:
         find({**where, "preset": "paper", "stem_width": 64})
     assert "preset" not in str(error.value)
+
+
+def test_a_size_that_was_chosen_beside_a_preset_need_not_be_typed_again(paper_run):
+    config, where = paper_run
+    named = {"out_dir": config.out_dir, "out_name": config.name}
+    for given in (where, named):
+        given = given | {"preset": "paper"}
+        assert find_run_to_train(given) == find_run(given) == config
 
 
 def test_runs_made_before_a_preset_got_a_setting_go_on_without(tiny):
@@ -337,6 +345,62 @@ def test_flags_lead_to_the_run_that_has_its_networks(known):
         find_run_to_train(given | {"stem_width": named.stem_width})
     with pytest.raises(ValueError, match=r"^--seed is fixed .* with --out_name=NAME\.$"):
         find_run_to_train({**given, "labels": "none", "seed": 7})  # no other run has that seed
+
+
+def test_a_preset_leads_to_the_run_that_has_its_networks(known):
+    """Also from the flags of the run that has the name which the dataset gives."""
+    default = known(dataset="shapes")
+    given = {"out_dir": default.out_dir, "dataset": "shapes", "output_height": 16}
+    given |= {"stem_width": default.stem_width, "preset": "modern"}
+    needs = rf"^--preset=modern needs --d_norm=spectral\. {default.run_dir} has .* --out_name"
+    for find in (find_run, find_run_to_train):
+        with pytest.raises(ValueError, match=rf"{needs}=NAME\.$"):  # no other run fits
+            find(given)
+
+    modern = known(dataset="shapes", out_name="shapes-modern", **PRESETS["modern"])
+    assert find_run(given) == find_run_to_report(given) == modern
+    fits = rf"=NAME\. To continue {modern.run_dir}, which fits, add --out_name"
+    with pytest.raises(ValueError, match=rf"{needs}{fits}=shapes-modern\.$"):
+        find_run_to_train(given)
+
+    known(dataset="shapes", out_name="twin", **PRESETS["modern"])
+    with pytest.raises(ValueError, match=rf"{needs}.*, which fits, add --out_name=NAME\.$"):
+        find_run_to_train(given)
+    with pytest.raises(ValueError, match=r"^2 runs in .* fit: shapes-modern, twin\. Add"):
+        find_run(given)
+
+
+def test_a_run_taken_for_its_name_is_told_if_others_fit(known, messages):
+    one = known(dataset="shapes")
+    known(dataset="shapes", out_name="two", stem_width=64)
+    given = {"out_dir": one.out_dir, "dataset": "shapes"}
+    with pytest.raises(ValueError, match=r"^2 runs in .* fit: shapes-16x16, two\. Add"):
+        find_run(given)
+    named = known(dataset="shapes", output_height=64)
+    assert messages == []
+
+    for find in (find_run, find_run_to_report, find_run):
+        assert find(given) == named
+    assert messages == [
+        f"{named.run_dir} is used, whose name the dataset gives; 2 others fit: shapes-16x16, two "
+        "(--out_name=NAME)."
+    ]
+    assert find_run(given | {"output_height": 16}) == one
+    assert messages[1:] == [
+        f"{one.run_dir} is used, whose name the dataset gives; 1 other fits: two (--out_name=NAME)."
+    ]
+
+
+def test_other_runs_are_not_told_where_the_flags_or_a_name_lead_to_one(known, messages):
+    one = known(dataset="shapes")
+    known(dataset="shapes", out_name="two", stem_width=64)
+    known(dataset="robots", out_name="robots")
+    given = {"out_dir": one.out_dir, "dataset": "shapes"}
+    flags = {"output_height": 16, "stem_width": one.stem_width}
+    for more in (flags, {"out_name": one.name}, {"out_dir": str(one.run_dir)}):
+        assert find_run(given | more) == find_run_to_report(given | more) == one
+    assert find_run_to_train(given | flags) == one
+    assert messages == []
 
 
 def test_a_run_without_a_checkpoint_is_found_by_its_dataset(known, held, tiny):
