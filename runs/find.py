@@ -325,7 +325,7 @@ def _mention_other_runs_that_fit(run: Config, wanted: Config, given: dict) -> No
 @functools.cache  # one command may find its run for several actions
 def _say_once_which_run_is_used(run_dir: Path, others: tuple[str, ...]) -> None:
     fit = "1 other fits" if len(others) == 1 else f"{len(others)} others fit"
-    text = "%s is used, whose name the dataset gives; %s: %s (--out_name=NAME)."
+    text = "%s is used, as it is named after the dataset; %s: %s (--out_name=NAME)."
     logging.info(text, run_dir, fit, join_names_for_error([*others]))
 
 

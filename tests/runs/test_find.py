@@ -382,12 +382,13 @@ def test_a_run_taken_for_its_name_is_told_if_others_fit(known, messages):
     for find in (find_run, find_run_to_report, find_run):
         assert find(given) == named
     assert messages == [
-        f"{named.run_dir} is used, whose name the dataset gives; 2 others fit: shapes-16x16, two "
-        "(--out_name=NAME)."
+        f"{named.run_dir} is used, as it is named after the dataset; 2 others fit: shapes-16x16, "
+        "two (--out_name=NAME)."
     ]
     assert find_run(given | {"output_height": 16}) == one
     assert messages[1:] == [
-        f"{one.run_dir} is used, whose name the dataset gives; 1 other fits: two (--out_name=NAME)."
+        f"{one.run_dir} is used, as it is named after the dataset; 1 other fits: two "
+        "(--out_name=NAME)."
     ]
 
 
