@@ -35,6 +35,7 @@ from runs.claims import (
 from runs.dataset import (
     announce_change_of_dataset,
     find_run_of_same_images,
+    keep_new_place_of_same_images,
     name_run_of_array,
     take_dataset_into_settings,
 )
@@ -256,6 +257,7 @@ def train_or_raise_divergence(
     if start >= total:
         epochs = progress.images_shown / count
         announce_complete_training(config, start, epochs=epochs, seconds=seconds)
+        keep_new_place_of_same_images(config)
         return config
 
     announce_change_of_dataset(config, len(images))

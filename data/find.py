@@ -96,7 +96,8 @@ def _open_tfds_copy_of_named_set(
         return _open_tfds_in_data_dir(named.tfds_name, config, "", fetch=fetch, **split)
     except ValueError as refusal:
         lead = error or describe_missing_dataset(name, data_dir, remedy="")
-        raise ValueError(f"{lead} {remedy} TensorFlow Datasets: {refusal}".strip()) from refusal
+        kind = ValueError if error else MissingDatasetError
+        raise kind(f"{lead} {remedy} TensorFlow Datasets: {refusal}".strip()) from refusal
 
 
 def _open_first_dataset_place(

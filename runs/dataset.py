@@ -10,6 +10,7 @@ import numpy as np
 from absl import logging
 
 from config.settings import FROM_ARRAY, IMPORTED, Config
+from config.stored import write_config
 from data.identity import fingerprint_pixels
 from runs.commands import spell_flag
 from runs.find import find_runs_to_continue
@@ -216,6 +217,22 @@ def announce_change_of_dataset(config: Config, count: int) -> None:
         "--out_name=NAME.",
         *(what, _describe_change_of_count(run, count), "it" if changed else run.run_dir),
     )
+
+
+def keep_new_place_of_same_images(config: Config) -> None:
+    """Writes into config.json where the images of a run are now, with a line, if they have moved.
+
+    For a run that is complete: training writes it anyway. Images that are added later are taken for
+    the run's own only if the run knows their place.
+    """
+    run = _read_unless_damaged(read_run, config.run_dir, config.checkpoint_dir)
+    if not run or run.dataset == IMPORTED or run.dataset_place == config.dataset_place:
+        return
+    if run.dataset_fingerprint == config.dataset_fingerprint:
+        names = ("dataset", "dataset_place", "data_dir", *FILE_SETTINGS, *CROP_SETTINGS)
+        write_config(dataclasses.replace(run, **{name: getattr(config, name) for name in names}))
+        text = "%s has the same images in another place from now on: %s (before: %s)."
+        logging.info(text, run.run_dir, config.dataset_place, run.dataset_place or "an array")
 
 
 def warn_of_images_not_trained_on(config: Config, images: np.ndarray, place: str) -> bool:

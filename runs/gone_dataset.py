@@ -22,6 +22,11 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool):
         yield
     except (MissingDatasetError, NoImagesError) as error:
         is_missing = isinstance(error, MissingDatasetError)
+        if is_missing and (place := _find_gone_place_of_named_set(config)):
+            raise type(error)(
+                f"{config.run_dir} was trained on {place}, which is gone. If you have moved it, "
+                f"add --data_dir=NEWPLACE, the folder that it is in now. Otherwise: {error}"
+            ) from error
         is_gone = is_missing or _is_empty_folder(Path(config.dataset_place or config.dataset))
         if not is_gone or not _run_names_dataset(config):
             raise
@@ -51,6 +56,15 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool):
 def _is_empty_folder(path: Path) -> bool:
     """Whether `path` is an empty folder, such as the mount point of an unmounted disk."""
     return path.is_dir() and not any(path.iterdir())
+
+
+def _find_gone_place_of_named_set(config: Config) -> str:
+    """Where the run's images were, of one of NAMED_SETS, if they are no longer there; else ""."""
+    run = read_run(config.run_dir, config.checkpoint_dir)
+    if run is None or run.dataset != config.dataset or run.dataset not in NAMED_SETS:
+        return ""
+    place = Path(run.dataset_place)
+    return "" if not place.is_absolute() or place.exists() else str(place)
 
 
 def _run_names_dataset(config: Config) -> bool:

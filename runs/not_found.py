@@ -3,6 +3,7 @@
 import difflib
 from pathlib import Path
 
+from config.catalog import DIGITS
 from config.settings import (
     FROM_ARRAY,
     MAX_COUNT,
@@ -63,6 +64,8 @@ def is_place_of_run(run: Config, dataset: str) -> bool:
 
 def has_other_place(run: Config, dataset: str) -> bool:
     """Whether --dataset leads to a file or folder other than the one with the run's images."""
+    if dataset == DIGITS.name:  # of no file, whatever a file is called
+        return Path(run.dataset_place).is_absolute()
     path = Path(dataset).expanduser().resolve()
     return path.exists() and run.dataset_place not in ("", str(path))
 

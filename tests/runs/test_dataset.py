@@ -16,6 +16,7 @@ from data.labels import Labels
 from runs.dataset import (
     announce_change_of_dataset,
     find_run_of_same_images,
+    keep_new_place_of_same_images,
     name_run_of_array,
     take_dataset_into_settings,
     warn_of_images_not_trained_on,
@@ -302,6 +303,24 @@ def test_a_flag_that_gives_other_images_is_named(begun, photos, messages):
         f"--train_size=4 gives {run.run_dir} other images (5 before, now 4){goes_on}"
     )
     assert messages[1].startswith(f"--nocrop gives {run.run_dir} other images{goes_on}")
+
+
+def test_a_complete_run_keeps_the_new_place_of_its_images(begun, photos, messages):
+    """Images that are added there later are its own."""
+    images = photos(5, 16, 16)
+    run = begun(images)
+    moved = dataclasses.replace(run, dataset="/new", data_dir="/data", batch_size=99)
+    keep_new_place_of_same_images(take_dataset_into_settings(run, images, "/images"))
+    keep_new_place_of_same_images(take_dataset_into_settings(moved, 255 - images, "/images"))
+    assert messages == []  # the place is known; other images are not kept
+    keep_new_place_of_same_images(take_dataset_into_settings(moved, images, "/new"))
+    told = "has the same images in another place from now on: /new (before: /images)."
+    assert messages == [f"{run.run_dir} {told}"]
+    kept = read_run(run.run_dir)
+    assert (kept.dataset, kept.dataset_place, kept.data_dir) == ("/new", "/new", "/data")
+    assert kept.batch_size == run.batch_size  # nothing was trained with the other one
+    more = np.concatenate([images, images])
+    assert take_dataset_into_settings(kept, more, "/new").dataset_place == "/new"
 
 
 def test_a_run_of_arrays_and_files_in_turn_keeps_its_dataset(tiny, photos):

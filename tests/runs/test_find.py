@@ -318,6 +318,18 @@ def test_a_dataset_that_is_not_the_runs_is_said_not_to_be_used(trained, messages
     assert line.endswith("--dataset=robots is not needed here and is ignored.")
 
 
+def test_files_called_digits_are_not_the_digits(trained, messages):
+    given = {"dataset": "digits", "out_dir": trained(dataset="digits", out_name="").out_dir}
+    messages.clear()
+    find_run(given)  # as older runs of the digits, which do not say where they are
+    assert messages == []
+    config = trained(dataset="/my/digits.parquet", dataset_place="/my/digits.parquet", out_name="")
+    messages.clear()
+    find_run(given)
+    told = "was trained on /my/digits.parquet; --dataset=digits is not needed here and is ignored."
+    assert messages == [f"{config.run_dir} {told}"]
+
+
 def test_other_images_of_the_same_name_are_said_not_to_be_used(trained, messages, tmp_path):
     mine, others = tmp_path / "mine" / "faces", tmp_path / "others" / "faces"
     others.mkdir(parents=True)

@@ -45,6 +45,19 @@ def test_images_that_are_gone_may_have_moved(run_on, tmp_path, capsys):
     assert refused(capsys, run, "--train") == line
 
 
+def test_the_folder_of_a_named_set_may_have_moved(run_on, tmp_path, capsys):
+    place = tmp_path / "data" / "mnist"
+    run = run_on("mnist", place)
+    told = f"{run} was trained on {place}, which is gone. If you have moved it, add --data_dir=NEW"
+    for flags in (["--train"], ["--train", "--dataset=mnist"], ["--evaluate=swd"]):
+        said = refused(capsys, run, *flags, f"--data_dir={tmp_path / 'data'}")
+        assert said.startswith(told)
+        assert "Otherwise: There is no mnist in " in said
+    place.parent.mkdir()
+    place.mkdir()  # it is there, and holds no images
+    assert not refused(capsys, run, "--train").startswith(told)
+
+
 def test_a_folder_of_other_files_is_told_as_ever(run_on, tmp_path, capsys):
     (tmp_path / "faces").mkdir()
     (tmp_path / "faces" / "a.heic").touch()
