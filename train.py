@@ -36,7 +36,6 @@ from runs.dataset import (
     announce_change_of_dataset,
     find_run_of_same_images,
     keep_new_place_of_same_images,
-    name_run_of_array,
     take_dataset_into_settings,
 )
 from runs.history import (
@@ -147,9 +146,7 @@ def train_on_dataset(
     with console.show_log_where_none_is_set_up():
         check_training_images(config, images)
         labels = take_training_labels(config, labels, len(images))
-        if not place:
-            config = name_run_of_array(config, images)
-            # It logs a renamed run, as main.py does for a command.
+        if not place:  # logs a renamed run, as main.py does for a command
             find_run_of_same_images(config.resolve(), {"out_name": config.name}, images)
         config = take_dataset_into_settings(config.resolve(), images, place)
         config = give_run_an_id(complete_training_settings_from_data(config, images, labels))

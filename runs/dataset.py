@@ -23,21 +23,6 @@ FILE_SETTINGS = ("input_fname_pattern", "train_size", "exclude")
 CROP_SETTINGS = ("input_height", "input_width", "crop")
 
 
-def name_run_of_array(config: Config, images: np.ndarray) -> Config:
-    """The settings, so that a run on an array, (N, H, W, C) uint8, is not named after the digits.
-
-    If the settings name neither the run nor its dataset, it is called array-<height>x<width>. A run
-    that was named after the digits continues, if it is one of an array or has the same images.
-    """
-    if config.out_name or config.dataset != Config.dataset:
-        return config
-    run = _read_unless_damaged(read_run_settings, config.run_dir)
-    is_same = run and run.dataset_fingerprint in ("", fingerprint_pixels(images))
-    if run and (is_same or run.dataset == FROM_ARRAY):
-        return config
-    return dataclasses.replace(config, dataset=FROM_ARRAY)
-
-
 def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = "") -> Config:
     """The settings, with what identifies `images` (N, H, W, C) uint8.
 

@@ -11,13 +11,11 @@ from program import is_one_line, run_here, tree
 
 from config.settings import FROM_ARRAY
 from config.stored import write_config
-from data.identity import fingerprint_pixels
 from data.labels import Labels
 from runs.dataset import (
     announce_change_of_dataset,
     find_run_of_same_images,
     keep_new_place_of_same_images,
-    name_run_of_array,
     take_dataset_into_settings,
     warn_of_images_not_trained_on,
 )
@@ -340,33 +338,6 @@ def test_a_run_of_arrays_and_files_in_turn_keeps_its_dataset(tiny, photos):
     assert (again.dataset, again.dataset_place) == ("/a.npy", "/a.npy")
     assert dataset_may_be_of_run(again, "/a.npy")
     assert not dataset_may_be_of_run(again, "digits")
-
-
-def test_a_run_on_an_array_is_not_named_after_the_digits(tiny, photos):
-    images = photos(5, 16, 16)
-    config = tiny(dataset="digits", out_name="")
-    assert name_run_of_array(config, images).name == "array-16x16"
-    for named in ({"out_name": "mine"}, {"dataset": "celebA"}):
-        named = dataclasses.replace(config, **named)
-        assert name_run_of_array(named, images) == named
-
-
-@pytest.mark.parametrize(
-    ("settings", "is_same", "name"),
-    [
-        ({"dataset": "digits", "dataset_place": "scikit-learn's digits"}, False, "array-16x16"),
-        ({"dataset": "digits", "dataset_place": "scikit-learn's digits"}, True, "digits-16x16"),
-        ({"dataset": FROM_ARRAY}, False, "digits-16x16"),  # as earlier versions named it
-    ],
-)
-def test_an_array_continues_the_run_that_may_be_its_own(tiny, photos, settings, is_same, name):
-    images = photos(5, 16, 16)
-    config = tiny(dataset="digits", out_name="")
-    fingerprint = fingerprint_pixels(images if is_same else 255 - images)
-    config.run_dir.mkdir(parents=True)
-    run = dataclasses.replace(config.resolve(), dataset_fingerprint=fingerprint, **settings)
-    write_config(run)
-    assert name_run_of_array(config, images).name == name
 
 
 @pytest.mark.parametrize("flag", ["--sample_dir", "--checkpoint_dir"])
