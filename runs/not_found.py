@@ -15,6 +15,7 @@ from config.settings import (
 from config.stored import is_run_folder
 from runs.progress import list_epoch_sizes, read_run_settings_before_flags
 from system.locks import find_lock_holder
+from system.text import quote_for_error
 
 RUNS_LISTED = 10  # in an error
 NAMES_ALIKE = 0.8  # similarity, at most 1: allows a typo or two in ten letters
@@ -97,7 +98,8 @@ def explain_missing_run(wanted: Config, given: dict, runs: dict[str, Config]) ->
         explain = _explain_unknown_run_name if is_named else _explain_which_runs_fit
         return explain(wanted, given, runs)
     if inside := [parent for parent in place.parents if is_run_folder(parent)]:
-        return f"There is no run in {place}. Did you mean --out_dir={inside[0]}?"
+        meant = quote_for_error(str(inside[0]))
+        return f"There is no run in {place}. Did you mean --out_dir={meant}?"
     if wanted.run_dir.is_dir():
         return explain_run_without_checkpoint(wanted)
     if not place.is_dir():
