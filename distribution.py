@@ -168,7 +168,7 @@ class Replicas:
         """Means () of the replicas -> their mean (); rows (B, n) -> (R * B, n)."""
         values = self._collect_from_replicas(result)
         if not values[0].shape.rank:
-            return sum(values[1:], values[0]) / self.count  # in a fixed order, unlike an AddN
+            return _add_in_order(values) / self.count
         rows = tf.stack(values, 1)  # R tensors (B, n) -> (B, R, n)
         return tf.reshape(rows, (-1, *rows.shape[2:]))  # -> (B * R, n)
 
@@ -195,10 +195,19 @@ def _build_strategy(count: int) -> tf.distribute.Strategy:
             "Call distribution.settle_replicas first."
         )
     is_on_cpu = find_device_type() == "CPU"  # where TensorFlow's default reduces nothing
+    in_order = tf.distribute.ReductionToOneDevice(accumulation_fn=_add_in_order)
     return tf.distribute.MirroredStrategy(
-        devices[:count],
-        cross_device_ops=tf.distribute.ReductionToOneDevice() if is_on_cpu else None,
+        devices[:count], cross_device_ops=in_order if is_on_cpu else None
     )
+
+
+def _add_in_order(summands: list[tf.Tensor]) -> tf.Tensor:
+    """Their sum, in float32 always with the same bits.
+
+    An AddN, TensorFlow's default, starts with the first summand whose memory nothing else holds at
+    that moment: with three, threads would choose the order.
+    """
+    return functools.reduce(tf.add, summands)
 
 
 @functools.cache

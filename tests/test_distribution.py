@@ -224,6 +224,47 @@ def train(tmp_path, image_folder):
     return train
 
 
+def test_sum_over_replicas_has_one_order():
+    """Whichever summand's memory is free: TensorFlow's own AddN would start with the third here."""
+
+    @tf.function(autograph=False)
+    def add(a, b, c):
+        held = a * 1.5, b * 1.5, c * 1.5
+        total = distribution._add_in_order([*held])
+        with tf.control_dependencies([total]):
+            return total, held[0] + held[1]
+
+    a, b, c = np.random.default_rng(0).normal(size=(3, 1000)).astype(np.float32)
+    expected = (a * np.float32(1.5) + b * np.float32(1.5)) + c * np.float32(1.5)
+    np.testing.assert_array_equal(add(a, b, c)[0], expected)
+
+
+SUMS = """
+import dataclasses, sys
+sys.path.insert(0, "tests")
+from common import TINY
+from inputs import batch
+from augmentation import draw_changes
+from config.settings import Config
+from distribution import settle_replicas
+from gan import DCGAN
+config = settle_replicas(Config(**TINY | {"virtual_devices": 3, "d_dropout": 0.2}))
+step = DCGAN(config).train_step
+images = batch(dataclasses.replace(config, batch_size=config.images_per_batch))
+graph = step.get_concrete_function(*images, drawn=draw_changes(config, 1, 0)).graph.as_graph_def()
+nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+print(max(node.attr["N"].i for node in nodes if node.op == "AddN"))
+"""
+
+
+@pytest.mark.slow
+def test_no_sum_in_a_distributed_step_depends_on_the_threads():
+    done = subprocess.run(
+        [sys.executable, "-c", SUMS], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.split() == ["2"]
+
+
 @pytest.mark.slow
 def test_run_stopped_and_resumed_on_the_same_devices_is_bit_equal(train):
     """Three of them: a sum of three depends on their order, and threads must not choose it."""

@@ -223,8 +223,8 @@ def test_moving_averages_count_a_fake_batch_once(tiny):
 
 @pytest.mark.parametrize("precision", ["float32", pytest.param("float16", marks=pytest.mark.slow)])
 def test_no_sum_in_the_step_depends_on_the_threads(precision, tiny):
-    """AddN adds its inputs in the order in which they are ready: with three or more, this changes
-    the last bits.
+    """AddN starts with the first summand whose memory is free: with three or more, this changes the
+    last bits.
     """
     config = tiny(d_updates=2)
     graph = (
