@@ -161,14 +161,11 @@ def _check_checkpoints_are_in_folder(config: Config) -> None:
     checkpoints = list_checkpoints(stored.checkpoint_path)
     if checkpoints and not list_checkpoints(config.checkpoint_path):
         step = parse_checkpoint_step(checkpoints[-1])
-        remedy = "Move that folder there, or drop --checkpoint_dir."
-        if config.checkpoint_dir == Config.checkpoint_dir:  # from Python: perhaps none was given
-            place = shlex.quote(stored.checkpoint_dir)
-            remedy = f"Add --checkpoint_dir={place}, or move that folder there."
+        place = shlex.quote(stored.checkpoint_dir)
         raise ValueError(
             f"--checkpoint_dir must have the run's checkpoints. Received: "
             f"{config.checkpoint_path}; those of {config.run_dir}, up to step {step:,}, are in "
-            f"{stored.checkpoint_path}. {remedy}"
+            f"{stored.checkpoint_path}. Use --checkpoint_dir={place}, or move that folder there."
         )
 
 

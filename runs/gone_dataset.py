@@ -21,14 +21,17 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool):
     try:
         yield
     except (MissingDatasetError, NoImagesError) as error:
+        run = read_run(config.run_dir, config.checkpoint_dir)
+        if run is None or run.dataset != config.dataset:
+            raise
         is_missing = isinstance(error, MissingDatasetError)
-        if is_missing and (place := _find_gone_place_of_named_set(config)):
+        if is_missing and (place := _find_gone_place_of_named_set(run)):
             raise type(error)(
                 f"{config.run_dir} was trained on {place}, which is gone. If you have moved it, "
                 f"add --data_dir=NEWPLACE, the folder that it is in now. Otherwise: {error}"
             ) from error
         is_gone = is_missing or _is_empty_folder(Path(config.dataset_place or config.dataset))
-        if not is_gone or not _run_names_dataset(config):
+        if not is_gone or run.dataset in NAMED_SETS:
             raise
         if is_typed:
             told = str(error).rstrip()
@@ -58,19 +61,11 @@ def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-def _find_gone_place_of_named_set(config: Config) -> str:
-    """Where the run's images were, of one of NAMED_SETS, if they are no longer there; else ""."""
-    run = read_run(config.run_dir, config.checkpoint_dir)
-    if run is None or run.dataset != config.dataset or run.dataset not in NAMED_SETS:
-        return ""
+def _find_gone_place_of_named_set(run: Config) -> str:
+    """Where the run's images were, if of NAMED_SETS and no longer there; else ""."""
     place = Path(run.dataset_place)
-    return "" if not place.is_absolute() or place.exists() else str(place)
-
-
-def _run_names_dataset(config: Config) -> bool:
-    """Whether a run's config.json names this dataset, and it is none of NAMED_SETS."""
-    run = read_run(config.run_dir, config.checkpoint_dir)
-    return run is not None and run.dataset == config.dataset and run.dataset not in NAMED_SETS
+    is_gone = place.is_absolute() and not place.exists()
+    return str(place) if run.dataset in NAMED_SETS and is_gone else ""
 
 
 def _describe_gone_dataset(config: Config, *, is_missing: bool) -> str:

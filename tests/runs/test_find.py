@@ -330,6 +330,19 @@ def test_files_called_digits_are_not_the_digits(trained, messages):
     assert messages == [f"{config.run_dir} {told}"]
 
 
+def test_training_without_a_dataset_tells_of_images_called_digits(known, messages):
+    config = known(dataset="/my/digits.parquet", dataset_place="/my/digits.parquet", out_name="")
+    given = {"out_dir": config.out_dir, "output_height": config.output_height, "steps": 9}
+    assert find_run_to_train(given).dataset == config.dataset
+    assert messages == [f"{config.run_dir} has images of its own: /my/digits.parquet."]
+
+    messages.clear()
+    find_run_to_train({**given, "out_name": config.run_dir.name})
+    known(dataset="digits", out_name="", output_height=32)
+    find_run_to_train({**given, "output_height": 32})
+    assert messages == []
+
+
 def test_other_images_of_the_same_name_are_said_not_to_be_used(trained, messages, tmp_path):
     mine, others = tmp_path / "mine" / "faces", tmp_path / "others" / "faces"
     others.mkdir(parents=True)

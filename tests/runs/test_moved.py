@@ -139,6 +139,21 @@ def test_a_checkpoint_elsewhere_stays_when_the_run_is_renamed(tiny, tmp_path, mo
     assert not config.run_dir.exists()
 
 
+def test_a_run_removed_while_a_checkpoint_is_written_is_saved_again(training, monkeypatch):
+    config, write = training.config, training._write_checkpoint_files
+
+    def remove_and_write(prefix):
+        shutil.rmtree(config.run_dir)
+        monkeypatch.undo()
+        write(prefix)
+
+    monkeypatch.setattr(training, "_write_checkpoint_files", remove_and_write)
+    told = r"was moved or removed .* Step 7 was saved in the old place\. .*--train"
+    with pytest.raises(ValueError, match=told), run_kept_in_place(training, 7):
+        training.save(7)
+    assert read_progress(read_run(config.run_dir)).step == 7
+
+
 def test_other_failures_to_save_are_told_as_they_are(training):
     with pytest.raises(OSError, match="full"), run_kept_in_place(training, 7):
         raise OSError("full")
