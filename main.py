@@ -138,15 +138,28 @@ def perform_import_weights_action(given: dict, wanted: set[str]) -> dict:
 def perform_dry_run_action(given: dict, _) -> None:
     from data.load import probe_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id
-    from runs.dataset import list_runs_that_may_have_dataset
+    from runs.dataset import (
+        find_run_of_same_images,
+        list_runs_that_may_have_dataset,
+        mention_runs_of_another_crop,
+        take_dataset_into_settings,
+    )
     from runs.gone_dataset import check_run_knows_its_dataset, explain_dataset_of_run
 
     config = give_run_an_id(find_run_to_train(given))
     check_run_knows_its_dataset(config)
-    others = list_runs_that_may_have_dataset(config, given)
     check_run_owns_its_folders(config)
     with explain_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
         outlook = probe_dataset(config)
+    others = []
+    if outlook.packed is None:
+        others = list_runs_that_may_have_dataset(config, given)
+        mention_runs_of_another_crop(config, given)
+    else:  # the images are known: as in training, they decide
+        found = find_run_of_same_images(config, given, outlook.packed, outlook.place)
+        if found.labels != config.labels:
+            outlook = probe_dataset(found)
+        config = take_dataset_into_settings(found, outlook.packed, outlook.place)
     devices.quietly_import_tensorflow()
     from training.dry_run import describe_dry_run
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from config import checks
-from config.catalog import canonicalize_dataset_name, cut_suffix_from_dataset_name
+from config.catalog import NAMED_SETS, canonicalize_dataset_name, cut_suffix_from_dataset_name
 from config.network import MIN_STEM_SIDE, MIN_WIDTH, NetworkConfig
 from system.text import shorten_for_error
 
@@ -639,6 +639,17 @@ class Config:
     @property
     def width(self) -> int:
         return self.output_width or self.output_height
+
+    @property
+    def crop_sides(self) -> tuple[int | None, int | None]:
+        """input_height and input_width; without either, those that the dataset's name stands for.
+
+        A named set's crop is the shorter side, so that a tall or a wide crop still holds the face.
+        """
+        named = NAMED_SETS.get(self.dataset)
+        if self.input_height or self.input_width or not (named and named.crop and self.crop):
+            return self.input_height, self.input_width
+        return (None, named.crop) if self.height > self.width else (named.crop, None)
 
     @property
     def sizes(self) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from config import checks
+from config.catalog import canonicalize_dataset_name
 from config.settings import SETTINGS, Config
 from config.urls import find_scheme_of_url
 from system.files import write_atomic
@@ -154,6 +155,8 @@ def change_settings(stored: Config, given: dict, *, for_training: bool = False) 
         if name not in fixed or value not in (None, "auto")
     }
     given = set_other_lengths_back(given)
+    if for_training:
+        given = _keep_crop_of_named_dataset(stored, given)
     if "batch_size" in given:  # each replica's, unless that of all is given too
         given = {"global_batch_size": None} | given
     rates = ("learning_rate", "d_learning_rate")
@@ -168,6 +171,18 @@ def change_settings(stored: Config, given: dict, *, for_training: bool = False) 
         raise
     _check_fixed_settings(stored, dataclasses.asdict(changed), fixed)
     return changed
+
+
+def _keep_crop_of_named_dataset(stored: Config, given: dict) -> dict:
+    """`given` with the crop that the name of the stored run's dataset stands for, such as celebA.
+
+    If --dataset gives another name to the same images, they would be cropped in another way.
+    """
+    sides = ("input_height", "input_width")
+    dataset = canonicalize_dataset_name(given.get("dataset", stored.dataset))
+    if dataset == stored.dataset or {*sides, "crop"} & {*given}:
+        return given
+    return given | dict(zip(sides, stored.crop_sides, strict=True))
 
 
 def set_other_lengths_back(given: dict) -> dict:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from absl import logging
 
-from config.catalog import NAMED_SETS
 from config.settings import MIN_SIDE, Config, name_folder_after_dataset_setting
 from data.attributes import read_dataset_attribute
 from data.conversions import explain_unread_photos
@@ -35,13 +34,16 @@ class Outlook(NamedTuple):
     """What is known of a dataset before it is packed.
 
     label_names: None without labels. is_exact: whether `images` is certain; otherwise there may be
-    fewer, because unreadable ones are skipped.
+    fewer, because unreadable ones are skipped. place: where the dataset is. packed: (N, H, W, C)
+    uint8, if it is packed after all.
     """
 
     images: int
     channels: int
     label_names: tuple[str, ...] | None
     is_exact: bool = True
+    place: str = ""
+    packed: np.ndarray | None = None
 
 
 def load_dataset(config: Config) -> Pack:
@@ -145,7 +147,8 @@ def probe_dataset(config: Config) -> Outlook:
     warn_of_small_dataset(config.batch_size, count)
 
     names = _read_label_names(config, source, pack)
-    return Outlook(count, channels, names, is_exact=bool(pack) or not may_fail)
+    is_exact, place = bool(pack) or not may_fail, name_place_of_dataset(config, source)
+    return Outlook(count, channels, names, is_exact, place, pack.images if pack else None)
 
 
 def _read_label_names(config: Config, source: Source, pack: Pack | None) -> tuple[str, ...] | None:
@@ -180,13 +183,7 @@ def choose_crop_and_resize(config: Config) -> Geometry:
 
     If one side of a crop is given, the other follows from the output's shape.
     """
-    height, width = config.input_height, config.input_width
-    named = NAMED_SETS.get(config.dataset)
-    if height is None and width is None and named and named.crop and config.crop:
-        # This sets the crop's shorter side, so that a tall or a wide crop still holds the face.
-        tall = config.height > config.width
-        height, width = (None, named.crop) if tall else (named.crop, None)
-
+    height, width = config.crop_sides
     crop = None
     if height or width:
         crop = (

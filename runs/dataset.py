@@ -92,6 +92,7 @@ def find_run_of_same_images(
         logging.info(text, names, have, config.run_dir, which, *how)
     elif not is_named:
         _mention_runs_of_another_size(config, given)
+        mention_runs_of_another_crop(config, given)
     return config
 
 
@@ -115,7 +116,24 @@ def _was_called(run: Config, name: str) -> bool:
 def list_runs_that_may_have_dataset(config: Config, given: dict) -> list[Config]:
     """The runs that `find_run_of_same_images` would return if they have the images of `config`.
 
-    Their images have the same size, and are no longer where they were last seen.
+    Their images have the same size and crop, and are no longer where they were last seen.
+    """
+    runs = _list_runs_whose_images_are_gone(config, given)
+    return [run for run in runs if _has_same_crop(run, config)]
+
+
+def mention_runs_of_another_crop(config: Config, given: dict) -> None:
+    """Such as that of celebA, which its folder under another name does not have by itself."""
+    for run in _list_runs_whose_images_are_gone(config, given):
+        if not _has_same_crop(run, config):
+            text = "If %s was trained on these images, with another crop, continue it with "
+            logging.info(f"{text}--out_name=%s.", run.run_dir, shlex.quote(run.name))
+
+
+def _list_runs_whose_images_are_gone(config: Config, given: dict) -> list[Config]:
+    """The runs that could continue with `given` if their images are those of `config`, a new run.
+
+    They have the default name and the same size.
     """
     if given.get("out_name") or read_run_settings(config.run_dir):
         return []
@@ -130,6 +148,10 @@ def list_runs_that_may_have_dataset(config: Config, given: dict) -> list[Config]
 
 def _is_of_same_size(run: Config, config: Config) -> bool:
     return (run.height, run.width) == (config.height, config.width)
+
+
+def _has_same_crop(run: Config, config: Config) -> bool:
+    return (run.crop, run.crop_sides) == (config.crop, config.crop_sides)
 
 
 def _has_default_name(run: Config) -> bool:

@@ -1,6 +1,7 @@
 """Error messages for a run whose images are gone, are not those of the command, or never were."""
 
 import contextlib
+import shlex
 from pathlib import Path
 
 from config.catalog import NAMED_SETS
@@ -27,8 +28,9 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool):
         is_missing = isinstance(error, MissingDatasetError)
         if is_missing and (place := _find_gone_place_of_named_set(run)):
             raise type(error)(
-                f"{config.run_dir} was trained on {place}, which is gone. If you have moved it, "
-                f"add --data_dir=NEWPLACE, the folder that it is in now. Otherwise: {error}"
+                f"{config.run_dir} was trained on {place}, which is gone. If {place.name} is in "
+                "another folder now, add --data_dir=FOLDER; if it has another name, "
+                f"--dataset=NEWPLACE --out_name={shlex.quote(run.name)}. Otherwise: {error}"
             ) from error
         is_gone = is_missing or _is_empty_folder(Path(config.dataset_place or config.dataset))
         if not is_gone or run.dataset in NAMED_SETS:
@@ -61,11 +63,11 @@ def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-def _find_gone_place_of_named_set(run: Config) -> str:
-    """Where the run's images were, if of NAMED_SETS and no longer there; else ""."""
+def _find_gone_place_of_named_set(run: Config) -> Path | None:
+    """Where the run's images were, if of NAMED_SETS and no longer there; else None."""
     place = Path(run.dataset_place)
     is_gone = place.is_absolute() and not place.exists()
-    return str(place) if run.dataset in NAMED_SETS and is_gone else ""
+    return place if run.dataset in NAMED_SETS and is_gone else None
 
 
 def _describe_gone_dataset(config: Config, *, is_missing: bool) -> str:

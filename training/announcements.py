@@ -148,6 +148,8 @@ def _list_changed_settings(
 ) -> list[str]:
     if stored is None:
         return []
+    if config.crop_sides == stored.crop_sides:  # by the dataset's name before, now by themselves
+        told_elsewhere = {*told_elsewhere, "input_height", "input_width"}
     return [
         f"--{name}={getattr(config, name)} (before: {_describe_value(getattr(stored, name))})"
         for name, setting in SETTINGS.items()

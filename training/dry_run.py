@@ -19,6 +19,7 @@ from runs.progress import (
     read_run_settings_before_flags,
     restate_progress_for_epoch_size,
 )
+from runs.read import read_run
 from system.devices import (
     choose_jit_for_device,
     choose_kernel_forms_for_device,
@@ -76,6 +77,16 @@ def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = 
     return "\n\n".join([settings, *tables, LEGEND, summary])
 
 
+def describe_condition_on_images(config: Config, outlook: Outlook) -> str:
+    """A line with what must hold for a run to continue, if only the images, unread, will tell."""
+    run = read_run(config.run_dir, config.checkpoint_dir)
+    is_known = outlook.packed is not None or not outlook.place
+    if is_known or not run or not run.dataset_fingerprint or run.dataset_place == outlook.place:
+        return ""
+    before = run.dataset_place or "the array that it was trained on"
+    return f"if       these are the images of {before}: a run keeps its own\n"
+
+
 def format_settings(settings: dict) -> str:
     """The settings as JSON, with as many on each line as fit."""
     items = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in settings.items()]
@@ -101,6 +112,7 @@ def summarize_dry_run(config: Config, outlook: Outlook) -> str:
         f"images   {up_to}{images:,}{skips}: {choose_crop_and_resize(config)}{told}\n"
         f"run      {config.run_dir}, {describe_steps_to_do(config, images - held_out, is_exact)}, "
         f"{precision} {jit}\n"
+        f"{describe_condition_on_images(config, outlook)}"
         f"memory   about {estimate_training_bytes(config, precision) / 1e9:.1f} GB while training\n"
         f"disk     {up_to}{format_bytes_on_disk(disk)} for the decoded images"
     )

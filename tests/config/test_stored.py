@@ -156,3 +156,21 @@ def test_a_run_folder_has_settings_and_a_folder_of_checkpoints(tmp_path, monkeyp
     assert derive_out_settings_of_folder(Path()) == {"out_dir": str(tmp_path), "out_name": "mine"}
     (config.run_dir / "config.json").write_text("{")
     assert not is_run_folder(config.run_dir)
+
+
+@pytest.mark.parametrize(
+    ("given", "sides"),
+    [
+        ({}, (None, None)),
+        ({"dataset": "celeb_a"}, (None, None)),
+        ({"dataset": "/faces"}, (108, None)),
+        ({"dataset": "/faces", "input_width": 90}, (None, 90)),
+        ({"dataset": "/faces", "crop": False}, (None, None)),
+    ],
+)
+def test_the_crop_of_a_named_dataset_stays_with_its_images(given, sides):
+    config = change_settings(Config(dataset="celebA"), given, for_training=True)
+    assert (config.input_height, config.input_width) == sides
+    tall = Config(dataset="celebA", output_height=128, output_width=64)
+    config = change_settings(tall, {"dataset": "/faces"}, for_training=True)
+    assert (config.input_height, config.input_width) == (None, 108)

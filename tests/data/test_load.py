@@ -6,7 +6,13 @@ import pytest
 from PIL import Image
 
 import data.sources.tfds
-from data.load import choose_crop_and_resize, load_dataset, probe_dataset, warn_of_small_dataset
+from data.load import (
+    Outlook,
+    choose_crop_and_resize,
+    load_dataset,
+    probe_dataset,
+    warn_of_small_dataset,
+)
 
 
 def odd_folder(folder):
@@ -192,11 +198,14 @@ def test_a_dry_run_says_of_the_images_what_training_says(tiny, messages, image_f
 def test_a_dry_run_counts_images_as_training_would(tiny, jpegs):
     """150 JPEGs: three of the first 64 are unreadable, and three of the others."""
     config = tiny(dataset=str(jpegs))
-    assert probe_dataset(config) == (147, 3, None, False)
-    assert len(load_dataset(config).images) == 144
-    assert probe_dataset(config) == (144, 3, None, True)
-    few = tiny(dataset=str(jpegs), train_size=10)
-    assert probe_dataset(few) == (8, 3, None, True)  # all were read
+    assert probe_dataset(config) == Outlook(147, 3, None, is_exact=False, place=str(jpegs))
+    pack = load_dataset(config)
+    assert len(pack.images) == 144
+    packed = probe_dataset(config)
+    assert packed[:5] == (144, 3, None, True, str(jpegs))
+    np.testing.assert_array_equal(packed.packed, pack.images)
+    few = probe_dataset(tiny(dataset=str(jpegs), train_size=10))
+    assert few == Outlook(8, 3, None, place=str(jpegs))  # all were read
     assert probe_dataset(tiny(dataset="digits")).is_exact  # an array, which cannot be damaged
 
 

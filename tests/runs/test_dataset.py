@@ -174,6 +174,59 @@ def test_a_renamed_dataset_continues_its_run(train_on, image_folder, tmp_path, c
     assert len(list((tmp_path / "data" / ".packs").glob("*.npy"))) == 2  # one of each name
 
 
+def test_images_of_celeba_under_another_name_keep_its_crop(
+    train_on, image_folder, tmp_path, capsys
+):
+    folder, run = image_folder(10, "celebA"), tmp_path / "out" / "celebA-16x16"
+    for path in folder.iterdir():
+        Image.open(path).resize((120, 120)).save(path)
+    assert train_on("--dataset=celebA")[0] == 0
+    moved = folder.rename(folder.with_name("portraits"))
+    for action in ("--dry_run", "--train"):
+        code, said = train_on(f"--dataset={moved}", action)
+        assert code == 0
+        assert (
+            f"If {run} was trained on these images, with another crop, continue it with "
+            "--out_name=celebA-16x16."
+        ) in said
+        assert "\nor " not in capsys.readouterr().out
+
+    code, said = train_on(f"--dataset={moved}", "--out_name=celebA-16x16")
+    assert code == 0, capsys.readouterr().err
+    assert f"{run} continues with the same images in another place: {moved}" in said
+    assert "changed from now on" not in said
+    assert read_run(run).crop_sides == (108, None)
+    assert "another place" not in train_on("--out_name=celebA-16x16")[1]
+
+
+def test_a_dry_run_knows_what_the_packed_images_decide(trained, image_folder, tmp_path, capsys):
+    cats, dogs = image_folder(10, "cats"), image_folder(11, "dogs")
+    config = trained(dataset=str(cats), dataset_place=str(cats), dataset_fingerprint="x")
+    where = f"--out_dir={config.out_dir}", f"--out_name={config.name}", f"--data_dir={tmp_path}"
+    flags = f"--dataset={dogs}", *where, "--steps=9", "--train"
+    assert run_here(*flags, "--dry_run", tiny=()) == 0
+    told = f"\nif       these are the images of {cats}: a run keeps its own\n"
+    assert told in capsys.readouterr().out
+
+    refusal = f"was trained on images from {cats}. Received: other images, from {dogs}."
+    for more in ([], ["--dry_run"]):  # training packs them
+        assert run_here(*flags, *more, tiny=()) == 1
+        assert refusal in capsys.readouterr().err
+
+
+def test_a_dry_run_finds_the_run_of_packed_images(train_on, image_folder, tmp_path, capsys):
+    folder = image_folder(10)
+    assert train_on(f"--dataset={folder}", "--out_name=other")[0] == 0
+    assert train_on(f"--dataset={folder}")[0] == 0
+    moved = folder.rename(folder.with_name("portraits"))
+    assert train_on(f"--dataset={moved}", "--out_name=portraits")[0] == 0
+    capsys.readouterr()
+    assert train_on(f"--dataset={moved}", "--dry_run")[0] == 0
+    out = capsys.readouterr().out
+    assert f"\nrun      {tmp_path / 'out' / 'faces-16x16'}, at step 2 of 4" in out
+    assert "\nor " not in out
+
+
 @pytest.mark.slow
 def test_a_renamed_run_stays_as_it_is_and_is_named(train_on, image_folder, tmp_path):
     out = tmp_path / "out"
