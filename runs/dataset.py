@@ -13,7 +13,7 @@ from config.settings import FROM_ARRAY, IMPORTED, Config
 from config.stored import write_config
 from data.identity import fingerprint_pixels
 from runs.commands import spell_flag
-from runs.find import find_runs_to_continue
+from runs.find import find_runs_to_continue, has_default_name
 from runs.not_found import dataset_may_be_of_run
 from runs.progress import read_run_settings_before_flags
 from runs.read import read_all_runs, read_run, read_run_settings
@@ -76,11 +76,11 @@ def find_run_of_same_images(
     runs = [run for run in all_runs if run.dataset_fingerprint == fingerprint]
     if not runs and not is_named and place:  # renamed earlier, and changed since then
         there = [run for run in all_runs if run.dataset_place == place]
-        there = [run for run in there if _has_default_name(run) and _is_of_same_size(run, config)]
+        there = [run for run in there if has_default_name(run) and _is_of_same_size(run, config)]
         runs = there if len(there) == 1 else []
     if is_named:
         runs = [run for run in runs if _was_called(run, config.name)]
-    unnamed = [run for run in runs if _has_default_name(run)]
+    unnamed = [run for run in runs if has_default_name(run)]
     if len(unnamed) == 1 and not is_named:
         return unnamed[0]
     if runs:
@@ -140,7 +140,7 @@ def _list_runs_whose_images_are_gone(config: Config, given: dict) -> list[Config
     return [
         run
         for run in find_runs_to_continue(config, given)
-        if _has_default_name(run)
+        if has_default_name(run)
         and _is_of_same_size(run, config)
         and not (run.dataset_place and Path(run.dataset_place).exists())
     ]
@@ -152,11 +152,6 @@ def _is_of_same_size(run: Config, config: Config) -> bool:
 
 def _has_same_crop(run: Config, config: Config) -> bool:
     return (run.crop, run.crop_sides) == (config.crop, config.crop_sides)
-
-
-def _has_default_name(run: Config) -> bool:
-    """Whether the run has the name that its first dataset gives it without --out_name."""
-    return run.name == dataclasses.replace(run, dataset=run.first_dataset, out_name="").name
 
 
 def _read_unless_damaged(read: Callable[..., Config | None], *where) -> Config | None:

@@ -175,8 +175,7 @@ def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
         or _fits_worse_than_others(found, wanted, given)
     ):
         found = _find_only_fitting_run(wanted, given)
-    else:
-        _mention_other_runs_that_fit(found, wanted, given)
+    _mention_other_runs_that_fit(found, wanted, given)
     if mistake := suggest_label_flag_for_run(found, given):
         raise ValueError(mistake)
     _check_run_has_networks_of_preset(given, wanted, found)
@@ -314,21 +313,50 @@ def _list_other_runs_that_fit(run: Config, wanted: Config, given: dict) -> list[
     return [other for other in fits if other.name != run.name]
 
 
-def _mention_other_runs_that_fit(run: Config, wanted: Config, given: dict) -> None:
-    """Says which others the user may have meant, if `run` is taken for the name that --dataset
-    gives.
+def _list_other_runs_of_same_images(run: Config, wanted: Config, given: dict) -> list[Config]:
+    """The trained runs beside `run` with its images, wherever those were last seen, that fit the
+    other flags and the preset.
     """
+    flags = {name: value for name, value in given.items() if name != "dataset"}
+    runs = {
+        name: other
+        for name, other in read_all_runs(wanted.run_dir.parent).items()
+        if name != run.name and _has_same_images(other, run)
+    }
+    return _list_runs_that_fit_with_preset(runs, wanted, flags)
+
+
+def _has_same_images(one: Config, other: Config) -> bool:
+    return one.dataset_fingerprint == other.dataset_fingerprint != ""
+
+
+def has_default_name(run: Config) -> bool:
+    """Whether the run has the name that its first dataset gives it without --out_name."""
+    first = run.first_dataset or run.dataset
+    return run.name == dataclasses.replace(run, dataset=first, out_name="").name
+
+
+def _mention_other_runs_that_fit(run: Config, wanted: Config, given: dict) -> None:
+    """Says which others the user may have meant, if `run` is taken for what --dataset gives."""
     if given.get("out_name"):
         return
-    if others := _list_other_runs_that_fit(run, wanted, given):
-        _say_once_which_run_is_used(run.run_dir, tuple(other.name for other in others))
+    others = _list_other_runs_that_fit(run, wanted, given)
+    others += _list_other_runs_of_same_images(run, wanted, given)
+    if names := sorted({other.name for other in others}):
+        if run.name == wanted.name:
+            reason = "it is named after the dataset"
+        elif dataset_may_be_of_run(run, wanted.dataset):
+            reason = "it fits --dataset best"
+        else:
+            reason = "--train would continue it"
+        _say_once_which_run_is_used(run.run_dir, reason, tuple(names))
 
 
 @functools.cache  # one command may find its run for several actions
-def _say_once_which_run_is_used(run_dir: Path, others: tuple[str, ...]) -> None:
+def _say_once_which_run_is_used(run_dir: Path, reason: str, others: tuple[str, ...]) -> None:
     fit = "1 other fits" if len(others) == 1 else f"{len(others)} others fit"
-    text = "%s is used, as it is named after the dataset; %s: %s (--out_name=NAME)."
-    logging.info(text, run_dir, fit, join_names_for_error([*others]))
+    text = "%s is used, as %s; %s: %s (--out_name=NAME)."
+    logging.info(text, run_dir, reason, fit, join_names_for_error([*others]))
 
 
 def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
@@ -337,7 +365,7 @@ def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
     fits = _list_runs_that_fit_with_preset(runs, wanted, given)
     fits = fits or list_runs_that_fit(runs, wanted, given)  # a later check explains the preset
     if len(fits) == 1 and not wanted.out_name:
-        return fits[0]
+        return _find_run_named_after_images(fits[0], wanted, given) or fits[0]
     if fits and not wanted.out_name:
         raise ValueError(explain_missing_run(wanted, given, {run.name: run for run in fits}))
     if not wanted.out_name:
@@ -350,17 +378,39 @@ def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
     raise ValueError(explain_missing_run(wanted, given, runs))
 
 
+def _find_run_named_after_images(run: Config, wanted: Config, given: dict) -> Config | None:
+    """The run that --train would continue although --dataset is exactly where those of `run` are.
+
+    It has the same images under their earlier name, and the user did not name it. See
+    `runs.dataset.find_run_of_same_images`.
+    """
+    is_exact = "dataset" in given and is_place_of_run(run, wanted.dataset)
+    is_of_same_size = (run.height, run.width) == (wanted.height, wanted.width)
+    if not is_exact or not is_of_same_size or has_default_name(run):
+        return None
+    if read_run_settings(wanted.run_dir):  # training would take it, whatever its images
+        return None
+    same = _list_other_runs_of_same_images(run, wanted, given)
+    unnamed = [other for other in same if has_default_name(other)]
+    return unnamed[0] if len(unnamed) == 1 else None
+
+
 def _list_begun_runs_that_fit(wanted: Config, given: dict) -> list[Config]:
     """Like `list_runs_that_fit`, of the runs beside `wanted` that have no checkpoint."""
     return list_runs_that_fit(read_begun_runs(wanted.run_dir.parent), wanted, given)
 
 
 def _is_less_exact_than_others(run: Config, wanted: Config, given: dict) -> bool:
-    """Whether --dataset leads to the images of other runs, while `run` only has their name."""
+    """Whether --dataset leads to the images of other runs, while `run` only has their name.
+
+    It has more than their name if its own images were there too, in one of the other runs.
+    """
     if given.get("out_name") or not has_other_place(run, wanted.dataset):
         return False
     fits = list_runs_that_fit(read_all_runs(wanted.run_dir.parent), wanted, given)
-    return bool(fits) and all(is_place_of_run(one, wanted.dataset) for one in fits)
+    return bool(fits) and all(
+        is_place_of_run(one, wanted.dataset) and not _has_same_images(one, run) for one in fits
+    )
 
 
 def _fits_worse_than_others(run: Config, wanted: Config, given: dict) -> bool:

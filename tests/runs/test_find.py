@@ -468,6 +468,72 @@ def test_the_exact_place_of_a_dataset_comes_before_its_name(known, messages, tmp
     assert find_run(given | preset) == exact  # the other has not its networks
 
 
+def test_of_runs_on_the_same_images_the_one_that_training_continues_is_used(
+    known, messages, tmp_path
+):
+    """Its images were moved and moved back, and the run that the user named saw them last."""
+    here, before = tmp_path / "pics", tmp_path / "pictures"
+    here.mkdir()
+    moved = {"dataset": str(before), "dataset_place": str(before)}
+    named = known(**moved, first_dataset=str(here), dataset_fingerprint="a", out_name="pics-16x16")
+    exact = {"dataset": str(here), "dataset_place": str(here), "out_name": "test"}
+    test = known(**exact, first_dataset=str(before), dataset_fingerprint="a")
+    given = {"out_dir": named.out_dir, "dataset": str(here), "output_height": 16}
+    assert find_run_to_train(given | {"stem_width": named.stem_width}).name == named.name
+    messages.clear()
+    for find in (find_run, find_run_to_report):
+        assert find(given).name == named.name
+    used = f"{named.run_dir} is used, as it is named after the dataset; 1 other fits: test"
+    assert messages == [
+        f"{used} (--out_name=NAME).",
+        f"{named.run_dir} was trained on {before}; --dataset={here} is not needed here and is "
+        "ignored.",
+    ]
+    assert find_run(given | {"out_name": "test"}).name == test.name
+
+    write_config(dataclasses.replace(test, dataset_fingerprint="b"))  # only the name is shared
+    messages.clear()
+    for find in (find_run, find_run_to_report):
+        assert find(given).name == test.name
+    assert messages == []
+
+
+def test_runs_on_the_same_images_elsewhere_are_told_too(known, messages, tmp_path):
+    here, before = tmp_path / "pics", tmp_path / "pictures"
+    here.mkdir()
+    images = {"dataset_fingerprint": "a"}
+    named = known(dataset=str(here), dataset_place=str(here), **images)
+    known(dataset=str(before), dataset_place=str(before), out_name="test", **images)
+    given = {"out_dir": named.out_dir, "dataset": str(here)}
+    assert find_run(given | {"output_height": 16}) == named
+    told = f"{named.run_dir} is used, as %s; 1 other fits: test (--out_name=NAME)."
+    assert messages == [told % "it is named after the dataset"]
+
+    messages.clear()
+    assert find_run(given) == named  # not after its default size
+    assert messages == [told % "it fits --dataset best"]
+
+
+def test_a_run_named_after_an_earlier_name_of_its_images_is_used(known, messages, tmp_path):
+    """As training does, which reads them: `runs.dataset.find_run_of_same_images`."""
+    before, here = tmp_path / "pics", tmp_path / "pictures"
+    here.mkdir()
+    images = {"dataset_fingerprint": "a"}
+    unnamed = known(dataset=str(before), dataset_place=str(before), **images)
+    test = known(dataset=str(here), dataset_place=str(here), out_name="test", **images)
+    given = {"out_dir": test.out_dir, "dataset": str(here)}
+    assert find_run(given) == test  # training would start a run of another size
+    assert find_run(given | {"output_height": 16}) == unnamed
+    fits = "1 other fits: %s (--out_name=NAME)."
+    assert messages[:2] == [
+        f"{test.run_dir} is used, as it fits --dataset best; {fits % unnamed.name}",
+        f"{unnamed.run_dir} is used, as --train would continue it; {fits % 'test'}",
+    ]
+
+    known(dataset=str(tmp_path / "old"), dataset_place=str(tmp_path / "old"), **images)
+    assert find_run(given | {"output_height": 16}) == test  # training would not choose either
+
+
 def test_a_run_that_has_only_its_best_checkpoint_can_still_be_drawn_from(trained, messages):
     config = trained()
     config.checkpoint_path.rename(config.best_path)
