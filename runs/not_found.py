@@ -85,7 +85,7 @@ def suggest_label_flag_for_run(run: Config, given: dict) -> str:
         return ""
     return (
         f"--labels says what a run is trained with: {run.run_dir} has {run.labels}. "
-        f"Received: {asked}. To draw that label: --label={asked}."
+        f"Received: {asked}. To draw that label: --label={quote_for_error(asked)}."
     )
 
 
@@ -158,7 +158,9 @@ def _explain_unknown_run_name(wanted: Config, _, runs: dict[str, Config]) -> str
         run.name for run in runs.values() if read_run_settings_before_flags(run).name == name
     ]
     nearest = renamed or difflib.get_close_matches(name, names, 1)
-    remedy = f"Did you mean --out_name={nearest[0]}?" if nearest else list_runs_to_pick(names)
+    remedy = list_runs_to_pick(names)
+    if nearest:
+        remedy = f"Did you mean --out_name={quote_for_error(nearest[0])}?"
     return f"--out_name must be a trained run in {place}. Received: {name}. {remedy}"
 
 

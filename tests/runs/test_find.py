@@ -310,6 +310,12 @@ def test_a_label_in_the_wrong_flag_is_told(trained):
         find_run({"out_dir": run.out_dir, "labels": "eight", "out_name": "mine"})
 
 
+def test_a_label_of_two_words_is_suggested_for_the_shell(trained):
+    run = trained(labels="folder", label_names=("big cat", "dog"), out_name="mine")
+    with pytest.raises(ValueError, match=r"To draw that label: --label='big cat'\.$"):
+        find_run({"out_dir": run.out_dir, "labels": "big cat"})
+
+
 def test_a_dataset_that_is_not_the_runs_is_said_not_to_be_used(trained, messages):
     config = trained()
     where = {"out_dir": config.out_dir, "out_name": config.name}
