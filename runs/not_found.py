@@ -71,6 +71,12 @@ def has_other_place(run: Config, dataset: str) -> bool:
     return path.exists() and run.dataset_place not in ("", str(path))
 
 
+def has_gone_place(run: Config) -> bool:
+    """Whether the run's images are no longer where they were; never for those without a path."""
+    place = Path(run.dataset_place)
+    return place.is_absolute() and not place.exists()
+
+
 def _list_flags_unfit_for_run(run: Config, wanted: Config, given: dict) -> list[str]:
     """The given flags that ask for networks of another shape than the run's."""
     asked = [name for name in NETWORK_SETTINGS if given.get(name) not in (None, "auto")]
