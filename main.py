@@ -149,7 +149,7 @@ def perform_dry_run_action(given: dict, _) -> None:
     config = give_run_an_id(find_run_to_train(given))
     check_run_knows_its_dataset(config)
     check_run_owns_its_folders(config)
-    with explain_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
+    with explain_dataset_of_run(config, **say_what_is_typed()):
         outlook = probe_dataset(config)
     others = []
     if outlook.packed is None:
@@ -164,6 +164,14 @@ def perform_dry_run_action(given: dict, _) -> None:
     from training.dry_run import describe_dry_run
 
     console.print_result(describe_dry_run(config, outlook, [run.run_dir for run in others]))
+
+
+def say_what_is_typed() -> dict[str, bool]:
+    """What `explain_dataset_of_run` asks of the command line."""
+    return {
+        "is_typed": FLAGS["dataset"].present > 0,
+        "are_labels_typed": FLAGS["labels"].present > 0,
+    }
 
 
 def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
@@ -182,7 +190,7 @@ def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
         check_run_owns_its_folders(config)
         with note_that_nothing_is_lost(config):
             # Before TensorFlow, so that bad images are reported at once.
-            with explain_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
+            with explain_dataset_of_run(config, **say_what_is_typed()):
                 pack = load_dataset(config)
             reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
 
@@ -250,7 +258,7 @@ def perform_evaluate_action(given: dict, _) -> dict:
     names = choose_metrics_of_run(FLAGS.evaluate, config)
     check_run_knows_its_dataset(config)
     check_folder_writable(config.run_dir, COPY_RUN)
-    with explain_dataset_of_run(config, is_typed=FLAGS["dataset"].present > 0):
+    with explain_dataset_of_run(config, **say_what_is_typed()):
         pack = load_dataset(config)
     devices.quietly_import_tensorflow()
     from evaluate.evaluation import evaluate

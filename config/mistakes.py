@@ -210,12 +210,17 @@ def explain_unknown_flag(argument: str, known: Mapping[str, Flag]) -> str:
     if spelling in ADVICE:
         remedy = ADVICE[spelling]
     elif meant:
-        remedy = f"Did you mean --{meant}{shorten_for_error(has_value + value)}?"
+        remedy = f"Did you mean {_spell_flag(meant, has_value, value)}?"
     elif name.startswith("no") and (meant := find_meant_flag(name[2:].lstrip("-_"), known)):
         remedy = f"Did you mean --no{meant}?" if known[meant].boolean else f"Leave --{meant} out."
     else:
         remedy = "python main.py --help lists them all."
     return f"There is no flag {shorten_for_error(typed)}. {remedy}"
+
+
+def _spell_flag(name: str, has_value: str, value: str) -> str:
+    """The flag as to be typed: --train, --epoch=3, --out_name='my run'. has_value: "=" or ""."""
+    return f"--{name}{has_value}{value and quote_for_error(value)}"
 
 
 def find_meant_flag(name: str, known: Iterable[str]) -> str | None:
@@ -246,8 +251,9 @@ def explain_stray_word(arguments: list[str], position: int, known: Mapping[str, 
     flag_before = _find_flag_in_argument(before[-1], known) if before else None
     if flag_before and known[flag_before].boolean:
         return _explain_value_of_on_off_flag(flag_before, word)
-    if word.lstrip(DASHES).partition("=")[0] in known:
-        remedy = f"Write --{shorten_for_error(word.lstrip(DASHES))}."
+    parts = word.lstrip(DASHES).partition("=")
+    if parts[0] in known:
+        remedy = f"Write {_spell_flag(*parts)}."
         return f"Flags begin with two hyphens. Received: {shorten_for_error(word)}. {remedy}"
 
     if flag_before:  # --dataset=my photos

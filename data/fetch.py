@@ -13,6 +13,7 @@ import errno
 import hashlib
 import os
 import re
+import shlex
 import socket
 import urllib.request
 import zipfile
@@ -212,7 +213,8 @@ def _fetch_dataset(
         reason = _explain_failed_download(error, data_dir)
         return console.print_error_line(ValueError(f"{name}: {reason}"))
 
-    command = f"python main.py --dataset {name} --data_dir {data_dir} --train"
+    place = shlex.quote(str(data_dir))
+    command = f"python main.py --dataset {name} --data_dir {place} --train"
     logging.info("%s is ready: %s", name, command)
     return 0
 

@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import os
 import re
+import shlex
 from pathlib import Path
 
 from config.catalog import (
@@ -134,4 +135,6 @@ def is_code_not_images(folder: Path) -> bool:
 def _quote_path(path: str) -> str:
     """A path, quoted for the shell if necessary."""
     shown = shorten_for_error(path)
+    if re.search(r'["$`]', shown):  # these mean something between double quotes
+        return shlex.quote(shown)
     return f'"{shown}"' if re.search(r"[^\w@%+=:,./~-]", shown) else shown

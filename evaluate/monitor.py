@@ -118,10 +118,11 @@ class Monitor:
         if self.comparison.has_distance:
             return
         if not config.eval_freq and config.on_collapse == "warn":
-            text = (
-                "a Frechet distance needs %s images: without it, there is no best/ or report.png."
+            logging.info(
+                "a Frechet distance needs %s images: without it, training writes no best/ or "
+                "report.png.",
+                2 * DIMENSIONS + 2,
             )
-            logging.info(text, 2 * DIMENSIONS + 2)
         else:
             logging.warning(
                 "The Frechet distance needs at least %s images. Received: %s. Without it, nothing "

@@ -18,7 +18,7 @@ from explore.subject import Subject
 from explore.svm import fit_linear_svm
 from model import Discriminator
 from runs.gone_dataset import check_run_knows_its_dataset
-from system.text import shorten_for_error
+from system.text import quote_for_error, shorten_for_error
 
 CS = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)  # those that the paper's code tries
 FEW_LABELS = 1000  # of the paper's protocol for SVHN
@@ -131,7 +131,7 @@ def number_classes(labels: Labels) -> np.ndarray:
     raise ValueError(
         "--explore probe reads one class or one attribute. "
         f"Received: {len(labels.names)} attributes, {', '.join(labels.names)}. "
-        f"Try --probe_labels={labels.names[0]}."
+        f"Try --probe_labels={quote_for_error(labels.names[0])}."
     )
 
 

@@ -24,6 +24,7 @@ from runs.not_found import (
     explain_missing_run,
     explain_mistyped_run,
     explain_run_without_checkpoint,
+    has_gone_place,
     has_other_place,
     is_place_of_run,
     list_runs_that_fit,
@@ -76,6 +77,8 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
                 f"{error} To continue {other.run_dir}, which fits, add --out_name={remedy}."
             ) from error
         if is_named or "dataset" not in given or not has_other_place(stored, fresh.dataset):
+            raise
+        if has_gone_place(stored):  # the images have probably moved
             raise
         raise ValueError(
             f"{fresh.run_dir} is the run of {stored.dataset_place}. Received: {fresh.dataset}. "

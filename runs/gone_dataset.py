@@ -8,16 +8,17 @@ from config.catalog import NAMED_SETS
 from config.settings import FROM_ARRAY, IMPORTED, Config
 from data.find import MissingDatasetError, NoImagesError
 from data.labels import LabelsError
-from runs.not_found import has_other_place
+from runs.not_found import has_gone_place, has_other_place
 from runs.read import read_run
 from system.text import quote_for_error
 
 
 @contextlib.contextmanager
-def explain_dataset_of_run(config: Config, *, is_typed: bool):
+def explain_dataset_of_run(config: Config, *, is_typed: bool, are_labels_typed: bool = False):
     """Makes an error about missing images, or their labels, mention the run that it is about.
 
     is_typed: whether the user gave --dataset. If so, the error also says what is wrong with it.
+    are_labels_typed: whether the user gave --labels. If so, another run must do without.
     """
     try:
         yield
@@ -26,10 +27,11 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool):
         if run is None or run.dataset != config.dataset:
             raise
         is_missing = isinstance(error, MissingDatasetError)
-        if is_missing and (place := _find_gone_place_of_named_set(run)):
+        if is_missing and run.dataset in NAMED_SETS and has_gone_place(run):
+            name = Path(run.dataset_place).name
             raise type(error)(
-                f"{config.run_dir} was trained on {place}, which is gone. If {place.name} is in "
-                "another folder now, add --data_dir=FOLDER; if it has another name, "
+                f"{config.run_dir} was trained on {run.dataset_place}, which is gone. If {name} is "
+                "in another folder now, add --data_dir=FOLDER; if it has another name, "
                 f"--dataset=NEWPLACE --out_name={shlex.quote(run.name)}. Otherwise: {error}"
             ) from error
         is_gone = is_missing or _is_empty_folder(Path(config.dataset_place or config.dataset))
@@ -51,23 +53,17 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool):
             ) from error
         if run is None or not has_other_place(run, config.dataset):
             raise
+        also = ", and drop --labels" if are_labels_typed else ""
         raise ValueError(
             f"{run.run_dir} was trained on {run.dataset_place} with --labels={run.labels}. "
             f"Received: {config.dataset}, without such labels. For these images, start another run "
-            "with --out_name=NAME."
+            f"with --out_name=NAME{also}."
         ) from error
 
 
 def _is_empty_folder(path: Path) -> bool:
     """Whether `path` is an empty folder, such as the mount point of an unmounted disk."""
     return path.is_dir() and not any(path.iterdir())
-
-
-def _find_gone_place_of_named_set(run: Config) -> Path | None:
-    """Where the run's images were, if of NAMED_SETS and no longer there; else None."""
-    place = Path(run.dataset_place)
-    is_gone = place.is_absolute() and not place.exists()
-    return place if run.dataset in NAMED_SETS and is_gone else None
 
 
 def _describe_gone_dataset(config: Config, *, is_missing: bool) -> str:

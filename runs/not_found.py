@@ -71,6 +71,12 @@ def has_other_place(run: Config, dataset: str) -> bool:
     return path.exists() and run.dataset_place not in ("", str(path))
 
 
+def has_gone_place(run: Config) -> bool:
+    """Whether the run's images are no longer where they were; never for those without a path."""
+    place = Path(run.dataset_place)
+    return place.is_absolute() and not place.exists()
+
+
 def _list_flags_unfit_for_run(run: Config, wanted: Config, given: dict) -> list[str]:
     """The given flags that ask for networks of another shape than the run's."""
     asked = [name for name in NETWORK_SETTINGS if given.get(name) not in (None, "auto")]
@@ -85,7 +91,7 @@ def suggest_label_flag_for_run(run: Config, given: dict) -> str:
         return ""
     return (
         f"--labels says what a run is trained with: {run.run_dir} has {run.labels}. "
-        f"Received: {asked}. To draw that label: --label={asked}."
+        f"Received: {asked}. To draw that label: --label={quote_for_error(asked)}."
     )
 
 
@@ -158,7 +164,9 @@ def _explain_unknown_run_name(wanted: Config, _, runs: dict[str, Config]) -> str
         run.name for run in runs.values() if read_run_settings_before_flags(run).name == name
     ]
     nearest = renamed or difflib.get_close_matches(name, names, 1)
-    remedy = f"Did you mean --out_name={nearest[0]}?" if nearest else list_runs_to_pick(names)
+    remedy = list_runs_to_pick(names)
+    if nearest:
+        remedy = f"Did you mean --out_name={quote_for_error(nearest[0])}?"
     return f"--out_name must be a trained run in {place}. Received: {name}. {remedy}"
 
 

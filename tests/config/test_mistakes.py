@@ -75,6 +75,10 @@ def test_a_missing_value_is_asked_for(arguments, line):
         (["train"], "Flags begin with two hyphens. Received: train. Write --train."),
         (["—epoch=3"], "Flags begin with two hyphens. Received: —epoch=3. Write --epoch=3."),
         (
+            ["—out_name=a b"],
+            "Flags begin with two hyphens. Received: —out_name=a b. Write --out_name='a b'.",
+        ),
+        (
             ["x\x1b"],
             r"Flags begin with two hyphens. Received: x\x1b. python main.py --help lists them all.",
         ),
@@ -100,6 +104,8 @@ def test_a_word_that_belongs_to_no_flag(arguments, line):
         ("--workers=4", "There is no flag --workers. All CPU cores are used."),
         ("--zzzz", "There is no flag --zzzz. python main.py --help lists them all."),
         ("--label_names=a", "There is no flag --label_names. Did you mean --labels=a?"),
+        ("--out_nme=a b", "There is no flag --out_nme. Did you mean --out_name='a b'?"),
+        ("--out_nme=", "There is no flag --out_nme. Did you mean --out_name=?"),
     ],
 )
 def test_an_unknown_flag_names_the_one_that_was_meant(argument, line):

@@ -298,10 +298,12 @@ def digits(server, monkeypatch):
     monkeypatch.setattr(fetch, "MNIST_FILES", tuple(files))
 
 
-def test_mnist_is_what_the_loader_reads(digits, tmp_path):
-    assert fetch.main(["mnist", f"--data_dir={tmp_path}"]) == 0
-    assert len(names(tmp_path / "mnist")) == 4
-    assert open_idx_files(find_idx_files(tmp_path / "mnist")).count == 8
+def test_mnist_is_what_the_loader_reads(digits, tmp_path, messages):
+    place = tmp_path / "my data"
+    assert fetch.main(["mnist", f"--data_dir={place}"]) == 0
+    assert len(names(place / "mnist")) == 4
+    assert open_idx_files(find_idx_files(place / "mnist")).count == 8
+    assert messages[-1].endswith(f"main.py --dataset mnist --data_dir '{place}' --train")
 
 
 def test_one_set_that_fails_keeps_no_other_from_being_fetched(

@@ -45,12 +45,14 @@ def test_a_url_says_what_to_run_first():
 def test_a_path_that_is_nearly_there_names_the_one_that_is(tmp_path):
     (tmp_path / "Portraits" / "old").mkdir(parents=True)
     (tmp_path / "faces.zip").touch()
+    (tmp_path / "big $ wins").mkdir()
 
     def say(name):
         return describe_missing_dataset(str(tmp_path / name), Path("data"), "")
 
     assert say("portaits/old").endswith(f"Did you mean --dataset={tmp_path}/Portraits/old?")
     assert say("face").endswith(f"Did you mean --dataset={tmp_path}/faces.zip?")
+    assert say("big $ win").endswith(f"Did you mean --dataset='{tmp_path}/big $ wins'?")
     assert (
         say("x/y")
         == f"There is no folder or zip {tmp_path}/x/y. Nothing in {tmp_path} is called x."

@@ -174,4 +174,6 @@ def test_only_advice_that_does_not_help_is_replaced(said, told):
 def test_several_attributes_are_refused():
     with pytest.raises(ValueError, match=r"Received: 2 attributes, a, b\. Try --probe_labels=a"):
         probe.number_classes(Labels(("a", "b"), np.ones((3, 2), np.float32)))
+    with pytest.raises(ValueError, match=r"a b, c\. Try --probe_labels='a b'\."):
+        probe.number_classes(Labels(("a b", "c"), np.ones((3, 2), np.float32)))
     assert probe.number_classes(Labels(("a",), np.eye(2, 1, dtype=np.float32))).tolist() == [1, 0]

@@ -243,6 +243,11 @@ def test_a_setting_that_does_not_fit_the_run_of_other_images_tells_of_them_first
     told = rf"^{run.run_dir} is the run of {others}\. Received: {mine}\. Start another with"
     with pytest.raises(ValueError, match=told):
         find_run_to_train(given)
+    others.rmdir()  # then the images have probably moved, and are the run's own
+    for fixed, value in (("z_dim", 7), ("preset", "modern")):
+        given = {"out_dir": run.out_dir, "dataset": str(mine), "output_height": 16, fixed: value}
+        with pytest.raises(ValueError, match=rf"^--{fixed}\b.* --out_name=NAME\.$"):
+            find_run_to_train(given)
 
 
 def test_a_name_without_a_run_or_a_dataset_is_said_to_be_new(tiny, messages):
@@ -308,6 +313,12 @@ def test_a_label_in_the_wrong_flag_is_told(trained):
             find_run({"out_dir": run.out_dir, "labels": "Seven", **given})
     with pytest.raises(ValueError, match=r"has own. Received: eight"):
         find_run({"out_dir": run.out_dir, "labels": "eight", "out_name": "mine"})
+
+
+def test_a_label_of_two_words_is_suggested_for_the_shell(trained):
+    run = trained(labels="folder", label_names=("big cat", "dog"), out_name="mine")
+    with pytest.raises(ValueError, match=r"To draw that label: --label='big cat'\.$"):
+        find_run({"out_dir": run.out_dir, "labels": "big cat"})
 
 
 def test_a_dataset_that_is_not_the_runs_is_said_not_to_be_used(trained, messages):

@@ -105,6 +105,9 @@ def test_labels_that_only_the_runs_images_have(run_on, tmp_path, capsys):
         f"{run} was trained on {labelled} with --labels=own. Received: {others}, without such "
         "labels. For these images, start another run with --out_name=NAME."
     )
+    for action in ("--train", "--dry_run"):
+        said = refused(capsys, run, action, f"--dataset={others}", "--labels=own")
+        assert said.endswith("start another run with --out_name=NAME, and drop --labels.")
     run_on("array", out_name="from_python", labels="own")
     run = run.with_name("from_python")
     assert refused(capsys, run, "--train", f"--dataset={others}") == (

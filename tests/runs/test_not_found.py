@@ -112,6 +112,13 @@ def test_a_name_that_no_run_has(explain):
     )
 
 
+def test_a_name_with_spaces_is_suggested_for_the_shell(tiny):
+    run = tiny(out_name="big faces").resolve()
+    given = {"out_dir": run.out_dir, "out_name": "big face"}
+    line = explain_missing_run(Config(**given), given, {run.name: run})
+    assert line.endswith("Received: big face. Did you mean --out_name='big faces'?")
+
+
 @pytest.mark.parametrize(
     ("given", "line"),
     [
