@@ -18,6 +18,7 @@ from runs.history import (
     put_earlier_training_aside,
     read_metrics,
     read_thinned_metrics_of_run,
+    was_stopped_before_first_checkpoint,
 )
 from system.written import RECORD_NAME, replace_folder
 
@@ -55,7 +56,19 @@ def test_where_nothing_shows_a_checkpoint_all_stays(stopped, messages):
     put_earlier_training_aside(config)
     assert tree(config.run_dir) == before
     assert list(list_grids_of_run(config)) == [20]
-    assert messages == []
+    told = "was stopped before its first checkpoint: its steps are done again from step 0."
+    assert messages == [f"{config.run_dir} {told}"]
+
+
+@pytest.mark.parametrize("gone", ["logs/metrics.jsonl", "samples/train_00000020.png"])
+def test_metrics_or_a_grid_alone_show_a_start_that_is_done_again(stopped, gone):
+    config = stopped()
+    assert was_stopped_before_first_checkpoint(config)
+    (config.run_dir / gone).unlink()
+    assert was_stopped_before_first_checkpoint(config)
+    assert not was_stopped_before_first_checkpoint(dataclasses.replace(config, steps=70))
+    (config.checkpoint_path / "step-20.index").touch()
+    assert not was_stopped_before_first_checkpoint(config)
 
 
 def test_a_folder_without_any_training_stays(tiny):
