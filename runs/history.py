@@ -369,13 +369,18 @@ def _was_begun_without_checkpoint(config: Config, path: Path) -> bool:
 
 
 def _has_equal_settings(path: Path, config: Config) -> bool:
-    """Whether config.json has the same flags, except for where the run is."""
+    """Whether config.json has the same flags, except for where the run is, and the same images.
+
+    The settings of a dry run have no fingerprints: it takes the images to be the same.
+    """
     try:
         stored = read_config(path)
     except ValueError:
         return False
     names = [name for name, setting in SETTINGS.items() if setting.flag]
     names = [name for name in names if name not in ("out_dir", "out_name")]
+    fingerprints = ("dataset_fingerprint", "labels_fingerprint")
+    names += [name for name in fingerprints if getattr(config, name)]
     return all(getattr(stored, name) == getattr(config, name) for name in names)
 
 
