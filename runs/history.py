@@ -62,7 +62,7 @@ def find_remains_of_earlier_training(config: Config) -> EarlierTraining:
     """What has to be moved aside before a run without a checkpoint starts over.
 
     If training was killed before its first checkpoint, what it left stays: the same settings give
-    the same pictures again.
+    the same pictures again (see `was_stopped_before_first_checkpoint`).
     """
     if list_checkpoints_to_continue(config) or _was_killed_before_first_checkpoint(config):
         return EarlierTraining([], [])
@@ -81,8 +81,26 @@ def find_remains_of_earlier_training(config: Config) -> EarlierTraining:
     return EarlierTraining([*dict.fromkeys([*_list_results_of_earlier_training(config), *own])], [])
 
 
+def was_stopped_before_first_checkpoint(config: Config) -> bool:
+    """Whether a start with the same settings did steps, but never had a checkpoint.
+
+    Training then does these steps again, and moves nothing aside.
+    """
+    has_checkpoint = bool(list_checkpoints_to_continue(config))
+    is_same_start = not has_checkpoint and _was_killed_before_first_checkpoint(config)
+    return is_same_start and bool(_list_steps_done(config))
+
+
 def put_earlier_training_aside(config: Config) -> None:
-    """Gives free names to what `find_remains_of_earlier_training` finds, and says so."""
+    """Gives free names to what `find_remains_of_earlier_training` finds, and says so.
+
+    Also says so if steps of an earlier start will be done again instead.
+    """
+    if was_stopped_before_first_checkpoint(config):
+        text = "%s was stopped before its first checkpoint: its steps are done again from step 0."
+        logging.info(text, config.run_dir)
+        return
+
     earlier = find_remains_of_earlier_training(config)
     changed = _describe_changed_settings_of_new_start(config)
     moved = [put_aside(path) for path in earlier.places]
@@ -310,8 +328,7 @@ def _was_killed_before_first_checkpoint(config: Config) -> bool:
     """
     if _run_has_exports_or_drawings(config):
         return False
-    entries = read_metrics(locate_metrics(config))
-    steps = [*list_grids_of_run(config), *(entry["step"] for entry in entries)]
+    steps = _list_steps_done(config)
     path = config.run_dir / "config.json"
     if not steps and _was_begun_without_checkpoint(config, path):
         return True  # whatever its settings: it left nothing that was made with them
@@ -319,6 +336,12 @@ def _was_killed_before_first_checkpoint(config: Config) -> bool:
         is_same = path.exists() and _has_equal_settings(path, config)
         return is_same and not _had_checkpoint(config, steps)
     return True
+
+
+def _list_steps_done(config: Config) -> list[int]:
+    """The steps that metrics.jsonl and the grids show."""
+    entries = read_metrics(locate_metrics(config))
+    return [*list_grids_of_run(config), *(entry["step"] for entry in entries)]
 
 
 def _had_checkpoint(config: Config, steps: list[int]) -> bool:
@@ -346,13 +369,18 @@ def _was_begun_without_checkpoint(config: Config, path: Path) -> bool:
 
 
 def _has_equal_settings(path: Path, config: Config) -> bool:
-    """Whether config.json has the same flags, except for where the run is."""
+    """Whether config.json has the same flags, except for where the run is, and the same images.
+
+    Without fingerprints, as in a dry run before packing, the images are taken to be the same.
+    """
     try:
         stored = read_config(path)
     except ValueError:
         return False
     names = [name for name, setting in SETTINGS.items() if setting.flag]
     names = [name for name in names if name not in ("out_dir", "out_name")]
+    fingerprints = ("dataset_fingerprint", "labels_fingerprint")
+    names += [name for name in fingerprints if getattr(config, name)]
     return all(getattr(stored, name) == getattr(config, name) for name in names)
 
 

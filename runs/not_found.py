@@ -13,7 +13,10 @@ from config.settings import (
     name_folder_after_dataset_setting,
 )
 from config.stored import is_run_folder
+from runs.commands import spell_command_for_run
+from runs.history import describe_earlier_training, was_stopped_before_first_checkpoint
 from runs.progress import list_epoch_sizes, read_run_settings_before_flags
+from runs.read import read_run_settings
 from system.locks import find_lock_holder
 from system.text import quote_for_error
 
@@ -128,12 +131,26 @@ def explain_run_without_checkpoint(wanted: Config) -> str:
     if holder := find_lock_holder(wanted.run_dir):
         told = f"{wanted.run_dir} has no checkpoint yet: {holder} is training it."
         return f"{told} {_say_when_first_checkpoint_comes(wanted)}"
-    if is_run_folder(wanted.run_dir) and any((wanted.run_dir / "logs").glob("*")):
+    run = read_run_settings(wanted.run_dir) if is_run_folder(wanted.run_dir) else None
+    if run and was_stopped_before_first_checkpoint(run):
+        return (
+            f"{wanted.run_dir} was stopped before its first checkpoint. "
+            f"{_say_how_to_train_again(run)}"
+        )
+    has_logs = any((wanted.run_dir / "logs").glob("*"))
+    if run and has_logs and describe_earlier_training(run):
         return (
             f"{wanted.run_dir} has logs, but no checkpoint is left. Restore its checkpoints from a "
             "backup; --train would start over from step 0, and move the earlier files aside."
         )
     return f"{wanted.run_dir} has no checkpoint. Add --train."
+
+
+def _say_how_to_train_again(run: Config) -> str:
+    """How to do the steps again of a run that has no checkpoint yet. run: as stored."""
+    if run.dataset == FROM_ARRAY:
+        return "Call train() with the same settings and images to do its steps again."
+    return f"To do its steps again: {spell_command_for_run(run, '--train')}"
 
 
 def _say_when_first_checkpoint_comes(wanted: Config) -> str:

@@ -455,16 +455,21 @@ def test_without_its_checkpoints_a_run_starts_anew_and_loses_nothing(tiny, image
 
 
 @pytest.mark.slow
-def test_a_run_killed_before_its_first_checkpoint_goes_on_in_place(tiny, images, monkeypatch):
+def test_a_run_killed_before_its_first_checkpoint_goes_on_in_place(
+    tiny, images, monkeypatch, messages
+):
     def die(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Checkpoints, "save", die)
         train(tiny(steps=3, sample_freq=1), images)
+    told = "was stopped before its first checkpoint: its steps are done again from step 0."
+    assert not any(told in message for message in messages)
     config = train(tiny(steps=3, sample_freq=1), images)
     names = {path.name for path in config.run_dir.iterdir()}
     assert names == {"checkpoints", "config.json", "logs", "samples"}
+    assert messages.count(f"{config.run_dir} {told}") == 1
 
 
 def test_with_labels_a_row_a_label_and_a_column_a_z(tiny, images):

@@ -13,7 +13,12 @@ from distribution import settle_replicas
 from kernels.convolution import is_faster_as_product
 from runs.checkpoints import read_progress
 from runs.claims import describe_pictures_away, find_process_in_run_folders
-from runs.history import describe_earlier_training, locate_metrics, read_seconds_of_training
+from runs.history import (
+    describe_earlier_training,
+    locate_metrics,
+    read_seconds_of_training,
+    was_stopped_before_first_checkpoint,
+)
 from runs.progress import (
     keep_planned_steps,
     read_run_settings_before_flags,
@@ -49,13 +54,14 @@ def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = 
     """
     found = {"c_dim": outlook.channels, "label_names": outlook.label_names}
     config = settle_replicas(dataclasses.replace(config, **found).resolve())
-    earlier = describe_earlier_training(config)  # now, with the settings that training compares
+    forms = choose_kernel_forms_for_device(config.kernel_forms, config.mixed_precision)
+    config = dataclasses.replace(config, kernel_forms=forms)
+    earlier = describe_earlier_start(config)  # now, with the settings that training compares
     # The pixels will decide which images are held out.
     training = outlook.images - round(config.holdout * outlook.images)
     config = settle_augmentation(config, training, read_run_settings_before_flags(config))
     precision = choose_precision_for_device(config.mixed_precision)
-    forms = choose_kernel_forms_for_device(config.kernel_forms, precision)
-    config = dataclasses.replace(config, mixed_precision=precision, kernel_forms=forms).resolve()
+    config = dataclasses.replace(config, mixed_precision=precision).resolve()
 
     settings = format_settings(dataclasses.asdict(config))
     layers = list_layer_costs(config.network_config())
@@ -70,7 +76,7 @@ def describe_dry_run(config: Config, outlook: Outlook, others: Sequence[Path] = 
     if away := describe_pictures_away(config):
         summary += f"\npictures {away}"
     if earlier:
-        summary += f"\naside    {earlier} (no checkpoint is left: training starts over)"
+        summary += f"\n{earlier}"
     if others:
         runs = " or ".join(map(str, others))
         summary += f"\nor       {runs}, which continues if these are its images under a new name"
@@ -85,6 +91,17 @@ def describe_condition_on_images(config: Config, outlook: Outlook) -> str:
         return ""
     before = run.dataset_place or "the array that it was trained on"
     return f"if       these are the images of {before}: a run keeps its own\n"
+
+
+def describe_earlier_start(config: Config) -> str:
+    """What becomes of training that left no checkpoint, as a line; "" if there was none.
+
+    config: the settings as training compares them with those in config.json.
+    """
+    if was_stopped_before_first_checkpoint(config):
+        return "again    from step 0: the run was stopped before its first checkpoint"
+    earlier = describe_earlier_training(config)
+    return f"aside    {earlier} (there is no checkpoint: training starts over)" if earlier else ""
 
 
 def format_settings(settings: dict) -> str:

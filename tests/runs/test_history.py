@@ -18,6 +18,7 @@ from runs.history import (
     put_earlier_training_aside,
     read_metrics,
     read_thinned_metrics_of_run,
+    was_stopped_before_first_checkpoint,
 )
 from system.written import RECORD_NAME, replace_folder
 
@@ -55,7 +56,21 @@ def test_where_nothing_shows_a_checkpoint_all_stays(stopped, messages):
     put_earlier_training_aside(config)
     assert tree(config.run_dir) == before
     assert list(list_grids_of_run(config)) == [20]
-    assert messages == []
+    told = "was stopped before its first checkpoint: its steps are done again from step 0."
+    assert messages == [f"{config.run_dir} {told}"]
+
+
+@pytest.mark.parametrize("gone", ["logs/metrics.jsonl", "samples/train_00000020.png"])
+def test_metrics_or_a_grid_alone_show_a_start_that_is_done_again(stopped, gone):
+    config = stopped(dataset_fingerprint="images")
+    assert was_stopped_before_first_checkpoint(config)
+    (config.run_dir / gone).unlink()
+    assert was_stopped_before_first_checkpoint(config)
+    assert not was_stopped_before_first_checkpoint(dataclasses.replace(config, steps=70))
+    unread = dataclasses.replace(config, dataset_fingerprint="")  # --dry_run reads no pixels
+    assert was_stopped_before_first_checkpoint(unread)
+    (config.checkpoint_path / "step-20.index").touch()
+    assert not was_stopped_before_first_checkpoint(config)
 
 
 def test_a_folder_without_any_training_stays(tiny):
@@ -89,6 +104,16 @@ def change_a_setting(config):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"batch_size": 9}))
 
 
+def change_the_images(config):
+    path = config.run_dir / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"dataset_fingerprint": "others"}))
+
+
+def change_the_labels(config):
+    path = config.run_dir / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"labels_fingerprint": "others"}))
+
+
 def bring_another_config(config):
     (config.run_dir / "config.json").write_text('{"a user\'s": "own"}')
 
@@ -107,11 +132,13 @@ def draw_from_a_checkpoint(config):
         log_more_steps_than_a_kill_loses,
         draw_more_steps_than_a_kill_loses,
         change_a_setting,
+        change_the_images,
+        change_the_labels,
         bring_another_config,
     ],
 )
 def test_what_shows_an_earlier_training_puts_it_aside(stopped, change, messages):
-    config = stopped()
+    config = stopped(dataset_fingerprint="images", labels_fingerprint="labels")
     change(config)
     before = tree(config.run_dir)
     assert describe_earlier_training(config) == "samples, logs, config.json"

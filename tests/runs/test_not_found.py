@@ -1,9 +1,13 @@
 """The message for a command that matches no run, or several: it names only what was typed."""
 
+import shlex
+
 import pytest
 
 from config.settings import Config
 from config.stored import write_config
+from runs.claims import claim_run_folders
+from runs.commands import find_typed_program
 from runs.not_found import RUNS_LISTED, explain_missing_run, list_runs_to_pick
 
 
@@ -46,14 +50,41 @@ def test_a_run_without_its_config_has_checkpoints(explain, tmp_path):
 
 
 def test_a_run_whose_checkpoints_are_gone_would_start_over(explain, tmp_path):
-    config = Config(out_dir=str(tmp_path), out_name="run").resolve()
-    for folder in (config.checkpoint_path, config.run_dir / "logs"):
-        folder.mkdir(parents=True)
-    write_config(config)
+    config = begin_run(tmp_path)
     assert explain({"out_name": "run"}, ()) == "OUT/run has no checkpoint. Add --train."
-    (config.run_dir / "logs" / "metrics.jsonl").touch()
+    metrics = config.run_dir / "logs" / "metrics.jsonl"
+    metrics.touch()  # training would move nothing aside
+    assert explain({"out_name": "run"}, ()) == "OUT/run has no checkpoint. Add --train."
+    metrics.write_text('{"step": 201}\n')
     line = explain({"out_name": "run"}, ())
     assert line.startswith("OUT/run has logs, but no checkpoint is left. Restore its checkpoints")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "remedy"),
+    [
+        ("digits", "To do its steps again: PROGRAM --out_dir=OUT --out_name=run --train"),
+        ("array", "Call train() with the same settings and images to do its steps again."),
+    ],
+)
+def test_a_run_stopped_before_its_first_checkpoint_has_lost_none(
+    explain, tmp_path, dataset, remedy
+):
+    """It used to advise a backup, and said that earlier files would be moved."""
+    config = begin_run(tmp_path, dataset=dataset, steps=3000)
+    (config.run_dir / "logs" / "metrics.jsonl").write_text('{"step": 60}\n')
+    line = explain({"out_name": "run"}, ())
+    remedy = remedy.replace("PROGRAM", shlex.join(find_typed_program()))
+    assert line == f"OUT/run was stopped before its first checkpoint. {remedy}"
+
+
+def begin_run(out_dir, **settings):
+    """The settings of a run whose training claimed its folders, and did no step yet."""
+    config = Config(out_dir=str(out_dir), out_name="run", **settings).resolve()
+    (config.run_dir / "logs").mkdir(parents=True)
+    claim_run_folders(config)
+    write_config(config)
+    return config
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from config.stored import write_config
 from data.load import Outlook
 from model import Discriminator, Generator
 from runs.claims import claim_run_folders
+from system.devices import choose_kernel_forms_for_device
 from training.dry_run import describe_dry_run
 
 
@@ -104,22 +105,27 @@ def test_it_tells_where_a_run_is_and_what_is_left(trained):
 
 
 def test_it_tells_what_will_be_put_aside_and_changes_nothing(tiny):
-    """The checkpoints of the run are gone."""
-    config = tiny(out_name="run", ckpt_freq=20)
-    found = dataclasses.replace(config, c_dim=3).resolve()
+    """First there were no checkpoints yet; then they are gone."""
+    config = tiny(out_name="run", ckpt_freq=20, mixed_precision="bfloat16")
+    forms = choose_kernel_forms_for_device("auto", "bfloat16")  # as training stores it
+    found = dataclasses.replace(config, c_dim=3, kernel_forms=forms).resolve()
     (config.run_dir / "logs").mkdir(parents=True)
     (config.run_dir / "logs" / "metrics.jsonl").write_text('{"step": 20}\n')
     claim_run_folders(config)
     write_config(found)
     before = tree(config.run_dir)
-    assert "aside " not in describe_dry_run(config, Outlook(20, 3, None))  # killed before the first
+    lines = describe_dry_run(config, Outlook(20, 3, None)).splitlines()
+    assert lines[-1] == "again    from step 0: the run was stopped before its first checkpoint"
+    longer = describe_dry_run(dataclasses.replace(config, steps=70), Outlook(20, 3, None))
+    assert longer.splitlines()[-1].startswith("aside    logs, config.json (there is no checkpoint")
 
     shutil.rmtree(config.checkpoint_path)
     before = {name: text for name, text in before.items() if "checkpoints" not in name}
     [line] = [
         x for x in describe_dry_run(config, Outlook(20, 3, None)).splitlines() if x[:6] == "aside "
     ]
-    assert line.startswith("aside    logs, config.json (no checkpoint is left")
+    told = "(there is no checkpoint: training starts over)"
+    assert line == f"aside    logs, config.json {told}"
     assert tree(config.run_dir) == before
 
 
