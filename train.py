@@ -35,7 +35,9 @@ from runs.claims import (
 from runs.dataset import (
     announce_change_of_dataset,
     find_run_of_same_images,
+    keep_label_names_of_run,
     keep_new_place_of_same_images,
+    read_label_names_of_run,
     take_dataset_into_settings,
 )
 from runs.history import (
@@ -145,10 +147,12 @@ def train_on_dataset(
     """
     with console.show_log_where_none_is_set_up():
         check_training_images(config, images)
-        labels = take_training_labels(config, labels, len(images))
+        known = read_label_names_of_run(config.resolve())
+        labels = take_training_labels(config, labels, len(images), known)
         if not place:  # logs a renamed run, as main.py does for a command
             find_run_of_same_images(config.resolve(), {"out_name": config.name}, images)
         config = take_dataset_into_settings(config.resolve(), images, place)
+        config = keep_label_names_of_run(config, known)
         config = give_run_an_id(complete_training_settings_from_data(config, images, labels))
         split = split_rows_for_holdout(images, config.holdout)
         warn_of_small_dataset(config.batch_size, len(split.training))
@@ -253,8 +257,8 @@ def train_or_raise_divergence(
     agree_on_start(workers, start, total)
     if start >= total:
         epochs = progress.images_shown / count
-        announce_complete_training(config, start, epochs=epochs, seconds=seconds)
         keep_new_place_of_same_images(config)
+        announce_complete_training(config, start, epochs=epochs, seconds=seconds)
         return config
 
     announce_change_of_dataset(config, len(images))

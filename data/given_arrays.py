@@ -78,11 +78,13 @@ def _check_image_shape(config: Config, shape: tuple[int, int, int]) -> None:
         )
 
 
-def take_training_labels(config: Config, labels, count: int) -> Labels | None:
+def take_training_labels(
+    config: Config, labels, count: int, known: tuple[str, ...] = ()
+) -> Labels | None:
     """The labels of `count` images: `labels` itself, or labels made from whole numbers (count,).
 
-    Classes get their names from Config.label_names, or else "0", "1", ... Raises ValueError when
-    the labels do not fit the images or Config.labels.
+    Classes get their names from Config.label_names, or else from `known`, those of the run, or else
+    "0", "1", ... Raises ValueError when the labels do not fit the images or Config.labels.
     """
     if (labels is None) != (config.labels == "none"):
         received, remedy = "labels", 'set Config(labels="own")'
@@ -95,15 +97,15 @@ def take_training_labels(config: Config, labels, count: int) -> Labels | None:
         return None
 
     if not isinstance(labels, Labels):
-        labels = _make_labels_of_class_numbers(config, labels)
+        labels = _make_labels_of_class_numbers(config, labels, known)
     _check_label_vectors(config, labels, count)
     if labels.y.dtype == np.float32:
         return labels
     return dataclasses.replace(labels, y=labels.y.astype(np.float32))
 
 
-def _make_labels_of_class_numbers(config: Config, classes) -> Labels:
-    """The labels of an array of whole numbers."""
+def _make_labels_of_class_numbers(config: Config, classes, known: tuple[str, ...]) -> Labels:
+    """The labels of an array of whole numbers; `known`: the names of the first ones."""
     classes = np.asarray(classes)
     if not config.one_hot:
         raise ValueError(
@@ -118,7 +120,8 @@ def _make_labels_of_class_numbers(config: Config, classes) -> Labels:
         )
 
     most = int(classes.max(initial=0))
-    names = config.label_names or tuple(map(str, range(min(most + 1, limits.MAX_CLASSES))))
+    more = range(len(known), min(most + 1, limits.MAX_CLASSES))
+    names = config.label_names or (*known, *map(str, more))
     if (least := int(classes.min(initial=0))) < 0:
         raise ValueError(
             f"labels must count the classes from 0. Received: {least} as the smallest. "

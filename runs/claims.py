@@ -354,8 +354,8 @@ def _warn_of_folder_among_images(config: Config, folder: Path) -> None:
         place = Path(run.dataset_place)
         if run.dataset_place and folder.resolve().is_relative_to(place.resolve()):
             logging.warning(
-                "%s is among the images of %s, in %s: training does not read it, but if you move "
-                "or remove the images, it goes with them.",
+                "%s is among the images of %s, in %s: training leaves out what the program writes "
+                "there, but if you move or remove the images, it goes with them.",
                 *(folder, run.run_dir, place),
             )
             return

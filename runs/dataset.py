@@ -48,6 +48,27 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
     )
 
 
+def read_label_names_of_run(config: Config) -> tuple[str, ...]:
+    """The names of the classes or attributes that the run has learnt; () if none."""
+    run = _read_unless_damaged(read_run, config.run_dir, config.checkpoint_dir)
+    return run.label_names or () if run else ()
+
+
+def keep_label_names_of_run(config: Config, known: tuple[str, ...]) -> Config:
+    """The settings with the `known` names of the run, in its order: training refuses others.
+
+    From Python, classes that were only numbered may get names.
+    """
+    given = config.label_names
+    if not known or given == known:
+        return config
+    if given and len(given) == len(known) and known == tuple(map(str, range(len(known)))):
+        text = "%s names its classes from now on: %s (before: %s)."
+        logging.info(text, config.run_dir, ", ".join(given), ", ".join(known))
+        return config
+    return dataclasses.replace(config, label_names=known)
+
+
 def _choose_first_dataset(earlier: Config | None, dataset: str) -> str:
     """The --dataset that the run in this place began with; `earlier`: its settings so far."""
     if earlier is None or earlier.dataset == FROM_ARRAY:  # older runs of arrays name a default

@@ -105,7 +105,7 @@ def announce_planned_steps(
 def announce_complete_training(config: Config, step: int, *, epochs: float, seconds: float) -> None:
     """Says how long a run has trained, which flag makes it train longer, and which have no effect.
 
-    Call it before config.json is rewritten, which it is not where nothing is trained.
+    config.json has the settings until now, as nothing is trained: only the images may have moved.
     """
     longer = suggest_longer_length(config, step, epochs=epochs, seconds=seconds)
     text = "%s is complete: %s steps, %s epochs. To train longer, set %s."

@@ -66,6 +66,10 @@ def test_whole_numbers_become_labels(tiny):
         assert labels.y.dtype == np.float32
     named = tiny(labels="folder", label_names=("cat", "dog", "owl", "yak"))
     assert take_training_labels(named, [0, 2, 1], 3).names == named.label_names
+    known = "cat", "dog"  # of the run
+    assert take_training_labels(named, [0, 2, 1], 3, known).names == named.label_names
+    assert take_training_labels(own, [0, 0, 0], 3, known).names == known
+    assert take_training_labels(own, [0, 3, 1], 3, known).names == ("cat", "dog", "2", "3")
     given = Labels(("a", "b"), np.eye(2, dtype=np.float32))
     assert take_training_labels(own, given, 2) is given
     assert take_training_labels(tiny(), None, 3) is None

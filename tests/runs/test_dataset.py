@@ -15,13 +15,15 @@ from data.labels import Labels
 from runs.dataset import (
     announce_change_of_dataset,
     find_run_of_same_images,
+    keep_label_names_of_run,
     keep_new_place_of_same_images,
+    read_label_names_of_run,
     take_dataset_into_settings,
     warn_of_images_not_trained_on,
 )
 from runs.not_found import dataset_may_be_of_run
 from runs.read import read_run
-from train import train_on_dataset
+from train import train, train_on_dataset
 
 
 @pytest.fixture
@@ -317,6 +319,13 @@ def test_a_refusal_comes_without_warnings(begun, photos, messages):
         y = np.eye(len(others), dtype=np.float32)[[0, 1, 0, 1]]
         with pytest.raises(ValueError, match=rf"^The labels are fixed .* {remedy}"):
             train_on_dataset(labelled, images[:4], Labels(others, y), place="/images")
+    for others, classes, told in (
+        (("a", "c", "b"), [0, 1, 2, 0, 1], "Received: a, c, b"),
+        (None, [0, 1, 2, 3, 0], "Received: a, b, c, 3. Take 3 out"),
+    ):
+        config = dataclasses.replace(labelled, label_names=others)
+        with pytest.raises(ValueError, match=f"^The labels are fixed .*{told}"):
+            train(config, images, np.array(classes))
     assert messages == []
 
 
@@ -372,6 +381,17 @@ def test_a_complete_run_keeps_the_new_place_of_its_images(begun, photos, message
     assert kept.batch_size == run.batch_size  # nothing was trained with the other one
     more = np.concatenate([images, images])
     assert take_dataset_into_settings(kept, more, "/new").dataset_place == "/new"
+
+
+def test_the_new_data_dir_of_a_complete_run_has_an_effect(train_on, image_folder, tmp_path):
+    folder = image_folder(10)
+    assert train_on("--dataset=faces", "--steps=1")[0] == 0
+    moved = folder.parent.rename(tmp_path / "moved")
+    code, said = train_on("--dataset=faces", "--steps=1", f"--data_dir={moved}", "--l2=0.1")
+    assert code == 0
+    assert f"in another place from now on: {moved / 'faces'} (before: {folder})." in said
+    assert "has no effect: --l2=0.1 (before: 0.0).\n" in said
+    assert read_run(tmp_path / "out" / "faces-16x16").data_dir == str(moved)
 
 
 def test_a_run_of_arrays_and_files_in_turn_keeps_its_dataset(tiny, photos):
@@ -459,3 +479,20 @@ def test_a_run_of_an_array_is_of_no_dataset(tiny, photos, capsys):
         assert "on an array, which is not kept. Received: no dataset. Continue from Python" in (
             capsys.readouterr().err
         )
+
+
+def test_a_run_keeps_the_names_of_its_labels(begun, photos, messages):
+    run = begun(photos(5, 16, 16), labels="own", label_names=("cat", "dog"))
+    known = read_label_names_of_run(run)
+    assert known == ("cat", "dog")
+    for names in (None, ("cat", "dog"), ("dog", "cat"), ("cat", "dog", "cow")):
+        given = dataclasses.replace(run, label_names=names)
+        assert keep_label_names_of_run(given, known).label_names == known
+    assert messages == []
+    numbered = keep_label_names_of_run(run, ("0", "1"))
+    assert numbered.label_names == ("cat", "dog")
+    told = "names its classes from now on: cat, dog (before: 0, 1)."
+    assert messages == [f"{run.run_dir} {told}"]
+    other = dataclasses.replace(run, out_name="other")
+    assert read_label_names_of_run(other) == ()
+    assert keep_label_names_of_run(other, ()) == other
