@@ -41,7 +41,7 @@ try:
         check_formats_fit_statistics,
         choose_formats,
     )
-    from runs.checkpoint_files import list_checkpoints_to_continue
+    from runs.checkpoint_files import list_checkpoints_to_continue, parse_checkpoint_step
     from runs.find import find_run, find_run_to_report, find_run_to_train
     from system import console, devices
     from system.files import COPY_RUN, OTHER_RUN, check_folder_writable, expand_home
@@ -58,7 +58,7 @@ except KeyboardInterrupt:
     sys.exit(130)
 
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
-NOTHING_TO_KEEP = "before the first step: there is nothing to keep"
+INTERRUPTED = "interrupted"  # begins the line about it
 
 
 def main(argv: list[str]) -> int:
@@ -91,19 +91,23 @@ def main(argv: list[str]) -> int:
 
 def report_interruption(error: BaseException) -> int:
     """Logs the interruption, which raised `error`; returns the exit code, as shells have it."""
-    is_early = NOTHING_TO_KEEP in getattr(error, "__notes__", ())
-    logging.info(f"interrupted {NOTHING_TO_KEEP}." if is_early else "interrupted.")
+    told = (note for note in getattr(error, "__notes__", ()) if note.startswith(INTERRUPTED))
+    logging.info("%s.", next(told, INTERRUPTED))
     return 128 + signal.SIGINT
 
 
 @contextlib.contextmanager
 def note_that_nothing_is_lost(config: Config):
-    """Adds NOTHING_TO_KEEP to what ends the block before the run has a checkpoint."""
+    """Adds to what ends the block what an interruption leaves of the run."""
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        if not list_checkpoints_to_continue(config):
-            error.add_note(NOTHING_TO_KEEP)
+        if checkpoints := list_checkpoints_to_continue(config):
+            step = parse_checkpoint_step(checkpoints[-1])
+            told = f"the run is at step {step:,}, and the same command resumes there"
+            error.add_note(f"{INTERRUPTED}: {told}")
+        else:
+            error.add_note(f"{INTERRUPTED} before the first step: there is nothing to keep")
         raise
 
 
@@ -156,7 +160,9 @@ def perform_dry_run_action(given: dict, _) -> None:
         others = list_runs_that_may_have_dataset(config, given)
         mention_runs_of_another_crop(config, given)
     else:  # the images are known: as in training, they decide
-        found = find_run_of_same_images(config, given, outlook.packed, outlook.place)
+        found = find_run_of_same_images(
+            config, given, outlook.packed, outlook.place, outlook.label_names
+        )
         if found.labels != config.labels:
             outlook = probe_dataset(found)
         config = take_dataset_into_settings(found, outlook.packed, outlook.place)
@@ -192,13 +198,15 @@ def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
             # Before TensorFlow, so that bad images are reported at once.
             with explain_dataset_of_run(config, **say_what_is_typed()):
                 pack = load_dataset(config)
-            reject_wrong_label_flag(config, pack.labels.names if pack.labels else None)
+            label_names = pack.labels.names if pack.labels else None
+            reject_wrong_label_flag(config, label_names)
 
             devices.quietly_import_tensorflow(has_workers=bool(find_workers(config.distribute)))
             from train import train_on_dataset
 
-        found = find_run_of_same_images(config, given, pack.images, pack.place)
-        if found.labels != config.labels:
+        found = find_run_of_same_images(config, given, pack.images, pack.place, label_names)
+        labels = found.labels, found.label_names
+        if found is not config and labels != (config.labels, label_names):
             with explain_dataset_of_run(found, is_typed=True):
                 pack = load_dataset(found)
         config = found

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from runs.find import find_runs_to_continue, has_default_name
 from runs.not_found import dataset_may_be_of_run
 from runs.progress import read_run_settings_before_flags
 from runs.read import read_all_runs, read_run, read_run_settings
+from system.text import join_names_for_error
 
 # What decides which images of a dataset are trained on, and how they are cropped.
 FILE_SETTINGS = ("input_fname_pattern", "train_size", "exclude")
@@ -77,7 +78,11 @@ def _choose_first_dataset(earlier: Config | None, dataset: str) -> str:
 
 
 def find_run_of_same_images(
-    config: Config, given: dict, images: np.ndarray, place: str = ""
+    config: Config,
+    given: dict,
+    images: np.ndarray,
+    place: str = "",
+    label_names: Sequence[str] | None = None,
 ) -> Config:
     """The settings of the run that was trained on `images` under another name; else `config`.
 
@@ -85,7 +90,8 @@ def find_run_of_same_images(
     run beside it may have the same images, (N, H, W, C) uint8, or have had others from the same
     `place`. If that run's name comes from its dataset, the dataset was renamed or moved, and that
     run continues. If the user named that run, the log only mentions it; so it does if the user
-    named the new run as that one was called. place: "" for an array from Python.
+    named the new run as that one was called. place: "" for an array from Python. label_names: those
+    of the images, if any; the log only mentions an unnamed run that has others.
     """
     if read_run_settings(config.run_dir):
         return config
@@ -95,7 +101,11 @@ def find_run_of_same_images(
     asked = {name: value for name, value in given.items() if name != "out_name"}
     all_runs = find_runs_to_continue(config, asked)
     runs = [run for run in all_runs if run.dataset_fingerprint == fingerprint]
-    if not runs and not is_named and place:  # renamed earlier, and changed since then
+    if others := [run for run in runs if _has_other_labels(run, label_names)]:
+        runs = [run for run in runs if run not in others]
+        if not is_named:
+            _mention_runs_with_other_labels(others, config)
+    elif not runs and not is_named and place:  # renamed earlier, and changed since then
         there = [run for run in all_runs if run.dataset_place == place]
         there = [run for run in there if has_default_name(run) and _is_of_same_size(run, config)]
         runs = there if len(there) == 1 else []
@@ -105,9 +115,12 @@ def find_run_of_same_images(
     if len(unnamed) == 1 and not is_named:
         return unnamed[0]
     if runs:
-        names, other = ", ".join(str(run.run_dir) for run in runs), runs[0].name
-        remedy = f"--out_name={shlex.quote(other)}" if place else f"Config(out_name={other!r})"
-        have, which = ("has", "the other") if len(runs) == 1 else ("have", "one of them")
+        names = ", ".join(str(run.run_dir) for run in runs)
+        have, which, name = "have", "one of them", "NAME"
+        if len(runs) == 1:
+            name = shlex.quote(runs[0].name) if place else repr(runs[0].name)
+            have, which = "has", "the other"
+        remedy = f"--out_name={name}" if place else f"Config(out_name={name})"
         text = "%s %s the same images. %s is a new run; to continue %s instead, %s %s."
         how = ("add" if place else "use", remedy)
         logging.info(text, names, have, config.run_dir, which, *how)
@@ -115,6 +128,16 @@ def find_run_of_same_images(
         _mention_runs_of_another_size(config, given)
         mention_runs_of_another_crop(config, given)
     return config
+
+
+def _has_other_labels(run: Config, label_names: Sequence[str] | None) -> bool:
+    return bool(label_names and run.label_names) and {*label_names} != {*run.label_names}
+
+
+def _mention_runs_with_other_labels(runs: list[Config], config: Config) -> None:
+    for run in runs:
+        text = "%s has the same images with other labels: %s. %s is a new run."
+        logging.info(text, run.run_dir, join_names_for_error([*run.label_names]), config.run_dir)
 
 
 def _mention_runs_of_another_size(config: Config, given: dict) -> None:

@@ -124,16 +124,19 @@ def test_ctrl_c_while_it_starts_is_one_line(imported):
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted.\n")
 
 
-def test_ctrl_c_before_the_first_step_says_that_nothing_is_lost(tiny, messages):
+def test_ctrl_c_before_the_next_step_says_that_nothing_is_lost(tiny, messages):
     config = tiny()
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt) as raised, main.note_that_nothing_is_lost(config):
             raise KeyboardInterrupt
-        assert main.report_interruption(raised.value) == 130  # without --train
+        assert main.report_interruption(raised.value) == 130
         config.checkpoint_path.mkdir(parents=True, exist_ok=True)
         (config.checkpoint_path / "step-1.index").touch()
     early = "interrupted before the first step: there is nothing to keep."
-    assert messages == [early, "interrupted."]
+    later = "interrupted: the run is at step 1, and the same command resumes there."
+    assert messages == [early, later]
+    assert main.report_interruption(KeyboardInterrupt()) == 130  # without --train
+    assert messages[2:] == ["interrupted."]
 
 
 def test_no_action_says_which_there_are():

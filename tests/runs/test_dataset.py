@@ -365,6 +365,30 @@ def test_a_flag_that_gives_other_images_is_named(begun, photos, messages):
     assert messages[1].startswith(f"--nocrop gives {run.run_dir} other images{goes_on}")
 
 
+def test_a_run_of_the_same_images_with_other_labels_is_only_mentioned(begun, photos, messages):
+    images, names = photos(5, 16, 16), ("a", "b")
+    run = begun(images, out_name="", labels="own", label_names=names)
+    new = dataclasses.replace(run, dataset="/moved", out_name="", label_names=None)
+    given = {"dataset": "/moved", "out_dir": run.out_dir, "labels": "own"}
+    found = find_run_of_same_images(new, given, images, "/moved", ("b", "a"))
+    assert (found.name, found.label_names) == (run.name, names)
+    assert messages == []
+    assert find_run_of_same_images(new, given, images, "/moved", ("a", "c")) is new
+    told = f"{run.run_dir} has the same images with other labels: a, b. {new.run_dir} is a new run."
+    assert messages == [told]
+
+
+def test_one_of_several_runs_of_the_same_images_is_not_chosen(begun, photos, messages):
+    images = photos(5, 16, 16)
+    for name in ("one", "two"):
+        begun(images, out_name=name)
+    new = dataclasses.replace(begun(255 - images), dataset="/moved", out_name="")
+    given = {"dataset": "/moved", "out_dir": new.out_dir}
+    assert find_run_of_same_images(new, given, images, "/moved") is new
+    [line] = messages
+    assert line.endswith("to continue one of them instead, add --out_name=NAME.")
+
+
 def test_a_complete_run_keeps_the_new_place_of_its_images(begun, photos, messages):
     """Images that are added there later are its own."""
     images = photos(5, 16, 16)
