@@ -256,6 +256,7 @@ def perform_evaluate_action(given: dict, _) -> dict:
         FeatureFiles,
         check_metrics_use_files,
         choose_metrics,
+        choose_metrics_for_labels,
         choose_metrics_of_run,
     )
     from runs.gone_dataset import check_run_knows_its_dataset, explain_dataset_of_run
@@ -268,6 +269,7 @@ def perform_evaluate_action(given: dict, _) -> dict:
     check_folder_writable(config.run_dir, COPY_RUN)
     with explain_dataset_of_run(config, **say_what_is_typed()):
         pack = load_dataset(config)
+    names = choose_metrics_for_labels(FLAGS.evaluate, names, config, pack.labels)
     devices.quietly_import_tensorflow()
     from evaluate.evaluation import evaluate
     from evaluate.features.cache import open_feature_cache

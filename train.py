@@ -18,7 +18,7 @@ from config.settings import SETTINGS, Config, check_is_config
 from config.stored import write_config
 from data.given_arrays import check_training_images, take_training_labels
 from data.identity import fingerprint_labels
-from data.labels import Labels
+from data.labels import Labels, check_labels_are_those_of_run
 from data.load import warn_of_small_dataset
 from data.split import Split, split_rows_for_holdout
 from distribution import settle_replicas, translate_lost_worker
@@ -63,7 +63,6 @@ from system.devices import (
 )
 from system.files import remove_temporary_leftovers
 from system.signals import catch_stop_signals
-from system.text import join_names_for_error
 from training.announcements import (
     announce_augmentation,
     announce_change_of_step_size,
@@ -203,30 +202,10 @@ def complete_training_settings_from_data(
     Raises ValueError when an existing run has other labels.
     """
     names = labels.names if labels else None
-    if config.label_names and names != config.label_names:
-        raise ValueError(
-            "The labels are fixed once a run has started: "
-            f"{config.run_dir} has {', '.join(config.label_names)}. "
-            f"Received: {', '.join(names or ()) or 'none'}. "
-            f"{suggest_labels_of_run(config.label_names, names or ())}, or start another run with "
-            "--out_name=NAME."
-        )
+    check_labels_are_those_of_run(config, names)
     fingerprint = fingerprint_labels(labels.y) if labels else ""
     settings = {"label_names": names, "labels_fingerprint": fingerprint}
     return dataclasses.replace(config, c_dim=images.shape[-1], **settings).resolve()
-
-
-def suggest_labels_of_run(known: tuple[str, ...], found: tuple[str, ...]) -> str:
-    """What to do about labels `found` that are not the run's `known` ones."""
-    added = [name for name in found if name not in known]
-    if not found:
-        return "Give labels"
-    if not added and {*found} < {*known}:
-        gone = [name for name in known if name not in found]
-        return f"Bring {join_names_for_error(gone)} back into the dataset"
-    if {*known} < {*found}:
-        return f"Take {join_names_for_error(added)} out of the dataset"
-    return "Give them their old names"
 
 
 class TrainingData(NamedTuple):

@@ -5,6 +5,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
+from typing import NoReturn
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from config.catalog import CELEBA
 from config.settings import Config
 from data import limits
 from data.sources.source import Source
-from system.text import escape_unprintable
+from system.text import escape_unprintable, join_names_for_error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +60,58 @@ def arrange_labels_as_in_run(config: Config, labels: Labels | None) -> Labels | 
         return labels
     columns = [labels.names.index(name) for name in known]
     return Labels(known, labels.y[:, columns])
+
+
+def take_labels_of_run(config: Config, labels: Labels | None) -> Labels | None:
+    """The labels of a dataset in the order of `config.label_names`, for what compares them with a
+    trained run. None without labels.
+
+    A class of the run that the dataset no longer has keeps its column. Raises ValueError when the
+    dataset has a label that the run does not know.
+    """
+    known = config.label_names
+    if labels is None or not known or labels.names == known:
+        return labels
+    numbers = tuple(map(str, range(len(known))))
+    may_be_numbers = config.labels == "own" and {*labels.names}.isdisjoint(known)
+    columns = numbers if may_be_numbers else known  # as `arrange_labels_as_in_run` does
+    if not config.one_hot or not {*labels.names} <= {*columns}:
+        refuse_labels_of_another_run(config, labels.names)
+    y = np.zeros((len(labels.y), len(known)), np.float32)
+    y[:, [columns.index(name) for name in labels.names]] = labels.y
+    return Labels(known, y)
+
+
+def check_labels_are_those_of_run(config: Config, names: tuple[str, ...] | None) -> None:
+    """Raises ValueError when an existing run has other labels than `names`, or in another order."""
+    if config.label_names and names != config.label_names:
+        also = ", or start another run with --out_name=NAME"
+        refuse_labels_of_another_run(config, names or (), also=also)
+
+
+def refuse_labels_of_another_run(
+    config: Config, names: tuple[str, ...], *, also: str = ""
+) -> NoReturn:
+    """also: what else to do than to restore the run's labels."""
+    raise ValueError(
+        "The labels are fixed once a run has started: "
+        f"{config.run_dir} has {', '.join(config.label_names)}. "
+        f"Received: {', '.join(names) or 'none'}. "
+        f"{suggest_labels_of_run(config.label_names, names)}{also}."
+    )
+
+
+def suggest_labels_of_run(known: tuple[str, ...], found: tuple[str, ...]) -> str:
+    """What to do about labels `found` that are not the run's `known` ones."""
+    added = [name for name in found if name not in known]
+    if not found:
+        return "Give labels"
+    if not added and {*found} < {*known}:
+        gone = [name for name in known if name not in found]
+        return f"Bring {join_names_for_error(gone)} back into the dataset"
+    if {*known} < {*found}:
+        return f"Take {join_names_for_error(added)} out of the dataset"
+    return "Give them their old names"
 
 
 def _read_labels_of_kind(config: Config, source: Source, files: Sequence[str]) -> Labels:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from config.settings import Config, name_folder_after_dataset_setting
 from data.label_choice import repeat_dataset_label_vectors
-from data.labels import Labels
+from data.labels import Labels, take_labels_of_run
 from data.split import Split, split_rows_for_holdout
 from evaluate.compared_sets import ImageSets
 from evaluate.features.cache import FeatureCache
@@ -23,7 +23,7 @@ from evaluate.memorisation import (
     measure_memorisation_of_run,
     write_picture_of_nearest_images,
 )
-from evaluate.metrics import METRICS, SPLIT, FeatureFiles, Metric
+from evaluate.metrics import LABELLED, METRICS, SPLIT, FeatureFiles, Metric
 from evaluate.neighbours import MOST_FAKES
 from evaluate.report import write_report_of_run
 from evaluate.scores import Score, append_scores, format_score_table
@@ -56,8 +56,9 @@ def evaluate(
     step. files: of networks. cache: of the images' features. place: where the images are, which a
     warning and the scores name if the run was trained on others. A metric is left out, with a
     warning, if there are too few images or its file cannot be used. Raises ValueError when the run
-    has no such checkpoint, no metric can be measured, or there are too few reals. Raises OSError
-    when a score cannot be written; the earlier ones are kept.
+    has no such checkpoint, no metric can be measured, there are too few reals, or a metric needs
+    labels and they are not the run's. Raises OSError when a score cannot be written; the earlier
+    ones are kept.
 
     Memory: 0.7 GB, and 1.5 KB an image. With Inception 2.2 GB, and for fid_coverage 32 KB an image.
     """
@@ -68,7 +69,8 @@ def evaluate(
     sampler = Sampler(config, checkpoint=checkpoint)
     folder = config.run_dir / "evaluate"
     options = {"split": split, "networks": networks, "folder": folder, "cache": cache}
-    options["classes"] = _find_classes_to_score(config, labels, count)
+    if any(METRICS[name].takes == LABELLED for name in names):
+        options["classes"] = _find_classes_to_score(config, labels, count)
     if place and warn_of_images_not_trained_on(config, images, place):
         options["kind_of_reals"] = f"images of {name_folder_after_dataset_setting(place)}"
 
@@ -120,9 +122,13 @@ def _choose_count_to_draw(names: list[str], count: int, samples: int) -> int:
 def _find_classes_to_score(
     config: Config, labels: Labels | None, count: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """The classes of the images and of the first `count` fakes; None unless each image has one."""
+    """The classes of the images and of the first `count` fakes; None unless each image has one.
+
+    Raises ValueError when the images have other classes than the run.
+    """
     if labels is None or not config.one_hot:
         return None
+    labels = take_labels_of_run(config, labels)
     return labels.y.argmax(1), repeat_dataset_label_vectors(config, count).argmax(1)
 
 

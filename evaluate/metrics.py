@@ -6,6 +6,7 @@ from collections.abc import Callable
 from absl import logging
 
 from config.settings import Config
+from data.labels import Labels, take_labels_of_run
 from evaluate.checkerboard import measure_checkerboard_of_fakes
 from evaluate.fid import measure_fid, measure_kid_of_inception, measure_prdc_of_inception
 from evaluate.frechet import measure_frechet
@@ -115,6 +116,27 @@ def choose_metrics_of_run(text: str, config: Config) -> list[str]:
     for line in lines:
         logging.warning("left out: %s", line)
     return left
+
+
+def choose_metrics_for_labels(
+    text: str, names: list[str], config: Config, labels: Labels | None
+) -> list[str]:
+    """Those of `names`, as `choose_metrics_of_run` gives them for `text`, for the dataset's labels.
+
+    If the labels are not the run's, the default does without those that compare classes, with a
+    warning. Raises ValueError if `text` itself names one.
+    """
+    compared = [name for name in names if METRICS[name].takes == LABELLED]
+    if not compared:
+        return names
+    try:
+        take_labels_of_run(config, labels)
+    except ValueError as error:
+        if {*compared} & {*_split_metric_names(text)}:
+            raise
+        logging.warning("left out: %s: %s", ", ".join(compared), error)
+        return [name for name in names if name not in compared]
+    return names
 
 
 def explain_what_metric_lacks(metric: Metric, config: Config) -> str:

@@ -51,11 +51,11 @@ def run_experiment(subject: Subject) -> Findings:
 
 def choose_images(subject: Subject) -> tuple[np.ndarray, np.ndarray | None]:
     """At most IMAGES of the dataset, the same for a seed: uint8 (N, H, W, C), and their labels."""
-    pack = subject.pack
+    pack, labels = subject.pack, subject.labels
     rng = subject.make_generator_of_random_numbers()
     numbers = rng.choice(len(pack.images), min(IMAGES, len(pack.images)), replace=False)
     numbers.sort()
-    return pack.images[numbers], pack.labels.y[numbers] if pack.labels else None
+    return pack.images[numbers], labels.y[numbers] if labels else None
 
 
 def measure_responses(network: Discriminator, images, y, name: str) -> np.ndarray:

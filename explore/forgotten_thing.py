@@ -110,5 +110,5 @@ def load_attribute(subject: Subject, text: str, rng) -> tuple:
     pack = load_dataset_and_attribute(subject.config, text)
     chosen = rng.permutation(len(pack.images))[:IMAGES]
     chosen.sort()
-    y = subject.pack.labels.y[chosen] if subject.config.y_dim else None
+    y = subject.labels.y[chosen] if subject.config.y_dim else None
     return pack.images[chosen], y, pack.labels.y[chosen, 0] > 0, pack.labels.names[0]

@@ -33,7 +33,7 @@ def run_experiment(subject: Subject) -> Findings:
     MOST_REFERENCES, and after the same number of generated ones. nearest.png shows test images,
     below each the nearest generated and the nearest real image, with their classes; those that
     generated images misclassify come first. Raises ValueError unless the run has one class for each
-    image.
+    image, and the dataset no others.
     """
     classes, images = find_classes(subject), subject.pack.images
     generator = subject.make_generator_of_random_numbers()
@@ -69,7 +69,7 @@ def find_classes(subject: Subject) -> np.ndarray:
             f"Received: {config.run_dir}, with --labels={config.labels}. Train one with "
             "--labels=own or --labels=folder."
         )
-    return subject.pack.labels.y.argmax(1)
+    return subject.labels.y.argmax(1)
 
 
 def draw_fakes(subject: Subject, count: int) -> LabelledImages:

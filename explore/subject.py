@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from config.settings import Config
+from data.labels import Labels, take_labels_of_run
 from data.load import load_dataset
 from data.packing.pack import Pack
 from explore.choices import Choices
@@ -65,6 +66,13 @@ class Subject:
         pack = load_dataset(self.config)
         warn_of_images_not_trained_on(self.config, pack.images, pack.place)
         return pack
+
+    @functools.cached_property
+    def labels(self) -> Labels | None:
+        """The labels of `pack`, as the networks take them: in the order of `config.label_names`.
+        None without labels. Raises ValueError when the dataset has others than the run.
+        """
+        return take_labels_of_run(self.config, self.pack.labels)
 
     def choose_latents_of_samples(self, numbers: list[int]) -> tuple[np.ndarray, np.ndarray | None]:
         """z (N, z_dim) and y (N, y_dim), or None without labels, of the samples with these numbers.

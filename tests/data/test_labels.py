@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.labels import Labels, take_labels_of_run
 from data.load import load_dataset, probe_dataset
 
 
@@ -123,6 +124,41 @@ def test_labels_come_in_the_order_of_the_run_that_named_them(tiny, tmp_path):
         assert probe_dataset(config).label_names == names
     others = dataclasses.replace(config, label_names=("up", "down", "left"))
     assert load_dataset(others).labels.names == ("across", "down", "up")
+
+
+@pytest.mark.parametrize(
+    ("labels", "found", "numbers"),
+    [
+        ("folder", ("bee", "cat"), [1, 2]),  # the dataset has no ants now
+        ("folder", ("cat", "ant", "bee"), [2, 0, 1]),
+        ("own", ("0", "2"), [0, 2]),  # the run's names were given from Python
+    ],
+)
+def test_a_runs_labels_are_found_by_name(tiny, labels, found, numbers):
+    config = tiny(labels=labels, label_names=("ant", "bee", "cat"))
+    taken = take_labels_of_run(config, Labels(found, np.eye(len(found), dtype=np.float32)))
+    assert taken.names == config.label_names
+    assert taken.y.argmax(1).tolist() == numbers and (taken.y.sum(1) == 1).all()
+    assert take_labels_of_run(config, None) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "remedy"),
+    [
+        (("ant", "bee", "cat", "dog"), "Take dog out of the dataset."),
+        (("bee", "cat", "zant"), "Give them their old names."),
+        (("0", "1"), "Give them their old names."),
+    ],
+)
+def test_labels_that_a_run_does_not_know_are_refused(tiny, found, remedy):
+    config = tiny(labels="folder", label_names=("ant", "bee", "cat"))
+    labels = Labels(found, np.eye(len(found), dtype=np.float32))
+    told = (
+        f"The labels are fixed once a run has started: {config.run_dir} has ant, bee, cat. "
+        f"Received: {', '.join(found)}. {remedy}"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        take_labels_of_run(config, labels)
 
 
 def test_the_digits_labels_are_scikit_learns(tiny):

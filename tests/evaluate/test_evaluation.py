@@ -143,6 +143,32 @@ def test_with_a_holdout_fakes_are_compared_with_images_that_were_not_trained_on(
     assert sorted(file.name for file in folder.iterdir()) == names
 
 
+def test_classes_are_compared_by_name(trained, pixels):
+    config = trained(labels="folder", label_names=("a", "b", "c"))
+    images, names = pixels[:40], ("b", "c")  # the dataset has no "a" now
+    labels = encode_dataset_classes_one_hot(names, np.arange(40) % 2)
+    [nnc] = evaluate(config, images, ["nnc"], samples=20, labels=labels)
+    reals = np.random.default_rng(config.seed).permutation(40)[:20]
+    nearest = find_nearest(images[reals], Sampler(config).images(config.seed, 20)).indices
+    assert nnc.value == pytest.approx(np.mean(nearest % 3 == reals % 2 + 1))
+
+    other = encode_dataset_classes_one_hot(("b", "z"), np.arange(40) % 2)
+    with pytest.raises(ValueError, match=r"^The labels are fixed .* Received: b, z\. "):
+        evaluate(config, images, ["nnc"], samples=20, labels=other)
+    assert evaluate(config, images, ["nn"], samples=20, labels=other)
+
+
+def test_the_command_refuses_renamed_classes(trained, image_folder, capsys):
+    folder = image_folder(6, "shapes/square").parent
+    image_folder(6, "shapes/zround")
+    config = trained(dataset=str(folder), labels="folder", label_names=("circle", "square"))
+    run = (f"--out_dir={config.out_dir}", f"--data_dir={config.data_dir}")
+    assert run_here(*run, f"--out_name={config.name}", "--evaluate=swd,nnc", tiny=()) == 1
+    told = f"{config.run_dir} has circle, square. Received: square, zround. Give them their old"
+    assert told in capsys.readouterr().err
+    assert not (config.run_dir / "evaluate").exists()
+
+
 def find_held_out(images):
     return split_rows_for_holdout(images, 0.1).held_out
 

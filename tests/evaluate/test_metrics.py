@@ -1,14 +1,19 @@
 """What --evaluate takes, and that its help lists all of it."""
 
+import re
+
+import numpy as np
 import pytest
 
 import main
+from data.labels import Labels
 from evaluate.metrics import (
     METRICS,
     WITHOUT_DOWNLOAD,
     FeatureFiles,
     check_metrics_use_files,
     choose_metrics,
+    choose_metrics_for_labels,
     choose_metrics_of_run,
 )
 
@@ -58,6 +63,23 @@ def test_what_a_run_lacks_is_left_out_of_the_default_and_told_of_what_was_named(
     attributes = tiny(labels="Smiling,Male", label_names=("Smiling", "Male"))
     with pytest.raises(ValueError, match="has labels=Smiling,Male"):
         choose_metrics_of_run("nnc", attributes)
+
+
+def test_other_labels_than_the_runs_are_refused_or_leave_out_what_compares_them(tiny, messages):
+    config = tiny(labels="folder", label_names=("circle", "square"))
+    renamed = Labels(("square", "zround"), np.eye(2, dtype=np.float32))
+    told = f"The labels are fixed once a run has started: {config.run_dir} has circle, square. "
+    told += "Received: square, zround. Give them their old names."
+    for text in ("nnc", "swd, NNC", "default,nnc"):
+        with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+            choose_metrics_for_labels(text, choose_metrics(text), config, renamed)
+    assert choose_metrics_for_labels("swd", ["swd"], config, renamed) == ["swd"]
+    same = Labels(config.label_names, renamed.y)
+    assert choose_metrics_for_labels("nnc", ["nnc"], config, same) == ["nnc"]
+    assert not messages
+
+    left = choose_metrics_for_labels("default", ["swd", "nnc", "nn"], config, renamed)
+    assert (left, messages) == (["swd", "nn"], [f"left out: nnc: {told}"])
 
 
 @pytest.mark.parametrize(

@@ -70,3 +70,16 @@ def test_the_images_shown_respond_most(trained, image_folder):
     picture = filters.draw_strongest(subject.discriminator, images, y, responses)
     first = picture[:64:4, :64:4]  # the image at the top left, 16x16
     assert (first == images[responses[:, 0].argmax()]).all()
+
+
+def test_each_image_shown_keeps_its_label_where_a_class_is_gone(trained, image_folder):
+    folder = image_folder(3, "shapes/square").parent
+    image_folder(3, "shapes/triangle")
+    names = ("circle", "square", "triangle")
+    config = trained(dataset=str(folder), labels="folder", label_names=names)
+    _, y = filters.choose_images(Subject(config))
+    assert y.argmax(1).tolist() == [1, 1, 1, 2, 2, 2] and y.shape == (6, 3)
+
+    image_folder(3, "shapes/cross")
+    with pytest.raises(ValueError, match=r"^The labels are fixed .* Give them their old names"):
+        filters.choose_images(Subject(config))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from data.labels import Labels
 from explore import mnist
 from explore.subject import Subject
 from sample import Sampler
@@ -44,7 +45,7 @@ def test_planted_images(digits_run, monkeypatch):
     subject = Subject(digits_run)
     y = np.eye(10, dtype=np.float32)[np.arange(20) % 10]
     subject.pack = type("Planted", (), {"images": images})()
-    subject.pack.labels = type("Labels", (), {"y": y})()
+    subject.pack.labels = Labels(digits_run.label_names, y)
 
     monkeypatch.setattr(mnist, "MOST_REFERENCES", 10)
     for shift, error in ((0, 0), (1, 1)):
@@ -76,3 +77,12 @@ def test_runs_without_classes_are_refused(trained):
     for labels in ({}, {"labels": "Smiling", "label_names": ("Smiling",)}):
         with pytest.raises(ValueError, match="needs a run with one class for each image"):
             mnist.run_experiment(Subject(trained(**labels)))
+
+
+def test_classes_that_the_run_does_not_know_are_refused(trained, image_folder):
+    folder = image_folder(3, "shapes/circle").parent
+    image_folder(3, "shapes/cross")
+    image_folder(3, "shapes/square")
+    config = trained(dataset=str(folder), labels="folder", label_names=("circle", "square"))
+    with pytest.raises(ValueError, match=r"^The labels are fixed .* Take cross out of the dataset"):
+        mnist.run_experiment(Subject(config))

@@ -41,5 +41,23 @@ def test_images_are_the_datasets_and_random_numbers_repeat(trained, image_folder
     assert (subject.pack.images == load_dataset(subject.config).images).all()
     told = f"{subject.config.run_dir} was trained on other images"
     assert sum(told in message for message in messages) == 1
+    assert subject.labels is None
     first, second = (subject.make_generator_of_random_numbers().random(3) for _ in range(2))
     assert (first == second).all() and np.unique(first).size == 3
+
+
+def test_labels_are_those_that_the_run_knows(trained, image_folder):
+    """Of the class folders, one is gone, or another has come."""
+    folder = image_folder(3, "shapes/square").parent
+    image_folder(2, "shapes/triangle")
+    known = {"labels": "folder", "label_names": ("circle", "square", "triangle")}
+    config = trained(dataset=str(folder), **known)
+    labels = Subject(config).labels
+    assert labels.names == config.label_names
+    assert labels.y.argmax(1).tolist() == [1, 1, 1, 2, 2]
+
+    image_folder(2, "shapes/cross")
+    with pytest.raises(
+        ValueError, match=r"^The labels .* Received: cross, square, triangle\. Give"
+    ):
+        _ = Subject(config).labels
