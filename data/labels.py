@@ -111,7 +111,7 @@ def suggest_labels_of_run(known: tuple[str, ...], found: tuple[str, ...]) -> str
         return f"Bring {join_names_for_error(gone)} back into the dataset"
     if {*known} < {*found}:
         return f"Take {join_names_for_error(added)} out of the dataset"
-    return "Give them their old names"
+    return "Give them in that order" if {*known} == {*found} else "Give them their old names"
 
 
 def _read_labels_of_kind(config: Config, source: Source, files: Sequence[str]) -> Labels:

@@ -320,7 +320,7 @@ def test_a_refusal_comes_without_warnings(begun, photos, messages):
         with pytest.raises(ValueError, match=rf"^The labels are fixed .* {remedy}"):
             train_on_dataset(labelled, images[:4], Labels(others, y), place="/images")
     for others, classes, told in (
-        (("a", "c", "b"), [0, 1, 2, 0, 1], "Received: a, c, b"),
+        (("a", "c", "b"), [0, 1, 2, 0, 1], "Received: a, c, b. Give them in that order"),
         (None, [0, 1, 2, 3, 0], "Received: a, b, c, 3. Take 3 out"),
     ):
         config = dataclasses.replace(labelled, label_names=others)
