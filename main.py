@@ -98,7 +98,7 @@ def report_interruption(error: BaseException) -> int:
 
 @contextlib.contextmanager
 def note_that_nothing_is_lost(config: Config):
-    """Adds to what ends the block what an interruption leaves of the run."""
+    """Adds a note to whatever ends the block: where the run is, for the line about Ctrl-C."""
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:

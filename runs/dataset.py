@@ -167,7 +167,7 @@ def list_runs_that_may_have_dataset(config: Config, given: dict) -> list[Config]
 
 
 def mention_runs_of_another_crop(config: Config, given: dict) -> None:
-    """Such as that of celebA, which its folder under another name does not have by itself."""
+    """Logs which runs may have these images with another crop, such as celebA's own."""
     for run in _list_runs_whose_images_are_gone(config, given):
         if not _has_same_crop(run, config):
             text = "If %s was trained on these images, with another crop, continue it with "
