@@ -47,6 +47,7 @@ try:
     from system.files import COPY_RUN, OTHER_RUN, check_folder_writable, expand_home
     from system.packages import end_without_package
     from system.signals import Interruption, die_quietly_of_a_closed_pipe
+    from system.text import quote_for_error
 
     define_flags()
 except ModuleNotFoundError as error:  # as happens without .venv
@@ -231,7 +232,7 @@ def reject_wrong_label_flag(config: Config, label_names: tuple[str, ...] | None)
 
 
 def perform_sample_action(given: dict, _) -> dict:
-    config = find_run(given)
+    config = find_run(given, label=FLAGS.label)
     check_folder_writable(config.sample_path, "add --sample_dir=FOLDER")
     devices.quietly_import_tensorflow()
     from sample import sample
@@ -241,7 +242,7 @@ def perform_sample_action(given: dict, _) -> dict:
 
 
 def perform_visualize_action(given: dict, _) -> dict:
-    config = find_run(given)
+    config = find_run(given, label=FLAGS.label)
     check_folder_writable(config.sample_path, "add --sample_dir=FOLDER")
     devices.quietly_import_tensorflow()
     from visualize import visualize
@@ -304,7 +305,7 @@ def choose_export_formats(wanted: set[str]) -> list[str]:
     if FLAGS.open and "page" not in names and "report" not in wanted:
         raise ValueError(
             f"--open opens what --export=page or --report writes. Received: --export={FLAGS.export}"
-            f". Write --export={FLAGS.export},page, add --report, or drop --open."
+            f". Write --export={quote_for_error(f'{FLAGS.export},page')}, add --report, or drop --open."
         )
     return names
 

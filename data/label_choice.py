@@ -61,6 +61,15 @@ def encode_dataset_labels_by_name(
     return np.resize(y, (count, config.y_dim))
 
 
+def has_dataset_label(config: Config, label: str) -> bool:
+    """Whether the run knows every name in --label."""
+    try:
+        _find_label_indices(config, label)
+    except ValueError:
+        return False
+    return True
+
+
 def spell_label_names(config: Config, label: str) -> str:
     """A --label with every name spelled as the run spells it."""
     return _join_label_names(config, _find_label_indices(config, label))

@@ -272,8 +272,13 @@ def _print_scores(config: Config, checkpoint: str, scores: list[Score], sets: Im
             f"No metric could be measured on {count:,} images, for the reasons above. Add images "
             "or fix what they name."
         )
+    of_pairs = ""
+    if any(score.metric == "duplicates" for score in scores):
+        compared = min(count, MOST_FAKES)
+        of_pairs = f"duplicates counts the pairs of near-duplicates among {compared:,} images.\n"
     print_result(
         f"{config.run_dir}, {checkpoint}: {count:,} fakes against {count:,} {reals}; the "
-        f"floor is the score of {count:,} {sets.name_others()}.\n{format_score_table(scores)}\n"
+        f"floor is the score of {count:,} {sets.name_others()}.\n"
+        f"{format_score_table(scores)}\n{of_pairs}"
         f"the scores are in {config.run_dir / 'evaluate' / 'scores.json'}"
     )

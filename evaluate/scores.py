@@ -72,7 +72,7 @@ def _read_stored_scores(path: Path) -> list[dict]:
 
 
 def format_score_table(scores: list[Score]) -> str:
-    """The scores as a table; numbers have four digits."""
+    """The scores as a table; numbers have four digits, but counts have all of theirs."""
     rows = [HEADER, *(_format_score(score) for score in scores)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
@@ -83,4 +83,9 @@ def format_score_table(scores: list[Score]) -> str:
 def _format_score(score: Score) -> tuple[str, ...]:
     numbers = (score.value, score.floor, score.ratio, score.spread)
     better = "higher" if score.metric in HIGHER_IS_BETTER else "lower"
-    return (score.metric, *("" if n is None else f"{n:.4g}" for n in numbers), better)
+    return (score.metric, *("" if n is None else _format_number(n) for n in numbers), better)
+
+
+def _format_number(number: float) -> str:
+    """Such as 0.01234, 5.678 and 10,951: no power of ten for a large number."""
+    return f"{number:,.0f}" if 1e4 <= abs(number) < 1e15 else f"{number:.4g}"

@@ -40,7 +40,7 @@ def explore(
         print_result(format_experiments())
         return
     names = choose_experiments(text, vars(choices), shared)
-    run = find_run_of_experiments(names, given)
+    run = find_run_of_experiments(names, given, choices.label)
     if run:
         check_choices_fit_run(choices, run)
     if is_all_chosen(text) and (others := list_experiments_left_out(names)):
@@ -69,9 +69,11 @@ def check_choices_fit_run(choices: Choices, run: Config) -> None:
         read_given_images(choices.image, run)
 
 
-def find_run_of_experiments(names: list[str], given: dict) -> Config | None:
+def find_run_of_experiments(
+    names: list[str], given: dict, label: str | None = None
+) -> Config | None:
     """The run that they are made on; None if they need none, and the settings name none."""
     uses_dataset = any(EXPERIMENTS[name].uses_dataset for name in names)
     if any(EXPERIMENTS[name].uses_run for name in names):
-        return find_run(given, uses_dataset=uses_dataset)
+        return find_run(given, uses_dataset=uses_dataset, label=label)
     return find_run_unless_dataset_is_enough(given) if uses_dataset else None

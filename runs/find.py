@@ -19,6 +19,7 @@ from config.settings import (
     is_same_dataset_setting,
 )
 from config.stored import change_settings, is_run_folder, set_other_lengths_back
+from data.label_choice import has_dataset_label
 from runs.not_found import (
     dataset_may_be_of_run,
     explain_missing_run,
@@ -161,24 +162,28 @@ def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
     return found
 
 
-def find_run(given: dict, *, uses_dataset: bool = False) -> Config:
+def find_run(given: dict, *, uses_dataset: bool = False, label: str | None = None) -> Config:
     """The trained run that `given` (name -> value) means: by its name, else the only one that fits.
 
     uses_dataset: whether the command reads images; if not, the log says that another --dataset is
-    ignored. Raises ValueError, which names the existing runs, when none or several fit.
+    ignored. label: the --label to draw, which may tell runs apart. Raises ValueError, which names
+    the existing runs, when none or several fit.
     """
     given = point_settings_to_run_folder(given)
     wanted = Config(**apply_preset(given))
     is_named = bool(given.get("out_name") or "dataset" in given)
     place = given.get("checkpoint_dir")
     found = read_run(wanted.run_dir, place) if is_named else None
-    if (
+    if of_label := _find_only_run_with_label(found, wanted, given, label):
+        found = of_label
+    elif (
         found is None
         or _is_less_exact_than_others(found, wanted, given)
         or _fits_worse_than_others(found, wanted, given)
     ):
         found = _find_only_fitting_run(wanted, given)
-    _mention_other_runs_that_fit(found, wanted, given)
+    if not of_label:
+        _mention_other_runs_that_fit(found, wanted, given)
     if mistake := suggest_label_flag_for_run(found, given):
         raise ValueError(mistake)
     _check_run_has_networks_of_preset(given, wanted, found)
@@ -379,6 +384,30 @@ def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
         for folder in filter(is_run_folder, sorted(wanted.run_dir.parent.glob("*/"))):
             read_run(folder)
     raise ValueError(explain_missing_run(wanted, given, runs))
+
+
+def _find_only_run_with_label(
+    run: Config | None, wanted: Config, given: dict, label: str | None
+) -> Config | None:
+    """The only run beside `wanted` that fits and has the --label, if `run` has not, with a line.
+
+    None if the user named the run, or no run has the label. Raises ValueError if several have it.
+    """
+    if label is None or given.get("out_name") or (run and has_dataset_label(run, label)):
+        return None
+    runs = read_all_runs(wanted.run_dir.parent)
+    fits = _list_runs_that_fit_with_preset(runs, wanted, given)
+    have = [one for one in fits if has_dataset_label(one, label)]
+    if not have or (run is None and len(have) == len(fits)):
+        return None  # the label decides nothing
+    names = [one.name for one in have]
+    if len(have) > 1:
+        raise ValueError(
+            f"{len(have)} runs in {wanted.run_dir.parent} have the label {shorten_for_error(label)}"
+            f": {join_names_for_error(names)}. Add --out_name=NAME."
+        )
+    logging.info("%s is used, as it has the label %s.", have[0].run_dir, shorten_for_error(label))
+    return have[0]
 
 
 def _find_run_named_after_images(run: Config, wanted: Config, given: dict) -> Config | None:

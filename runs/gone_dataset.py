@@ -5,11 +5,11 @@ import shlex
 from pathlib import Path
 
 from config.catalog import NAMED_SETS
-from config.settings import FROM_ARRAY, IMPORTED, Config
+from config.settings import FROM_ARRAY, IMPORTED, Config, is_same_dataset_setting
 from data.find import MissingDatasetError, NoImagesError
 from data.labels import LabelsError
 from runs.not_found import has_gone_place, has_other_place
-from runs.read import read_run
+from runs.read import read_all_runs, read_run
 from system.text import quote_for_error
 
 
@@ -24,9 +24,11 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool, are_labels_typed: 
         yield
     except (MissingDatasetError, NoImagesError) as error:
         run = read_run(config.run_dir, config.checkpoint_dir)
+        is_missing = isinstance(error, MissingDatasetError)
+        if run is None and is_missing and (hint := _mention_runs_with_that_dataset(config)):
+            raise type(error)(f"{str(error).rstrip()} {hint}") from error
         if run is None or run.dataset != config.dataset:
             raise
-        is_missing = isinstance(error, MissingDatasetError)
         if is_missing and run.dataset in NAMED_SETS and has_gone_place(run):
             name = Path(run.dataset_place).name
             raise type(error)(
@@ -59,6 +61,29 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool, are_labels_typed: 
             f"Received: {config.dataset}, without such labels. For these images, start another run "
             f"with --out_name=NAME{also}."
         ) from error
+
+
+def _mention_runs_with_that_dataset(config: Config) -> str:
+    """Where a run beside `config`, a new run, has or had the dataset of that name; "" if none.
+
+    For a dataset that is not in data_dir. A run whose images are still there comes first.
+    """
+    runs = [
+        run
+        for run in read_all_runs(config.run_dir.parent).values()
+        if is_same_dataset_setting(run.dataset, config.dataset)
+        and Path(run.dataset_place).is_absolute()
+    ]
+    for run in sorted(runs, key=has_gone_place):
+        if has_gone_place(run):
+            return (
+                f"{run.run_dir} had its images in {run.dataset_place}, which is gone. If they have "
+                "moved, add --data_dir=FOLDER."
+            )
+        place = Path(run.data_dir).expanduser().resolve()
+        if place in Path(run.dataset_place).parents:
+            return f"{run.run_dir} has its images there: --data_dir={quote_for_error(str(place))}."
+    return ""
 
 
 def _is_empty_folder(path: Path) -> bool:

@@ -12,7 +12,7 @@ from config.presets import PRESETS, apply_preset
 from config.settings import DATA, FROM_ARRAY, LENGTHS, SETTINGS, Config
 from data.split import Split
 from runs.checkpoint_files import list_checkpoints
-from runs.commands import find_typed_program, spell_command, spell_command_for_run
+from runs.commands import find_typed_program, spell_command, spell_command_for_run, spell_flag
 from runs.history import ORIGIN_FILE, list_grids_of_run
 from runs.progress import (
     STEP_SIZE_SETTINGS,
@@ -89,16 +89,16 @@ def announce_planned_steps(
 
     before: the steps planned until now; epochs: how many `total` steps make.
     """
-    minutes = format_duration_in_words(60 * config.minutes)
+    minutes = spell_flag("minutes", config.minutes)
     if total == step:
         logging.info("%s: time is up, ending at step %s.", minutes, f"{step:,}")
         return
     plan = f"{total:,} steps at {images_per_second:,.0f} images/s, "
     plan += f"about {_format_epochs(epochs)} epochs"
     if is_total_known(before):
-        logging.info("%s: now %s (before: %s).", minutes, plan, f"{before:,}")
+        logging.info("%s now gives %s (before: %s).", minutes, plan, f"{before:,}")
         return
-    logging.info("%s: %s.", minutes, plan)
+    logging.info("%s gives %s.", minutes, plan)
     _warn_of_few_training_steps(config, total)
 
 

@@ -193,6 +193,14 @@ def test_a_full_disk_keeps_and_shows_what_was_scored(trained, pixels, capsys):
     assert "duplicates" in capsys.readouterr().out  # which could not be saved
 
 
+def test_duplicates_are_said_to_be_pairs(trained, pixels, capsys):
+    evaluate(trained(), pixels[:40], ["duplicates"], samples=20)
+    line = "\nduplicates counts the pairs of near-duplicates among 20 images.\n"
+    assert line in capsys.readouterr().out
+    evaluate(trained(), pixels[:40], ["nn"], samples=20)
+    assert line not in capsys.readouterr().out
+
+
 @pytest.fixture
 def graph(tmp_path):
     return str(SmallInception().write(tmp_path / "graph.pb"))

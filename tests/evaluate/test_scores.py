@@ -18,6 +18,7 @@ FACTS = {
     "seconds": 0.5,
 }
 SWD = Score(metric="swd", value=12.3456, floor=2.0, ratio=6.1728, spread=None, **FACTS)
+PAIRS = Score(metric="duplicates", value=10951.0, floor=3.0, ratio=3650.3, spread=None, **FACTS)
 COVERAGE = Score(metric="coverage", value=0.5, floor=0.0, ratio=None, spread=0.01, **FACTS)
 
 
@@ -68,3 +69,9 @@ def test_the_table_says_which_way_is_better():
         "swd       12.35      2  6.173           lower",
         "coverage    0.5      0           0.01  higher",
     ]
+
+
+def test_a_large_count_is_written_in_full():
+    assert format_score_table([PAIRS]).splitlines()[1] == (
+        "duplicates  10,951      3   3650           lower"
+    )

@@ -315,6 +315,25 @@ def test_a_label_in_the_wrong_flag_is_told(trained):
         find_run({"out_dir": run.out_dir, "labels": "eight", "out_name": "mine"})
 
 
+def test_a_label_tells_which_run_is_meant(known, messages):
+    """Also where another run has the name that the dataset gives."""
+    plain = known(dataset="shapes")
+    given = {"out_dir": plain.out_dir, "dataset": "shapes", "output_height": 16}
+    given |= {"stem_width": plain.stem_width}
+    assert find_run(given, label="smiling") == plain  # which says that it has no labels
+    faces = known(dataset="shapes", out_name="faces", labels="Smiling", label_names=("Smiling",))
+    messages.clear()
+    assert find_run(given, label="smiling") == faces
+    assert find_run({"out_dir": plain.out_dir}, label="none") == faces
+    assert messages[0] == f"{faces.run_dir} is used, as it has the label smiling."
+    assert find_run(given | {"out_name": plain.name}, label="smiling") == plain
+    assert find_run(given, label="Bald") == find_run(given) == plain
+    known(dataset="shapes", out_name="more", labels="Smiling", label_names=("Smiling",))
+    line = r"^2 runs in .* have the label smiling: faces, more\. Add --out_name=NAME\.$"
+    with pytest.raises(ValueError, match=line):
+        find_run(given, label="smiling")
+
+
 def test_a_label_of_two_words_is_suggested_for_the_shell(trained):
     run = trained(labels="folder", label_names=("big cat", "dog"), out_name="mine")
     with pytest.raises(ValueError, match=r"To draw that label: --label='big cat'\.$"):

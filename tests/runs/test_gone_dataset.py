@@ -61,6 +61,23 @@ def test_the_folder_of_a_named_set_may_have_moved(run_on, tmp_path, capsys):
     assert not refused(capsys, run, "--train").startswith(told)
 
 
+def test_a_new_run_on_a_named_set_is_told_where_another_run_has_it(run_on, tmp_path, capsys):
+    place = tmp_path / "my data" / "mnist"
+    run = run_on("mnist", place, data_dir=str(tmp_path / "my data"))
+    flags = "--train", "--dataset=mnist", f"--data_dir={tmp_path}/none", "--out_name=new"
+    given = (f"--out_dir={run.parent}", *flags)
+    for is_there, told in (
+        (False, f"{run} had its images in {place}, which is gone. If they have moved, add --data_"),
+        (True, f"{run} has its images there: --data_dir='{tmp_path}/my data'."),
+    ):
+        if is_there:
+            place.mkdir(parents=True)
+        assert run_here(*given, tiny=()) == 1
+        said = capsys.readouterr().err
+        assert is_one_line(said) and said.startswith("error: There is no mnist in ")
+        assert told in said
+
+
 def test_a_folder_of_other_files_is_told_as_ever(run_on, tmp_path, capsys):
     (tmp_path / "faces").mkdir()
     (tmp_path / "faces" / "a.heic").touch()

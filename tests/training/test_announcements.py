@@ -142,9 +142,9 @@ def test_it_says_how_many_steps_fit_and_when_that_changes(tiny, messages):
     announce_planned_steps(config, 900, 9300, before=14300, images_per_second=500, epochs=14.9)
     announce_planned_steps(config, 9200, 9200, before=9300, images_per_second=500, epochs=14.7)
     assert messages == [
-        "20 minutes: 14,300 steps at 765 images/s, about 22.9 epochs.",
-        "20 minutes: now 9,300 steps at 500 images/s, about 14.9 epochs (before: 14,300).",
-        "20 minutes: time is up, ending at step 9,200.",
+        "--minutes=20 gives 14,300 steps at 765 images/s, about 22.9 epochs.",
+        "--minutes=20 now gives 9,300 steps at 500 images/s, about 14.9 epochs (before: 14,300).",
+        "--minutes=20: time is up, ending at step 9,200.",
     ]
 
 
