@@ -303,9 +303,10 @@ def choose_export_formats(wanted: set[str]) -> list[str]:
     names = choose_formats(FLAGS.export)
     check_formats_can_be_written(names, has_dtype=FLAGS.export_dtype is not None)
     if FLAGS.open and "page" not in names and "report" not in wanted:
+        both = quote_for_error(f"{FLAGS.export},page")
         raise ValueError(
             f"--open opens what --export=page or --report writes. Received: --export={FLAGS.export}"
-            f". Write --export={quote_for_error(f'{FLAGS.export},page')}, add --report, or drop --open."
+            f". Write --export={both}, add --report, or drop --open."
         )
     return names
 

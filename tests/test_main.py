@@ -389,5 +389,5 @@ def test_only_a_page_can_be_opened(call):
         "error: --open opens what --export=page or --report writes. Received: --export=onnx. "
         "Write --export=onnx,page, add --report, or drop --open.\n"
     )
-    code, _, said = call("--out_name=x", "--export=onnx, tflite", "--open")
-    assert "Write --export='onnx, tflite,page', add" in said
+    code, _, said = call("--out_name=x", "--export=onnx, saved_model", "--open")
+    assert "Write --export='onnx, saved_model,page', add" in said
