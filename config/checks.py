@@ -160,6 +160,8 @@ def check_setting_names(settings: dict, source: str, known: list[str]) -> None:
         if name not in known:
             meant = find_meant_flag(name, known)
             hint = f"Did you mean {meant}?" if meant else "python main.py --help lists them."
+            if name == "preset":
+                hint = "Write Config(**apply_preset({...})), with config.presets.apply_preset."
             raise ValueError(
                 f"{source} must only hold settings of this program. "
                 f"Received: {shorten_for_error(name)}. {hint}"

@@ -618,6 +618,11 @@ class Config:
         False, RUN, "with every grid, also show images from that step's training z in TensorBoard"
     )
 
+    def __new__(cls, *_, **settings):
+        """Raises ValueError for an unknown setting, and says which one was probably meant."""
+        checks.check_setting_names(settings, "Config", [*cls.__dataclass_fields__])
+        return super().__new__(cls)
+
     def __post_init__(self):
         with checks.note_settings_for_python(SETTINGS):
             self._check_and_canonicalize()

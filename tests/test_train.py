@@ -227,7 +227,7 @@ def test_a_run_by_minutes_plans_its_steps_and_ends_as_any_other(
     config = train(tiny(minutes=0.1), images)
     assert (state(config)[0], config.planned_steps) == (13, 13)
     assert read_run(config.run_dir) == config
-    assert "6 seconds: 13 steps at 16 images/s, about 5.2 epochs." in messages
+    assert "--minutes=0.1 gives 13 steps at 16 images/s, about 5.2 epochs." in messages
     assert "Only 13 steps: shapes appear at about step 400. Try --minutes=16." in messages
     names = {path.name for path in config.sample_path.iterdir()}
     assert {"train_00000013.png", "training.gif"} < names

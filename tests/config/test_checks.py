@@ -231,6 +231,13 @@ def test_a_name_that_is_none_is_told_with_the_one_that_was_meant():
         check_setting_names([], "x.json", ["epoch"])
 
 
+def test_an_unknown_setting_from_python_is_named():
+    with pytest.raises(ValueError, match=r"^Config must .* epochs\. Did you mean epoch\?"):
+        Config(epochs=3)
+    with pytest.raises(ValueError, match=r"Received: preset\. Write Config\(\*\*apply_preset\("):
+        Config(preset="modern")
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
