@@ -13,7 +13,7 @@ from config.settings import FROM_ARRAY, IMPORTED, Config
 from config.stored import write_config
 from data.identity import fingerprint_pixels
 from runs.commands import spell_flag
-from runs.find import find_runs_to_continue, has_default_name
+from runs.find import find_runs_to_continue, has_default_name, is_of_same_size
 from runs.not_found import dataset_may_be_of_run
 from runs.progress import read_run_settings_before_flags
 from runs.read import read_all_runs, read_run, read_run_settings
@@ -107,7 +107,7 @@ def find_run_of_same_images(
             _mention_runs_with_other_labels(others, config)
     elif not runs and not is_named and place:  # renamed earlier, and changed since then
         there = [run for run in all_runs if run.dataset_place == place]
-        there = [run for run in there if has_default_name(run) and _is_of_same_size(run, config)]
+        there = [run for run in there if has_default_name(run) and is_of_same_size(run, config)]
         runs = there if len(there) == 1 else []
     if is_named:
         runs = [run for run in runs if _was_called(run, config.name)]
@@ -146,7 +146,7 @@ def _mention_runs_of_another_size(config: Config, given: dict) -> None:
     if sizes & {*given} or given.get("config"):
         return
     for run in read_all_runs(config.run_dir.parent).values():
-        if not _is_of_same_size(run, config) and dataset_may_be_of_run(run, config.dataset):
+        if not is_of_same_size(run, config) and dataset_may_be_of_run(run, config.dataset):
             text = "%s is a new run, at %sx%s; to continue %s, at %sx%s, add --out_name=%s."
             both = config.run_dir, config.width, config.height, run.run_dir, run.width, run.height
             logging.info(text, *both, shlex.quote(run.name))
@@ -185,13 +185,9 @@ def _list_runs_whose_images_are_gone(config: Config, given: dict) -> list[Config
         run
         for run in find_runs_to_continue(config, given)
         if has_default_name(run)
-        and _is_of_same_size(run, config)
+        and is_of_same_size(run, config)
         and not (run.dataset_place and Path(run.dataset_place).exists())
     ]
-
-
-def _is_of_same_size(run: Config, config: Config) -> bool:
-    return (run.height, run.width) == (config.height, config.width)
 
 
 def _has_same_crop(run: Config, config: Config) -> bool:

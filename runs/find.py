@@ -344,6 +344,11 @@ def has_default_name(run: Config) -> bool:
     return run.name == dataclasses.replace(run, dataset=first, out_name="").name
 
 
+def is_of_same_size(run: Config, config: Config) -> bool:
+    """Whether both draw images of the same height and width."""
+    return (run.height, run.width) == (config.height, config.width)
+
+
 def _mention_other_runs_that_fit(run: Config, wanted: Config, given: dict) -> None:
     """Says which others the user may have meant, if `run` is taken for what --dataset gives."""
     if given.get("out_name"):
@@ -417,8 +422,7 @@ def _find_run_named_after_images(run: Config, wanted: Config, given: dict) -> Co
     `runs.dataset.find_run_of_same_images`.
     """
     is_exact = "dataset" in given and is_place_of_run(run, wanted.dataset)
-    is_of_same_size = (run.height, run.width) == (wanted.height, wanted.width)
-    if not is_exact or not is_of_same_size or has_default_name(run):
+    if not is_exact or not is_of_same_size(run, wanted) or has_default_name(run):
         return None
     if read_run_settings(wanted.run_dir):  # training would take it, whatever its images
         return None
