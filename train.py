@@ -110,8 +110,9 @@ def train(
     call resumes from the last checkpoint.
 
     Ctrl-C, SIGTERM and SIGHUP end training early: it saves everything and returns None, as it does
-    after a collapse with `config.on_collapse` "stop", and in all workers but the first. Outside the
-    main thread, signals are left alone. If logging is not set up, as in notebooks, it shows its own
+    after a collapse with `config.on_collapse` "stop", and in all workers but the first. If that
+    takes long, a line says so, and another signal raises KeyboardInterrupt. Outside the main
+    thread, signals are left alone. If logging is not set up, as in notebooks, it shows its own
     log lines. It locks the run: only one thread at a time may train it.
 
     When losses or weights become NaN or infinite, it goes back to the newest checkpoint with half

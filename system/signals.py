@@ -1,18 +1,23 @@
-"""Ctrl-C, SIGTERM, a closed terminal: the first asks for a clean stop, the second ends at once."""
+"""Ctrl-C, SIGTERM, a closed terminal: the first asks for a clean stop. Once a line has said that it
+takes a moment, another ends at once.
+"""
 
+import _thread
 import contextlib
 import os
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 SLOW_STOP_SECONDS = 1.0  # after the first signal, before a line says that it was received
-PATIENCE = b"\nstopping and saving, which takes a moment; another Ctrl-C ends at once.\n"
+PATIENCE = "\nstopping and saving, which takes a moment; another Ctrl-C ends at once.\n"
 FAREWELL = b"\nended at once; the same command resumes from the last checkpoint, if there is one.\n"
+FAREWELL_FROM_PYTHON = "ended at once; the next call resumes from the last checkpoint, if any"
 
 
 class Interruption:
@@ -38,11 +43,13 @@ class Interruption:
 
 @contextlib.contextmanager
 def catch_stop_signals():
-    """Yields an event that the first stop signal sets; the second one ends the process at once.
+    """Yields an event that the first stop signal sets. A line follows if the stop takes long, or at
+    a second signal; after it, another signal ends at once.
 
-    This works even while TensorFlow computes, when Python's own handlers have to wait. Files on
-    disk stay whole, as after a kill. Signals reach only the main thread: in other threads, nothing
-    sets the event.
+    This works even while TensorFlow computes, when Python's own handlers have to wait. In main.py,
+    which has installed an `Interruption`, the process ends. Any other process belongs to the
+    caller: as soon as TensorFlow returns, KeyboardInterrupt is raised. Files on disk stay whole, as
+    after a kill. Signals reach only the main thread: in other threads, nothing sets the event.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -56,11 +63,24 @@ def catch_stop_signals():
 @contextlib.contextmanager
 def _handle_stop_signals_with_event(stop: threading.Event):
     """Handles the stop signals within the block, then restores the earlier handlers."""
+    ends = threading.Event()  # whether the next call of the handler raises KeyboardInterrupt
+    owner = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+
+    def handle(*_) -> None:
+        stop.set()  # the thread does so, too, but maybe a step later
+        if ends.is_set():
+            ends.clear()
+            raise KeyboardInterrupt(FAREWELL_FROM_PYTHON)
+
+    def interrupt_caller(_) -> None:
+        ends.set()
+        _thread.interrupt_main()  # calls the handler, which may have been called too early
+
     with _put_handlers_back() as numbers:
-        wakeup_socket = _start_signal_thread(stop, set(numbers))
+        end = _end_process if isinstance(owner, Interruption) else interrupt_caller
+        wakeup_socket = _start_signal_thread(stop, set(numbers), end)
         for number in numbers:
-            # Python's handler sets the event, too: the thread may set it a step later.
-            signal.signal(number, lambda *_: stop.set())
+            signal.signal(number, handle)
         wakeup = signal.set_wakeup_fd(wakeup_socket.fileno(), warn_on_full_buffer=False)
         try:
             yield
@@ -80,12 +100,17 @@ def _put_handlers_back():
             signal.signal(number, handler)
 
 
-def _start_signal_thread(stop: threading.Event, numbers: set[int]) -> socket.socket:
-    """Starts a thread that sets `stop`; returns the socket to which the signal numbers go."""
+def _start_signal_thread(
+    stop: threading.Event, numbers: set[int], end: Callable[[int], None]
+) -> socket.socket:
+    """Starts a thread that sets `stop`; returns the socket to which the signal numbers go.
+
+    end: called with the number of a signal that comes after the line PATIENCE.
+    """
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     thread = threading.Thread(
-        target=_watch_stop_signals, args=(ours, stop, numbers), name="signals", daemon=True
+        target=_watch_stop_signals, args=(ours, stop, numbers, end), name="signals", daemon=True
     )
     thread.start()
     return theirs
@@ -122,28 +147,44 @@ def die_quietly_of_a_closed_pipe() -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
-def _watch_stop_signals(received: socket.socket, stop: threading.Event, numbers: set[int]) -> None:
+def _watch_stop_signals(
+    received: socket.socket, stop: threading.Event, numbers: set[int], end: Callable[[int], None]
+) -> None:
     """Runs in a thread, which receives the numbers of the signals from the socket as they come."""
-    count = 0
+    is_asked = is_told = has_ended = False
     with received:
         while True:
             try:
                 arrived = received.recv(1)
             except TimeoutError:  # still stopping: an evaluation or a slow step has to end
-                received.settimeout(None)
-                os.write(sys.__stderr__.fileno(), PATIENCE)
-                continue
-            if not arrived:
+                arrived = None
+            if arrived == b"":
                 return
-            if arrived[0] not in numbers:
-                continue
+            if has_ended or (arrived and arrived[0] not in numbers):
+                continue  # interrupt_main() is heard here, too
+            if is_told:
+                has_ended = True
+                end(arrived[0])
+            elif is_asked:  # an impatient second Ctrl-C ends nothing that no line has told
+                is_told = True
+                received.settimeout(None)
+                _tell_patience()
+            else:
+                is_asked = True
+                stop.set()
+                received.settimeout(SLOW_STOP_SECONDS)
 
-            count += 1
-            if count == 2:
-                os.write(sys.__stderr__.fileno(), FAREWELL)
-                os._exit(128 + arrived[0])
-            stop.set()
-            received.settimeout(SLOW_STOP_SECONDS)
+
+def _tell_patience() -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody may be listening
+        sys.stderr.write(PATIENCE)
+        sys.stderr.flush()
+
+
+def _end_process(number: int) -> None:
+    with contextlib.suppress(OSError):
+        os.write(sys.__stderr__.fileno(), FAREWELL)
+    os._exit(128 + number)
 
 
 def _list_handled_signals() -> list[int]:

@@ -1,5 +1,5 @@
-"""Ctrl-C, SIGTERM and a closed terminal: once saves and exits with 0, twice exits immediately; both
-lose nothing.
+"""Ctrl-C, SIGTERM and a closed terminal: one saves and exits with 0; one more, after the line that
+says so, exits immediately. Files stay whole.
 """
 
 import signal
@@ -60,19 +60,31 @@ def test_once_before_the_first_step_ends_with_one_line(text, tmp_path):
     assert run(*flags(tmp_path, "--steps=2"))[0] in (0, 1)
 
 
-def test_twice_exits_at_once_also_while_tensorflow_computes(tmp_path):
+def test_one_more_after_the_line_exits_at_once_also_while_tensorflow_computes(tmp_path):
     big = ("--output_height=64", "--stem_width=512", "--batch_size=128", "--dataset=digits")
     process = heard(*flags(tmp_path, "--steps=1000", *big))
     wait_for(process, "step 1 of")
     time.sleep(1)  # in the middle of a step, which takes seconds
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
+    wait_for(process, "another Ctrl-C ends at once")
     process.send_signal(signal.SIGTERM)
     sent = time.monotonic()
     said = process.communicate(timeout=60)[1]
     assert time.monotonic() - sent < 1.5
     assert process.returncode == 128 + signal.SIGTERM
     assert "ended at once" in said
+
+
+def test_an_impatient_second_one_loses_no_step(tmp_path):
+    process = heard(*flags(tmp_path, "--steps=100000", "--ckpt_freq=100000"))
+    wait_for(process, "step 20 of")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert "Traceback" not in said
+    code, said = run(*flags(tmp_path, "--steps=1"))
+    assert (code, "run is complete: " in said) == (0, True), said  # it was not begun anew
 
 
 def test_twice_while_it_saves_leaves_the_last_state(tmp_path):

@@ -1,4 +1,4 @@
-"""The first signal asks the program to stop, the second ends it immediately.
+"""The first signal asks the program to stop; once a line has said so, another ends it immediately.
 
 tests/faults/test_interruptions.py sends them to the program itself.
 """
@@ -14,6 +14,8 @@ import pytest
 from common import ROOT
 
 from system.signals import (
+    FAREWELL_FROM_PYTHON,
+    PATIENCE,
     SLOW_STOP_SECONDS,
     STOP_SIGNALS,
     Interruption,
@@ -22,15 +24,21 @@ from system.signals import (
 )
 
 BUSY = """
-import hashlib, time
-from system.signals import catch_stop_signals
+import hashlib, sys, time
+from system.signals import Interruption, catch_stop_signals
+if sys.argv[1] == "main":
+    Interruption().install()
 with catch_stop_signals() as stop:
     print("ready", flush=True)
     while not stop.is_set():
         time.sleep(0.01)
-    print("asked", flush=True)
-    # In C and without the interpreter's lock, as TensorFlow: Python's handlers wait for its end.
-    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+    try:
+        print("asked", flush=True)
+        # In C and without the interpreter's lock, as TensorFlow: Python's handlers wait for it.
+        while True:
+            hashlib.pbkdf2_hmac("sha256", b"", b"", int(sys.argv[2]))
+    finally:
+        print("cleaned up", flush=True)
 """
 
 
@@ -71,27 +79,66 @@ def test_a_hangup_that_nohup_ignores_stays_ignored(handlers):
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
-def test_the_second_signal_ends_the_process_even_while_it_computes():
-    process = subprocess.Popen(
-        [sys.executable, "-c", BUSY],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGTERM)
-    assert process.stdout.readline() == "asked\n"
+@pytest.fixture
+def busy():
+    """A factory of a process that has been asked to stop and still computes."""
+    processes = []
+
+    def make(caller: str, rounds: int) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-c", BUSY, caller, str(rounds)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        processes.append(process)
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "asked\n"
+        return process
+
+    yield make
+    for process in processes:
+        process.kill()
+
+
+def read_line(process: subprocess.Popen) -> str:
+    """The next line of its stderr that is not empty."""
+    return next(line.strip() for line in process.stderr if line.strip())
+
+
+def test_a_signal_after_the_line_ends_the_process_even_while_it_computes(busy):
+    process = busy("main", 10**9)
     time.sleep(SLOW_STOP_SECONDS + 0.5)
     process.send_signal(signal.SIGTERM)
-    try:
-        _, said = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    assert process.returncode == 128 + signal.SIGTERM
+    told, said = process.communicate(timeout=30)
+    assert (process.returncode, told) == (128 + signal.SIGTERM, "")
     patience, farewell = said.strip().split("\n\n")
-    assert patience == "stopping and saving, which takes a moment; another Ctrl-C ends at once."
+    assert f"\n{patience}\n" == PATIENCE
     assert "ended at once" in farewell
+
+
+def test_an_impatient_second_signal_only_brings_the_line(busy):
+    process = busy("main", 10**9)
+    process.send_signal(signal.SIGTERM)
+    assert read_line(process) in PATIENCE
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert "ended at once" in process.communicate(timeout=30)[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_callers_process_gets_an_exception_instead(number, busy):
+    """Its own clean-up runs; a notebook's kernel lives on."""
+    process = busy("a script", 10**5)
+    process.send_signal(number)
+    assert read_line(process) in PATIENCE
+    process.send_signal(number)
+    told, said = process.communicate(timeout=30)
+    assert told == "cleaned up\n", said
+    assert said.strip().endswith(f"KeyboardInterrupt: {FAREWELL_FROM_PYTHON}")
 
 
 def test_an_interruption_is_an_exception_once_and_then_deadly(handlers):
