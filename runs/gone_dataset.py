@@ -48,13 +48,15 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool, are_labels_typed: 
         raise ValueError(_describe_gone_dataset(config, is_missing=is_missing)) from error
     except LabelsError as error:
         run = read_run(config.run_dir, config.checkpoint_dir)
-        if run is not None and run.dataset == FROM_ARRAY:
+        if run is None or run.labels != config.labels:  # an experiment asks for labels of its own
+            raise
+        if run.dataset == FROM_ARRAY:
             raise ValueError(
                 f"{run.run_dir} was trained from Python, with labels. Received: {config.dataset}, "
                 "without them. Continue from Python, or give images and labels in one .npz."
             ) from error
         also = ", and drop --labels" if are_labels_typed else ""
-        if run is not None and run.dataset == IMPORTED:
+        if run.dataset == IMPORTED:
             images = "images and labels in one .npz"
             raise ValueError(
                 f"{run.run_dir} was imported with --labels={run.labels}. Received: "
@@ -62,7 +64,7 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool, are_labels_typed: 
                 f"{images if run.labels == 'own' else 'images with such labels'}, or start another "
                 f"run with --out_name=NAME{also}."
             ) from error
-        if run is None or not has_other_place(run, config.dataset):
+        if not has_other_place(run, config.dataset):
             raise
         raise ValueError(
             f"{run.run_dir} was trained on {run.dataset_place} with --labels={run.labels}. "

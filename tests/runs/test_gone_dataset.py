@@ -38,7 +38,7 @@ def test_images_that_are_gone_may_have_moved(run_on, tmp_path, capsys):
         f"{run}/config.json names {faces}, where there are no longer any images. "
         "If they have moved, add --dataset=NEWPLACE."
     )
-    for action in ("--train", "--dry_run", "--evaluate=swd"):
+    for action in ("--train", "--dry_run", "--evaluate=swd", "--explore=dedup"):
         assert refused(capsys, run, action) == line
     assert refused(capsys, run, "--train", f"--config={run}/config.json") == line
     faces.mkdir()  # like a disk that is not mounted
@@ -52,7 +52,8 @@ def test_the_folder_of_a_named_set_may_have_moved(run_on, tmp_path, capsys):
         f"{run} was trained on {place}, which is gone. If mnist is in another folder now, add "
         f"--data_dir=FOLDER; if it has another name, --dataset=NEWPLACE --out_name={run.name}."
     )
-    for flags in (["--train"], ["--train", "--dataset=mnist"], ["--evaluate=swd"]):
+    typed = ["--train", "--dataset=mnist"]
+    for flags in (["--train"], typed, ["--evaluate=swd"], ["--explore=dedup"]):
         assert refused(capsys, run, *flags, f"--data_dir={tmp_path / 'data'}") == told
     place.parent.mkdir()
     place.mkdir()  # it is there, and holds no images
@@ -102,6 +103,9 @@ def test_what_was_typed_is_answered_as_it_was_typed(run_on, tmp_path, capsys):
     assert (
         typed == f"There is no folder or zip {tmp_path}/face. Nothing in {tmp_path} is called face."
     )
+    again = refused(capsys, run, "--explore=dedup", f"--dataset={tmp_path}/faces")
+    assert again.startswith(f"There is no folder or zip {tmp_path}/faces.")
+    assert again.endswith("give their new place as --dataset to continue that run.")
 
 
 def test_a_named_set_is_fetched_as_ever(run_on, tmp_path, capsys):
