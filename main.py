@@ -335,7 +335,8 @@ def perform_explore_action(given: dict, wanted: set[str]) -> dict:
 
     choices = Choices(**{name: FLAGS[name].value for name in EXPLORE_CHOICES})
     shared = ["label"] if wanted & {"sample", "visualize"} else []
-    explore(given, FLAGS.explore, choices, checkpoint=FLAGS.checkpoint, shared=shared)
+    options = {"checkpoint": FLAGS.checkpoint, "shared": shared, "typed": say_what_is_typed()}
+    explore(given, FLAGS.explore, choices, **options)
     return given
 
 

@@ -1,20 +1,17 @@
 """Near duplicates in a dataset (Radford et al. 2016, section 4.1)."""
 
-import dataclasses
 import shlex
 
 import numpy as np
 
-from config.settings import FROM_ARRAY, Config
+from config.settings import FROM_ARRAY
 from data.exclude import COMMENT, read_names_to_exclude, write_name_to_exclude
-from data.load import load_dataset
 from data.packing.pack import Pack
 from explore.autoencoder import SIDE, compute_semantic_hashes
 from explore.captions import arrange_captioned_grid, enlarge
 from explore.experiments import Findings
 from explore.near_duplicates import find_near_duplicates
 from explore.subject import Subject
-from runs.gone_dataset import check_run_knows_its_dataset
 from utils import encode_png
 
 PICTURE, LIST = "duplicates.png", "duplicates.txt"
@@ -30,7 +27,7 @@ def run_experiment(subject: Subject) -> Findings:
     them: centre crops of 32x32. The list also has the names that --exclude has already left out,
     so that it can take the place of that file.
     """
-    pack = load_small_images(subject.config)
+    pack = load_small_images(subject)
     names = pack.manifest["files"]
     hashes = compute_semantic_hashes(pack.images, subject.config.seed)
     groups = find_near_duplicates(pack.images, hashes)
@@ -45,12 +42,11 @@ def run_experiment(subject: Subject) -> Findings:
     return Findings(files, numbers, describe_duplicates(numbers, subject))
 
 
-def load_small_images(config: Config) -> Pack:
-    """The dataset of `config` as colour images of 32x32, on white where they are transparent."""
-    check_run_knows_its_dataset(config)
+def load_small_images(subject: Subject) -> Pack:
+    """The dataset as colour images of 32x32, on white where they are transparent."""
     size = {"output_height": SIDE, "output_width": SIDE, "c_dim": 3}
     derived = {"blocks": None, "g_widths": None, "d_widths": None, "labels": "none"}
-    return load_dataset(dataclasses.replace(config, **size, **derived, label_names=None))
+    return subject.load_images(**size, **derived, label_names=None)
 
 
 def write_list_of_duplicates(names: list[str], groups: dict[int, list[int]]) -> list[str]:

@@ -28,13 +28,19 @@ from system.files import COPY_RUN, check_folder_writable
 
 
 def explore(
-    given: dict, text: str, choices: Choices, *, checkpoint: str, shared: Collection[str] = ()
+    given: dict,
+    text: str,
+    choices: Choices,
+    *,
+    checkpoint: str,
+    shared: Collection[str] = (),
+    typed: dict[str, bool] | None = None,
 ) -> None:
     """Carries out the experiments in `text`, the value of --explore, or lists what there is.
 
     given: the user's settings. choices, shared: as in `choose_experiments`. checkpoint: "last",
-    "best" or a step. Raises ValueError for an unknown experiment, for choices that do not fit it or
-    the run, and if there is no such run.
+    "best" or a step. typed: as in `Subject`. Raises ValueError for an unknown experiment, for
+    choices that do not fit it or the run, and if there is no such run.
     """
     if text == LIST:
         print_result(format_experiments())
@@ -55,7 +61,7 @@ def explore(
 
     subject = None
     if any(EXPERIMENTS[name].uses_run or EXPERIMENTS[name].uses_dataset for name in names):
-        subject = Subject(config, choices, checkpoint=checkpoint, folder=folder)
+        subject = Subject(config, choices, checkpoint=checkpoint, folder=folder, typed=typed)
     run_experiments(names, subject, folder, leaves_out=is_all_chosen(text))
 
 

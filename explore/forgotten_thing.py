@@ -4,7 +4,6 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from data.load import load_dataset_and_attribute
 from explore.attribute_classifier import (
     IMAGES,
     AttributeClassifier,
@@ -14,7 +13,6 @@ from explore.attribute_classifier import (
 )
 from explore.boxes import Box, read_boxes
 from explore.subject import Subject
-from runs.gone_dataset import check_run_knows_its_dataset
 from system.files import expand_home
 from system.text import shorten_for_error
 
@@ -106,8 +104,7 @@ def load_attribute(subject: Subject, text: str, rng) -> tuple:
     """At most IMAGES of the dataset, their labels if the run has any, whether each has the
     attribute, bool (N,), and its name.
     """
-    check_run_knows_its_dataset(subject.config)
-    pack = load_dataset_and_attribute(subject.config, text)
+    pack = subject.load_images(attribute=text)
     chosen = rng.permutation(len(pack.images))[:IMAGES]
     chosen.sort()
     y = subject.labels.y[chosen] if subject.config.y_dim else None

@@ -9,7 +9,6 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from data.labels import Labels
-from data.load import load_dataset
 from data.mode_labels import is_one_class_each
 from explore.discriminator_features import compute_discriminator_features, list_feature_counts
 from explore.experiments import Findings
@@ -17,7 +16,6 @@ from explore.held_back import LearningRows, divide_rows_for_test
 from explore.subject import Subject
 from explore.svm import fit_linear_svm
 from model import Discriminator
-from runs.gone_dataset import check_run_knows_its_dataset
 from system.text import quote_for_error, shorten_for_error
 
 CS = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)  # those that the paper's code tries
@@ -94,9 +92,8 @@ def load_dataset_with_labels(subject: Subject):
         kind = config.labels if config.labels != "none" else "own"
     if kind == config.labels and kind != "none":
         return subject.pack, subject.pack.labels
-    check_run_knows_its_dataset(config)
     try:
-        pack = load_dataset(dataclasses.replace(config, labels=kind, label_names=None))
+        pack = subject.load_images(labels=kind, label_names=None)
     except ValueError as error:
         raise ValueError(explain_labels_for_probe(str(error))) from error
     if pack.labels is None:

@@ -29,6 +29,7 @@ def run_experiments(
     leaves_out: whether to go on after an experiment that this run does not allow, such as one that
     needs labels.
     """
+    skipped = {}  # reason -> the first experiment
     for name in names:
         logging.info("%s: %s", name, EXPERIMENTS[name].text)
         start = time.monotonic()
@@ -37,7 +38,13 @@ def run_experiments(
         except ValueError as error:
             if not leaves_out:
                 raise
-            logging.warning("%s was skipped: %s", name, error)
+            reason = str(error)
+            if reason in skipped:
+                text = "%s was skipped for the same reason as %s."
+                logging.warning(text, name, skipped[reason])
+            else:
+                logging.warning("%s was skipped: %s", name, reason)
+                skipped[reason] = name
             continue
         kind = describe_choices(name, subject) if subject else ""
         step = subject.sampler.step if EXPERIMENTS[name].uses_run else 0

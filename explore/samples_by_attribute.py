@@ -19,10 +19,8 @@ from sklearn.preprocessing import StandardScaler
 
 from config.settings import Config
 from data.label_choice import list_picture_labels
-from data.load import load_dataset_and_attribute
 from explore.discriminator_features import compute_discriminator_features
 from explore.subject import Subject
-from runs.gone_dataset import check_run_knows_its_dataset
 
 LABELLED_IMAGES = 2000  # to learn from and to test, at most; half with the attribute, if possible
 HELD_BACK = 0.25  # of these, to test
@@ -120,8 +118,7 @@ def choose_labelled_images(subject: Subject, attribute: str) -> tuple[str, np.nd
     The images are random ones, half of them with the attribute if there are enough. Raises
     ValueError if the dataset has no such attribute, or too few images with or without it.
     """
-    check_run_knows_its_dataset(subject.config)
-    pack = load_dataset_and_attribute(subject.config, attribute)
+    pack = subject.load_images(attribute=attribute)
     has_attribute = pack.labels.y[:, 0] > 0
 
     random = subject.make_generator_of_random_numbers()

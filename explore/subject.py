@@ -11,13 +11,13 @@ import numpy as np
 
 from config.settings import Config
 from data.labels import Labels, take_labels_of_run
-from data.load import load_dataset
+from data.load import load_dataset, load_dataset_and_attribute
 from data.packing.pack import Pack
 from explore.choices import Choices
 from model import Discriminator
 from runs.checkpoints import restore_networks
 from runs.dataset import warn_of_images_not_trained_on
-from runs.gone_dataset import check_run_knows_its_dataset
+from runs.gone_dataset import check_run_knows_its_dataset, explain_dataset_of_run
 from sample import Sampler
 
 
@@ -28,8 +28,9 @@ class Subject:
 
     config: the settings, but batch norm always uses its moving averages: images must not depend on
     those drawn with them. choices: the user's. checkpoint: which one to restore: "last", "best" or
-    a step. folder: where each experiment's folder of files will be. Latents and everything else
-    that is random come from `config.seed`.
+    a step. folder: where each experiment's folder of files will be. typed: what
+    `explain_dataset_of_run` asks of the command line. Latents and everything else that is random
+    come from `config.seed`.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class Subject:
         *,
         checkpoint: str = "last",
         folder: Path | None = None,
+        typed: dict[str, bool] | None = None,
     ):
         self.config = dataclasses.replace(config, bn_statistics="moving")
         self.checkpoint = checkpoint
         self.choices = choices or Choices()
         self.folder = folder or config.run_dir / "explore"
+        self.typed = typed or {"is_typed": False}
 
     @functools.cached_property
     def sampler(self) -> Sampler:
@@ -62,10 +65,23 @@ class Subject:
         """The images that the run was trained on, or those of --dataset; and their labels, as
         `config.labels` says.
         """
-        check_run_knows_its_dataset(self.config)
-        pack = load_dataset(self.config)
+        pack = self.load_images()
         warn_of_images_not_trained_on(self.config, pack.images, pack.place)
         return pack
+
+    def load_images(self, *, attribute: str | None = None, **changes) -> Pack:
+        """Like `pack`, with `changes` to the settings that say how images and labels are read.
+
+        attribute: their only label, whatever labels the run has. Raises ValueError, which mentions
+        the run, if its images are gone.
+        """
+        check_run_knows_its_dataset(self.config)
+        # With its name, as one that comes from the size would change with it.
+        config = dataclasses.replace(self.config, out_name=self.config.name, **changes)
+        with explain_dataset_of_run(config, **self.typed):
+            if attribute is not None:
+                return load_dataset_and_attribute(config, attribute)
+            return load_dataset(config)
 
     @functools.cached_property
     def labels(self) -> Labels | None:

@@ -34,7 +34,7 @@ from runs.not_found import (
 from runs.place import point_settings_to_run_folder
 from runs.read import read_all_runs, read_begun_runs, read_run, read_run_settings
 from system.locks import find_lock_holder
-from system.text import join_names_for_error, shorten_for_error
+from system.text import join_names_for_error, quote_for_error, shorten_for_error
 
 KEPT_SETTINGS_NAMED = 4  # of a run that starts over
 
@@ -81,9 +81,12 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
             raise
         if has_gone_place(stored):  # the images have probably moved
             raise
+        place = stored.dataset_place
+        again = place if Path(place).is_absolute() else stored.dataset
         raise ValueError(
-            f"{fresh.run_dir} is the run of {stored.dataset_place}. Received: {fresh.dataset}. "
-            f"Start another with --out_name=NAME. (To continue that one: {error})"
+            f"{fresh.run_dir} is the run of {place}. Received: {fresh.dataset}. Start another with "
+            "--out_name=NAME. (To continue that one, give its dataset again: "
+            f"--dataset={quote_for_error(again)}.)"
         ) from error
 
 

@@ -34,7 +34,7 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool, are_labels_typed: 
             raise type(error)(
                 f"{config.run_dir} was trained on {run.dataset_place}, which is gone. If {name} is "
                 "in another folder now, add --data_dir=FOLDER; if it has another name, "
-                f"--dataset=NEWPLACE --out_name={shlex.quote(run.name)}. Otherwise: {error}"
+                f"--dataset=NEWPLACE --out_name={shlex.quote(run.name)}."
             ) from error
         is_gone = is_missing or _is_empty_folder(Path(config.dataset_place or config.dataset))
         if not is_gone or run.dataset in NAMED_SETS:
@@ -48,14 +48,24 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool, are_labels_typed: 
         raise ValueError(_describe_gone_dataset(config, is_missing=is_missing)) from error
     except LabelsError as error:
         run = read_run(config.run_dir, config.checkpoint_dir)
-        if run is not None and run.dataset == FROM_ARRAY:
+        if run is None or run.labels != config.labels:  # an experiment asks for labels of its own
+            raise
+        if run.dataset == FROM_ARRAY:
             raise ValueError(
                 f"{run.run_dir} was trained from Python, with labels. Received: {config.dataset}, "
                 "without them. Continue from Python, or give images and labels in one .npz."
             ) from error
-        if run is None or not has_other_place(run, config.dataset):
-            raise
         also = ", and drop --labels" if are_labels_typed else ""
+        if run.dataset == IMPORTED:
+            images = "images and labels in one .npz"
+            raise ValueError(
+                f"{run.run_dir} was imported with --labels={run.labels}. Received: "
+                f"{config.dataset}, without such labels. Give "
+                f"{images if run.labels == 'own' else 'images with such labels'}, or start another "
+                f"run with --out_name=NAME{also}."
+            ) from error
+        if not has_other_place(run, config.dataset):
+            raise
         raise ValueError(
             f"{run.run_dir} was trained on {run.dataset_place} with --labels={run.labels}. "
             f"Received: {config.dataset}, without such labels. For these images, start another run "

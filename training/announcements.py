@@ -1,5 +1,6 @@
 """What training reports before its first step and after its last."""
 
+import dataclasses
 import math
 import shlex
 from collections.abc import Collection
@@ -150,12 +151,14 @@ def _list_changed_settings(
         return []
     if config.crop_sides == stored.crop_sides:  # by the dataset's name before, now by themselves
         told_elsewhere = {*told_elsewhere, "input_height", "input_width"}
+    forms = devices.choose_kernel_forms_for_device(stored.kernel_forms, config.mixed_precision)
+    usual = dataclasses.replace(stored, kernel_forms=forms)  # of an imported run they are "auto"
     return [
         f"--{name}={getattr(config, name)} (before: {_describe_value(getattr(stored, name))})"
         for name, setting in SETTINGS.items()
         if setting.flag
         and name not in told_elsewhere
-        and getattr(config, name) != getattr(stored, name)
+        and getattr(config, name) not in (getattr(stored, name), getattr(usual, name))
     ]
 
 

@@ -60,6 +60,22 @@ def test_with_all_an_experiment_that_a_run_does_not_allow_is_left_out(
         run_experiments(["mnist", "walk"], subject, folder)
 
 
+def test_with_all_a_reason_is_told_once(trained, monkeypatch, messages):
+    def refuse(_):
+        raise ValueError("Its images are gone.")
+
+    config = trained()
+    for name in ("filters", "features", "dedup"):
+        monkeypatch.setattr(f"explore.{name}.run_experiment", refuse)
+    folder = config.run_dir / "explore"
+    run_experiments(["filters", "features", "dedup"], Subject(config), folder, leaves_out=True)
+    assert [text for text in messages if "skipped" in text] == [
+        "filters was skipped: Its images are gone.",
+        "features was skipped for the same reason as filters.",
+        "dedup was skipped for the same reason as filters.",
+    ]
+
+
 def test_a_picture_of_the_users_is_moved_aside(tmp_path, messages):
     place = tmp_path / "walk"
     place.mkdir()

@@ -1,13 +1,17 @@
 """What experiments see of a run."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from config.stored import write_config
 from data.load import load_dataset
 from explore.subject import Subject
 from gan import DCGAN
 from runs.checkpoints import Checkpoints
+from runs.read import read_run
 from sample import Sampler
 
 
@@ -44,6 +48,34 @@ def test_images_are_the_datasets_and_random_numbers_repeat(trained, image_folder
     assert subject.labels is None
     first, second = (subject.make_generator_of_random_numbers().random(3) for _ in range(2))
     assert (first == second).all() and np.unique(first).size == 3
+
+
+def test_images_that_are_gone_are_told_as_in_training(tiny, tmp_path):
+    """Whatever an experiment changes: the size of the images, or their labels."""
+    config = tiny(dataset="photos", dataset_place=str(tmp_path / "photos"), out_name="run")
+    config.checkpoint_path.mkdir(parents=True)
+    (config.checkpoint_path / "step-5.index").touch()
+    write_config(config.resolve())
+    subject = Subject(read_run(config.run_dir))
+    told = f"^{config.run_dir}/config.json names {tmp_path}/photos, where there are no longer any "
+    with pytest.raises(ValueError, match=told):
+        _ = subject.pack
+    for changes in ({"output_height": 32}, {"labels": "folder"}, {"attribute": "Smiling"}):
+        with pytest.raises(ValueError, match=told):
+            subject.load_images(**changes)
+    typed = Subject(subject.config, typed={"is_typed": True})
+    with pytest.raises(ValueError, match=r"photos.* give their new place as --dataset to cont"):
+        _ = typed.pack
+
+
+def test_labels_that_only_an_experiment_asks_for_are_not_the_runs(tiny, image_folder):
+    config = tiny(dataset="imported", out_name="run")
+    config.checkpoint_path.mkdir(parents=True)
+    (config.checkpoint_path / "step-5.index").touch()
+    write_config(config.resolve())
+    subject = Subject(dataclasses.replace(config, dataset=str(image_folder(3))))
+    with pytest.raises(ValueError, match=r"^--labels=folder needs every image of "):
+        subject.load_images(labels="folder")
 
 
 def test_labels_are_those_that_the_run_knows(trained, image_folder):

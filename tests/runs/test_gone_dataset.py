@@ -38,7 +38,7 @@ def test_images_that_are_gone_may_have_moved(run_on, tmp_path, capsys):
         f"{run}/config.json names {faces}, where there are no longer any images. "
         "If they have moved, add --dataset=NEWPLACE."
     )
-    for action in ("--train", "--dry_run", "--evaluate=swd"):
+    for action in ("--train", "--dry_run", "--evaluate=swd", "--explore=dedup"):
         assert refused(capsys, run, action) == line
     assert refused(capsys, run, "--train", f"--config={run}/config.json") == line
     faces.mkdir()  # like a disk that is not mounted
@@ -50,12 +50,11 @@ def test_the_folder_of_a_named_set_may_have_moved(run_on, tmp_path, capsys):
     run = run_on("mnist", place)
     told = (
         f"{run} was trained on {place}, which is gone. If mnist is in another folder now, add "
-        f"--data_dir=FOLDER; if it has another name, --dataset=NEWPLACE --out_name={run.name}. "
-        "Otherwise: There is no mnist in "
+        f"--data_dir=FOLDER; if it has another name, --dataset=NEWPLACE --out_name={run.name}."
     )
-    for flags in (["--train"], ["--train", "--dataset=mnist"], ["--evaluate=swd"]):
-        said = refused(capsys, run, *flags, f"--data_dir={tmp_path / 'data'}")
-        assert said.startswith(told)
+    typed = ["--train", "--dataset=mnist"]
+    for flags in (["--train"], typed, ["--evaluate=swd"], ["--explore=dedup"]):
+        assert refused(capsys, run, *flags, f"--data_dir={tmp_path / 'data'}") == told
     place.parent.mkdir()
     place.mkdir()  # it is there, and holds no images
     assert not refused(capsys, run, "--train").startswith(told)
@@ -104,6 +103,9 @@ def test_what_was_typed_is_answered_as_it_was_typed(run_on, tmp_path, capsys):
     assert (
         typed == f"There is no folder or zip {tmp_path}/face. Nothing in {tmp_path} is called face."
     )
+    again = refused(capsys, run, "--explore=dedup", f"--dataset={tmp_path}/faces")
+    assert again.startswith(f"There is no folder or zip {tmp_path}/faces.")
+    assert again.endswith("give their new place as --dataset to continue that run.")
 
 
 def test_a_named_set_is_fetched_as_ever(run_on, tmp_path, capsys):
@@ -125,6 +127,18 @@ def test_labels_that_only_the_runs_images_have(run_on, tmp_path, capsys):
     for action in ("--train", "--dry_run"):
         said = refused(capsys, run, action, f"--dataset={others}", "--labels=own")
         assert said.endswith("start another run with --out_name=NAME, and drop --labels.")
+    run_on("imported", out_name="imported", labels="own")
+    run = run.with_name("imported")
+    line = (
+        f"{run} was imported with --labels=own. Received: {others}, without such labels. Give "
+        "images and labels in one .npz, or start another run with --out_name=NAME"
+    )
+    assert refused(capsys, run, "--train", f"--dataset={others}") == f"{line}."
+    typed = refused(capsys, run, "--train", f"--dataset={others}", "--labels=own")
+    assert typed == f"{line}, and drop --labels."
+    run_on("imported", out_name="of_folders", labels="folder")
+    said = refused(capsys, run.with_name("of_folders"), "--train", f"--dataset={others}")
+    assert "Give images with such labels, or start another run with --out_name=NAME." in said
     run_on("array", out_name="from_python", labels="own")
     run = run.with_name("from_python")
     assert refused(capsys, run, "--train", f"--dataset={others}") == (

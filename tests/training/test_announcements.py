@@ -182,6 +182,21 @@ def test_changed_settings_are_named(tiny, messages):
     ]
 
 
+def test_what_the_program_chooses_for_auto_is_no_change(tiny, messages, monkeypatch):
+    """As after --import_weights; what the user types is one."""
+    monkeypatch.setattr(devices, "_read_cpu_flags", lambda: {"amx_bf16"})
+    stored = tiny(mixed_precision="auto", kernel_forms="auto")
+    announce_changed_settings(dataclasses.replace(stored, kernel_forms="products"), stored)
+    assert messages == []
+    plain = dataclasses.replace(stored, kernel_forms="plain")
+    announce_changed_settings(plain, stored)
+    announce_changed_settings(plain, dataclasses.replace(stored, kernel_forms="products"))
+    assert messages == [
+        "changed from now on: --kernel_forms=plain (before: auto).",
+        "changed from now on: --kernel_forms=plain (before: products).",
+    ]
+
+
 def test_what_a_complete_run_is_told(tiny, messages):
     config = tiny(steps=9)
     config.run_dir.mkdir(parents=True)
