@@ -209,7 +209,7 @@ def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
         labels = found.labels, found.label_names
         if found is not config and labels != (config.labels, label_names):
             with explain_dataset_of_run(found, is_typed=True):
-                pack = load_dataset(found)
+                pack = load_dataset(found, before=pack)
         config = found
         with note_that_nothing_is_lost(config):
             trained = train_on_dataset(config, pack.images, pack.labels, place=pack.place)

@@ -25,6 +25,7 @@ from distribution import settle_replicas, translate_lost_worker
 from evaluate.monitor import Monitor
 from evaluate.report import write_report_of_run
 from gan import DCGAN
+from runs.changes import record_changed_settings
 from runs.checkpoints import Checkpoints, DivergedError, keep_images_per_step_of_checkpoints
 from runs.claims import (
     check_run_owns_its_folders,
@@ -245,6 +246,7 @@ def train_or_raise_divergence(
     announce_change_of_step_size(config, progress, count)
     announce_changed_settings(config, read_run_settings_before_flags(config))
     keep_run_metrics_of_lost_checkpoints(config, start)
+    record_changed_settings(config, start)
     prepare_folders_for_training(config)
     needed = estimate_training_bytes(config, dcgan.precision)
     how = {"precision": dcgan.precision, "jit": dcgan.jit, "step_bytes": needed}

@@ -191,7 +191,17 @@ def set_other_lengths_back(given: dict) -> dict:
         return {"steps": None, "minutes": None} | given
     if given.get("minutes"):
         return {"steps": None, "epoch": Config.epoch} | given
-    return {"minutes": None} | given if given.get("steps") else given
+    if given.get("steps"):
+        return {"minutes": None, "epoch": Config.epoch} | given
+    return given
+
+
+def drop_lengths_in_vain(config: Config) -> Config:
+    """`config` without the --epoch that --steps overrides: no command line may have both.
+
+    Runs that were first given --epoch and later --steps kept both.
+    """
+    return dataclasses.replace(config, epoch=Config.epoch) if config.steps else config
 
 
 def _list_fixed_settings(*, for_training: bool) -> list[str]:

@@ -46,22 +46,24 @@ class Outlook(NamedTuple):
     packed: np.ndarray | None = None
 
 
-def load_dataset(config: Config) -> Pack:
+def load_dataset(config: Config, *, before: Pack | None = None) -> Pack:
     """The images of `config.dataset`, packed on first use, and the labels of `config.labels`.
 
-    Raises ValueError when the dataset is not found, cannot be fetched, is mostly unreadable, or has
-    no such labels.
+    before: what was loaded with other settings; the log does not say the same of it again. Raises
+    ValueError when the dataset is not found, cannot be fetched, is mostly unreadable, or has no
+    such labels.
     """
     source = find_dataset_source(config)
     pack = _load_dataset_pack(config, source)
     geometry = choose_crop_and_resize(config)
-    _log_dataset_summary(pack, geometry, is_new=config.c_dim == "auto")
+    if before is None or before.manifest != pack.manifest:
+        _log_dataset_summary(pack, geometry, is_new=config.c_dim == "auto")
     if config.c_dim == "auto":
         _log_left_out_files(source)
 
     labels = read_dataset_labels(config, source, pack.manifest["files"])
     labels = arrange_labels_as_in_run(config, labels)
-    if labels:
+    if labels and not (before and _are_labels_equal(labels, before.labels)):
         _log_label_shares(labels)
     place = name_place_of_dataset(config, source)
     return dataclasses.replace(pack, labels=labels, place=place)
@@ -305,6 +307,11 @@ def _describe_dataset_image_sizes(sizes: list) -> str:
     heights, widths, counts = zip(*sizes, strict=True)
     mostly = f", mostly {width}x{height}" if 2 * count > sum(counts) else ""
     return f"{min(widths)}x{min(heights)} to {max(widths)}x{max(heights)}{mostly}"
+
+
+def _are_labels_equal(labels: Labels, others: Labels | None) -> bool:
+    is_same = others is not None and labels.names == others.names
+    return is_same and np.array_equal(labels.y, others.y)
 
 
 def _log_label_shares(labels: Labels) -> None:

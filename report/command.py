@@ -5,6 +5,7 @@ from pathlib import Path
 
 from config.presets import PRESETS, SHAPE_SETTINGS, apply_preset
 from config.settings import FROM_ARRAY, IMPORTED, PLACES, SETTINGS, Config
+from config.stored import drop_lengths_in_vain
 from runs.commands import spell_command
 
 NOT_REPEATED = (*PLACES, "out_name")  # they change no result
@@ -17,7 +18,7 @@ def suggest_command_that_repeats(config: Config) -> str:
     """
     if config.dataset in (FROM_ARRAY, IMPORTED):
         return ""
-    choices = {}
+    config, choices = drop_lengths_in_vain(config), {}
     for preset in PRESETS:
         with contextlib.suppress(ValueError):  # a preset that contradicts the run's settings
             choices[preset] = find_flags_beside_preset(config, preset)
@@ -34,6 +35,8 @@ def _spell_command(config: Config, flags: dict) -> str:
         del flags["preset"]
     if flags.get("c_dim") == 3:
         del flags["c_dim"]
+    if flags.get("global_batch_size"):  # the number of devices gives each one's
+        flags.pop("batch_size", None)
     for name in ("dataset", "exclude"):
         if is_path_of_user(flags.get(name, "")):
             flags[name] = f"/path/to/{Path(flags[name]).name}"

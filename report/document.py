@@ -17,6 +17,7 @@ from report.facts import (
     COMPLETE,
     SettingRow,
     State,
+    describe_changed_settings,
     describe_state,
     list_facts,
     list_settings,
@@ -38,6 +39,8 @@ NO_COMMANDS = {
     IMPORTED: "Its weights were imported, so no command repeats its training.",
 }
 NO_COMMAND = "No command gives exactly these settings; use its config.json with --config."
+
+LAST_SETTINGS = "The command gives the last ones, so it repeats the settings, not the run."
 
 
 def write_html_report(config: Config) -> Path:
@@ -270,7 +273,7 @@ def write_experiments(pictures: Pictures) -> str:
 
 
 def write_repetition(config: Config) -> str:
-    """The command, and the versions of the program and its libraries."""
+    """The command, what changed on the way, and the versions of the program and its libraries."""
     command, versions = suggest_command_that_repeats(config), read_versions(config)
     commit = versions.get("git commit")
     lines = [f"git checkout {shlex.quote(commit)}"] if commit and command else []
@@ -283,7 +286,11 @@ def write_repetition(config: Config) -> str:
         )
     if versions:
         content += f'<dl class="facts versions">\n{write_facts([*versions.items()])}</dl>\n'
-    return write_section("Repeat it", content, name="repeat")
+    if note := describe_changed_settings(config):
+        note += f" {LAST_SETTINGS}" if command else ""
+    return write_section(
+        "Repeat it", content, note=escape_for_html(note, limit=None), name="repeat"
+    )
 
 
 def _write_words_of_command(line: str) -> str:

@@ -12,6 +12,7 @@ from evaluate.metrics import HIGHER_IS_BETTER
 from evaluate.report import CHANNELS, format_score
 from evaluate.scores import SCORES_FILE
 from report.command import is_path_of_user
+from runs.changes import FINGERPRINTS, Change, read_changed_settings
 from runs.checkpoint_files import list_checkpoints_to_continue
 from runs.claims import find_process_in_run_folders
 from runs.history import (
@@ -21,10 +22,11 @@ from runs.history import (
     plan_total_steps,
     read_number_of_entry,
 )
-from system.text import format_duration_in_words, join_names_for_error
+from system.text import format_duration_in_words, join_names_for_error, shorten_for_error
 
 RUNNING, STOPPED, COMPLETE, EMPTY = "running", "stopped", "complete", "empty"
 LABELS_NAMED = 8  # of a run with many
+CHANGES_TOLD = 8  # the last steps at which settings changed
 # Settings that say where things are on the machine that trained the run.
 PRIVATE_SETTINGS = (*PLACES, "out_name", "run_id", "first_dataset", "dataset_place")
 # What each score of --evaluate measures, by the beginning of its name, the longest first.
@@ -153,9 +155,34 @@ def _format_setting(name: str, value) -> str:
         return ", ".join(map(str, value))
     if isinstance(value, bool):
         return "on" if value else "off"
-    if name in ("dataset", "exclude") and is_path_of_user(value):
+    if name in ("dataset", "exclude") and isinstance(value, str) and is_path_of_user(value):
         return Path(value).name
     return {None: "", "": ""}.get(value, f"{value:g}" if isinstance(value, float) else str(value))
+
+
+def describe_changed_settings(config: Config) -> str:
+    """A sentence about the settings that changed while the run was trained; "" if none did.
+
+    Such as: Settings changed on the way: at step 13 --batch_size=32 (before: 64).
+    """
+    steps = {}
+    for change in read_changed_settings(config.run_dir):
+        steps.setdefault(change.step, []).append(_describe_change(change))
+    told = [f"at step {step:,} {', '.join(changes)}" for step, changes in steps.items()]
+    if (more := len(told) - CHANGES_TOLD) > 0:
+        told = [f"at {more:,} earlier step{'s' * (more > 1)}", *told[-CHANGES_TOLD:]]
+    return f"Settings changed on the way: {'; '.join(told)}." if told else ""
+
+
+def _describe_change(change: Change) -> str:
+    if change.name in FINGERPRINTS:
+        return "other images" if change.name == FINGERPRINTS[0] else "other labels"
+    flag = f"--{change.name}" if SETTINGS[change.name].flag else change.name
+    before, now = (
+        shorten_for_error(_format_setting(change.name, value)) or "none"
+        for value in (change.before, change.now)
+    )
+    return f"{flag}={now} (before: {before})"
 
 
 def read_versions(config: Config) -> dict[str, str]:

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import ops
 from config.presets import PRESETS
-from config.stored import change_settings
+from config.stored import change_settings, write_config
 from data.batches import Order
 from data.labels import Labels
 from data.load import Outlook
@@ -23,6 +23,7 @@ from data.split import split_rows_for_holdout
 from gan import DCGAN
 from kernels import convolution
 from model import Generator
+from runs.changes import read_changed_settings
 from runs.checkpoints import Checkpoints, restore_networks
 from runs.read import read_run
 from sample import Sampler
@@ -303,6 +304,18 @@ def test_the_order_and_the_epochs_go_on_where_images_are_gone(trained, photos, m
     assert (logs.steps.start, length.total, logs.origin + 5 * 8) == (5, 7, 2 * 12)
     assert data.shown == 0  # which augmentation depends on
     assert read_run(config.run_dir).epoch_sizes == (0, 20, 40, 12)
+
+
+def test_settings_that_change_on_the_way_are_remembered(trained, photos, monkeypatch):
+    monkeypatch.setattr("train.run_training_steps", lambda *_: True)
+    images = {"dataset_fingerprint": "before", "dataset_place": "/photos"}
+    config = trained(blocks=1, epoch=3, epoch_sizes=(0, 20), **images)
+    config = dataclasses.replace(config, kernel_forms="plain")
+    write_config(config)
+    changed = dataclasses.replace(config, batch_size=4, epoch=9)
+    train_on_dataset(changed, photos(12, 16, 16), place="/photos")
+    changes = [(change.step, change.name) for change in read_changed_settings(config.run_dir)]
+    assert changes == [(5, "batch_size"), (5, "dataset_fingerprint")]
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from absl import logging
 from augmentation import describe_augmentation
 from config.presets import PRESETS, apply_preset
 from config.settings import DATA, FROM_ARRAY, LENGTHS, SETTINGS, Config
+from config.stored import drop_lengths_in_vain
 from data.split import Split
 from runs.checkpoint_files import list_checkpoints
 from runs.commands import find_typed_program, spell_command, spell_command_for_run, spell_flag
@@ -262,7 +263,7 @@ def _suggest_modern_command(config: Config) -> str:
     usual = Config(**apply_preset({"dataset": config.dataset})).resolve()
     names = [name for name, setting in SETTINGS.items() if setting.flag and setting.group == DATA]
     names = [name for name in (*names, *CARRIED_OVER) if name not in ("dataset", "output_width")]
-    flags = {name: getattr(config, name) for name in names}
+    flags = {name: getattr(drop_lengths_in_vain(config), name) for name in names}
     flags = {name: value for name, value in flags.items() if value != getattr(usual, name)}
     if config.width != config.height:
         flags["output_width"] = config.width

@@ -10,6 +10,7 @@ from config.stored import (
     MAX_JSON,
     change_settings,
     derive_out_settings_of_folder,
+    drop_lengths_in_vain,
     is_run_folder,
     make_config_from_dict,
     read_config,
@@ -105,6 +106,15 @@ def test_a_new_length_takes_the_place_of_the_one_before():
         changed = change_settings(stored, {"minutes": 20.0})
         assert (changed.minutes, changed.steps, changed.epoch) == (20, None, 25)
     assert change_settings(changed, {"batch_size": 32}).minutes == 20
+    changed = change_settings(Config(epoch=2), {"steps": 20})
+    assert (changed.steps, changed.epoch) == (20, 25)
+
+
+def test_of_several_lengths_only_the_one_that_counts_stays():
+    """Older runs kept an --epoch beside a later --steps."""
+    for config in (Config(epoch=2), Config(steps=20), Config(minutes=3.0), Config()):
+        assert drop_lengths_in_vain(config) == config
+    assert drop_lengths_in_vain(Config(epoch=2, steps=20)) == Config(steps=20)
 
 
 def test_a_file_of_settings_may_have_windows_mark_but_not_any_size(tmp_path):

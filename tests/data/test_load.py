@@ -41,6 +41,27 @@ def odd_folder(folder):
     return {"truncated.jpg", "empty.png", "text.jpg"}
 
 
+def test_what_was_said_of_a_dataset_is_not_said_again(tiny, image_folder, messages):
+    """The same images are loaded again where a run of another name has them."""
+    for name in "ab":
+        image_folder(3, f"faces/{name}")
+    image_folder(2, "faces/b")
+    config = tiny(dataset="faces", labels="folder")
+    before = load_dataset(config)
+    said = [text for text in messages if text.startswith(("found ", "labels: "))]
+    assert len(said) == 2
+
+    messages.clear()
+    again = load_dataset(replace(config, out_name="other"), before=before)
+    assert again.labels.names == ("a", "b") and messages == []
+    load_dataset(replace(config, labels="none"), before=before)
+    assert messages == []
+    assert load_dataset(config, before=replace(before, labels=None)).labels
+    assert messages == [said[1]]
+    load_dataset(replace(config, crop=False), before=before)
+    assert any(text.startswith("found ") for text in messages)
+
+
 def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages):
     config = tiny(dataset="odd", c_dim="auto")
     bad = odd_folder(Path(config.data_dir) / "odd")

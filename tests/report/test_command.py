@@ -50,6 +50,20 @@ def test_no_flag_is_in_vain():
     )
 
 
+@pytest.mark.parametrize(
+    ("stored", "spelled"),
+    [
+        ({"epoch": 2, "steps": 20}, "--steps=20"),  # from a run that was first given --epoch
+        ({"batch_size": 4, "global_batch_size": 8}, "--global_batch_size=8"),
+    ],
+)
+def test_flags_that_the_program_refuses_together_are_not_given_together(stored, spelled):
+    command = suggest_command_that_repeats(Config(**stored))
+    rest = "--out_name=digits-64x64-again --train"
+    assert command == f"python main.py --dataset=digits {spelled} {rest}"
+    parse(command)
+
+
 def test_it_does_not_say_where_the_images_are_on_the_owners_machine():
     config = Config(dataset="/home/me/my cats.zip", data_dir="/home/me/data", out_name="cats")
     command = suggest_command_that_repeats(config)

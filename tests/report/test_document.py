@@ -1,5 +1,6 @@
 """report.html of whole, hostile, damaged and empty runs."""
 
+import dataclasses
 import html.parser
 import json
 import os
@@ -15,6 +16,7 @@ from program import is_one_line, run_here, tree
 from config.stored import write_config
 from report import document
 from report.document import LARGEST, align_at_points, encode_report, write_html_report
+from runs.changes import record_changed_settings
 from runs.find import find_run_to_report
 from runs.history import METRICS, locate_metrics
 from system.written import RECORD_NAME
@@ -87,6 +89,16 @@ def test_a_whole_run_is_one_page(tiny):
     assert "Stopped at step 20 of 30; there is no checkpoint." in page.text
     assert "--steps=30" in page.text and "Scores" not in page.text
     assert page.tags.count("img") == 4 and page.tags.count("figure") == 4 + 5
+
+
+@pytest.mark.parametrize(("dataset", "has_command"), [("digits", True), ("array", False)])
+def test_a_command_that_gives_the_last_settings_says_so(dataset, has_command, tiny):
+    config = make_run(tiny(dataset=dataset), entries=make_entries(2))
+    assert "on the way" not in encode_report(config).decode()
+    record_changed_settings(dataclasses.replace(config.resolve(), batch_size=4), 1)
+    text = Tags(encode_report(config).decode()).text
+    assert "on the way: at step 1 --batch_size=4 (before: 8)." in text
+    assert ("it repeats the settings, not the run" in text) == has_command
 
 
 def test_it_requests_nothing(tiny):

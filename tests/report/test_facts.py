@@ -9,12 +9,14 @@ from report.facts import (
     EMPTY,
     RUNNING,
     STOPPED,
+    describe_changed_settings,
     describe_state,
     list_facts,
     list_settings,
     read_scores,
     read_versions,
 )
+from runs.changes import locate_changed_settings
 from runs.history import locate_metrics
 
 
@@ -113,6 +115,38 @@ def test_scores_that_cannot_be_read_are_one_sentence(tiny, content):
     write_scores(tiny(), content)
     rows, note = read_scores(tiny())
     assert rows == [] and note.startswith("evaluate/scores.json ")
+
+
+def write_changes(config, *changes) -> None:
+    names = ("step", "name", "before", "now")
+    path = locate_changed_settings(config.run_dir)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([dict(zip(names, change, strict=True)) for change in changes]))
+
+
+def test_settings_that_changed_on_the_way_are_told(tiny):
+    config = tiny()
+    assert describe_changed_settings(config) == ""
+    write_changes(
+        config,
+        (1300, "batch_size", 64, 32),
+        (1300, "flip", False, True),
+        (2000, "exclude", "", "/home/me/bad.txt"),
+        (2000, "dataset_fingerprint", "a", "b"),
+        (2000, "replicas", 1, 2),
+    )
+    assert describe_changed_settings(config) == (
+        "Settings changed on the way: at step 1,300 --batch_size=32 (before: 64), --flip=on "
+        "(before: off); at step 2,000 --exclude=bad.txt (before: none), other images, replicas=2 "
+        "(before: 1)."
+    )
+
+
+def test_of_many_changes_the_last_are_told(tiny):
+    write_changes(tiny(), *((step, "exclude", 5, "x" * 9999) for step in range(1, 100)))
+    told = describe_changed_settings(tiny())
+    assert told.startswith("Settings changed on the way: at 91 earlier steps; at step 92 --exclude")
+    assert len(told) < 5000
 
 
 def test_versions_come_from_config_json(tiny):

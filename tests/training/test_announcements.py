@@ -169,6 +169,14 @@ def test_a_run_of_the_reference_is_told_of_the_newer_methods(tiny, capsys):
         assert "newer methods" not in capsys.readouterr().out
 
 
+def test_the_newer_methods_are_suggested_with_the_length_that_counts(tiny, capsys):
+    """A run may have had another length before."""
+    config = tiny(dataset="/my pets", epoch=2, steps=20)
+    announce_end_of_training(config, seconds=1, seconds_before=0, finished=True)
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert "--steps=20" in line and "--epoch" not in line
+
+
 def test_changed_settings_are_named(tiny, messages):
     stored = tiny()
     announce_changed_settings(stored, None)
