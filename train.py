@@ -38,6 +38,7 @@ from runs.dataset import (
     find_run_of_same_images,
     keep_label_names_of_run,
     keep_new_place_of_same_images,
+    name_run_of_array,
     read_label_names_of_run,
     take_dataset_into_settings,
 )
@@ -105,6 +106,7 @@ def train(
     """Trains from the run's newest checkpoint to `config.total_steps`, or for `config.minutes`;
     returns the run's settings, as `sample.Sampler` takes them, or None if it ended early.
 
+    A run without an out_name is called array-<height>x<width>, or after its Config.dataset.
     images: (N, H, W, C) uint8, H and W as in the settings. labels: one for each image, if
     Config.labels asks for them: whole numbers (N,), or Labels. on_log: called at each logged step
     with the numbers of its line in metrics.jsonl; its exceptions reach the caller, and the next
@@ -148,6 +150,8 @@ def train_on_dataset(
     """
     with console.show_log_where_none_is_set_up():
         check_training_images(config, images)
+        if not place:
+            config = name_run_of_array(config, images)
         known = read_label_names_of_run(config.resolve())
         labels = take_training_labels(config, labels, len(images), known)
         if not place:  # logs a renamed run, as main.py does for a command

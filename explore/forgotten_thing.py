@@ -1,6 +1,6 @@
 """What --explore forget is told to forget: boxes of a file, or an attribute that it looks for."""
 
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,7 +49,10 @@ def find_thing(subject: Subject) -> Thing:
             read_boxes(path, *subject.config.network_config().image_shape[:2])
         )
     if path.suffix or len(path.parts) > 1:
-        refuse(text, "which is not a file", "Is the path right?")
+        raise ValueError(
+            "--forget must be a file of boxes, or an attribute of the dataset such as Eyeglasses. "
+            f"Received: {shorten_for_error(text)}, which is not a file. Is the path right?"
+        )
     return find_attribute(subject, text)
 
 
@@ -61,17 +64,11 @@ def make_thing_of_boxes(boxes: list[Box]) -> Thing:
     return Thing(boxes, searched, [number for number in nearest if number not in numbers])
 
 
-def refuse(text: str, fault: str, advice: str) -> NoReturn:
-    raise ValueError(
-        "--forget must be a file of boxes, or an attribute of the dataset such as Eyeglasses. "
-        f"Received: {shorten_for_error(text) or 'nothing'}, {fault}. {advice}"
-    )
-
-
 def find_attribute(subject: Subject, text: str) -> Thing:
     """Boxes where a classifier that has learnt the attribute from the dataset sees it in samples.
 
-    At most MOST_BOXES, those of the samples about which it is surest.
+    At most MOST_BOXES, those of the samples about which it is surest. Raises ValueError if it sees
+    the attribute in none.
     """
     reader = MapReader(subject.discriminator)
     rng = subject.make_generator_of_random_numbers()
@@ -84,8 +81,11 @@ def find_attribute(subject: Subject, text: str) -> Thing:
     logits = classifier.compute_logits(maps)
     surest = choose_surest(logits)[:MOST_BOXES]
     if not surest.size:
-        advice = "Draw boxes, or choose an attribute that the samples have."
-        refuse(text, f"which a classifier sees in none of {SEARCHED:,} samples", advice)
+        raise ValueError(
+            f"A classifier, right about {classifier.accuracy:.0%} of held-back images, sees {name} "
+            f"in none of {SEARCHED:,} samples, so there is nothing to forget. Train longer, choose "
+            "an attribute that the samples have, or give --forget a file of boxes."
+        )
     heat = classifier.compute_heat(maps[surest])
     boxes = [
         find_hot_box(*pair, samples.shape[1:3]) for pair in zip(surest.tolist(), heat, strict=True)

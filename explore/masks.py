@@ -1,10 +1,14 @@
 """Masks for completion: which pixels are hidden."""
 
+import os
+
 import numpy as np
 from PIL import Image
 
 from data.packing.decode import Geometry, check_image_pixel_count, open_image
 from explore.given_images import GivenImage, read_image_file
+from system.files import expand_home
+from system.text import explain_unknown_name
 
 CENTER, LEFT, RANDOM = "center", "left", "random"  # words for --mask
 HIDDEN_SHARE = 0.8  # of "random": Yeh et al. 2016 hide 80 %; Amos's code 20 %
@@ -34,8 +38,9 @@ def read_mask(name: str, image: GivenImage, geometry: Geometry) -> np.ndarray:
 
     It has the size of the networks' images, or that of the file of `image`; then it is cropped as
     that is, and resized to the nearest pixel. Raises ValueError for a mask of another size, an
-    unreadable one, and one that hides nothing or everything.
+    unreadable one, one that hides nothing or everything, and another word.
     """
+    _check_is_no_unknown_word(name)
     levels = read_image_file(name, "mask", _read_gray_levels)
     shape = geometry.height, geometry.width
     if levels.shape == image.size:
@@ -54,6 +59,15 @@ def read_mask(name: str, image: GivenImage, geometry: Geometry) -> np.ndarray:
             f"Received: {name}, which hides {found}. Change its colours."
         )
     return hidden
+
+
+def _check_is_no_unknown_word(name: str) -> None:
+    """Raises ValueError for what is neither a file nor spelled like one."""
+    path = expand_home(name)
+    if not (path.suffix or len(path.parts) > 1 or os.path.lexists(path)):
+        rule = f"--mask must be {CENTER}, {LEFT}, {RANDOM} or an image file."
+        known = [CENTER, LEFT, RANDOM]
+        raise ValueError(explain_unknown_name(rule, name, known, f"Try --mask {CENTER}."))
 
 
 def _read_gray_levels(path) -> np.ndarray:

@@ -46,11 +46,14 @@ class Recognition(NamedTuple):
 
 
 class AttributeFinder:
-    """Finds samples by attribute; `recognitions` keeps what it learnt, by name in lower case."""
+    """Finds samples by attribute; `recognitions` keeps what it learnt, by name in lower case, and
+    `labels_used` the names of the run's labels that it needed no classifier for.
+    """
 
     def __init__(self, subject: Subject):
         self.subject = subject
         self.recognitions: dict[str, Recognition] = {}
+        self.labels_used: list[str] = []
 
     def find_samples(self, attribute: str, count: int, *, is_on: bool = True) -> list[int]:
         """The numbers of `count` samples with the attribute, or without it unless `is_on`.
@@ -59,9 +62,11 @@ class AttributeFinder:
         Otherwise, they are those of the first SAMPLES ones about which the classifier is surest.
         Raises ValueError if the dataset has no such attribute.
         """
-        column = find_label_of_run(self.subject.config, attribute)
+        config = self.subject.config
+        column = find_label_of_run(config, attribute)
         if column is not None:
-            return list_samples_by_label(self.subject.config, column, count, is_on=is_on)
+            self.labels_used.append(config.label_names[column])
+            return list_samples_by_label(config, column, count, is_on=is_on)
         scores = self.recognize(attribute).scores
         return np.argsort(-scores if is_on else scores, kind="stable")[:count].tolist()
 
@@ -84,9 +89,15 @@ class AttributeFinder:
         return compute_discriminator_features(self.subject.discriminator, images)
 
     def describe_recognitions(self) -> tuple[str, ...]:
-        return tuple(
-            f"{one.attribute}: the classifier is right about {one.accuracy:.0%} of held-back images"
-            for one in self.recognitions.values()
+        """For each attribute, how its samples were found."""
+        how = "samples drawn with or without this label of the run, not picked by a classifier"
+        return (
+            *(f"{name}: {how}" for name in dict.fromkeys(self.labels_used)),
+            *(
+                f"{one.attribute}: the classifier is right about {one.accuracy:.0%} of held-back "
+                "images"
+                for one in self.recognitions.values()
+            ),
         )
 
     def list_accuracies(self) -> dict[str, float]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from config.settings import FROM_ARRAY, IMPORTED, Config
-from config.stored import write_config
+from config.settings import FROM_ARRAY, IMPORTED, NETWORK_SETTINGS, Config
+from config.stored import change_settings, write_config
 from data.identity import fingerprint_pixels
 from runs.commands import spell_flag
 from runs.find import find_runs_to_continue, has_default_name, is_of_same_size
@@ -47,6 +47,32 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
         dataset_place=place,
         dataset_fingerprint=fingerprint,
     )
+
+
+def name_run_of_array(config: Config, images: np.ndarray) -> Config:
+    """The settings of a run on an array, called array-<height>x<width> if the caller named neither
+    a run nor a dataset: Config's default dataset is not where the images come from.
+
+    Older versions named such a run after that default. It keeps its name if it has the same images,
+    (N, H, W, C) uint8, and the same networks, unless there is a run with the new name.
+    """
+    if config.out_name or config.dataset != Config.dataset:
+        return config
+    named = dataclasses.replace(config, dataset=FROM_ARRAY)
+    if not _read_unless_damaged(read_run_settings, named.run_dir):
+        old = _read_unless_damaged(read_run_settings, config.run_dir)
+        if old and _has_images_and_networks(old, config, images):
+            named = config
+    return dataclasses.replace(config, out_name=named.name)
+
+
+def _has_images_and_networks(run: Config, config: Config, images: np.ndarray) -> bool:
+    if run.dataset_fingerprint != fingerprint_pixels(images):
+        return False
+    with contextlib.suppress(ValueError):  # other networks
+        change_settings(run, {name: getattr(config, name) for name in NETWORK_SETTINGS})
+        return True
+    return False
 
 
 def read_label_names_of_run(config: Config) -> tuple[str, ...]:
@@ -186,6 +212,7 @@ def _list_runs_whose_images_are_gone(config: Config, given: dict) -> list[Config
         for run in find_runs_to_continue(config, given)
         if has_default_name(run)
         and is_of_same_size(run, config)
+        and (run.dataset_place or run.first_dataset != FROM_ARRAY)  # an array was in no place
         and not (run.dataset_place and Path(run.dataset_place).exists())
     ]
 

@@ -108,8 +108,8 @@ def test_six_seconds_with_a_stop_equal_as_many_steps_straight(tiny, images, monk
     with monkeypatch.context() as patch:
         stop = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
         patch.setattr("train.announce_planned_steps", stop)
-        assert train(tiny(minutes=0.1), images) is None
-    stopped = read_run(tiny().run_dir)
+        assert train(tiny(minutes=0.1, out_name="stopped"), images) is None
+    stopped = read_run(tiny(out_name="stopped").run_dir)
     assert 0 < state(stopped)[0] < stopped.planned_steps
     config = train(stopped, images)
     straight = train(tiny(out_name="straight", steps=config.planned_steps), images)
@@ -429,7 +429,7 @@ def test_held_out_images_are_as_if_they_were_not_there(tiny, images, messages):
 def test_a_share_that_holds_out_no_image_leaves_no_folder(tiny, images):
     with pytest.raises(ValueError, match="--holdout must hold out one image or more"):
         train(tiny(holdout=0.0001), images)
-    assert not tiny().run_dir.exists()
+    assert not tiny().run_dir.parent.exists()
 
 
 @pytest.mark.slow
@@ -628,7 +628,7 @@ def test_what_settings_and_on_log_must_be_is_said_before_a_step(tiny, images):
         train(tiny(), images, None, 3)
     with pytest.raises(ValueError, match=r"^train takes a run's settings, .*: {'steps': 5}\. Give"):
         train({"steps": 5}, images)
-    assert not tiny().run_dir.exists()
+    assert not tiny().run_dir.parent.exists()
 
 
 def test_wrong_arrays_leave_no_folder(tiny, images):
@@ -637,7 +637,7 @@ def test_wrong_arrays_leave_no_folder(tiny, images):
             train(tiny(), wrong)
     with pytest.raises(ValueError, match="images must have a label"):
         train(tiny(labels="own"), images, [0, 1])
-    assert not tiny().run_dir.exists()
+    assert not tiny().run_dir.parent.exists()
 
 
 @pytest.mark.slow
@@ -667,8 +667,9 @@ def test_the_door_for_python_has_the_four_arguments_of_its_documents():
 @pytest.mark.slow
 def test_folders_that_are_removed_meanwhile_are_made_again(tiny, images, messages):
     """By a user who tidies up; training is the same without what they held."""
-    config, removed = tiny(steps=60, sample_freq=10), ("checkpoints", "logs", "samples")
-    straight = train(tiny(steps=60, sample_freq=10, out_name="straight"), images)
+    settings, removed = {"steps": 60, "sample_freq": 10}, ("checkpoints", "logs", "samples")
+    config = tiny(**settings, out_name="tidied")
+    straight = train(tiny(**settings, out_name="straight"), images)
 
     def tidy_up(line):
         if line["step"] == 20:
@@ -685,3 +686,18 @@ def test_folders_that_are_removed_meanwhile_are_made_again(tiny, images, message
     names = {path.name for path in config.sample_path.glob("t*")}
     assert names == {*(f"train_{step:08d}.png" for step in range(20, 70, 10)), "training.gif"}
     assert state(config) == state(straight)
+
+
+def test_a_run_of_an_array_leaves_the_name_of_digits_to_digits(tiny, images):
+    config = train(tiny(steps=1), images)
+    assert config.name == "array-16x16"
+    assert Sampler(config).images(0, 1).shape == (1, 16, 16, 3)
+    assert state(train(tiny(steps=2), images))[0] == 2
+    assert [path.name for path in config.run_dir.parent.iterdir()] == ["array-16x16"]
+
+
+def test_a_run_of_an_array_that_is_called_digits_is_trained_on(tiny, images):
+    """Older versions called it so."""
+    train(tiny(steps=1, out_name="digits-16x16"), images)
+    config = train(tiny(steps=2), images)
+    assert (config.name, state(config)[0]) == ("digits-16x16", 2)

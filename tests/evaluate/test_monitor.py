@@ -32,7 +32,8 @@ def read_lines(config: Config) -> list[dict]:
 
 @pytest.mark.slow
 def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messages, capsys):
-    config = tiny(blocks=1, g_updates=1, steps=4, eval_freq=2, ckpt_freq=3, max_to_keep=1)
+    usual = {"blocks": 1, "g_updates": 1, "steps": 4, "ckpt_freq": 3, "max_to_keep": 1}
+    config = tiny(**usual, eval_freq=2, out_name="scored")
     train(config, images)
     scored = {line["step"]: line["frechet"] for line in read_lines(config) if "frechet" in line}
     assert [*scored] == [2, 4]
@@ -139,7 +140,7 @@ def test_few_images_have_no_distance_and_that_is_said_where_scores_were_asked_fo
 
 @pytest.mark.slow
 def test_a_stop_does_not_wait_for_a_score(tiny, images, monkeypatch):
-    config = tiny(blocks=1, g_updates=1, steps=9, eval_freq=3)
+    config = tiny(blocks=1, g_updates=1, steps=9, eval_freq=3, out_name="run")
     signal_after(monkeypatch, step=3)
     assert train(config, images) is None
     lines = read_lines(config)

@@ -123,5 +123,5 @@ def test_a_mistyped_mask_is_told_before_anything_is_restored(tiny, tmp_path, pho
     path = tmp_path / "photo.png"
     Image.fromarray(photos(1)[0]).save(path)
     subject = Subject(tiny().resolve(), Choices(image=str(path), mask="centre"))
-    with pytest.raises(ValueError, match=r"--mask must be .*Received: centre: No such file"):
+    with pytest.raises(ValueError, match=r"--mask must be .*Received: centre. Did you mean center"):
         complete.run_experiment(subject)

@@ -80,3 +80,30 @@ def test_other_masks_are_refused_in_one_line(write_mask, levels, reason):
     with pytest.raises(ValueError, match=reason) as refusal:
         read_mask(write_mask(levels), given(20, 30), Geometry(4, 4))
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [
+        ("right", "Try --mask center."),
+        ("centre", "Did you mean center?"),
+        ("Left", "Did you mean left?"),
+    ],
+)
+def test_a_word_that_is_no_mask_hears_which_words_are(word, advice):
+    with pytest.raises(ValueError, match=r"^--mask") as refusal:
+        read_mask(word, given(20, 30), Geometry(4, 4))
+    rule = "--mask must be center, left, random or an image file."
+    assert str(refusal.value) == f"{rule} Received: {word}. {advice}"
+
+
+def test_a_path_without_a_mask_hears_that_the_file_is_missing(tmp_path):
+    for path in ("right.png", str(tmp_path / "right")):
+        with pytest.raises(ValueError, match=r"^--mask must be a readable image file\..*No such"):
+            read_mask(path, given(20, 30), Geometry(4, 4))
+
+
+def test_a_mask_may_be_a_file_named_without_an_ending(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.eye(4, dtype=np.uint8) * 255).save("right", "png")
+    assert read_mask("right", given(20, 30), Geometry(4, 4)).sum() == 4

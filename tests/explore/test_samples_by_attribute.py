@@ -85,7 +85,8 @@ def test_a_run_with_the_label_needs_no_classifier(tiny):
     assert finder.find_samples("Dog", 3) == [1, 4, 7]
     assert finder.find_samples("3", 2) == [2, 5]
     assert finder.find_samples("dog", 3, is_on=False) == [0, 2, 3]
-    assert finder.describe_recognitions() == ()
+    how = "samples drawn with or without this label of the run, not picked by a classifier"
+    assert finder.describe_recognitions() == (f"dog: {how}", f"3: {how}")
 
 
 def test_samples_by_label_have_that_label(trained):

@@ -242,7 +242,7 @@ def test_a_full_disk_of_logs_only_warns_and_they_go_on_when_there_is_room(
 
 def test_a_full_disk_of_samples_only_warns(tiny, photos, warned, small_disk, tmp_path):
     disk = small_disk(tmp_path / "elsewhere", 1)
-    config = tiny(steps=20, sample_freq=5, sample_dir=str(disk))
+    config = tiny(steps=20, sample_freq=5, sample_dir=str(disk), out_name="run")
     with filled(disk):
         assert train(config, photos(20, 16, 16))
     assert (

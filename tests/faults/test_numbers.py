@@ -125,12 +125,12 @@ def test_it_stops_after_three_tries_with_advice_and_keeps_what_was_saved(
         ValueError,
         match=r"Halving the learning rate 3 times, to 2.5e-05, did not help. The checkpoints",
     ):
-        train(tiny(steps=40, ckpt_freq=10), images)
+        train(tiny(steps=40, ckpt_freq=10, out_name="run"), images)
     assert len([text for text in warned if "Going back" in text]) == 3
-    stored = read_run(tiny().run_dir)
+    stored = read_run(tiny(out_name="run").run_dir)
     assert [path.name for path in list_checkpoints(stored.checkpoint_path)] == ["step-10"]
     assert all_finite(stored)
-    given = {"out_dir": stored.out_dir, "data_dir": stored.data_dir, "output_height": 16}
+    given = {"out_dir": stored.out_dir, "out_name": "run", "output_height": 16}
     assert find_run_to_train(given).halvings == 3  # the same command
     assert find_run_to_train({**given, "learning_rate": 2e-4}).halvings == 3
     assert find_run_to_train({**given, "learning_rate": 1e-5}).halvings == 0  # what was advised

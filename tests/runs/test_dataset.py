@@ -17,6 +17,8 @@ from runs.dataset import (
     find_run_of_same_images,
     keep_label_names_of_run,
     keep_new_place_of_same_images,
+    list_runs_that_may_have_dataset,
+    name_run_of_array,
     read_label_names_of_run,
     take_dataset_into_settings,
     warn_of_images_not_trained_on,
@@ -520,3 +522,40 @@ def test_a_run_keeps_the_names_of_its_labels(begun, photos, messages):
     other = dataclasses.replace(run, out_name="other")
     assert read_label_names_of_run(other) == ()
     assert keep_label_names_of_run(other, ()) == other
+
+
+def test_a_run_of_an_array_is_called_array_unless_it_is_named(tiny, photos):
+    images = photos(5, 16, 16)
+    name = lambda **changes: name_run_of_array(tiny(**changes), images).name  # noqa: E731
+    assert name() == "array-16x16"
+    assert name(output_width=24) == "array-16x24"
+    assert name(out_name="mine") == "mine"
+    assert name(dataset="faces") == "faces-16x16"
+    assert name_run_of_array(tiny().resolve(), images).name == "digits-16x16"  # a run's settings
+
+
+def test_a_run_of_an_array_that_is_called_digits_goes_on(tiny, photos):
+    """Older versions called it so."""
+    images = photos(5, 16, 16)
+    old = take_dataset_into_settings(tiny().resolve(), images)
+    old.run_dir.mkdir(parents=True)
+    write_config(old)
+    assert (old.name, old.dataset) == ("digits-16x16", FROM_ARRAY)
+    assert name_run_of_array(tiny(), images).name == "digits-16x16"
+    assert name_run_of_array(tiny(), images[:4]).name == "array-16x16"
+    assert name_run_of_array(tiny(stem_width=64), images).name == "array-16x16"
+
+    new = dataclasses.replace(old, out_name="array-16x16")
+    new.run_dir.mkdir()
+    write_config(new)
+    assert name_run_of_array(tiny(), images).name == "array-16x16"
+
+
+def test_a_run_of_an_array_does_not_stand_for_a_dataset_that_is_not_read_yet(tiny, photos):
+    config = name_run_of_array(tiny(), photos(5, 16, 16)).resolve()
+    begun = take_dataset_into_settings(config, photos(5, 16, 16))
+    begun.checkpoint_path.mkdir(parents=True)
+    (begun.checkpoint_path / "step-1.index").touch()
+    write_config(begun)
+    given = {"dataset": "faces", "out_dir": begun.out_dir}
+    assert list_runs_that_may_have_dataset(tiny(dataset="faces").resolve(), given) == []

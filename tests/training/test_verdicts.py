@@ -31,7 +31,8 @@ def digits(tmp_path_factory):
 def settings(tiny):
     def make(**changes):
         small = {"stem_width": 32, "z_dim": 100, "batch_size": 64, "c_dim": 1}
-        return tiny(**small | {"steps": 200, "eval_freq": 50} | changes)
+        usual = {"steps": 200, "eval_freq": 50, "out_name": "run"}
+        return tiny(**small | usual | changes)
 
     return make
 
