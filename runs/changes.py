@@ -70,7 +70,8 @@ def locate_changed_settings(run_dir: Path) -> Path:
 def _list_changes(config: Config, stored: Config, step: int) -> list[Change]:
     """What differs between the settings until `step`, which are `stored`, and those from then on.
 
-    A change of length counts only where something falls over the whole run.
+    A change of length counts only where something falls over the whole run. What the program chose
+    for "auto" is no change.
     """
     skipped, scheduled = NOT_RECORDED, (config.lr_decay, config.penalty_decay)
     if scheduled != (Config.lr_decay, Config.penalty_decay):
@@ -78,7 +79,7 @@ def _list_changes(config: Config, stored: Config, step: int) -> list[Change]:
     if config.crop_sides == stored.crop_sides:  # by the dataset's name before, now by themselves
         skipped = skipped | {"input_height", "input_width"}
     names = [name for name, setting in SETTINGS.items() if setting.flag or name == "replicas"]
-    names = [name for name in names if name not in skipped]
+    names = [name for name in names if name not in skipped and getattr(stored, name) != "auto"]
     names += [name for name in FINGERPRINTS if getattr(stored, name)]  # "" in older runs
     names = [name for name in names if getattr(stored, name) != getattr(config, name)]
     if {*FINGERPRINTS} <= {*names}:  # other images have other labels
