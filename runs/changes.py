@@ -13,7 +13,7 @@ from absl import logging
 from config.settings import LENGTHS, MAX_COUNT, PLACES, SETTINGS, Config
 from config.stored import read_json_settings
 from runs.progress import read_run_settings_before_flags
-from system.files import write_atomic
+from system.files import put_aside, write_atomic
 
 FINGERPRINTS = ("dataset_fingerprint", "labels_fingerprint")
 # Flags that change no result, or whose change is seen in the fingerprints.
@@ -46,6 +46,7 @@ def record_changed_settings(config: Config, start: int) -> None:
         return
 
     path = locate_changed_settings(config.run_dir)
+    _put_damaged_file_aside(path, len(known))
     content = json.dumps([change._asdict() for change in changes], indent=1) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +62,19 @@ def read_changed_settings(run_dir: Path) -> list[Change]:
         if isinstance(entries, list):
             return [Change(**entry) for entry in entries if _is_change(entry)]
     return []
+
+
+def _put_damaged_file_aside(path: Path, known: int) -> None:
+    """Moves the file aside if it holds anything but `known` changes: it may be the user's."""
+    if not path.exists():
+        return
+    with contextlib.suppress(ValueError, OSError):
+        entries = read_json_settings(path)
+        if isinstance(entries, list) and len(entries) == known:
+            return
+    with contextlib.suppress(OSError):  # then writing it tells the reason
+        aside = put_aside(path)
+        logging.warning("%s is not a list of changes; it was moved aside to %s.", path, aside.name)
 
 
 def locate_changed_settings(run_dir: Path) -> Path:

@@ -93,6 +93,9 @@ def test_a_damaged_file_has_no_changes(content, resume, tiny):
     path.write_bytes(content)
     assert read_changed_settings(tiny().run_dir) == []
     assert resume(13, batch_size=4) == [Change(13, "batch_size", 8, 4)]
+    assert path.with_name("changes.1.json").read_bytes() == content  # it may be the user's
+    assert len(resume(15, batch_size=2)) == 2
+    assert not path.with_name("changes.2.json").exists()
 
 
 def test_if_it_cannot_be_written_training_goes_on(resume, tiny, messages):
