@@ -34,6 +34,11 @@ def choose_maps_as_paper(subject: Subject, thing: Thing) -> MapChoice:
     block = choose_block(subject.sampler.generator, from_end=2)
     maps, in_box = read_maps_and_boxes(subject, thing, block)
     elsewhere = maps[~in_box]
+    if not len(elsewhere) and thing.classifier:
+        raise ValueError(
+            f"The classifier sees {thing.name} all over the samples, so no maps can be told from "
+            "others. Train longer, choose another attribute, or give --forget a file of boxes."
+        )
     if not len(elsewhere):
         raise ValueError(
             "--forget needs boxes with something around them. Received: boxes that fill their "

@@ -9,6 +9,7 @@ from PIL import Image
 from explore import forget
 from explore.choices import Choices
 from explore.forgotten_thing import find_thing
+from explore.map_choice import choose_maps_as_paper
 from explore.subject import Subject
 
 MARKER_MAP, OTHER_MAP = 5, 9
@@ -138,6 +139,11 @@ def test_boxes_that_fill_their_samples_are_refused(planted, tmp_path):
     path.write_text("0 0 0 16 16\n")
     with pytest.raises(ValueError, match="boxes that fill their samples"):
         forget.run_experiment(planted(path))
+
+    subject = planted(path)
+    seen = find_thing(subject)._replace(name="Marker", classifier=object())
+    with pytest.raises(ValueError, match="^The classifier sees Marker all over the samples, so"):
+        choose_maps_as_paper(subject, seen)
 
 
 def test_pictures_have_rows_of_three_and_no_part_is_empty():
