@@ -142,7 +142,7 @@ def test_boxes_that_fill_their_samples_are_refused(planted, tmp_path):
 
     subject = planted(path)
     seen = find_thing(subject)._replace(name="Marker", classifier=object())
-    with pytest.raises(ValueError, match="^The classifier sees Marker all over the samples, so"):
+    with pytest.raises(ValueError, match=r"^The classifier sees Marker all over the samples, so"):
         choose_maps_as_paper(subject, seen)
 
 
