@@ -3,8 +3,10 @@
 import system.quiet_tensorflow  # noqa: F401  (before anything that imports TensorFlow)
 
 # isort: split
+import contextlib
 import dataclasses
 import itertools
+import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -260,9 +262,14 @@ def train_or_raise_divergence(
     logs = Logs(config, range(start, total), count, origin=data.origin, on_log=on_log)
     dcgan.total_steps.assign(total)
     length = RunLength(config, total, choose_steps_per_call(config.steps_per_call))
-    with translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes):
-        finished = run_training_steps(data, checkpoints, logs, length)
-    report_end_of_training(config, logs, finished=finished)
+    with (
+        translate_step_errors(config, step_bytes=needed, image_bytes=images.nbytes),
+        catch_stop_signals() as stop,
+    ):
+        finished = run_training_steps(data, checkpoints, logs, length, stop)
+    # An impatient second Ctrl-C does not interrupt what the first one asked for.
+    with contextlib.nullcontext() if finished else catch_stop_signals():
+        report_end_of_training(config, logs, finished=finished)
     return length.config if finished else None
 
 
@@ -356,16 +363,22 @@ def prepare_folders_for_training(config: Config) -> None:
 
 
 def run_training_steps(
-    data: TrainingData, checkpoints: Checkpoints, logs: Logs, length: RunLength
+    data: TrainingData,
+    checkpoints: Checkpoints,
+    logs: Logs,
+    length: RunLength,
+    stop: threading.Event,
 ) -> bool:
-    """Trains from the start of `logs.steps` for `length`; False when it was stopped early."""
+    """Trains from the start of `logs.steps` for `length`; False when `stop` or the scores ended it
+    early.
+    """
     dcgan, start, (images, y, split, *_) = checkpoints.dcgan, logs.steps.start, data
     config, workers = dcgan.config, dcgan.replicas.workers
     pictures = Pictures(config, dcgan.drawn_generator, dcgan.generator)
     how = {"discriminator": dcgan.discriminator, "y": y}
     monitor, verdict = Monitor(config, images, pictures.sampler, split, **how), Verdict(config)
 
-    with catch_stop_signals() as stop, logs, Lead(workers, stop, length) as lead:
+    with logs, Lead(workers, stop, length) as lead:
         pictures.write_grid_of_reals(logs, images, y, split.training)
         calls = take_training_steps(dcgan, data, length, start)
         for call, results in lead.lead_through_calls(calls):
@@ -397,7 +410,7 @@ def run_training_steps(
                 break
     if not is_done:
         announce_stop_of_training(step)
-        pictures.write_film_of_training(step)  # takes seconds, which a signal may now cut short
+        pictures.write_film_of_training(step)
     return is_done
 
 

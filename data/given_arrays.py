@@ -46,6 +46,8 @@ def _suggest_uint8_conversion(images: np.ndarray) -> str:
         return "images.astype(np.uint8) * 255"
 
     few = images[:JUDGED_IMAGES]
+    if few.dtype.kind in "iu" and few.size and few.max() > 255:  # such as 16-bit PNGs
+        return "(images // 257).astype(np.uint8) if they go up to 65535, as those of 16-bit files"
     if few.dtype.kind != "f" or not few.size or few.max() > 1:
         return "images.clip(0, 255).astype(np.uint8)"
     return (

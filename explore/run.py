@@ -1,5 +1,7 @@
 """Carries out experiments and writes what they find: pictures, and a line in metrics.jsonl."""
 
+import contextlib
+import hashlib
 import importlib
 import json
 import shlex
@@ -11,12 +13,13 @@ from absl import logging
 from explore.experiments import EXPERIMENTS, Findings
 from explore.subject import Subject
 from system.console import print_result
-from system.files import append_to_file_or_undo
+from system.files import append_to_file_or_undo, expand_home
 from system.text import join_names_for_error
 from system.written import replace_files
 
 METRICS_FILE = "metrics.jsonl"
 FILES_NAMED = 6  # of those written
+FILE_CHOICES = ("image", "mask", "forget")  # flags whose values may be files
 
 
 def run_experiments(
@@ -77,8 +80,25 @@ def describe_choices(name: str, subject: Subject) -> str:
     given = vars(subject.choices)
     names = [*filter(None, [experiment.flag]), *experiment.choices]
     chosen |= {name: given[name] for name in names if given[name] is not None}
-    flags = [shlex.quote(f"--{name}={value}") for name, value in chosen.items()]
+    flags = [
+        shlex.quote(f"--{name}={value}") + _describe_contents(name, value)
+        for name, value in chosen.items()
+    ]
     return f"with {' '.join(flags)}"
+
+
+def _describe_contents(name: str, value) -> str:
+    """Such as " (contents 1f3a5b7c)" for a flag that names files: they may be edited; else ""."""
+    if name not in FILE_CHOICES:
+        return ""
+    texts = [value, *map(str.strip, value.split(","))]
+    paths = [expand_home(text) for text in texts if text]
+    with contextlib.suppress(OSError):  # a text too long for a path
+        files = [path for path in paths if path.is_file()]
+        if files:
+            digest = hashlib.sha256(b"".join(path.read_bytes() for path in files))
+            return f" (contents {digest.hexdigest()[:8]})"
+    return ""
 
 
 def describe_findings(name: str, findings: Findings, subject: Subject, seconds: float) -> dict:

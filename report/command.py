@@ -1,6 +1,7 @@
 """The command that repeats a run, from its settings."""
 
 import contextlib
+import dataclasses
 from pathlib import Path
 
 from config.presets import PRESETS, SHAPE_SETTINGS, apply_preset
@@ -18,7 +19,7 @@ def suggest_command_that_repeats(config: Config) -> str:
     """
     if config.dataset in (FROM_ARRAY, IMPORTED):
         return ""
-    config, choices = drop_lengths_in_vain(config), {}
+    config, choices = _give_steps_instead_of_minutes(drop_lengths_in_vain(config)), {}
     for preset in PRESETS:
         with contextlib.suppress(ValueError):  # a preset that contradicts the run's settings
             choices[preset] = find_flags_beside_preset(config, preset)
@@ -27,6 +28,15 @@ def suggest_command_that_repeats(config: Config) -> str:
         if None not in flags.values():  # which no flag can take
             return _spell_command(config, {"dataset": config.dataset, "preset": preset} | flags)
     return ""
+
+
+def _give_steps_instead_of_minutes(config: Config) -> Config:
+    """Another machine, or another day, fits other steps into the same minutes."""
+    if not (config.minutes and config.planned_steps):
+        return config
+    return dataclasses.replace(
+        config, steps=config.planned_steps, minutes=None, epoch=Config.epoch, planned_steps=None
+    )
 
 
 def _spell_command(config: Config, flags: dict) -> str:

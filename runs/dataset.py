@@ -98,7 +98,9 @@ def keep_label_names_of_run(config: Config, known: tuple[str, ...]) -> Config:
 
 def _choose_first_dataset(earlier: Config | None, dataset: str) -> str:
     """The --dataset that the run in this place began with; `earlier`: its settings so far."""
-    if earlier is None or earlier.dataset == FROM_ARRAY:  # older runs of arrays name a default
+    if earlier is None:
+        return dataset
+    if earlier.dataset == FROM_ARRAY != earlier.first_dataset:  # an older run: it names a default
         return dataset
     return earlier.first_dataset or earlier.dataset
 
@@ -137,6 +139,8 @@ def find_run_of_same_images(
         runs = there if len(there) == 1 else []
     if is_named:
         runs = [run for run in runs if _was_called(run, config.name)]
+    # Images that were trained on with labels, too, may lack them here.
+    runs = [run for run in runs if run.labels == config.labels] or runs
     unnamed = [run for run in runs if has_default_name(run)]
     if len(unnamed) == 1 and not is_named:
         return unnamed[0]

@@ -63,7 +63,8 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
         _check_new_run_is_wanted(fresh, given)
         return fresh if "dataset" in given else _take_settings_without_checkpoint(fresh, given)
 
-    if "dataset" not in given and not is_named and has_other_place(stored, fresh.dataset):
+    is_elsewhere = has_other_place(stored, fresh.dataset) and not has_gone_place(stored)
+    if "dataset" not in given and not is_named and is_elsewhere:
         logging.info("%s has images of its own: %s.", stored.run_dir, stored.dataset_place)
     if "dataset" in given and not stored.dataset_fingerprint:  # else the images will decide
         _check_other_dataset_is_wanted(stored, fresh, is_named=is_named)

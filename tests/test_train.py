@@ -102,6 +102,25 @@ def test_20_steps_with_penalties_straight_equal_7_a_signal_and_13(tiny, images, 
     ]
 
 
+def test_impatient_stop_signals_do_not_interrupt_the_end(tiny, images, monkeypatch):
+    """The first came in a step; others come while the film and the report are drawn."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    drawn = []
+
+    def draw(*given, **_):
+        signal.raise_signal(signal.SIGINT)
+        drawn.append(given)
+
+    monkeypatch.setattr("train.Pictures.write_film_of_training", draw)
+    monkeypatch.setattr("train.write_report_of_run", draw)
+    try:
+        stop = lambda line: line["step"] > 1 or signal.raise_signal(signal.SIGINT)  # noqa: E731
+        assert train(tiny(steps=50), images, on_log=stop) is None
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(drawn) == 2
+
+
 @pytest.mark.slow
 def test_six_seconds_with_a_stop_equal_as_many_steps_straight(tiny, images, monkeypatch):
     """By the real clock: time counts in both processes, but not for compilation."""
@@ -300,7 +319,7 @@ def test_the_order_and_the_epochs_go_on_where_images_are_gone(trained, photos, m
     monkeypatch.setattr("train.run_training_steps", lambda *given: seen.append(given) or True)
     config = trained(blocks=1, epoch=3, epoch_sizes=(0, 20))
     train_on_dataset(config, photos(12, 16, 16), place="/photos")
-    [(data, _, logs, length)] = seen
+    [(data, _, logs, length, _)] = seen
     assert (logs.steps.start, length.total, logs.origin + 5 * 8) == (5, 7, 2 * 12)
     assert data.shown == 0  # which augmentation depends on
     assert read_run(config.run_dir).epoch_sizes == (0, 20, 40, 12)

@@ -158,7 +158,10 @@ def explain_array_without_images(array: StoredArray) -> str:
     if header.dtype.hasobject:
         return "Python objects, which are never loaded. " + HOW_TO_SAVE + "."
     if header.dtype != np.uint8:
-        return f"{header}. {HOW_TO_SAVE}: (255 * x).astype('uint8') for x from 0 to 1."
+        remedy = "(255 * x).astype('uint8') for x from 0 to 1"
+        if header.dtype == np.uint16:
+            remedy = "(x // 257).astype('uint8') for x from 0 to 65535"
+        return f"{header}. {HOW_TO_SAVE}: {remedy}."
     if fault := _explain_shape_without_images(header.shape):
         return f"shape {header.shape}. {fault}"
     if header.by_columns:

@@ -23,6 +23,7 @@ GOOD = np.zeros((3, 16, 16, 3), np.uint8)
         (GOOD + 9.0, "Received: dtype float64. Try images.clip(0, 255).astype(np.uint8)."),
         (GOOD > 0, "Received: dtype bool. Try images.astype(np.uint8) * 255."),
         (GOOD.astype(int), "Received: dtype int64. Try images.clip(0, 255).astype(np.uint8)."),
+        (GOOD.astype(np.uint16) + 65535, "Try (images // 257).astype(np.uint8) if they go up to"),
         (GOOD.astype(object), "Received: dtype object. Try images.clip(0, 255).astype(np.uint8)."),
         (GOOD[:0], "Received: none. Give at least one."),
         (GOOD[:, :9], "9x16. Resize them, or use Config(output_height=9, output_width=16)."),

@@ -109,3 +109,17 @@ def test_what_was_found_with_other_choices_is_moved_aside(trained, monkeypatch):
         run_experiments(["walk"], Subject(config, Choices(**choices)), folder)
     assert sorted(path.name for path in folder.iterdir()) == ["metrics.jsonl", "walk", "walk.1"]
     assert read_record_of_folder(folder / "walk").kind.endswith("--walk_seeds=3,17")
+
+
+def test_what_was_found_with_a_file_before_it_was_edited_is_moved_aside(
+    trained, monkeypatch, tmp_path
+):
+    config, mask = trained(), tmp_path / "mask.png"
+    monkeypatch.setattr("explore.complete.run_experiment", lambda _: Findings({"a.png": b"1"}))
+    folder = config.run_dir / "explore"
+    for content in (b"1", b"1", b"2"):
+        mask.write_bytes(content)
+        choices = Choices(image="a.png, b.png", mask=str(mask))
+        run_experiments(["complete"], Subject(config, choices), folder)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["complete", "complete.1", "metrics.jsonl"]

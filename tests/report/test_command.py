@@ -54,6 +54,7 @@ def test_no_flag_is_in_vain():
     ("stored", "spelled"),
     [
         ({"epoch": 2, "steps": 20}, "--steps=20"),  # from a run that was first given --epoch
+        ({"minutes": 0.1, "planned_steps": 65}, "--steps=65"),  # another day fits others in
         ({"batch_size": 4, "global_batch_size": 8}, "--global_batch_size=8"),
     ],
 )

@@ -391,6 +391,17 @@ def test_one_of_several_runs_of_the_same_images_is_not_chosen(begun, photos, mes
     assert line.endswith("to continue one of them instead, add --out_name=NAME.")
 
 
+def test_of_several_runs_of_the_same_images_the_labels_choose(begun, photos, messages):
+    """Without labels, the images may be those of a run with labels, but cannot continue it."""
+    images = photos(5, 16, 16)
+    plain = begun(images, out_name="", dataset="icons")
+    begun(images, out_name="", dataset="sorted", labels="folder", label_names=("a", "b"))
+    new = dataclasses.replace(plain, dataset="/moved")
+    given = {"dataset": "/moved", "out_dir": new.out_dir}
+    assert find_run_of_same_images(new, given, images, "/moved").name == plain.name
+    assert messages == []
+
+
 def test_a_complete_run_keeps_the_new_place_of_its_images(begun, photos, messages):
     """Images that are added there later are its own."""
     images = photos(5, 16, 16)
@@ -549,6 +560,22 @@ def test_a_run_of_an_array_that_is_called_digits_goes_on(tiny, photos):
     new.run_dir.mkdir()
     write_config(new)
     assert name_run_of_array(tiny(), images).name == "array-16x16"
+
+
+def test_a_run_of_an_array_goes_on_with_its_images_in_a_folder(tiny, photos):
+    """Each time: it keeps the name that tells what it began with."""
+    images = photos(5, 16, 16)
+    config = name_run_of_array(tiny(), images).resolve()
+    begun = take_dataset_into_settings(config, images)
+    begun.checkpoint_path.mkdir(parents=True)
+    (begun.checkpoint_path / "step-1.index").touch()
+    write_config(begun)
+    given = {"dataset": "/same", "out_dir": begun.out_dir}
+    new = tiny(dataset="/same").resolve()
+    for _ in range(3):
+        found = find_run_of_same_images(new, given, images, "/same")
+        assert found.name == "array-16x16"
+        write_config(take_dataset_into_settings(found, images, "/same"))
 
 
 def test_a_run_of_an_array_does_not_stand_for_a_dataset_that_is_not_read_yet(tiny, photos):

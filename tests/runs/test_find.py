@@ -364,11 +364,15 @@ def test_files_called_digits_are_not_the_digits(trained, messages):
     assert messages == [f"{config.run_dir} {told}"]
 
 
-def test_training_without_a_dataset_tells_of_images_called_digits(known, messages):
-    config = known(dataset="/my/digits.parquet", dataset_place="/my/digits.parquet", out_name="")
+def test_training_without_a_dataset_tells_of_images_called_digits(known, messages, tmp_path):
+    path = tmp_path / "digits.parquet"
+    config = known(dataset=str(path), dataset_place=str(path), out_name="")
     given = {"out_dir": config.out_dir, "output_height": config.output_height, "steps": 9}
     assert find_run_to_train(given).dataset == config.dataset
-    assert messages == [f"{config.run_dir} has images of its own: /my/digits.parquet."]
+    assert messages == []  # an error will say that they are gone
+    path.touch()
+    assert find_run_to_train(given).dataset == config.dataset
+    assert messages == [f"{config.run_dir} has images of its own: {path}."]
 
     messages.clear()
     find_run_to_train({**given, "out_name": config.run_dir.name})
