@@ -6,7 +6,6 @@ import system.quiet_tensorflow  # noqa: F401  (before anything that imports Tens
 import contextlib
 import dataclasses
 import itertools
-import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -66,7 +65,7 @@ from system.devices import (
     choose_precision_for_device,
 )
 from system.files import remove_temporary_leftovers
-from system.signals import catch_stop_signals
+from system.signals import Stop, catch_stop_signals
 from training.announcements import (
     announce_augmentation,
     announce_change_of_step_size,
@@ -268,7 +267,7 @@ def train_or_raise_divergence(
     ):
         finished = run_training_steps(data, checkpoints, logs, length, stop)
     # An impatient second Ctrl-C does not interrupt what the first one asked for.
-    with contextlib.nullcontext() if finished else catch_stop_signals():
+    with contextlib.nullcontext() if finished else catch_stop_signals(doing="drawing the report"):
         report_end_of_training(config, logs, finished=finished)
     return length.config if finished else None
 
@@ -363,11 +362,7 @@ def prepare_folders_for_training(config: Config) -> None:
 
 
 def run_training_steps(
-    data: TrainingData,
-    checkpoints: Checkpoints,
-    logs: Logs,
-    length: RunLength,
-    stop: threading.Event,
+    data: TrainingData, checkpoints: Checkpoints, logs: Logs, length: RunLength, stop: Stop
 ) -> bool:
     """Trains from the start of `logs.steps` for `length`; False when `stop` or the scores ended it
     early.
@@ -410,6 +405,7 @@ def run_training_steps(
                 break
     if not is_done:
         announce_stop_of_training(step)
+        stop.doing = "drawing the animation and the report"  # what is left to do
         pictures.write_film_of_training(step)
     return is_done
 

@@ -2,12 +2,14 @@
 
 import dataclasses
 import os
+from collections import Counter
 
 import numpy as np
 
 from config.settings import Config
 from data import limits
 from data.labels import Labels, encode_dataset_classes_one_hot
+from system.text import shorten_for_error
 
 CHANNELS = (1, 3, 4)
 JUDGED_IMAGES = 64  # to guess the range of floats
@@ -128,6 +130,12 @@ def _make_labels_of_class_numbers(config: Config, classes, known: tuple[str, ...
         raise ValueError(
             f"labels must count the classes from 0. Received: {least} as the smallest. "
             "Try np.unique(labels, return_inverse=True)[1]."
+        )
+    if len({*names}) < len(names):
+        again = next(name for name, count in Counter(names).items() if count > 1)
+        raise ValueError(
+            "label_names must name each class differently. "
+            f"Received: {shorten_for_error(again)} more than once. Rename one of them."
         )
     if most >= len(names):
         is_named = bool(config.label_names)

@@ -15,9 +15,20 @@ STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 SLOW_STOP_SECONDS = 1.0  # after the first signal, before a line says that it was received
-PATIENCE = "\nstopping and saving, which takes a moment; another Ctrl-C ends at once.\n"
+SAVING = "stopping and saving"
+PATIENCE = "\n{}, which takes a moment; another Ctrl-C ends at once.\n"
 FAREWELL = b"\nended at once; the same command resumes from the last checkpoint, if there is one.\n"
 FAREWELL_FROM_PYTHON = "ended at once; the next call resumes from the last checkpoint, if any"
+
+
+class Stop(threading.Event):
+    """Set by the first stop signal. doing: what happens then, for the line that asks for patience;
+    the block that catches the signals may change it.
+    """
+
+    def __init__(self, doing: str):
+        super().__init__()
+        self.doing = doing
 
 
 class Interruption:
@@ -42,16 +53,16 @@ class Interruption:
 
 
 @contextlib.contextmanager
-def catch_stop_signals():
-    """Yields an event that the first stop signal sets. A line follows if the stop takes long, or at
-    a second signal; after it, another signal ends at once.
+def catch_stop_signals(doing: str = SAVING):
+    """Yields a `Stop`, which the first stop signal sets. A line follows if stopping takes
+    long, or at a second signal, and says what it is `doing`; after it, another ends at once.
 
     This works even while TensorFlow computes, when Python's own handlers have to wait. In main.py,
     which has installed an `Interruption`, the process ends. Any other process belongs to the
     caller: as soon as TensorFlow returns, KeyboardInterrupt is raised. Files on disk stay whole, as
     after a kill. Signals reach only the main thread: in other threads, nothing sets the event.
     """
-    stop = threading.Event()
+    stop = Stop(doing)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -61,7 +72,7 @@ def catch_stop_signals():
 
 
 @contextlib.contextmanager
-def _handle_stop_signals_with_event(stop: threading.Event):
+def _handle_stop_signals_with_event(stop: Stop):
     """Handles the stop signals within the block, then restores the earlier handlers."""
     ends = threading.Event()  # whether the next call of the handler raises KeyboardInterrupt
     owner = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
@@ -101,7 +112,7 @@ def _put_handlers_back():
 
 
 def _start_signal_thread(
-    stop: threading.Event, numbers: set[int], end: Callable[[int], None]
+    stop: Stop, numbers: set[int], end: Callable[[int], None]
 ) -> socket.socket:
     """Starts a thread that sets `stop`; returns the socket to which the signal numbers go.
 
@@ -148,7 +159,7 @@ def die_quietly_of_a_closed_pipe() -> None:
 
 
 def _watch_stop_signals(
-    received: socket.socket, stop: threading.Event, numbers: set[int], end: Callable[[int], None]
+    received: socket.socket, stop: Stop, numbers: set[int], end: Callable[[int], None]
 ) -> None:
     """Runs in a thread, which receives the numbers of the signals from the socket as they come."""
     is_asked = is_told = has_ended = False
@@ -168,16 +179,16 @@ def _watch_stop_signals(
             elif is_asked:  # an impatient second Ctrl-C ends nothing that no line has told
                 is_told = True
                 received.settimeout(None)
-                _tell_patience()
+                _ask_for_patience(stop.doing)
             else:
                 is_asked = True
                 stop.set()
                 received.settimeout(SLOW_STOP_SECONDS)
 
 
-def _tell_patience() -> None:
+def _ask_for_patience(doing: str) -> None:
     with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody may be listening
-        sys.stderr.write(PATIENCE)
+        sys.stderr.write(PATIENCE.format(doing))
         sys.stderr.flush()
 
 

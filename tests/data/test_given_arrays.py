@@ -99,6 +99,11 @@ def test_whole_numbers_become_labels(tiny):
             [0, 1, 2],
             "below 2, the number of label_names.",
         ),
+        (
+            {"labels": "own", "label_names": ("a", "a", "c")},
+            [0, 1, 2],
+            "label_names must name each class differently. Received: a more than once.",
+        ),
         ({"labels": "Smiling"}, [0, 1, 0], "names attributes: labels must be data."),
         (
             {"labels": "Smiling"},

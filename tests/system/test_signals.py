@@ -16,6 +16,7 @@ from common import ROOT
 from system.signals import (
     FAREWELL_FROM_PYTHON,
     PATIENCE,
+    SAVING,
     SLOW_STOP_SECONDS,
     STOP_SIGNALS,
     Interruption,
@@ -60,6 +61,18 @@ def test_the_first_signal_sets_the_event_and_handlers_come_back(number, handlers
         os.kill(os.getpid(), number)
         assert stop.wait(10)
     assert {one: signal.getsignal(one) for one in STOP_SIGNALS} == handlers
+
+
+def test_the_line_says_what_is_still_being_done(handlers, capsys):
+    with catch_stop_signals() as stop:
+        stop.doing = "drawing"
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(10)
+        said, end = "", time.monotonic() + 10
+        while not said and time.monotonic() < end:
+            time.sleep(0.05)
+            said = capsys.readouterr().err
+    assert said == PATIENCE.format("drawing")
 
 
 def test_in_a_thread_nothing_sets_the_event_and_handlers_stay(handlers):
@@ -116,14 +129,14 @@ def test_a_signal_after_the_line_ends_the_process_even_while_it_computes(busy):
     told, said = process.communicate(timeout=30)
     assert (process.returncode, told) == (128 + signal.SIGTERM, "")
     patience, farewell = said.strip().split("\n\n")
-    assert f"\n{patience}\n" == PATIENCE
+    assert f"\n{patience}\n" == PATIENCE.format(SAVING)
     assert "ended at once" in farewell
 
 
 def test_an_impatient_second_signal_only_brings_the_line(busy):
     process = busy("main", 10**9)
     process.send_signal(signal.SIGTERM)
-    assert read_line(process) in PATIENCE
+    assert read_line(process) in PATIENCE.format(SAVING)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     assert "ended at once" in process.communicate(timeout=30)[1]
@@ -134,7 +147,7 @@ def test_the_callers_process_gets_an_exception_instead(number, busy):
     """Its own clean-up runs; a notebook's kernel lives on."""
     process = busy("a script", 10**5)
     process.send_signal(number)
-    assert read_line(process) in PATIENCE
+    assert read_line(process) in PATIENCE.format(SAVING)
     process.send_signal(number)
     told, said = process.communicate(timeout=30)
     assert told == "cleaned up\n", said
