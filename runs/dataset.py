@@ -175,8 +175,11 @@ def _mention_runs_of_another_size(config: Config, given: dict) -> None:
     sizes = {"output_height", "output_width"}
     if sizes & {*given} or given.get("config"):
         return
-    for run in read_all_runs(config.run_dir.parent).values():
-        if not is_of_same_size(run, config) and dataset_may_be_of_run(run, config.dataset):
+    fit = {run.name for run in find_runs_to_continue(config, given)}
+    for run in read_all_runs(config.run_dir.parent).values():  # with their own datasets
+        if run.name not in fit or is_of_same_size(run, config):
+            continue
+        if dataset_may_be_of_run(run, config.dataset):
             text = "%s is a new run, at %sx%s; to continue %s, at %sx%s, add --out_name=%s."
             both = config.run_dir, config.width, config.height, run.run_dir, run.width, run.height
             logging.info(text, *both, shlex.quote(run.name))
@@ -242,7 +245,7 @@ def _check_holdout_is_that_of_run(run: Config, config: Config) -> None:
 
 
 def _check_images_may_be_those_of_run(run: Config, fingerprint: str, place: str) -> None:
-    """Raises ValueError for other images from another place."""
+    """Raises ValueError for other images from another place, or the same in another order."""
     before = run.dataset_place
     if fingerprint != run.dataset_fingerprint and (not place or place != before):
         names = f"from {before or 'an array'}", f"{place or 'another array'}"
@@ -251,7 +254,8 @@ def _check_images_may_be_those_of_run(run: Config, fingerprint: str, place: str)
         also = f", or put them into {before}, where images may change" if is_folder else ""
         raise ValueError(
             f"A run keeps its own images: {run.run_dir} was trained on images {names[0]}. "
-            f"Received: other images, from {names[1]}. Start another run with {remedy}{also}."
+            f"Received: other images, or the same in another order, from {names[1]}. "
+            f"Start another run with {remedy}{also}."
         )
 
 

@@ -73,14 +73,19 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
         return change_settings(stored, _drop_preset_for_existing_run(given), for_training=True)
     except ValueError as error:
         if not is_named and _fits_worse_than_others(stored, fresh, given):
-            other, *more = _list_other_runs_that_fit(stored, fresh, given)
-            remedy = "NAME" if more else shlex.quote(other.name)
-            raise ValueError(
-                f"{error} To continue {other.run_dir}, which fits, add --out_name={remedy}."
-            ) from error
-        if is_named or "dataset" not in given or not has_other_place(stored, fresh.dataset):
+            others = _list_other_runs_that_fit(stored, fresh, given)
+            raise ValueError(f"{error} {_say_how_to_continue_one_of(others)}") from error
+        if "dataset" not in given or not has_other_place(stored, fresh.dataset):
             raise
         if has_gone_place(stored):  # the images have probably moved
+            raise
+        if is_named and fresh.labels != stored.labels and "labels" in given:
+            raise ValueError(
+                f"{stored.run_dir} was trained on {stored.dataset_place} with --labels="
+                f"{stored.labels}. Received: {fresh.dataset} with --labels={fresh.labels}. Start "
+                "another run with --out_name=NAME."
+            ) from error
+        if is_named:
             raise
         place = stored.dataset_place
         again = place if Path(place).is_absolute() else stored.dataset
@@ -89,6 +94,17 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
             "--out_name=NAME. (To continue that one, give its dataset again: "
             f"--dataset={quote_for_error(again)}.)"
         ) from error
+
+
+def _say_how_to_continue_one_of(runs: list[Config]) -> str:
+    """One sentence for a command that fits these runs, at least one, but names none of them."""
+    names = [run.name for run in runs]
+    flags = [f"--out_name={shlex.quote(name)}" for name in names]
+    if len(runs) == 1:
+        return f"To continue {runs[0].run_dir}, which fits, add {flags[0]}."
+    if len(runs) == 2:
+        return f"{' and '.join(names)} fit: add {' or '.join(flags)}."
+    return f"{join_names_for_error(names, 2)} fit: add {flags[0]}, for example."
 
 
 def _check_new_run_is_wanted(fresh: Config, given: dict) -> None:

@@ -27,6 +27,8 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool, are_labels_typed: 
         is_missing = isinstance(error, MissingDatasetError)
         if run is None and is_missing and (hint := _mention_runs_with_that_dataset(config)):
             raise type(error)(f"{str(error).rstrip()} {hint}") from error
+        if run and is_missing and (hint := _mention_later_place_of_that_dataset(run, config)):
+            raise type(error)(f"{str(error).rstrip()} {hint}") from error
         if run is None or run.dataset != config.dataset:
             raise
         if is_missing and run.dataset in NAMED_SETS and has_gone_place(run):
@@ -94,6 +96,19 @@ def _mention_runs_with_that_dataset(config: Config) -> str:
         if place in Path(run.dataset_place).parents:
             return f"{run.run_dir} has its images there: --data_dir={quote_for_error(str(place))}."
     return ""
+
+
+def _mention_later_place_of_that_dataset(run: Config, config: Config) -> str:
+    """Where a run that began with the dataset of `config` has its images now; "" if unknown."""
+    if run.dataset == config.dataset or not is_same_dataset_setting(
+        run.first_dataset, config.dataset
+    ):
+        return ""
+    place = Path(run.dataset_place)
+    if not place.is_absolute() or not place.exists():
+        return ""
+    flags = f"--dataset={quote_for_error(str(place))} --out_name={shlex.quote(run.name)}"
+    return f"{run.run_dir} has its images in {place}: add {flags}."
 
 
 def _is_empty_folder(path: Path) -> bool:

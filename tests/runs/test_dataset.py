@@ -78,7 +78,10 @@ def test_other_images_are_refused_with_both_places(train_on, image_folder, tmp_p
         assert train_on(f"--dataset={dogs}", *name)[0] == 1
         said = capsys.readouterr().err
         assert is_one_line(said)
-        assert f"was trained on images from {cats}. Received: other images, from {dogs}." in said
+        assert (
+            f"was trained on images from {cats}. Received: other images, or the same in another "
+            f"order, from {dogs}."
+        ) in said
 
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(cats / "new.png")
     code, said = train_on(f"--dataset={cats}")
@@ -108,7 +111,10 @@ def test_other_images_are_refused_as_such_even_if_their_labels_differ(
     capsys.readouterr()
     assert train_on(f"--dataset={pets[1]}", "--labels=folder")[0] == 1
     said = capsys.readouterr().err
-    assert f"was trained on images from {pets[0]}. Received: other images, from {pets[1]}." in said
+    assert (
+        f"was trained on images from {pets[0]}. Received: other images, or the same in another "
+        f"order, from {pets[1]}."
+    ) in said
 
 
 def test_arrays_are_known_by_their_pixels(tiny, photos, messages):
@@ -118,10 +124,9 @@ def test_arrays_are_known_by_their_pixels(tiny, photos, messages):
     (begun.checkpoint_path / "step-1.index").touch()
     write_config(begun)
     assert (begun.dataset_place, take_dataset_into_settings(begun, images)) == ("", begun)
-    with pytest.raises(
-        ValueError, match=r"from an array\. Received: other images, from another array"
-    ):
-        take_dataset_into_settings(tiny().resolve(), images[:4])
+    for others in (images[:4], images[::-1]):
+        with pytest.raises(ValueError, match=r"array\. Received: other images, .* from another a"):
+            take_dataset_into_settings(tiny().resolve(), others)
     moved = take_dataset_into_settings(begun, images, "/a")
     assert moved.dataset_place == "/a"
     announce_change_of_dataset(begun, 5)
@@ -212,10 +217,10 @@ def test_a_dry_run_knows_what_the_packed_images_decide(trained, image_folder, tm
     told = f"\nif       these are the images of {cats}: a run keeps its own\n"
     assert told in capsys.readouterr().out
 
-    refusal = f"was trained on images from {cats}. Received: other images, from {dogs}."
+    refusal = f"images from {cats}. Received: other images, or the same in another order, from "
     for more in ([], ["--dry_run"]):  # training packs them
         assert run_here(*flags, *more, tiny=()) == 1
-        assert refusal in capsys.readouterr().err
+        assert f"{refusal}{dogs}." in capsys.readouterr().err
 
 
 def test_a_dry_run_finds_the_run_of_packed_images(train_on, image_folder, tmp_path, capsys):
@@ -481,6 +486,19 @@ def test_a_run_of_another_size_is_mentioned(train_on, image_folder, tmp_path, ca
     assert run_here(*flags, "--stem_width=32", "--steps=1", "--train", tiny=()) == 0
     line = f"{out}/faces-64x64 is a new run, at 64x64; to continue {out}/faces-16x16, at 16x16, "
     assert f"{line}add --out_name=faces-16x16." in caplog.text
+
+
+def test_a_run_of_another_size_is_not_mentioned_if_the_flags_do_not_fit_it(begun, photos, messages):
+    images = photos(5, 16, 16)
+    run = begun(images, dataset="/faces", labels="own", label_names=("a", "b"))
+    begun(images, dataset="/dogs", labels="none")
+    large = dataclasses.replace(run, output_height=32, output_width=32, out_name="")
+    given = {"out_dir": run.out_dir, "dataset": "/faces"}
+    find_run_of_same_images(large, given | {"labels": "none"}, images[:4], "/elsewhere")
+    assert messages == []
+    find_run_of_same_images(large, given | {"labels": "own"}, images[:4], "/elsewhere")
+    [line] = messages
+    assert line.endswith(f"to continue {run.run_dir}, at 16x16, add --out_name={run.name}.")
 
 
 @pytest.mark.slow

@@ -254,6 +254,30 @@ def test_a_setting_that_does_not_fit_the_run_of_other_images_tells_of_them_first
             find_run_to_train(given)
 
 
+def test_other_labels_and_other_images_are_told_together(trained, tmp_path):
+    """Without --labels the images would be refused all the same."""
+    others, mine = tmp_path / "shards", tmp_path / "drawings"
+    others.mkdir()
+    mine.mkdir()
+    places = {"dataset": str(others), "dataset_place": str(others), "dataset_fingerprint": "x"}
+    run = trained(**places, labels="own", label_names=("0", "1"), out_name="sh")
+    given = {"out_dir": run.out_dir, "out_name": "sh", "dataset": str(mine), "labels": "folder"}
+    with pytest.raises(ValueError) as error:
+        find_run_to_train(given)
+    assert str(error.value) == (
+        f"{run.run_dir} was trained on {others} with --labels=own. Received: {mine} with "
+        "--labels=folder. Start another run with --out_name=NAME."
+    )
+    alone = rf"^--labels is fixed .* {run.run_dir} has own\. Received: folder\. Drop --labels"
+    with pytest.raises(ValueError, match=alone):
+        find_run_to_train(given | {"dataset": str(others)})
+    with pytest.raises(ValueError, match=r"^--z_dim is fixed"):
+        find_run_to_train(given | {"labels": "own", "z_dim": 7})
+    others.rmdir()  # then the images have probably moved
+    with pytest.raises(ValueError, match=alone):
+        find_run_to_train(given)
+
+
 def test_a_name_without_a_run_or_a_dataset_is_said_to_be_new(tiny, messages):
     given = {"out_dir": tiny().out_dir, "out_name": "typo"}
     find_run_to_train({**given, "dataset": "digits"})
@@ -426,11 +450,17 @@ def test_a_preset_leads_to_the_run_that_has_its_networks(known):
     with pytest.raises(ValueError, match=rf"{needs}{fits}=shapes-modern\.$"):
         find_run_to_train(given)
 
-    known(dataset="shapes", out_name="twin", **PRESETS["modern"])
-    with pytest.raises(ValueError, match=rf"{needs}.*, which fits, add --out_name=NAME\.$"):
+    known(dataset="shapes", out_name="the twin", **PRESETS["modern"])
+    both = "shapes-modern and the twin fit: add --out_name=shapes-modern or --out_name='the twin'"
+    with pytest.raises(ValueError, match=rf"{needs}=NAME\. {both}\.$"):
         find_run_to_train(given)
-    with pytest.raises(ValueError, match=r"^2 runs in .* fit: shapes-modern, twin\. Add"):
+    with pytest.raises(ValueError, match=r"^2 runs in .* fit: shapes-modern, the twin\. Add"):
         find_run(given)
+    for name in ("shapes-b", "shapes-c"):
+        known(dataset="shapes", out_name=name, **PRESETS["modern"])
+    some = "shapes-b, shapes-c and 2 more fit: add --out_name=shapes-b, for example"
+    with pytest.raises(ValueError, match=rf"{needs}=NAME\. {some}\.$"):
+        find_run_to_train(given)
 
 
 def test_a_run_taken_for_its_name_is_told_if_others_fit(known, messages):

@@ -77,6 +77,23 @@ def test_a_new_run_on_a_named_set_is_told_where_another_run_has_it(run_on, tmp_p
         assert told in said
 
 
+def test_the_folder_of_a_named_set_was_renamed(run_on, tmp_path, capsys):
+    """A run has continued there since."""
+    data = tmp_path / "my data"
+    place = data / "digits-mnist"
+    place.mkdir(parents=True)
+    run = run_on(place, place, first_dataset="mnist", out_name="mnist-16x16")
+    given = "--train", "--dataset=mnist", f"--data_dir={data}"
+    said = refused(capsys, run, *given)
+    assert said.startswith(f"There is no mnist in {data}. Run ")
+    remedy = f"--dataset='{place}' --out_name=mnist-16x16"
+    assert said.endswith(f" {run} has its images in {place}: add {remedy}.")
+    said = refused(capsys, run, "--train", f"--dataset={data}/dogs")  # never the run's
+    assert f"{run}" not in said
+    place.rmdir()
+    assert f"{run}" not in refused(capsys, run, *given)
+
+
 def test_a_folder_of_other_files_is_told_as_ever(run_on, tmp_path, capsys):
     (tmp_path / "faces").mkdir()
     (tmp_path / "faces" / "a.heic").touch()
