@@ -93,6 +93,33 @@ def _choose_containers(folder: Path, found: list[Path]) -> list[Path]:
     )
 
 
+def suggest_dataset_of_containers(folder: Path, names: list[str]) -> str:
+    """How to ask for files below `folder`, of any of KINDS, as a sentence with --dataset.
+
+    Where no pattern names all of them and nothing else, for one of them.
+    """
+    if pattern := _find_pattern_of_containers(folder, names):
+        return f"For these: --dataset={quote_for_error(pattern)}."
+    kinds = [find_container_kind(Path(name)) for name in names]
+    first = names[min(range(len(names)), key=lambda number: KINDS.index(kinds[number]))]
+    which = "it" if len(names) == 1 else "one of these"
+    return f"For {which}: --dataset={quote_for_error(str(folder / first))}."
+
+
+def _find_pattern_of_containers(folder: Path, names: list[str]) -> str | None:
+    """A pattern such as FOLDER/*.tar for several files that make one dataset, and no others."""
+    name = Path(names[0]).name
+    suffix = name[len(cut_suffix_from_dataset_name(name)) :]
+    is_joined = len(names) > 1 and find_container_kind(Path(name)) in JOINED
+    if not is_joined or is_pattern_of_files(str(folder)):
+        return None
+
+    above = ["*"] * len(Path(names[0]).parent.parts)
+    pattern = str(folder.joinpath(*above, f"*{suffix}"))
+    is_exact = {*list_files_of_pattern(pattern, Path())} == {folder / name for name in names}
+    return pattern if is_exact else None
+
+
 def is_pattern_of_files(text: str) -> bool:
     """True for text with the wildcards * or ?, or with braces."""
     return bool(PATTERN.search(text))
