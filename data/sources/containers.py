@@ -5,6 +5,7 @@ folder or by a pattern such as shard-{000..012}.tar, and picks the reader for ea
 import glob
 import itertools
 import re
+import string
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,15 +108,21 @@ def suggest_dataset_of_containers(folder: Path, names: list[str]) -> str:
 
 
 def _find_pattern_of_containers(folder: Path, names: list[str]) -> str | None:
-    """A pattern such as FOLDER/*.tar for several files that make one dataset, and no others."""
-    name = Path(names[0]).name
-    suffix = name[len(cut_suffix_from_dataset_name(name)) :]
-    is_joined = len(names) > 1 and find_container_kind(Path(name)) in JOINED
-    if not is_joined or is_pattern_of_files(str(folder)):
+    """A pattern such as FOLDER/draw-*.tar for files that make one dataset, and no others.
+
+    It has the start that their names have in common, after which a run is named.
+    """
+    plain = [Path(name).name for name in names]
+    columns = zip(*map(cut_suffix_from_dataset_name, plain), strict=False)
+    same = itertools.takewhile(lambda column: len({*column}) == 1, columns)
+    start = "".join(column[0] for column in same).rstrip(string.digits)
+    is_joined = len(names) > 1 and find_container_kind(Path(names[0])) in JOINED
+    if not is_joined or is_pattern_of_files(str(folder / start)):
         return None
 
+    suffix = plain[0][len(cut_suffix_from_dataset_name(plain[0])) :]
     above = ["*"] * len(Path(names[0]).parent.parts)
-    pattern = str(folder.joinpath(*above, f"*{suffix}"))
+    pattern = str(folder.joinpath(*above, f"{start}*{suffix}"))
     is_exact = {*list_files_of_pattern(pattern, Path())} == {folder / name for name in names}
     return pattern if is_exact else None
 

@@ -121,6 +121,7 @@ def test_files_of_other_kinds_beside_are_named(tmp_path, messages):
     ("names", "beside", "told"),
     [
         (["a.tar", "b.tar"], [], "For these: --dataset='{folder}/*.tar'."),
+        (["draw-000.tar", "draw-001.tar"], [], "For these: --dataset='{folder}/draw-*.tar'."),
         (["x/a.tar.gz", "y/b.tar.gz"], [], "For these: --dataset='{folder}/*/*.tar.gz'."),
         (["b.tar"], [], "For it: --dataset={folder}/b.tar."),
         (["a.npz", "b.npz"], [], "For one of these: --dataset={folder}/a.npz."),
@@ -136,13 +137,15 @@ def test_how_to_ask_for_what_was_left_out(tmp_path, names, beside, told):
     assert suggest_dataset_of_containers(tmp_path, names) == told.format(folder=tmp_path)
 
 
-@pytest.mark.parametrize("folder", ["{a,b}", "a[1]", "a*"])
-def test_a_folder_that_reads_as_a_pattern_gets_no_pattern(tmp_path, folder):
-    (tmp_path / folder).mkdir()
-    for name in ("a.tar", "b.tar"):
-        (tmp_path / folder / name).touch()
-    told = suggest_dataset_of_containers(tmp_path / folder, ["a.tar", "b.tar"])
-    assert told == f"For one of these: --dataset='{tmp_path / folder}/a.tar'."
+@pytest.mark.parametrize("start", ["{a,b}/", "a[1]/", "a*/", "{a,b}", "a[1]", "a?"])
+def test_a_name_that_reads_as_a_pattern_gets_no_other_pattern(tmp_path, start):
+    folder = (tmp_path / f"{start}x").parent
+    names = [f"{tmp_path}/{start}{one}.tar".removeprefix(f"{folder}/") for one in ("x", "y")]
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+    told = suggest_dataset_of_containers(folder, names)
+    assert told == f"For one of these: --dataset='{folder / names[0]}'."
 
 
 def test_braces_without_end_are_not_counted_out(tmp_path, monkeypatch):
