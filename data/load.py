@@ -20,6 +20,7 @@ from data.labels import Labels, arrange_labels_as_in_run, read_dataset_labels
 from data.mode_labels import read_dataset_labels_for_modes
 from data.packing.decode import BACKGROUND, Decoded, Geometry, decode_image
 from data.packing.pack import Pack, find_pack, load_or_make_pack
+from data.sources.containers import KINDS, find_container_kind, suggest_dataset_of_containers
 from data.sources.source import Source
 from system.text import escape_unprintable, join_names_for_error
 
@@ -58,6 +59,7 @@ def load_dataset(config: Config, *, before: Pack | None = None) -> Pack:
     geometry = choose_crop_and_resize(config)
     if before is None or before.manifest != pack.manifest:
         _log_dataset_summary(pack, geometry, is_new=config.c_dim == "auto")
+        _log_left_out_containers(source)
     if config.c_dim == "auto":
         _log_left_out_files(source)
 
@@ -145,6 +147,7 @@ def probe_dataset(config: Config) -> Outlook:
         told=f"the first {len(first_images)} images would be",
         is_new=True,
     )
+    _log_left_out_containers(source)
     _log_left_out_files(source)
     warn_of_small_dataset(config.batch_size, count)
 
@@ -212,7 +215,9 @@ def _log_dataset_summary(pack: Pack, geometry: Geometry, *, is_new: bool) -> Non
     """
     manifest = pack.manifest
     sizes = _describe_dataset_image_sizes(manifest["sizes"])
-    logging.info("found %s images, %s -> %s", f"{manifest['count']:,}", sizes, geometry)
+    plural = "s" * (manifest["count"] != 1)
+    text = "found %s image%s, %s -> %s"
+    logging.info(text, f"{manifest['count']:,}", plural, sizes, geometry)
 
     if manifest["skipped"]:
         _warn_of_skipped_images(manifest["skipped"], manifest["count"])
@@ -237,11 +242,32 @@ def _warn_of_skipped_images(skipped: dict[str, str], readable: int) -> None:
     logging.warning("skipped %s of %s images as unreadable: %s", len(skipped), total, text)
 
 
+def _log_left_out_containers(source: Source) -> None:
+    """Logs which files in a folder of images could be the dataset instead, and how to ask for them.
+
+    Also when a run goes on: an image beside its shards makes a dataset of other images.
+    """
+    if left_out := _list_left_out_containers(source):
+        names = escape_unprintable(join_names_for_error(left_out, LEFT_OUT_LOGGED))
+        remedy = suggest_dataset_of_containers(source.root, left_out)
+        place = escape_unprintable(str(source.root))
+        logging.info("left out, because %s also has image files: %s. %s", place, names, remedy)
+
+
+def _list_left_out_containers(source: Source) -> list[str]:
+    """Those of `source.left_out` that hold datasets; none in a zip, where --dataset names none."""
+    if not (source.root and source.root.is_dir()):
+        return []
+    return [name for name in source.left_out() if find_container_kind(Path(name)) in KINDS]
+
+
 def _log_left_out_files(source: Source) -> None:
-    if left_out := source.left_out():
-        names = escape_unprintable(join_names_for_error([*left_out], LEFT_OUT_LOGGED))
+    """Logs the other files that were left out."""
+    containers = {*_list_left_out_containers(source)}
+    if left_out := [name for name in source.left_out() if name not in containers]:
+        names = escape_unprintable(join_names_for_error(left_out, LEFT_OUT_LOGGED))
         logging.info("left out because they are hidden or have no image extension: %s", names)
-        if told := explain_unread_photos([*left_out]):
+        if told := explain_unread_photos(left_out):
             logging.warning("%s", told)
 
 

@@ -15,7 +15,7 @@ from runs.checkpoint_files import list_checkpoints_to_continue, parse_checkpoint
 from runs.checkpoints import translate_write_errors
 from system.files import find_free_name, put_aside
 from system.text import join_names_for_error
-from system.written import NAMES_SHOWN, replace_files, replace_folder
+from system.written import NAMES_SHOWN, is_unchanged_since_written, replace_files, replace_folder
 
 CARD = "model_card.json"
 
@@ -103,23 +103,32 @@ def _tell_of_other_steps(folder: Path, exceptions: dict[str, dict]) -> None:
 
 @contextlib.contextmanager
 def _keep_entry_of_what_moves(source: Source, name: str, entries: dict[str, dict]):
-    """If the block moves export/`name` aside, adds its entry to `entries` under its new name."""
+    """If the block moves export/`name` aside, adds its entry to `entries` under its new name.
+
+    What the user changed is not what the entry is about, and gets none.
+    """
+    path = source.folder / name
     entry = read_card_entries(source.folder).get(name)
-    aside = find_free_name(source.folder / name)
+    is_ours = bool(entry) and is_unchanged_since_written(path)
+    aside = find_free_name(path)
     yield
-    if entry and aside.exists():
+    if is_ours and aside.exists():
         load = re.sub(rf"(?<![\w.]){re.escape(name)}(?!\w)", aside.name, str(entry.get("load", "")))
         entries[aside.name] = entry | {"load": load}
 
 
 def _put_aside_if_checkpoint_is_gone(source: Source, name: str) -> None:
-    """Renames a file or folder of an earlier step that no checkpoint could write again."""
+    """Renames a file or folder of an earlier step that no checkpoint could write again.
+
+    Not what the user changed, which is of no step: writing moves it aside, and says why.
+    """
     step = read_card_entries(source.folder).get(name, {}).get("step", source.restored.step)
     at_hand = {parse_checkpoint_step(path) for path in list_checkpoints_to_continue(source.config)}
-    if isinstance(step, int) and step not in {source.restored.step, *at_hand}:
-        aside = put_aside(source.folder / name).name
+    is_gone = isinstance(step, int) and step not in {source.restored.step, *at_hand}
+    path = source.folder / name
+    if is_gone and is_unchanged_since_written(path):
         text = "%s was moved aside to %s: it is of step %s, whose checkpoint is gone."
-        logging.info(text, source.folder / name, aside, step)
+        logging.info(text, path, put_aside(path).name, step)
 
 
 def read_card_entries(folder: Path) -> dict[str, dict]:

@@ -199,6 +199,18 @@ def is_folder_as_written(folder: Path, record: Record) -> bool:
     return all(record.allows_replacing(folder / name, name) for name in record.files)
 
 
+def is_unchanged_since_written(path: Path) -> bool:
+    """Whether the program wrote a file, or all that its record names of a folder, as it is now.
+
+    Of a folder, files may be gone. False without a record, and for links.
+    """
+    if _is_plain_folder(path):
+        record = read_record_of_folder(path)
+        return record is not None and _find_written_file_changed_since(path, record) is None
+    record = read_record_of_folder(path.parent)
+    return record is not None and record.allows_replacing(path, path.name)
+
+
 def hash_written_file(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

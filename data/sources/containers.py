@@ -5,6 +5,7 @@ folder or by a pattern such as shard-{000..012}.tar, and picks the reader for ea
 import glob
 import itertools
 import re
+import string
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +92,39 @@ def _choose_containers(folder: Path, found: list[Path]) -> list[Path]:
         f"{folder} must hold one {kind}. Received: {len(files)}. "
         f"Pick one: --dataset={quote_for_error(str(files[0]))}."
     )
+
+
+def suggest_dataset_of_containers(folder: Path, names: list[str]) -> str:
+    """How to ask for files below `folder`, of any of KINDS, as a sentence with --dataset.
+
+    Where no pattern names all of them and nothing else, for one of them.
+    """
+    if pattern := _find_pattern_of_containers(folder, names):
+        return f"For these: --dataset={quote_for_error(pattern)}."
+    kinds = [find_container_kind(Path(name)) for name in names]
+    first = names[min(range(len(names)), key=lambda number: KINDS.index(kinds[number]))]
+    which = "it" if len(names) == 1 else "one of these"
+    return f"For {which}: --dataset={quote_for_error(str(folder / first))}."
+
+
+def _find_pattern_of_containers(folder: Path, names: list[str]) -> str | None:
+    """A pattern such as FOLDER/draw-*.tar for files that make one dataset, and no others.
+
+    It has the start that their names have in common, after which a run is named.
+    """
+    plain = [Path(name).name for name in names]
+    columns = zip(*map(cut_suffix_from_dataset_name, plain), strict=False)
+    same = itertools.takewhile(lambda column: len({*column}) == 1, columns)
+    start = "".join(column[0] for column in same).rstrip(string.digits)
+    is_joined = len(names) > 1 and find_container_kind(Path(names[0])) in JOINED
+    if not is_joined or is_pattern_of_files(str(folder / start)):
+        return None
+
+    suffix = plain[0][len(cut_suffix_from_dataset_name(plain[0])) :]
+    above = ["*"] * len(Path(names[0]).parent.parts)
+    pattern = str(folder.joinpath(*above, f"{start}*{suffix}"))
+    is_exact = {*list_files_of_pattern(pattern, Path())} == {folder / name for name in names}
+    return pattern if is_exact else None
 
 
 def is_pattern_of_files(text: str) -> bool:

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +85,46 @@ def test_every_kind_of_image_is_packed_and_the_bad_ones_are_named(tiny, messages
     assert not any("cannot be read here" in message for message in messages)
     load_dataset(replace(config, c_dim=3))
     assert sum("left out" in message for message in messages) == 1  # not when a run resumes
+
+
+def test_shards_beside_images_are_named_each_time(tiny, image_folder, messages):
+    """A folder of shards becomes a dataset of other images as soon as an image is there."""
+    folder = image_folder(1)
+    for name in ("a.tar", "b.tar", "notes.txt"):
+        (folder / name).touch()
+    config = tiny(dataset=str(folder), c_dim="auto")
+    told = (
+        f"left out, because {folder} also has image files: a.tar, b.tar. "
+        f"For these: --dataset='{folder}/*.tar'."
+    )
+    others = "left out because they are hidden or have no image extension: notes.txt"
+    pack = load_dataset(config)
+    assert [text for text in messages if "left out" in text] == [told, others]
+    assert any(text.startswith("found 1 image, ") for text in messages)
+    messages.clear()
+    probe_dataset(config)
+    assert [text for text in messages if "left out" in text] == [told, others]
+
+    messages.clear()
+    going_on = replace(config, c_dim=pack.images.shape[-1])
+    before = load_dataset(going_on)
+    assert [text for text in messages if "left out" in text] == [told]
+    messages.clear()
+    load_dataset(going_on, before=before)
+    assert messages == []
+    with pytest.raises(ValueError, match="--labels=own needs"):
+        load_dataset(replace(going_on, labels="own"))
+    assert told in messages
+
+
+def test_files_of_datasets_in_a_zip_of_images_have_no_name_of_their_own(
+    tiny, image_folder, tmp_path, messages
+):
+    folder = image_folder(2)
+    (folder / "a.npy").touch()
+    path = Path(shutil.make_archive(str(tmp_path / "faces"), "zip", folder))
+    load_dataset(tiny(dataset=str(path), c_dim="auto"))
+    assert "left out because they are hidden or have no image extension: a.npy" in messages
 
 
 def test_a_missing_data_dir_is_not_created(tiny, jpegs, tmp_path):

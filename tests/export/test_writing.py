@@ -6,6 +6,7 @@ import pytest
 from export import litert, onnx
 from export.source import restore_source
 from export.writing import CARD, read_card_entries, write_formats
+from system.written import RECORD_NAME
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +123,36 @@ def test_what_is_moved_aside_keeps_its_entry_in_the_card(source):
     card = json.loads((source.folder / CARD).read_text())
     assert card["except"]["saved_model.2"] == {"weights": "live"}
     assert card["except"]["page.1.html"] == {"step": 60, "weights": "live"}
+
+
+@pytest.mark.parametrize("has_record", [True, False])
+def test_a_file_of_the_users_gets_no_step_of_a_checkpoint_that_is_gone(
+    source, has_record, messages
+):
+    """Its place in the card was that of the program's file."""
+    names = ["saved_model", "safetensors", "page"]
+    paths = write_formats(of_step(source, 60), names)
+    page, deep = paths["page"], paths["saved_model"] / "fingerprint.pb"
+    for path in (page, deep):
+        path.write_text("my own")
+    if not has_record:
+        (source.folder / RECORD_NAME).unlink()
+        (paths["saved_model"] / RECORD_NAME).unlink()
+    messages.clear()
+    write_formats(of_step(source, 80), names)
+    assert page.with_name("page.1.html").read_text() == "my own"
+
+    ours = {"saved_model", "weights.safetensors", "page.html"}
+    kept = {"weights.1.safetensors"} if has_record else set()
+    assert {*read_card_entries(source.folder)} == ours | kept
+    card = json.loads((source.folder / CARD).read_text())
+    assert {*card["except"]} == kept
+    told = "it was changed after this program wrote it"
+    whole = "fingerprint.pb was changed after this program wrote it"
+    if not has_record:
+        told = whole = "nothing shows that this program wrote it"
+    assert f"{page} was moved aside to page.1.html: {told}." in messages
+    assert f"{paths['saved_model']} was moved aside to saved_model.1: {whole}." in messages
 
 
 def test_an_export_whose_checkpoint_is_gone_is_moved_aside(source, messages):

@@ -13,6 +13,7 @@ from system import locks, written
 from system.written import (
     RECORD_NAME,
     FileSeries,
+    is_unchanged_since_written,
     read_record_of_folder,
     replace_files,
     replace_folder,
@@ -90,6 +91,27 @@ def remove_record(folder):
 
 def damage_record(folder):
     (folder / RECORD_NAME).write_text("{")
+
+
+def test_what_is_as_it_was_written(folder):
+    """A file that is gone is no change; without a record, nothing is known."""
+    fill(folder, a="1", b="2")
+    assert is_unchanged_since_written(folder)
+    assert is_unchanged_since_written(folder / "a")
+    (folder / "b").unlink()
+    (folder / "mine").write_text("mine")
+    assert is_unchanged_since_written(folder)
+    assert not is_unchanged_since_written(folder / "b")
+    assert not is_unchanged_since_written(folder / "mine")
+    (folder.parent / "link").symlink_to(folder)
+    assert not is_unchanged_since_written(folder.parent / "link")
+    (folder / "a").write_text("mine")
+    assert not is_unchanged_since_written(folder)
+    assert not is_unchanged_since_written(folder / "a")
+    (folder / "a").write_text("1")
+    remove_record(folder)
+    assert not is_unchanged_since_written(folder)
+    assert not is_unchanged_since_written(folder / "a")
 
 
 def lead_record_outside(folder):

@@ -12,6 +12,7 @@ from data.sources.containers import (
     find_container_kind,
     find_containers_in_folder,
     list_files_of_pattern,
+    suggest_dataset_of_containers,
 )
 
 
@@ -114,6 +115,37 @@ def test_files_of_other_kinds_beside_are_named(tmp_path, messages):
     assert [path.name for path in find_containers_in_folder(tmp_path)] == ["digits.npz"]
     told = f"{tmp_path} holds files of several kinds: .npz is read, not a.npy, b.npy."
     assert messages == [told]
+
+
+@pytest.mark.parametrize(
+    ("names", "beside", "told"),
+    [
+        (["a.tar", "b.tar"], [], "For these: --dataset='{folder}/*.tar'."),
+        (["draw-000.tar", "draw-001.tar"], [], "For these: --dataset='{folder}/draw-*.tar'."),
+        (["x/a.tar.gz", "y/b.tar.gz"], [], "For these: --dataset='{folder}/*/*.tar.gz'."),
+        (["b.tar"], [], "For it: --dataset={folder}/b.tar."),
+        (["a.npz", "b.npz"], [], "For one of these: --dataset={folder}/a.npz."),
+        (["a.npy", "b.tar", "c.tar"], [], "For one of these: --dataset={folder}/b.tar."),
+        (["a.tar", "b.tgz"], [], "For one of these: --dataset={folder}/a.tar."),
+        (["a.tar", "b.tar"], ["ours.tar"], "For one of these: --dataset={folder}/a.tar."),
+    ],
+)
+def test_how_to_ask_for_what_was_left_out(tmp_path, names, beside, told):
+    for name in names + beside:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert suggest_dataset_of_containers(tmp_path, names) == told.format(folder=tmp_path)
+
+
+@pytest.mark.parametrize("start", ["{a,b}/", "a[1]/", "a*/", "{a,b}", "a[1]", "a?"])
+def test_a_name_that_reads_as_a_pattern_gets_no_other_pattern(tmp_path, start):
+    folder = (tmp_path / f"{start}x").parent
+    names = [f"{tmp_path}/{start}{one}.tar".removeprefix(f"{folder}/") for one in ("x", "y")]
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+    told = suggest_dataset_of_containers(folder, names)
+    assert told == f"For one of these: --dataset='{folder / names[0]}'."
 
 
 def test_braces_without_end_are_not_counted_out(tmp_path, monkeypatch):
