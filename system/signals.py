@@ -54,8 +54,8 @@ class Interruption:
 
 @contextlib.contextmanager
 def catch_stop_signals(doing: str = SAVING):
-    """Yields a `Stop`, which the first stop signal sets. A line follows if stopping takes
-    long, or at a second signal, and says what it is `doing`; after it, another ends at once.
+    """Yields a `Stop`, which the first stop signal sets. A line follows if stopping takes long, or
+    at a second signal, and says what it is `doing`; after it, another ends at once.
 
     This works even while TensorFlow computes, when Python's own handlers have to wait. In main.py,
     which has installed an `Interruption`, the process ends. Any other process belongs to the
