@@ -8,7 +8,7 @@ import re
 import shlex
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from config.mistakes import find_meant_choice, find_meant_flag
@@ -150,8 +150,18 @@ def _check_setting_bounds_and_choices(config, field: dataclasses.Field) -> None:
         _check_setting_choice(config, field.name, setting.choices)
 
 
-def check_setting_names(settings: dict, source: str, known: list[str]) -> None:
-    """Raises ValueError unless `settings`, from `source`, is a dict of `known` names."""
+def check_arguments_of_config(settings: dict, known: Collection[str]) -> None:
+    """Raises ValueError unless all `settings`, the arguments of Config, have `known` names."""
+    if "preset" in settings:
+        raise ValueError(
+            "Config must only hold settings of this program. Received: preset. "
+            "Write Config(**apply_preset({...})), with config.presets.apply_preset."
+        )
+    check_setting_names(settings, "Config", known)
+
+
+def check_setting_names(settings: dict, source: str, known: Collection[str]) -> None:
+    """Raises ValueError unless `settings`, from `source`, is a dict with `known` names."""
     if not isinstance(settings, dict):
         raise ValueError(
             f"{source} must hold one JSON object of settings. Received: {type(settings).__name__}."
@@ -160,8 +170,6 @@ def check_setting_names(settings: dict, source: str, known: list[str]) -> None:
         if name not in known:
             meant = find_meant_flag(name, known)
             hint = f"Did you mean {meant}?" if meant else "python main.py --help lists them."
-            if name == "preset":
-                hint = "Write Config(**apply_preset({...})), with config.presets.apply_preset."
             raise ValueError(
                 f"{source} must only hold settings of this program. "
                 f"Received: {shorten_for_error(name)}. {hint}"

@@ -620,7 +620,7 @@ class Config:
 
     def __new__(cls, *_, **settings):
         """Raises ValueError for an unknown setting, and says which one was probably meant."""
-        checks.check_setting_names(settings, "Config", [*cls.__dataclass_fields__])
+        checks.check_arguments_of_config(settings, cls.__dataclass_fields__)
         return super().__new__(cls)
 
     def __post_init__(self):

@@ -72,7 +72,7 @@ def _read_stored_scores(path: Path) -> list[dict]:
 
 
 def format_score_table(scores: list[Score]) -> str:
-    """The scores as a table; numbers have four digits, but counts have all of theirs."""
+    """The scores as a table; numbers have four digits, or all of them from 10,000 on."""
     rows = [HEADER, *(_format_score(score) for score in scores)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

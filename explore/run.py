@@ -92,7 +92,7 @@ def _describe_contents(name: str, value) -> str:
     if name not in FILE_CHOICES:
         return ""
     texts = [value, *map(str.strip, value.split(","))]
-    paths = [expand_home(text) for text in texts if text]
+    paths = dict.fromkeys(expand_home(text) for text in texts if text)
     with contextlib.suppress(OSError):  # a text too long for a path
         files = [path for path in paths if path.is_file()]
         if files:

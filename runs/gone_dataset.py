@@ -1,6 +1,7 @@
 """Error messages for a run whose images are gone, are not those of the command, or never were."""
 
 import contextlib
+import os
 import shlex
 from pathlib import Path
 
@@ -25,9 +26,12 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool, are_labels_typed: 
     except (MissingDatasetError, NoImagesError) as error:
         run = read_run(config.run_dir, config.checkpoint_dir)
         is_missing = isinstance(error, MissingDatasetError)
-        if run is None and is_missing and (hint := _mention_runs_with_that_dataset(config)):
-            raise type(error)(f"{str(error).rstrip()} {hint}") from error
-        if run and is_missing and (hint := _mention_later_place_of_that_dataset(run, config)):
+        hint = (
+            _mention_later_place_of_that_dataset(run, config)
+            if run
+            else _mention_runs_with_that_dataset(config)
+        )
+        if is_missing and hint:
             raise type(error)(f"{str(error).rstrip()} {hint}") from error
         if run is None or run.dataset != config.dataset:
             raise
@@ -78,8 +82,11 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool, are_labels_typed: 
 def _mention_runs_with_that_dataset(config: Config) -> str:
     """Where a run beside `config`, a new run, has or had the dataset of that name; "" if none.
 
-    For a dataset that is not in data_dir. A run whose images are still there comes first.
+    For a name that is not in data_dir; a path is in none. A run whose images are still there comes
+    first.
     """
+    if os.sep in config.dataset:
+        return ""
     runs = [
         run
         for run in read_all_runs(config.run_dir.parent).values()
@@ -94,7 +101,8 @@ def _mention_runs_with_that_dataset(config: Config) -> str:
             )
         place = Path(run.data_dir).expanduser().resolve()
         if place in Path(run.dataset_place).parents:
-            return f"{run.run_dir} has its images there: --data_dir={quote_for_error(str(place))}."
+            flag = f"--data_dir={quote_for_error(str(place))}"
+            return f"{run.run_dir} has its images in {run.dataset_place}: add {flag}."
     return ""
 
 

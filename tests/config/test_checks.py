@@ -229,6 +229,8 @@ def test_a_name_that_is_none_is_told_with_the_one_that_was_meant():
         check_setting_names({"\x1b": 1}, "x.json", ["epoch"])
     with pytest.raises(ValueError, match=r"one JSON object of settings\. Received: list"):
         check_setting_names([], "x.json", ["epoch"])
+    with pytest.raises(ValueError, match=r"Received: preset\. python main\.py --help lists them\."):
+        check_setting_names({"preset": "modern"}, "x.json", ["epoch"])
 
 
 def test_an_unknown_setting_from_python_is_named():

@@ -67,7 +67,7 @@ def test_a_new_run_on_a_named_set_is_told_where_another_run_has_it(run_on, tmp_p
     given = (f"--out_dir={run.parent}", *flags)
     for is_there, told in (
         (False, f"{run} had its images in {place}, which is gone. If they have moved, add --data_"),
-        (True, f"{run} has its images there: --data_dir='{tmp_path}/my data'."),
+        (True, f"{run} has its images in {place}: add --data_dir='{tmp_path}/my data'."),
     ):
         if is_there:
             place.mkdir(parents=True)
@@ -92,6 +92,15 @@ def test_the_folder_of_a_named_set_was_renamed(run_on, tmp_path, capsys):
     assert f"{run}" not in said
     place.rmdir()
     assert f"{run}" not in refused(capsys, run, *given)
+
+
+def test_a_missing_path_is_in_no_data_dir(run_on, tmp_path, capsys):
+    faces = tmp_path / "faces"
+    run = run_on(faces, faces)
+    given = (f"--out_dir={run.parent}", "--train", f"--dataset={faces}", "--out_name=new")
+    assert run_here(*given, tiny=()) == 1
+    said = capsys.readouterr().err
+    assert is_one_line(said) and "--data_dir" not in said
 
 
 def test_a_folder_of_other_files_is_told_as_ever(run_on, tmp_path, capsys):
