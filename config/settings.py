@@ -839,7 +839,10 @@ def is_same_dataset_setting(one: str, other: str) -> bool:
 
 
 def name_folder_after_dataset_setting(dataset: str) -> str:
-    """A dataset's name for folders: the last part of a path, `tfds:a/b` -> `tfds-a-b`."""
+    """A dataset's name for folders: the last part of a path, `tfds:a/b` -> `tfds-a-b`.
+
+    A pattern is named after the letters in it, or else after its folder: `cats/*.tar` -> `cats`.
+    """
     if dataset.startswith(("tfds:", "hf:")):
         return dataset.replace(":", "-").replace("/", "-")
     path = Path(dataset).expanduser()
@@ -847,7 +850,9 @@ def name_folder_after_dataset_setting(dataset: str) -> str:
         path = path.resolve()
     name = cut_suffix_from_dataset_name(path.name)
     if name != path.name:  # may be a pattern for many files
-        name = re.sub(r"[*?{}]", "", name).rstrip("-_.")
+        start = re.sub(r"[*?{}]", "", name).rstrip("-_.")
+        is_named = start == name or any(map(str.isalpha, start))
+        name = start if is_named else path.parent.resolve().name
     return name or path.name or "root"
 
 

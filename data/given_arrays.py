@@ -139,11 +139,13 @@ def _make_labels_of_class_numbers(config: Config, classes, known: tuple[str, ...
         )
     if most >= len(names):
         is_named = bool(config.label_names)
+        remedy = "Name every class, or none." if is_named else "Number the classes from 0."
+        if is_named and (int(classes.min()), most) == (1, len(names)):
+            remedy = "If they count from 1, give labels - 1."
         raise ValueError(
             f"labels must be below {len(names):,}, "
             f"{'the number of label_names' if is_named else 'the most classes there may be'}. "
-            f"Received: {most:,} as the largest. "
-            f"{'Name every class, or none.' if is_named else 'Number the classes from 0.'}"
+            f"Received: {most:,} as the largest. {remedy}"
         )
     return encode_dataset_classes_one_hot(names, classes)
 

@@ -13,7 +13,12 @@ from config.settings import FROM_ARRAY, IMPORTED, NETWORK_SETTINGS, Config
 from config.stored import change_settings, write_config
 from data.identity import fingerprint_pixels
 from runs.commands import spell_flag
-from runs.find import find_runs_to_continue, has_default_name, is_of_same_size
+from runs.find import (
+    find_runs_to_continue,
+    has_default_name,
+    is_of_same_size,
+    say_which_run_is_used,
+)
 from runs.not_found import dataset_may_be_of_run
 from runs.progress import read_run_settings_before_flags
 from runs.read import read_all_runs, read_run, read_run_settings
@@ -37,7 +42,7 @@ def take_dataset_into_settings(config: Config, images: np.ndarray, place: str = 
         dataset = run.dataset  # with the same images: the settings need not name those of an array
     if run and run.dataset_fingerprint and run.dataset != IMPORTED:
         _check_holdout_is_that_of_run(run, config)
-        _check_images_may_be_those_of_run(run, fingerprint, place)
+        _check_images_may_be_those_of_run(run, fingerprint, place, len(images))
         place = place or run.dataset_place
     earlier = _read_unless_damaged(read_run_settings, config.run_dir)  # also if it starts over
     return dataclasses.replace(
@@ -143,6 +148,8 @@ def find_run_of_same_images(
     runs = [run for run in runs if run.labels == config.labels] or runs
     unnamed = [run for run in runs if has_default_name(run)]
     if len(unnamed) == 1 and not is_named:
+        others = [run for run in runs if run is not unnamed[0]]
+        say_which_run_is_used(unnamed[0], "it has these images and a default name", others)
         return unnamed[0]
     if runs:
         names = ", ".join(str(run.run_dir) for run in runs)
@@ -244,7 +251,9 @@ def _check_holdout_is_that_of_run(run: Config, config: Config) -> None:
         )
 
 
-def _check_images_may_be_those_of_run(run: Config, fingerprint: str, place: str) -> None:
+def _check_images_may_be_those_of_run(
+    run: Config, fingerprint: str, place: str, count: int
+) -> None:
     """Raises ValueError for other images from another place, or the same in another order."""
     before = run.dataset_place
     if fingerprint != run.dataset_fingerprint and (not place or place != before):
@@ -254,7 +263,7 @@ def _check_images_may_be_those_of_run(run: Config, fingerprint: str, place: str)
         also = f", or put them into {before}, where images may change" if is_folder else ""
         raise ValueError(
             f"A run keeps its own images: {run.run_dir} was trained on images {names[0]}. "
-            f"Received: other images, or the same in another order, from {names[1]}. "
+            f"Received: {_call_other_images(run, count)} from {names[1]}. "
             f"Start another run with {remedy}{also}."
         )
 
@@ -325,6 +334,13 @@ def warn_of_images_not_trained_on(config: Config, images: np.ndarray, place: str
         place,
     )
     return True
+
+
+def _call_other_images(run: Config, count: int) -> str:
+    """What `count` images are that are not those of the run, by all that is known."""
+    if _describe_change_of_count(run, count):
+        return "other images"
+    return "other images, or the same in another order,"
 
 
 def _describe_change_of_count(run: Config, count: int) -> str:

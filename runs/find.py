@@ -210,9 +210,10 @@ def find_run(given: dict, *, uses_dataset: bool = False, label: str | None = Non
     may_be_same = dataset_may_be_of_run(found, wanted.dataset)
     is_other = has_other_place(found, wanted.dataset) or not may_be_same
     if not uses_dataset and "dataset" in given and is_other:
-        text = "%s was trained on %s; --dataset=%s is not needed here and is ignored."
-        before = found.dataset_place or found.dataset
-        logging.info(text, found.run_dir, before, wanted.dataset)
+        if not _are_its_images_there(found, wanted, given):
+            text = "%s was trained on %s; --dataset=%s is not needed here and is ignored."
+            before = found.dataset_place or found.dataset
+            logging.info(text, found.run_dir, before, wanted.dataset)
         given = {name: value for name, value in given.items() if name != "dataset"}
     return change_settings(found, _drop_preset_for_existing_run(given))
 
@@ -354,6 +355,12 @@ def _list_other_runs_of_same_images(run: Config, wanted: Config, given: dict) ->
     return _list_runs_that_fit_with_preset(runs, wanted, flags)
 
 
+def _are_its_images_there(run: Config, wanted: Config, given: dict) -> bool:
+    """Whether another run has found the images of `run` exactly where --dataset leads."""
+    same = _list_other_runs_of_same_images(run, wanted, given)
+    return any(is_place_of_run(other, wanted.dataset) for other in same)
+
+
 def _has_same_images(one: Config, other: Config) -> bool:
     return one.dataset_fingerprint == other.dataset_fingerprint != ""
 
@@ -375,13 +382,18 @@ def _mention_other_runs_that_fit(run: Config, wanted: Config, given: dict) -> No
         return
     others = _list_other_runs_that_fit(run, wanted, given)
     others += _list_other_runs_of_same_images(run, wanted, given)
+    if run.name == wanted.name:
+        reason = "it is named after the dataset"
+    elif any(is_place_of_run(other, wanted.dataset) for other in others):
+        reason = "--train would continue it"
+    else:
+        reason = "it fits --dataset best"
+    say_which_run_is_used(run, reason, others)
+
+
+def say_which_run_is_used(run: Config, reason: str, others: list[Config]) -> None:
+    """Logs why `run` is used, and which others, if any, the user may have meant."""
     if names := sorted({other.name for other in others}):
-        if run.name == wanted.name:
-            reason = "it is named after the dataset"
-        elif dataset_may_be_of_run(run, wanted.dataset):
-            reason = "it fits --dataset best"
-        else:
-            reason = "--train would continue it"
         _say_once_which_run_is_used(run.run_dir, reason, tuple(names))
 
 
@@ -397,9 +409,11 @@ def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
     runs = read_all_runs(wanted.run_dir.parent)
     fits = _list_runs_that_fit_with_preset(runs, wanted, given)
     fits = fits or list_runs_that_fit(runs, wanted, given)  # a later check explains the preset
-    if len(fits) == 1 and not wanted.out_name:
-        return _find_run_named_after_images(fits[0], wanted, given) or fits[0]
     if fits and not wanted.out_name:
+        if continued := _find_run_that_training_continues(fits, wanted, given):
+            return continued
+        if len(fits) == 1:
+            return fits[0]
         raise ValueError(explain_missing_run(wanted, given, {run.name: run for run in fits}))
     if not wanted.out_name:
         for begun in _list_begun_runs_that_fit(wanted, given):
@@ -435,19 +449,23 @@ def _find_only_run_with_label(
     return have[0]
 
 
-def _find_run_named_after_images(run: Config, wanted: Config, given: dict) -> Config | None:
-    """The run that --train would continue although --dataset is exactly where those of `run` are.
+def _find_run_that_training_continues(
+    fits: list[Config], wanted: Config, given: dict
+) -> Config | None:
+    """The run that --train would continue although --dataset is exactly where those of `fits` are.
 
-    It has the same images under their earlier name, and the user did not name it. See
-    `runs.dataset.find_run_of_same_images`.
+    It has the same images, maybe under their earlier name, and is the only such run that the user
+    did not name. See `runs.dataset.find_run_of_same_images`.
     """
-    is_exact = "dataset" in given and is_place_of_run(run, wanted.dataset)
-    if not is_exact or not is_of_same_size(run, wanted) or has_default_name(run):
+    if "dataset" not in given or read_run_settings(wanted.run_dir):
+        return None  # there, training would take wanted.run_dir, whatever its images
+    exact = [run for run in fits if is_place_of_run(run, wanted.dataset)]
+    if not exact or not all(
+        is_of_same_size(run, wanted) and _has_same_images(run, exact[0]) for run in exact
+    ):
         return None
-    if read_run_settings(wanted.run_dir):  # training would take it, whatever its images
-        return None
-    same = _list_other_runs_of_same_images(run, wanted, given)
-    unnamed = [other for other in same if has_default_name(other)]
+    same = [exact[0], *_list_other_runs_of_same_images(exact[0], wanted, given)]
+    unnamed = [run for run in same if has_default_name(run)]
     return unnamed[0] if len(unnamed) == 1 else None
 
 

@@ -97,7 +97,12 @@ def test_whole_numbers_become_labels(tiny):
         (
             {"labels": "own", "label_names": ("a", "b")},
             [0, 1, 2],
-            "below 2, the number of label_names.",
+            "2, the number of label_names. Received: 2 as the largest. Name every class, or none.",
+        ),
+        (
+            {"labels": "own", "label_names": ("a", "b", "c")},
+            [1, 2, 3],
+            "Received: 3 as the largest. If they count from 1, give labels - 1.",
         ),
         (
             {"labels": "own", "label_names": ("a", "a", "c")},

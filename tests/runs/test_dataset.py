@@ -78,10 +78,8 @@ def test_other_images_are_refused_with_both_places(train_on, image_folder, tmp_p
         assert train_on(f"--dataset={dogs}", *name)[0] == 1
         said = capsys.readouterr().err
         assert is_one_line(said)
-        assert (
-            f"was trained on images from {cats}. Received: other images, or the same in another "
-            f"order, from {dogs}."
-        ) in said
+        told = f"was trained on images from {cats}. Received: other images from {dogs}. Start"
+        assert told in said
 
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(cats / "new.png")
     code, said = train_on(f"--dataset={cats}")
@@ -111,10 +109,7 @@ def test_other_images_are_refused_as_such_even_if_their_labels_differ(
     capsys.readouterr()
     assert train_on(f"--dataset={pets[1]}", "--labels=folder")[0] == 1
     said = capsys.readouterr().err
-    assert (
-        f"was trained on images from {pets[0]}. Received: other images, or the same in another "
-        f"order, from {pets[1]}."
-    ) in said
+    assert f"trained on images from {pets[0]}. Received: other images from {pets[1]}." in said
 
 
 def test_arrays_are_known_by_their_pixels(tiny, photos, messages):
@@ -217,10 +212,15 @@ def test_a_dry_run_knows_what_the_packed_images_decide(trained, image_folder, tm
     told = f"\nif       these are the images of {cats}: a run keeps its own\n"
     assert told in capsys.readouterr().out
 
-    refusal = f"images from {cats}. Received: other images, or the same in another order, from "
+    refusal = f"images from {cats}. Received: other images%s from {dogs}."
     for more in ([], ["--dry_run"]):  # training packs them
         assert run_here(*flags, *more, tiny=()) == 1
-        assert f"{refusal}{dogs}." in capsys.readouterr().err
+        assert refusal % ", or the same in another order," in capsys.readouterr().err
+    write_config(
+        dataclasses.replace(config, epoch_sizes=(0, 10))
+    )  # not as many: cannot be the same
+    assert run_here(*flags, tiny=()) == 1
+    assert refusal % "" in capsys.readouterr().err
 
 
 def test_a_dry_run_finds_the_run_of_packed_images(train_on, image_folder, tmp_path, capsys):
@@ -401,10 +401,23 @@ def test_of_several_runs_of_the_same_images_the_labels_choose(begun, photos, mes
     images = photos(5, 16, 16)
     plain = begun(images, out_name="", dataset="icons")
     begun(images, out_name="", dataset="sorted", labels="folder", label_names=("a", "b"))
-    new = dataclasses.replace(plain, dataset="/moved")
+    new = dataclasses.replace(plain, dataset="/moved", out_name="")
     given = {"dataset": "/moved", "out_dir": new.out_dir}
     assert find_run_of_same_images(new, given, images, "/moved").name == plain.name
     assert messages == []
+
+
+def test_a_named_run_of_the_same_images_is_told_when_another_continues(begun, photos, messages):
+    images = photos(5, 16, 16)
+    unnamed = begun(images, out_name="", dataset="icons")
+    begun(images, out_name="mine", dataset="/moved")
+    new = dataclasses.replace(unnamed, dataset="/moved", out_name="")
+    given = {"dataset": "/moved", "out_dir": new.out_dir}
+    assert find_run_of_same_images(new, given, images, "/moved").name == unnamed.name
+    assert messages == [
+        f"{unnamed.run_dir} is used, as it has these images and a default name; 1 other fits: mine "
+        "(--out_name=NAME)."
+    ]
 
 
 def test_a_complete_run_keeps_the_new_place_of_its_images(begun, photos, messages):

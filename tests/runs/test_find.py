@@ -552,11 +552,7 @@ def test_of_runs_on_the_same_images_the_one_that_training_continues_is_used(
     for find in (find_run, find_run_to_report):
         assert find(given).name == named.name
     used = f"{named.run_dir} is used, as it is named after the dataset; 1 other fits: test"
-    assert messages == [
-        f"{used} (--out_name=NAME).",
-        f"{named.run_dir} was trained on {before}; --dataset={here} is not needed here and is "
-        "ignored.",
-    ]
+    assert messages == [f"{used} (--out_name=NAME)."]
     assert find_run(given | {"out_name": "test"}).name == test.name
 
     write_config(dataclasses.replace(test, dataset_fingerprint="b"))  # only the name is shared
@@ -598,8 +594,18 @@ def test_a_run_named_after_an_earlier_name_of_its_images_is_used(known, messages
         f"{unnamed.run_dir} is used, as --train would continue it; {fits % 'test'}",
     ]
 
-    known(dataset=str(tmp_path / "old"), dataset_place=str(tmp_path / "old"), **images)
+    old = known(dataset=str(tmp_path / "old"), dataset_place=str(tmp_path / "old"), **images)
     assert find_run(given | {"output_height": 16}) == test  # training would not choose either
+    shutil.rmtree(old.run_dir)
+
+    # Training has continued the unnamed one here, too.
+    place = {"dataset": str(here), "dataset_place": str(here), "first_dataset": str(before)}
+    unnamed = dataclasses.replace(unnamed, **place)
+    write_config(unnamed)
+    messages.clear()
+    for find in (find_run, find_run_to_report):
+        assert find(given | {"output_height": 16}) == unnamed
+    assert messages == []  # the line above, which is said once
 
 
 def test_a_run_that_has_only_its_best_checkpoint_can_still_be_drawn_from(trained, messages):

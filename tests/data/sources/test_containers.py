@@ -41,6 +41,9 @@ def test_labels_for_folders_lose_the_suffix():
         assert name_folder_after_dataset_setting(f"data/cats{suffix.upper()}") == "cats"
     assert name_folder_after_dataset_setting("shards/train-{000..012}.tar") == "train-000..012"
     assert name_folder_after_dataset_setting("shards/train-*.tar") == "train"
+    assert name_folder_after_dataset_setting("shards/*.tar") == "shards"
+    assert name_folder_after_dataset_setting("shards/{000..012}.tar") == "shards"
+    assert name_folder_after_dataset_setting("shards/2019.tar") == "2019"
     assert name_folder_after_dataset_setting("hf:owner/cats:test") == "hf-owner-cats-test"
     assert name_folder_after_dataset_setting("cats-") == "cats-"
 
