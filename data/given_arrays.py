@@ -5,6 +5,7 @@ import os
 from collections import Counter
 
 import numpy as np
+from absl import logging
 
 from config.settings import Config
 from data import limits
@@ -126,7 +127,7 @@ def _make_labels_of_class_numbers(config: Config, classes, known: tuple[str, ...
     most = int(classes.max(initial=0))
     more = range(len(known), min(most + 1, limits.MAX_CLASSES))
     names = config.label_names or (*known, *map(str, more))
-    if (least := int(classes.min(initial=0))) < 0:
+    if (least := int(classes.min(initial=most))) < 0:
         raise ValueError(
             f"labels must count the classes from 0. Received: {least} as the smallest. "
             "Try np.unique(labels, return_inverse=True)[1]."
@@ -140,13 +141,16 @@ def _make_labels_of_class_numbers(config: Config, classes, known: tuple[str, ...
     if most >= len(names):
         is_named = bool(config.label_names)
         remedy = "Name every class, or none." if is_named else "Number the classes from 0."
-        if is_named and (int(classes.min()), most) == (1, len(names)):
+        if is_named and (least, most) == (1, len(names)):
             remedy = "If they count from 1, give labels - 1."
         raise ValueError(
             f"labels must be below {len(names):,}, "
             f"{'the number of label_names' if is_named else 'the most classes there may be'}. "
             f"Received: {most:,} as the largest. {remedy}"
         )
+    if least == 1 and not (config.label_names or known):
+        text = "no image has the label 0: that class stays empty. If they count from 1, give %s."
+        logging.warning(text, "labels - 1")
     return encode_dataset_classes_one_hot(names, classes)
 
 

@@ -223,7 +223,7 @@ def _log_dataset_summary(pack: Pack, geometry: Geometry, *, is_new: bool) -> Non
         _warn_of_skipped_images(manifest["skipped"], manifest["count"])
     if geometry.crop:
         _warn_of_small_images(manifest["sizes"], geometry.crop)
-    told = f"{manifest['count']:,} images were"
+    told = f"{manifest['count']:,} image{plural} {'were' if plural else 'was'}"
     _log_enlarged_images(manifest["sizes"], geometry, told=told, is_new=is_new)
     if manifest["transparent"] and is_new:
         colour = "white" if BACKGROUND == (255, 255, 255) else str(BACKGROUND)

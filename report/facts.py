@@ -26,6 +26,7 @@ from system.text import format_duration_in_words, join_names_for_error, shorten_
 
 RUNNING, STOPPED, COMPLETE, EMPTY = "running", "stopped", "complete", "empty"
 LABELS_NAMED = 8  # of a run with many
+BATCH_SIZES = {"batch_size", "global_batch_size", "replicas"}
 CHANGES_TOLD = 8  # the last steps at which settings changed
 # Settings that say where things are on the machine that trained the run.
 PRIVATE_SETTINGS = (*PLACES, "out_name", "run_id", "first_dataset", "dataset_place")
@@ -114,7 +115,10 @@ def list_facts(config: Config, entries: list[dict]) -> list[tuple[str, str]]:
     if entries:
         last = entries[-1]
         epoch, seconds = (read_number_of_entry(last, name) for name in ("epoch", "seconds"))
-        facts.append(("steps", f"{last['step']:,} of {config.images_per_step} images"))
+        size = f"{config.images_per_step} images"
+        changes = {change.name for change in read_changed_settings(config.run_dir)}
+        size = f"the last of {size} each" if changes & BATCH_SIZES else f"of {size} each"
+        facts.append(("steps", f"{last['step']:,}, {size}"))
         facts += [("epochs", format_score(epoch))] if epoch > 0 else []
         facts += [("trained for", format_duration_in_words(seconds))] if seconds > 0 else []
     elif step := find_last_step_of_run(config, entries):

@@ -225,10 +225,9 @@ def _make_pack(request: PackRequest, folder: Path) -> Pack:
 def _decode_dataset_into_npy(path: Path, source: Source, geometry: Geometry, channels: int) -> dict:
     """Decodes all images into an .npy at `path`; returns the manifest of what was seen."""
     row = geometry.height, geometry.width, channels
-    count = f"{source.count:,}"
-    logging.info(
-        "Packing %s images from %s into %s (done only once).", count, source.place, path.parent
-    )
+    text = "Packing %s image%s from %s into %s (done only once)."
+    count, plural = f"{source.count:,}", "s" * (source.count != 1)
+    logging.info(text, count, plural, source.place, path.parent)
     with open(path, "wb") as file:
         _write_pack_header(file, source.count, row)
         summary = _write_decoded_images(file, source, geometry, channels)

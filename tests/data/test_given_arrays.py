@@ -132,3 +132,16 @@ def test_other_labels_are_one_line_that_says_what_to_do(settings, labels, line, 
         take_training_labels(tiny(**settings), labels, 3)
     assert line in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_labels_from_1_on_are_told(tiny, messages):
+    config = tiny(labels="own")
+    assert take_training_labels(config, [1, 2, 3], 3).names == ("0", "1", "2", "3")
+    told = (
+        "no image has the label 0: that class stays empty. If they count from 1, give labels - 1."
+    )
+    assert messages == [told]
+    take_training_labels(config, [0, 1, 2], 3)
+    take_training_labels(config, [1, 1, 2], 3, ("0", "1", "2"))  # the run knows class 0
+    take_training_labels(tiny(labels="own", label_names=("a", "b", "c")), [1, 1, 2], 3)
+    assert messages == [told]

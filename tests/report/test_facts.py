@@ -70,7 +70,7 @@ def test_the_facts_are_those_of_the_run(tiny):
         "dataset": "cats, 900 images",
         "images": "16 x 16 colour",
         "labels": "a",
-        "steps": "2,000 of 8 images",
+        "steps": "2,000, of 8 images each",
         "epochs": "200",
         "trained for": "2 minutes",
     }
@@ -135,6 +135,8 @@ def test_settings_that_changed_on_the_way_are_told(tiny):
         (2000, "dataset_fingerprint", "a", "b"),
         (2000, "replicas", 1, 2),
     )
+    steps = dict(list_facts(config, [entry(3000)]))["steps"]
+    assert steps == "3,000, the last of 8 images each"
     assert describe_changed_settings(config) == (
         "Settings changed on the way: at step 1,300 --batch_size=32 (before: 64), --flip=on "
         "(before: off); at step 2,000 --exclude=bad.txt (before: none), other images, replicas=2 "
