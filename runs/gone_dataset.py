@@ -24,59 +24,72 @@ def explain_dataset_of_run(config: Config, *, is_typed: bool, are_labels_typed: 
     try:
         yield
     except (MissingDatasetError, NoImagesError) as error:
-        run = read_run(config.run_dir, config.checkpoint_dir)
-        is_missing = isinstance(error, MissingDatasetError)
-        hint = (
-            _mention_later_place_of_that_dataset(run, config)
-            if run
-            else _mention_runs_with_that_dataset(config)
-        )
-        if is_missing and hint:
-            raise type(error)(f"{str(error).rstrip()} {hint}") from error
-        if run is None or run.dataset != config.dataset:
-            raise
-        if is_missing and run.dataset in NAMED_SETS and has_gone_place(run):
-            name = Path(run.dataset_place).name
-            raise type(error)(
-                f"{config.run_dir} was trained on {run.dataset_place}, which is gone. If {name} is "
-                "in another folder now, add --data_dir=FOLDER; if it has another name, "
-                f"--dataset=NEWPLACE --out_name={shlex.quote(run.name)}."
-            ) from error
-        is_gone = is_missing or _is_empty_folder(Path(config.dataset_place or config.dataset))
-        if not is_gone or run.dataset in NAMED_SETS:
-            raise
-        if is_typed:
-            told = str(error).rstrip()
-            raise type(error)(
-                f"{told} {config.run_dir} was trained on {config.dataset}: if you have moved its "
-                "images, give their new place as --dataset to continue that run."
-            ) from error
-        raise ValueError(_describe_gone_dataset(config, is_missing=is_missing)) from error
+        if explained := _explain_images_of_run(error, config, is_typed=is_typed):
+            raise explained from error
+        raise
     except LabelsError as error:
-        run = read_run(config.run_dir, config.checkpoint_dir)
-        if run is None or run.labels != config.labels:  # an experiment asks for labels of its own
-            raise
-        if run.dataset == FROM_ARRAY:
-            raise ValueError(
-                f"{run.run_dir} was trained from Python, with labels. Received: {config.dataset}, "
-                "without them. Continue from Python, or give images and labels in one .npz."
-            ) from error
-        also = ", and drop --labels" if are_labels_typed else ""
-        if run.dataset == IMPORTED:
-            images = "images and labels in one .npz"
-            raise ValueError(
-                f"{run.run_dir} was imported with --labels={run.labels}. Received: "
-                f"{config.dataset}, without such labels. Give "
-                f"{images if run.labels == 'own' else 'images with such labels'}, or start another "
-                f"run with --out_name=NAME{also}."
-            ) from error
-        if not has_other_place(run, config.dataset):
-            raise
-        raise ValueError(
-            f"{run.run_dir} was trained on {run.dataset_place} with --labels={run.labels}. "
-            f"Received: {config.dataset}, without such labels. For these images, start another run "
-            f"with --out_name=NAME{also}."
-        ) from error
+        if explained := _explain_labels_of_run(config, are_typed=are_labels_typed):
+            raise explained from error
+        raise
+
+
+def _explain_images_of_run(
+    error: MissingDatasetError | NoImagesError, config: Config, *, is_typed: bool
+) -> ValueError | None:
+    run = read_run(config.run_dir, config.checkpoint_dir)
+    is_missing = isinstance(error, MissingDatasetError)
+    hint = (
+        _mention_later_place_of_that_dataset(run, config)
+        if run
+        else _mention_runs_with_that_dataset(config)
+    )
+    if is_missing and hint:
+        return type(error)(f"{str(error).rstrip()} {hint}")
+    if run is None or run.dataset != config.dataset:
+        return None
+    if is_missing and run.dataset in NAMED_SETS and has_gone_place(run):
+        name = Path(run.dataset_place).name
+        return type(error)(
+            f"{config.run_dir} was trained on {run.dataset_place}, which is gone. If {name} is "
+            "in another folder now, add --data_dir=FOLDER; if it has another name, "
+            f"--dataset=NEWPLACE --out_name={shlex.quote(run.name)}."
+        )
+    is_gone = is_missing or _is_empty_folder(Path(config.dataset_place or config.dataset))
+    if not is_gone or run.dataset in NAMED_SETS:
+        return None
+    if is_typed:
+        return type(error)(
+            f"{str(error).rstrip()} {config.run_dir} was trained on {config.dataset}: if you have "
+            "moved its images, give their new place as --dataset to continue that run."
+        )
+    return ValueError(_describe_gone_dataset(config, is_missing=is_missing))
+
+
+def _explain_labels_of_run(config: Config, *, are_typed: bool) -> ValueError | None:
+    run = read_run(config.run_dir, config.checkpoint_dir)
+    if run is None or run.labels != config.labels:  # an experiment asks for labels of its own
+        return None
+    if run.dataset == FROM_ARRAY:
+        return ValueError(
+            f"{run.run_dir} was trained from Python, with labels. Received: {config.dataset}, "
+            "without them. Continue from Python, or give images and labels in one .npz."
+        )
+    also = ", and drop --labels" if are_typed else ""
+    if run.dataset == IMPORTED:
+        needed = (
+            "images and labels in one .npz" if run.labels == "own" else "images with such labels"
+        )
+        return ValueError(
+            f"{run.run_dir} was imported with --labels={run.labels}. Received: {config.dataset}, "
+            f"without such labels. Give {needed}, or start another run with --out_name=NAME{also}."
+        )
+    if not has_other_place(run, config.dataset):
+        return None
+    return ValueError(
+        f"{run.run_dir} was trained on {run.dataset_place} with --labels={run.labels}. "
+        f"Received: {config.dataset}, without such labels. For these images, start another run "
+        f"with --out_name=NAME{also}."
+    )
 
 
 def _mention_runs_with_that_dataset(config: Config) -> str:
