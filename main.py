@@ -182,6 +182,7 @@ def say_what_is_typed() -> dict[str, bool]:
 
 
 def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
+    from config.stored import derive_out_settings_of_folder
     from data.load import load_dataset
     from runs.claims import check_run_owns_its_folders, give_run_an_id, lock_run_folders
     from runs.dataset import find_run_of_same_images
@@ -213,8 +214,8 @@ def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
         config = found
         with note_that_nothing_is_lost(config):
             trained = train_on_dataset(config, pack.images, pack.labels, place=pack.place)
-    if trained:
-        return given
+    if trained:  # what follows is about this run, even if others fit, too
+        return given | derive_out_settings_of_folder(config.run_dir)
     names = [*ACTIONS]
     later = [f"--{name}" for name in names[names.index("train") + 1 :] if name in wanted]
     if later and is_chief(config.distribute):
@@ -344,7 +345,11 @@ def perform_report_action(given: dict, _) -> dict:
     config = find_run_to_report(given)
     check_folder_writable(config.run_dir, COPY_RUN)
     from report.document import write_html_report
+    from runs.claims import check_run_owns_its_folders
 
+    if "sample_dir" in given:  # the pictures have moved
+        config = dataclasses.replace(config, sample_dir=given["sample_dir"])
+        check_run_owns_its_folders(config, "sample_dir")
     path = write_html_report(config)
     console.print_result(f"the report is {path}")
     if FLAGS.open:

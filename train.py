@@ -43,6 +43,7 @@ from runs.dataset import (
     read_label_names_of_run,
     take_dataset_into_settings,
 )
+from runs.find import warn_of_new_run_inside_another
 from runs.history import (
     keep_run_metrics_of_lost_checkpoints,
     locate_metrics,
@@ -57,6 +58,7 @@ from runs.progress import (
     record_epoch_size,
     restate_progress_for_epoch_size,
 )
+from runs.read import read_run_settings
 from system import console
 from system.cluster import Workers, find_workers
 from system.devices import (
@@ -157,6 +159,8 @@ def train_on_dataset(
         labels = take_training_labels(config, labels, len(images), known)
         if not place:  # logs a renamed run, as main.py does for a command
             find_run_of_same_images(config.resolve(), {"out_name": config.name}, images)
+            if not read_run_settings(config.run_dir):
+                warn_of_new_run_inside_another(config.run_dir, in_python=True)
         config = take_dataset_into_settings(config.resolve(), images, place)
         config = keep_label_names_of_run(config, known)
         config = give_run_an_id(complete_training_settings_from_data(config, images, labels))

@@ -9,6 +9,7 @@ import numpy as np
 from evaluate.image_sets import check_image_sets, read_compared_chunks_on_background
 
 ROUNDING = 1 / 12  # variance, in squared levels, that rounding to whole levels adds
+LEAST_ENERGY = 1e-20  # squared levels: what rounding of floats leaves of 0 is far below
 
 
 def measure_checkerboard_of_fakes(reals, fakes, *, seed: int = 0) -> dict[str, float]:
@@ -47,4 +48,5 @@ def measure_nyquist_energies(images) -> np.ndarray:
         both = np.mean(diagonal**2)
         energies = [np.mean(rows**2) - both, np.mean(columns**2) - both, both]
         total += np.array(energies) * len(chunk)
-    return np.maximum(total / len(images), 0)
+    energies = total / len(images)
+    return np.where(energies > LEAST_ENERGY, energies, 0.0)

@@ -25,6 +25,7 @@ from evaluate.charts import (
     write_words,
 )
 from runs.best import find_best_scored_entry
+from runs.claims import keep_report_with_pictures_aside
 from runs.history import (
     list_grids_of_run,
     locate_metrics,
@@ -78,8 +79,9 @@ def write_report_of_run(config: Config, *, needs_scores: bool = False) -> Path |
     to draw or, if `needs_scores`, no score from training.
 
     On failure it warns and returns None: a picture never stops training. A file of that name that
-    the program did not write is moved aside. Takes under a second; with a million lines in
-    metrics.jsonl, 3 seconds, and no more memory than with a thousand.
+    the program did not write is moved aside, and so is one with pictures that are away now. Takes
+    under a second; with a million lines in metrics.jsonl, 3 seconds, and no more memory than with a
+    thousand.
     """
     folder = config.run_dir / "evaluate"
     try:
@@ -89,6 +91,7 @@ def write_report_of_run(config: Config, *, needs_scores: bool = False) -> Path |
             return None
         content = io.BytesIO()
         draw_report_of_run(config, entries).save(content, "PNG")
+        keep_report_with_pictures_aside(config, folder / REPORT, len(content.getvalue()))
         folder.mkdir(parents=True, exist_ok=True)
         FileSeries(folder, what="the report").write_file_of_series(REPORT, content.getvalue())
     except Exception as error:  # the run's folder may hold anything

@@ -25,6 +25,7 @@ from report.facts import (
     read_versions,
 )
 from report.words import escape_for_html, join_tags
+from runs.claims import keep_report_with_pictures_aside
 from runs.history import REPORT_FILE, locate_metrics, read_thinned_metrics_of_run
 from system.written import FileSeries
 
@@ -46,9 +47,11 @@ LAST_SETTINGS = "The command gives the last ones, so it repeats the settings, no
 def write_html_report(config: Config) -> Path:
     """Writes <run>/report.html and returns its path. Only reads the rest; needs no lock.
 
-    A file of that name that the program did not write is moved aside.
+    A file of that name that the program did not write is moved aside. So is a larger page where the
+    run's pictures are away.
     """
     content = encode_report(config)
+    keep_report_with_pictures_aside(config, config.run_dir / REPORT_FILE, len(content))
     series = FileSeries(config.run_dir, what="the report")
     series.write_file_of_series(REPORT_FILE, content)
     return config.run_dir / REPORT_FILE

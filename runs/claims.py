@@ -23,7 +23,7 @@ from runs.checkpoint_files import (
 from runs.claim_file import CLAIM_FILE, Claim, read_folder_claim
 from runs.read import read_all_runs, read_run_settings
 from system.errors import pass_over_full_disk
-from system.files import write_atomic
+from system.files import put_aside, write_atomic
 from system.locks import find_lock_holder, lock_folder
 
 ID_BYTES = 8  # random, so that no two runs get the same id
@@ -74,6 +74,18 @@ def describe_pictures_away(config: Config) -> str:
         "there. If you have moved it, add --sample_dir=NEWPLACE to each command until the next "
         "training, which stores it."
     )
+
+
+def keep_report_with_pictures_aside(config: Config, path: Path, size: int) -> None:
+    """Warns if the run's pictures are away; a report at `path` that may show them is moved aside.
+
+    size: of the report that replaces it, in bytes.
+    """
+    if away := describe_pictures_away(config):
+        logging.warning("%s", away)
+        if path.is_file() and path.stat().st_size > size:
+            text = "%s was moved aside to %s: it has more in it, such as those pictures."
+            logging.info(text, path, put_aside(path).name)
 
 
 def check_run_owns_its_folders(config: Config, *settings: str) -> None:

@@ -328,10 +328,10 @@ def warn_of_images_not_trained_on(config: Config, images: np.ndarray, place: str
     """
     if config.dataset_fingerprint in ("", fingerprint_pixels(images)):
         return False
+    before = config.dataset_place or "an array"
     logging.warning(
         "%s was trained on other images%s; this uses those in %s.",
-        *(config.run_dir, "" if place == config.dataset_place else f", {config.dataset_place}"),
-        place,
+        *(config.run_dir, "" if place == before else f", {before}", place),
     )
     return True
 

@@ -18,7 +18,12 @@ from config.settings import (
     Config,
     is_same_dataset_setting,
 )
-from config.stored import change_settings, is_run_folder, set_other_lengths_back
+from config.stored import (
+    change_settings,
+    derive_out_settings_of_folder,
+    is_run_folder,
+    set_other_lengths_back,
+)
 from data.label_choice import has_dataset_label
 from runs.not_found import (
     dataset_may_be_of_run,
@@ -113,8 +118,7 @@ def _check_new_run_is_wanted(fresh: Config, given: dict) -> None:
     Only warns if `fresh` is inside another run.
     """
     place = fresh.run_dir.parent
-    if is_run_folder(place):
-        logging.warning("%s is a new run inside another run's folder.", fresh.run_dir)
+    warn_of_new_run_inside_another(fresh.run_dir)
     if "dataset" in given or "out_dir" not in given or given.get("out_name"):
         return
     if (fresh.run_dir / "config.json").is_file():  # it was begun, by this command
@@ -127,6 +131,15 @@ def _check_new_run_is_wanted(fresh: Config, given: dict) -> None:
             f"{join_names_for_error(names)}. Add --out_name={name} to continue {which}, "
             f"or --dataset={fresh.dataset} for a new run."
         )
+
+
+def warn_of_new_run_inside_another(run_dir: Path, *, in_python: bool = False) -> None:
+    """in_python: whether the warning should say how a Config continues the other run."""
+    outer = derive_out_settings_of_folder(run_dir.parent)
+    remedy = "; to continue that one, use Config(out_dir={out_dir!r}, out_name={out_name!r})"
+    if is_run_folder(run_dir.parent):
+        how = remedy.format(**outer) if in_python else ""
+        logging.warning("%s is a new run inside another run's folder%s.", run_dir, how)
 
 
 def _take_settings_without_checkpoint(fresh: Config, given: dict) -> Config:
@@ -382,7 +395,7 @@ def _mention_other_runs_that_fit(run: Config, wanted: Config, given: dict) -> No
         return
     others = _list_other_runs_that_fit(run, wanted, given)
     others += _list_other_runs_of_same_images(run, wanted, given)
-    if run.name == wanted.name:
+    if run.name == dataclasses.replace(run, dataset=wanted.dataset, out_name="").name:
         reason = "it is named after the dataset"
     elif any(is_place_of_run(other, wanted.dataset) for other in others):
         reason = "--train would continue it"
@@ -455,13 +468,16 @@ def _find_run_that_training_continues(
     """The run that --train would continue although --dataset is exactly where those of `fits` are.
 
     It has the same images, maybe under their earlier name, and is the only such run that the user
-    did not name. See `runs.dataset.find_run_of_same_images`.
+    did not name. See `runs.dataset.find_run_of_same_images`. Where several are there and no size
+    was given, it is their size that counts, not the default one.
     """
     if "dataset" not in given or read_run_settings(wanted.run_dir):
         return None  # there, training would take wanted.run_dir, whatever its images
     exact = [run for run in fits if is_place_of_run(run, wanted.dataset)]
+    is_sized = len(exact) == 1 or {"output_height", "output_width"} & {*given}
+    size = wanted if is_sized or not exact else exact[0]
     if not exact or not all(
-        is_of_same_size(run, wanted) and _has_same_images(run, exact[0]) for run in exact
+        is_of_same_size(run, size) and _has_same_images(run, exact[0]) for run in exact
     ):
         return None
     same = [exact[0], *_list_other_runs_of_same_images(exact[0], wanted, given)]

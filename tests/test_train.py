@@ -671,6 +671,17 @@ def test_a_renamed_run_and_new_labels_are_told(tiny, images, messages):
     assert any(text.startswith("the labels of the same images have changed") for text in messages)
 
 
+def test_a_new_run_inside_another_is_told(tiny, images, messages):
+    config = tiny(steps=1, out_name="faces")
+    train(config, images)
+    inner = train(tiny(steps=1, out_dir=str(config.run_dir)), images)
+    told = f"{inner.run_dir} is a new run inside another run's folder; to continue that one, use "
+    how = f"Config(out_dir={config.out_dir!r}, out_name='faces')."
+    assert messages.count(told + how) == 1
+    train(tiny(steps=2, out_dir=str(config.run_dir)), images)
+    assert messages.count(told + how) == 1
+
+
 def test_other_arrays_are_not_those_of_the_run(tiny, images):
     config = train(tiny(steps=1), images)
     for again in (config, tiny()):

@@ -36,6 +36,12 @@ def test_a_pattern_is_seen_where_it_is_and_nowhere_else(place, side):
     assert np.delete(energies, place).max() == pytest.approx(0, abs=1e-9)
 
 
+def test_what_mirrored_pictures_lack_is_0_and_not_what_floats_leave_of_it():
+    half = noise(0, (100, 24, 12, 3))
+    energies = measure_nyquist_energies(np.concatenate([half, half[:, :, ::-1]], axis=2))
+    assert energies[0] > 1 and [*energies[1:]] == [0, 0]
+
+
 def test_reals_against_reals_are_one_and_a_pattern_on_them_is_more():
     reals = noise(0) // 4 + 90
     scores = measure_checkerboard_of_fakes(reals, noise(1) // 4 + 90)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from config.settings import Config
+from config.stored import write_config
 from evaluate import report
 from evaluate.charts import GREEN, VERMILION
 from evaluate.report import (
@@ -26,6 +27,7 @@ from evaluate.report import (
     plan_charts_of_run,
     write_report_of_run,
 )
+from runs.claims import claim_folder
 from runs.history import METRICS, locate_metrics
 from utils import arrange_image_grid, encode_png
 
@@ -80,6 +82,26 @@ def test_a_run_is_drawn_whole_and_again(tiny, messages):
     write_report_of_run(config)
     assert path.with_name("report.1.png").read_bytes() == b"the user's"
     assert "was moved aside to report.1.png" in messages[0]
+
+
+def test_a_report_with_pictures_stays_where_they_are_away(tiny, tmp_path, messages):
+    config = tiny(run_id="1", sample_dir=str(tmp_path / "drawn"))
+    config.run_dir.mkdir(parents=True)
+    write_config(config.resolve())
+    write_entries(config, [make_entry(20, **SCORED)])
+    write_grids(config, [20])
+    claim_folder(config, config.sample_path)
+    config.checkpoint_path.mkdir()
+    (config.checkpoint_path / "step-1.index").touch()
+    path = write_report_of_run(config)
+    before = path.read_bytes()
+    config.sample_path.rename(tmp_path / "moved")
+    for _ in range(2):
+        assert write_report_of_run(config).read_bytes() != before
+    assert path.with_name("report.1.png").read_bytes() == before
+    assert [text for text in messages if "was moved aside" in text] == [
+        f"{path} was moved aside to report.1.png: it has more in it, such as those pictures."
+    ]
 
 
 def test_a_run_without_scores_is_drawn_where_that_is_asked_for(tiny):

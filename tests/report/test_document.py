@@ -17,6 +17,7 @@ from config.stored import write_config
 from report import document
 from report.document import LARGEST, align_at_points, encode_report, write_html_report
 from runs.changes import record_changed_settings
+from runs.claims import claim_folder
 from runs.find import find_run_to_report
 from runs.history import METRICS, locate_metrics
 from system.written import RECORD_NAME
@@ -152,6 +153,31 @@ def test_a_file_of_the_users_is_moved_aside(tiny, messages):
     write_html_report(config)
     assert len([*config.run_dir.glob("report*")]) == 2
     assert len(messages) == 1
+
+
+def test_a_page_with_pictures_stays_where_they_are_away(tiny, tmp_path, messages):
+    config = tiny(out_name="run", run_id="1", sample_dir=str(tmp_path / "drawn"))
+    config = make_run(config, entries=make_entries(3), steps=[1, 2])
+    claim_folder(config, config.sample_path)
+    (config.checkpoint_path / "step-1.index").touch()
+    command = "--report", f"--out_dir={config.run_dir}"
+    page = config.run_dir / "report.html"
+    assert run_here(*command, tiny=()) == 0
+    before = page.read_bytes()
+    moved = config.sample_path.rename(tmp_path / "moved")
+    assert messages == []
+    assert run_here(*command, tiny=()) == 0
+    assert b"data:image/" in before and b"data:image/" not in page.read_bytes()
+    assert page.with_name("report.1.html").read_bytes() == before
+    assert "is gone or empty" in messages[0]
+    assert messages[1].startswith(f"{page} was moved aside to report.1.html: ")
+
+    assert run_here(*command, tiny=()) == 0  # nothing more to keep
+    assert run_here(*command, f"--sample_dir={moved}", tiny=()) == 0
+    assert page.read_bytes().count(b"data:image/") == before.count(b"data:image/")
+    assert len([*config.run_dir.glob("report*")]) == 2
+    claim_folder(dataclasses.replace(config, run_id="2"), tmp_path / "others")
+    assert run_here(*command, f"--sample_dir={tmp_path / 'others'}", tiny=()) == 1
 
 
 @pytest.mark.slow

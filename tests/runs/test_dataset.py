@@ -308,6 +308,25 @@ def test_the_use_of_other_images_is_told(begun, photos, messages):
         f"{told}; this uses those in /images.",
         f"{told}, /images; this uses those in /b.",
     ]
+    of_array = dataclasses.replace(run, dataset_place="")
+    warn_of_images_not_trained_on(of_array, images[:4], "/b")
+    assert messages[2:] == [f"{told}, an array; this uses those in /b."]
+
+
+@pytest.mark.slow
+def test_what_is_drawn_after_training_is_of_the_run_that_was_trained(
+    train_on, image_folder, capsys
+):
+    """Although another has the same images."""
+    folder = image_folder(10)
+    assert train_on(f"--dataset={folder}")[0] == 0
+    assert train_on(f"--dataset={folder}", "--out_name=mine")[0] == 0
+    moved = folder.rename(folder.with_name("portraits"))
+    assert train_on(f"--dataset={moved}", "--out_name=mine")[0] == 0
+    code, said = train_on(f"--dataset={moved}", "--sample=1")
+    assert code == 0
+    assert "faces-16x16 is used, as it has these images and a default name; 1 other fits" in said
+    assert "faces-16x16/samples/seed_0" in capsys.readouterr().out
 
 
 def test_a_refusal_comes_without_warnings(begun, photos, messages):

@@ -571,11 +571,8 @@ def test_runs_on_the_same_images_elsewhere_are_told_too(known, messages, tmp_pat
     given = {"out_dir": named.out_dir, "dataset": str(here)}
     assert find_run(given | {"output_height": 16}) == named
     told = f"{named.run_dir} is used, as %s; 1 other fits: test (--out_name=NAME)."
+    assert find_run(given) == named  # without the size in its name, too
     assert messages == [told % "it is named after the dataset"]
-
-    messages.clear()
-    assert find_run(given) == named  # not after its default size
-    assert messages == [told % "it fits --dataset best"]
 
 
 def test_a_run_named_after_an_earlier_name_of_its_images_is_used(known, messages, tmp_path):
@@ -606,6 +603,22 @@ def test_a_run_named_after_an_earlier_name_of_its_images_is_used(known, messages
     for find in (find_run, find_run_to_report):
         assert find(given | {"output_height": 16}) == unnamed
     assert messages == []  # the line above, which is said once
+    assert find_run(given) == unnamed  # without a size, too: all have the same
+
+
+def test_of_runs_at_the_same_place_the_one_named_after_it_needs_no_size(known, messages, tmp_path):
+    images = {"dataset": str(tmp_path), "dataset_place": str(tmp_path), "dataset_fingerprint": "a"}
+    unnamed = known(**images)
+    known(**images, out_name="mine")
+    given = {"out_dir": unnamed.out_dir, "dataset": str(tmp_path)}
+    assert find_run(given) == unnamed
+    assert messages == [
+        f"{unnamed.run_dir} is used, as it is named after the dataset; 1 other fits: mine "
+        "(--out_name=NAME)."
+    ]
+    known(**images, output_height=32)
+    with pytest.raises(ValueError, match="3 runs in"):
+        find_run(given)
 
 
 def test_a_run_that_has_only_its_best_checkpoint_can_still_be_drawn_from(trained, messages):
