@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 from config import checks
@@ -67,7 +68,7 @@ def _read_settings_of_run(path: Path) -> dict:
 def is_run_folder(folder: Path) -> bool:
     """Whether `folder` holds a run: a config.json of ours, and a folder for its checkpoints.
 
-    One with an absolute path may be away, on another disk.
+    One outside the run may be away: on another disk, or left behind when the run was moved.
     """
     with contextlib.suppress(OSError, ValueError):
         return _has_checkpoint_folder(folder, read_config_as_written(folder / "config.json"))
@@ -76,7 +77,8 @@ def is_run_folder(folder: Path) -> bool:
 
 def _has_checkpoint_folder(folder: Path, config: Config) -> bool:
     place = Path(config.checkpoint_dir).expanduser()
-    return place.is_absolute() or (folder / place).is_dir()
+    leads_out = place.is_absolute() or Path(os.path.normpath(place)).parts[:1] == ("..",)
+    return leads_out or (folder / place).is_dir()
 
 
 def derive_out_settings_of_folder(folder: Path) -> dict:

@@ -1,12 +1,13 @@
 """A run whose checkpoints are not where its settings say: moved, or on a disk that is gone."""
 
+import contextlib
 import os
 import shlex
 from pathlib import Path
 
 from config.settings import Config
 from runs.checkpoint_files import list_checkpoints, parse_checkpoint_step
-from runs.claim_file import CLAIM_FILE, read_folder_claim
+from runs.claim_file import CLAIM_FILE, Claim, read_folder_claim
 
 
 def check_checkpoints_are_not_away(stored: Config, place: Path) -> None:
@@ -46,6 +47,12 @@ def are_checkpoints_away(stored: Config) -> bool:
     return not folder.is_dir() or (bool(stored.run_id) and not os.path.lexists(folder / CLAIM_FILE))
 
 
+def is_claimed_by_another_run(folder: Path, stored: Config) -> bool:
+    """Whether the run.json in a folder has the id of another run than the `stored` one."""
+    claim = _read_folder_claim_if_ours(folder)
+    return claim is not None and claim.run_id not in ("", stored.run_id)
+
+
 def _find_checkpoints_in_run(stored: Config) -> Path | None:
     """The folder in a run with its latest checkpoints, to judge by the id in a run.json there."""
     found = {
@@ -57,8 +64,12 @@ def _find_checkpoints_in_run(stored: Config) -> Path | None:
 
 
 def _is_claimed_by_run(folder: Path, stored: Config) -> bool:
-    try:
-        claim = read_folder_claim(folder)
-    except ValueError:  # another program's
-        return False
+    claim = _read_folder_claim_if_ours(folder)
     return claim is not None and claim.run_id == stored.run_id != ""
+
+
+def _read_folder_claim_if_ours(folder: Path) -> Claim | None:
+    """What a folder's run.json says; None without one, or if it is another program's."""
+    with contextlib.suppress(ValueError):
+        return read_folder_claim(folder)
+    return None

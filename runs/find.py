@@ -25,6 +25,8 @@ from config.stored import (
     set_other_lengths_back,
 )
 from data.label_choice import has_dataset_label
+from runs.away import is_claimed_by_another_run
+from runs.checkpoint_files import list_checkpoints
 from runs.not_found import (
     dataset_may_be_of_run,
     explain_missing_run,
@@ -37,7 +39,7 @@ from runs.not_found import (
     suggest_label_flag_for_run,
 )
 from runs.place import point_settings_to_run_folder
-from runs.read import read_all_runs, read_begun_runs, read_run, read_run_settings
+from runs.read import read_all_runs, read_away_runs, read_begun_runs, read_run, read_run_settings
 from system.locks import find_lock_holder
 from system.text import join_names_for_error, quote_for_error, shorten_for_error
 
@@ -123,8 +125,7 @@ def _check_new_run_is_wanted(fresh: Config, given: dict) -> None:
         return
     if (fresh.run_dir / "config.json").is_file():  # it was begun, by this command
         return
-    if runs := read_all_runs(place):
-        names = [*runs]
+    if names := sorted(read_all_runs(place) | read_away_runs(place)):
         name, which = (shlex.quote(names[0]), "it") if len(names) == 1 else ("NAME", "one of them")
         raise ValueError(
             f"A new run beside others needs --dataset. Received: only --out_dir={place}, which has "
@@ -288,7 +289,7 @@ def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
     typed = fresh.run_dir if is_named else fresh.run_dir.parent
     if "dataset" in given or not (is_named or ("out_dir" in given and not typed.is_dir())):
         return
-    runs = read_all_runs(typed.parent)
+    runs = read_all_runs(typed.parent) | read_away_runs(typed.parent)
     if is_named:
         runs = {name: run for name, run in runs.items() if run.dataset != fresh.dataset}
     if mistake := explain_mistyped_run(typed, runs):
@@ -350,7 +351,7 @@ def _list_runs_that_fit_with_preset(
 
 def _list_other_runs_that_fit(run: Config, wanted: Config, given: dict) -> list[Config]:
     """The trained runs beside `run` that fit the flags and the preset."""
-    runs = read_all_runs(wanted.run_dir.parent)
+    runs = _read_runs_beside(wanted, given)
     fits = _list_runs_that_fit_with_preset(runs, wanted, given)
     return [other for other in fits if other.name != run.name]
 
@@ -362,7 +363,7 @@ def _list_other_runs_of_same_images(run: Config, wanted: Config, given: dict) ->
     flags = {name: value for name, value in given.items() if name != "dataset"}
     runs = {
         name: other
-        for name, other in read_all_runs(wanted.run_dir.parent).items()
+        for name, other in _read_runs_beside(wanted, given).items()
         if name != run.name and _has_same_images(other, run)
     }
     return _list_runs_that_fit_with_preset(runs, wanted, flags)
@@ -419,7 +420,7 @@ def _say_once_which_run_is_used(run_dir: Path, reason: str, others: tuple[str, .
 
 def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
     """The only run beside `wanted` with its dataset and networks. Raises ValueError otherwise."""
-    runs = read_all_runs(wanted.run_dir.parent)
+    runs = _read_runs_beside(wanted, given)
     fits = _list_runs_that_fit_with_preset(runs, wanted, given)
     fits = fits or list_runs_that_fit(runs, wanted, given)  # a later check explains the preset
     if fits and not wanted.out_name:
@@ -432,10 +433,42 @@ def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
         for begun in _list_begun_runs_that_fit(wanted, given):
             if find_lock_holder(begun.run_dir):
                 raise ValueError(explain_run_without_checkpoint(begun))
-    if not runs:  # those whose checkpoints are away are not among them
-        for folder in filter(is_run_folder, sorted(wanted.run_dir.parent.glob("*/"))):
-            read_run(folder)
+    if not runs or not wanted.out_name:
+        _check_no_away_run_is_meant(wanted, given, is_alone=not runs)
     raise ValueError(explain_missing_run(wanted, given, runs))
+
+
+def _check_no_away_run_is_meant(wanted: Config, given: dict, *, is_alone: bool) -> None:
+    """Raises ValueError if a run whose checkpoints are away fits; if `is_alone`, if there is any.
+
+    is_alone: whether there are no trained runs beside it.
+    """
+    away = read_away_runs(wanted.run_dir.parent)
+    for run in list_runs_that_fit(away, wanted, given) or (away.values() if is_alone else []):
+        read_run(run.run_dir, given.get("checkpoint_dir"))
+        read_run(run.run_dir)  # there are checkpoints in that place, but another run's
+
+
+def _read_runs_beside(wanted: Config, given: dict) -> dict[str, Config]:
+    """The trained runs beside `wanted`, by name, with those that --checkpoint_dir leads to.
+
+    If the run.json in that folder names one of them, the others are not meant.
+    """
+    runs = read_all_runs(wanted.run_dir.parent)
+    if "checkpoint_dir" not in given:
+        return runs
+    place = Path(given["checkpoint_dir"]).expanduser()  # in each run, if it is relative
+    moved = {
+        name: run
+        for name, run in read_away_runs(wanted.run_dir.parent).items()
+        if list_checkpoints(run.run_dir / place)
+    }
+    may_be_meant = {
+        name: run
+        for name, run in sorted((runs | moved).items())
+        if not is_claimed_by_another_run(run.run_dir / place, run)
+    }
+    return may_be_meant or runs
 
 
 def _find_only_run_with_label(
@@ -447,7 +480,7 @@ def _find_only_run_with_label(
     """
     if label is None or given.get("out_name") or (run and has_dataset_label(run, label)):
         return None
-    runs = read_all_runs(wanted.run_dir.parent)
+    runs = _read_runs_beside(wanted, given)
     fits = _list_runs_that_fit_with_preset(runs, wanted, given)
     have = [one for one in fits if has_dataset_label(one, label)]
     if not have or (run is None and len(have) == len(fits)):
@@ -497,7 +530,7 @@ def _is_less_exact_than_others(run: Config, wanted: Config, given: dict) -> bool
     """
     if given.get("out_name") or not has_other_place(run, wanted.dataset):
         return False
-    fits = list_runs_that_fit(read_all_runs(wanted.run_dir.parent), wanted, given)
+    fits = list_runs_that_fit(_read_runs_beside(wanted, given), wanted, given)
     return bool(fits) and all(
         is_place_of_run(one, wanted.dataset) and not _has_same_images(one, run) for one in fits
     )

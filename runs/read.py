@@ -47,6 +47,22 @@ def read_all_runs(out_dir: Path) -> dict[str, Config]:
     return found
 
 
+def read_away_runs(out_dir: Path) -> dict[str, Config]:
+    """Every run in out_dir whose checkpoints are elsewhere (see `runs.away`), by its folder's name.
+
+    Neither `read_all_runs` nor `read_begun_runs` has it.
+    """
+    found = {}
+    for path in sorted(out_dir.glob("*/config.json")):
+        with contextlib.suppress(ValueError):  # damaged
+            stored = read_run_settings(path.parent)
+            try:
+                check_checkpoints_are_not_away(stored, stored.checkpoint_path)
+            except ValueError:
+                found[stored.name] = stored
+    return found
+
+
 def read_begun_runs(out_dir: Path) -> dict[str, Config]:
     """Every run in out_dir that has no checkpoint, by its folder's name."""
     found = {}

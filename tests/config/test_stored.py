@@ -169,6 +169,23 @@ def test_a_run_folder_has_settings_and_a_folder_of_checkpoints(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(
+    ("place", "may_be_away"),
+    [
+        ("/usb/ck", True),
+        ("../ck", True),
+        ("ck/../../ck", True),
+        ("ck", False),
+        ("ck/../..ck", False),
+    ],
+)
+def test_a_folder_of_checkpoints_outside_the_run_may_be_away(tmp_path, place, may_be_away):
+    config = Config(out_dir=str(tmp_path), out_name="mine", checkpoint_dir=place)
+    config.run_dir.mkdir()
+    write_config(config)
+    assert is_run_folder(config.run_dir) == may_be_away
+
+
+@pytest.mark.parametrize(
     ("given", "sides"),
     [
         ({}, (None, None)),

@@ -5,10 +5,11 @@ import shutil
 import pytest
 from program import is_one_line, run_here, tree
 
+from config.settings import Config
 from config.stored import is_run_folder, write_config
 from runs.away import are_checkpoints_away, check_checkpoints_are_not_away
 from runs.claims import check_run_owns_its_folders, claim_run_folders, give_run_an_id
-from runs.find import find_run, find_run_to_train
+from runs.find import find_run, find_run_to_report, find_run_to_train
 from runs.listing import format_runs
 
 
@@ -73,6 +74,94 @@ def test_a_new_place_must_have_them(unplugged, tmp_path, find):
 def test_the_only_run_need_not_be_named(unplugged):
     with pytest.raises(ValueError, match=r"usb/ck, which is not there\. Reconnect"):
         find_run({"out_dir": unplugged.out_dir})
+
+
+@pytest.mark.parametrize("find", [find_run, find_run_to_report])
+def test_the_only_run_need_not_be_named_to_get_its_new_place(unplugged, tmp_path, find):
+    """Nor with its dataset. What has no checkpoints is named, and another run's are not taken."""
+    place = str(tmp_path / "unplugged" / "ck")
+    for more in ({}, {"dataset": unplugged.dataset}):
+        given = {"out_dir": unplugged.out_dir, **more}
+        assert find({**given, "checkpoint_dir": place}).name == "disk"
+        with pytest.raises(ValueError, match=r"which is not there; .*/disk/ck2 has none\. Reconn"):
+            find({**given, "checkpoint_dir": "ck2"})
+    claim = tmp_path / "unplugged" / "ck" / "run.json"
+    claim.write_text(claim.read_text().replace(unplugged.run_id, "another"))
+    with pytest.raises(ValueError, match=r"usb/ck, which is not there\. Reconnect"):
+        find({"out_dir": unplugged.out_dir, "checkpoint_dir": place})
+
+
+def test_a_run_whose_disk_is_gone_is_told_by_its_dataset(make, tmp_path):
+    for name in ("cats", "dogs", "here"):
+        make(tmp_path / "usb" / name, out_name=name, dataset=name)
+    for name in ("cats", "dogs"):
+        shutil.rmtree(tmp_path / "usb" / name)
+    where = {"out_dir": str(tmp_path / "out")}
+    with pytest.raises(ValueError, match=r"/dogs keeps its checkpoints in .*/usb/dogs, which is n"):
+        find_run({**where, "dataset": "dogs"})
+    assert find_run({**where, "dataset": "here"}).name == "here"
+    with pytest.raises(ValueError, match=r"^No run in .*/out has the dataset birds\. Runs there: "):
+        find_run({**where, "dataset": "birds"})
+    with pytest.raises(
+        ValueError, match=r"^--out_name must be a trained run in .* Received: her\."
+    ):
+        find_run({**where, "dataset": "dogs", "out_name": "her"})
+    shutil.rmtree(tmp_path / "usb" / "here")
+    with pytest.raises(ValueError, match=r"/dogs keeps its checkpoints in .*/usb/dogs, which is n"):
+        find_run({**where, "dataset": "dogs"})
+
+
+def test_checkpoints_tell_which_run_is_meant(make, unplugged, tmp_path):
+    """Those that were moved, and those that are in their place."""
+    other = make(tmp_path / "other", out_name="other")
+    own = make("checkpoints", out_name="own")
+    where = {"out_dir": unplugged.out_dir}
+    for place, name in (("unplugged/ck", "disk"), ("other", "other")):
+        found = find_run({**where, "checkpoint_dir": str(tmp_path / place)})
+        assert (found.name, found.checkpoint_path) == (name, tmp_path / place)
+    (tmp_path / "unplugged" / "ck" / "run.json").unlink()
+    with pytest.raises(ValueError, match=r"3 runs in .* fit: disk, other, own\. Add --out_name"):
+        find_run({**where, "checkpoint_dir": str(tmp_path / "unplugged" / "ck")})
+    with pytest.raises(ValueError, match=r"2 runs in .* fit: other, own\. Add --out_name"):
+        find_run({**where, "checkpoint_dir": own.checkpoint_dir})
+    assert other.run_dir.is_dir()
+
+
+def test_no_run_on_the_default_dataset_starts_beside_one_whose_disk_is_gone(
+    unplugged, make, tmp_path
+):
+    with pytest.raises(ValueError) as error:
+        find_run_to_train({"out_dir": unplugged.out_dir})
+    assert str(error.value) == (
+        f"A new run beside others needs --dataset. Received: only --out_dir={unplugged.out_dir}, "
+        "which has disk. Add --out_name=disk to continue it, or --dataset=digits for a new run."
+    )
+    make(tmp_path / "usb", out_name="cats", dataset="cats")
+    shutil.rmtree(tmp_path / "usb")
+    with pytest.raises(ValueError, match=r"There is no run .*/cat\. Did you mean .*/cats\?"):
+        find_run_to_train({"out_dir": unplugged.out_dir, "out_name": "cat"})
+    with pytest.raises(ValueError, match=r"which has cats, disk\. Add --out_name=NAME"):
+        find_run_to_train({"out_dir": unplugged.out_dir})
+
+
+def test_a_run_that_moved_away_from_its_checkpoints_stays_one(make, tmp_path):
+    """If its --checkpoint_dir is relative, but leads out of it."""
+    run = make("../ck").run_dir
+    moved = tmp_path / "elsewhere" / "disk"
+    moved.parent.mkdir()
+    run.rename(moved)
+    given = [{"out_dir": str(moved.parent)}, {"out_dir": str(moved)}]
+    given.append(given[0] | {"dataset": Config.dataset, "out_name": "disk"})
+    for one in given:
+        with pytest.raises(ValueError, match=r"/elsewhere/disk/\.\./ck, which is not there\. Rec"):
+            find_run(one)
+        found = find_run({**one, "checkpoint_dir": str(run.parent / "ck")})
+        assert (found.run_dir, found.learning_rate) == (moved, 0.001)
+    with pytest.raises(ValueError, match=r"/elsewhere/disk/\.\./ck, which is not there\. Rec"):
+        find_run_to_train(given[1])
+    with pytest.raises(ValueError, match=r"needs --dataset\..*which has disk\. Add"):
+        find_run_to_train(given[0])
+    assert format_runs(moved.parent).endswith("/elsewhere/disk/../ck is away")
 
 
 def test_an_empty_mount_point_does_not_have_them(unplugged, tmp_path):
