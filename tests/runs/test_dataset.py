@@ -1,6 +1,7 @@
 """A dataset is its content: the same images under another spelling, and other images."""
 
 import dataclasses
+import fcntl
 import shutil
 import zipfile
 
@@ -176,6 +177,37 @@ def test_a_renamed_dataset_continues_its_run(train_on, image_folder, tmp_path, c
     assert train_on("--dataset=Portraits")[0] == 0  # another spelling of the same
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["faces-16x16"]
     assert len(list((tmp_path / "data" / ".packs").glob("*.npy"))) == 2  # one of each name
+
+
+def test_only_the_run_that_continues_is_locked(
+    train_on, image_folder, tmp_path, monkeypatch, capsys
+):
+    """A folder of the images' new name would take in a run that is renamed to it."""
+    import train
+
+    folder, out = image_folder(10), tmp_path / "out"
+    assert train_on(f"--dataset={folder}")[0] == 0
+    moved = folder.rename(folder.with_name("portraits"))
+    seen = []
+
+    def look(*_, **__):
+        seen.append(sorted(path.relative_to(out).as_posix() for path in out.glob("*/lock")))
+        seen.append([path.name for path in out.iterdir()])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "train_on_dataset", look)
+        assert train_on(f"--dataset={moved}")[0] == 130
+    assert seen == [["faces-16x16/lock"], ["faces-16x16"]]
+    assert not [*out.glob("*/lock")]
+
+    capsys.readouterr()
+    with (out / "faces-16x16" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert train_on(f"--dataset={moved}")[0] == 1
+    said = capsys.readouterr().err
+    assert is_one_line(said) and f"Received: {out / 'faces-16x16'} is in use by" in said
+    assert [path.name for path in out.iterdir()] == ["faces-16x16"]
 
 
 def test_images_of_celeba_under_another_name_keep_its_crop(
