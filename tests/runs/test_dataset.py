@@ -2,6 +2,7 @@
 
 import dataclasses
 import fcntl
+import re
 import shutil
 import zipfile
 
@@ -311,6 +312,20 @@ def test_a_run_that_was_called_like_the_new_one_is_mentioned(begun, photos, mess
     assert len(messages) == 1
     find_run_of_same_images(two, given, images)  # from Python
     assert messages[1] == f"{line.removesuffix('add')}use Config(out_name='renamed')."
+
+
+def test_a_new_run_around_the_run_of_its_images_is_refused(begun, photos):
+    images = photos(5, 16, 16)
+    run = begun(images, dataset="/dogs")
+    new = {"first_dataset": "", "dataset_fingerprint": "", "out_name": ""}
+    here = dataclasses.replace(run, dataset="/hounds", **new).resolve()
+    here.run_dir.mkdir()
+    moved = run.run_dir.rename(here.run_dir / run.name)
+    given = {"out_dir": run.out_dir, "dataset": "/hounds"}
+    assert find_run_of_same_images(here, given, images[:4], "/hounds") == here
+    told = f"{here.run_dir} holds another run: {moved}. To continue that: --out_dir={moved}. For a "
+    with pytest.raises(ValueError, match=re.escape(told)):
+        find_run_of_same_images(here, given, images, "/hounds")
 
 
 def test_images_that_changed_after_they_moved_are_still_those_of_their_run(begun, photos):
