@@ -194,7 +194,8 @@ def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
     check_folder_writable(config.run_dir, OTHER_RUN)
     # Of several workers, only the chief writes to the run.
     lock = lock_run_folders if is_chief(config.distribute) else contextlib.nullcontext
-    with lock(config):
+    with contextlib.ExitStack() as locks:
+        locks.enter_context(lock(config))
         check_run_owns_its_folders(config)
         with note_that_nothing_is_lost(config):
             # Before TensorFlow, so that bad images are reported at once.
@@ -207,6 +208,9 @@ def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
             from train import train_on_dataset
 
         found = find_run_of_same_images(config, given, pack.images, pack.place, label_names)
+        if found is not config:
+            locks.close()  # first: a run that is renamed to `config` must find no folder there
+            locks.enter_context(lock(give_run_an_id(found)))
         labels = found.labels, found.label_names
         if found is not config and labels != (config.labels, label_names):
             with explain_dataset_of_run(found, is_typed=True):

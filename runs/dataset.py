@@ -19,7 +19,7 @@ from runs.find import (
     is_of_same_size,
     say_which_run_is_used,
 )
-from runs.not_found import dataset_may_be_of_run
+from runs.not_found import check_no_run_inside_is_meant, dataset_may_be_of_run
 from runs.progress import read_run_settings_before_flags
 from runs.read import read_all_runs, read_run, read_run_settings
 from system.text import join_names_for_error
@@ -124,12 +124,15 @@ def find_run_of_same_images(
     `place`. If that run's name comes from its dataset, the dataset was renamed or moved, and that
     run continues. If the user named that run, the log only mentions it; so it does if the user
     named the new run as that one was called. place: "" for an array from Python. label_names: those
-    of the images, if any; the log only mentions an unnamed run that has others.
+    of the images, if any; the log only mentions an unnamed run that has others. Raises ValueError
+    where a run with these images lies in the folder of `config`, which is new.
     """
     if read_run_settings(config.run_dir):
         return config
 
     fingerprint, is_named = fingerprint_pixels(images), bool(given.get("out_name"))
+    if place:
+        check_no_run_inside_is_meant(config, lambda run: run.dataset_fingerprint == fingerprint)
     # Each keeps its own name.
     asked = {name: value for name, value in given.items() if name != "out_name"}
     all_runs = find_runs_to_continue(config, asked)

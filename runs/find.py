@@ -28,7 +28,9 @@ from data.label_choice import has_dataset_label
 from runs.away import is_claimed_by_another_run
 from runs.checkpoint_files import list_checkpoints
 from runs.not_found import (
+    check_no_run_inside_is_meant,
     dataset_may_be_of_run,
+    describe_runs_inside,
     explain_missing_run,
     explain_mistyped_run,
     explain_run_without_checkpoint,
@@ -38,7 +40,7 @@ from runs.not_found import (
     list_runs_that_fit,
     suggest_label_flag_for_run,
 )
-from runs.place import point_settings_to_run_folder
+from runs.place import list_runs_inside, point_settings_to_run_folder
 from runs.read import read_all_runs, read_away_runs, read_begun_runs, read_run, read_run_settings
 from system.locks import find_lock_holder
 from system.text import join_names_for_error, quote_for_error, shorten_for_error
@@ -117,10 +119,14 @@ def _say_how_to_continue_one_of(runs: list[Config]) -> str:
 def _check_new_run_is_wanted(fresh: Config, given: dict) -> None:
     """Raises ValueError if the user may have meant one of the runs beside the new run `fresh`.
 
-    Only warns if `fresh` is inside another run.
+    Only warns if `fresh` is inside another run, or around one on another dataset.
     """
     place = fresh.run_dir.parent
     warn_of_new_run_inside_another(fresh.run_dir)
+    check_no_run_inside_is_meant(fresh, lambda run: dataset_may_be_of_run(run, fresh.dataset))
+    if inside := list_runs_inside(fresh.run_dir):
+        told = describe_runs_inside(fresh.run_dir, inside)
+        logging.warning("%s This is a new run.", told)
     if "dataset" in given or "out_dir" not in given or given.get("out_name"):
         return
     if (fresh.run_dir / "config.json").is_file():  # it was begun, by this command

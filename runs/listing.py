@@ -14,6 +14,8 @@ from runs.history import (
     plan_total_steps,
     read_metrics,
 )
+from runs.not_found import describe_runs_inside
+from runs.place import list_runs_inside
 from runs.read import read_run_settings
 from system.text import escape_unprintable
 
@@ -30,13 +32,18 @@ def format_runs(out_dir: Path) -> str:
         for path in sorted(out_dir.glob("*/config.json"))
         if path.parent not in folders
     ]
+    holders = [] if out_dir in folders else inside[1:]
+    buried = [
+        describe_runs_inside(path, runs) for path in holders if (runs := list_runs_inside(path))
+    ]
     if not folders and not damaged:
-        return f"There are no runs in {out_dir}."
+        told = [f"There are no runs in {out_dir}.", *buried]
+        return escape_unprintable(" ".join(told))
 
     rows = sorted(map(_describe_run, folders), key=lambda row: row[5])
     lines = _align_columns([HEADS, *rows]) if rows else []
     lines += [f"{name}: its config.json or its checkpoints are gone or damaged" for name in damaged]
-    return "\n".join(map(escape_unprintable, lines))
+    return "\n".join(map(escape_unprintable, lines + buried))
 
 
 def _describe_run(folder: Path) -> tuple[str, ...]:

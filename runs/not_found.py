@@ -1,6 +1,8 @@
 """Error messages for when no run, or more than one, fits the command line."""
 
+import contextlib
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 
 from config.catalog import DIGITS
@@ -15,10 +17,11 @@ from config.settings import (
 from config.stored import is_run_folder
 from runs.commands import spell_command_for_run
 from runs.history import describe_earlier_training, was_stopped_before_first_checkpoint
+from runs.place import list_runs_inside
 from runs.progress import list_epoch_sizes, read_run_settings_before_flags
 from runs.read import read_run_settings
 from system.locks import find_lock_holder
-from system.text import quote_for_error
+from system.text import join_names_for_error, quote_for_error
 
 RUNS_LISTED = 10  # in an error
 NAMES_ALIKE = 0.8  # similarity, at most 1: allows a typo or two in ten letters
@@ -143,7 +146,29 @@ def explain_run_without_checkpoint(wanted: Config) -> str:
             f"{wanted.run_dir} has logs, but no checkpoint is left. Restore its checkpoints from a "
             "backup; --train would start over from step 0, and move the earlier files aside."
         )
+    if inside := list_runs_inside(wanted.run_dir):
+        return describe_runs_inside(wanted.run_dir, inside)
     return f"{wanted.run_dir} has no checkpoint. Add --train."
+
+
+def describe_runs_inside(folder: Path, runs: list[Path]) -> str:
+    """What `folder`, which is no run, holds, and how to get there: for `list_runs_inside`."""
+    if len(runs) == 1:
+        place = quote_for_error(str(runs[0]))
+        return f"{folder} holds another run: {runs[0]}. To continue that: --out_dir={place}."
+    names, place = join_names_for_error([run.name for run in runs]), quote_for_error(str(folder))
+    return f"{folder} holds {len(runs)} runs: {names}. To list them: --runs --out_dir={place}."
+
+
+def check_no_run_inside_is_meant(new: Config, is_meant: Callable[[Config], bool]) -> None:
+    """Raises ValueError if the folder of the run `new` holds a run that `is_meant`."""
+    meant = []
+    for folder in list_runs_inside(new.run_dir):
+        with contextlib.suppress(ValueError):  # damaged
+            meant += [folder] if is_meant(read_run_settings(folder)) else []
+    if meant:
+        told = describe_runs_inside(new.run_dir, meant)
+        raise ValueError(f"{told} For a new run, add another --out_name=NAME.")
 
 
 def _say_how_to_train_again(run: Config) -> str:

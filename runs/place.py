@@ -38,5 +38,13 @@ def _list_folders_meant(out_dir: Path, name: str, *, is_given: bool) -> list[Pat
     return [out_dir] if is_given or not _holds_runs(out_dir) else []
 
 
+def list_runs_inside(folder: Path) -> list[Path]:
+    """The runs in a folder that is no run itself, as where one was moved into it by mistake."""
+    with contextlib.suppress(OSError, ValueError):  # not readable, or not a path
+        if not any((folder / name).exists() for name in ("config.json", Config.checkpoint_dir)):
+            return [path for path in sorted(folder.glob("*/")) if is_run_folder(path)]
+    return []
+
+
 def _holds_runs(folder: Path) -> bool:
     return folder.is_dir() and any(map(is_run_folder, folder.iterdir()))

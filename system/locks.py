@@ -117,6 +117,8 @@ def _lock_one_folder(folder: Path, *, is_run: bool):
     """Locks one folder for the block, and yields the descriptor of its lock file."""
     new_folders = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
     path = folder / "lock"
+    if is_run and _holds_only_lock_of_program(folder):
+        new_folders = [folder]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = _open_and_lock_file(path)
@@ -137,6 +139,14 @@ def _lock_one_folder(folder: Path, *, is_run: bool):
     finally:
         _remove_and_unlock_file(path, descriptor)
         _remove_empty_folders(new_folders)  # a run that never began leaves no folder
+
+
+def _holds_only_lock_of_program(folder: Path) -> bool:
+    """Whether another process made a run's folder, and was killed before the run began."""
+    with contextlib.suppress(OSError):
+        names = [path.name for path in folder.iterdir()]
+        return names == ["lock"] and bool(HOLDER.match(_read_lock_holder(folder / "lock")))
+    return False
 
 
 def _check_lock_is_of_program(path: Path, descriptor: int) -> None:

@@ -1,6 +1,8 @@
 """A dataset is its content: the same images under another spelling, and other images."""
 
 import dataclasses
+import fcntl
+import re
 import shutil
 import zipfile
 
@@ -178,6 +180,37 @@ def test_a_renamed_dataset_continues_its_run(train_on, image_folder, tmp_path, c
     assert len(list((tmp_path / "data" / ".packs").glob("*.npy"))) == 2  # one of each name
 
 
+def test_only_the_run_that_continues_is_locked(
+    train_on, image_folder, tmp_path, monkeypatch, capsys
+):
+    """A folder of the images' new name would take in a run that is renamed to it."""
+    import train
+
+    folder, out = image_folder(10), tmp_path / "out"
+    assert train_on(f"--dataset={folder}")[0] == 0
+    moved = folder.rename(folder.with_name("portraits"))
+    seen = []
+
+    def look(*_, **__):
+        seen.append(sorted(path.relative_to(out).as_posix() for path in out.glob("*/lock")))
+        seen.append([path.name for path in out.iterdir()])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "train_on_dataset", look)
+        assert train_on(f"--dataset={moved}")[0] == 130
+    assert seen == [["faces-16x16/lock"], ["faces-16x16"]]
+    assert not [*out.glob("*/lock")]
+
+    capsys.readouterr()
+    with (out / "faces-16x16" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert train_on(f"--dataset={moved}")[0] == 1
+    said = capsys.readouterr().err
+    assert is_one_line(said) and f"Received: {out / 'faces-16x16'} is in use by" in said
+    assert [path.name for path in out.iterdir()] == ["faces-16x16"]
+
+
 def test_images_of_celeba_under_another_name_keep_its_crop(
     train_on, image_folder, tmp_path, capsys
 ):
@@ -279,6 +312,20 @@ def test_a_run_that_was_called_like_the_new_one_is_mentioned(begun, photos, mess
     assert len(messages) == 1
     find_run_of_same_images(two, given, images)  # from Python
     assert messages[1] == f"{line.removesuffix('add')}use Config(out_name='renamed')."
+
+
+def test_a_new_run_around_the_run_of_its_images_is_refused(begun, photos):
+    images = photos(5, 16, 16)
+    run = begun(images, dataset="/dogs")
+    new = {"first_dataset": "", "dataset_fingerprint": "", "out_name": ""}
+    here = dataclasses.replace(run, dataset="/hounds", **new).resolve()
+    here.run_dir.mkdir()
+    moved = run.run_dir.rename(here.run_dir / run.name)
+    given = {"out_dir": run.out_dir, "dataset": "/hounds"}
+    assert find_run_of_same_images(here, given, images[:4], "/hounds") == here
+    told = f"{here.run_dir} holds another run: {moved}. To continue that: --out_dir={moved}. For a "
+    with pytest.raises(ValueError, match=re.escape(told)):
+        find_run_of_same_images(here, given, images, "/hounds")
 
 
 def test_images_that_changed_after_they_moved_are_still_those_of_their_run(begun, photos):

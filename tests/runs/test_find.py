@@ -200,6 +200,24 @@ def test_a_run_comes_before_its_backup_in_it(trained, monkeypatch, messages):
     assert find_run({}).name == inner.name  # the user did not type ./out
 
 
+def test_a_new_run_around_the_run_that_is_meant_is_refused(trained, messages):
+    """A run that was renamed to a folder that was there already lies in it."""
+    run = trained(dataset="/my/dogs", out_name="dogs-16x16")
+    hounds = run.run_dir.with_name("hounds-16x16")
+    hounds.mkdir()
+    moved = run.run_dir.rename(hounds / "dogs-16x16")
+    given = {"out_dir": run.out_dir, "out_name": hounds.name}
+    messages.clear()
+    told = f"{hounds} holds another run: {moved}. To continue that: --out_dir={moved}."
+    with pytest.raises(ValueError) as error:
+        find_run_to_train({**given, "dataset": "/their/dogs"})
+    assert str(error.value) == f"{told} For a new run, add another --out_name=NAME."
+    assert not messages
+    assert find_run_to_train({**given, "dataset": "cats"}).name == hounds.name
+    assert messages == [f"{told} This is a new run."]
+    assert find_run_to_train({"out_dir": str(moved), "dataset": "/my/dogs"}).run_dir == moved
+
+
 @pytest.mark.parametrize("typed", [{"out_dir": "out/mime"}, {"out_name": "mime"}])
 def test_a_run_whose_name_is_mistyped_does_not_start_on_digits(
     trained, tmp_path, monkeypatch, typed

@@ -98,6 +98,31 @@ def test_without_runs_it_says_so(tmp_path):
     assert format_runs(tmp_path / "nowhere") == f"There are no runs in {tmp_path / 'nowhere'}."
 
 
+def test_runs_in_a_folder_that_is_no_run_are_told(tiny, tmp_path):
+    """Where a run lands that is renamed to a folder that is there already."""
+    run = make_run(tiny(out_name="dogs"), [5])
+    make_run(tiny(out_name="mine"), [5])
+    hounds = run.run_dir.with_name("two hounds")
+    hounds.mkdir()
+    moved = run.run_dir.rename(hounds / "dogs")
+    told = f"{hounds} holds another run: {moved}. To continue that: --out_dir='{moved}'."
+    assert format_runs(hounds.parent).splitlines()[2:] == [told]
+    shutil.rmtree(hounds.with_name("mine"))
+    assert format_runs(hounds.parent) == f"There are no runs in {hounds.parent}. {told}"
+    assert len(format_runs(hounds).splitlines()) == 2
+
+    shutil.copytree(moved, hounds / "cats")
+    assert format_runs(hounds.parent).endswith(
+        f"{hounds} holds 2 runs: cats, dogs. To list them: --runs --out_dir='{hounds}'."
+    )
+
+
+def test_a_backup_inside_a_run_is_not_told(tiny):
+    run = make_run(tiny(out_name="run"), [5])
+    make_run(tiny(out_dir=str(run.run_dir), out_name="backup"), [5])
+    assert len(format_runs(run.run_dir.parent).splitlines()) == 2
+
+
 def test_the_command_lists_them_without_tensorflow(tiny):
     config = make_run(tiny(out_name="run"), [5])
     program = "import sys, main; main.main(sys.argv); sys.exit('tensorflow' in sys.modules)"

@@ -49,6 +49,15 @@ def test_a_run_without_its_config_has_checkpoints(explain, tmp_path):
     assert line.startswith("OUT/begun has checkpoints, but no config.json")
 
 
+def test_a_run_in_the_folder_that_was_meant_is_told(explain, tmp_path):
+    inside = begin_run(tmp_path / "mine").run_dir
+    told = f"OUT/mine holds another run: {inside}. To continue that: --out_dir={inside}."
+    line = explain({"out_name": "mine"}, ())
+    assert line == told.replace(str(tmp_path), "OUT")
+    (tmp_path / "mine" / "checkpoints").mkdir()  # then it is a run that lost its config.json
+    assert explain({"out_name": "mine"}, ()) == "OUT/mine has no checkpoint. Add --train."
+
+
 def test_a_run_whose_checkpoints_are_gone_would_start_over(explain, tmp_path):
     config = begin_run(tmp_path)
     assert explain({"out_name": "run"}, ()) == "OUT/run has no checkpoint. Add --train."

@@ -6,7 +6,7 @@ import pytest
 
 from config.settings import Config
 from config.stored import write_config
-from runs.place import point_settings_to_run_folder
+from runs.place import list_runs_inside, point_settings_to_run_folder
 
 
 @pytest.fixture
@@ -32,6 +32,14 @@ def test_what_leads_to_no_run_stays_as_it_is(run, tmp_path):
         {"out_dir": 5},
     ):
         assert point_settings_to_run_folder(given) == given
+
+
+def test_runs_inside_are_those_of_a_folder_that_is_no_run(run):
+    assert list_runs_inside(run.parent) == [run]
+    assert list_runs_inside(run) == list_runs_inside(run.parent.parent) == []
+    assert list_runs_inside(run / ("x" * 300)) == list_runs_inside(Path("a\0b")) == []
+    (run.parent / "checkpoints").mkdir()  # a run that lost its config.json, with its backup
+    assert list_runs_inside(run.parent) == []
 
 
 def test_a_copied_config_json_is_no_run(run, tmp_path):

@@ -21,6 +21,18 @@ def test_the_lock_of_a_killed_process_is_taken_over(held, tmp_path, caplog):
     assert [path.name for path in run_dir.iterdir()] == ["config.json"]
 
 
+@pytest.mark.parametrize("kept", [(), ("config.json",)])
+def test_a_folder_in_which_a_killed_process_left_only_its_lock_goes(kept, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in kept:
+        (folder / name).touch()
+    (folder / "lock").write_text(f"process 999999999 on {socket.gethostname()}")
+    with locks.lock_folder(folder):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == (["run", *kept] if kept else [])
+
+
 def test_a_lock_from_another_host_is_taken_over_with_a_warning(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(locks.logging, "warning", lambda text, *values: said.append(text % values))
