@@ -61,5 +61,6 @@ MAX_LMDB_WAIT_SECONDS = 60  # for one image; a sleeping disk takes ten
 # Labels.
 MAX_CLASSES = 22_000  # ImageNet-21k has as many; a label vector then takes 88 kB
 MAX_ATTRIBUTES_BYTES = 256 * MB  # CelebA's file is 27 MB; any file may be one long line
+MIN_SHARE_WITH_ATTRIBUTES = 0.10  # of the images; with fewer, the file is probably another's
 MAX_NAMES_BYTES = 256 * MB  # of --exclude's file; CelebA's names take 2 MB
 MAX_ATTRIBUTES_LISTED = 50  # in an error; CelebA has 40
