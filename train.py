@@ -470,9 +470,18 @@ def log_and_draw_if_due(
 def score_if_due(
     monitor: Monitor, verdict: Verdict, step: int, *, is_last: bool
 ) -> tuple[dict[str, float], str]:
-    """The generator's scores by name, and the verdict, which it logs; ({}, "") if not due."""
+    """The generator's scores by name, and the verdict, which it logs; ({}, "") if not due.
+
+    ({}, "") with a warning, too, if a file cannot be read or memory is short: no score is worth the
+    steps since the last checkpoint.
+    """
     if not monitor.is_evaluation_due(step, is_last=is_last):
         return {}, ""
-    scores = monitor.score_fakes_against_reals(step)
+    try:
+        scores = monitor.score_fakes_against_reals(step)
+    except (OSError, MemoryError) as error:
+        text = "step %s has no scores: %s Training continues."
+        logging.warning(text, f"{step:,}", console.explain_error(error))
+        return {}, ""
     floor = monitor.comparison.floor
     return scores, verdict.announce_training_verdict(monitor.history, floor)

@@ -7,6 +7,7 @@ import errno
 import functools
 import mmap
 import os
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -15,6 +16,7 @@ from system.memory import measure_available_memory
 
 PREFETCH = 2  # calls gathered ahead of the one being trained on
 READ_AHEAD_SHARE = 0.5  # of the free memory; a smaller pack is read ahead whole
+_MAPPED_FILES = weakref.WeakKeyDictionary()  # a map -> the descriptor of its file
 
 
 def prefetch_batches(
@@ -71,17 +73,35 @@ def open_image_row_reader(images: np.ndarray):
 
     It reads a memory-mapped array from its file instead. If the disk fails or vanishes, that raises
     OSError, where a mapped page would kill the process. If memory is short, it reads only what is
-    needed.
+    needed. The file may be deleted or replaced while the array is in use.
     """
-    if not isinstance(getattr(images, "base", None), mmap.mmap) or not hasattr(os, "preadv"):
+    descriptor = _keep_mapped_file_open(images)
+    if descriptor is None:
         yield images.__getitem__
         return
 
-    with open(images.filename, "rb", buffering=0) as file:
-        fits = images.nbytes < READ_AHEAD_SHARE * (measure_available_memory() or 0)
-        if fits and hasattr(os, "posix_fadvise"):  # in one go, which is faster
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
-        yield functools.partial(_read_image_rows, file.fileno(), images)
+    fits = images.nbytes < READ_AHEAD_SHARE * (measure_available_memory() or 0)
+    if fits and hasattr(os, "posix_fadvise"):  # in one go, which is faster
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+    yield functools.partial(_read_image_rows, descriptor, images)
+
+
+def _keep_mapped_file_open(images: np.ndarray) -> int | None:
+    """A descriptor of the file that `images` maps, opened once and closed with the map.
+
+    None for an array in memory, and if the file is gone: the map then still has its content.
+    """
+    mapped = getattr(images, "base", None)
+    if not isinstance(mapped, mmap.mmap) or not hasattr(os, "preadv"):
+        return None
+    if mapped not in _MAPPED_FILES:
+        try:
+            file = open(images.filename, "rb", buffering=0)  # noqa: SIM115
+        except FileNotFoundError:
+            return None
+        weakref.finalize(mapped, file.close)
+        _MAPPED_FILES[mapped] = file.fileno()
+    return _MAPPED_FILES[mapped]
 
 
 def _read_image_rows(descriptor: int, images: np.memmap, rows: np.ndarray) -> np.ndarray:

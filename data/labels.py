@@ -13,7 +13,9 @@ from config.catalog import CELEBA
 from config.settings import Config
 from data import limits
 from data.sources.source import Source
-from system.text import escape_unprintable, join_names_for_error
+from system.text import escape_unprintable, join_names_for_error, shorten_for_error
+
+NAMES_SHOWN = 3  # of the images without attributes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,7 +216,9 @@ def _read_attribute_labels(path: Path, wanted: Sequence[str], files: Sequence[st
         values = {row[0]: [row[1 + column] for column in columns] for row in rows}
 
     keys = [PurePath(name).name for name in files]
-    _check_attributes_of_every_image(path, [key for key in keys if key not in values])
+    _check_attributes_of_every_image(
+        path, files, [name for name, key in zip(files, keys, strict=True) if key not in values]
+    )
     y = np.array([values[key] for key in keys]).reshape(-1, len(columns)) == "1"  # (N, columns)
     return Labels(tuple(names[column] for column in columns), y.astype(np.float32))
 
@@ -228,14 +232,23 @@ def _check_attributes_file_size(path: Path) -> None:
         )
 
 
-def _check_attributes_of_every_image(path: Path, missing: list[str]) -> None:
-    """missing: the images that have no line in the file."""
-    if missing:
-        raise ValueError(
-            f"{path} must have a line for every image. Received: none for "
-            f"{escape_unprintable(missing[0])} and {len(missing) - 1} more. "
-            "Does it belong to this dataset?"
-        )
+def _check_attributes_of_every_image(
+    path: Path, files: Sequence[str], missing: Sequence[str]
+) -> None:
+    """missing: those of the images `files` that have no line in the file."""
+    if not missing:
+        return
+    known = len(files) - len(missing)
+    remedy = (
+        "Add the missing lines, or leave these images out: --exclude takes a text file with a name "
+        "on each line."
+        if known > limits.MIN_SHARE_WITH_ATTRIBUTES * len(files)
+        else "Does it belong to this dataset?"
+    )
+    names = join_names_for_error([shorten_for_error(name) for name in missing], NAMES_SHOWN)
+    raise ValueError(
+        f"{path} must have a line for every image. Received: none for {names}. {remedy}"
+    )
 
 
 def find_attribute_columns(wanted: Sequence[str], names: Sequence[str], place: str) -> list[int]:

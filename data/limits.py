@@ -32,6 +32,7 @@ MAX_ZIP_DIRECTORY_BYTES = 128 * MB  # lists 2.8 million files; ImageNet's 1.3 mi
 MAX_ENTRY_INFLATION = 100  # unpacked bytes per byte in the zip; a JPEG has 1.1
 MAX_ENTRY_BYTES_UNCHECKED = 16 * MB  # smaller entries may inflate by any factor
 LZMA_PIECE_BYTES = 4096  # read at a time; zipfile inflates all that it reads, here to 30 MB
+MAX_RECORD_BYTES = 32 * MB  # of .written.json files in an archive; 100,000 samples take 8 MB
 MAX_FILES_DESCRIBED = 5000  # examined to say what a folder without images holds
 
 # Tars and arrays, which are read as a stream.
@@ -61,5 +62,6 @@ MAX_LMDB_WAIT_SECONDS = 60  # for one image; a sleeping disk takes ten
 # Labels.
 MAX_CLASSES = 22_000  # ImageNet-21k has as many; a label vector then takes 88 kB
 MAX_ATTRIBUTES_BYTES = 256 * MB  # CelebA's file is 27 MB; any file may be one long line
+MIN_SHARE_WITH_ATTRIBUTES = 0.10  # of the images; with fewer, the file is probably another's
 MAX_NAMES_BYTES = 256 * MB  # of --exclude's file; CelebA's names take 2 MB
 MAX_ATTRIBUTES_LISTED = 50  # in an error; CelebA has 40

@@ -171,10 +171,17 @@ def replace_files(
 def read_record_of_folder(folder: Path) -> Record | None:
     """The record of what the program wrote into `folder`; None if it is missing or damaged."""
     try:
-        text = (folder / RECORD_NAME).read_text(encoding="utf-8")
+        return parse_record((folder / RECORD_NAME).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def parse_record(text: str) -> Record | None:
+    """The record in the text of its file; None if it is damaged."""
+    try:
         first, end = json.JSONDecoder().raw_decode(text)
         record = Record(**first)
-    except (OSError, *DAMAGE_ERRORS):
+    except DAMAGE_ERRORS:
         return None
     if not _is_valid_record_of_written_files(record):
         return None

@@ -2,6 +2,7 @@
 
 import contextlib
 import fnmatch
+import functools
 import hashlib
 import io
 import os
@@ -14,6 +15,7 @@ from absl import logging
 from data import limits
 from data.conversions import explain_files_without_images
 from data.packing.decode import check_encoded_image_bytes
+from data.sources.own_files import OwnFiles
 from data.sources.source import (
     IMAGE_SUFFIXES,
     Source,
@@ -57,11 +59,17 @@ def _fingerprint_image_folder(folder: Path, names: list[str]) -> str:
 
 
 def open_image_zip(path: Path, *, pattern: str = "", limit: int | None = None) -> Source:
-    """The images in a zip, sorted by name. Raises ValueError when it is not a zip or has none."""
+    """The images in a zip, sorted by name, without those that this program wrote.
+
+    But if it wrote all of them, the user wants those. Raises ValueError when it is not a zip or has
+    no image.
+    """
     with open_zip_of_images(path) as archive:
         names = archive.namelist()
-        infos = [info for info in archive.infolist() if is_wanted_image(info.filename, pattern)]
-    infos = sorted(infos, key=lambda info: info.filename)[:limit]
+        found = [info for info in archive.infolist() if is_wanted_image(info.filename, pattern)]
+        own = _find_own_files_in_zip(archive)
+    kept = [info for info in found if info.filename not in own]
+    infos = sorted(kept or found, key=lambda info: info.filename)[:limit]
     if not infos:
         raise ValueError(
             explain_files_without_images(path, names[: limits.MAX_FILES_DESCRIBED], pattern)
@@ -74,8 +82,32 @@ def open_image_zip(path: Path, *, pattern: str = "", limit: int | None = None) -
 
     place = f"zip {escape_unprintable(str(path))}"
     how = {"root": path, "names": lambda: [info.filename for info in infos]}
-    how |= {"left_out": lambda: list_left_out(sorted(names), pattern)}
-    return Source(place, fingerprint_dataset_file(path), len(infos), read_zipped_images, **how)
+    how |= {"left_out": lambda: list_left_out(sorted(n for n in names if n not in own), pattern)}
+    fingerprint = fingerprint_dataset_file(path)
+    fingerprint += announce_own_files_left_out(place, len(found) - len(kept or found))
+    return Source(place, fingerprint, len(infos), read_zipped_images, **how)
+
+
+def _find_own_files_in_zip(archive: zipfile.ZipFile) -> OwnFiles:
+    own = OwnFiles()
+    for info in archive.infolist():
+        read = functools.partial(_read_zipped_image, archive, info)
+        own.note_own_files(info.filename, info.file_size, read)
+    for info in archive.infolist() if own.has_records else ():
+        read = functools.partial(_read_zipped_image, archive, info)
+        own.compare_with_records(info.filename, info.file_size, read)
+    return own
+
+
+def announce_own_files_left_out(place: str, count: int) -> str:
+    """Logs how many images of an archive are left out, if any.
+
+    Returns what to add to the archive's fingerprint, because older packs have these images.
+    """
+    if not count:
+        return ""
+    logging.info("%s: images left out, because this program wrote them: %s.", place, f"{count:,}")
+    return f" without {count}"
 
 
 def walk_dataset_files(folder: Path):

@@ -1,8 +1,10 @@
+import os
 import threading
 
 import numpy as np
+import pytest
 
-from data.batches import PREFETCH, Order, prefetch_batches
+from data.batches import PREFETCH, Order, open_image_row_reader, prefetch_batches
 
 
 def test_order_is_a_permutation_an_epoch_and_a_function_of_seed_and_step():
@@ -83,3 +85,36 @@ def test_labels_come_with_their_images(photos):
         images, y, batch_size=3, seed=0, calls=[range(2), range(2, 5)]
     ):
         np.testing.assert_array_equal(batch, images[np.argmax(batch_y, -1)])
+
+
+@pytest.mark.parametrize("is_opened_before", [True, False])
+def test_rows_of_a_file_that_is_deleted_come_from_what_was_mapped(
+    photos, tmp_path, is_opened_before
+):
+    path, images, rows = tmp_path / "pack.npy", photos(5), np.array([4, 0])
+    np.save(path, images)
+    mapped = np.load(path, mmap_mode="r")
+    if is_opened_before:
+        with open_image_row_reader(mapped):
+            pass
+    path.unlink()
+    with open_image_row_reader(mapped) as read_rows:
+        np.testing.assert_array_equal(read_rows(rows), images[rows])
+    if is_opened_before:  # else nothing tells the old file from the new one
+        np.save(path, images[:1])
+    with open_image_row_reader(mapped) as read_rows:
+        np.testing.assert_array_equal(read_rows(rows), images[rows])
+
+
+def test_a_mapped_file_is_opened_once_and_closed_with_its_map(photos, tmp_path):
+    np.save(tmp_path / "pack.npy", photos(5))
+    mapped = np.load(tmp_path / "pack.npy", mmap_mode="r")
+    opened = []
+    with open_image_row_reader(mapped) as read_rows:
+        opened.append(read_rows.args[0])
+    with open_image_row_reader(mapped) as read_rows:
+        opened.append(read_rows.args[0])
+    assert opened[0] == opened[1] and os.fstat(opened[0]).st_size
+    del mapped, read_rows
+    with pytest.raises(OSError):
+        os.fstat(opened[0])

@@ -93,8 +93,31 @@ def test_attributes_that_are_not_there(tiny, image_folder, tmp_path):
     ):
         load_dataset(tiny(dataset="celebA", labels="Smilng"))
 
-    with pytest.raises(ValueError, match=r"Received: none for 0001\.png and 0 more\."):
-        load_dataset(tiny(dataset="celebA", labels="Smiling"))
+
+def test_images_without_attributes_get_their_remedy(tiny, image_folder, tmp_path):
+    """--exclude takes the names as the error spells them."""
+    folder, file = image_folder(12, "celebA"), tmp_path / "data" / "list_attr_celeba.txt"
+    (folder / "new").mkdir()
+    for number in range(8, 12):
+        (folder / f"{number:04d}.png").rename(folder / "new" / f"{number}.png")
+    write_attributes(file, {f"{number:04d}.png": ("1", "1", "1") for number in range(8)})
+    config = tiny(dataset="celebA", labels="Smiling")
+    told = (
+        f"{file} must have a line for every image. Received: none for new/10.png, "
+        "new/11.png, new/8.png, new/9.png. Add the missing lines, or leave these images out: "
+        "--exclude takes a text file with a name on each line."
+    )
+    with pytest.raises(ValueError) as error:
+        load_dataset(config)
+    assert str(error.value) == told
+    names = tmp_path / "names.txt"
+    names.write_text("new/10.png\nnew/11.png\nnew/8.png\nnew/9.png\n")
+    assert len(load_dataset(dataclasses.replace(config, exclude=str(names))).labels.y) == 8
+
+    write_attributes(file, {"0003.png": ("1", "1", "1")})
+    told = r"Received: none for 0000\.png, .* and 8 more\. Does it belong"
+    with pytest.raises(ValueError, match=told):
+        load_dataset(config)
 
 
 def test_labels_of_a_dataset_that_has_none(tiny, image_folder):

@@ -1,6 +1,7 @@
 """Scores during training: when they come, what they leave unchanged, and what is kept."""
 
 import dataclasses
+import errno
 import json
 import shutil
 import time
@@ -63,6 +64,25 @@ def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messa
     ours, theirs = (Sampler(some).generator.variables for some in (config, without))
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.EIO, "Input/output error", "x.npy"), "x.npy cannot be used: Input/output "),
+        (MemoryError(), "Out of memory. "),
+    ],
+)
+def test_a_score_that_fails_costs_no_steps(tiny, images, messages, monkeypatch, error, reason):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(Monitor, "score_fakes_against_reals", fail)
+    config = train(tiny(blocks=1, g_updates=1, steps=2, ckpt_freq=1, eval_freq=1), images)
+    assert [path.name for path in list_checkpoints(config.checkpoint_path)][-1] == "step-2"
+    told = [text for text in messages if "has no scores" in text]
+    assert len(told) == 2 and told[0].startswith(f"step 1 has no scores: {reason}")
+    assert told[0].endswith(" Training continues.")
 
 
 def test_it_is_due_at_its_steps_or_seldom(tiny, images, trained):

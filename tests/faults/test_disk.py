@@ -5,6 +5,7 @@ afterwards.
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 
 import numpy as np
@@ -310,6 +311,32 @@ def test_a_pack_that_shrinks_while_it_is_used_is_one_line(command, tmp_path, mon
     assert command("--train", "--steps=50")[0] == 0  # packed again
     straight = f"--out_dir={tmp_path / 'straight'}"
     assert command(straight, "--train", "--steps=50")[0] == 0
+    assert state(tmp_path / "out" / "run") == state(tmp_path / "straight" / "run")
+
+
+@pytest.mark.parametrize("moment", [0, 1])
+def test_packs_that_are_deleted_while_it_trains_cost_nothing(
+    command, tmp_path, monkeypatch, moment
+):
+    """Before the first step, and before the first scores."""
+    original = Steps.run
+
+    def run(self, calls):
+        if moment == 0:
+            shutil.rmtree(tmp_path / "data" / ".packs")
+        for done, results in enumerate(original(self, calls), 1):
+            if done == moment:
+                shutil.rmtree(tmp_path / "data" / ".packs")
+            yield results
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Steps, "run", run)
+        code, said = command("--train", "--steps=4", "--ckpt_freq=2", "--eval_freq=2")
+    assert code == 0, said
+    assert "cannot be" not in said and "has no scores" not in said
+    assert command("--evaluate")[0] == 0  # packed again
+    straight = f"--out_dir={tmp_path / 'straight'}"
+    assert command(straight, "--train", "--steps=4", "--ckpt_freq=2", "--eval_freq=2")[0] == 0
     assert state(tmp_path / "out" / "run") == state(tmp_path / "straight" / "run")
 
 
