@@ -95,7 +95,12 @@ from training.diagnosis import Verdict
 from training.logs import Logs, OnLog
 from training.minutes import RunLength, Scoring, estimate_total_steps
 from training.pictures import Pictures
-from training.recovery import check_losses_finite, halve_learning_rate, translate_step_errors
+from training.recovery import (
+    check_losses_finite,
+    halve_learning_rate,
+    is_out_of_memory,
+    translate_step_errors,
+)
 from training.schedule import Due, find_actions_due_after_step, plan_step_calls
 from training.steps import Steps, choose_steps_per_call, should_train_from_device_memory
 
@@ -479,7 +484,11 @@ def score_if_due(
         return {}, ""
     try:
         scores = monitor.score_fakes_against_reals(step)
-    except (OSError, MemoryError) as error:
+    except (OSError, MemoryError, tf.errors.OpError) as error:
+        if is_out_of_memory(error):
+            error = MemoryError()
+        elif not isinstance(error, OSError):
+            raise
         text = "step %s has no scores: %s Training continues."
         logging.warning(text, f"{step:,}", console.explain_error(error))
         return {}, ""

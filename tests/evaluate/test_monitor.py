@@ -9,6 +9,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+import tensorflow as tf
 from program import signal_after
 
 from config.settings import Config
@@ -71,6 +72,7 @@ def test_training_is_scored_and_the_same_bit_for_bit_without(tiny, images, messa
     [
         (OSError(errno.EIO, "Input/output error", "x.npy"), "x.npy cannot be used: Input/output "),
         (MemoryError(), "Out of memory. "),
+        (tf.errors.ResourceExhaustedError(None, None, "OOM"), "Out of memory. "),
     ],
 )
 def test_a_score_that_fails_costs_no_steps(tiny, images, messages, monkeypatch, error, reason):
