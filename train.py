@@ -43,7 +43,6 @@ from runs.dataset import (
     read_label_names_of_run,
     take_dataset_into_settings,
 )
-from runs.find import warn_of_new_run_inside_another
 from runs.history import (
     keep_run_metrics_of_lost_checkpoints,
     locate_metrics,
@@ -51,6 +50,7 @@ from runs.history import (
     read_seconds_of_training,
 )
 from runs.moved import check_run_is_in_place, run_kept_in_place
+from runs.new_run import warn_of_new_run_inside_another
 from runs.progress import (
     Progress,
     keep_planned_steps,

@@ -18,21 +18,14 @@ from config.settings import (
     Config,
     is_same_dataset_setting,
 )
-from config.stored import (
-    change_settings,
-    derive_out_settings_of_folder,
-    is_run_folder,
-    set_other_lengths_back,
-)
+from config.stored import change_settings, set_other_lengths_back
 from data.label_choice import has_dataset_label
 from runs.away import is_claimed_by_another_run
 from runs.checkpoint_files import list_checkpoints
+from runs.new_run import check_new_run_is_wanted
 from runs.not_found import (
-    check_no_run_inside_is_meant,
     dataset_may_be_of_run,
-    describe_runs_inside,
     explain_missing_run,
-    explain_mistyped_run,
     explain_run_without_checkpoint,
     has_gone_place,
     has_other_place,
@@ -40,7 +33,7 @@ from runs.not_found import (
     list_runs_that_fit,
     suggest_label_flag_for_run,
 )
-from runs.place import list_runs_inside, point_settings_to_run_folder
+from runs.place import point_settings_to_run_folder
 from runs.read import read_all_runs, read_away_runs, read_begun_runs, read_run, read_run_settings
 from system.locks import find_lock_holder
 from system.text import join_names_for_error, quote_for_error, shorten_for_error
@@ -67,9 +60,7 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
     fresh = Config(**apply_preset(given))
     stored = read_run(fresh.run_dir, given.get("checkpoint_dir"))
     if not stored:
-        _check_run_is_not_mistyped(fresh, given)
-        _announce_default_dataset(fresh, given)
-        _check_new_run_is_wanted(fresh, given)
+        check_new_run_is_wanted(fresh, given)
         return fresh if "dataset" in given else _take_settings_without_checkpoint(fresh, given)
 
     is_elsewhere = has_other_place(stored, fresh.dataset) and not has_gone_place(stored)
@@ -114,39 +105,6 @@ def _say_how_to_continue_one_of(runs: list[Config]) -> str:
     if len(runs) == 2:
         return f"{' and '.join(names)} fit: add {' or '.join(flags)}."
     return f"{join_names_for_error(names, 2)} fit: add {flags[0]}, for example."
-
-
-def _check_new_run_is_wanted(fresh: Config, given: dict) -> None:
-    """Raises ValueError if the user may have meant one of the runs beside the new run `fresh`.
-
-    Only warns if `fresh` is inside another run, or around one on another dataset.
-    """
-    place = fresh.run_dir.parent
-    warn_of_new_run_inside_another(fresh.run_dir)
-    check_no_run_inside_is_meant(fresh, lambda run: dataset_may_be_of_run(run, fresh.dataset))
-    if inside := list_runs_inside(fresh.run_dir):
-        told = describe_runs_inside(fresh.run_dir, inside)
-        logging.warning("%s This is a new run.", told)
-    if "dataset" in given or "out_dir" not in given or given.get("out_name"):
-        return
-    if (fresh.run_dir / "config.json").is_file():  # it was begun, by this command
-        return
-    if names := sorted(read_all_runs(place) | read_away_runs(place)):
-        name, which = (shlex.quote(names[0]), "it") if len(names) == 1 else ("NAME", "one of them")
-        raise ValueError(
-            f"A new run beside others needs --dataset. Received: only --out_dir={place}, which has "
-            f"{join_names_for_error(names)}. Add --out_name={name} to continue {which}, "
-            f"or --dataset={fresh.dataset} for a new run."
-        )
-
-
-def warn_of_new_run_inside_another(run_dir: Path, *, in_python: bool = False) -> None:
-    """in_python: whether the warning should say how a Config continues the other run."""
-    outer = derive_out_settings_of_folder(run_dir.parent)
-    remedy = "; to continue that one, use Config(out_dir={out_dir!r}, out_name={out_name!r})"
-    if is_run_folder(run_dir.parent):
-        how = remedy.format(**outer) if in_python else ""
-        logging.warning("%s is a new run inside another run's folder%s.", run_dir, how)
 
 
 def _take_settings_without_checkpoint(fresh: Config, given: dict) -> Config:
@@ -280,33 +238,6 @@ def find_run_unless_dataset_is_enough(given: dict) -> Config | None:
 def _drop_preset_for_existing_run(given: dict) -> dict:
     """`given` without the preset: an existing run has its own defaults."""
     return {name: value for name, value in given.items() if name != "preset"}
-
-
-def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
-    """Raises ValueError for a new run without --dataset, if its name is nearly another run's.
-
-    It would train on the default dataset although the user meant to continue. Runs on that dataset
-    do not count, because similar names are common among them. For --out_dir they count, because
-    it can only lead to existing runs.
-    """
-    is_named = bool(given.get("out_name"))
-    if is_named and (fresh.run_dir / "config.json").is_file():
-        return
-    typed = fresh.run_dir if is_named else fresh.run_dir.parent
-    if "dataset" in given or not (is_named or ("out_dir" in given and not typed.is_dir())):
-        return
-    runs = read_all_runs(typed.parent) | read_away_runs(typed.parent)
-    if is_named:
-        runs = {name: run for name, run in runs.items() if run.dataset != fresh.dataset}
-    if mistake := explain_mistyped_run(typed, runs):
-        raise ValueError(mistake)
-
-
-def _announce_default_dataset(fresh: Config, given: dict) -> None:
-    """Says which dataset a new run without --dataset trains on: its name may be mistyped."""
-    if given.get("out_name") and "dataset" not in given and not fresh.run_dir.exists():
-        text = "%s is a new run on %s, the default of --dataset."
-        logging.info(text, fresh.run_dir, fresh.dataset)
 
 
 def _check_other_dataset_is_wanted(stored: Config, fresh: Config, *, is_named: bool) -> None:

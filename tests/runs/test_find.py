@@ -29,20 +29,6 @@ def paper_run(tiny):
     return config, {"out_dir": config.out_dir, "output_height": 16}
 
 
-@pytest.fixture
-def known(tiny):
-    """A factory of runs whose files are there, but no networks: enough to be found."""
-
-    def make(**changes):
-        config = tiny(**changes).resolve()
-        config.checkpoint_path.mkdir(parents=True)
-        (config.checkpoint_path / "step-5.index").touch()
-        write_config(config)
-        return config
-
-    return make
-
-
 def test_a_preset_that_fits_changes_nothing_of_the_run(paper_run):
     config, where = paper_run
     assert find_run_to_train({**where, "preset": "paper", "stem_width": 32}) == config
@@ -133,29 +119,6 @@ def test_the_run_with_the_default_name_is_not_picked_among_several(trained, tiny
     assert find_run_to_train({**where, "out_name": "other"}).name == other.name
 
 
-def test_beside_other_runs_a_new_one_needs_a_dataset(known, tiny):
-    """Without one, it used to train on digits, where the user meant to continue the only run."""
-    run = known(dataset="cats", out_name="my cats")
-    given = {"out_dir": run.out_dir, "steps": 50}
-    line = (
-        f"A new run beside others needs --dataset. Received: only --out_dir={run.out_dir}, which "
-        "has my cats. Add --out_name='my cats' to continue it, or --dataset=digits for a new run."
-    )
-    with pytest.raises(ValueError) as error:
-        find_run_to_train(given)
-    assert str(error.value) == line
-    assert find_run_to_train(given | {"dataset": "digits"}).name == "digits-64x64"
-    assert find_run_to_train(given | {"out_name": "my cats"}).name == run.name
-
-    known(dataset="dogs")
-    with pytest.raises(ValueError, match=r"dogs-16x16, my cats\. Add --out_name=NAME to cont"):
-        find_run_to_train(given)
-    begun = tiny(**given, dataset="digits", output_height=64)
-    begun.run_dir.mkdir()
-    write_config(begun)
-    assert find_run_to_train(given).steps == 50  # begun, though it has no checkpoint yet
-
-
 def test_a_moved_run_is_itself(trained):
     config = trained()
     config.run_dir.rename(config.run_dir.parent / "renamed")
@@ -198,50 +161,6 @@ def test_a_run_comes_before_its_backup_in_it(trained, monkeypatch, messages):
 
     monkeypatch.chdir(outer.out_dir)
     assert find_run({}).name == inner.name  # the user did not type ./out
-
-
-def test_a_new_run_around_the_run_that_is_meant_is_refused(trained, messages):
-    """A run that was renamed to a folder that was there already lies in it."""
-    run = trained(dataset="/my/dogs", out_name="dogs-16x16")
-    hounds = run.run_dir.with_name("hounds-16x16")
-    hounds.mkdir()
-    moved = run.run_dir.rename(hounds / "dogs-16x16")
-    given = {"out_dir": run.out_dir, "out_name": hounds.name}
-    messages.clear()
-    told = f"{hounds} holds another run: {moved}. To continue that: --out_dir={moved}."
-    with pytest.raises(ValueError) as error:
-        find_run_to_train({**given, "dataset": "/their/dogs"})
-    assert str(error.value) == f"{told} For a new run, add another --out_name=NAME."
-    assert not messages
-    assert find_run_to_train({**given, "dataset": "cats"}).name == hounds.name
-    assert messages == [f"{told} This is a new run."]
-    assert find_run_to_train({"out_dir": str(moved), "dataset": "/my/dogs"}).run_dir == moved
-
-
-@pytest.mark.parametrize("typed", [{"out_dir": "out/mime"}, {"out_name": "mime"}])
-def test_a_run_whose_name_is_mistyped_does_not_start_on_digits(
-    trained, tmp_path, monkeypatch, typed
-):
-    trained(dataset="cats", out_name="mimes")
-    monkeypatch.chdir(tmp_path)
-    line = r"There is no run out/mime\. Did you mean out/mimes\? A new run needs --dataset=NAME\.$"
-    with pytest.raises(ValueError, match=line):
-        find_run_to_train(typed)
-    assert find_run_to_train({**typed, "dataset": "digits"}).dataset == "digits"
-    assert find_run_to_train({"out_name": "moods"}).name == "moods"
-
-    trained(out_name="digits-1")
-    assert find_run_to_train({"out_name": "digits-2"}).name == "digits-2"
-    with pytest.raises(ValueError, match=r"out/digits-2\. Did you mean out/digits-1"):
-        find_run_to_train({"out_dir": "out/digits-2"})
-
-
-def test_a_run_that_lost_its_checkpoints_is_no_mistyped_one(trained):
-    trained(dataset="cats", out_name="mimes")
-    lost = trained(dataset="dogs", out_name="mime", z_dim=7)
-    shutil.rmtree(lost.checkpoint_path)
-    found = find_run_to_train({"out_dir": lost.out_dir, "out_name": "mime"})
-    assert (found.dataset, found.z_dim) == ("dogs", 7)
 
 
 def test_a_fixed_setting_is_named_before_what_it_contradicts(trained):
@@ -294,15 +213,6 @@ def test_other_labels_and_other_images_are_told_together(trained, tmp_path):
     others.rmdir()  # then the images have probably moved
     with pytest.raises(ValueError, match=alone):
         find_run_to_train(given)
-
-
-def test_a_name_without_a_run_or_a_dataset_is_said_to_be_new(tiny, messages):
-    given = {"out_dir": tiny().out_dir, "out_name": "typo"}
-    find_run_to_train({**given, "dataset": "digits"})
-    assert messages == []
-    find_run_to_train(given)
-    place = Path(tiny().out_dir) / "typo"
-    assert messages == [f"{place} is a new run on digits, the default of --dataset."]
 
 
 def test_settings_that_stay_without_a_checkpoint_are_named(tiny, messages):
