@@ -136,8 +136,18 @@ def claim_folder(config: Config, folder: Path) -> None:
         _warn_of_folder_among_images(config, folder)
         if folder == config.sample_path and (text := describe_pictures_away(config)):
             logging.warning("%s", text)
+    elif not folder.resolve().is_relative_to(config.run_dir.resolve()):
+        _announce_new_place_of_claiming_run(config, folder)
     with contextlib.nullcontext() if folder == config.checkpoint_path else pass_over_full_disk():
         write_atomic(path, content)
+
+
+def _announce_new_place_of_claiming_run(config: Config, folder: Path) -> None:
+    """Says that a folder elsewhere goes on with `config`, if its run.json names another place."""
+    claim = read_folder_claim(folder)
+    if not _are_same_folder(claim.run, config.run_dir):
+        text = "%s was that of %s before: %s uses it from now on."
+        logging.info(text, folder, claim.run, config.run_dir)
 
 
 def _check_folders_are_not_dataset(config: Config) -> None:
@@ -253,23 +263,27 @@ def _claim_names_this_run(config: Config, folder: Path, claim: Claim) -> bool:
     """Whether the claim in `folder` is this run's. The run may have moved since it was written."""
     if _are_same_folder(claim.run, config.run_dir):
         return claim.run_id in ("", config.run_id)
-    return (
-        bool(claim.run_id)
-        and claim.run_id == config.run_id
-        and not _claiming_run_still_fills_folder(folder, claim)
-    )
+    return claim.run_id == config.run_id != "" and not _find_copy_of_run(config, folder, claim)
 
 
-def _claiming_run_still_fills_folder(folder: Path, claim: Claim) -> bool:
-    """Whether the run that a claim names still exists, and still writes to `folder`."""
-    with contextlib.suppress(ValueError):
-        other = read_run_settings(claim.run)
-        return (
-            other is not None
-            and other.run_id == claim.run_id
-            and any(_are_same_folder(folder, p) for p in (other.checkpoint_path, other.sample_path))
-        )
-    return False
+def _find_copy_of_run(config: Config, folder: Path, claim: Claim) -> Path | None:
+    """Another run with this run's id that writes to `folder`: one of them is a copy.
+
+    It is the run that a claim names, or, if that was renamed, beside it or beside this one.
+    """
+    places = dict.fromkeys([claim.run.parent, config.run_dir.resolve().parent])
+    beside = (path.parent for place in places for path in sorted(place.glob("*/config.json")))
+    for run_dir in (claim.run, *beside):
+        with contextlib.suppress(ValueError):  # damaged
+            other = read_run_settings(run_dir)
+            if other is None or other.run_id != config.run_id:
+                continue
+            is_used = any(
+                _are_same_folder(folder, p) for p in (other.checkpoint_path, other.sample_path)
+            )
+            if is_used and not _are_same_folder(run_dir, config.run_dir):
+                return run_dir
+    return None
 
 
 def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, claim: Claim) -> str:
@@ -282,7 +296,7 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
             name = shlex.quote(renamed.name)
             remedy = f"Add --out_name={name} to continue that run, or give another --{setting}."
     elif claim.run_id and claim.run_id == config.run_id:
-        return _describe_folders_of_copy(config, claim)
+        return _describe_folders_of_copy(config, folder, claim)
     elif claim.run.exists():
         owner = str(claim.run)
     return (
@@ -291,8 +305,12 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
     )
 
 
-def _describe_folders_of_copy(config: Config, claim: Claim) -> str:
-    """For a copy of a run that shares folders elsewhere with it: how to give it its own."""
+def _describe_folders_of_copy(config: Config, folder: Path, claim: Claim) -> str:
+    """For a run and its copy that share folders elsewhere: how to give this one its own.
+
+    Which of them is the copy is not known: either may have been renamed.
+    """
+    other = _find_copy_of_run(config, folder, claim)
     shared = {
         setting: folder
         for setting, folder in _list_run_folders_outside_run(config).items()
@@ -305,7 +323,7 @@ def _describe_folders_of_copy(config: Config, claim: Claim) -> str:
         if not (config.run_dir / own[setting]).exists()  # not once more, into the first copy
     ]
     return (
-        f"{config.run_dir} is a copy of {claim.run}, and both use "
+        f"{config.run_dir} and {other} are a run and its copy, and both use "
         f"{' and '.join(map(str, shared.values()))}. To give {config.run_dir} its own: "
         f"{''.join(copies)}{'then ' if copies else ''}add "
         f"{' '.join(f'--{setting}={name}' for setting, name in own.items())} to each command "

@@ -102,7 +102,7 @@ def test_a_moved_run_takes_its_folders_along_and_a_copy_does_not(begun, tmp_path
 
     shutil.copytree(moved, moved.with_name("copy"))
     copy = read_run_settings(moved.with_name("copy"))
-    with pytest.raises(ValueError, match=r"copy is a copy of .*/moved, and both use ") as error:
+    with pytest.raises(ValueError, match=r"copy and .*/moved are a run and its copy, ") as error:
         check_run_owns_its_folders(copy)
     folders = [tmp_path / "checkpoint_dir", tmp_path / "sample_dir"]
     own = [copy.run_dir / name for name in ("checkpoints", "samples")]
@@ -118,6 +118,31 @@ def test_a_moved_run_takes_its_folders_along_and_a_copy_does_not(begun, tmp_path
     places = {name: str(tmp_path / f"{name}_2") for name in ("sample_dir", "checkpoint_dir")}
     shutil.copytree(config.checkpoint_path, places["checkpoint_dir"])
     check_run_owns_its_folders(dataclasses.replace(copy, **places))
+
+
+@pytest.mark.parametrize("renamed", ["run", "out"])
+def test_a_copy_does_not_take_over_where_the_run_was_renamed(begun, messages, renamed):
+    """Nothing shows which one is the copy: neither may go on until one has its own folders."""
+    config = begun("a")
+    out, place = config.run_dir.parent, config.run_dir
+    copy = shutil.copytree(place, out / "b")
+    if renamed == "run":
+        place = place.rename(out / "c")
+    else:
+        out = out.rename(out.with_name("moved"))
+        place, copy = out / "a", out / "b"
+    for one, other in ((place, copy), (copy, place)):
+        with pytest.raises(ValueError, match=f"^{one} and {other} are a run and its copy, and "):
+            check_run_owns_its_folders(read_run_settings(one))
+
+    elsewhere = copy.rename(copy.parent.with_name("elsewhere"))
+    config = read_run_settings(place)
+    check_run_owns_its_folders(config)
+    claim_run_folders(config)
+    claim_run_folders(config)
+    assert len(messages) == 2 and messages[0].endswith(f" before: {place} uses it from now on.")
+    with pytest.raises(ValueError, match=f"^{elsewhere} and {place} are a run and its copy, and "):
+        check_run_owns_its_folders(read_run_settings(elsewhere))
 
 
 def test_a_new_run_does_not_take_the_folders_of_a_renamed_one(begun):
