@@ -264,7 +264,7 @@ def train_or_raise_divergence(
     prepare_folders_for_training(config)
     needed = estimate_training_bytes(config, dcgan.precision)
     how = {"precision": dcgan.precision, "jit": dcgan.jit, "step_bytes": needed}
-    announce_training(config, start=start, total=total, **how)
+    announce_training(config, start=start, total=total, seconds=seconds, **how)
     announce_augmentation(config, count)
     data = combine_training_data(images, labels, split, progress, checkpoints)
     logs = Logs(config, range(start, total), count, origin=data.origin, on_log=on_log)

@@ -39,11 +39,19 @@ TOLD_ELSEWHERE = {*STEP_SIZE_SETTINGS, *LENGTHS, "dataset", "c_dim", "out_dir", 
 
 
 def announce_training(
-    config: Config, *, start: int, total: int, precision: str, jit: bool, step_bytes: float
+    config: Config,
+    *,
+    start: int,
+    total: int,
+    seconds: float,
+    precision: str,
+    jit: bool,
+    step_bytes: float,
 ) -> None:
     """Says what starts or resumes and where; warns of few steps, little memory or an unused GPU.
 
-    start, total: steps done and steps in total; step_bytes: memory that a step needs.
+    start, total: steps done and steps in total; seconds: of training so far; step_bytes: memory
+    that a step needs.
     """
     beginning = f"resuming at step {start:,}" if start else "starting"
     until = f"until step {total:,}"
@@ -52,6 +60,10 @@ def announce_training(
     place = f"{devices.find_device_type()} in {precision}{' with XLA' if jit else ''}"
     logging.info("%s: %s, %s, on %s.", *(config.run_dir, beginning, until, place))
 
+    if config.minutes and start:
+        text = "%s counts all training of the run: %s before now."
+        used = format_duration_in_words(seconds)
+        logging.info(text, spell_flag("minutes", config.minutes), used)
     if not start:  # once, not each time the run resumes
         _warn_of_few_training_steps(config, total)
     _warn_training_leaves_gpu_unused()

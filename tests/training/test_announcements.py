@@ -23,7 +23,7 @@ from training.announcements import (
     suggest_longer_length,
 )
 
-SAID = {"total": 5000, "precision": "float32", "jit": False, "step_bytes": 3e9}
+SAID = {"total": 5000, "seconds": 0.0, "precision": "float32", "jit": False, "step_bytes": 3e9}
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +136,10 @@ def test_it_says_how_many_steps_fit_and_when_that_changes(tiny, messages):
     config = tiny(minutes=20)
     announce_training(config, **SAID | {"total": MAX_COUNT}, start=0)
     assert "starting, for 20 minutes, on CPU" in messages[0]
+    assert not any("counts all training" in text for text in messages)
+    messages.clear()
+    announce_training(config, **SAID | {"seconds": 300.0}, start=900)
+    assert messages[1] == "--minutes=20 counts all training of the run: 5 minutes before now."
     messages.clear()
     facts = {"images_per_second": 765.2, "epochs": 22.9}
     announce_planned_steps(config, 50, 14300, before=MAX_COUNT, **facts)
