@@ -30,6 +30,7 @@ from runs.checkpoint_files import (
     parse_checkpoint_step,
     write_checkpoint_list,
 )
+from runs.claims import check_checkpoints_are_of_run
 from runs.not_found import explain_run_without_checkpoint
 from runs.other_network import describe_other_network, explain_other_network
 from runs.progress import Progress, derive_older_images_per_step
@@ -277,8 +278,10 @@ def restore_networks(config: Config, checkpoint: str = "last", **networks: keras
 
     The generator is the averaged one where the checkpoint has it, unless `config.weights` is live.
     checkpoint: "last", the newest readable one; "best"; or a step. Raises ValueError when the run
-    has no such checkpoint or weights, or the checkpoint is unreadable.
+    has no such checkpoint or weights, the checkpoint is unreadable, or --checkpoint_dir leads to
+    another run's.
     """
+    check_checkpoints_are_of_run(config)
     step, weights = tf.Variable(0, dtype=tf.int64), "live"
     variables = {
         name: _map_checkpoint_variables_by_path(network) for name, network in networks.items()

@@ -14,7 +14,7 @@ from absl import logging
 
 from config.settings import Config
 from config.stored import is_run_folder
-from runs.away import check_checkpoints_are_not_away
+from runs.away import check_checkpoints_are_not_away, is_claimed_by_another_run
 from runs.checkpoint_files import (
     list_checkpoints,
     list_checkpoints_to_continue,
@@ -106,6 +106,19 @@ def check_run_owns_its_folders(config: Config, *settings: str) -> None:
             _check_unclaimed_folder_is_free(setting, folder)
 
 
+def check_checkpoints_are_of_run(config: Config) -> None:
+    """Raises ValueError when --checkpoint_dir leads away from the run's checkpoints, or to another
+    run's. For drawing: a copy may use those of its original.
+    """
+    _check_checkpoints_are_in_folder(config)
+    folder, stored = config.checkpoint_path, None
+    with contextlib.suppress(ValueError):  # damaged
+        stored = read_run_settings(config.run_dir)
+    if stored and stored.run_id and is_claimed_by_another_run(folder, stored):
+        claim = read_folder_claim(folder)
+        raise ValueError(_describe_folder_of_other_run(config, "checkpoint_dir", folder, claim))
+
+
 def claim_run_folders(config: Config) -> None:
     """Creates the checkpoint folder, and writes run.json there and into the folders elsewhere.
 
@@ -117,10 +130,19 @@ def claim_run_folders(config: Config) -> None:
 
 
 def claim_folder_of_samples(config: Config) -> None:
-    """Claims sample_dir, for drawing without training. Raises ValueError if it is another run's."""
+    """Claims sample_dir, for drawing without training. Raises ValueError if it is another run's.
+
+    If the run was moved, its checkpoints elsewhere are claimed again, too: a copy of the run in its
+    earlier place does not take them over.
+    """
     check_run_owns_its_folders(config, "sample_dir")
-    for folder in _list_run_folders_outside_run(config, "sample_dir").values():
-        claim_folder(config, folder)
+    for setting, folder in _list_run_folders_outside_run(config).items():
+        if setting == "sample_dir":
+            claim_folder(config, folder)
+            continue
+        with contextlib.suppress(OSError, ValueError):  # not writable; or a copy's, too
+            check_run_owns_its_folders(config, setting)
+            claim_folder(config, folder)
 
 
 def claim_folder(config: Config, folder: Path) -> None:
@@ -228,7 +250,7 @@ def _find_run_id_on_disk(config: Config) -> str:
     """The id of the run that began in this folder; "" if none did.
 
     If its config.json is gone (users may delete it), the run.json beside the checkpoints has it. If
-    the whole folder is gone, a run beside it with that id is the same run, renamed.
+    the whole folder is gone, this is another run.
     """
     with contextlib.suppress(ValueError):
         stored = read_run_settings(config.run_dir)
@@ -239,7 +261,7 @@ def _find_run_id_on_disk(config: Config) -> str:
         claim = read_folder_claim(config.checkpoint_path)
         if claim and _are_same_folder(claim.run, config.run_dir):
             is_left = any(path.name != "lock" for path in config.run_dir.glob("*"))
-            return claim.run_id if is_left or not _find_renamed_run(config, claim) else ""
+            return claim.run_id if is_left else ""
     return ""
 
 
@@ -295,6 +317,13 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
             owner = f"{renamed.run_dir}, which was {claim.run} before"
             name = shlex.quote(renamed.name)
             remedy = f"Add --out_name={name} to continue that run, or give another --{setting}."
+        elif setting == "checkpoint_dir" and list_checkpoints(folder):
+            place = config.run_dir / Config.checkpoint_dir
+            commands = ["mkdir", "-p", str(place.parent)], ["mv", str(folder), str(place)]
+            remedy = (
+                f"To continue from its checkpoints: {'; '.join(map(shlex.join, commands))}; then "
+                f"drop --{setting}. For a new run, give another."
+            )
     elif claim.run_id and claim.run_id == config.run_id:
         return _describe_folders_of_copy(config, folder, claim)
     elif claim.run.exists():
@@ -311,10 +340,12 @@ def _describe_folders_of_copy(config: Config, folder: Path, claim: Claim) -> str
     Which of them is the copy is not known: either may have been renamed.
     """
     other = _find_copy_of_run(config, folder, claim)
+    settings = read_run_settings(other)
+    places = settings.checkpoint_path, settings.sample_path
     shared = {
         setting: folder
         for setting, folder in _list_run_folders_outside_run(config).items()
-        if read_folder_claim(folder) == claim
+        if any(_are_same_folder(folder, place) for place in places)
     }
     own = {setting: getattr(Config, setting) for setting in shared}  # the defaults
     copies = [

@@ -65,7 +65,11 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
 
     is_elsewhere = has_other_place(stored, fresh.dataset) and not has_gone_place(stored)
     if "dataset" not in given and not is_named and is_elsewhere:
-        logging.info("%s has images of its own: %s.", stored.run_dir, stored.dataset_place)
+        logging.info(
+            "%s continues with the images that it was trained on, in %s.",
+            stored.run_dir,
+            stored.dataset_place,
+        )
     if "dataset" in given and not stored.dataset_fingerprint:  # else the images will decide
         _check_other_dataset_is_wanted(stored, fresh, is_named=is_named)
     try:

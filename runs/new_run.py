@@ -69,11 +69,11 @@ def _check_no_other_run_is_meant(fresh: Config, given: dict) -> None:
         return
     place = fresh.run_dir.parent
     if names := sorted(read_all_runs(place) | read_away_runs(place)):
-        name, which = (shlex.quote(names[0]), "it") if len(names) == 1 else ("NAME", "one of them")
+        one, name = ("it", shlex.quote(names[0])) if len(names) == 1 else ("one", "NAME")
+        count = "one run" if len(names) == 1 else f"{len(names)} runs"
         raise ValueError(
-            f"A new run beside others needs --dataset. Received: only --out_dir={place}, which has "
-            f"{join_names_for_error(names)}. Add --out_name={name} to continue {which}, "
-            f"or --dataset={fresh.dataset} for a new run."
+            f"{place} has {count}: {join_names_for_error(names)}. To continue {one}, add "
+            f"--out_name={name}; for a new run, --dataset={fresh.dataset}."
         )
 
 

@@ -133,14 +133,14 @@ def test_no_run_on_the_default_dataset_starts_beside_one_whose_disk_is_gone(
     with pytest.raises(ValueError) as error:
         find_run_to_train({"out_dir": unplugged.out_dir})
     assert str(error.value) == (
-        f"A new run beside others needs --dataset. Received: only --out_dir={unplugged.out_dir}, "
-        "which has disk. Add --out_name=disk to continue it, or --dataset=digits for a new run."
+        f"{unplugged.out_dir} has one run: disk. To continue it, add --out_name=disk; for a new "
+        "run, --dataset=digits."
     )
     make(tmp_path / "usb", out_name="cats", dataset="cats")
     shutil.rmtree(tmp_path / "usb")
     with pytest.raises(ValueError, match=r"There is no run .*/cat\. Did you mean .*/cats\?"):
         find_run_to_train({"out_dir": unplugged.out_dir, "out_name": "cat"})
-    with pytest.raises(ValueError, match=r"which has cats, disk\. Add --out_name=NAME"):
+    with pytest.raises(ValueError, match=r" has 2 runs: cats, disk\. To continue one, "):
         find_run_to_train({"out_dir": unplugged.out_dir})
 
 
@@ -159,7 +159,7 @@ def test_a_run_that_moved_away_from_its_checkpoints_stays_one(make, tmp_path):
         assert (found.run_dir, found.learning_rate) == (moved, 0.001)
     with pytest.raises(ValueError, match=r"/elsewhere/disk/\.\./ck, which is not there\. Rec"):
         find_run_to_train(given[1])
-    with pytest.raises(ValueError, match=r"needs --dataset\..*which has disk\. Add"):
+    with pytest.raises(ValueError, match=r"has one run: disk\. To continue it, add"):
         find_run_to_train(given[0])
     assert format_runs(moved.parent).endswith("/elsewhere/disk/../ck is away")
 

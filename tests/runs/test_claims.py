@@ -14,6 +14,7 @@ from program import is_one_line, run_here, tree
 from config.settings import Config
 from config.stored import read_config, write_config
 from runs.claims import (
+    check_checkpoints_are_of_run,
     check_run_owns_its_folders,
     claim_folder_of_samples,
     claim_run_folders,
@@ -158,6 +159,55 @@ def test_a_new_run_does_not_take_the_folders_of_a_renamed_one(begun):
     with lock_folder(fresh.run_dir), pytest.raises(ValueError, match=refusal):
         check_run_owns_its_folders(give_run_an_id(fresh))  # its folder is there
     check_run_owns_its_folders(renamed)
+
+
+def test_a_copy_is_told_of_both_folders_although_the_run_moved(begun, tmp_path):
+    """Drawing claims the checkpoints, too."""
+    config = begun("a")
+    copy = shutil.copytree(config.run_dir, tmp_path / "backup" / "a")
+    moved = tmp_path / "new" / "a"
+    moved.parent.mkdir()
+    config.run_dir.rename(moved)
+    claim_folder_of_samples(read_run_settings(moved))
+    for folder in (config.sample_path, config.checkpoint_path):
+        assert json.loads((folder / "run.json").read_text())["run"] == str(moved)
+    both = f"and both use {config.checkpoint_path} and {config.sample_path}. To give "
+    with pytest.raises(ValueError, match=both):
+        check_run_owns_its_folders(read_run_settings(copy))
+
+
+def test_checkpoints_of_a_run_whose_folder_is_gone_are_not_those_of_a_new_one(begun, tiny):
+    config = begun("a", sample_dir="samples")
+    (config.checkpoint_path / "step-1.index").touch()
+    shutil.rmtree(config.run_dir)
+    new = give_run_an_id(config)
+    with pytest.raises(ValueError) as error:
+        check_run_owns_its_folders(new)
+    place = config.run_dir / "checkpoints"
+    assert str(error.value) == (
+        f"--checkpoint_dir must be this run's own. Received: {config.checkpoint_path}, which "
+        f"belongs to the run that was in {config.run_dir} before. To continue from its "
+        f"checkpoints: mkdir -p {config.run_dir}; mv {config.checkpoint_path} {place}; then drop "
+        "--checkpoint_dir. For a new run, give another."
+    )
+    config.run_dir.mkdir()  # as it says
+    config.checkpoint_path.rename(place)
+    again = tiny(out_name="a").resolve()
+    assert give_run_an_id(again).run_id == config.run_id
+    check_run_owns_its_folders(give_run_an_id(again))
+
+
+def test_what_is_drawn_comes_from_the_checkpoints_of_the_run(begun):
+    config = begun("a")
+    other = begun("b", checkpoint_dir="checkpoints", sample_dir="samples")
+    for step, run in enumerate((config, other)):
+        (run.checkpoint_path / f"step-{step}.index").touch()
+        check_checkpoints_are_of_run(run)
+    wrong = dataclasses.replace(other, checkpoint_dir=str(config.checkpoint_path))
+    with pytest.raises(ValueError, match=f"belongs to {config.run_dir}. Give another --checkp"):
+        check_checkpoints_are_of_run(wrong)
+    with pytest.raises(ValueError, match=r"^--checkpoint_dir must have the run's checkpoints\. "):
+        check_checkpoints_are_of_run(dataclasses.replace(other, checkpoint_dir="typo"))
 
 
 def test_a_folder_stays_that_of_a_run_that_is_gone(begun):

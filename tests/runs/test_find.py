@@ -324,7 +324,8 @@ def test_training_without_a_dataset_tells_of_images_called_digits(known, message
     assert messages == []  # an error will say that they are gone
     path.touch()
     assert find_run_to_train(given).dataset == config.dataset
-    assert messages == [f"{config.run_dir} has images of its own: {path}."]
+    told = f"{config.run_dir} continues with the images that it was trained on, in {path}."
+    assert messages == [told]
 
     messages.clear()
     find_run_to_train({**given, "out_name": config.run_dir.name})

@@ -12,8 +12,8 @@ def test_beside_other_runs_a_new_one_needs_a_dataset(known, tiny):
     run = known(dataset="cats", out_name="my cats")
     given = {"out_dir": run.out_dir, "steps": 50}
     line = (
-        f"A new run beside others needs --dataset. Received: only --out_dir={run.out_dir}, which "
-        "has my cats. Add --out_name='my cats' to continue it, or --dataset=digits for a new run."
+        f"{run.out_dir} has one run: my cats. To continue it, add --out_name='my cats'; for a new "
+        "run, --dataset=digits."
     )
     with pytest.raises(ValueError) as error:
         find_run_to_train(given)
@@ -22,7 +22,7 @@ def test_beside_other_runs_a_new_one_needs_a_dataset(known, tiny):
     assert find_run_to_train(given | {"out_name": "my cats"}).name == run.name
 
     known(dataset="dogs")
-    with pytest.raises(ValueError, match=r"dogs-16x16, my cats\. Add --out_name=NAME to cont"):
+    with pytest.raises(ValueError, match=r"2 runs: dogs-16x16, my cats\. To continue one, "):
         find_run_to_train(given)
     begun = tiny(**given, dataset="digits", output_height=64)
     begun.run_dir.mkdir()
