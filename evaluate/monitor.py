@@ -11,6 +11,7 @@ from evaluate.comparison import HELD_OUT_IMAGES, Comparison
 from evaluate.features.random_conv import DIMENSIONS
 from model import Discriminator
 from runs.best import find_best_scored_entry, keep_best_checkpoint
+from runs.changes import find_last_step_of_other_images
 from runs.history import locate_metrics, read_metrics
 from sample import DRAW_BATCH, Sampler
 
@@ -21,8 +22,9 @@ FEWEST_IMAGES = 2  # so that each image has a neighbour
 class Monitor:
     """Scores a generator in training: always the same latents against the same reals.
 
-    history: the entries of metrics.jsonl that have scores, including those of this process. The
-    monitor changes nothing: training is the same, bit for bit, without it.
+    history: the entries of metrics.jsonl that have scores, including those of this process, without
+    those of other images that the run had before. The monitor changes nothing: training is the
+    same, bit for bit, without it.
     """
 
     def __init__(
@@ -46,12 +48,17 @@ class Monitor:
         split = split or Split(everything, everything[:0])
         self.comparison = Comparison(config, images, split, discriminator, y)
         self.is_on = config.eval_freq != 0 and len(split.training) >= FEWEST_IMAGES
-        self.history = [e for e in read_metrics(locate_metrics(config)) if "vendi" in e]
+        scored = [e for e in read_metrics(locate_metrics(config)) if "vendi" in e]
+        since = find_last_step_of_other_images(config.run_dir)
+        self.history = [entry for entry in scored if entry["step"] > since]
         self.began = time.monotonic()
         self.seconds = self.seconds_of_last = 0.0  # of all evaluations since then, and of the last
 
         if self.is_on and self.history:  # a kill may have come after its checkpoint, before best/
             self.keep_best_scored_checkpoint(self.history[-1]["step"])
+        if self.is_on and scored and not self.history:
+            text = "scores up to step %s are of other images and do not count for the best."
+            logging.info(text, f"{since:,}")
         if self.is_on:
             self._warn_of_too_few_images_to_score(split)
 

@@ -25,6 +25,7 @@ from evaluate.charts import (
     write_words,
 )
 from runs.best import find_best_scored_entry
+from runs.changes import find_last_step_of_other_images
 from runs.claims import keep_report_with_pictures_aside
 from runs.history import (
     list_grids_of_run,
@@ -103,8 +104,11 @@ def write_report_of_run(config: Config, *, needs_scores: bool = False) -> Path |
 
 
 def draw_report_of_run(config: Config, entries: list[dict]) -> Image.Image:
-    """The picture; it depends only on the entries of metrics.jsonl, the settings and the grids."""
-    charts = plan_charts_of_run(entries, config.eval_metric)
+    """The picture; it depends only on the entries of metrics.jsonl, the settings with their changes
+    and the grids.
+    """
+    since = find_last_step_of_other_images(config.run_dir)
+    charts = plan_charts_of_run(entries, config.eval_metric, since=since)
     last_step = max((entry["step"] for entry in entries), default=0)
     grids = choose_grids_of_run(config, entries)
     drawn = [draw_grid_of_run(config, grid.path) for grid in grids]
@@ -126,17 +130,31 @@ def draw_report_of_run(config: Config, entries: list[dict]) -> Image.Image:
     return page
 
 
-def find_best_entry(entries: list[dict], metric: str = "frechet") -> dict | None:
-    """The entry of metrics.jsonl with the best score of this name; None without scores."""
+def find_best_entry_of_run(config: Config, entries: list[dict]) -> dict | None:
+    """The entry with the best --eval_metric; None without scores of the images it has now."""
+    since = find_last_step_of_other_images(config.run_dir)
+    return find_best_entry(entries, config.eval_metric, since=since)
+
+
+def find_best_entry(entries: list[dict], metric: str = "frechet", *, since: int = 0) -> dict | None:
+    """The entry of metrics.jsonl with the best score of this name; None without scores.
+
+    since: scores up to this step were of other images and do not count.
+    """
     scored = [entry for entry in entries if read_number_of_entry(entry, "frechet") > 0]
-    return find_best_scored_entry(scored, metric)
+    return find_best_scored_entry([entry for entry in scored if entry["step"] > since], metric)
 
 
-def plan_charts_of_run(entries: list[dict], metric: str = "frechet") -> list[Chart]:
-    """The charts that entries of metrics.jsonl have numbers for; the best `metric` is marked."""
-    best = find_best_entry(entries, metric)
+def plan_charts_of_run(
+    entries: list[dict], metric: str = "frechet", *, since: int = 0
+) -> list[Chart]:
+    """The charts that entries of metrics.jsonl have numbers for; the best `metric` is marked.
+
+    since: as in `find_best_entry`.
+    """
+    best = find_best_entry(entries, metric, since=since)
     marked = {"marked_step": best and best["step"]}
-    charts = [*_plan_charts_of_scores(entries, best, metric)] if best else []
+    charts = [*_plan_charts_of_scores(entries, best, metric)]
 
     d_loss = make_curve_of_entries(entries, "d_loss", "discriminator", BLUE, jumps=True)
     g_loss = make_curve_of_entries(entries, "g_loss", "generator", VERMILION, jumps=True)
@@ -151,21 +169,26 @@ def plan_charts_of_run(entries: list[dict], metric: str = "frechet") -> list[Cha
     return [c for c in charts if any(np.isfinite(curve.values).any() for curve in c.curves)]
 
 
-def _plan_charts_of_scores(entries: list[dict], best: dict, metric: str) -> tuple[Chart, Chart]:
+def _plan_charts_of_scores(
+    entries: list[dict], best: dict | None, metric: str
+) -> tuple[Chart, Chart]:
     scored = [entry for entry in entries if read_number_of_entry(entry, "frechet") > 0]
     score = make_curve_of_entries(scored, "frechet", "this run", BLUE)
     floors = [
         floor for entry in scored if (floor := read_number_of_entry(entry, "frechet_floor")) > 0
     ]
     name = "best" if metric == "frechet" else f"best {metric}"
-    mark = (best["frechet"], f"{name}: {format_score(best[metric])} at step {best['step']:,}")
+    mark = best and (
+        best["frechet"],
+        f"{name}: {format_score(best[metric])} at step {best['step']:,}",
+    )
     distance = Chart(
         "Frechet distance to the dataset",
         "lower is better",
         [score],
         {"floor: real images": floors[-1]} if floors else {},
         is_logarithmic=True,
-        marked_step=best["step"],
+        marked_step=best and best["step"],
         mark=mark,
     )
 
@@ -176,7 +199,7 @@ def _plan_charts_of_scores(entries: list[dict], best: dict, metric: str) -> tupl
         [share],
         {"the dataset": 100},
         ends=(0, 100),
-        marked_step=best["step"],
+        marked_step=best and best["step"],
         unit="%",
     )
     return distance, diversity
@@ -278,7 +301,7 @@ def choose_grids_of_run(config: Config, entries: list[dict]) -> list[GridOfRun]:
     """The reals, and the first, best and last grids; "best" is the nearest to the best score."""
     last_step = max((entry["step"] for entry in entries), default=math.inf)
     paths = {step: p for step, p in list_grids_of_run(config).items() if step <= last_step}
-    best = find_best_entry(entries, config.eval_metric)
+    best = find_best_entry_of_run(config, entries)
     titles = {}
     if paths:
         titles[min(paths)] = "first"

@@ -18,6 +18,7 @@ from evaluate.charts import (
 )
 from evaluate.report import format_score, make_curve_of_entries, plan_charts_of_run
 from report.words import escape_for_html, join_tags
+from runs.changes import find_last_step_of_other_images
 from runs.history import read_number_of_entry
 
 POINTS = 400  # of a curve at most: there are no more pixels to show them
@@ -49,7 +50,8 @@ class Verdicts(NamedTuple):
 
 def plan_charts_for_html(config: Config, entries: list[dict]) -> list[Chart]:
     """The charts of report.png, and those that it has no room for."""
-    charts = plan_charts_of_run(entries, config.eval_metric)
+    since = find_last_step_of_other_images(config.run_dir)
+    charts = plan_charts_of_run(entries, config.eval_metric, since=since)
     for name, (title, note) in SCORES_OF_MONITOR.items():
         curve = make_curve_of_entries(_keep_entries_with(entries, name), name, "this run", (0,) * 3)
         charts.append(Chart(title, note, [curve], {}))

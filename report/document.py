@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from config.settings import FROM_ARRAY, IMPORTED, MAX_COUNT, Config
-from evaluate.report import describe_last_scores, find_best_entry
+from evaluate.report import describe_last_scores, find_best_entry_of_run
 from explore.experiments import EXPERIMENTS
 from report.command import suggest_command_that_repeats
 from report.curves import draw_charts_as_html, list_verdicts_in_rows, plan_charts_for_html
@@ -167,7 +167,7 @@ def _describe_frame(config: Config, entries: list[dict], step: int) -> str:
     known = [entry for entry in entries if entry["step"] == step]
     verdict, numbers = describe_last_scores(known, config.eval_metric)
     words = [numbers.partition(": ")[2] or numbers, verdict]
-    best = find_best_entry(entries, config.eval_metric)
+    best = find_best_entry_of_run(config, entries)
     if best and best["step"] == step:
         words.append("the best score")
     return "; ".join(filter(None, words))

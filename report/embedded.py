@@ -10,7 +10,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from config.settings import Config
-from evaluate.report import SIZE_ERRORS, find_best_entry
+from evaluate.report import SIZE_ERRORS, find_best_entry_of_run
 from explore.experiments import EXPERIMENTS
 from runs.history import list_grids_of_run
 
@@ -96,7 +96,7 @@ def choose_steps_of_frames(config: Config, entries: list[dict]) -> list[int]:
     places = [(number / FRAMES) ** 2 * steps[-1] for number in range(1, FRAMES + 1)]
     chosen = [min(steps, key=lambda step: abs(step - place)) for place in places]
     chosen[0] = steps[0]
-    if best := find_best_entry(entries, config.eval_metric):
+    if best := find_best_entry_of_run(config, entries):
         nearest = min(steps, key=lambda step: abs(step - best["step"]))
         inner = range(1, FRAMES - 1)
         chosen[min(inner, key=lambda number: abs(chosen[number] - nearest))] = nearest

@@ -7,6 +7,7 @@ from pathlib import Path
 from absl import logging
 
 from config.settings import Config
+from runs.changes import find_last_step_of_other_images
 from runs.checkpoint_files import (
     FILE_NAME,
     announce_checkpoint_in_list,
@@ -40,9 +41,9 @@ def _is_finite_number(value) -> bool:
 def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None:
     """Makes <run>/best/ hold the checkpoint of `step`, and no other.
 
-    evaluated: the steps whose scores the run knows. If best/ holds another step, the run has gone
-    back to before that step, or has lost its metrics. Nobody knows which is better, so best/ is
-    moved aside.
+    evaluated: the steps whose scores the run knows, of the images that it has now. If best/ holds
+    another step, the run has gone back to before that step, has lost its metrics or got other
+    images. Nobody knows which is better, so best/ is moved aside.
 
     Where links work, it takes no room until the original is removed. A kill in between leaves the
     old one, the new one or both; `list_checkpoints` then takes the newer. May raise OSError.
@@ -65,13 +66,14 @@ def keep_best_checkpoint(config: Config, step: int, evaluated: set[int]) -> None
 
 def _put_best_of_unknown_score_aside(config: Config, old: int, step: int) -> None:
     """old: the step that best/ holds; step: the one that takes its place."""
-    held = f"step {old:,}, whose score is no longer in logs/{locate_metrics(config).name}"
-    logging.info(
-        "%s held %s; it was moved aside to %s.",
-        config.best_path,
-        "the best checkpoint of later steps" if old > step else held,
-        put_aside(config.best_path).name,
-    )
+    if old > step:
+        held = "the best checkpoint of later steps"
+    elif old <= find_last_step_of_other_images(config.run_dir):
+        held = f"step {old:,}, the best of other images"
+    else:
+        held = f"step {old:,}, whose score is no longer in logs/{locate_metrics(config).name}"
+    aside = put_aside(config.best_path).name
+    logging.info("%s held %s; it was moved aside to %s.", config.best_path, held, aside)
 
 
 def put_best_checkpoint_of_run_back(config: Config) -> int:
@@ -114,10 +116,14 @@ def _put_later_checkpoints_aside(folder: Path, step: int) -> None:
 
 
 def _find_best_checkpoint_of_run(config: Config) -> Path | None:
-    """The prefix of the checkpoint in best/, unless the run went back to before its step."""
+    """The prefix of the checkpoint in best/, unless the run went back to before its step, or has
+    other images since.
+    """
     scored = {e["step"] for e in read_metrics(locate_metrics(config)) if "frechet" in e}
     found = list_checkpoints(config.best_path)
-    return found[-1] if found and parse_checkpoint_step(found[-1]) in scored else None
+    step = parse_checkpoint_step(found[-1]) if found else 0
+    is_of_run = step in scored and step > find_last_step_of_other_images(config.run_dir)
+    return found[-1] if is_of_run else None
 
 
 def _link_checkpoint_files(files: list[Path], folder: Path) -> None:

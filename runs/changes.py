@@ -64,6 +64,15 @@ def read_changed_settings(run_dir: Path) -> list[Change]:
     return []
 
 
+def find_last_step_of_other_images(run_dir: Path) -> int:
+    """The step up to which the run last had other images than now; 0 if it always had these.
+
+    Scores up to there were measured against others. Images that came back count as others.
+    """
+    changes = read_changed_settings(run_dir)
+    return max((c.step for c in changes if c.name == "dataset_fingerprint"), default=0)
+
+
 def _put_damaged_file_aside(path: Path, known: int) -> None:
     """Moves the file aside if it holds anything but `known` changes: it may be the user's."""
     if not path.exists():

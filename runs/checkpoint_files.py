@@ -37,7 +37,8 @@ def choose_checkpoints(config: Config, wanted: str) -> list[Path]:
     rule = f"--checkpoint must be one that {config.run_dir} has: {', '.join(known)}."
     step = wanted.removeprefix("step-")  # as the files are called
     advice = f"Did you mean {step}?" if step in known else ""
-    raise ValueError(explain_unknown_name(rule, wanted, known, advice))
+    alike = [] if wanted.isdecimal() else known  # a step that is spelled alike may be far away
+    raise ValueError(explain_unknown_name(rule, wanted, alike, advice))
 
 
 def list_choices_of_checkpoint(config: Config, paths: list[Path]) -> list[str]:

@@ -13,7 +13,8 @@ from config.presets import PRESETS, apply_preset
 from config.settings import DATA, FROM_ARRAY, LENGTHS, SETTINGS, Config
 from config.stored import drop_lengths_in_vain
 from data.split import Split
-from runs.checkpoint_files import list_checkpoints
+from runs.changes import find_last_step_of_other_images
+from runs.checkpoint_files import list_checkpoints, parse_checkpoint_step
 from runs.commands import find_typed_program, spell_command, spell_command_for_run, spell_flag
 from runs.history import ORIGIN_FILE, list_grids_of_run
 from runs.progress import (
@@ -248,9 +249,14 @@ def announce_end_of_training(
 
 
 def _find_best_checkpoint_to_announce(config: Config) -> str:
-    """The name of the checkpoint in best/, such as step-600, unless it is the last one; else ""."""
+    """The name of the checkpoint in best/, such as step-600, unless it is the last one or of other
+    images; else "".
+    """
     best, last = (list_checkpoints(path) for path in (config.best_path, config.checkpoint_path))
-    return best[-1].name if best and last and best[-1].name != last[-1].name else ""
+    if not best or not last or best[-1].name == last[-1].name:
+        return ""
+    is_of_images = parse_checkpoint_step(best[-1]) > find_last_step_of_other_images(config.run_dir)
+    return best[-1].name if is_of_images else ""
 
 
 def is_run_of_reference(config: Config) -> bool:

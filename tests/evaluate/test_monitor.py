@@ -15,6 +15,7 @@ from program import signal_after
 from config.settings import Config
 from evaluate.features.random_conv import DIMENSIONS
 from evaluate.monitor import Monitor
+from runs.changes import record_changed_settings
 from runs.checkpoint_files import list_checkpoints
 from runs.history import locate_metrics
 from sample import Sampler
@@ -158,6 +159,27 @@ def test_few_images_have_no_distance_and_that_is_said_where_scores_were_asked_fo
         f"The Frechet distance needs at least {COUNT} images. Received: {COUNT - 2}. Without it, "
         "nothing is kept in best/, and collapse is not detected."
     ]
+
+
+def test_scores_of_other_images_do_not_count(tiny, images, trained, messages):
+    run = trained(dataset_fingerprint="before", eval_freq=20)
+    config = dataclasses.replace(run, dataset_fingerprint="now")
+    lines = [{"step": step, "frechet": 9.0 + step, "vendi": 1.0} for step in (3, 5, 7)]
+    locate_metrics(config).parent.mkdir()
+    locate_metrics(config).write_text("".join(json.dumps(line) + "\n" for line in lines[:2]))
+    assert [entry["step"] for entry in Monitor(config, images, Sampler(run)).history] == [3, 5]
+
+    record_changed_settings(config, 5)
+    told = "scores up to step 5 are of other images and do not count for the best."
+    monitor = Monitor(config, images, Sampler(run))
+    assert (monitor.history, messages[-1]) == ([], told)
+    monitor.keep_best_scored_checkpoint(5)
+    assert not config.best_path.exists()
+
+    locate_metrics(config).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    messages.clear()
+    assert [entry["step"] for entry in Monitor(config, images, Sampler(run)).history] == [7]
+    assert messages == []  # it was said when they changed
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 sizes.
 """
 
+import dataclasses
 import json
 
 import numpy as np
@@ -24,9 +25,11 @@ from evaluate.report import (
     draw_grid_of_run,
     draw_report_of_run,
     find_best_entry,
+    find_best_entry_of_run,
     plan_charts_of_run,
     write_report_of_run,
 )
+from runs.changes import record_changed_settings
 from runs.claims import claim_folder
 from runs.history import METRICS, locate_metrics
 from utils import arrange_image_grid, encode_png
@@ -166,6 +169,30 @@ def test_the_best_is_that_of_the_score_that_decides():
     assert (distance.mark, distance.marked_step) == ((20.0, "best coverage: 0.52 at step 10"), 10)
     _, numbers = describe_last_scores(entries, "coverage")
     assert numbers.endswith("7 times its floor, coverage 0.4, diversity 110%")
+
+
+def test_scores_of_other_images_do_not_count_for_the_best(tiny):
+    config = tiny(dataset_fingerprint="before")
+    config.run_dir.mkdir(parents=True)
+    write_config(config)
+    record_changed_settings(dataclasses.replace(config, dataset_fingerprint="now"), 10)
+    write_grids(config, [10, 20, 30])
+    scores = (14.0, 99.0, 70.0, 80.0)
+    steps = (10, 20, 30, 40)
+    entries = [
+        make_entry(step, **SCORED | {"frechet": score})
+        for step, score in zip(steps, scores, strict=True)
+    ]
+    notes = [grid.note for grid in choose_grids_of_run(config, entries)]
+    assert notes == ["the goal", "first", "in between", "best, last"]
+    assert find_best_entry_of_run(config, entries) == entries[2]
+    assert find_best_entry_of_run(config, entries[:1]) is None
+    charts = plan_charts_of_run(entries, since=10)
+    assert charts[0].mark == (70.0, "best: 70.0 at step 30")
+    charts = plan_charts_of_run(entries[:1], since=10)  # scored, but only on other images
+    assert [chart.title for chart in charts][:2] == ["Frechet distance to the dataset", "Diversity"]
+    assert {(chart.mark, chart.marked_step) for chart in charts} == {(None, None)}
+    draw_report_of_run(config, entries[:1])
 
 
 def test_bad_news_are_in_another_colour(tiny):

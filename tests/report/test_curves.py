@@ -1,19 +1,23 @@
 """The curves go through their values, with the gaps, at whatever width the page has."""
 
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 
+from config.stored import write_config
 from evaluate.charts import Chart, Curve
 from report.curves import (
     POINTS,
     draw_chart_as_html,
+    draw_charts_as_html,
     list_verdicts_in_rows,
     plan_charts_for_html,
     read_verdict_of_entry,
     thin_curve,
 )
+from runs.changes import record_changed_settings
 
 COLOUR = (0, 0, 0)
 
@@ -73,6 +77,19 @@ def test_there_is_a_chart_for_each_kind_of_number(tiny):
     entry = {"step": 1, "d_loss": 1.0, "images_per_second": 9.0, "r1": 0.1, "coverage": "high"}
     titles = [chart.title for chart in plan_charts_for_html(tiny(), [entry])]
     assert titles == ["Losses", "Gradient penalties", "Speed"]
+
+
+def test_the_best_is_marked_among_scores_of_the_images_of_now(tiny):
+    config = tiny(dataset_fingerprint="before")
+    config.run_dir.mkdir(parents=True)
+    write_config(config)
+    entries = [{"step": 1, "frechet": 9.0, "vendi": 1.0}, {"step": 2, "frechet": 50.0, "vendi": 1}]
+    assert plan_charts_for_html(config, entries)[0].mark == (9.0, "best: 9.00 at step 1")
+    record_changed_settings(dataclasses.replace(config, dataset_fingerprint="now"), 1)
+    assert plan_charts_for_html(config, entries)[0].mark == (50.0, "best: 50.0 at step 2")
+    charts = plan_charts_for_html(config, entries[:1])
+    assert charts[0].mark is None
+    assert "step 1: 9.00" in draw_charts_as_html(charts, entries[:1], 1)
 
 
 def test_verdicts_in_a_row_are_one_line():

@@ -1,12 +1,15 @@
 """best/ holds one checkpoint, complete at any moment, and leaves the user's files alone."""
 
+import dataclasses
 import errno
 import json
 import os
 
 import pytest
 
+from config.stored import write_config
 from runs.best import find_best_scored_entry, keep_best_checkpoint, put_best_checkpoint_of_run_back
+from runs.changes import record_changed_settings
 from runs.checkpoint_files import (
     list_checkpoints,
     list_steps_in_checkpoint_list,
@@ -77,6 +80,31 @@ def test_the_best_of_a_run_that_lost_its_metrics_is_put_aside(config, messages):
         f"{config.best_path} held step 1, whose score is no longer in logs/metrics.jsonl; it was "
         "moved aside to best.1."
     ]
+
+
+def test_the_best_of_other_images_is_put_aside(config, messages):
+    keep_best_checkpoint(config, 1, {1})
+    record_other_images(config, 2)
+    keep_best_checkpoint(config, 3, {3})
+    assert files(config) == of_step(3)
+    assert content_of(config.best_path.with_name("best.1")) == of_step(1)
+    assert messages == [
+        f"{config.best_path} held step 1, the best of other images; it was moved aside to best.1."
+    ]
+
+
+def test_a_best_of_other_images_is_not_gone_back_to(config):
+    write_metrics(config, 2)
+    keep_best_checkpoint(config, 2, {2})
+    record_other_images(config, 2)
+    assert put_best_checkpoint_of_run_back(config) == 0
+    assert content_of(config.checkpoint_path) == of_step(1) | of_step(2) | of_step(3)
+
+
+def record_other_images(config, step):
+    """Does what training does that resumes at `step` with other images than before."""
+    write_config(dataclasses.replace(config, dataset_fingerprint="before"))
+    record_changed_settings(dataclasses.replace(config, dataset_fingerprint="now"), step)
 
 
 def write_metrics(config, *scored):

@@ -8,6 +8,7 @@ import pytest
 from config.stored import write_config
 from runs.changes import (
     Change,
+    find_last_step_of_other_images,
     locate_changed_settings,
     read_changed_settings,
     record_changed_settings,
@@ -71,6 +72,19 @@ def test_other_images_are_a_change_and_the_length_where_rates_follow_it(resume):
     assert first == ["steps", "dataset_fingerprint"]
     second = name_changes(7, steps=12, dataset_fingerprint="b", labels_fingerprint="e")
     assert second == [*first, "labels_fingerprint"]
+
+
+def test_the_step_up_to_which_images_were_others_is_that_of_the_last_change(resume, tiny):
+    def find_step(start, **changes):
+        resume(start, **changes)
+        return find_last_step_of_other_images(tiny().run_dir)
+
+    assert find_step(0, dataset_fingerprint="a", labels_fingerprint="c") == 0
+    assert find_step(5, dataset_fingerprint="a", labels_fingerprint="d") == 0
+    assert find_step(7, dataset_fingerprint="b", labels_fingerprint="e", flip=True) == 7
+    assert find_step(9, dataset_fingerprint="b", labels_fingerprint="e") == 7
+    assert find_step(9, dataset_fingerprint="a", labels_fingerprint="d") == 9
+    assert find_step(9, dataset_fingerprint="b", labels_fingerprint="e") == 7  # nothing was trained
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,8 @@ def test_a_wish_names_one_of_the_runs_checkpoints(run):
     rule = r"has: last, best, 8, 9, 10\."
     with pytest.raises(ValueError, match=rf"{rule} Received: 7\.$"):
         choose_checkpoints(run, "7")
+    with pytest.raises(ValueError, match=rf"{rule} Received: 100\.$"):
+        choose_checkpoints(run, "100")  # spelled like 10, but far from it
     for wanted, meant in (("bset", "best"), ("step-10", "10"), ("lats", "last")):
         told = rf"{rule} Received: {wanted}\. Did you mean {meant}\?$"
         with pytest.raises(ValueError, match=told):

@@ -8,6 +8,7 @@ import pytest
 from config.presets import apply_preset
 from config.settings import MAX_COUNT, Config
 from config.stored import write_config
+from runs.changes import record_changed_settings
 from runs.commands import find_typed_program
 from runs.progress import Progress
 from system import devices
@@ -109,6 +110,21 @@ def test_at_the_end_it_says_what_is_there_and_what_comes_next(tiny, capsys):
     assert (
         capsys.readouterr().out.splitlines()[1] == f"{grids}, and their animation is training.gif"
     )
+
+
+def test_the_best_is_told_unless_it_is_of_other_images(tiny, capsys):
+    config = tiny(dataset_fingerprint="before")
+    for folder, step in ((config.checkpoint_path, 9), (config.best_path, 5)):
+        folder.mkdir(parents=True)
+        (folder / f"step-{step}.index").touch()
+    write_config(config)
+    told = "the best of the scored checkpoints is step-5: --checkpoint=best draws from it"
+    announce_end_of_training(config, seconds=1, seconds_before=0, finished=False)
+    assert told in capsys.readouterr().out.splitlines()
+
+    record_changed_settings(dataclasses.replace(config, dataset_fingerprint="now"), 5)
+    announce_end_of_training(config, seconds=1, seconds_before=0, finished=False)
+    assert told not in capsys.readouterr().out.splitlines()
 
 
 def test_it_warns_of_a_gpu_that_lies_idle(tiny, messages, monkeypatch):
