@@ -214,7 +214,9 @@ def perform_train_action(given: dict, wanted: set[str]) -> dict | None:
         labels = found.labels, found.label_names
         if found is not config and labels != (config.labels, label_names):
             with explain_dataset_of_run(found, is_typed=True):
-                pack = load_dataset(found, before=pack)
+                # The images are packed in this data_dir; attributes may be in the run's own.
+                place = config.data_dir if found.one_hot else found.data_dir
+                pack = load_dataset(dataclasses.replace(found, data_dir=place), before=pack)
         config = found
         with note_that_nothing_is_lost(config):
             trained = train_on_dataset(config, pack.images, pack.labels, place=pack.place)

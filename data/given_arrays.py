@@ -94,7 +94,8 @@ def take_training_labels(
     if (labels is None) != (config.labels == "none"):
         received, remedy = "labels", 'set Config(labels="own")'
         if labels is None:
-            received, remedy = "no labels", 'give labels, or set Config(labels="none")'
+            other = "name another run" if known else 'set Config(labels="none")'
+            received, remedy = "no labels", f"give labels, or {other}"
         raise ValueError(
             f'train() received {received}, but Config.labels is "{config.labels}": {remedy}'
         )

@@ -326,6 +326,12 @@ def has_default_name(run: Config) -> bool:
     return run.name == dataclasses.replace(run, dataset=first, out_name="").name
 
 
+def _is_named_after_dataset(run: Config, wanted: Config, given: dict) -> bool:
+    """Whether a run has the name that the given --dataset and its own size give."""
+    named = dataclasses.replace(run, dataset=wanted.dataset, out_name="").name
+    return "dataset" in given and run.name == named
+
+
 def is_of_same_size(run: Config, config: Config) -> bool:
     """Whether both draw images of the same height and width."""
     return (run.height, run.width) == (config.height, config.width)
@@ -337,7 +343,7 @@ def _mention_other_runs_that_fit(run: Config, wanted: Config, given: dict) -> No
         return
     others = _list_other_runs_that_fit(run, wanted, given)
     others += _list_other_runs_of_same_images(run, wanted, given)
-    if run.name == dataclasses.replace(run, dataset=wanted.dataset, out_name="").name:
+    if _is_named_after_dataset(run, wanted, given):
         reason = "it is named after the dataset"
     elif any(is_place_of_run(other, wanted.dataset) for other in others):
         reason = "--train would continue it"
@@ -367,8 +373,9 @@ def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
     if fits and not wanted.out_name:
         if continued := _find_run_that_training_continues(fits, wanted, given):
             return continued
-        if len(fits) == 1:
-            return fits[0]
+        named = [run for run in fits if _is_named_after_dataset(run, wanted, given)]
+        if len(fits) == 1 or len(named) == 1:
+            return (named or fits)[0]
         raise ValueError(explain_missing_run(wanted, given, {run.name: run for run in fits}))
     if not wanted.out_name:
         for begun in _list_begun_runs_that_fit(wanted, given):

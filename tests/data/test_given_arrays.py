@@ -134,6 +134,11 @@ def test_other_labels_are_one_line_that_says_what_to_do(settings, labels, line, 
     assert "\n" not in str(error.value)
 
 
+def test_a_run_with_labels_needs_them_or_another_name(tiny):
+    with pytest.raises(ValueError, match=r"own\": give labels, or name another run$"):
+        take_training_labels(tiny(labels="own"), None, 3, ("a", "b"))
+
+
 def test_labels_from_1_on_are_told(tiny, messages):
     config = tiny(labels="own")
     assert take_training_labels(config, [1, 2, 3], 3).names == ("0", "1", "2", "3")
