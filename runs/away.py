@@ -58,12 +58,12 @@ def _find_checkpoints_in_run(stored: Config) -> Path | None:
     found = {
         parse_checkpoint_step(checkpoints[-1]): folder
         for folder in sorted(stored.run_dir.glob("*/"))
-        if _is_claimed_by_run(folder, stored) and (checkpoints := list_checkpoints(folder))
+        if is_claimed_by_run(folder, stored) and (checkpoints := list_checkpoints(folder))
     }
     return found[max(found)] if found else None
 
 
-def _is_claimed_by_run(folder: Path, stored: Config) -> bool:
+def is_claimed_by_run(folder: Path, stored: Config) -> bool:
     claim = _read_folder_claim_if_ours(folder)
     return claim is not None and claim.run_id == stored.run_id != ""
 

@@ -315,8 +315,7 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
         owner = f"the run that was in {claim.run} before"
         if renamed := _find_renamed_run(config, claim):
             owner = f"{renamed.run_dir}, which was {claim.run} before"
-            name = shlex.quote(renamed.name)
-            remedy = f"Add --out_name={name} to continue that run, or give another --{setting}."
+            remedy = _suggest_owner_or_other_folder(renamed.name, setting)
         elif setting == "checkpoint_dir" and list_checkpoints(folder):
             place = config.run_dir / Config.checkpoint_dir
             commands = ["mkdir", "-p", str(place.parent)], ["mv", str(folder), str(place)]
@@ -328,10 +327,19 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
         return _describe_folders_of_copy(config, folder, claim)
     elif claim.run.exists():
         owner = str(claim.run)
+        is_new = not (config.run_dir / "config.json").exists()
+        is_beside = _are_same_folder(claim.run.parent, config.run_dir.parent)
+        if is_new and is_beside and setting == "checkpoint_dir":
+            remedy = _suggest_owner_or_other_folder(claim.run.name, setting)
     return (
         f"--{setting} must be this run's own. "
         f"Received: {folder}, which belongs to {owner}. {remedy}"
     )
+
+
+def _suggest_owner_or_other_folder(name: str, setting: str) -> str:
+    flag = f"--out_name={shlex.quote(name)}"
+    return f"Add {flag} to continue that run, or give another --{setting}."
 
 
 def _describe_folders_of_copy(config: Config, folder: Path, claim: Claim) -> str:
@@ -347,16 +355,16 @@ def _describe_folders_of_copy(config: Config, folder: Path, claim: Claim) -> str
         for setting, folder in _list_run_folders_outside_run(config).items()
         if any(_are_same_folder(folder, place) for place in places)
     }
+    used = " and ".join(str(folder.resolve()) for folder in shared.values())
     own = {setting: getattr(Config, setting) for setting in shared}  # the defaults
     copies = [
-        shlex.join(["cp", "-r", str(folder), str(config.run_dir / own[setting])]) + "; "
+        shlex.join(["cp", "-r", str(folder.resolve()), str(config.run_dir / own[setting])]) + "; "
         for setting, folder in shared.items()
         if not (config.run_dir / own[setting]).exists()  # not once more, into the first copy
     ]
     return (
-        f"{config.run_dir} and {other} are a run and its copy, and both use "
-        f"{' and '.join(map(str, shared.values()))}. To give {config.run_dir} its own: "
-        f"{''.join(copies)}{'then ' if copies else ''}add "
+        f"{config.run_dir} and {other} are a run and its copy, and both use {used}. One of them "
+        f"needs its own. For {config.run_dir}: {''.join(copies)}{'then ' if copies else ''}add "
         f"{' '.join(f'--{setting}={name}' for setting, name in own.items())} to each command "
         "until the next training, which stores it."
     )

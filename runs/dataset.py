@@ -19,9 +19,10 @@ from runs.find import (
     is_of_same_size,
     say_which_run_is_used,
 )
+from runs.history import describe_earlier_training
 from runs.not_found import check_no_run_inside_is_meant, dataset_may_be_of_run
 from runs.progress import read_run_settings_before_flags
-from runs.read import read_all_runs, read_run, read_run_settings
+from runs.read import read_all_runs, read_begun_runs, read_run, read_run_settings
 from system.text import join_names_for_error
 
 # What decides which images of a dataset are trained on, and how they are cropped.
@@ -137,10 +138,9 @@ def find_run_of_same_images(
     asked = {name: value for name, value in given.items() if name != "out_name"}
     all_runs = find_runs_to_continue(config, asked)
     runs = [run for run in all_runs if run.dataset_fingerprint == fingerprint]
-    if others := [run for run in runs if _has_other_labels(run, label_names)]:
-        runs = [run for run in runs if run not in others]
-        if not is_named:
-            _mention_runs_with_other_labels(others, config)
+    differing = [run for run in runs if _has_other_labels(run, label_names)]
+    if differing:
+        runs = [run for run in runs if run not in differing]
     elif not runs and not is_named and place:  # renamed earlier, and changed since then
         there = [run for run in all_runs if run.dataset_place == place]
         there = [run for run in there if has_default_name(run) and is_of_same_size(run, config)]
@@ -154,6 +154,10 @@ def find_run_of_same_images(
         others = [run for run in runs if run is not unnamed[0]]
         say_which_run_is_used(unnamed[0], "it has these images and a default name", others)
         return unnamed[0]
+    if not is_named:
+        if not runs and (away := _find_away_run_of_same_images(config, asked, fingerprint)):
+            return away
+        _mention_runs_with_other_labels(differing, config)
     if runs:
         names = ", ".join(str(run.run_dir) for run in runs)
         have, which, name = "have", "one of them", "NAME"
@@ -165,9 +169,29 @@ def find_run_of_same_images(
         how = ("add" if place else "use", remedy)
         logging.info(text, names, have, config.run_dir, which, *how)
     elif not is_named:
+        _mention_runs_without_checkpoints(config, fingerprint)
         _mention_runs_of_another_size(config, given)
         mention_runs_of_another_crop(config, given)
     return config
+
+
+def _find_away_run_of_same_images(config: Config, asked: dict, fingerprint: str) -> Config | None:
+    """The run, not named by the user, whose checkpoints are where --checkpoint_dir says now.
+
+    Raises ValueError if they are away: a new run would start in its stead.
+    """
+    for run in find_runs_to_continue(config, asked, are_away=True):
+        if run.dataset_fingerprint == fingerprint and has_default_name(run):
+            read_run(run.run_dir, asked.get("checkpoint_dir"))  # says where they were
+            return run
+    return None
+
+
+def _mention_runs_without_checkpoints(config: Config, fingerprint: str) -> None:
+    for run in read_begun_runs(config.run_dir.parent).values():
+        if run.dataset_fingerprint == fingerprint and describe_earlier_training(run):
+            text = "%s has the same images, but no checkpoint is left. %s is a new run."
+            logging.info(text, run.run_dir, config.run_dir)
 
 
 def _has_other_labels(run: Config, label_names: Sequence[str] | None) -> bool:

@@ -20,8 +20,9 @@ from config.settings import (
 )
 from config.stored import change_settings, set_other_lengths_back
 from data.label_choice import has_dataset_label
-from runs.away import is_claimed_by_another_run
+from runs.away import is_claimed_by_another_run, is_claimed_by_run
 from runs.checkpoint_files import list_checkpoints
+from runs.history import describe_earlier_training
 from runs.new_run import check_new_run_is_wanted
 from runs.not_found import (
     dataset_may_be_of_run,
@@ -148,13 +149,14 @@ def _say_which_settings_are_kept(config: Config, fresh: Config) -> None:
         )
 
 
-def find_runs_to_continue(fresh: Config, given: dict) -> list[Config]:
+def find_runs_to_continue(fresh: Config, given: dict, *, are_away: bool = False) -> list[Config]:
     """The runs beside the new run `fresh` that could continue with `given` (name -> value).
 
-    Each has its own settings with the given ones on top. Their images may differ.
+    Each has its own settings with the given ones on top. Their images may differ. are_away: those
+    whose checkpoints are elsewhere instead.
     """
-    found = []
-    for run in read_all_runs(fresh.run_dir.parent).values():
+    found, read = [], read_away_runs if are_away else read_all_runs
+    for run in read(fresh.run_dir.parent).values():
         with contextlib.suppress(ValueError):  # another preset, network or kind of labels
             _check_run_has_networks_of_preset(given, fresh, run)
             run = dataclasses.replace(run, first_dataset=run.first_dataset or run.dataset)
@@ -379,7 +381,7 @@ def _find_only_fitting_run(wanted: Config, given: dict) -> Config:
         raise ValueError(explain_missing_run(wanted, given, {run.name: run for run in fits}))
     if not wanted.out_name:
         for begun in _list_begun_runs_that_fit(wanted, given):
-            if find_lock_holder(begun.run_dir):
+            if find_lock_holder(begun.run_dir) or describe_earlier_training(begun):
                 raise ValueError(explain_run_without_checkpoint(begun))
     if not runs or not wanted.out_name:
         _check_no_away_run_is_meant(wanted, given, is_alone=not runs)
@@ -410,6 +412,10 @@ def _read_runs_beside(wanted: Config, given: dict) -> dict[str, Config]:
         name: run
         for name, run in read_away_runs(wanted.run_dir.parent).items()
         if list_checkpoints(run.run_dir / place)
+    } | {
+        name: run
+        for name, run in read_begun_runs(wanted.run_dir.parent).items()
+        if is_claimed_by_run(run.run_dir / place, run) and list_checkpoints(run.run_dir / place)
     }
     may_be_meant = {
         name: run

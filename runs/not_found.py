@@ -134,7 +134,9 @@ def explain_run_without_checkpoint(wanted: Config) -> str:
     if holder := find_lock_holder(wanted.run_dir):
         told = f"{wanted.run_dir} has no checkpoint yet: {holder} is training it."
         return f"{told} {_say_when_first_checkpoint_comes(wanted)}"
-    run = read_run_settings(wanted.run_dir) if is_run_folder(wanted.run_dir) else None
+    run = None
+    with contextlib.suppress(ValueError):  # damaged, or another program's
+        run = read_run_settings(wanted.run_dir)
     if run and was_stopped_before_first_checkpoint(run):
         return (
             f"{wanted.run_dir} was stopped before its first checkpoint. "
@@ -143,8 +145,9 @@ def explain_run_without_checkpoint(wanted: Config) -> str:
     has_logs = any((wanted.run_dir / "logs").glob("*"))
     if run and has_logs and describe_earlier_training(run):
         return (
-            f"{wanted.run_dir} has logs, but no checkpoint is left. Restore its checkpoints from a "
-            "backup; --train would start over from step 0, and move the earlier files aside."
+            f"{wanted.run_dir} has logs, but no checkpoint is left. If you moved them, add "
+            "--checkpoint_dir=NEWPLACE; else restore them from a backup. --train would start over "
+            "from step 0, and move the earlier files aside."
         )
     if inside := list_runs_inside(wanted.run_dir):
         return describe_runs_inside(wanted.run_dir, inside)

@@ -1,5 +1,6 @@
 """A run whose checkpoints were moved, or are on a disk that is gone, does not start over."""
 
+import dataclasses
 import shutil
 
 import pytest
@@ -7,8 +8,10 @@ from program import is_one_line, run_here, tree
 
 from config.settings import Config
 from config.stored import is_run_folder, write_config
+from data.identity import fingerprint_pixels
 from runs.away import are_checkpoints_away, check_checkpoints_are_not_away
 from runs.claims import check_run_owns_its_folders, claim_run_folders, give_run_an_id
+from runs.dataset import find_run_of_same_images
 from runs.find import find_run, find_run_to_report, find_run_to_train
 from runs.listing import format_runs
 
@@ -39,6 +42,38 @@ def unplugged(make, tmp_path):
 
 def give(config, **more):
     return {"out_dir": config.out_dir, "out_name": config.name, **more}
+
+
+def test_checkpoints_that_were_moved_out_of_the_run_tell_which_one_is_meant(make, tmp_path):
+    run = make("checkpoints", out_name="disk", dataset="cats")
+    make("checkpoints", out_name="other", dataset="dogs")
+    moved = run.checkpoint_path.rename(tmp_path / "ck")
+    (run.run_dir / "logs").mkdir()
+    (run.run_dir / "logs" / "metrics.jsonl").write_text('{"step": 40}\n')
+    given = {"out_dir": run.out_dir, "dataset": "cats"}
+    line = f"^{run.run_dir} has logs, but no checkpoint is left. If you moved them, add --checkp"
+    with pytest.raises(ValueError, match=line):
+        find_run(given)
+    for where in (given, {"out_dir": run.out_dir}):
+        found = find_run({**where, "checkpoint_dir": str(moved)})
+        assert (found.name, found.checkpoint_path) == ("disk", moved)
+
+
+def test_a_renamed_dataset_does_not_start_anew_while_the_disk_is_gone(make, tmp_path, photos):
+    images = photos(5, 16, 16)
+    known = {"out_name": "", "dataset": "cats", "dataset_place": "/cats"}
+    run = make(tmp_path / "usb", **known, dataset_fingerprint=fingerprint_pixels(images))
+    moved = (tmp_path / "usb").rename(tmp_path / "ck")
+    given = {"out_dir": run.out_dir, "dataset": "/pets", "output_height": 16, "stem_width": 32}
+    new = dataclasses.replace(run, dataset="/pets", out_name="", first_dataset="")
+    line = f"^{run.run_dir} keeps its checkpoints in {tmp_path}/usb, which is not there. Reconnect"
+    with pytest.raises(ValueError, match=line):
+        find_run_of_same_images(new, given, images, "/pets")
+    there = given | {"checkpoint_dir": str(moved)}
+    assert find_run_of_same_images(new, there, images, "/pets").name == run.name
+    assert find_run_of_same_images(new, given, 255 - images, "/pets") is new
+    named = dataclasses.replace(new, out_name="pets")
+    assert find_run_of_same_images(named, given | {"out_name": "pets"}, images, "/pets") is named
 
 
 @pytest.mark.parametrize("has_best", [False, True])

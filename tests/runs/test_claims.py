@@ -55,7 +55,9 @@ def test_a_second_run_is_refused_in_one_line_and_the_first_keeps_all(setting, tm
     assert run_here(*flags, "--steps=1", "--out_name=b") == 1
     said = capsys.readouterr().err
     assert is_one_line(said)
-    assert f"{shared}, which belongs to {tmp_path / 'out' / 'a'}. Give another --{setting}" in said
+    assert f"{shared}, which belongs to {tmp_path / 'out' / 'a'}. " in said
+    assert f"ive another --{setting}.\n" in said
+    assert ("Add --out_name=a to continue that run" in said) == (setting == "checkpoint_dir")
     assert tree(shared) == before
     assert not (tmp_path / "out" / "b").exists()
     assert run_here(*flags, "--steps=3", "--out_name=a") == 0  # its own run resumes
@@ -110,12 +112,14 @@ def test_a_moved_run_takes_its_folders_along_and_a_copy_does_not(begun, tmp_path
     copies = "; ".join(f"cp -r {old} {new}" for old, new in zip(folders, own, strict=True))
     flags = "--checkpoint_dir=checkpoints --sample_dir=samples"
     last = f"add {flags} to each command until the next training, which stores it."
-    assert str(error.value).endswith(f"its own: {copies}; then {last}")
+    assert str(error.value).endswith(
+        f"One of them needs its own. For {copy.run_dir}: {copies}; then {last}"
+    )
     for new in own:  # as if the commands were followed
         new.mkdir(exist_ok=True)
     with pytest.raises(ValueError) as error:
         check_run_owns_its_folders(copy)
-    assert str(error.value).endswith(f"To give {copy.run_dir} its own: {last}")
+    assert str(error.value).endswith(f"needs its own. For {copy.run_dir}: {last}")
     places = {name: str(tmp_path / f"{name}_2") for name in ("sample_dir", "checkpoint_dir")}
     shutil.copytree(config.checkpoint_path, places["checkpoint_dir"])
     check_run_owns_its_folders(dataclasses.replace(copy, **places))
@@ -171,7 +175,7 @@ def test_a_copy_is_told_of_both_folders_although_the_run_moved(begun, tmp_path):
     claim_folder_of_samples(read_run_settings(moved))
     for folder in (config.sample_path, config.checkpoint_path):
         assert json.loads((folder / "run.json").read_text())["run"] == str(moved)
-    both = f"and both use {config.checkpoint_path} and {config.sample_path}. To give "
+    both = f"and both use {config.checkpoint_path} and {config.sample_path}. One "
     with pytest.raises(ValueError, match=both):
         check_run_owns_its_folders(read_run_settings(copy))
 

@@ -25,6 +25,7 @@ from runs.dataset import (
     take_dataset_into_settings,
     warn_of_images_not_trained_on,
 )
+from runs.history import locate_metrics
 from runs.not_found import dataset_may_be_of_run
 from runs.read import read_run
 from train import train, train_on_dataset
@@ -449,6 +450,23 @@ def test_a_run_of_the_same_images_with_other_labels_is_only_mentioned(begun, pho
     assert find_run_of_same_images(new, given, images, "/moved", ("a", "c")) is new
     told = f"{run.run_dir} has the same images with other labels: a, b. {new.run_dir} is a new run."
     assert messages == [told]
+
+    fits = begun(images, dataset="icons", out_name="", labels="own", label_names=("a", "c"))
+    assert find_run_of_same_images(new, given, images, "/moved", ("a", "c")).name == fits.name
+    assert messages == [told]  # no new run starts now
+
+
+def test_a_run_of_the_same_images_without_checkpoints_is_mentioned(begun, photos, messages):
+    images = photos(5, 16, 16)
+    run = begun(images, out_name="")
+    shutil.rmtree(run.checkpoint_path)
+    locate_metrics(run).parent.mkdir()
+    locate_metrics(run).write_text('{"step": 40}\n')
+    new = dataclasses.replace(run, dataset="/moved", out_name="")
+    given = {"dataset": "/moved", "out_dir": run.out_dir}
+    assert find_run_of_same_images(new, given, images, "/moved") is new
+    told = f"{run.run_dir} has the same images, but no checkpoint is left. {new.run_dir} is a new "
+    assert messages == [f"{told}run."]
 
 
 def test_one_of_several_runs_of_the_same_images_is_not_chosen(begun, photos, messages):

@@ -66,7 +66,9 @@ def test_a_run_whose_checkpoints_are_gone_would_start_over(explain, tmp_path):
     assert explain({"out_name": "run"}, ()) == "OUT/run has no checkpoint. Add --train."
     metrics.write_text('{"step": 201}\n')
     line = explain({"out_name": "run"}, ())
-    assert line.startswith("OUT/run has logs, but no checkpoint is left. Restore its checkpoints")
+    assert line.startswith("OUT/run has logs, but no checkpoint is left. If you moved them, add ")
+    (config.run_dir / "checkpoints").rename(tmp_path / "moved")
+    assert explain({"out_name": "run"}, ()) == line
 
 
 @pytest.mark.parametrize(
