@@ -4,13 +4,16 @@ Without TensorFlow: these are names of files.
 """
 
 import contextlib
+import itertools
 import os
 import re
 from pathlib import Path
 
+from absl import logging
+
 from config.settings import Config
-from system.files import append_to_file_or_undo, write_atomic
-from system.text import explain_unknown_name
+from system.files import append_to_file_or_undo, find_free_name, write_atomic
+from system.text import explain_unknown_name, join_names_for_error
 
 # What TensorFlow calls the files of a checkpoint, and the temporary folder in which it writes them.
 # Everything else beside them is the user's.
@@ -122,3 +125,22 @@ def list_checkpoint_files(prefix: Path) -> list[Path]:
     """TensorFlow's files of a checkpoint. The user's files may have names that begin the same."""
     paths = prefix.parent.glob(f"{prefix.name}.*")
     return [path for path in paths if FILE_NAME.fullmatch(path.name)]
+
+
+def put_unreadable_checkpoints_aside(prefixes: list[Path]) -> None:
+    """Moves the files of checkpoints of one folder into a folder beside them, and says so.
+
+    Each index comes last: until then the checkpoint still counts as one that cannot be read, so
+    that after a kill the next training moves what is left of it. May raise OSError.
+    """
+    files = {prefix.name: sorted(list_checkpoint_files(prefix)) for prefix in prefixes}
+    files = {name: paths for name, paths in files.items() if paths}
+    if not files:
+        return
+
+    aside = find_free_name(prefixes[0].parent / "unreadable")
+    aside.mkdir()
+    for path in itertools.chain(*files.values()):
+        os.replace(path, aside / path.name)
+    names = join_names_for_error(list(files))
+    logging.info("checkpoints that could not be read were moved aside to %s: %s.", aside, names)

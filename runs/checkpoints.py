@@ -28,6 +28,7 @@ from runs.checkpoint_files import (
     list_steps_in_checkpoint_list,
     list_steps_saved_by_run,
     parse_checkpoint_step,
+    put_unreadable_checkpoints_aside,
     write_checkpoint_list,
 )
 from runs.claims import check_checkpoints_are_of_run
@@ -49,7 +50,31 @@ DAMAGE_ERRORS = (
     tf.errors.OpError,
 )
 
-# TensorFlow gives the system's reason for a failed write only in words. The possible codes:
+# Of these, the ones that say nothing about the files: no memory, or a disk that does not answer.
+PASSING_ERRORS = (
+    OSError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnavailableError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.PermissionDeniedError,
+)
+# TensorFlow gives the system's reason mostly in words. The codes of a disk that does not answer:
+READ_ERRNOS = (
+    errno.EIO,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.ENOTCONN,
+    errno.EHOSTDOWN,
+)
+
+# The same for a failed write, where they are the only reason. The possible codes:
 WRITE_ERRNOS = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -87,7 +112,9 @@ class Checkpoints:
 
     The constructor removes what a kill during a save left behind: TensorFlow never does. A
     checkpoint that the run's list does not name, because the user put it there, stays and does not
-    count; nor does one that could not be read.
+    count. Damaged ones that `restore` passed over are moved aside by the first save; one that the
+    disk could not read just then stays, does not count, and is moved aside before its step is saved
+    again.
     """
 
     def __init__(self, dcgan: DCGAN, config: Config):
@@ -110,7 +137,7 @@ class Checkpoints:
             state.save_counter.assign(0)
 
         self.folder = config.checkpoint_path
-        self.damaged_steps: set[int] = set()  # found when restoring
+        self.passed_over: dict[Path, bool] = {}  # by `restore`; whether the files are at fault
         self.told_of_others = False
         leftovers = self.folder.glob("step-*_temp") if dcgan.replicas.is_chief else ()
         for path in leftovers:
@@ -146,10 +173,21 @@ class Checkpoints:
         Raises ValueError when there are checkpoints and none is readable.
         """
         networks = {"generator": self.dcgan.generator, "discriminator": self.dcgan.discriminator}
-        path = _restore_newest_checkpoint(self.config, networks, self._restore_state_of_checkpoint)
-        paths = list_checkpoints_to_continue(self.config)
-        newer = paths[paths.index(path) + 1 :] if path else []
-        self.damaged_steps = set(map(parse_checkpoint_step, newer))
+        failed = {}
+
+        def read_state(prefix: Path) -> None:
+            try:
+                self._restore_state_of_checkpoint(prefix)
+            except DAMAGE_ERRORS as error:
+                failed[prefix] = not _is_passing_error(error)
+                raise
+
+        path = _restore_newest_checkpoint(self.config, networks, read_state)
+        self.passed_over = {
+            p: failed[p]
+            for p in sorted(failed, key=parse_checkpoint_step)
+            if p.parent == self.folder
+        }
         if path and path.parent == self.config.best_path:
             logging.warning(
                 "%s has no readable checkpoint but the one in best/: training continues from it. "
@@ -204,6 +242,7 @@ class Checkpoints:
         )
         self.folder.mkdir(parents=True, exist_ok=True)
         prefix = self.folder / f"step-{step}"
+        self._put_passed_over_checkpoints_aside(prefix)
         try:
             with announce_checkpoint_in_list(prefix):
                 self._write_checkpoint_files(prefix)
@@ -211,14 +250,20 @@ class Checkpoints:
             self.remove_failed_checkpoint(step)  # it would take the room that the next try needs
             raise
 
-        self.damaged_steps.discard(step)
         # Without a list, a kill may have come right after the first checkpoint.
         saved = list_steps_saved_by_run(self.folder) or {self.progress.step}
-        counted = {step, *saved} - self.damaged_steps
+        counted = {step, *saved} - set(map(parse_checkpoint_step, self.passed_over))
         kept = self._choose_checkpoints_to_keep(step, counted)
         # The list comes last: until then it names those that a kill may keep from being removed.
         self._remove_older_checkpoints(parse_checkpoint_step(kept[0]), counted)
         write_checkpoint_list(self.folder, kept)
+
+    def _put_passed_over_checkpoints_aside(self, prefix: Path) -> None:
+        """Moves aside those that are damaged, and whatever a save at `prefix` would overwrite."""
+        passed = self.passed_over
+        moved = [path for path in passed if passed[path] or path == prefix]
+        put_unreadable_checkpoints_aside(moved)
+        self.passed_over = {path: passed[path] for path in passed if path not in moved}
 
     def _check_weights_finite(self, step: int) -> None:
         if not self.has_finite_state():
@@ -239,8 +284,8 @@ class Checkpoints:
         if others and not self.told_of_others:
             self.told_of_others = True
             logging.info(
-                "left alone in %s, and not counted for --max_to_keep=%s: %s (damaged, or not among "
-                "the checkpoints of the run's last save).",
+                "left alone in %s, and not counted for --max_to_keep=%s: %s (unreadable, or not "
+                "among the checkpoints of the run's last save).",
                 *(self.folder, self.config.max_to_keep, join_names_for_error(others)),
             )
         return kept[-self.config.max_to_keep :]
@@ -486,6 +531,14 @@ def _try_to_restore_checkpoint(path: Path, read: Callable[[Path], None]) -> bool
         )
         return False
     return True
+
+
+def _is_passing_error(error: Exception) -> bool:
+    """Whether a checkpoint that could not be read may be whole: the fault was the disk's."""
+    told = str(error)
+    return isinstance(error, PASSING_ERRORS) or (
+        isinstance(error, tf.errors.OpError) and any(os.strerror(n) in told for n in READ_ERRNOS)
+    )
 
 
 def _checkpoint_holds(path: Path, name: str) -> bool:

@@ -202,6 +202,8 @@ def _check_checkpoints_are_in_folder(config: Config) -> None:
     check_checkpoints_are_not_away(stored, config.checkpoint_path)
     if _are_same_folder(stored.checkpoint_path, config.checkpoint_path):
         return
+    if stored.run_id and is_claimed_by_another_run(stored.checkpoint_path, stored):
+        return  # they were replaced by another run's: these are gone
     checkpoints = list_checkpoints(stored.checkpoint_path)
     if checkpoints and not list_checkpoints(config.checkpoint_path):
         step = parse_checkpoint_step(checkpoints[-1])

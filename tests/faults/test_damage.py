@@ -164,6 +164,8 @@ def test_two_damaged_and_training_goes_on_from_the_third(trained, messages):
         "step-6",
         "step-8",
     ]
+    aside = trained.checkpoint_path / "unreadable.1"
+    assert [path.name for path in list_checkpoints(aside)] == ["step-4", "step-6"]
     for step in (8, 6, 4):  # all are made again
         assert restored(longer) == step
         for path in longer.checkpoint_path.glob(f"step-{step}.*"):

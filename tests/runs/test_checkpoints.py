@@ -164,7 +164,7 @@ def test_a_checkpoint_that_a_user_puts_back_stays(tiny, tmp_path, messages):
     assert list_names(config) == ["step-8", "step-12", "step-13"]
     assert [line for line in messages if "max_to_keep" in line] == [
         f"left alone in {config.checkpoint_path}, and not counted for --max_to_keep=2: step-8 "
-        "(damaged, or not among the checkpoints of the run's last save)."
+        "(unreadable, or not among the checkpoints of the run's last save)."
     ]
 
     Checkpoints(dcgan, other).save(20)
@@ -202,29 +202,118 @@ def test_after_a_kill_in_a_save_every_checkpoint_is_still_the_runs(tiny, monkeyp
     assert tf.train.latest_checkpoint(config.checkpoint_path).endswith(f"step-{last + 1}")
 
 
-def test_a_damaged_checkpoint_does_not_count_and_stays(tiny):
-    config = tiny(max_to_keep=2, blocks=1)
-    dcgan = DCGAN(config)
-    checkpoints = Checkpoints(dcgan, config)
-    for step in (8, 9):
+@pytest.fixture
+def three(tiny):
+    """A run with checkpoints of steps 8, 9 and 10, of which the last two may get lost."""
+    config = tiny(max_to_keep=3, blocks=1)
+    checkpoints = Checkpoints(DCGAN(config), config)
+    for step in (8, 9, 10):
         checkpoints.save(step)
-    [data] = config.checkpoint_path.glob("step-9.data*")
-    data.write_bytes(data.read_bytes()[:99])
-    with pytest.raises(ValueError) as error:
-        restore_networks(config, "9", generator=dcgan.generator)
-    assert str(error.value) == (
-        f"The checkpoint of step 9 in {config.checkpoint_path} is damaged, and left as it is. "
-        "Others for --checkpoint: last, 8."
-    )
+    return checkpoints
 
-    again = Checkpoints(dcgan, config)
+
+def damage(folder, step):
+    [data] = folder.glob(f"step-{step}.data*")
+    data.write_bytes(data.read_bytes()[:99])
+
+
+def list_files(folder):
+    return sorted(path.name for path in folder.glob("step-*"))
+
+
+def test_a_damaged_checkpoint_that_is_passed_over_is_moved_aside(three, messages):
+    """By the first save, with the user's file of such a name; drawing moves nothing."""
+    config, folder = three.config, three.folder
+    damage(folder, 9)
+    damage(folder, 10)
+    (folder / "step-30.index").write_bytes(b"mine")
+    lost = [path.name for step in (10, 30, 9) for path in folder.glob(f"step-{step}.*")]
+    with pytest.raises(ValueError) as error:
+        restore_networks(config, "9", generator=three.dcgan.generator)
+    assert str(error.value) == (
+        f"The checkpoint of step 9 in {folder} is damaged, and left as it is. "
+        "Others for --checkpoint: last, 8, 10, 30."
+    )
+    before = list_files(folder)
+    assert restore_networks(config, generator=three.dcgan.generator).step == 8
+    again = Checkpoints(three.dcgan, config)
     assert again.restore() == 8
-    again.save(10)
-    assert list_names(config) == ["step-8", "step-9", "step-10"]
-    for step in (11, 12):
-        again.save(step)
-    assert list_names(config) == ["step-9", "step-11", "step-12"]
+    assert list_files(folder) == before
+
+    again.save(9)
+    aside = folder / "unreadable.1"
+    assert list_files(aside) == sorted(lost)
+    assert (aside / "step-30.index").read_bytes() == b"mine"
+    [data] = aside.glob("step-9.data*")
     assert data.stat().st_size == 99
+    told = (
+        f"checkpoints that could not be read were moved aside to {aside}: step-9, step-10, step-30."
+    )
+    assert [line for line in messages if "moved aside" in line] == [told]
+    for step in (10, 11, 12):
+        again.save(step)
+    assert list_names(config) == ["step-10", "step-11", "step-12"]
+    assert list_files(aside) == sorted(lost)
+    assert Checkpoints(three.dcgan, config).restore() == 12
+
+
+@pytest.mark.parametrize("moves", range(4))
+def test_a_kill_while_they_are_moved_aside_loses_no_file(three, monkeypatch, moves):
+    folder = three.folder
+    damage(folder, 9)
+    damage(folder, 10)
+    lost = [path.name for step in (9, 10) for path in folder.glob(f"step-{step}.*")]
+    again = Checkpoints(three.dcgan, three.config)
+    again.restore()
+    left, replace = iter(range(moves)), os.replace
+
+    def die(*paths):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        replace(*paths)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("runs.checkpoint_files.os.replace", die)
+        again.save(9)
+    again = Checkpoints(three.dcgan, three.config)
+    assert again.restore() == 8
+    again.save(9)
+    moved = [name for aside in folder.glob("unreadable.*") for name in list_files(aside)]
+    assert sorted(moved) == sorted(lost)
+    assert list_names(three.config) == ["step-8", "step-9"]
+
+
+READ_ERRORS = [
+    OSError(errno.EIO, os.strerror(errno.EIO)),
+    tf.errors.UnknownError(None, None, f"step-9.index; {os.strerror(errno.EIO)}"),
+    tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
+]
+
+
+@pytest.mark.parametrize("fault", READ_ERRORS)
+def test_a_checkpoint_that_the_disk_could_not_read_stays(three, monkeypatch, messages, fault):
+    """It does not count, and is moved aside only before its step is saved again."""
+    read = tf.train.load_checkpoint
+
+    def read_or_fail(prefix):
+        if not prefix.endswith("step-8"):
+            raise fault
+        return read(prefix)
+
+    again = Checkpoints(three.dcgan, dataclasses.replace(three.config, max_to_keep=1))
+    with monkeypatch.context() as patched:
+        patched.setattr("tensorflow.train.load_checkpoint", read_or_fail)
+        assert again.restore() == 8
+    again.save(9)
+    assert list_names(three.config) == ["step-9", "step-10"]
+    [told] = [line for line in messages if "moved aside" in line]
+    assert told.endswith("/unreadable.1: step-9.")
+    again.save(11)
+    assert list_names(three.config) == ["step-10", "step-11"]
+    assert list_files(three.folder / "unreadable.1") == [
+        "step-9.data-00000-of-00001",
+        "step-9.index",
+    ]
 
 
 def test_tensorflows_list_tells_what_was_saved_before(tmp_path):

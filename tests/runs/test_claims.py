@@ -453,3 +453,23 @@ def test_a_wrong_checkpoint_dir_is_told_which_to_use(tiny, tmp_path, place):
         check_run_owns_its_folders(other)
     config.checkpoint_path.rename(plain.checkpoint_path)  # as the first error says
     check_run_owns_its_folders(plain)
+
+
+def test_checkpoints_that_another_run_has_replaced_are_not_recommended(tiny, tmp_path):
+    """The files of another run were moved over them, with its run.json: nothing is left to use."""
+    first = give_run_an_id(tiny(checkpoint_dir=str(tmp_path / "ck")).resolve())
+    other = give_run_an_id(tiny(out_name="other").resolve())
+    for config in (first, other):
+        claim_run_folders(config)
+        config.run_dir.mkdir(parents=True, exist_ok=True)
+        write_config(config)
+        (config.checkpoint_path / "step-20.index").touch()
+    plain = dataclasses.replace(first, checkpoint_dir=Config.checkpoint_dir)
+    with pytest.raises(ValueError, match="must have the run's checkpoints"):
+        check_run_owns_its_folders(plain)
+
+    for path in other.checkpoint_path.iterdir():
+        path.replace(first.checkpoint_path / path.name)
+    check_run_owns_its_folders(plain)  # it starts over
+    with pytest.raises(ValueError, match=r"^--checkpoint_dir must be this run's own\. "):
+        check_run_owns_its_folders(first)
