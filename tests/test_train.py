@@ -113,6 +113,7 @@ def test_impatient_stop_signals_do_not_interrupt_the_end(tiny, images, monkeypat
 
     monkeypatch.setattr("train.Pictures.write_film_of_training", draw)
     monkeypatch.setattr("train.write_report_of_run", draw)
+    monkeypatch.setattr("system.signals.SLOW_STOP_SECONDS", 99)  # however busy the machine is
     try:
         stop = lambda line: line["step"] > 1 or signal.raise_signal(signal.SIGINT)  # noqa: E731
         assert train(tiny(steps=50), images, on_log=stop) is None
