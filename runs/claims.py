@@ -317,7 +317,8 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
         owner = f"the run that was in {claim.run} before"
         if renamed := _find_renamed_run(config, claim):
             owner = f"{renamed.run_dir}, which was {claim.run} before"
-            remedy = _suggest_owner_or_other_folder(renamed.name, setting)
+            name = shlex.quote(renamed.name)
+            remedy = f"Add --out_name={name} to continue that run, or give another --{setting}."
         elif setting == "checkpoint_dir" and list_checkpoints(folder):
             place = config.run_dir / Config.checkpoint_dir
             commands = ["mkdir", "-p", str(place.parent)], ["mv", str(folder), str(place)]
@@ -332,16 +333,12 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
         is_new = not (config.run_dir / "config.json").exists()
         is_beside = _are_same_folder(claim.run.parent, config.run_dir.parent)
         if is_new and is_beside and setting == "checkpoint_dir":
-            remedy = _suggest_owner_or_other_folder(claim.run.name, setting)
+            flag = f"--out_name={shlex.quote(claim.run.name)}"
+            remedy = f"If these are its images, continue it with {flag}; else g{remedy[1:]}"
     return (
         f"--{setting} must be this run's own. "
         f"Received: {folder}, which belongs to {owner}. {remedy}"
     )
-
-
-def _suggest_owner_or_other_folder(name: str, setting: str) -> str:
-    flag = f"--out_name={shlex.quote(name)}"
-    return f"Add {flag} to continue that run, or give another --{setting}."
 
 
 def _describe_folders_of_copy(config: Config, folder: Path, claim: Claim) -> str:

@@ -14,6 +14,7 @@ from runs.not_found import (
     explain_mistyped_run,
 )
 from runs.place import list_runs_inside
+from runs.progress import read_run_settings_before_flags
 from runs.read import read_all_runs, read_away_runs
 from system.text import join_names_for_error
 
@@ -44,9 +45,19 @@ def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
         return
     runs = read_all_runs(typed.parent) | read_away_runs(typed.parent)
     if is_named:
+        _check_run_has_no_other_name_now(typed, [*runs.values()])
         runs = {name: run for name, run in runs.items() if run.dataset != fresh.dataset}
     if mistake := explain_mistyped_run(typed, runs):
         raise ValueError(mistake)
+
+
+def _check_run_has_no_other_name_now(typed: Path, runs: list[Config]) -> None:
+    for run in runs:
+        if read_run_settings_before_flags(run).name == typed.name != run.name:
+            raise ValueError(
+                f"There is no run {typed}. Did you mean {run.run_dir}, which was {typed.name} when "
+                "it was last trained? A new run needs --dataset=NAME."
+            )
 
 
 def _announce_default_dataset(fresh: Config, given: dict) -> None:

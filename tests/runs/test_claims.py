@@ -57,7 +57,8 @@ def test_a_second_run_is_refused_in_one_line_and_the_first_keeps_all(setting, tm
     assert is_one_line(said)
     assert f"{shared}, which belongs to {tmp_path / 'out' / 'a'}. " in said
     assert f"ive another --{setting}.\n" in said
-    assert ("Add --out_name=a to continue that run" in said) == (setting == "checkpoint_dir")
+    is_told = "If these are its images, continue it with --out_name=a; else" in said
+    assert is_told == (setting == "checkpoint_dir")
     assert tree(shared) == before
     assert not (tmp_path / "out" / "b").exists()
     assert run_here(*flags, "--steps=3", "--out_name=a") == 0  # its own run resumes

@@ -81,3 +81,15 @@ def test_a_name_without_a_run_or_a_dataset_is_said_to_be_new(tiny, messages):
     find_run_to_train(given)
     place = Path(tiny().out_dir) / "typo"
     assert messages == [f"{place} is a new run on digits, the default of --dataset."]
+
+
+def test_a_run_that_was_renamed_is_told_where_its_old_name_is_given(known):
+    run = known(dataset="cats", out_name="faces")
+    run.run_dir.rename(run.run_dir.with_name("portraits"))
+    given = {"out_dir": run.out_dir, "out_name": "faces"}
+    line = (
+        f"^There is no run {run.run_dir}. Did you mean .*/portraits, which was faces when it was "
+    )
+    with pytest.raises(ValueError, match=line):
+        find_run_to_train(given)
+    assert find_run_to_train({**given, "dataset": "dogs"}).name == "faces"
