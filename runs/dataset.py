@@ -169,6 +169,7 @@ def find_run_of_same_images(
         how = ("add" if place else "use", remedy)
         logging.info(text, names, have, config.run_dir, which, *how)
     elif not is_named:
+        _mention_runs_with_another_kind_of_labels(config, fingerprint)
         _mention_runs_without_checkpoints(config, fingerprint)
         _mention_runs_of_another_size(config, given)
         mention_runs_of_another_crop(config, given)
@@ -202,6 +203,13 @@ def _mention_runs_with_other_labels(runs: list[Config], config: Config) -> None:
     for run in runs:
         text = "%s has the same images with other labels: %s. %s is a new run."
         logging.info(text, run.run_dir, join_names_for_error([*run.label_names]), config.run_dir)
+
+
+def _mention_runs_with_another_kind_of_labels(config: Config, fingerprint: str) -> None:
+    for run in read_all_runs(config.run_dir.parent).values():
+        if run.dataset_fingerprint == fingerprint and run.labels != config.labels:
+            text = "%s has the same images, with --labels=%s. %s is a new run."
+            logging.info(text, run.run_dir, run.labels, config.run_dir)
 
 
 def _mention_runs_of_another_size(config: Config, given: dict) -> None:

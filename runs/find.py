@@ -79,7 +79,7 @@ def _find_settings_to_train(given: dict, is_named: bool) -> Config:
     except ValueError as error:
         if not is_named and _fits_worse_than_others(stored, fresh, given):
             others = _list_other_runs_that_fit(stored, fresh, given)
-            raise ValueError(f"{error} {_say_how_to_continue_one_of(others)}") from error
+            raise ValueError(f"{_say_how_to_continue_one_of(others)} {error}") from error
         if "dataset" not in given or not has_other_place(stored, fresh.dataset):
             raise
         if has_gone_place(stored):  # the images have probably moved

@@ -456,6 +456,16 @@ def test_a_run_of_the_same_images_with_other_labels_is_only_mentioned(begun, pho
     assert messages == [told]  # no new run starts now
 
 
+def test_a_run_of_the_same_images_with_another_kind_of_labels_is_mentioned(begun, photos, messages):
+    images = photos(5, 16, 16)
+    run = begun(images, out_name="", labels="own", label_names=("a", "b"))
+    new = dataclasses.replace(run, dataset="/moved", out_name="", labels="none", label_names=None)
+    given = {"dataset": "/moved", "out_dir": run.out_dir, "labels": "none"}
+    assert find_run_of_same_images(new, given, images, "/moved") is new
+    told = f"{run.run_dir} has the same images, with --labels=own. {new.run_dir} is a new run."
+    assert messages == [told]
+
+
 def test_a_run_of_the_same_images_without_checkpoints_is_mentioned(begun, photos, messages):
     images = photos(5, 16, 16)
     run = begun(images, out_name="")
