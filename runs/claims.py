@@ -168,7 +168,7 @@ def _announce_new_place_of_claiming_run(config: Config, folder: Path) -> None:
     """Says that a folder elsewhere goes on with `config`, if its run.json names another place."""
     claim = read_folder_claim(folder)
     if not _are_same_folder(claim.run, config.run_dir):
-        text = "%s was that of %s before: %s uses it from now on."
+        text = "%s belonged to %s before: %s uses it from now on."
         logging.info(text, folder, claim.run, config.run_dir)
 
 
@@ -302,12 +302,13 @@ def _find_copy_of_run(config: Config, folder: Path, claim: Claim) -> Path | None
             other = read_run_settings(run_dir)
             if other is None or other.run_id != config.run_id:
                 continue
-            is_used = any(
-                _are_same_folder(folder, p) for p in (other.checkpoint_path, other.sample_path)
-            )
-            if is_used and not _are_same_folder(run_dir, config.run_dir):
+            if _uses_folder(other, folder) and not _are_same_folder(run_dir, config.run_dir):
                 return run_dir
     return None
+
+
+def _uses_folder(run: Config, folder: Path) -> bool:
+    return any(_are_same_folder(folder, place) for place in (run.checkpoint_path, run.sample_path))
 
 
 def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, claim: Claim) -> str:
@@ -334,7 +335,9 @@ def _describe_folder_of_other_run(config: Config, setting: str, folder: Path, cl
         is_beside = _are_same_folder(claim.run.parent, config.run_dir.parent)
         if is_new and is_beside and setting == "checkpoint_dir":
             flag = f"--out_name={shlex.quote(claim.run.name)}"
-            remedy = f"If these are its images, continue it with {flag}; else g{remedy[1:]}"
+            remedy = (
+                f"If these are its images, continue it with {flag}; else give another --{setting}."
+            )
     return (
         f"--{setting} must be this run's own. "
         f"Received: {folder}, which belongs to {owner}. {remedy}"
@@ -347,12 +350,11 @@ def _describe_folders_of_copy(config: Config, folder: Path, claim: Claim) -> str
     Which of them is the copy is not known: either may have been renamed.
     """
     other = _find_copy_of_run(config, folder, claim)
-    settings = read_run_settings(other)
-    places = settings.checkpoint_path, settings.sample_path
+    other_run = read_run_settings(other)
     shared = {
         setting: folder
         for setting, folder in _list_run_folders_outside_run(config).items()
-        if any(_are_same_folder(folder, place) for place in places)
+        if _uses_folder(other_run, folder)
     }
     used = " and ".join(str(folder.resolve()) for folder in shared.values())
     own = {setting: getattr(Config, setting) for setting in shared}  # the defaults

@@ -126,7 +126,8 @@ def find_run_of_same_images(
     run continues. If the user named that run, the log only mentions it; so it does if the user
     named the new run as that one was called. place: "" for an array from Python. label_names: those
     of the images, if any; the log only mentions an unnamed run that has others. Raises ValueError
-    where a run with these images lies in the folder of `config`, which is new.
+    where a run with these images lies in the folder of `config`, which is new, or where the run
+    that would continue has its checkpoints on a disk that is gone.
     """
     if read_run_settings(config.run_dir):
         return config
@@ -159,21 +160,25 @@ def find_run_of_same_images(
             return away
         _mention_runs_with_other_labels(differing, config)
     if runs:
-        names = ", ".join(str(run.run_dir) for run in runs)
-        have, which, name = "have", "one of them", "NAME"
-        if len(runs) == 1:
-            name = shlex.quote(runs[0].name) if place else repr(runs[0].name)
-            have, which = "has", "the other"
-        remedy = f"--out_name={name}" if place else f"Config(out_name={name})"
-        text = "%s %s the same images. %s is a new run; to continue %s instead, %s %s."
-        how = ("add" if place else "use", remedy)
-        logging.info(text, names, have, config.run_dir, which, *how)
+        _mention_runs_of_same_images(runs, config, in_python=not place)
     elif not is_named:
         _mention_runs_with_another_kind_of_labels(config, fingerprint)
         _mention_runs_without_checkpoints(config, fingerprint)
         _mention_runs_of_another_size(config, given)
         mention_runs_of_another_crop(config, given)
     return config
+
+
+def _mention_runs_of_same_images(runs: list[Config], config: Config, *, in_python: bool) -> None:
+    """Says how to continue one of `runs` instead of the new run `config`."""
+    names = ", ".join(str(run.run_dir) for run in runs)
+    have, which, name = "have", "one of them", "NAME"
+    if len(runs) == 1:
+        name = repr(runs[0].name) if in_python else shlex.quote(runs[0].name)
+        have, which = "has", "the other"
+    remedy = f"use Config(out_name={name})" if in_python else f"add --out_name={name}"
+    text = "%s %s the same images. %s is a new run; to continue %s instead, %s."
+    logging.info(text, names, have, config.run_dir, which, remedy)
 
 
 def _find_away_run_of_same_images(config: Config, asked: dict, fingerprint: str) -> Config | None:

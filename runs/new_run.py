@@ -52,6 +52,7 @@ def _check_run_is_not_mistyped(fresh: Config, given: dict) -> None:
 
 
 def _check_run_has_no_other_name_now(typed: Path, runs: list[Config]) -> None:
+    """Raises ValueError if one of `runs` was called as `typed`, a new run, is."""
     for run in runs:
         if read_run_settings_before_flags(run).name == typed.name != run.name:
             raise ValueError(
@@ -90,8 +91,11 @@ def _check_no_other_run_is_meant(fresh: Config, given: dict) -> None:
 
 def warn_of_new_run_inside_another(run_dir: Path, *, in_python: bool = False) -> None:
     """in_python: whether the warning should say how a Config continues the other run."""
-    outer = derive_out_settings_of_folder(run_dir.parent)
-    remedy = "; to continue that one, use Config(out_dir={out_dir!r}, out_name={out_name!r})"
-    if is_run_folder(run_dir.parent):
-        how = remedy.format(**outer) if in_python else ""
-        logging.warning("%s is a new run inside another run's folder%s.", run_dir, how)
+    if not is_run_folder(run_dir.parent):
+        return
+    remedy = ""
+    if in_python:
+        outer = derive_out_settings_of_folder(run_dir.parent)
+        settings = f"out_dir={outer['out_dir']!r}, out_name={outer['out_name']!r}"
+        remedy = f"; to continue that one, use Config({settings})"
+    logging.warning("%s is a new run inside another run's folder%s.", run_dir, remedy)
